@@ -1,0 +1,120 @@
+# apikeys: API keys in PostgreSQL 15 to 18.  "make help" lists the targets.
+#
+#   PG_CONFIG=/path/to/pg_config   the server to build for
+#   WERROR=1                       warnings are errors
+#   with_llvm=no                   leave out the bitcode for the JIT compiler
+
+# --- What is built and installed -------------------------------------------
+
+MODULE_big = apikeys
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
+
+EXTENSION = apikeys
+# The version stands in the control file only.
+EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" apikeys.control)
+SQL_PARTS := $(sort $(wildcard sql/parts/*.sql))
+SQL_SCRIPT = sql/apikeys--$(EXTVERSION).sql
+DATA_built = $(SQL_SCRIPT)
+# Scripts from one version to the next.
+DATA = $(wildcard sql/apikeys--*--*.sql)
+
+# --- How it is compiled and linked -----------------------------------------
+
+PKG_CONFIG ?= pkg-config
+PG_CPPFLAGS = $(shell $(PKG_CONFIG) --cflags libsodium 2>/dev/null)
+SHLIB_LINK = $(shell $(PKG_CONFIG) --libs libsodium 2>/dev/null || echo -lsodium)
+
+# The second line: what PostgreSQL's own headers and idioms need.
+PG_CFLAGS = -Wall -Wextra -Wmissing-prototypes \
+	-Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
+ifdef WERROR
+PG_CFLAGS += -Werror
+endif
+
+# --- Tests against an installed server (make installcheck) -----------------
+
+REGRESS = $(sort $(basename $(notdir $(wildcard test/sql/*.sql))))
+REGRESS_OPTS = --inputdir=test
+ISOLATION = $(sort $(basename $(notdir $(wildcard test/isolation/specs/*.spec))))
+ISOLATION_OPTS = --inputdir=test/isolation
+EXTRA_CLEAN = test/unit/build test/fuzz/build
+
+# --- The server's build system ---------------------------------------------
+
+PG_CONFIG ?= pg_config
+PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
+PG_HEADER := $(wildcard $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)/postgres.h)
+PG_MAJOR := $(shell $(PG_CONFIG) --version 2>/dev/null | sed 's/^[^0-9]*\([0-9]*\).*/\1/')
+SUPPORTED_MAJORS = 15 16 17 18
+
+.DEFAULT_GOAL := all
+
+ifneq ($(filter-out $(SUPPORTED_MAJORS),$(PG_MAJOR)),)
+PROBLEM = PostgreSQL $(PG_MAJOR) is not supported, only $(SUPPORTED_MAJORS) are: \
+	choose another server with PG_CONFIG=/path/to/pg_config
+else ifeq ($(and $(PGXS),$(PG_HEADER)),)
+PROBLEM = $(PG_CONFIG) knows of no PostgreSQL server headers: install \
+	postgresql-server-dev-$(or $(PG_MAJOR),15) (Debian, Ubuntu) or \
+	postgresql$(or $(PG_MAJOR),15)-devel (Fedora, RHEL), or say PG_CONFIG=/path/to/pg_config
+endif
+
+ifdef PROBLEM
+
+.PHONY: all install uninstall installcheck clean
+all install uninstall installcheck:
+	$(error $(PROBLEM))
+clean:
+	rm -rf $(OBJS) $(OBJS:.o=.bc) apikeys.so $(SQL_SCRIPT) $(EXTRA_CLEAN) \
+		results regression.diffs regression.out output_iso tmp_check log
+
+else
+
+# Before 16, isolation tests look for expected/ beside specs/ by themselves.
+ifneq ($(PG_MAJOR),15)
+ISOLATION_OPTS += --expecteddir=test/isolation
+endif
+
+include $(PGXS)
+
+# Nothing but what the server looks up is exported (16 and later do it with
+# -fvisibility=hidden, for which 15's headers are not ready).
+ifeq ($(with_gnu_ld),yes)
+SHLIB_LINK += -Wl,--version-script=src/apikeys.map
+$(shlib): src/apikeys.map
+endif
+
+# PGXS tracks no headers.
+$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h) Makefile
+
+endif
+
+# The folder is named too, so that a part taken away counts as a change.
+$(SQL_SCRIPT): $(SQL_PARTS) sql/parts apikeys.control
+	cat $(SQL_PARTS) > $@
+
+.DELETE_ON_ERROR:
+
+# --- What installs what it needs by itself ---------------------------------
+
+.PHONY: demo demo-stop test bench help
+export PG_CONFIG
+
+demo:       ## start a private server in tmp/demo with the extension and data to play with
+	@test/demo.sh start
+
+demo-stop:  ## end that server and remove its folder
+	@test/demo.sh stop
+
+test:       ## build and test in tmp/test; SUITES="regress tap" runs only those
+	@test/run-tests.sh $(SUITES)
+
+bench:      ## measure the cost of a decision
+	@test/install-deps.sh bench
+	@test/bench/run.sh
+
+help:       ## this list
+	@echo 'all          build the extension (the default)'
+	@echo 'install      put it where $(PG_CONFIG) says'
+	@echo 'installcheck run the regression tests against a running server that has it'
+	@echo 'clean        remove what was built'
+	@sed -n 's/^\([a-z-]*\): *## /\1 /p' Makefile | awk '{n = $$1; $$1 = ""; printf "%-12s%s\n", n, $$0}'

@@ -1,0 +1,1 @@
+\echo Use "CREATE EXTENSION apikeys" to load this file. \quit

@@ -1,0 +1,159 @@
+-- apikeys.access_list: a set of networks, IPv4 and IPv6, in one value.
+
+CREATE TYPE apikeys.access_list;
+
+CREATE FUNCTION apikeys.access_list_in(text_form cstring) RETURNS apikeys.access_list
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_in';
+COMMENT ON FUNCTION apikeys.access_list_in(cstring) IS
+	'Input function of type access_list.';
+
+CREATE FUNCTION apikeys.access_list_out(list apikeys.access_list) RETURNS cstring
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_out';
+COMMENT ON FUNCTION apikeys.access_list_out(apikeys.access_list) IS
+	'Output function of type access_list.';
+
+CREATE FUNCTION apikeys.access_list_recv(message internal) RETURNS apikeys.access_list
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_recv';
+COMMENT ON FUNCTION apikeys.access_list_recv(internal) IS
+	'Binary input function of type access_list.';
+
+CREATE FUNCTION apikeys.access_list_send(list apikeys.access_list) RETURNS bytea
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_send';
+COMMENT ON FUNCTION apikeys.access_list_send(apikeys.access_list) IS
+	'Binary output function of type access_list.';
+
+CREATE TYPE apikeys.access_list (
+	INPUT = apikeys.access_list_in,
+	OUTPUT = apikeys.access_list_out,
+	RECEIVE = apikeys.access_list_recv,
+	SEND = apikeys.access_list_send,
+	INTERNALLENGTH = VARIABLE,
+	ALIGNMENT = int4,
+	STORAGE = external
+);
+COMMENT ON TYPE apikeys.access_list IS
+	'A set of networks, IPv4 and IPv6 together, for example {10.0.0.0/8,2001:db8::/32}; always sorted and without doubles. An IPv4-mapped IPv6 network is the IPv4 network it stands for.';
+
+CREATE FUNCTION apikeys.access_list_contains(list apikeys.access_list, address inet) RETURNS boolean
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_contains';
+COMMENT ON FUNCTION apikeys.access_list_contains(apikeys.access_list, inet) IS
+	'Function of operator @>: whether one of the networks of the list contains the address, or the whole network, given.';
+
+CREATE FUNCTION apikeys.access_list_contained(address inet, list apikeys.access_list) RETURNS boolean
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_contained';
+COMMENT ON FUNCTION apikeys.access_list_contained(inet, apikeys.access_list) IS
+	'Function of operator <@: whether the address, or the whole network, is in one of the networks of the list.';
+
+CREATE FUNCTION apikeys.access_list_add(list apikeys.access_list, network cidr) RETURNS apikeys.access_list
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_add';
+COMMENT ON FUNCTION apikeys.access_list_add(apikeys.access_list, cidr) IS
+	'Function of operator +: the list with the network added.';
+
+CREATE FUNCTION apikeys.access_list_remove(list apikeys.access_list, network cidr) RETURNS apikeys.access_list
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_remove';
+COMMENT ON FUNCTION apikeys.access_list_remove(apikeys.access_list, cidr) IS
+	'Function of operator -: the list without this entry; other entries that contain it, or are in it, stay.';
+
+CREATE FUNCTION apikeys.access_list_eq(list apikeys.access_list, other apikeys.access_list) RETURNS boolean
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_eq';
+COMMENT ON FUNCTION apikeys.access_list_eq(apikeys.access_list, apikeys.access_list) IS
+	'Function of operator =: whether both lists have the same entries.';
+
+CREATE FUNCTION apikeys.access_list_ne(list apikeys.access_list, other apikeys.access_list) RETURNS boolean
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_ne';
+COMMENT ON FUNCTION apikeys.access_list_ne(apikeys.access_list, apikeys.access_list) IS
+	'Function of operator <>: whether the lists differ in an entry.';
+
+CREATE FUNCTION apikeys.access_list_hash(list apikeys.access_list) RETURNS integer
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_hash';
+COMMENT ON FUNCTION apikeys.access_list_hash(apikeys.access_list) IS
+	'Hash function of type access_list.';
+
+CREATE FUNCTION apikeys.access_list_hash_extended(list apikeys.access_list, seed bigint) RETURNS bigint
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_hash_extended';
+COMMENT ON FUNCTION apikeys.access_list_hash_extended(apikeys.access_list, bigint) IS
+	'Seeded hash function of type access_list.';
+
+CREATE OPERATOR apikeys.@> (
+	LEFTARG = apikeys.access_list, RIGHTARG = inet, FUNCTION = apikeys.access_list_contains,
+	COMMUTATOR = OPERATOR(apikeys.<@), RESTRICT = contsel, JOIN = contjoinsel
+);
+COMMENT ON OPERATOR apikeys.@> (apikeys.access_list, inet) IS
+	'one of the networks contains the address, or the whole network, given';
+
+CREATE OPERATOR apikeys.<@ (
+	LEFTARG = inet, RIGHTARG = apikeys.access_list, FUNCTION = apikeys.access_list_contained,
+	COMMUTATOR = OPERATOR(apikeys.@>), RESTRICT = contsel, JOIN = contjoinsel
+);
+COMMENT ON OPERATOR apikeys.<@ (inet, apikeys.access_list) IS
+	'the address, or the whole network, is in one of the networks';
+
+CREATE OPERATOR apikeys.+ (
+	LEFTARG = apikeys.access_list, RIGHTARG = cidr, FUNCTION = apikeys.access_list_add
+);
+COMMENT ON OPERATOR apikeys.+ (apikeys.access_list, cidr) IS
+	'add a network';
+
+CREATE OPERATOR apikeys.- (
+	LEFTARG = apikeys.access_list, RIGHTARG = cidr, FUNCTION = apikeys.access_list_remove
+);
+COMMENT ON OPERATOR apikeys.- (apikeys.access_list, cidr) IS
+	'remove an entry';
+
+CREATE OPERATOR apikeys.= (
+	LEFTARG = apikeys.access_list, RIGHTARG = apikeys.access_list, FUNCTION = apikeys.access_list_eq,
+	COMMUTATOR = OPERATOR(apikeys.=), NEGATOR = OPERATOR(apikeys.<>),
+	RESTRICT = eqsel, JOIN = eqjoinsel, HASHES
+);
+COMMENT ON OPERATOR apikeys.= (apikeys.access_list, apikeys.access_list) IS
+	'same entries';
+
+CREATE OPERATOR apikeys.<> (
+	LEFTARG = apikeys.access_list, RIGHTARG = apikeys.access_list, FUNCTION = apikeys.access_list_ne,
+	COMMUTATOR = OPERATOR(apikeys.<>), NEGATOR = OPERATOR(apikeys.=),
+	RESTRICT = neqsel, JOIN = neqjoinsel
+);
+COMMENT ON OPERATOR apikeys.<> (apikeys.access_list, apikeys.access_list) IS
+	'not the same entries';
+
+CREATE OPERATOR CLASS apikeys.access_list_hash_ops DEFAULT FOR TYPE apikeys.access_list USING hash AS
+	OPERATOR 1 apikeys.=,
+	FUNCTION 1 apikeys.access_list_hash(apikeys.access_list),
+	FUNCTION 2 apikeys.access_list_hash_extended(apikeys.access_list, bigint);
+COMMENT ON OPERATOR CLASS apikeys.access_list_hash_ops USING hash IS
+	'Lets access lists be grouped, made distinct and joined.';
+COMMENT ON OPERATOR FAMILY apikeys.access_list_hash_ops USING hash IS
+	'Lets access lists be grouped, made distinct and joined.';
+
+CREATE FUNCTION apikeys.access_list(networks cidr[]) RETURNS apikeys.access_list
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list';
+COMMENT ON FUNCTION apikeys.access_list(cidr[]) IS
+	'The access list of the networks in an array.';
+
+CREATE FUNCTION apikeys.networks_array(list apikeys.access_list) RETURNS cidr[]
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_networks_array';
+COMMENT ON FUNCTION apikeys.networks_array(apikeys.access_list) IS
+	'The networks of an access list as an array, in their order.';
+
+CREATE CAST (cidr[] AS apikeys.access_list) WITH FUNCTION apikeys.access_list(cidr[]) AS IMPLICIT;
+COMMENT ON CAST (cidr[] AS apikeys.access_list) IS
+	'An array of networks is taken where an access list is asked for.';
+
+CREATE CAST (apikeys.access_list AS cidr[]) WITH FUNCTION apikeys.networks_array(apikeys.access_list) AS ASSIGNMENT;
+COMMENT ON CAST (apikeys.access_list AS cidr[]) IS
+	'An access list can be stored in a column of networks.';
+
+CREATE FUNCTION apikeys.networks(list apikeys.access_list) RETURNS SETOF cidr
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 10 AS 'MODULE_PATHNAME', 'apikeys_networks';
+COMMENT ON FUNCTION apikeys.networks(apikeys.access_list) IS
+	'The networks of an access list, one a row, in their order.';
+
+CREATE FUNCTION apikeys.matching_network(list apikeys.access_list, address inet) RETURNS cidr
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_matching_network';
+COMMENT ON FUNCTION apikeys.matching_network(apikeys.access_list, inet) IS
+	'The most specific network of the list that contains the address, or NULL.';
+
+CREATE FUNCTION apikeys.cardinality(list apikeys.access_list) RETURNS integer
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_cardinality';
+COMMENT ON FUNCTION apikeys.cardinality(apikeys.access_list) IS
+	'How many networks the list has.';

@@ -1,0 +1,40 @@
+-- apikeys.secret_hash: a hashed secret.  No clear text gets past its input.
+
+CREATE TYPE apikeys.secret_hash;
+
+CREATE FUNCTION apikeys.secret_hash_in(text_form cstring) RETURNS apikeys.secret_hash
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_secret_hash_in';
+COMMENT ON FUNCTION apikeys.secret_hash_in(cstring) IS
+	'Input function of type secret_hash.';
+
+CREATE FUNCTION apikeys.secret_hash_out(hash apikeys.secret_hash) RETURNS cstring
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_secret_hash_out';
+COMMENT ON FUNCTION apikeys.secret_hash_out(apikeys.secret_hash) IS
+	'Output function of type secret_hash.';
+
+CREATE FUNCTION apikeys.secret_hash_recv(message internal) RETURNS apikeys.secret_hash
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_secret_hash_recv';
+COMMENT ON FUNCTION apikeys.secret_hash_recv(internal) IS
+	'Binary input function of type secret_hash.';
+
+CREATE FUNCTION apikeys.secret_hash_send(hash apikeys.secret_hash) RETURNS bytea
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_secret_hash_send';
+COMMENT ON FUNCTION apikeys.secret_hash_send(apikeys.secret_hash) IS
+	'Binary output function of type secret_hash.';
+
+CREATE TYPE apikeys.secret_hash (
+	INPUT = apikeys.secret_hash_in,
+	OUTPUT = apikeys.secret_hash_out,
+	RECEIVE = apikeys.secret_hash_recv,
+	SEND = apikeys.secret_hash_send,
+	INTERNALLENGTH = VARIABLE,
+	ALIGNMENT = int4,
+	STORAGE = main
+);
+COMMENT ON TYPE apikeys.secret_hash IS
+	'A hashed secret: blake2b$<pepper id>$<hex>, or an imported sha256$$<hex>, sha512$$<hex> or $argon2id$... string.';
+
+CREATE FUNCTION apikeys.verify(hash apikeys.secret_hash, public_key text, secret text) RETURNS boolean
+	LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_verify';
+COMMENT ON FUNCTION apikeys.verify(apikeys.secret_hash, text, text) IS
+	'Whether the secret is the one that was hashed for this public key; compared in constant time.';

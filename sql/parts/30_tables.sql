@@ -1,0 +1,195 @@
+-- The tables, and every rule that a constraint can hold.  The C code reads
+-- them by column number: a column that is added goes to the end.
+
+CREATE FUNCTION apikeys.is_name(candidate text) RETURNS boolean
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+	RETURN length(candidate) BETWEEN 1 AND 250
+		AND candidate !~ '(^[[:space:]])|([[:space:]]$)|[[:cntrl:]]';
+COMMENT ON FUNCTION apikeys.is_name(text) IS
+	'Whether a text may be a name or a description: 1 to 250 characters, none of them a control character, and no blank at either end.';
+
+CREATE FUNCTION apikeys.is_public_key(candidate text) RETURNS boolean
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+	RETURN candidate ~ '^[A-Za-z0-9_.~+/=-]{1,128}$';
+COMMENT ON FUNCTION apikeys.is_public_key(text) IS
+	'Whether a text may name a key: 1 to 128 letters, digits and characters of _.~+/=-.';
+
+CREATE FUNCTION apikeys.are_permissions(candidates text[]) RETURNS boolean
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_are_permissions';
+COMMENT ON FUNCTION apikeys.are_permissions(text[]) IS
+	'Whether each element is a permission: 1 to 256 letters, digits and characters of _.:/-*.';
+
+CREATE TABLE apikeys.organization (
+	id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+	name text COLLATE "C" NOT NULL,
+	require_access_list boolean NOT NULL DEFAULT false,
+	max_key_lifetime interval,
+	max_rotation_overlap interval NOT NULL DEFAULT '7 days',
+	created_at timestamptz NOT NULL DEFAULT now(),
+	CONSTRAINT organization_name_key UNIQUE (name),
+	CONSTRAINT organization_name_check CHECK (apikeys.is_name(name)),
+	CONSTRAINT organization_max_key_lifetime_check CHECK (max_key_lifetime > '0'),
+	CONSTRAINT organization_max_rotation_overlap_check CHECK (max_rotation_overlap >= '0')
+);
+COMMENT ON TABLE apikeys.organization IS
+	'Owns projects and keys.';
+COMMENT ON COLUMN apikeys.organization.id IS 'Identifies the organization.';
+COMMENT ON COLUMN apikeys.organization.name IS 'Unique name, for people.';
+COMMENT ON COLUMN apikeys.organization.require_access_list IS 'Whether a key with an empty access list is refused.';
+COMMENT ON COLUMN apikeys.organization.max_key_lifetime IS 'Longest life of a key; NULL: no limit.';
+COMMENT ON COLUMN apikeys.organization.max_rotation_overlap IS 'How long an old secret may live on after a rotation.';
+COMMENT ON COLUMN apikeys.organization.created_at IS 'When the organization was made.';
+
+CREATE TABLE apikeys.project (
+	id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+	organization_id uuid NOT NULL REFERENCES apikeys.organization ON DELETE CASCADE,
+	name text COLLATE "C" NOT NULL,
+	created_at timestamptz NOT NULL DEFAULT now(),
+	CONSTRAINT project_name_key UNIQUE (organization_id, name),
+	CONSTRAINT project_organization_key UNIQUE (id, organization_id),
+	CONSTRAINT project_name_check CHECK (apikeys.is_name(name))
+);
+COMMENT ON TABLE apikeys.project IS
+	'Belongs to one organization; deleting it takes along the roles granted in it.';
+COMMENT ON COLUMN apikeys.project.id IS 'Identifies the project.';
+COMMENT ON COLUMN apikeys.project.organization_id IS 'The organization it belongs to; never changes.';
+COMMENT ON COLUMN apikeys.project.name IS 'Name, unique in the organization.';
+COMMENT ON COLUMN apikeys.project.created_at IS 'When the project was made.';
+
+CREATE TABLE apikeys.role (
+	name text COLLATE "C" PRIMARY KEY,
+	level text COLLATE "C" NOT NULL,
+	organization_permissions text[] NOT NULL DEFAULT '{}',
+	project_permissions text[] NOT NULL DEFAULT '{}',
+	description text,
+	is_builtin boolean NOT NULL DEFAULT false,
+	CONSTRAINT role_level_key UNIQUE (name, level),
+	CONSTRAINT role_name_check CHECK (name ~ '^[A-Za-z0-9][A-Za-z0-9_.:-]{0,62}$'),
+	CONSTRAINT role_level_check CHECK (level IN ('organization', 'project')),
+	CONSTRAINT role_permissions_check CHECK (
+		apikeys.are_permissions(organization_permissions)
+		AND apikeys.are_permissions(project_permissions)),
+	CONSTRAINT role_project_level_check CHECK (
+		level = 'organization' OR organization_permissions = '{}'),
+	CONSTRAINT role_description_check CHECK (apikeys.is_name(description))
+);
+COMMENT ON TABLE apikeys.role IS
+	'A named set of permissions that can be granted to members and to keys.';
+COMMENT ON COLUMN apikeys.role.name IS 'Unique name.';
+COMMENT ON COLUMN apikeys.role.level IS 'Where it can be granted: organization or project.';
+COMMENT ON COLUMN apikeys.role.organization_permissions IS 'What it allows in the organization itself: patterns of scopes.';
+COMMENT ON COLUMN apikeys.role.project_permissions IS 'What it allows in projects: in every one of the organization (level organization), or in the one it is granted in.';
+COMMENT ON COLUMN apikeys.role.description IS 'What the role is for.';
+COMMENT ON COLUMN apikeys.role.is_builtin IS 'Whether the extension brought it; such a role cannot be dropped.';
+
+CREATE TABLE apikeys.member (
+	organization_id uuid NOT NULL REFERENCES apikeys.organization ON DELETE CASCADE,
+	project_id uuid,
+	principal text COLLATE "C" NOT NULL,
+	role text COLLATE "C" NOT NULL,
+	level text COLLATE "C" NOT NULL GENERATED ALWAYS AS (
+		CASE WHEN project_id IS NULL THEN 'organization' ELSE 'project' END) STORED,
+	CONSTRAINT member_key UNIQUE NULLS NOT DISTINCT (principal, organization_id, project_id, role),
+	CONSTRAINT member_project_fkey FOREIGN KEY (project_id, organization_id)
+		REFERENCES apikeys.project (id, organization_id) ON DELETE CASCADE,
+	CONSTRAINT member_role_fkey FOREIGN KEY (role, level) REFERENCES apikeys.role (name, level),
+	CONSTRAINT member_principal_check CHECK (principal ~ '^(role|user):[^[:cntrl:]]{1,250}$')
+);
+CREATE INDEX member_organization_idx ON apikeys.member (organization_id);
+CREATE INDEX member_project_idx ON apikeys.member (project_id);
+ALTER TABLE apikeys.member REPLICA IDENTITY FULL;
+COMMENT ON INDEX apikeys.member_organization_idx IS 'Finds the members of an organization.';
+COMMENT ON INDEX apikeys.member_project_idx IS 'Finds the members of a project.';
+COMMENT ON TABLE apikeys.member IS
+	'A principal that holds a role in an organization, or in one of its projects.';
+COMMENT ON COLUMN apikeys.member.organization_id IS 'The organization.';
+COMMENT ON COLUMN apikeys.member.project_id IS 'The project; NULL where the role is held in the organization.';
+COMMENT ON COLUMN apikeys.member.principal IS 'role:<PostgreSQL role> or user:<user of the application>.';
+COMMENT ON COLUMN apikeys.member.role IS 'The role held.';
+COMMENT ON COLUMN apikeys.member.level IS 'The level a role must have to be held here.';
+
+CREATE TABLE apikeys.key (
+	public_key text COLLATE "C" PRIMARY KEY,
+	organization_id uuid NOT NULL REFERENCES apikeys.organization,
+	description text NOT NULL,
+	access_list apikeys.access_list NOT NULL DEFAULT '{}',
+	created_at timestamptz NOT NULL DEFAULT now(),
+	created_by text NOT NULL DEFAULT apikeys.principal(),
+	expires_at timestamptz,
+	disabled_at timestamptz,
+	CONSTRAINT key_organization_key UNIQUE (organization_id, public_key),
+	CONSTRAINT key_public_key_check CHECK (apikeys.is_public_key(public_key)),
+	CONSTRAINT key_description_check CHECK (apikeys.is_name(description))
+);
+COMMENT ON TABLE apikeys.key IS
+	'An API key. What it may do is in key_role, its secrets are in key_secret.';
+COMMENT ON COLUMN apikeys.key.public_key IS 'The name of the key; never changes, is never used again.';
+COMMENT ON COLUMN apikeys.key.organization_id IS 'The organization it belongs to; never changes.';
+COMMENT ON COLUMN apikeys.key.description IS 'What the key is for, 1 to 250 characters.';
+COMMENT ON COLUMN apikeys.key.access_list IS 'The networks it may be used from; empty: any address.';
+COMMENT ON COLUMN apikeys.key.created_at IS 'When the key was made.';
+COMMENT ON COLUMN apikeys.key.created_by IS 'The principal that made it.';
+COMMENT ON COLUMN apikeys.key.expires_at IS 'From when on it is refused; NULL: never.';
+COMMENT ON COLUMN apikeys.key.disabled_at IS 'Since when it is disabled; NULL: it is not.';
+
+CREATE TABLE apikeys.key_role (
+	public_key text COLLATE "C" NOT NULL,
+	organization_id uuid NOT NULL,
+	project_id uuid,
+	role text COLLATE "C" NOT NULL,
+	level text COLLATE "C" NOT NULL GENERATED ALWAYS AS (
+		CASE WHEN project_id IS NULL THEN 'organization' ELSE 'project' END) STORED,
+	CONSTRAINT key_role_key UNIQUE NULLS NOT DISTINCT (public_key, project_id, role),
+	CONSTRAINT key_role_key_fkey FOREIGN KEY (organization_id, public_key)
+		REFERENCES apikeys.key (organization_id, public_key) ON DELETE CASCADE,
+	CONSTRAINT key_role_project_fkey FOREIGN KEY (project_id, organization_id)
+		REFERENCES apikeys.project (id, organization_id) ON DELETE CASCADE,
+	CONSTRAINT key_role_role_fkey FOREIGN KEY (role, level) REFERENCES apikeys.role (name, level)
+);
+CREATE INDEX key_role_project_idx ON apikeys.key_role (project_id);
+ALTER TABLE apikeys.key_role REPLICA IDENTITY FULL;
+COMMENT ON INDEX apikeys.key_role_project_idx IS 'Finds the keys of a project.';
+COMMENT ON TABLE apikeys.key_role IS
+	'A role granted to a key, in its organization or in one of that organization''s projects.';
+COMMENT ON COLUMN apikeys.key_role.public_key IS 'The key.';
+COMMENT ON COLUMN apikeys.key_role.organization_id IS 'The organization of the key.';
+COMMENT ON COLUMN apikeys.key_role.project_id IS 'The project; NULL where the role is granted in the organization.';
+COMMENT ON COLUMN apikeys.key_role.role IS 'The role granted.';
+COMMENT ON COLUMN apikeys.key_role.level IS 'The level a role must have to be granted here.';
+
+CREATE TABLE apikeys.key_secret (
+	public_key text COLLATE "C" NOT NULL REFERENCES apikeys.key ON DELETE CASCADE,
+	version integer NOT NULL,
+	hash apikeys.secret_hash NOT NULL,
+	hint text NOT NULL,
+	created_at timestamptz NOT NULL DEFAULT now(),
+	expires_at timestamptz,
+	PRIMARY KEY (public_key, version),
+	CONSTRAINT key_secret_version_check CHECK (version > 0),
+	CONSTRAINT key_secret_hint_check CHECK (length(hint) <= 4)
+);
+COMMENT ON TABLE apikeys.key_secret IS
+	'The hashed secrets of a key, at most two of them live.';
+COMMENT ON COLUMN apikeys.key_secret.public_key IS 'The key.';
+COMMENT ON COLUMN apikeys.key_secret.version IS 'Counts the secrets of the key.';
+COMMENT ON COLUMN apikeys.key_secret.hash IS 'The hash of the secret; nobody is granted to read it.';
+COMMENT ON COLUMN apikeys.key_secret.hint IS 'The last characters of the secret, to tell it by.';
+COMMENT ON COLUMN apikeys.key_secret.created_at IS 'When the secret was issued.';
+COMMENT ON COLUMN apikeys.key_secret.expires_at IS 'From when on it is refused; NULL: as long as the key lives.';
+
+CREATE TABLE apikeys.key_usage (
+	public_key text COLLATE "C" NOT NULL REFERENCES apikeys.key ON DELETE CASCADE,
+	network cidr,
+	use_count bigint NOT NULL,
+	last_used_at timestamptz NOT NULL,
+	last_used_address inet,
+	CONSTRAINT key_usage_key UNIQUE NULLS NOT DISTINCT (public_key, network)
+);
+ALTER TABLE apikeys.key_usage REPLICA IDENTITY FULL;
+COMMENT ON TABLE apikeys.key_usage IS
+	'When and from where a key was last allowed, by the entry of its access list.';
+COMMENT ON COLUMN apikeys.key_usage.public_key IS 'The key.';
+COMMENT ON COLUMN apikeys.key_usage.network IS 'The entry that let the address in; NULL while the list was empty.';
+COMMENT ON COLUMN apikeys.key_usage.use_count IS 'How many uses were recorded.';
+COMMENT ON COLUMN apikeys.key_usage.last_used_at IS 'When the last recorded use was.';
+COMMENT ON COLUMN apikeys.key_usage.last_used_address IS 'The address of that use.';

@@ -1,0 +1,9 @@
+-- What pg_dump takes along: all rows but the roles that an install brings.
+SELECT pg_extension_config_dump('apikeys.organization', '');
+SELECT pg_extension_config_dump('apikeys.project', '');
+SELECT pg_extension_config_dump('apikeys.role', 'WHERE NOT is_builtin');
+SELECT pg_extension_config_dump('apikeys.member', '');
+SELECT pg_extension_config_dump('apikeys.key', '');
+SELECT pg_extension_config_dump('apikeys.key_role', '');
+SELECT pg_extension_config_dump('apikeys.key_secret', '');
+SELECT pg_extension_config_dump('apikeys.key_usage', '');

@@ -1,0 +1,320 @@
+/*
+ * authorize.c
+ *	  The decision: may a request made with this key go on?
+ *
+ * The checks are made in a fixed order, and the first that fails is the
+ * reason.  Nothing about a key is told before its secret is proved, and where
+ * there is no such key the same work is done for nothing.
+ *
+ * Everything is read from the tables as they are at the call (keystore.h), so
+ * that a key revoked by a committed transaction is refused by the next call,
+ * be it in an old REPEATABLE READ transaction.
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "keystore.h"
+#include "roles.h"
+#include "scope.h"
+#include "type_access_list.h"
+#include "type_secret_hash.h"
+#include "usage.h"
+
+#include "access/htup_details.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+typedef enum Reason
+{
+	REASON_OK,
+	REASON_UNKNOWN_KEY,
+	REASON_WRONG_SECRET,
+	REASON_SECRET_EXPIRED,
+	REASON_KEY_DISABLED,
+	REASON_KEY_EXPIRED,
+	REASON_ADDRESS_REQUIRED,
+	REASON_ADDRESS_DENIED,
+	REASON_SCOPE_DENIED
+} Reason;
+
+static const char *const reason_names[] = {
+	[REASON_OK] = "ok",
+	[REASON_UNKNOWN_KEY] = "unknown_key",
+	[REASON_WRONG_SECRET] = "wrong_secret",
+	[REASON_SECRET_EXPIRED] = "secret_expired",
+	[REASON_KEY_DISABLED] = "key_disabled",
+	[REASON_KEY_EXPIRED] = "key_expired",
+	[REASON_ADDRESS_REQUIRED] = "address_required",
+	[REASON_ADDRESS_DENIED] = "address_denied",
+	[REASON_SCOPE_DENIED] = "scope_denied",
+};
+
+/* What is asked; a NULL pointer is a NULL argument. */
+typedef struct Request
+{
+	text	   *public_key;
+	text	   *secret;
+	const AkNetwork *address;
+	text	   *scope;
+	const pg_uuid_t *project;
+	AkNetwork	address_buffer;
+} Request;
+
+typedef struct Decision
+{
+	Reason		reason;
+	bool		key_exists;
+	AkKey		key;			/* valid if key_exists */
+	bool		has_network;
+	AkNetwork	network;		/* the entry that let the address in */
+} Decision;
+
+PG_FUNCTION_INFO_V1(apikeys_authorize);
+PG_FUNCTION_INFO_V1(apikeys_decide);
+
+/* --- The secret ----------------------------------------------------------- */
+
+typedef struct SecretCheck
+{
+	const Request *request;
+	TimestampTz now;
+	int			compared;
+	bool		live_matches;
+	bool		ended_matches;
+} SecretCheck;
+
+static bool
+check_secret(const AkSecret *secret, void *argument)
+{
+	SecretCheck *check = argument;
+	const Request *request = check->request;
+
+	check->compared++;
+	if (ak_secret_hash_verify(secret->hash,
+							  VARDATA_ANY(request->public_key),
+							  VARSIZE_ANY_EXHDR(request->public_key),
+							  VARDATA_ANY(request->secret),
+							  VARSIZE_ANY_EXHDR(request->secret)))
+	{
+		if (secret->expires && secret->expires_at <= check->now)
+			check->ended_matches = true;
+		else
+			check->live_matches = true;
+	}
+	return true;
+}
+
+/* Whether the key exists and the secret is one of its live ones. */
+static Reason
+prove_key(AkKeystore *store, const Request *request, Decision *decision,
+		  TimestampTz now)
+{
+	SecretCheck check = {request, now};
+
+	if (request->public_key == NULL)
+		return REASON_UNKNOWN_KEY;
+	decision->key_exists = ak_keystore_find_key(store, request->public_key,
+												true, &decision->key);
+	if (request->secret)
+	{
+		ak_keystore_scan_secrets(store, request->public_key, check_secret,
+								 &check);
+		if (check.compared == 0)
+			ak_secret_hash_verify_nothing(VARDATA_ANY(request->public_key),
+										  VARSIZE_ANY_EXHDR(request->public_key),
+										  VARDATA_ANY(request->secret),
+										  VARSIZE_ANY_EXHDR(request->secret));
+	}
+	if (!decision->key_exists)
+		return REASON_UNKNOWN_KEY;
+	if (check.live_matches)
+		return REASON_OK;
+	return check.ended_matches ? REASON_SECRET_EXPIRED : REASON_WRONG_SECRET;
+}
+
+/* --- The address ---------------------------------------------------------- */
+
+static Reason
+check_address(AkKeystore *store, const Request *request, Decision *decision)
+{
+	struct varlena *list =
+		PG_DETOAST_DATUM_PACKED(PointerGetDatum(decision->key.access_list));
+	AkNetset	set;
+
+	ak_access_list_view(list, &set);
+	if (set.count4 + set.count6 == 0)
+		return ak_keystore_requires_access_list(store,
+												&decision->key.organization_id) ?
+			REASON_ADDRESS_REQUIRED : REASON_OK;
+	decision->has_network = request->address &&
+		ak_netset_find(&set, request->address, &decision->network);
+	return decision->has_network ? REASON_OK : REASON_ADDRESS_DENIED;
+}
+
+/* --- The scope ------------------------------------------------------------ */
+
+typedef struct ScopeCheck
+{
+	const Request *request;
+	bool		allowed;
+	bool		allowed_in_all_projects;
+} ScopeCheck;
+
+/* Stops the scan once the answer is yes. */
+static bool
+check_role(const AkGrant *grant, void *argument)
+{
+	ScopeCheck *check = argument;
+	const text *scope = check->request->scope;
+	const pg_uuid_t *project = check->request->project;
+	const AkRole *role = ak_roles_find(grant->role);
+
+	if (role == NULL)
+		return true;
+	if (grant->has_project &&
+		(project == NULL ||
+		 memcmp(&grant->project_id, project, sizeof(pg_uuid_t)) != 0))
+		return true;
+	if (!ak_permissions_allow(project ? &role->project : &role->organization,
+							  VARDATA_ANY(scope), VARSIZE_ANY_EXHDR(scope)))
+		return true;
+	if (project == NULL || grant->has_project)
+		check->allowed = true;
+	else
+		check->allowed_in_all_projects = true;
+	return !check->allowed;
+}
+
+static Reason
+check_request_scope(AkKeystore *store, const Request *request,
+					const Decision *decision)
+{
+	ScopeCheck	check = {request, false, false};
+
+	if (request->scope == NULL)
+		return REASON_SCOPE_DENIED;
+	ak_keystore_scan_key_roles(store, request->public_key, check_role, &check);
+	if (!check.allowed && check.allowed_in_all_projects)
+		check.allowed =
+			ak_keystore_project_belongs(store, request->project,
+										&decision->key.organization_id);
+	return check.allowed ? REASON_OK : REASON_SCOPE_DENIED;
+}
+
+/* --- All together --------------------------------------------------------- */
+
+static Reason
+find_reason(AkKeystore *store, const Request *request, Decision *decision)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	Reason		reason = prove_key(store, request, decision, now);
+
+	if (reason != REASON_OK)
+		return reason;
+	if (decision->key.disabled)
+		return REASON_KEY_DISABLED;
+	if (decision->key.expires && decision->key.expires_at <= now)
+		return REASON_KEY_EXPIRED;
+	reason = check_address(store, request, decision);
+	if (reason != REASON_OK)
+		return reason;
+	return check_request_scope(store, request, decision);
+}
+
+/* Raises 22023 for what is no scope: the caller's mistake, not a denial. */
+static void
+read_request(FunctionCallInfo fcinfo, Request *request)
+{
+	memset(request, 0, sizeof(*request));
+	if (!PG_ARGISNULL(3))
+	{
+		request->scope = PG_GETARG_TEXT_PP(3);
+		if (!ak_scope_is_valid(VARDATA_ANY(request->scope),
+							   VARSIZE_ANY_EXHDR(request->scope)))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("invalid scope"),
+					 errdetail("A scope is 1 to %d letters, digits and characters of _.:/-.",
+							   AK_SCOPE_MAX_LENGTH)));
+	}
+	if (!PG_ARGISNULL(0))
+		request->public_key = PG_GETARG_TEXT_PP(0);
+	if (!PG_ARGISNULL(1))
+		request->secret = PG_GETARG_TEXT_PP(1);
+	if (!PG_ARGISNULL(2))
+	{
+		ak_network_from_inet(PG_GETARG_INET_PP(2), &request->address_buffer);
+		request->address = &request->address_buffer;
+	}
+	if (!PG_ARGISNULL(4))
+		request->project = PG_GETARG_UUID_P(4);
+}
+
+static void
+decide(const Request *request, Decision *decision)
+{
+	AkKeystore	store;
+
+	memset(decision, 0, sizeof(*decision));
+	ak_keystore_open(&store);
+	ak_roles_refresh(&store);
+	decision->reason = find_reason(&store, request, decision);
+	ak_keystore_close(&store);
+	if (decision->reason == REASON_OK)
+		ak_usage_record(request->public_key,
+						decision->has_network ? &decision->network : NULL,
+						request->address);
+}
+
+Datum
+apikeys_authorize(PG_FUNCTION_ARGS)
+{
+	Request		request;
+	Decision	decision;
+
+	read_request(fcinfo, &request);
+	decide(&request, &decision);
+	PG_RETURN_BOOL(decision.reason == REASON_OK);
+}
+
+Datum
+apikeys_decide(PG_FUNCTION_ARGS)
+{
+	Request		request;
+	Decision	decision;
+	TupleDesc	descriptor;
+	Datum		values[6] = {0};
+	bool		nulls[6] = {false, false, true, true, true, true};
+
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	read_request(fcinfo, &request);
+	decide(&request, &decision);
+
+	values[0] = BoolGetDatum(decision.reason == REASON_OK);
+	values[1] = CStringGetTextDatum(reason_names[decision.reason]);
+	if (decision.key_exists)
+	{
+		values[2] = PointerGetDatum(request.public_key);
+		nulls[2] = false;
+	}
+	if (decision.reason == REASON_OK ||
+		decision.reason > REASON_SECRET_EXPIRED)
+	{
+		values[3] = UUIDPGetDatum(&decision.key.organization_id);
+		nulls[3] = false;
+	}
+	if (request.address)
+	{
+		values[4] = InetPGetDatum(ak_network_to_inet(request.address));
+		nulls[4] = false;
+	}
+	if (decision.has_network)
+	{
+		values[5] = InetPGetDatum(ak_network_to_inet(&decision.network));
+		nulls[5] = false;
+	}
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor),
+													  values, nulls)));
+}

@@ -1,0 +1,95 @@
+/*
+ * crypto.c
+ *	  See crypto.h.
+ */
+#include "crypto.h"
+
+#include <sodium.h>
+
+/*
+ * Makes libsodium ready; to be called once, before anything else here.
+ * Returns false if it cannot be.
+ */
+bool
+ak_crypto_init(void)
+{
+	return sodium_init() >= 0;
+}
+
+/* Fills bytes[] from the system's cryptographic random generator. */
+void
+ak_crypto_random_bytes(void *bytes, size_t size)
+{
+	randombytes_buf(bytes, size);
+}
+
+/* Fills digits[] with random numbers, each uniform from 0 to base - 1. */
+void
+ak_crypto_random_digits(uint8_t *digits, size_t count, unsigned base)
+{
+	for (size_t i = 0; i < count; i++)
+		digits[i] = (uint8_t) randombytes_uniform(base);
+}
+
+/*
+ * BLAKE2b-256 (RFC 7693), keyed with the pepper unless that is NULL, over the
+ * public key, a zero byte and the secret.
+ */
+void
+ak_crypto_blake2b(uint8_t digest[AK_BLAKE2B_SIZE], const uint8_t *pepper,
+				  const void *public_key, size_t public_key_size,
+				  const void *secret, size_t secret_size)
+{
+	crypto_generichash_state state;
+	const unsigned char separator = 0;
+
+	crypto_generichash_init(&state, pepper, pepper ? AK_PEPPER_SIZE : 0,
+							AK_BLAKE2B_SIZE);
+	crypto_generichash_update(&state, public_key, public_key_size);
+	crypto_generichash_update(&state, &separator, 1);
+	crypto_generichash_update(&state, secret, secret_size);
+	crypto_generichash_final(&state, digest, AK_BLAKE2B_SIZE);
+	sodium_memzero(&state, sizeof(state));
+}
+
+/* SHA-256 (FIPS 180-4) of the secret. */
+void
+ak_crypto_sha256(uint8_t digest[AK_SHA256_SIZE],
+				 const void *secret, size_t secret_size)
+{
+	crypto_hash_sha256(digest, secret, secret_size);
+}
+
+/* SHA-512 (FIPS 180-4) of the secret. */
+void
+ak_crypto_sha512(uint8_t digest[AK_SHA512_SIZE],
+				 const void *secret, size_t secret_size)
+{
+	crypto_hash_sha512(digest, secret, secret_size);
+}
+
+/*
+ * Whether the secret is the one hashed in an argon2id string (RFC 9106, in
+ * the form of the PHC string format).  Takes the time and the memory that
+ * the string says, from malloc(); false also if that memory cannot be had.
+ */
+bool
+ak_crypto_argon2id_verify(const char *text, const void *secret,
+						  size_t secret_size)
+{
+	return crypto_pwhash_argon2id_str_verify(text, secret, secret_size) == 0;
+}
+
+/* Whether both are the same, in a time that does not tell where they differ. */
+bool
+ak_crypto_equal(const void *a, const void *b, size_t size)
+{
+	return sodium_memcmp(a, b, size) == 0;
+}
+
+/* Overwrites bytes[] with zeros, which the compiler cannot leave out. */
+void
+ak_crypto_wipe(void *bytes, size_t size)
+{
+	sodium_memzero(bytes, size);
+}

@@ -1,0 +1,41 @@
+/*
+ * crypto.h
+ *	  Randomness, hashing and constant-time comparison: a thin face on
+ *	  libsodium, and the only file that calls it.
+ *
+ * Knows no PostgreSQL, allocates nothing (but argon2id, inside libsodium) and
+ * raises nothing.
+ */
+#ifndef AK_CRYPTO_H
+#define AK_CRYPTO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define AK_BLAKE2B_SIZE		32
+#define AK_SHA256_SIZE		32
+#define AK_SHA512_SIZE		64
+#define AK_PEPPER_SIZE		32
+
+/* libsodium's crypto_pwhash_STRBYTES, with the terminating zero. */
+#define AK_ARGON2ID_TEXT_SIZE	128
+
+extern bool ak_crypto_init(void);
+extern void ak_crypto_random_bytes(void *bytes, size_t size);
+extern void ak_crypto_random_digits(uint8_t *digits, size_t count,
+									unsigned base);
+extern void ak_crypto_blake2b(uint8_t digest[AK_BLAKE2B_SIZE],
+							  const uint8_t *pepper,
+							  const void *public_key, size_t public_key_size,
+							  const void *secret, size_t secret_size);
+extern void ak_crypto_sha256(uint8_t digest[AK_SHA256_SIZE],
+							 const void *secret, size_t secret_size);
+extern void ak_crypto_sha512(uint8_t digest[AK_SHA512_SIZE],
+							 const void *secret, size_t secret_size);
+extern bool ak_crypto_argon2id_verify(const char *text, const void *secret,
+									  size_t secret_size);
+extern bool ak_crypto_equal(const void *a, const void *b, size_t size);
+extern void ak_crypto_wipe(void *bytes, size_t size);
+
+#endif							/* AK_CRYPTO_H */

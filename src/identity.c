@@ -1,0 +1,199 @@
+/*
+ * identity.c
+ *	  Who is acting: a user of the application that a trusted role has named
+ *	  with act_as(), else the current PostgreSQL role.
+ *
+ * What act_as() said is kept in this process's memory, out of reach of any
+ * SET, and ends with the transaction, or with the savepoint it was said in
+ * when that is rolled back.  So it is safe behind a pooler that hands one
+ * connection to many clients.
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "identity.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/pg_auth_members.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/catcache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+#define ROLE_PREFIX			"role:"
+#define USER_PREFIX			"user:"
+#define PRINCIPAL_MAX_SIZE	255
+
+/* What act_as() said, the latest first; in TopTransactionContext. */
+typedef struct Acting
+{
+	struct Acting *before;
+	SubTransactionId subtransaction;
+	char	   *principal;
+} Acting;
+
+static Acting *acting = NULL;
+
+PG_FUNCTION_INFO_V1(apikeys_principal);
+PG_FUNCTION_INFO_V1(apikeys_principals);
+PG_FUNCTION_INFO_V1(apikeys_act_as);
+
+static void
+end_transaction(XactEvent event, void *argument)
+{
+	switch (event)
+	{
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_PARALLEL_COMMIT:
+		case XACT_EVENT_ABORT:
+		case XACT_EVENT_PARALLEL_ABORT:
+		case XACT_EVENT_PREPARE:
+			acting = NULL;		/* the memory goes with its context */
+			break;
+		case XACT_EVENT_PRE_COMMIT:
+		case XACT_EVENT_PARALLEL_PRE_COMMIT:
+		case XACT_EVENT_PRE_PREPARE:
+			break;
+	}
+}
+
+static void
+end_subtransaction(SubXactEvent event, SubTransactionId own,
+				   SubTransactionId parent, void *argument)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		while (acting && acting->subtransaction == own)
+			acting = acting->before;
+	else if (event == SUBXACT_EVENT_COMMIT_SUB)
+		for (Acting *said = acting;
+			 said && said->subtransaction == own;
+			 said = said->before)
+			said->subtransaction = parent;
+}
+
+/* Called once, when the library is loaded. */
+void
+ak_identity_init(void)
+{
+	RegisterXactCallback(end_transaction, NULL);
+	RegisterSubXactCallback(end_subtransaction, NULL);
+}
+
+/* The principal that is acting, as text; palloc'd. */
+char *
+ak_identity_principal(void)
+{
+	if (acting)
+		return pstrdup(acting->principal);
+	return psprintf(ROLE_PREFIX "%s", GetUserNameFromId(GetUserId(), false));
+}
+
+/* The current role and the roles that it is a member of, at any distance. */
+static List *
+list_role_oids(void)
+{
+	List	   *roles = list_make1_oid(GetUserId());
+
+	/* The list grows while it is walked. */
+	for (int i = 0; i < list_length(roles); i++)
+	{
+		CatCList   *memberships =
+			SearchSysCacheList1(AUTHMEMMEMROLE,
+								ObjectIdGetDatum(list_nth_oid(roles, i)));
+
+		for (int j = 0; j < memberships->n_members; j++)
+		{
+			HeapTuple	tuple = &memberships->members[j]->tuple;
+			Form_pg_auth_members form =
+				(Form_pg_auth_members) GETSTRUCT(tuple);
+
+			roles = list_append_unique_oid(roles, form->roleid);
+		}
+		ReleaseSysCacheList(memberships);
+	}
+	return roles;
+}
+
+/*
+ * Every name under which the one who is acting may be a member, as a List of
+ * text; palloc'd.  Of the roles it is those whose privileges the current role
+ * has, as PostgreSQL's own policies count them.
+ */
+List *
+ak_identity_names(void)
+{
+	List	   *names = NIL;
+	ListCell   *cell;
+
+	if (acting)
+		return list_make1(cstring_to_text(acting->principal));
+	foreach(cell, list_role_oids())
+	{
+		char	   *role;
+
+		if (!has_privs_of_role(GetUserId(), lfirst_oid(cell)))
+			continue;
+		role = GetUserNameFromId(lfirst_oid(cell), true);
+		if (role)
+			names = lappend(names,
+							cstring_to_text(psprintf(ROLE_PREFIX "%s", role)));
+	}
+	return names;
+}
+
+Datum
+apikeys_principal(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(ak_identity_principal()));
+}
+
+Datum
+apikeys_principals(PG_FUNCTION_ARGS)
+{
+	List	   *names = ak_identity_names();
+	Datum	   *elements = palloc(list_length(names) * sizeof(Datum));
+	int			count = 0;
+	ListCell   *cell;
+
+	foreach(cell, names)
+		elements[count++] = PointerGetDatum(lfirst(cell));
+	PG_RETURN_ARRAYTYPE_P(construct_array(elements, count, TEXTOID, -1, false,
+										  TYPALIGN_INT));
+}
+
+Datum
+apikeys_act_as(PG_FUNCTION_ARGS)
+{
+	MemoryContext old;
+	Acting	   *said;
+	text	   *principal;
+	size_t		size;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("principal must not be null")));
+	principal = PG_GETARG_TEXT_PP(0);
+	size = VARSIZE_ANY_EXHDR(principal);
+	if (size <= strlen(USER_PREFIX) || size > PRINCIPAL_MAX_SIZE ||
+		memcmp(VARDATA_ANY(principal), USER_PREFIX, strlen(USER_PREFIX)) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid principal"),
+				 errdetail("act_as takes " USER_PREFIX " and the name of a user, %d bytes together at most.",
+						   PRINCIPAL_MAX_SIZE)));
+
+	old = MemoryContextSwitchTo(TopTransactionContext);
+	said = palloc(sizeof(Acting));
+	said->before = acting;
+	said->subtransaction = GetCurrentSubTransactionId();
+	said->principal = text_to_cstring(principal);
+	acting = said;
+	MemoryContextSwitchTo(old);
+	PG_RETURN_VOID();
+}

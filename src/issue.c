@@ -1,0 +1,118 @@
+/*
+ * issue.c
+ *	  Makes new public keys and secrets.
+ *
+ * A secret exists in clear in the value that is returned and nowhere else:
+ * buffers are wiped, and what goes to the table is the hash.
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "crypto.h"
+#include "keystore.h"
+#include "settings.h"
+#include "token.h"
+#include "type_secret_hash.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/syscache.h"
+
+/* How much of a secret the hint shows: of its checksum, so nothing secret. */
+#define HINT_LENGTH		4
+
+PG_FUNCTION_INFO_V1(apikeys_generate_public_key);
+PG_FUNCTION_INFO_V1(apikeys_issue_secret);
+
+Datum
+apikeys_generate_public_key(PG_FUNCTION_ARGS)
+{
+	uint8		digits[AK_TOKEN_PUBLIC_DIGITS];
+	char		public_key[AK_TOKEN_TEXT_SIZE];
+	size_t		length;
+
+	ak_crypto_random_digits(digits, sizeof(digits), AK_TOKEN_BASE);
+	length = ak_token_format_public(ak_token_prefix, digits, public_key);
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(public_key, length));
+}
+
+/* A new secret; the caller wipes it. */
+static size_t
+make_secret(char *secret)
+{
+	uint8		bits[AK_TOKEN_SECRET_BYTES];
+	size_t		length;
+
+	ak_crypto_random_bytes(bits, sizeof(bits));
+	length = ak_token_format_secret(ak_token_prefix, bits, secret);
+	ak_crypto_wipe(bits, sizeof(bits));
+	return length;
+}
+
+/* The server's own message would quote the key, which may be a secret. */
+static void
+check_key_exists(text *public_key)
+{
+	AkKeystore	store;
+	AkKey		key;
+	bool		found;
+
+	ak_keystore_open(&store);
+	found = ak_keystore_find_key(&store, public_key, false, &key);
+	ak_keystore_close(&store);
+	if (!found)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("key does not exist")));
+}
+
+/* Stores a hash as the caller: row-level security says whether he may. */
+static void
+store_secret(text *public_key, struct varlena *hash, const char *hint)
+{
+	Oid			types[] = {TEXTOID, InvalidOid, TEXTOID};
+	Datum		values[] = {
+		PointerGetDatum(public_key),
+		PointerGetDatum(hash),
+		CStringGetTextDatum(hint)
+	};
+
+	types[1] = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
+							   CStringGetDatum("secret_hash"),
+							   ObjectIdGetDatum(get_namespace_oid("apikeys", false)));
+	SPI_connect();
+	SPI_execute_with_args("INSERT INTO apikeys.key_secret (public_key, version, hash, hint) "
+						  "SELECT $1, coalesce(pg_catalog.max(s.version), 0) OPERATOR(pg_catalog.+) 1, $2, $3 "
+						  "FROM apikeys.key_secret AS s "
+						  "WHERE s.public_key OPERATOR(pg_catalog.=) $1",
+						  lengthof(types), types, values, NULL, false, 0);
+	SPI_finish();
+}
+
+Datum
+apikeys_issue_secret(PG_FUNCTION_ARGS)
+{
+	text	   *public_key;
+	char		secret[AK_TOKEN_TEXT_SIZE];
+	size_t		length;
+	struct varlena *hash;
+	text	   *result;
+	char		hint[HINT_LENGTH + 1];
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("public_key must not be null")));
+	public_key = PG_GETARG_TEXT_PP(0);
+	check_key_exists(public_key);
+	length = make_secret(secret);
+	hash = ak_secret_hash_make(VARDATA_ANY(public_key),
+							   VARSIZE_ANY_EXHDR(public_key), secret, length);
+	strlcpy(hint, secret + length - HINT_LENGTH, sizeof(hint));
+	result = cstring_to_text_with_len(secret, length);
+	ak_crypto_wipe(secret, sizeof(secret));
+	store_secret(public_key, hash, hint);
+	PG_RETURN_TEXT_P(result);
+}

@@ -1,0 +1,416 @@
+/*
+ * rights.c
+ *	  What the principal may do: the predicates that row-level security and
+ *	  the management functions ask.
+ *
+ * All of them answer about the one who is acting and about nobody else, from
+ * the tables as they are now (keystore.h); what is NULL or unknown is no.
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "identity.h"
+#include "keystore.h"
+#include "roles.h"
+#include "scope.h"
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+#define SCOPE_KEYS_MANAGE	"apikeys.keys.manage"
+#define SCOPE_GRANT_ANY		"apikeys.roles.grant_any"
+
+/* A place where a role may be held: an organization, or a project of it. */
+typedef struct Place
+{
+	pg_uuid_t	organization;
+	bool		has_project;
+	pg_uuid_t	project;
+} Place;
+
+PG_FUNCTION_INFO_V1(apikeys_principal_may);
+PG_FUNCTION_INFO_V1(apikeys_principal_organizations);
+PG_FUNCTION_INFO_V1(apikeys_principal_projects);
+PG_FUNCTION_INFO_V1(apikeys_principal_manages_key);
+PG_FUNCTION_INFO_V1(apikeys_principal_may_grant);
+PG_FUNCTION_INFO_V1(apikeys_principal_founds);
+
+static void
+open_store(AkKeystore *store)
+{
+	ak_keystore_open(store);
+	ak_roles_refresh(store);
+}
+
+static bool
+uuids_are_equal(const pg_uuid_t *a, const pg_uuid_t *b)
+{
+	return memcmp(a, b, sizeof(pg_uuid_t)) == 0;
+}
+
+/* Calls back with each role that the one who is acting holds. */
+static void
+scan_own_grants(AkKeystore *store, AkGrantCallback callback, void *argument)
+{
+	ListCell   *cell;
+
+	foreach(cell, ak_identity_names())
+		ak_keystore_scan_members(store, lfirst(cell), callback, argument);
+}
+
+/* --- At one place --------------------------------------------------------- */
+
+/* The permissions that the principal has at a place. */
+typedef struct PlaceSearch
+{
+	const Place *place;
+	List	   *organization;	/* of AkPermissions, for the organization */
+	List	   *project;		/* for the place's project, or for all */
+} PlaceSearch;
+
+static bool
+collect_permissions(const AkGrant *grant, void *argument)
+{
+	PlaceSearch *search = argument;
+	const Place *place = search->place;
+	const AkRole *role = ak_roles_find(grant->role);
+
+	if (role == NULL ||
+		!uuids_are_equal(&grant->organization_id, &place->organization))
+		return true;
+	if (!grant->has_project)
+	{
+		search->organization = lappend(search->organization,
+									   unconstify(AkPermissions *, &role->organization));
+		search->project = lappend(search->project,
+								  unconstify(AkPermissions *, &role->project));
+	}
+	else if (place->has_project &&
+			 uuids_are_equal(&grant->project_id, &place->project))
+		search->project = lappend(search->project,
+								  unconstify(AkPermissions *, &role->project));
+	return true;
+}
+
+/*
+ * Fills in the search; it stays empty if the project is not one of the
+ * organization.
+ */
+static void
+search_place(AkKeystore *store, const Place *place, PlaceSearch *search)
+{
+	search->place = place;
+	search->organization = NIL;
+	search->project = NIL;
+	if (place->has_project &&
+		!ak_keystore_project_belongs(store, &place->project,
+									 &place->organization))
+		return;
+	scan_own_grants(store, collect_permissions, search);
+}
+
+static bool
+one_allows(List *permissions, const char *scope, size_t scope_length)
+{
+	ListCell   *cell;
+
+	foreach(cell, permissions)
+		if (ak_permissions_allow(lfirst(cell), scope, scope_length))
+			return true;
+	return false;
+}
+
+static bool
+search_allows(const PlaceSearch *search, const char *scope, size_t length)
+{
+	return one_allows(search->place->has_project ?
+					  search->project : search->organization, scope, length);
+}
+
+static bool
+may_at(AkKeystore *store, const Place *place,
+	   const char *scope, size_t scope_length)
+{
+	PlaceSearch search;
+
+	search_place(store, place, &search);
+	return search_allows(&search, scope, scope_length);
+}
+
+/* Whether each of the wanted permissions is covered by one of those held. */
+static bool
+all_are_covered(const AkPermissions *wanted, List *held)
+{
+	for (int i = 0; i < wanted->count; i++)
+	{
+		bool		covered = false;
+		ListCell   *cell;
+
+		foreach(cell, held)
+		{
+			const AkPermissions *own = lfirst(cell);
+
+			for (int j = 0; j < own->count && !covered; j++)
+				covered = ak_permission_covers(own->items[j].text,
+											   own->items[j].length,
+											   wanted->items[i].text,
+											   wanted->items[i].length);
+		}
+		if (!covered)
+			return false;
+	}
+	return true;
+}
+
+/* Reads an organization and an optional project from two arguments. */
+static bool
+get_place(FunctionCallInfo fcinfo, int argument, Place *place)
+{
+	if (PG_ARGISNULL(argument))
+		return false;
+	place->organization = *PG_GETARG_UUID_P(argument);
+	place->has_project = !PG_ARGISNULL(argument + 1);
+	if (place->has_project)
+		place->project = *PG_GETARG_UUID_P(argument + 1);
+	return true;
+}
+
+static void
+check_scope(const text *scope)
+{
+	if (!ak_scope_is_valid(VARDATA_ANY(scope), VARSIZE_ANY_EXHDR(scope)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid scope")));
+}
+
+Datum
+apikeys_principal_may(PG_FUNCTION_ARGS)
+{
+	AkKeystore	store;
+	Place		place;
+	text	   *scope;
+	bool		may;
+
+	if (PG_ARGISNULL(0) || !get_place(fcinfo, 1, &place))
+		PG_RETURN_BOOL(false);
+	scope = PG_GETARG_TEXT_PP(0);
+	check_scope(scope);
+	open_store(&store);
+	may = may_at(&store, &place, VARDATA_ANY(scope), VARSIZE_ANY_EXHDR(scope));
+	ak_keystore_close(&store);
+	PG_RETURN_BOOL(may);
+}
+
+Datum
+apikeys_principal_may_grant(PG_FUNCTION_ARGS)
+{
+	AkKeystore	store;
+	Place		place;
+	PlaceSearch search;
+	const AkRole *role;
+	bool		may = false;
+
+	if (PG_ARGISNULL(0) || !get_place(fcinfo, 1, &place))
+		PG_RETURN_BOOL(false);
+	open_store(&store);
+	search_place(&store, &place, &search);
+	role = ak_roles_find(PG_GETARG_TEXT_PP(0));
+	if (role)
+		may = search_allows(&search, SCOPE_GRANT_ANY,
+							strlen(SCOPE_GRANT_ANY)) ||
+			(all_are_covered(&role->project, search.project) &&
+			 (place.has_project ||
+			  all_are_covered(&role->organization, search.organization)));
+	ak_keystore_close(&store);
+	PG_RETURN_BOOL(may);
+}
+
+Datum
+apikeys_principal_founds(PG_FUNCTION_ARGS)
+{
+	AkKeystore	store;
+	Place		place;
+	bool		founds;
+
+	if (!get_place(fcinfo, 0, &place))
+		PG_RETURN_BOOL(false);
+	ak_keystore_open(&store);
+	founds = ak_keystore_is_new(&store, &place.organization,
+								place.has_project ? &place.project : NULL);
+	ak_keystore_close(&store);
+	PG_RETURN_BOOL(founds);
+}
+
+/* --- A key ---------------------------------------------------------------- */
+
+typedef struct KeyCheck
+{
+	AkKeystore *store;
+	bool		has_role;
+	bool		manages;
+} KeyCheck;
+
+/* Whether the principal manages keys where the key has this role. */
+static bool
+check_key_role(const AkGrant *grant, void *argument)
+{
+	KeyCheck   *check = argument;
+	Place		place = {grant->organization_id, true, grant->project_id};
+
+	check->has_role = true;
+	check->manages = grant->has_project &&
+		may_at(check->store, &place,
+			   SCOPE_KEYS_MANAGE, strlen(SCOPE_KEYS_MANAGE));
+	return check->manages;
+}
+
+Datum
+apikeys_principal_manages_key(PG_FUNCTION_ARGS)
+{
+	AkKeystore	store;
+	AkKey		key;
+	bool		manages = false;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_BOOL(false);
+	open_store(&store);
+	if (ak_keystore_find_key(&store, PG_GETARG_TEXT_PP(0), false, &key))
+	{
+		Place		place = {key.organization_id, false};
+
+		manages = may_at(&store, &place,
+						 SCOPE_KEYS_MANAGE, strlen(SCOPE_KEYS_MANAGE));
+		if (!manages)
+		{
+			KeyCheck	check = {&store, false, false};
+
+			ak_keystore_scan_key_roles(&store, PG_GETARG_TEXT_PP(0),
+									   check_key_role, &check);
+			manages = check.has_role && check.manages;
+		}
+	}
+	ak_keystore_close(&store);
+	PG_RETURN_BOOL(manages);
+}
+
+/* --- Everywhere ----------------------------------------------------------- */
+
+/* The places where the principal has one of the scopes, or any role. */
+typedef struct IdSet
+{
+	AkKeystore *store;
+	text	  **scopes;			/* NULL: any role will do */
+	int			scope_count;
+	Datum	   *ids;
+	int			count;
+	int			allocated;
+} IdSet;
+
+static bool
+add_id(const pg_uuid_t *id, void *argument)
+{
+	IdSet	   *set = argument;
+	pg_uuid_t  *copy;
+
+	for (int i = 0; i < set->count; i++)
+		if (uuids_are_equal(DatumGetUUIDP(set->ids[i]), id))
+			return true;
+	if (set->count == set->allocated)
+	{
+		set->allocated *= 2;
+		set->ids = repalloc(set->ids, set->allocated * sizeof(Datum));
+	}
+	copy = palloc(sizeof(pg_uuid_t));
+	*copy = *id;
+	set->ids[set->count++] = UUIDPGetDatum(copy);
+	return true;
+}
+
+static bool
+one_scope_is_allowed(const IdSet *set, const AkPermissions *permissions)
+{
+	for (int i = 0; i < set->scope_count; i++)
+		if (ak_permissions_allow(permissions,
+								 VARDATA_ANY(set->scopes[i]),
+								 VARSIZE_ANY_EXHDR(set->scopes[i])))
+			return true;
+	return false;
+}
+
+static bool
+collect_organization(const AkGrant *grant, void *argument)
+{
+	IdSet	   *set = argument;
+	const AkRole *role = ak_roles_find(grant->role);
+
+	if (set->scopes == NULL ||
+		(role && !grant->has_project &&
+		 one_scope_is_allowed(set, &role->organization)))
+		add_id(&grant->organization_id, set);
+	return true;
+}
+
+static bool
+collect_project(const AkGrant *grant, void *argument)
+{
+	IdSet	   *set = argument;
+	const AkRole *role = ak_roles_find(grant->role);
+
+	if (role == NULL)
+		return true;
+	if (set->scopes ? !one_scope_is_allowed(set, &role->project) :
+		(!grant->has_project && role->project.count == 0))
+		return true;
+	if (grant->has_project)
+		add_id(&grant->project_id, set);
+	else
+		ak_keystore_scan_projects(set->store, &grant->organization_id,
+								  add_id, set);
+	return true;
+}
+
+/* Collects ids by the callback for the scopes in argument 0, if there is one. */
+static ArrayType *
+collect_ids(FunctionCallInfo fcinfo, AkGrantCallback callback)
+{
+	AkKeystore	store;
+	IdSet		set = {&store};
+
+	if (PG_NARGS() > 0)
+	{
+		Datum	   *elements;
+		bool	   *nulls;
+		int			count;
+
+		deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), TEXTOID, -1, false,
+						  TYPALIGN_INT, &elements, &nulls, &count);
+		set.scopes = palloc(Max(count, 1) * sizeof(text *));
+		for (int i = 0; i < count; i++)
+			if (!nulls[i])
+			{
+				set.scopes[set.scope_count] = DatumGetTextPP(elements[i]);
+				check_scope(set.scopes[set.scope_count++]);
+			}
+	}
+	set.allocated = 8;
+	set.ids = palloc(set.allocated * sizeof(Datum));
+	open_store(&store);
+	scan_own_grants(&store, callback, &set);
+	ak_keystore_close(&store);
+	return construct_array(set.ids, set.count, UUIDOID, UUID_LEN, false,
+						   TYPALIGN_CHAR);
+}
+
+Datum
+apikeys_principal_organizations(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_ARRAYTYPE_P(collect_ids(fcinfo, collect_organization));
+}
+
+Datum
+apikeys_principal_projects(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_ARRAYTYPE_P(collect_ids(fcinfo, collect_project));
+}

@@ -1,0 +1,591 @@
+/*
+ * type_access_list.c
+ *	  The SQL face of type apikeys.access_list: a netset in a varlena.
+ *
+ * A stored list is the number of its IPv4 networks and the packed entries of
+ * netset.h; how many IPv6 networks follow is told by the size.  Nothing in it
+ * is aligned, so that short headers need no copy.
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "type_access_list.h"
+
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "funcapi.h"
+#include "libpq/pqformat.h"
+#include "parser/scansup.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+/* No list has more networks than this: 17 MB, were they all IPv6. */
+#define MAX_NETWORKS	1000000
+
+/* A network, with blanks and quotes around it, takes no more text than this. */
+#define MAX_ENTRY_TEXT	100
+
+#define COUNT_SIZE		sizeof(uint32)
+
+PG_FUNCTION_INFO_V1(apikeys_access_list_in);
+PG_FUNCTION_INFO_V1(apikeys_access_list_out);
+PG_FUNCTION_INFO_V1(apikeys_access_list_recv);
+PG_FUNCTION_INFO_V1(apikeys_access_list_send);
+PG_FUNCTION_INFO_V1(apikeys_access_list_contains);
+PG_FUNCTION_INFO_V1(apikeys_access_list_contained);
+PG_FUNCTION_INFO_V1(apikeys_access_list_add);
+PG_FUNCTION_INFO_V1(apikeys_access_list_remove);
+PG_FUNCTION_INFO_V1(apikeys_access_list_eq);
+PG_FUNCTION_INFO_V1(apikeys_access_list_ne);
+PG_FUNCTION_INFO_V1(apikeys_access_list_hash);
+PG_FUNCTION_INFO_V1(apikeys_access_list_hash_extended);
+PG_FUNCTION_INFO_V1(apikeys_access_list);
+PG_FUNCTION_INFO_V1(apikeys_networks_array);
+PG_FUNCTION_INFO_V1(apikeys_networks);
+PG_FUNCTION_INFO_V1(apikeys_matching_network);
+PG_FUNCTION_INFO_V1(apikeys_cardinality);
+
+/* --- Lists, networks and PostgreSQL's inet -------------------------------- */
+
+/*
+ * Fills in *set as a view of a detoasted list, which must live as long.
+ * Raises XX001 if the sizes in it do not fit.
+ */
+void
+ak_access_list_view(struct varlena *list, AkNetset *set)
+{
+	const uint8 *bytes = (const uint8 *) VARDATA_ANY(list);
+	size_t		size = VARSIZE_ANY_EXHDR(list);
+	uint32		count4;
+
+	if (size >= COUNT_SIZE)
+	{
+		memcpy(&count4, bytes, COUNT_SIZE);
+		size -= COUNT_SIZE;
+		if (count4 <= size / AK_NETSET_ENTRY4_SIZE)
+		{
+			size -= (size_t) count4 * AK_NETSET_ENTRY4_SIZE;
+			if (size % AK_NETSET_ENTRY6_SIZE == 0)
+			{
+				set->count4 = count4;
+				set->count6 = size / AK_NETSET_ENTRY6_SIZE;
+				set->entries4 = bytes + COUNT_SIZE;
+				set->entries6 = set->entries4 +
+					(size_t) count4 * AK_NETSET_ENTRY4_SIZE;
+				return;
+			}
+		}
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("access list is damaged")));
+}
+
+/* The network, or the address, that an inet or cidr value stands for. */
+void
+ak_network_from_inet(const inet *value, AkNetwork *network)
+{
+	memset(network, 0, sizeof(*network));
+	network->family = ip_family(value) == PGSQL_AF_INET ? 4 : 6;
+	network->prefix = ip_bits(value);
+	memcpy(network->address, ip_addr(value), ip_addrsize(value));
+	ak_network_normalize(network);
+}
+
+/* An inet, which is a cidr too if no host bits are set; palloc'd. */
+inet *
+ak_network_to_inet(const AkNetwork *network)
+{
+	inet	   *value = palloc0(sizeof(inet));
+
+	ip_family(value) = network->family == 4 ? PGSQL_AF_INET : PGSQL_AF_INET6;
+	ip_bits(value) = network->prefix;
+	memcpy(ip_addr(value), network->address, ip_addrsize(value));
+	SET_INET_VARSIZE(value);
+	return value;
+}
+
+static void
+get_list_argument(FunctionCallInfo fcinfo, int argument, AkNetset *set)
+{
+	ak_access_list_view(PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(argument)),
+						set);
+}
+
+static size_t
+count_networks(const AkNetset *set)
+{
+	return set->count4 + set->count6;
+}
+
+/* Makes a list of networks in any order, doubles included; palloc'd. */
+static struct varlena *
+make_list(AkNetwork *networks, size_t count)
+{
+	size_t		unique = ak_netset_sort(networks, count);
+	size_t		count4 = 0;
+	size_t		size;
+	struct varlena *list;
+	uint32		stored_count4;
+
+	while (count4 < unique && networks[count4].family == 4)
+		count4++;
+	size = VARHDRSZ + COUNT_SIZE + ak_netset_size(count4, unique - count4);
+	list = palloc(size);
+	SET_VARSIZE(list, size);
+	ak_netset_pack(networks, unique,
+				   (uint8 *) VARDATA(list) + COUNT_SIZE, &count4);
+	stored_count4 = count4;
+	memcpy(VARDATA(list), &stored_count4, COUNT_SIZE);
+	return list;
+}
+
+/* The networks of a set, palloc'd, with room for some more. */
+static AkNetwork *
+unpack_networks(const AkNetset *set, size_t more)
+{
+	size_t		count = count_networks(set);
+	AkNetwork  *networks = palloc((count + more) * sizeof(AkNetwork));
+
+	for (size_t i = 0; i < count; i++)
+		ak_netset_get(set, i, &networks[i]);
+	return networks;
+}
+
+/* --- Text and binary form ------------------------------------------------- */
+
+/*
+ * Reports what is wrong with an entry.  One that is no network is told by its
+ * number only: it may be anything, a secret too.
+ */
+static void
+report_bad_entry(Node *context, AkNetworkError error, size_t number,
+				 const AkNetwork *network)
+{
+	char		given[AK_NETWORK_TEXT_SIZE];
+	char		meant[AK_NETWORK_TEXT_SIZE];
+	AkNetwork	masked;
+
+	if (error != AK_NETWORK_HOST_BITS)
+		ereturn(context,,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("invalid input syntax for type %s", "apikeys.access_list"),
+				 errdetail("Entry %zu is not a network.", number),
+				 errhint("A network is an IPv4 or IPv6 address, and optionally a slash and the length of its prefix.")));
+
+	masked = *network;
+	ak_network_mask(&masked, masked.prefix);
+	ak_network_format(network, given);
+	ak_network_format(&masked, meant);
+	ereturn(context,,
+			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+			 errmsg("invalid network \"%s\" in access list", given),
+			 errdetail("Bits are set to the right of the prefix."),
+			 errhint("The network is \"%s\", its single address \"%.*s\".",
+					 meant, (int) (strchr(given, '/') - given), given)));
+}
+
+static void
+report_bad_list(Node *context, const char *detail)
+{
+	ereturn(context,,
+			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+			 errmsg("invalid input syntax for type %s", "apikeys.access_list"),
+			 errdetail_internal("%s", detail),
+			 errhint("An access list is written {10.0.0.0/8,2001:db8::/32}.")));
+}
+
+static void
+report_too_many(Node *context)
+{
+	ereturn(context,,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("access list has more than %d networks", MAX_NETWORKS)));
+}
+
+/* Cuts blanks, then a pair of double quotes, off both ends of an entry. */
+static void
+trim_entry(const char **text, size_t *length)
+{
+	while (*length > 0 && scanner_isspace(**text))
+	{
+		(*text)++;
+		(*length)--;
+	}
+	while (*length > 0 && scanner_isspace((*text)[*length - 1]))
+		(*length)--;
+	if (*length >= 2 && **text == '"' && (*text)[*length - 1] == '"')
+	{
+		(*text)++;
+		*length -= 2;
+	}
+}
+
+/*
+ * Parses the entries between the braces into *networks (palloc'd).  Returns
+ * false after a soft error.
+ */
+static bool
+parse_entries(Node *context, const char *text, size_t length,
+			  AkNetwork **networks, size_t *count)
+{
+	const char *end = text + length;
+	size_t		allocated = 16;
+
+	*networks = palloc(allocated * sizeof(AkNetwork));
+	*count = 0;
+	for (;;)
+	{
+		const char *comma = memchr(text, ',', end - text);
+		const char *entry = text;
+		size_t		entry_length = (comma ? comma : end) - text;
+		AkNetworkError error = AK_NETWORK_BAD_ADDRESS;
+
+		if (*count == allocated)
+		{
+			allocated *= 2;
+			*networks = repalloc(*networks, allocated * sizeof(AkNetwork));
+		}
+		if (entry_length <= MAX_ENTRY_TEXT)
+		{
+			trim_entry(&entry, &entry_length);
+			error = ak_network_parse(entry, entry_length,
+									 &(*networks)[*count]);
+		}
+		if (error != AK_NETWORK_OK)
+		{
+			report_bad_entry(context, error, *count + 1,
+							 &(*networks)[*count]);
+			return false;
+		}
+		if (++*count > MAX_NETWORKS)
+		{
+			report_too_many(context);
+			return false;
+		}
+		if (comma == NULL)
+			return true;
+		text = comma + 1;
+	}
+}
+
+Datum
+apikeys_access_list_in(PG_FUNCTION_ARGS)
+{
+	const char *text = PG_GETARG_CSTRING(0);
+	Node	   *context = fcinfo->context;
+	size_t		length = strlen(text);
+	AkNetwork  *networks = NULL;
+	size_t		count = 0;
+
+	while (length > 0 && scanner_isspace(text[length - 1]))
+		length--;
+	while (length > 0 && scanner_isspace(*text))
+	{
+		text++;
+		length--;
+	}
+	if (length < 2 || text[0] != '{' || text[length - 1] != '}')
+	{
+		report_bad_list(context, "It does not stand in braces.");
+		PG_RETURN_NULL();
+	}
+	text++;
+	length -= 2;
+	if (strspn(text, " \t\n\r\f\v") < length &&
+		!parse_entries(context, text, length, &networks, &count))
+		PG_RETURN_NULL();
+
+	PG_RETURN_POINTER(make_list(networks, count));
+}
+
+Datum
+apikeys_access_list_out(PG_FUNCTION_ARGS)
+{
+	AkNetset	set;
+	StringInfoData text;
+
+	get_list_argument(fcinfo, 0, &set);
+	initStringInfo(&text);
+	appendStringInfoChar(&text, '{');
+	for (size_t i = 0; i < count_networks(&set); i++)
+	{
+		AkNetwork	network;
+		char		entry[AK_NETWORK_TEXT_SIZE];
+
+		ak_netset_get(&set, i, &network);
+		ak_network_format(&network, entry);
+		if (i > 0)
+			appendStringInfoChar(&text, ',');
+		appendStringInfoString(&text, entry);
+	}
+	appendStringInfoChar(&text, '}');
+	PG_RETURN_CSTRING(text.data);
+}
+
+/*
+ * The binary form: the number of networks (4 bytes), and of each the family
+ * (4 or 6), the prefix length, and the 4 or 16 bytes of the address.
+ */
+Datum
+apikeys_access_list_recv(PG_FUNCTION_ARGS)
+{
+	StringInfo	message = (StringInfo) PG_GETARG_POINTER(0);
+	uint32		count = pq_getmsgint(message, 4);
+	AkNetwork  *networks;
+
+	if (count > MAX_NETWORKS)
+		report_too_many(NULL);
+	/* No entry is shorter than 6 bytes: do not allocate for what is not there */
+	if (count > (message->len - message->cursor) / 6)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("insufficient data left in access list")));
+
+	networks = palloc0(count * sizeof(AkNetwork));
+	for (uint32 i = 0; i < count; i++)
+	{
+		AkNetwork  *network = &networks[i];
+
+		network->family = pq_getmsgbyte(message);
+		network->prefix = pq_getmsgbyte(message);
+		if (network->family == 4 || network->family == 6)
+			pq_copymsgbytes(message, (char *) network->address,
+							network->family == 4 ? 4 : 16);
+		if (ak_network_check(network) != AK_NETWORK_OK)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+					 errmsg("entry %u of access list is not a network", i + 1)));
+		ak_network_normalize(network);
+	}
+	PG_RETURN_POINTER(make_list(networks, count));
+}
+
+Datum
+apikeys_access_list_send(PG_FUNCTION_ARGS)
+{
+	AkNetset	set;
+	StringInfoData message;
+
+	get_list_argument(fcinfo, 0, &set);
+	pq_begintypsend(&message);
+	pq_sendint32(&message, count_networks(&set));
+	for (size_t i = 0; i < count_networks(&set); i++)
+	{
+		AkNetwork	network;
+
+		ak_netset_get(&set, i, &network);
+		pq_sendbyte(&message, network.family);
+		pq_sendbyte(&message, network.prefix);
+		pq_sendbytes(&message, (char *) network.address,
+					 network.family == 4 ? 4 : 16);
+	}
+	PG_RETURN_BYTEA_P(pq_endtypsend(&message));
+}
+
+/* --- Operators ------------------------------------------------------------ */
+
+static bool
+find_network(const AkNetset *set, const inet *address, AkNetwork *match)
+{
+	AkNetwork	network;
+
+	ak_network_from_inet(address, &network);
+	return ak_netset_find(set, &network, match);
+}
+
+Datum
+apikeys_access_list_contains(PG_FUNCTION_ARGS)
+{
+	AkNetset	set;
+	AkNetwork	match;
+
+	get_list_argument(fcinfo, 0, &set);
+	PG_RETURN_BOOL(find_network(&set, PG_GETARG_INET_PP(1), &match));
+}
+
+Datum
+apikeys_access_list_contained(PG_FUNCTION_ARGS)
+{
+	AkNetset	set;
+	AkNetwork	match;
+
+	get_list_argument(fcinfo, 1, &set);
+	PG_RETURN_BOOL(find_network(&set, PG_GETARG_INET_PP(0), &match));
+}
+
+Datum
+apikeys_matching_network(PG_FUNCTION_ARGS)
+{
+	AkNetset	set;
+	AkNetwork	match;
+
+	get_list_argument(fcinfo, 0, &set);
+	if (!find_network(&set, PG_GETARG_INET_PP(1), &match))
+		PG_RETURN_NULL();
+	PG_RETURN_INET_P(ak_network_to_inet(&match));
+}
+
+Datum
+apikeys_access_list_add(PG_FUNCTION_ARGS)
+{
+	AkNetset	set;
+	AkNetwork  *networks;
+	size_t		count;
+
+	get_list_argument(fcinfo, 0, &set);
+	count = count_networks(&set);
+	networks = unpack_networks(&set, 1);
+	ak_network_from_inet(PG_GETARG_INET_PP(1), &networks[count]);
+	if (count >= MAX_NETWORKS &&
+		!ak_netset_contains_entry(&set, &networks[count]))
+		report_too_many(NULL);
+	PG_RETURN_POINTER(make_list(networks, count + 1));
+}
+
+Datum
+apikeys_access_list_remove(PG_FUNCTION_ARGS)
+{
+	AkNetset	set;
+	AkNetwork	removed;
+	AkNetwork  *networks;
+	size_t		count;
+	size_t		kept = 0;
+
+	get_list_argument(fcinfo, 0, &set);
+	count = count_networks(&set);
+	networks = unpack_networks(&set, 0);
+	ak_network_from_inet(PG_GETARG_INET_PP(1), &removed);
+	for (size_t i = 0; i < count; i++)
+		if (ak_network_compare(&networks[i], &removed) != 0)
+			networks[kept++] = networks[i];
+	PG_RETURN_POINTER(make_list(networks, kept));
+}
+
+/* Whether two lists, arguments 0 and 1, have the same entries. */
+static bool
+lists_are_equal(FunctionCallInfo fcinfo)
+{
+	struct varlena *a = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0));
+	struct varlena *b = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(1));
+
+	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
+		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
+}
+
+Datum
+apikeys_access_list_eq(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(lists_are_equal(fcinfo));
+}
+
+Datum
+apikeys_access_list_ne(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(!lists_are_equal(fcinfo));
+}
+
+Datum
+apikeys_access_list_hash(PG_FUNCTION_ARGS)
+{
+	struct varlena *list = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0));
+
+	return hash_any((unsigned char *) VARDATA_ANY(list),
+					VARSIZE_ANY_EXHDR(list));
+}
+
+Datum
+apikeys_access_list_hash_extended(PG_FUNCTION_ARGS)
+{
+	struct varlena *list = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0));
+
+	return hash_any_extended((unsigned char *) VARDATA_ANY(list),
+							 VARSIZE_ANY_EXHDR(list), PG_GETARG_INT64(1));
+}
+
+/* --- Arrays and sets ------------------------------------------------------ */
+
+Datum
+apikeys_access_list(PG_FUNCTION_ARGS)
+{
+	ArrayType  *array = PG_GETARG_ARRAYTYPE_P(0);
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count;
+	AkNetwork  *networks;
+
+	deconstruct_array(array, CIDROID, -1, false, TYPALIGN_INT,
+					  &elements, &nulls, &count);
+	if (count > MAX_NETWORKS)
+		report_too_many(NULL);
+	networks = palloc(count * sizeof(AkNetwork));
+	for (int i = 0; i < count; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("a network must not be null")));
+		ak_network_from_inet(DatumGetInetPP(elements[i]), &networks[i]);
+	}
+	PG_RETURN_POINTER(make_list(networks, count));
+}
+
+Datum
+apikeys_networks_array(PG_FUNCTION_ARGS)
+{
+	AkNetset	set;
+	size_t		count;
+	Datum	   *elements;
+
+	get_list_argument(fcinfo, 0, &set);
+	count = count_networks(&set);
+	elements = palloc(count * sizeof(Datum));
+	for (size_t i = 0; i < count; i++)
+	{
+		AkNetwork	network;
+
+		ak_netset_get(&set, i, &network);
+		elements[i] = InetPGetDatum(ak_network_to_inet(&network));
+	}
+	PG_RETURN_ARRAYTYPE_P(construct_array(elements, count, CIDROID,
+										  -1, false, TYPALIGN_INT));
+}
+
+Datum
+apikeys_networks(PG_FUNCTION_ARGS)
+{
+	FuncCallContext *call;
+	AkNetset   *set;
+
+	if (SRF_IS_FIRSTCALL())
+	{
+		MemoryContext old;
+
+		call = SRF_FIRSTCALL_INIT();
+		old = MemoryContextSwitchTo(call->multi_call_memory_ctx);
+		set = palloc(sizeof(AkNetset));
+		ak_access_list_view(PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(0)), set);
+		call->user_fctx = set;
+		call->max_calls = count_networks(set);
+		MemoryContextSwitchTo(old);
+	}
+	call = SRF_PERCALL_SETUP();
+	set = call->user_fctx;
+	if (call->call_cntr < call->max_calls)
+	{
+		AkNetwork	network;
+
+		ak_netset_get(set, call->call_cntr, &network);
+		SRF_RETURN_NEXT(call, InetPGetDatum(ak_network_to_inet(&network)));
+	}
+	SRF_RETURN_DONE(call);
+}
+
+Datum
+apikeys_cardinality(PG_FUNCTION_ARGS)
+{
+	AkNetset	set;
+
+	get_list_argument(fcinfo, 0, &set);
+	PG_RETURN_INT32(count_networks(&set));
+}

@@ -1,0 +1,455 @@
+/*
+ * type_secret_hash.c
+ *	  The SQL face of type apikeys.secret_hash.
+ *
+ * A stored hash is one byte that names the algorithm, and then
+ *		blake2b		the length of the pepper id (1 byte), the id, the digest
+ *		sha256,
+ *		sha512		the digest
+ *		argon2id	the string as it was given
+ *
+ * No error of this file quotes its input: it may be a secret in clear text.
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "crypto.h"
+#include "type_secret_hash.h"
+
+#include "libpq/pqformat.h"
+#include "utils/builtins.h"
+
+#define NO_PEPPER			"0"
+#define PEPPER_ID_MAX		32
+
+/*
+ * What an imported argon2id hash may cost to check, so that it is no way to
+ * stall the server.
+ */
+#define ARGON2ID_MAX_MEMORY_KIB		262144
+#define ARGON2ID_MAX_PASSES			16
+#define ARGON2ID_MAX_LANES			16
+
+typedef enum Algorithm
+{
+	BLAKE2B = 1,
+	SHA256,
+	SHA512,
+	ARGON2ID
+} Algorithm;
+
+/* A hash taken apart; all pointers are into the stored value. */
+typedef struct SecretHash
+{
+	Algorithm	algorithm;
+	const char *pepper_id;		/* blake2b only */
+	size_t		pepper_id_size;
+	const uint8 *digest;		/* or the argon2id string */
+	size_t		digest_size;
+} SecretHash;
+
+static const struct
+{
+	Algorithm	algorithm;
+	const char *name;
+	size_t		digest_size;
+}			digests[] = {
+	{BLAKE2B, "blake2b", AK_BLAKE2B_SIZE},
+	{SHA256, "sha256", AK_SHA256_SIZE},
+	{SHA512, "sha512", AK_SHA512_SIZE},
+};
+
+PG_FUNCTION_INFO_V1(apikeys_secret_hash_in);
+PG_FUNCTION_INFO_V1(apikeys_secret_hash_out);
+PG_FUNCTION_INFO_V1(apikeys_secret_hash_recv);
+PG_FUNCTION_INFO_V1(apikeys_secret_hash_send);
+PG_FUNCTION_INFO_V1(apikeys_verify);
+
+/* --- Stored form ---------------------------------------------------------- */
+
+static struct varlena *
+store_hash(const SecretHash *hash)
+{
+	size_t		size = VARHDRSZ + 1 + hash->digest_size;
+	struct varlena *stored;
+	uint8	   *bytes;
+
+	if (hash->algorithm == BLAKE2B)
+		size += 1 + hash->pepper_id_size;
+	stored = palloc(size);
+	SET_VARSIZE(stored, size);
+	bytes = (uint8 *) VARDATA(stored);
+	*bytes++ = hash->algorithm;
+	if (hash->algorithm == BLAKE2B)
+	{
+		*bytes++ = hash->pepper_id_size;
+		memcpy(bytes, hash->pepper_id, hash->pepper_id_size);
+		bytes += hash->pepper_id_size;
+	}
+	memcpy(bytes, hash->digest, hash->digest_size);
+	return stored;
+}
+
+static bool
+pepper_id_is_valid(const char *id, size_t size)
+{
+	if (size == 0 || size > PEPPER_ID_MAX)
+		return false;
+	for (size_t i = 0; i < size; i++)
+		if (!((id[i] >= '0' && id[i] <= '9') ||
+			  (id[i] >= 'A' && id[i] <= 'Z') ||
+			  (id[i] >= 'a' && id[i] <= 'z') ||
+			  id[i] == '_' || id[i] == '-' || id[i] == '.'))
+			return false;
+	return true;
+}
+
+/* Reads "name=number" and a terminator at *text; false if it is not there. */
+static bool
+parse_parameter(const char **text, const char *end, const char *name,
+				char terminator, unsigned long max)
+{
+	size_t		name_size = strlen(name);
+	unsigned long value = 0;
+	const char *digits;
+
+	if ((size_t) (end - *text) < name_size ||
+		memcmp(*text, name, name_size) != 0)
+		return false;
+	digits = *text += name_size;
+	while (*text < end && **text >= '0' && **text <= '9' && value <= max)
+		value = value * 10 + (*(*text)++ - '0');
+	if (*text == digits || *digits == '0' || value > max)
+		return false;
+	return *text < end && *(*text)++ == terminator;
+}
+
+/* Reads base64 digits up to a dollar sign, or the end of the text. */
+static bool
+parse_base64(const char **text, const char *end, size_t min_digits)
+{
+	const char *start = *text;
+
+	while (*text < end &&
+		   ((**text >= '0' && **text <= '9') ||
+			(**text >= 'A' && **text <= 'Z') ||
+			(**text >= 'a' && **text <= 'z') ||
+			**text == '+' || **text == '/'))
+		(*text)++;
+	return *text - start >= min_digits;
+}
+
+/*
+ * Whether a text is an argon2id string (PHC string format) that is within
+ * the limits above.
+ */
+static bool
+argon2id_is_valid(const char *text, size_t size)
+{
+	const char *end = text + size;
+
+	return size < AK_ARGON2ID_TEXT_SIZE &&
+		parse_parameter(&text, end, "$argon2id$v=19$m=", ',',
+						ARGON2ID_MAX_MEMORY_KIB) &&
+		parse_parameter(&text, end, "t=", ',', ARGON2ID_MAX_PASSES) &&
+		parse_parameter(&text, end, "p=", '$', ARGON2ID_MAX_LANES) &&
+		parse_base64(&text, end, 11) &&
+		text < end && *text++ == '$' &&
+		parse_base64(&text, end, 22) && text == end;
+}
+
+/* Whether the parts fit each other: what input and damaged data may break. */
+static bool
+hash_is_valid(const SecretHash *hash)
+{
+	if (hash->algorithm == ARGON2ID)
+		return argon2id_is_valid((const char *) hash->digest,
+								 hash->digest_size);
+	for (int i = 0; i < lengthof(digests); i++)
+		if (digests[i].algorithm == hash->algorithm)
+			return digests[i].digest_size == hash->digest_size &&
+				(hash->algorithm != BLAKE2B ||
+				 pepper_id_is_valid(hash->pepper_id, hash->pepper_id_size));
+	return false;
+}
+
+/* Takes stored bytes apart; false if they are no hash. */
+static bool
+load_bytes(const uint8 *bytes, size_t size, SecretHash *hash)
+{
+	memset(hash, 0, sizeof(*hash));
+	if (size < 1)
+		return false;
+	hash->algorithm = *bytes++;
+	size--;
+	if (hash->algorithm == BLAKE2B)
+	{
+		if (size < 1 || size - 1 < bytes[0])
+			return false;
+		hash->pepper_id_size = *bytes++;
+		hash->pepper_id = (const char *) bytes;
+		bytes += hash->pepper_id_size;
+		size -= 1 + hash->pepper_id_size;
+	}
+	hash->digest = bytes;
+	hash->digest_size = size;
+	return hash_is_valid(hash);
+}
+
+static void
+load_hash(struct varlena *stored, SecretHash *hash)
+{
+	if (!load_bytes((const uint8 *) VARDATA_ANY(stored),
+					VARSIZE_ANY_EXHDR(stored), hash))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("secret hash is damaged")));
+}
+
+/* --- Making and checking -------------------------------------------------- */
+
+/* The hash of a secret that is issued here; palloc'd. */
+struct varlena *
+ak_secret_hash_make(const char *public_key, size_t public_key_size,
+					const char *secret, size_t secret_size)
+{
+	uint8		digest[AK_BLAKE2B_SIZE];
+	SecretHash	hash = {0};
+
+	ak_crypto_blake2b(digest, NULL, public_key, public_key_size,
+					  secret, secret_size);
+	hash.algorithm = BLAKE2B;
+	hash.pepper_id = NO_PEPPER;
+	hash.pepper_id_size = strlen(NO_PEPPER);
+	hash.digest = digest;
+	hash.digest_size = sizeof(digest);
+	return store_hash(&hash);
+}
+
+static bool
+verify_blake2b(const SecretHash *hash,
+			   const char *public_key, size_t public_key_size,
+			   const char *secret, size_t secret_size)
+{
+	uint8		digest[AK_BLAKE2B_SIZE];
+
+	if (hash->pepper_id_size != strlen(NO_PEPPER) ||
+		memcmp(hash->pepper_id, NO_PEPPER, hash->pepper_id_size) != 0)
+		return false;
+	ak_crypto_blake2b(digest, NULL, public_key, public_key_size,
+					  secret, secret_size);
+	return ak_crypto_equal(digest, hash->digest, sizeof(digest));
+}
+
+static bool
+verify_argon2id(const SecretHash *hash, const char *secret, size_t secret_size)
+{
+	char		text[AK_ARGON2ID_TEXT_SIZE] = {0};
+
+	memcpy(text, hash->digest, hash->digest_size);
+	return ak_crypto_argon2id_verify(text, secret, secret_size);
+}
+
+/*
+ * Whether the secret is the one that was hashed for this public key; in a
+ * time that depends on the algorithm and the sizes alone.  Raises XX001 if the
+ * hash is damaged.
+ */
+bool
+ak_secret_hash_verify(struct varlena *stored,
+					  const char *public_key, size_t public_key_size,
+					  const char *secret, size_t secret_size)
+{
+	SecretHash	hash;
+	uint8		digest[AK_SHA512_SIZE];
+
+	load_hash(stored, &hash);
+	if (secret_size > AK_SECRET_MAX_SIZE)
+		return false;
+	switch (hash.algorithm)
+	{
+		case BLAKE2B:
+			return verify_blake2b(&hash, public_key, public_key_size,
+								  secret, secret_size);
+		case SHA256:
+			ak_crypto_sha256(digest, secret, secret_size);
+			return ak_crypto_equal(digest, hash.digest, AK_SHA256_SIZE);
+		case SHA512:
+			ak_crypto_sha512(digest, secret, secret_size);
+			return ak_crypto_equal(digest, hash.digest, AK_SHA512_SIZE);
+		case ARGON2ID:
+			return verify_argon2id(&hash, secret, secret_size);
+	}
+	return false;
+}
+
+/* The work of checking a secret, for a key that does not exist. */
+void
+ak_secret_hash_verify_nothing(const char *public_key, size_t public_key_size,
+							  const char *secret, size_t secret_size)
+{
+	static const uint8 nothing[AK_BLAKE2B_SIZE];
+	SecretHash	hash = {0};
+
+	if (secret_size > AK_SECRET_MAX_SIZE)
+		return;
+	hash.algorithm = BLAKE2B;
+	hash.pepper_id = NO_PEPPER;
+	hash.pepper_id_size = strlen(NO_PEPPER);
+	hash.digest = nothing;
+	(void) verify_blake2b(&hash, public_key, public_key_size,
+						  secret, secret_size);
+}
+
+Datum
+apikeys_verify(PG_FUNCTION_ARGS)
+{
+	struct varlena *hash = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0));
+	text	   *public_key = PG_GETARG_TEXT_PP(1);
+	text	   *secret = PG_GETARG_TEXT_PP(2);
+
+	PG_RETURN_BOOL(ak_secret_hash_verify(hash,
+										 VARDATA_ANY(public_key),
+										 VARSIZE_ANY_EXHDR(public_key),
+										 VARDATA_ANY(secret),
+										 VARSIZE_ANY_EXHDR(secret)));
+}
+
+/* --- Text and binary form ------------------------------------------------- */
+
+static int
+hex_value(char digit)
+{
+	if (digit >= '0' && digit <= '9')
+		return digit - '0';
+	if (digit >= 'a' && digit <= 'f')
+		return digit - 'a' + 10;
+	if (digit >= 'A' && digit <= 'F')
+		return digit - 'A' + 10;
+	return -1;
+}
+
+/* Reads exactly size bytes of hex digits; false if text is anything else. */
+static bool
+parse_hex(const char *text, uint8 *bytes, size_t size)
+{
+	if (strlen(text) != size * 2)
+		return false;
+	for (size_t i = 0; i < size; i++)
+	{
+		int			high = hex_value(text[2 * i]);
+		int			low = hex_value(text[2 * i + 1]);
+
+		if (high < 0 || low < 0)
+			return false;
+		bytes[i] = high << 4 | low;
+	}
+	return true;
+}
+
+/* Reads algorithm$pepper-id$hex; the digest goes to buffer. */
+static bool
+parse_digest(const char *text, SecretHash *hash, uint8 *buffer)
+{
+	for (int i = 0; i < lengthof(digests); i++)
+	{
+		size_t		name_size = strlen(digests[i].name);
+		const char *dollar;
+
+		if (strncmp(text, digests[i].name, name_size) != 0 ||
+			text[name_size] != '$')
+			continue;
+		hash->algorithm = digests[i].algorithm;
+		hash->pepper_id = text + name_size + 1;
+		dollar = strchr(hash->pepper_id, '$');
+		if (dollar == NULL)
+			return false;
+		hash->pepper_id_size = dollar - hash->pepper_id;
+		if (hash->algorithm != BLAKE2B && hash->pepper_id_size != 0)
+			return false;
+		hash->digest = buffer;
+		hash->digest_size = digests[i].digest_size;
+		return parse_hex(dollar + 1, buffer, hash->digest_size);
+	}
+	return false;
+}
+
+Datum
+apikeys_secret_hash_in(PG_FUNCTION_ARGS)
+{
+	const char *text = PG_GETARG_CSTRING(0);
+	uint8		buffer[AK_SHA512_SIZE];
+	SecretHash	hash = {0};
+	bool		ok;
+
+	if (text[0] == '$')
+	{
+		hash.algorithm = ARGON2ID;
+		hash.digest = (const uint8 *) text;
+		hash.digest_size = strnlen(text, AK_ARGON2ID_TEXT_SIZE);
+		ok = true;
+	}
+	else
+		ok = parse_digest(text, &hash, buffer);
+
+	if (!ok || !hash_is_valid(&hash))
+		ereturn(fcinfo->context, (Datum) 0,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("invalid input syntax for type %s", "apikeys.secret_hash"),
+				 errdetail("What was given is not quoted, as it may be a secret."),
+				 errhint("A hash is written blake2b$<pepper id>$<hex>, sha256$$<hex>, sha512$$<hex> or $argon2id$v=19$m=<up to %d>,t=<up to %d>,p=<up to %d>$<salt>$<hash>.",
+						 ARGON2ID_MAX_MEMORY_KIB, ARGON2ID_MAX_PASSES,
+						 ARGON2ID_MAX_LANES)));
+	PG_RETURN_POINTER(store_hash(&hash));
+}
+
+Datum
+apikeys_secret_hash_out(PG_FUNCTION_ARGS)
+{
+	SecretHash	hash;
+	StringInfoData text;
+
+	load_hash(PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0)), &hash);
+	initStringInfo(&text);
+	if (hash.algorithm == ARGON2ID)
+		appendBinaryStringInfo(&text, (const char *) hash.digest,
+							   hash.digest_size);
+	else
+	{
+		appendStringInfo(&text, "%s$%.*s$",
+						 digests[hash.algorithm - BLAKE2B].name,
+						 (int) hash.pepper_id_size,
+						 hash.pepper_id ? hash.pepper_id : "");
+		for (size_t i = 0; i < hash.digest_size; i++)
+			appendStringInfo(&text, "%02x", hash.digest[i]);
+	}
+	PG_RETURN_CSTRING(text.data);
+}
+
+/* The binary form is the stored one. */
+Datum
+apikeys_secret_hash_recv(PG_FUNCTION_ARGS)
+{
+	StringInfo	message = (StringInfo) PG_GETARG_POINTER(0);
+	int			size = message->len - message->cursor;
+	SecretHash	hash;
+
+	if (!load_bytes((const uint8 *) pq_getmsgbytes(message, size), size,
+					&hash))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid binary representation of type %s",
+						"apikeys.secret_hash")));
+	PG_RETURN_POINTER(store_hash(&hash));
+}
+
+Datum
+apikeys_secret_hash_send(PG_FUNCTION_ARGS)
+{
+	struct varlena *stored = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0));
+	StringInfoData message;
+
+	pq_begintypsend(&message);
+	pq_sendbytes(&message, VARDATA_ANY(stored), VARSIZE_ANY_EXHDR(stored));
+	PG_RETURN_BYTEA_P(pq_endtypsend(&message));
+}

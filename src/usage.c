@@ -1,0 +1,166 @@
+/*
+ * usage.c
+ *	  See usage.h.
+ *
+ * A use is written at most once a minute per key and matched network, as part
+ * of the caller's transaction, and only where that can neither wait nor fail:
+ * not in a read-only transaction or on a standby, not where an update of a
+ * changed row is a serialization failure, and not while somebody else has
+ * locked the rows.  What is not written now is written by a later use.
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "keystore.h"
+#include "settings.h"
+#include "type_access_list.h"
+#include "usage.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_class.h"
+
+#define INTERVAL_SECONDS	60
+
+/*
+ * Advisory locks of this class cannot be taken from SQL, where it is 1 or 2,
+ * so nobody can keep a use from being recorded.
+ */
+#define LOCK_CLASS			3
+
+/* What this backend has written lately, by hash; a collision costs little. */
+#define RECENT_COUNT		1024
+
+typedef struct RecentUse
+{
+	uint64		hash;
+	TimestampTz at;
+} RecentUse;
+
+static RecentUse recent[RECENT_COUNT];
+
+static uint64
+hash_use(const text *public_key, const AkNetwork *network)
+{
+	uint64		hash = hash_bytes_extended((unsigned char *) VARDATA_ANY(public_key),
+										   VARSIZE_ANY_EXHDR(public_key), 0);
+
+	if (network)
+		hash = hash_bytes_extended((const unsigned char *) network,
+								   sizeof(*network), hash);
+	return hash;
+}
+
+static bool
+lock_use(uint64 hash)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (hash >> 32),
+						 (uint32) hash, LOCK_CLASS);
+	return LockAcquire(&tag, ExclusiveLock, false, true) !=
+		LOCKACQUIRE_NOT_AVAIL;
+}
+
+static Oid
+get_table_owner(Oid table)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", table);
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/* Writes the use as the owner of the table; nobody else may write there. */
+static void
+write_use(text *public_key, const AkNetwork *network, const AkNetwork *address,
+		  TimestampTz now)
+{
+	Oid			types[] = {TEXTOID, CIDROID, TIMESTAMPTZOID, INETOID};
+	Datum		values[4] = {0};
+	char		nulls[] = "    ";
+	Oid			user;
+	int			security_context;
+
+	values[0] = PointerGetDatum(public_key);
+	values[2] = TimestampTzGetDatum(now);
+	if (network)
+		values[1] = InetPGetDatum(ak_network_to_inet(network));
+	else
+		nulls[1] = 'n';
+	if (address)
+		values[3] = InetPGetDatum(ak_network_to_inet(address));
+	else
+		nulls[3] = 'n';
+
+	GetUserIdAndSecContext(&user, &security_context);
+	SetUserIdAndSecContext(get_table_owner(ak_keystore_table_oid(AK_KEY_USAGE)),
+						   security_context | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_NOFORCE_RLS);
+	SPI_connect();
+	SPI_execute_with_args("UPDATE apikeys.key_usage AS u "
+						  "SET use_count = u.use_count OPERATOR(pg_catalog.+) 1, "
+						  "last_used_at = $3, last_used_address = $4 "
+						  "WHERE u.ctid OPERATOR(pg_catalog.=) ("
+						  "SELECT v.ctid FROM apikeys.key_usage AS v "
+						  "WHERE v.public_key OPERATOR(pg_catalog.=) $1 "
+						  "AND NOT v.network IS DISTINCT FROM $2 "
+						  "FOR NO KEY UPDATE SKIP LOCKED)",
+						  lengthof(types), types, values, nulls, false, 0);
+	if (SPI_processed == 0)
+		SPI_execute_with_args("INSERT INTO apikeys.key_usage "
+							  "(public_key, network, use_count, last_used_at, last_used_address) "
+							  "SELECT k.public_key, $2, 1, $3, $4 FROM ("
+							  "SELECT public_key FROM apikeys.key "
+							  "WHERE public_key OPERATOR(pg_catalog.=) $1 "
+							  "FOR KEY SHARE SKIP LOCKED) AS k "
+							  "ON CONFLICT DO NOTHING",
+							  lengthof(types), types, values, nulls, false, 0);
+	SPI_finish();
+	SetUserIdAndSecContext(user, security_context);
+}
+
+/*
+ * Records that a key was allowed from an address, let in by an entry of its
+ * access list; either may be NULL.  Raises no error of its own and waits for
+ * no lock.
+ */
+void
+ak_usage_record(text *public_key, const AkNetwork *network,
+				const AkNetwork *address)
+{
+	TimestampTz now;
+	RecentUse  *slot;
+	uint64		hash;
+
+	if (!ak_track_usage || XactReadOnly || RecoveryInProgress() ||
+		IsolationUsesXactSnapshot() || IsInParallelMode())
+		return;
+	now = GetCurrentTimestamp();
+	hash = hash_use(public_key, network);
+	slot = &recent[hash % RECENT_COUNT];
+	if (slot->hash == hash &&
+		!TimestampDifferenceExceeds(slot->at, now, INTERVAL_SECONDS * 1000))
+		return;
+	if (!lock_use(hash))
+		return;
+	write_use(public_key, network, address, now);
+	slot->hash = hash;
+	slot->at = now;
+}

@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# run.sh [PG_CONFIG]: what a reader should not have to look for.  Each check is
+# a function check_NAME that prints what it finds.  Writes nothing, so it can be
+# run in the tree: test/lint/run.sh
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+PG_CONFIG=${1:-pg_config}
+
+check_shell() {
+  local scripts
+  readarray -t scripts < <(find test .ci -name '*.sh' -o -path .ci/run)
+  shellcheck "${scripts[@]}"
+}
+
+check_clang_tidy() {
+  clang-tidy --quiet src/*.c -- -D_GNU_SOURCE -I src \
+    -isystem "$("$PG_CONFIG" --includedir-server)" 2>/dev/null ||
+    printf 'clang-tidy failed\n'
+}
+
+# Everything runs with the rights of its caller, and the install script never
+# takes over what somebody else has planted.
+check_sql() {
+  sed -s 's/--.*//' sql/parts/*.sql |
+    grep -iE 'security +definer|create +or +replace'
+}
+
+check_version_conditions() {
+  grep -n PG_VERSION_NUM src/* --exclude=compat.h
+}
+
+check_leftovers() {
+  grep -rnwE 'TODO|FIXME|XXX' src sql test --include='*.[ch]' \
+    --include='*.sql' --include='*.sh' --include='*.pl' --include='*.spec' \
+    --exclude-dir=lint
+}
+
+# Files include only what stands in a layer below their own.
+check_layers() {
+  awk -f test/lint/layers.awk test/lint/layers src/*.[ch]
+}
+
+# Files of at most 600 lines, functions of at most 100.
+check_sizes() {
+  awk '
+    FNR > 600 && !told[FILENAME]++ { print FILENAME ": over 600 lines" }
+    /^{/ { start = FNR }
+    /^}/ && FNR - start > 100 { print FILENAME ":" start ": over 100 lines" }
+  ' src/*.c
+}
+
+failed=0
+for check in shell clang_tidy sql version_conditions leftovers layers sizes; do
+  # A tool that is missing says so on its standard error.
+  findings=$("check_$check" 2>&1 || true)
+  if [ -z "$findings" ]; then
+    printf 'ok - %s\n' "$check"
+  else
+    printf '%s\nnot ok - %s\n' "$findings" "$check"
+    failed=1
+  fi
+done
+exit "$failed"

@@ -1,0 +1,167 @@
+#!/usr/bin/env bash
+# run-tests.sh [SUITE…]: builds the extension and runs its tests, in a folder
+# tmp/test and against servers of its own; see "make help".
+#
+# A suite is a function suite_NAME.  It prints a log, and fails when one of its
+# tests does; count.awk finds the single tests in the log.  To add a suite,
+# write the function and name it in SUITES.
+#
+# What a test printed is in tmp/test/results/SUITE/results: to accept it, copy it
+# to expected/ or test/isolation/expected/.
+#
+# TEST_NAME=other makes the folder tmp/other, for two runs at a time.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+SUITES=(unit fuzz regress plain isolation tap plpgsql lint)
+PASSED=0
+FAILED=0
+
+# --- The suites ------------------------------------------------------------
+
+# What knows no PostgreSQL, under the sanitizers.
+suite_unit() {
+  need_files 'test/unit/test_*.c'
+  as_user make -C "$WORK/tree/test/unit" check
+}
+
+suite_fuzz() {
+  need_files 'test/fuzz/*.c'
+  as_user make -C "$WORK/tree/test/fuzz" -j"$(nproc)" run SECONDS_EACH=30
+}
+
+# pg_regress, as in production ...
+suite_regress() {
+  need_files 'test/sql/*.sql'
+  fill_in_outputs test/sql expected
+  server_start regress "shared_preload_libraries = 'apikeys'"
+  installcheck regress ISOLATION=
+}
+
+# ... and where the extension is loaded by each session that calls it.
+suite_plain() {
+  need_files 'test/sql/*.sql'
+  fill_in_outputs test/sql expected
+  server_start plain
+  installcheck plain ISOLATION=
+}
+
+suite_isolation() {
+  need_files 'test/isolation/specs/*.spec'
+  fill_in_outputs test/isolation/specs test/isolation/expected
+  server_start isolation "shared_preload_libraries = 'apikeys'" \
+    "max_prepared_transactions = 10"
+  installcheck isolation REGRESS=
+}
+
+# These make their own clusters.
+suite_tap() {
+  need_files 'test/t/*.pl'
+  installcheck tap REGRESS= ISOLATION= TAP_TESTS=1 \
+    PROVE_TESTS='test/t/*.pl' PROVE_FLAGS="--timer -j$(nproc)"
+}
+
+# All of the extension's PL/pgSQL, checked by plpgsql_check.
+suite_plpgsql() {
+  need_files 'sql/parts/*.sql'
+  server_start plpgsql
+  as_user "$WORK/bin/psql" -X -q -A -t -v ON_ERROR_STOP=1 -d postgres \
+    -f "$WORK/tree/test/lint/plpgsql.sql"
+}
+
+suite_lint() {
+  need_files 'src/*.c'
+  as_user "$WORK/tree/test/lint/run.sh" "$WORK/bin/pg_config"
+}
+
+# --- Running one -----------------------------------------------------------
+
+need_files() {
+  compgen -G "$WORK/tree/$1" >/dev/null || die "there is no $1"
+}
+
+# installcheck NAME MAKE-ARGUMENT…: the tests of the Makefile's installcheck
+# against the server that is running; leaves what they printed in results/NAME.
+installcheck() {
+  local status=0 file
+  as_user make -C "$WORK/tree" installcheck PG_CONFIG="$WORK/bin/pg_config" \
+    "${@:2}" || status=$?
+  as_user mkdir -p "$WORK/results/$1"
+  for file in "$WORK"/tree/{results,regression.diffs,tmp_check/log} \
+    "$WORK"/tree/output_iso/{results,regression.diffs}; do
+    if [ -e "$file" ]; then as_user mv "$file" "$WORK/results/$1"; fi
+  done
+  return "$status"
+}
+
+# fill_in_outputs TESTS EXPECTED: an empty output in the folder EXPECTED for each
+# test in TESTS that has none yet, because pg_regress gives up at the first.
+fill_in_outputs() {
+  local outputs
+  readarray -t outputs < <(
+    find "$WORK/tree/$1" -type f -printf "$WORK/tree/$2/%f\n" |
+      sed 's/[^.]*$/out/'
+  )
+  as_user mkdir -p "$WORK/tree/$2"
+  as_user touch "${outputs[@]}"
+}
+
+run_suite() {
+  local log=$WORK/log/$1.log begin=$SECONDS status passed failed
+  # Not as a condition: in one, "set -e" would not end the suite.
+  set +e
+  (
+    set -e
+    "suite_$1"
+  ) >"$log" 2>&1 </dev/null
+  status=$?
+  set -e
+  stop_servers
+
+  read -r passed failed < <(awk -f "$TOP/test/count.awk" "$log")
+  if [ "$failed" -eq 0 ] && [ $((status != 0 || passed == 0)) -eq 1 ]; then
+    failed=1
+  fi
+  printf '%-10s %5d passed, %d failed, in %d s\n' \
+    "$1" "$passed" "$failed" $((SECONDS - begin))
+  if [ "$failed" -gt 0 ]; then show_failure "$1"; fi
+  PASSED=$((PASSED + passed))
+  FAILED=$((FAILED + failed))
+}
+
+show_failure() {
+  local diffs=$WORK/results/$1/regression.diffs
+  tail -n 60 "$WORK/log/$1.log" | sed 's/^/    /'
+  if [ -s "$diffs" ]; then head -n 200 "$diffs" | sed 's/^/    /'; fi
+  printf '    logs: %s/log/*%s*.log' "$WORK" "$1"
+  if [ -d "$WORK/results/$1" ]; then
+    printf '; results: %s/results/%s' "$WORK" "$1"
+  fi
+  printf '\n'
+}
+
+finish() {
+  local status=$?
+  if [ -n "${WORK:-}" ]; then stop_servers; fi
+  # Whatever kept the suites from running is a failure too.
+  if [ "$status" -ne 0 ]; then FAILED=$((FAILED + 1)); fi
+  printf '%d passed, %d failed\n' "$PASSED" "$FAILED"
+  if [ "$FAILED" -gt 0 ]; then exit 1; fi
+}
+
+main() {
+  local suite
+  if [ $# -eq 0 ]; then set -- "${SUITES[@]}"; fi
+  for suite in "$@"; do
+    declare -F "suite_$suite" >/dev/null || die "no suite $suite: ${SUITES[*]}"
+  done
+  trap finish EXIT
+  "$TOP/test/install-deps.sh" test
+  work_open "${TEST_NAME:-test}"
+  copy_sources
+  private_build WERROR=1
+  say "built for $("$WORK/bin/postgres" --version) in $SECONDS s"
+  for suite in "$@"; do run_suite "$suite"; done
+}
+
+main "$@"
