@@ -1,6 +1,7 @@
 /*
  * issue.c
- *	  Makes new public keys and secrets.
+ *	  Makes new public keys and secrets, and sees to it that no public key is
+ *	  used again once it was deleted.
  *
  * A secret exists in clear in the value that is returned and nowhere else:
  * buffers are wiped, and what goes to the table is the hash.
@@ -10,14 +11,17 @@
 #include "compat.h"
 #include "crypto.h"
 #include "keystore.h"
+#include "privileged.h"
 #include "settings.h"
 #include "token.h"
 #include "type_secret_hash.h"
 
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "commands/trigger.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
+#include "utils/rel.h"
 #include "utils/syscache.h"
 
 /* How much of a secret the hint shows: of its checksum, so nothing secret. */
@@ -25,6 +29,8 @@
 
 PG_FUNCTION_INFO_V1(apikeys_generate_public_key);
 PG_FUNCTION_INFO_V1(apikeys_issue_secret);
+PG_FUNCTION_INFO_V1(apikeys_key_inserted);
+PG_FUNCTION_INFO_V1(apikeys_key_deleted);
 
 Datum
 apikeys_generate_public_key(PG_FUNCTION_ARGS)
@@ -115,4 +121,54 @@ apikeys_issue_secret(PG_FUNCTION_ARGS)
 	ak_crypto_wipe(secret, sizeof(secret));
 	store_secret(public_key, hash, hint);
 	PG_RETURN_TEXT_P(result);
+}
+
+/* --- Names of deleted keys ------------------------------------------------ */
+
+/* The public key of the row that a trigger of table key is called for. */
+static text *
+get_trigger_key(FunctionCallInfo fcinfo)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	bool		isnull;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("this function must be called as a trigger")));
+	return DatumGetTextPP(heap_getattr(trigger->tg_trigtuple, 1,
+									   RelationGetDescr(trigger->tg_relation),
+									   &isnull));
+}
+
+/* Trigger of table key, after a row was inserted. */
+Datum
+apikeys_key_inserted(PG_FUNCTION_ARGS)
+{
+	text	   *public_key = get_trigger_key(fcinfo);
+	AkKeystore	store;
+	bool		was_deleted;
+
+	ak_keystore_open(&store);
+	was_deleted = ak_keystore_was_deleted(&store, public_key);
+	ak_keystore_close(&store);
+	if (was_deleted)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNIQUE_VIOLATION),
+				 errmsg("public key has been used before"),
+				 errdetail("A key of this name was deleted; its name is not used again.")));
+	PG_RETURN_POINTER(NULL);
+}
+
+/* Trigger of table key, after a row was deleted. */
+Datum
+apikeys_key_deleted(PG_FUNCTION_ARGS)
+{
+	Oid			types[] = {TEXTOID};
+	Datum		values[] = {PointerGetDatum(get_trigger_key(fcinfo))};
+
+	ak_privileged_execute("INSERT INTO apikeys.deleted_key (public_key) "
+						  "VALUES ($1) ON CONFLICT DO NOTHING",
+						  lengthof(types), types, values, NULL);
+	PG_RETURN_POINTER(NULL);
 }

@@ -63,6 +63,10 @@ enum
 	KEY_SECRET_HASH = 3,
 	KEY_SECRET_EXPIRES_AT = 6
 };
+enum
+{
+	DELETED_KEY_PUBLIC_KEY = 1
+};
 
 static const char *const table_names[AK_TABLE_COUNT] = {
 	[AK_ORGANIZATION] = "organization",
@@ -73,6 +77,7 @@ static const char *const table_names[AK_TABLE_COUNT] = {
 	[AK_KEY_ROLE] = "key_role",
 	[AK_KEY_SECRET] = "key_secret",
 	[AK_KEY_USAGE] = "key_usage",
+	[AK_DELETED_KEY] = "deleted_key",
 };
 
 static const char *const index_names[AK_INDEX_COUNT] = {
@@ -86,6 +91,7 @@ static const char *const index_names[AK_INDEX_COUNT] = {
 	[AK_KEY_BY_NAME] = "key_pkey",
 	[AK_KEY_ROLE_BY_KEY] = "key_role_key",
 	[AK_KEY_SECRET_BY_KEY] = "key_secret_pkey",
+	[AK_DELETED_KEY_BY_NAME] = "deleted_key_pkey",
 };
 
 static Oid	table_oids[AK_TABLE_COUNT];
@@ -250,6 +256,13 @@ get_uuid(HeapTuple tuple, AttrNumber column, TupleDesc descriptor,
 	return !isnull;
 }
 
+static bool
+take_exists(HeapTuple tuple, TupleDesc descriptor, void *argument)
+{
+	*(bool *) argument = true;
+	return false;
+}
+
 /* --- Keys ----------------------------------------------------------------- */
 
 typedef struct KeySearch
@@ -297,6 +310,19 @@ ak_keystore_find_key(AkKeystore *store, text *public_key,
 	ak_keystore_scan(store, AK_KEY, AK_KEY_BY_NAME, 1, &scan_key,
 					 take_key, &search);
 	return search.found;
+}
+
+/* Whether a key of this name existed once and was deleted. */
+bool
+ak_keystore_was_deleted(AkKeystore *store, text *public_key)
+{
+	ScanKeyData scan_key;
+	bool		found = false;
+
+	init_text_key(&scan_key, DELETED_KEY_PUBLIC_KEY, public_key);
+	ak_keystore_scan(store, AK_DELETED_KEY, AK_DELETED_KEY_BY_NAME, 1,
+					 &scan_key, take_exists, &found);
+	return found;
 }
 
 typedef struct SecretScan
@@ -470,13 +496,6 @@ take_is_own(HeapTuple tuple, TupleDesc descriptor, void *argument)
 {
 	*(bool *) argument =
 		TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
-	return false;
-}
-
-static bool
-take_exists(HeapTuple tuple, TupleDesc descriptor, void *argument)
-{
-	*(bool *) argument = true;
 	return false;
 }
 

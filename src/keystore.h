@@ -33,6 +33,7 @@ typedef enum AkTable
 	AK_KEY_ROLE,
 	AK_KEY_SECRET,
 	AK_KEY_USAGE,
+	AK_DELETED_KEY,
 	AK_TABLE_COUNT
 } AkTable;
 
@@ -48,6 +49,7 @@ typedef enum AkIndex
 	AK_KEY_BY_NAME,
 	AK_KEY_ROLE_BY_KEY,
 	AK_KEY_SECRET_BY_KEY,
+	AK_DELETED_KEY_BY_NAME,
 	AK_INDEX_COUNT
 } AkIndex;
 
@@ -101,6 +103,7 @@ extern void ak_keystore_scan(AkKeystore *store, AkTable table, AkIndex index,
 
 extern bool ak_keystore_find_key(AkKeystore *store, text *public_key,
 								 bool with_access_list, AkKey *key);
+extern bool ak_keystore_was_deleted(AkKeystore *store, text *public_key);
 extern void ak_keystore_scan_secrets(AkKeystore *store, text *public_key,
 									 AkSecretCallback callback,
 									 void *argument);

@@ -192,7 +192,8 @@ parse_address(const char *text, size_t length, bool abbreviated,
 	for (i = 0; i < length; i++)
 		dots += (text[i] == '.');
 	if (abbreviated && dots < 3)
-		strcpy(buffer + length, &MISSING_OCTETS[2 * dots]);
+		memcpy(buffer + length, &MISSING_OCTETS[2 * dots],
+			   sizeof(MISSING_OCTETS) - 2 * dots);
 	network->family = 4;
 	return inet_pton(AF_INET, buffer, network->address) == 1;
 }

@@ -14,7 +14,7 @@ extern struct varlena *ak_secret_hash_make(const char *public_key,
 										   size_t public_key_size,
 										   const char *secret,
 										   size_t secret_size);
-extern bool ak_secret_hash_verify(struct varlena *hash,
+extern bool ak_secret_hash_verify(struct varlena *stored,
 								  const char *public_key,
 								  size_t public_key_size,
 								  const char *secret, size_t secret_size);

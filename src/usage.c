@@ -11,7 +11,7 @@
 #include "postgres.h"
 
 #include "compat.h"
-#include "keystore.h"
+#include "privileged.h"
 #include "settings.h"
 #include "type_access_list.h"
 #include "usage.h"
@@ -20,17 +20,9 @@
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
-#include "utils/rel.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
-
-#include "access/htup_details.h"
-#include "catalog/pg_class.h"
 
 #define INTERVAL_SECONDS	60
 
@@ -74,20 +66,7 @@ lock_use(uint64 hash)
 		LOCKACQUIRE_NOT_AVAIL;
 }
 
-static Oid
-get_table_owner(Oid table)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", table);
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
-
-/* Writes the use as the owner of the table; nobody else may write there. */
+/* Nobody may write this by hand, so it is written as the table's owner. */
 static void
 write_use(text *public_key, const AkNetwork *network, const AkNetwork *address,
 		  TimestampTz now)
@@ -95,8 +74,6 @@ write_use(text *public_key, const AkNetwork *network, const AkNetwork *address,
 	Oid			types[] = {TEXTOID, CIDROID, TIMESTAMPTZOID, INETOID};
 	Datum		values[4] = {0};
 	char		nulls[] = "    ";
-	Oid			user;
-	int			security_context;
 
 	values[0] = PointerGetDatum(public_key);
 	values[2] = TimestampTzGetDatum(now);
@@ -109,31 +86,24 @@ write_use(text *public_key, const AkNetwork *network, const AkNetwork *address,
 	else
 		nulls[3] = 'n';
 
-	GetUserIdAndSecContext(&user, &security_context);
-	SetUserIdAndSecContext(get_table_owner(ak_keystore_table_oid(AK_KEY_USAGE)),
-						   security_context | SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_NOFORCE_RLS);
-	SPI_connect();
-	SPI_execute_with_args("UPDATE apikeys.key_usage AS u "
-						  "SET use_count = u.use_count OPERATOR(pg_catalog.+) 1, "
-						  "last_used_at = $3, last_used_address = $4 "
-						  "WHERE u.ctid OPERATOR(pg_catalog.=) ("
-						  "SELECT v.ctid FROM apikeys.key_usage AS v "
-						  "WHERE v.public_key OPERATOR(pg_catalog.=) $1 "
-						  "AND NOT v.network IS DISTINCT FROM $2 "
-						  "FOR NO KEY UPDATE SKIP LOCKED)",
-						  lengthof(types), types, values, nulls, false, 0);
-	if (SPI_processed == 0)
-		SPI_execute_with_args("INSERT INTO apikeys.key_usage "
-							  "(public_key, network, use_count, last_used_at, last_used_address) "
-							  "SELECT k.public_key, $2, 1, $3, $4 FROM ("
-							  "SELECT public_key FROM apikeys.key "
-							  "WHERE public_key OPERATOR(pg_catalog.=) $1 "
-							  "FOR KEY SHARE SKIP LOCKED) AS k "
-							  "ON CONFLICT DO NOTHING",
-							  lengthof(types), types, values, nulls, false, 0);
-	SPI_finish();
-	SetUserIdAndSecContext(user, security_context);
+	if (ak_privileged_execute("UPDATE apikeys.key_usage AS u "
+							  "SET use_count = u.use_count OPERATOR(pg_catalog.+) 1, "
+							  "last_used_at = $3, last_used_address = $4 "
+							  "WHERE u.ctid OPERATOR(pg_catalog.=) ("
+							  "SELECT v.ctid FROM apikeys.key_usage AS v "
+							  "WHERE v.public_key OPERATOR(pg_catalog.=) $1 "
+							  "AND NOT v.network IS DISTINCT FROM $2 "
+							  "FOR NO KEY UPDATE SKIP LOCKED)",
+							  lengthof(types), types, values, nulls) > 0)
+		return;
+	ak_privileged_execute("INSERT INTO apikeys.key_usage "
+						  "(public_key, network, use_count, last_used_at, last_used_address) "
+						  "SELECT k.public_key, $2, 1, $3, $4 FROM ("
+						  "SELECT public_key FROM apikeys.key "
+						  "WHERE public_key OPERATOR(pg_catalog.=) $1 "
+						  "FOR KEY SHARE SKIP LOCKED) AS k "
+						  "ON CONFLICT DO NOTHING",
+						  lengthof(types), types, values, nulls);
 }
 
 /*

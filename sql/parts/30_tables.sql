@@ -193,3 +193,12 @@ COMMENT ON COLUMN apikeys.key_usage.network IS 'The entry that let the address i
 COMMENT ON COLUMN apikeys.key_usage.use_count IS 'How many uses were recorded.';
 COMMENT ON COLUMN apikeys.key_usage.last_used_at IS 'When the last recorded use was.';
 COMMENT ON COLUMN apikeys.key_usage.last_used_address IS 'The address of that use.';
+
+CREATE TABLE apikeys.deleted_key (
+	public_key text COLLATE "C" PRIMARY KEY,
+	deleted_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE apikeys.deleted_key IS
+	'The names of deleted keys, so that none is used again.';
+COMMENT ON COLUMN apikeys.deleted_key.public_key IS 'The name of the key.';
+COMMENT ON COLUMN apikeys.deleted_key.deleted_at IS 'When it was deleted.';

@@ -42,7 +42,7 @@ DECLARE
 	level_here constant text := CASE WHEN project IS NULL THEN 'organization' ELSE 'project' END;
 	role_name text;
 	role_level text;
-	seen text[] := '{}';
+	seen text[] := ARRAY[]::text[];
 BEGIN
 	IF array_ndims(roles) > 1 THEN
 		RAISE invalid_parameter_value USING MESSAGE = 'roles must be a list, not a matrix';

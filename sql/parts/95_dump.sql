@@ -7,3 +7,4 @@ SELECT pg_extension_config_dump('apikeys.key', '');
 SELECT pg_extension_config_dump('apikeys.key_role', '');
 SELECT pg_extension_config_dump('apikeys.key_secret', '');
 SELECT pg_extension_config_dump('apikeys.key_usage', '');
+SELECT pg_extension_config_dump('apikeys.deleted_key', '');

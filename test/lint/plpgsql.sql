@@ -29,4 +29,4 @@ SELECT CASE WHEN count(found) = 0 THEN 'ok - ' || function
        END
 FROM finding
 GROUP BY function
-ORDER BY function::text;
+ORDER BY count(found) > 0, function::text;
