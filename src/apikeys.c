@@ -7,9 +7,8 @@
 #include "crypto.h"
 #include "fmgr.h"
 #include "identity.h"
-#include "keystore.h"
-#include "roles.h"
 #include "settings.h"
+#include "tables.h"
 
 PG_MODULE_MAGIC;
 
@@ -23,7 +22,6 @@ _PG_init(void)
 				(errcode(ERRCODE_SYSTEM_ERROR),
 				 errmsg("could not initialize libsodium")));
 	ak_settings_define();
-	ak_keystore_init();
-	ak_roles_init();
+	ak_tables_init();
 	ak_identity_init();
 }

@@ -7,6 +7,7 @@
 #define AK_COMPAT_H
 
 #include "fmgr.h"
+#include "storage/lock.h"
 
 #if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 190000
 #error "apikeys supports PostgreSQL 15 to 18"
@@ -24,6 +25,28 @@
 		ereport(ERROR, __VA_ARGS__); \
 		return dummy_value; \
 	} while (0)
+#endif
+
+/* Takes a lock until the end of the transaction; false if it cannot at once. */
+static inline bool
+ak_try_lock(const LOCKTAG *tag, LOCKMODE mode)
+{
+#if PG_VERSION_NUM >= 180000
+	return LockAcquireExtended(tag, mode, false, true, false, NULL, false) !=
+		LOCKACQUIRE_NOT_AVAIL;
+#else
+	return LockAcquireExtended(tag, mode, false, true, false, NULL) !=
+		LOCKACQUIRE_NOT_AVAIL;
+#endif
+}
+
+/* 18 can count what an index scan does. */
+#if PG_VERSION_NUM >= 180000
+#define ak_index_beginscan(table, index, snapshot, key_count) \
+	index_beginscan(table, index, snapshot, NULL, key_count, 0)
+#else
+#define ak_index_beginscan(table, index, snapshot, key_count) \
+	index_beginscan(table, index, snapshot, key_count, 0)
 #endif
 
 #endif							/* AK_COMPAT_H */

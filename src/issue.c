@@ -18,6 +18,7 @@
 
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "access/htup_details.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
@@ -62,11 +63,11 @@ static void
 check_key_exists(text *public_key)
 {
 	AkKeystore	store;
-	AkKey		key;
+	pg_uuid_t	organization;
 	bool		found;
 
 	ak_keystore_open(&store);
-	found = ak_keystore_find_key(&store, public_key, false, &key);
+	found = ak_keystore_find_key(&store, public_key, &organization);
 	ak_keystore_close(&store);
 	if (!found)
 		ereport(ERROR,
@@ -164,11 +165,13 @@ apikeys_key_inserted(PG_FUNCTION_ARGS)
 Datum
 apikeys_key_deleted(PG_FUNCTION_ARGS)
 {
-	Oid			types[] = {TEXTOID};
+	static AkStatement note = {
+		"INSERT INTO apikeys.deleted_key (public_key) "
+		"VALUES ($1) ON CONFLICT DO NOTHING",
+		1, {TEXTOID}
+	};
 	Datum		values[] = {PointerGetDatum(get_trigger_key(fcinfo))};
 
-	ak_privileged_execute("INSERT INTO apikeys.deleted_key (public_key) "
-						  "VALUES ($1) ON CONFLICT DO NOTHING",
-						  lengthof(types), types, values, NULL);
+	ak_privileged_execute(&note, values, NULL);
 	PG_RETURN_POINTER(NULL);
 }

@@ -2,32 +2,37 @@
  * keystore.c
  *	  See keystore.h.
  *
- * The OIDs of the tables and indexes are looked up once, and again after any
- * relcache message about one of them: DROP EXTENSION sends one, and a new
- * CREATE EXTENSION in the same session finds the new ones.
+ * Rows are read in one of two ways: from the table, or from an index that
+ * holds all that is asked (roles of keys and members), where the table is
+ * visited only for pages that the visibility map does not vouch for, as an
+ * index-only scan does.  Locks on tables and indexes are kept until the
+ * transaction ends, as the executor keeps them: taking them again is cheap.
  */
 #include "postgres.h"
 
 #include "compat.h"
 #include "keystore.h"
+#include "tables.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/relscan.h"
 #include "access/table.h"
+#include "access/tableam.h"
+#include "access/visibilitymap.h"
 #include "access/xact.h"
-#include "catalog/namespace.h"
+#include "catalog/pg_collation.h"
+#include "executor/tuptable.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
 #include "utils/fmgroids.h"
-#include "utils/inval.h"
-#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
-/* Column numbers, as in sql/parts/30_tables.sql. */
+/* Column numbers of the tables, as in sql/parts/30_tables.sql ... */
 enum
 {
-	ORGANIZATION_ID = 1,
 	ORGANIZATION_REQUIRE_ACCESS_LIST = 3
 };
 enum
@@ -37,132 +42,40 @@ enum
 };
 enum
 {
-	MEMBER_ORGANIZATION_ID = 1,
-	MEMBER_PROJECT_ID,
-	MEMBER_PRINCIPAL,
-	MEMBER_ROLE
+	ROLE_NAME = 1,
+	ROLE_ORGANIZATION_PERMISSIONS = 3,
+	ROLE_PROJECT_PERMISSIONS
 };
 enum
 {
-	KEY_PUBLIC_KEY = 1,
-	KEY_ORGANIZATION_ID,
-	KEY_ACCESS_LIST = 4,
-	KEY_EXPIRES_AT = 7,
-	KEY_DISABLED_AT
+	KEY_ORGANIZATION_ID = 2
 };
 enum
 {
-	KEY_ROLE_PUBLIC_KEY = 1,
-	KEY_ROLE_ORGANIZATION_ID,
-	KEY_ROLE_PROJECT_ID,
-	KEY_ROLE_ROLE
+	IMAGE_ORGANIZATION_ID = 1,	/* of an array that begins at 0 */
+	IMAGE_DISABLED,
+	IMAGE_EXPIRES_AT,
+	IMAGE_ACCESS_LIST,
+	IMAGE_SECRETS,
+	IMAGE_SECRET_EXPIRATIONS,
+	IMAGE_ORGANIZATION_ROLES,
+	IMAGE_PROJECT_ROLES,
+	IMAGE_PROJECTS,
+	IMAGE_COLUMN_COUNT
+};
+
+/* ... and of the indexes that are read instead of them. */
+enum
+{
+	KEY_ROLE_INDEX_PROJECT_ID = 2,
+	KEY_ROLE_INDEX_ROLE
 };
 enum
 {
-	KEY_SECRET_PUBLIC_KEY = 1,
-	KEY_SECRET_HASH = 3,
-	KEY_SECRET_EXPIRES_AT = 6
+	MEMBER_INDEX_ORGANIZATION_ID = 2,
+	MEMBER_INDEX_PROJECT_ID,
+	MEMBER_INDEX_ROLE
 };
-enum
-{
-	DELETED_KEY_PUBLIC_KEY = 1
-};
-
-static const char *const table_names[AK_TABLE_COUNT] = {
-	[AK_ORGANIZATION] = "organization",
-	[AK_PROJECT] = "project",
-	[AK_ROLE] = "role",
-	[AK_MEMBER] = "member",
-	[AK_KEY] = "key",
-	[AK_KEY_ROLE] = "key_role",
-	[AK_KEY_SECRET] = "key_secret",
-	[AK_KEY_USAGE] = "key_usage",
-	[AK_DELETED_KEY] = "deleted_key",
-};
-
-static const char *const index_names[AK_INDEX_COUNT] = {
-	[AK_ORGANIZATION_BY_ID] = "organization_pkey",
-	[AK_PROJECT_BY_ID] = "project_pkey",
-	[AK_PROJECT_BY_ORGANIZATION] = "project_name_key",
-	[AK_ROLE_BY_NAME] = "role_pkey",
-	[AK_MEMBER_BY_PRINCIPAL] = "member_key",
-	[AK_MEMBER_BY_ORGANIZATION] = "member_organization_idx",
-	[AK_MEMBER_BY_PROJECT] = "member_project_idx",
-	[AK_KEY_BY_NAME] = "key_pkey",
-	[AK_KEY_ROLE_BY_KEY] = "key_role_key",
-	[AK_KEY_SECRET_BY_KEY] = "key_secret_pkey",
-	[AK_DELETED_KEY_BY_NAME] = "deleted_key_pkey",
-};
-
-static Oid	table_oids[AK_TABLE_COUNT];
-static Oid	index_oids[AK_INDEX_COUNT];
-static bool oids_are_valid = false;
-
-/* --- Opening, and the OIDs ------------------------------------------------ */
-
-static bool
-is_one_of(Oid relation, const Oid *oids, int count)
-{
-	for (int i = 0; i < count; i++)
-		if (oids[i] == relation)
-			return true;
-	return false;
-}
-
-static void
-forget_oids(Datum argument, Oid relation)
-{
-	if (oids_are_valid &&
-		(!OidIsValid(relation) ||
-		 is_one_of(relation, table_oids, AK_TABLE_COUNT) ||
-		 is_one_of(relation, index_oids, AK_INDEX_COUNT)))
-		oids_are_valid = false;
-}
-
-static void
-find_oids(Oid *oids, const char *const *names, int count, Oid schema)
-{
-	for (int i = 0; i < count; i++)
-	{
-		oids[i] = get_relname_relid(names[i], schema);
-		if (!OidIsValid(oids[i]))
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_TABLE),
-					 errmsg("relation \"apikeys.%s\" does not exist",
-							names[i]),
-					 errhint("Is the extension apikeys created in this database?")));
-	}
-}
-
-static void
-ensure_oids(void)
-{
-	Oid			schema;
-
-	if (oids_are_valid)
-		return;
-	schema = get_namespace_oid("apikeys", false);
-	/* First, so that a message that comes meanwhile is not lost. */
-	oids_are_valid = true;
-	PG_TRY();
-	{
-		find_oids(table_oids, table_names, AK_TABLE_COUNT, schema);
-		find_oids(index_oids, index_names, AK_INDEX_COUNT, schema);
-	}
-	PG_CATCH();
-	{
-		oids_are_valid = false;
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
-}
-
-/* Called once, when the library is loaded. */
-void
-ak_keystore_init(void)
-{
-	CacheRegisterRelcacheCallback(forget_oids, (Datum) 0);
-}
 
 /*
  * Opens the store: everything that was committed before is seen from now on.
@@ -171,8 +84,7 @@ ak_keystore_init(void)
 void
 ak_keystore_open(AkKeystore *store)
 {
-	AcceptInvalidationMessages();
-	ensure_oids();
+	store->generation = ak_tables_refresh();
 	store->registered = !IsInParallelMode();
 	store->snapshot = store->registered ?
 		RegisterSnapshot(GetLatestSnapshot()) : GetActiveSnapshot();
@@ -187,202 +99,202 @@ ak_keystore_close(AkKeystore *store)
 	store->snapshot = NULL;
 }
 
-/* The OID of a table; raises 42P01 if the extension is not there. */
-Oid
-ak_keystore_table_oid(AkTable table)
+/* --- Scans ---------------------------------------------------------------- */
+
+typedef struct Scan
 {
-	ensure_oids();
-	return table_oids[table];
+	Relation	table;
+	Relation	index;
+	IndexScanDesc scan;
+	TupleTableSlot *slot;
+	Buffer		map_buffer;		/* a page of the visibility map */
+} Scan;
+
+static void
+begin_scan(AkKeystore *store, AkTable table, AkIndex index, ScanKey key,
+		   bool index_only, Scan *scan)
+{
+	scan->table = table_open(ak_table_oid(table), AccessShareLock);
+	scan->index = index_open(ak_index_oid(index), AccessShareLock);
+	scan->slot = table_slot_create(scan->table, NULL);
+	scan->scan = ak_index_beginscan(scan->table, scan->index, store->snapshot,
+									key ? 1 : 0);
+	scan->scan->xs_want_itup = index_only;
+	scan->map_buffer = InvalidBuffer;
+	index_rescan(scan->scan, key, key ? 1 : 0, NULL, 0);
+}
+
+static void
+end_scan(Scan *scan)
+{
+	index_endscan(scan->scan);
+	if (BufferIsValid(scan->map_buffer))
+		ReleaseBuffer(scan->map_buffer);
+	ExecDropSingleTupleTableSlot(scan->slot);
+	index_close(scan->index, NoLock);
+	table_close(scan->table, NoLock);
+}
+
+/* The next row, in the scan's slot; false if there is none. */
+static bool
+next_row(Scan *scan)
+{
+	return index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot);
 }
 
 /*
- * Calls back with each row that an index finds, or with every row of the
- * table if key_count is 0, until the callback answers false.  The tuple lives
- * until the callback returns.
+ * The next index entry of a visible row, in scan->scan->xs_itup; false if
+ * there is none.
  */
-void
-ak_keystore_scan(AkKeystore *store, AkTable table, AkIndex index,
-				 int key_count, ScanKey keys,
-				 AkTupleCallback callback, void *argument)
-{
-	Relation	relation = table_open(table_oids[table], AccessShareLock);
-	SysScanDesc scan = systable_beginscan(relation, index_oids[index],
-										  key_count > 0, store->snapshot,
-										  key_count, keys);
-	HeapTuple	tuple;
-
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		if (!callback(tuple, RelationGetDescr(relation), argument))
-			break;
-	systable_endscan(scan);
-	table_close(relation, AccessShareLock);
-}
-
-static void
-init_text_key(ScanKey key, AttrNumber column, text *value)
-{
-	ScanKeyInit(key, column, BTEqualStrategyNumber, F_TEXTEQ,
-				PointerGetDatum(value));
-}
-
-static void
-init_uuid_key(ScanKey key, AttrNumber column, const pg_uuid_t *value)
-{
-	ScanKeyInit(key, column, BTEqualStrategyNumber, F_UUID_EQ,
-				UUIDPGetDatum(value));
-}
-
-/* Stores a timestamp in *value if the column is not NULL, and answers that. */
 static bool
-get_timestamp(HeapTuple tuple, AttrNumber column, TupleDesc descriptor,
-			  TimestampTz *value)
+next_entry(Scan *scan)
 {
-	bool		isnull;
-	Datum		datum = heap_getattr(tuple, column, descriptor, &isnull);
+	ItemPointer tid;
 
-	*value = isnull ? 0 : DatumGetTimestampTz(datum);
-	return !isnull;
-}
-
-static bool
-get_uuid(HeapTuple tuple, AttrNumber column, TupleDesc descriptor,
-		 pg_uuid_t *value)
-{
-	bool		isnull;
-	Datum		datum = heap_getattr(tuple, column, descriptor, &isnull);
-
-	if (!isnull)
-		*value = *DatumGetUUIDP(datum);
-	return !isnull;
-}
-
-static bool
-take_exists(HeapTuple tuple, TupleDesc descriptor, void *argument)
-{
-	*(bool *) argument = true;
+	while ((tid = index_getnext_tid(scan->scan, ForwardScanDirection)) != NULL)
+	{
+		if (VM_ALL_VISIBLE(scan->table, ItemPointerGetBlockNumber(tid),
+						   &scan->map_buffer))
+			return true;
+		if (index_fetch_heap(scan->scan, scan->slot))
+		{
+			ExecClearTuple(scan->slot);
+			return true;
+		}
+	}
 	return false;
+}
+
+static Datum
+get_entry_column(Scan *scan, AttrNumber column, bool *isnull)
+{
+	return index_getattr(scan->scan->xs_itup, column,
+						 scan->scan->xs_itupdesc, isnull);
+}
+
+/* Both kinds of keys are compared with the first column of the index. */
+static void
+init_text_key(ScanKey key, text *value)
+{
+	ScanKeyEntryInitialize(key, 0, 1, BTEqualStrategyNumber, InvalidOid,
+						   C_COLLATION_OID, F_TEXTEQ,
+						   PointerGetDatum(value));
+}
+
+static void
+init_uuid_key(ScanKey key, const pg_uuid_t *value)
+{
+	ScanKeyEntryInitialize(key, 0, 1, BTEqualStrategyNumber, InvalidOid,
+						   InvalidOid, F_UUID_EQ, UUIDPGetDatum(value));
+}
+
+/* Finds the one row, by id; the caller ends the scan in any case. */
+static bool
+find_by_id(AkKeystore *store, AkTable table, AkIndex index,
+		   const pg_uuid_t *id, Scan *scan)
+{
+	ScanKeyData key;
+
+	init_uuid_key(&key, id);
+	begin_scan(store, table, index, &key, false, scan);
+	return next_row(scan);
+}
+
+/* Whether an index finds any visible row. */
+static bool
+finds_any(AkKeystore *store, AkTable table, AkIndex index, ScanKey key)
+{
+	Scan		scan;
+	bool		found;
+
+	begin_scan(store, table, index, key, true, &scan);
+	found = next_entry(&scan);
+	end_scan(&scan);
+	return found;
 }
 
 /* --- Keys ----------------------------------------------------------------- */
 
-typedef struct KeySearch
+/* Finds what a decision asks of a key. */
+bool
+ak_keystore_find_image(AkKeystore *store, text *public_key, AkImage *image)
 {
-	AkKey	   *key;
-	bool		with_access_list;
+	ScanKeyData key;
+	Scan		scan;
 	bool		found;
-} KeySearch;
 
-static bool
-take_key(HeapTuple tuple, TupleDesc descriptor, void *argument)
-{
-	KeySearch  *search = argument;
-	AkKey	   *key = search->key;
-	TimestampTz disabled_at;
-	bool		isnull;
+	init_text_key(&key, public_key);
+	begin_scan(store, AK_KEY_IMAGE, AK_KEY_IMAGE_BY_NAME, &key, false, &scan);
+	found = next_row(&scan);
+	if (found)
+	{
+		HeapTuple	copy = ExecCopySlotHeapTuple(scan.slot);
+		Datum		values[IMAGE_COLUMN_COUNT];
+		bool		nulls[IMAGE_COLUMN_COUNT];
 
-	search->found = true;
-	get_uuid(tuple, KEY_ORGANIZATION_ID, descriptor, &key->organization_id);
-	key->expires = get_timestamp(tuple, KEY_EXPIRES_AT, descriptor,
-								 &key->expires_at);
-	key->disabled = get_timestamp(tuple, KEY_DISABLED_AT, descriptor,
-								  &disabled_at);
-	key->access_list = NULL;
-	if (search->with_access_list)
-		key->access_list = (struct varlena *)
-			DatumGetPointer(datumCopy(heap_getattr(tuple, KEY_ACCESS_LIST,
-												   descriptor, &isnull),
-									  false, -1));
-	return false;
+		heap_deform_tuple(copy, RelationGetDescr(scan.table), values, nulls);
+		image->organization_id = *DatumGetUUIDP(values[IMAGE_ORGANIZATION_ID]);
+		image->disabled = DatumGetBool(values[IMAGE_DISABLED]);
+		image->expires_at = DatumGetTimestampTz(values[IMAGE_EXPIRES_AT]);
+		image->access_list = (struct varlena *)
+			DatumGetPointer(values[IMAGE_ACCESS_LIST]);
+		image->secrets = DatumGetArrayTypeP(values[IMAGE_SECRETS]);
+		image->secret_expirations =
+			DatumGetArrayTypeP(values[IMAGE_SECRET_EXPIRATIONS]);
+		image->organization_roles =
+			DatumGetArrayTypeP(values[IMAGE_ORGANIZATION_ROLES]);
+		image->project_roles = DatumGetArrayTypeP(values[IMAGE_PROJECT_ROLES]);
+		image->projects = DatumGetArrayTypeP(values[IMAGE_PROJECTS]);
+	}
+	end_scan(&scan);
+	return found;
 }
 
-/*
- * Finds a key.  The access list, if asked for, is a copy in the current memory
- * context, to be detoasted before the store is closed.
- */
+/* Finds the organization of a key. */
 bool
 ak_keystore_find_key(AkKeystore *store, text *public_key,
-					 bool with_access_list, AkKey *key)
+					 pg_uuid_t *organization)
 {
-	ScanKeyData scan_key;
-	KeySearch	search = {key, with_access_list, false};
+	ScanKeyData key;
+	Scan		scan;
+	bool		found;
+	bool		isnull;
 
-	init_text_key(&scan_key, KEY_PUBLIC_KEY, public_key);
-	ak_keystore_scan(store, AK_KEY, AK_KEY_BY_NAME, 1, &scan_key,
-					 take_key, &search);
-	return search.found;
+	init_text_key(&key, public_key);
+	begin_scan(store, AK_KEY, AK_KEY_BY_NAME, &key, false, &scan);
+	found = next_row(&scan);
+	if (found)
+		*organization = *DatumGetUUIDP(slot_getattr(scan.slot,
+													KEY_ORGANIZATION_ID,
+													&isnull));
+	end_scan(&scan);
+	return found;
 }
 
 /* Whether a key of this name existed once and was deleted. */
 bool
 ak_keystore_was_deleted(AkKeystore *store, text *public_key)
 {
-	ScanKeyData scan_key;
-	bool		found = false;
+	ScanKeyData key;
 
-	init_text_key(&scan_key, DELETED_KEY_PUBLIC_KEY, public_key);
-	ak_keystore_scan(store, AK_DELETED_KEY, AK_DELETED_KEY_BY_NAME, 1,
-					 &scan_key, take_exists, &found);
-	return found;
-}
-
-typedef struct SecretScan
-{
-	AkSecretCallback callback;
-	void	   *argument;
-} SecretScan;
-
-static bool
-take_secret(HeapTuple tuple, TupleDesc descriptor, void *argument)
-{
-	SecretScan *scan = argument;
-	AkSecret	secret;
-	bool		isnull;
-
-	secret.hash = PG_DETOAST_DATUM_PACKED(heap_getattr(tuple, KEY_SECRET_HASH,
-													   descriptor, &isnull));
-	secret.expires = get_timestamp(tuple, KEY_SECRET_EXPIRES_AT, descriptor,
-								   &secret.expires_at);
-	return scan->callback(&secret, scan->argument);
-}
-
-/* Calls back with each secret of a key, the ended ones too. */
-void
-ak_keystore_scan_secrets(AkKeystore *store, text *public_key,
-						 AkSecretCallback callback, void *argument)
-{
-	ScanKeyData scan_key;
-	SecretScan	scan = {callback, argument};
-
-	init_text_key(&scan_key, KEY_SECRET_PUBLIC_KEY, public_key);
-	ak_keystore_scan(store, AK_KEY_SECRET, AK_KEY_SECRET_BY_KEY, 1, &scan_key,
-					 take_secret, &scan);
+	init_text_key(&key, public_key);
+	return finds_any(store, AK_DELETED_KEY, AK_DELETED_KEY_BY_NAME, &key);
 }
 
 /* --- Roles held by keys and members --------------------------------------- */
 
-typedef struct GrantScan
+/* The project and the role of the entry that a scan is at. */
+static void
+read_grant(Scan *scan, AttrNumber project_column, AttrNumber role_column,
+		   AkGrant *grant)
 {
-	AttrNumber	organization_column;
-	AttrNumber	project_column;
-	AttrNumber	role_column;
-	AkGrantCallback callback;
-	void	   *argument;
-} GrantScan;
-
-static bool
-take_grant(HeapTuple tuple, TupleDesc descriptor, void *argument)
-{
-	GrantScan  *scan = argument;
-	AkGrant		grant;
 	bool		isnull;
+	Datum		project = get_entry_column(scan, project_column, &isnull);
 
-	get_uuid(tuple, scan->organization_column, descriptor,
-			 &grant.organization_id);
-	grant.has_project = get_uuid(tuple, scan->project_column, descriptor,
-								 &grant.project_id);
-	grant.role = DatumGetTextPP(heap_getattr(tuple, scan->role_column,
-											 descriptor, &isnull));
-	return scan->callback(&grant, scan->argument);
+	grant->has_project = !isnull;
+	if (grant->has_project)
+		grant->project_id = *DatumGetUUIDP(project);
+	grant->role = DatumGetTextPP(get_entry_column(scan, role_column, &isnull));
 }
 
 /* Calls back with each role that is granted to a key. */
@@ -390,13 +302,21 @@ void
 ak_keystore_scan_key_roles(AkKeystore *store, text *public_key,
 						   AkGrantCallback callback, void *argument)
 {
-	ScanKeyData scan_key;
-	GrantScan	scan = {KEY_ROLE_ORGANIZATION_ID, KEY_ROLE_PROJECT_ID,
-	KEY_ROLE_ROLE, callback, argument};
+	ScanKeyData key;
+	Scan		scan;
 
-	init_text_key(&scan_key, KEY_ROLE_PUBLIC_KEY, public_key);
-	ak_keystore_scan(store, AK_KEY_ROLE, AK_KEY_ROLE_BY_KEY, 1, &scan_key,
-					 take_grant, &scan);
+	init_text_key(&key, public_key);
+	begin_scan(store, AK_KEY_ROLE, AK_KEY_ROLE_BY_KEY, &key, true, &scan);
+	while (next_entry(&scan))
+	{
+		AkGrant		grant = {0};
+
+		read_grant(&scan, KEY_ROLE_INDEX_PROJECT_ID, KEY_ROLE_INDEX_ROLE,
+				   &grant);
+		if (!callback(&grant, argument))
+			break;
+	}
+	end_scan(&scan);
 }
 
 /* Calls back with each role that a principal holds as a member. */
@@ -404,77 +324,89 @@ void
 ak_keystore_scan_members(AkKeystore *store, text *principal,
 						 AkGrantCallback callback, void *argument)
 {
-	ScanKeyData scan_key;
-	GrantScan	scan = {MEMBER_ORGANIZATION_ID, MEMBER_PROJECT_ID,
-	MEMBER_ROLE, callback, argument};
+	ScanKeyData key;
+	Scan		scan;
 
-	init_text_key(&scan_key, MEMBER_PRINCIPAL, principal);
-	ak_keystore_scan(store, AK_MEMBER, AK_MEMBER_BY_PRINCIPAL, 1, &scan_key,
-					 take_grant, &scan);
+	init_text_key(&key, principal);
+	begin_scan(store, AK_MEMBER, AK_MEMBER_BY_PRINCIPAL, &key, true, &scan);
+	while (next_entry(&scan))
+	{
+		AkGrant		grant;
+		bool		isnull;
+
+		grant.organization_id =
+			*DatumGetUUIDP(get_entry_column(&scan,
+											MEMBER_INDEX_ORGANIZATION_ID,
+											&isnull));
+		read_grant(&scan, MEMBER_INDEX_PROJECT_ID, MEMBER_INDEX_ROLE, &grant);
+		if (!callback(&grant, argument))
+			break;
+	}
+	end_scan(&scan);
+}
+
+/* Calls back with each role there is. */
+void
+ak_keystore_scan_roles(AkKeystore *store,
+					   AkRoleCallback callback, void *argument)
+{
+	Scan		scan;
+
+	begin_scan(store, AK_ROLE, AK_ROLE_BY_NAME, NULL, false, &scan);
+	while (next_row(&scan))
+	{
+		Datum	   *values = scan.slot->tts_values;
+		AkRoleRow	role;
+
+		slot_getsomeattrs(scan.slot, ROLE_PROJECT_PERMISSIONS);
+		role.name = DatumGetTextPP(values[ROLE_NAME - 1]);
+		role.organization_permissions =
+			DatumGetArrayTypeP(values[ROLE_ORGANIZATION_PERMISSIONS - 1]);
+		role.project_permissions =
+			DatumGetArrayTypeP(values[ROLE_PROJECT_PERMISSIONS - 1]);
+		callback(&role, argument);
+	}
+	end_scan(&scan);
 }
 
 /* --- Organizations and projects ------------------------------------------- */
-
-typedef struct IdScan
-{
-	AkIdCallback callback;
-	void	   *argument;
-} IdScan;
-
-static bool
-take_project_id(HeapTuple tuple, TupleDesc descriptor, void *argument)
-{
-	IdScan	   *scan = argument;
-	pg_uuid_t	id;
-
-	get_uuid(tuple, PROJECT_ID, descriptor, &id);
-	return scan->callback(&id, scan->argument);
-}
 
 /* Calls back with the id of each project of an organization. */
 void
 ak_keystore_scan_projects(AkKeystore *store, const pg_uuid_t *organization,
 						  AkIdCallback callback, void *argument)
 {
-	ScanKeyData scan_key;
-	IdScan		scan = {callback, argument};
-
-	init_uuid_key(&scan_key, PROJECT_ORGANIZATION_ID, organization);
-	ak_keystore_scan(store, AK_PROJECT, AK_PROJECT_BY_ORGANIZATION, 1,
-					 &scan_key, take_project_id, &scan);
-}
-
-static bool
-take_requires_access_list(HeapTuple tuple, TupleDesc descriptor,
-						  void *argument)
-{
+	ScanKeyData key;
+	Scan		scan;
 	bool		isnull;
 
-	*(bool *) argument = DatumGetBool(heap_getattr(tuple, ORGANIZATION_REQUIRE_ACCESS_LIST,
-												   descriptor, &isnull));
-	return false;
+	init_uuid_key(&key, organization);
+	begin_scan(store, AK_PROJECT, AK_PROJECT_BY_ORGANIZATION, &key, false,
+			   &scan);
+	while (next_row(&scan))
+		if (!callback(DatumGetUUIDP(slot_getattr(scan.slot, PROJECT_ID,
+												 &isnull)), argument))
+			break;
+	end_scan(&scan);
 }
 
-/* Whether the organization demands an access list; true if there is none. */
+/* Finds what an organization demands; false if there is no such one. */
 bool
-ak_keystore_requires_access_list(AkKeystore *store,
-								 const pg_uuid_t *organization)
+ak_keystore_find_policy(AkKeystore *store, const pg_uuid_t *organization,
+						AkPolicy *policy)
 {
-	ScanKeyData scan_key;
-	bool		required = true;
+	Scan		scan;
+	bool		isnull;
+	bool		found = find_by_id(store, AK_ORGANIZATION,
+								   AK_ORGANIZATION_BY_ID, organization, &scan);
 
-	init_uuid_key(&scan_key, ORGANIZATION_ID, organization);
-	ak_keystore_scan(store, AK_ORGANIZATION, AK_ORGANIZATION_BY_ID, 1,
-					 &scan_key, take_requires_access_list, &required);
-	return required;
-}
-
-static bool
-take_project_organization(HeapTuple tuple, TupleDesc descriptor,
-						  void *argument)
-{
-	get_uuid(tuple, PROJECT_ORGANIZATION_ID, descriptor, argument);
-	return false;
+	if (found)
+		policy->require_access_list =
+			DatumGetBool(slot_getattr(scan.slot,
+									  ORGANIZATION_REQUIRE_ACCESS_LIST,
+									  &isnull));
+	end_scan(&scan);
+	return found;
 }
 
 /* Whether there is such a project in this organization. */
@@ -482,21 +414,18 @@ bool
 ak_keystore_project_belongs(AkKeystore *store, const pg_uuid_t *project,
 							const pg_uuid_t *organization)
 {
-	ScanKeyData scan_key;
-	pg_uuid_t	owner = {0};
+	Scan		scan;
+	bool		isnull;
+	bool		belongs = find_by_id(store, AK_PROJECT, AK_PROJECT_BY_ID,
+									 project, &scan);
 
-	init_uuid_key(&scan_key, PROJECT_ID, project);
-	ak_keystore_scan(store, AK_PROJECT, AK_PROJECT_BY_ID, 1, &scan_key,
-					 take_project_organization, &owner);
-	return memcmp(&owner, organization, sizeof(owner)) == 0;
-}
-
-static bool
-take_is_own(HeapTuple tuple, TupleDesc descriptor, void *argument)
-{
-	*(bool *) argument =
-		TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
-	return false;
+	if (belongs)
+		belongs = memcmp(DatumGetUUIDP(slot_getattr(scan.slot,
+													PROJECT_ORGANIZATION_ID,
+													&isnull)),
+						 organization, sizeof(pg_uuid_t)) == 0;
+	end_scan(&scan);
+	return belongs;
 }
 
 /*
@@ -508,21 +437,25 @@ ak_keystore_is_new(AkKeystore *store, const pg_uuid_t *organization,
 				   const pg_uuid_t *project)
 {
 	const pg_uuid_t *id = project ? project : organization;
-	ScanKeyData scan_key;
-	bool		is_own = false;
-	bool		has_member = false;
+	ScanKeyData key;
+	Scan		scan;
+	bool		is_own;
+	bool		isnull;
 
 	if (project &&
 		!ak_keystore_project_belongs(store, project, organization))
 		return false;
-	init_uuid_key(&scan_key, project ? PROJECT_ID : ORGANIZATION_ID, id);
-	ak_keystore_scan(store, project ? AK_PROJECT : AK_ORGANIZATION,
-					 project ? AK_PROJECT_BY_ID : AK_ORGANIZATION_BY_ID,
-					 1, &scan_key, take_is_own, &is_own);
-	init_uuid_key(&scan_key,
-				  project ? MEMBER_PROJECT_ID : MEMBER_ORGANIZATION_ID, id);
-	ak_keystore_scan(store, AK_MEMBER,
-					 project ? AK_MEMBER_BY_PROJECT : AK_MEMBER_BY_ORGANIZATION,
-					 1, &scan_key, take_exists, &has_member);
-	return is_own && !has_member;
+	is_own = project ?
+		find_by_id(store, AK_PROJECT, AK_PROJECT_BY_ID, id, &scan) :
+		find_by_id(store, AK_ORGANIZATION, AK_ORGANIZATION_BY_ID, id, &scan);
+	if (is_own)
+		is_own = TransactionIdIsCurrentTransactionId(DatumGetTransactionId(slot_getsysattr(scan.slot,
+																						   MinTransactionIdAttributeNumber,
+																						   &isnull)));
+	end_scan(&scan);
+	init_uuid_key(&key, id);
+	return is_own &&
+		!finds_any(store, AK_MEMBER,
+				   project ? AK_MEMBER_BY_PROJECT : AK_MEMBER_BY_ORGANIZATION,
+				   &key);
 }

@@ -16,60 +16,51 @@
 
 #include "postgres.h"
 
-#include "access/htup.h"
-#include "access/skey.h"
-#include "access/tupdesc.h"
 #include "datatype/timestamp.h"
+#include "utils/array.h"
 #include "utils/snapshot.h"
 #include "utils/uuid.h"
-
-typedef enum AkTable
-{
-	AK_ORGANIZATION,
-	AK_PROJECT,
-	AK_ROLE,
-	AK_MEMBER,
-	AK_KEY,
-	AK_KEY_ROLE,
-	AK_KEY_SECRET,
-	AK_KEY_USAGE,
-	AK_DELETED_KEY,
-	AK_TABLE_COUNT
-} AkTable;
-
-typedef enum AkIndex
-{
-	AK_ORGANIZATION_BY_ID,
-	AK_PROJECT_BY_ID,
-	AK_PROJECT_BY_ORGANIZATION,
-	AK_ROLE_BY_NAME,
-	AK_MEMBER_BY_PRINCIPAL,
-	AK_MEMBER_BY_ORGANIZATION,
-	AK_MEMBER_BY_PROJECT,
-	AK_KEY_BY_NAME,
-	AK_KEY_ROLE_BY_KEY,
-	AK_KEY_SECRET_BY_KEY,
-	AK_DELETED_KEY_BY_NAME,
-	AK_INDEX_COUNT
-} AkIndex;
 
 typedef struct AkKeystore
 {
 	Snapshot	snapshot;
 	bool		registered;
+
+	/*
+	 * What was read from a table whose changes send messages (tables.c) is
+	 * what this store would read, if it was read by one of the same
+	 * generation.
+	 */
+	uint64		generation;
 } AkKeystore;
 
-/* A row of table key; access_list is NULL or palloc'd, perhaps toasted. */
-typedef struct AkKey
+/*
+ * All that a decision asks of a key.  Everything is palloc'd in the context
+ * that was current; access_list may be toasted, and the arrays have no NULLs.
+ */
+typedef struct AkImage
 {
 	pg_uuid_t	organization_id;
 	bool		disabled;
-	bool		expires;
 	TimestampTz expires_at;
 	struct varlena *access_list;
-} AkKey;
+	ArrayType  *secrets;
+	ArrayType  *secret_expirations;
+	ArrayType  *organization_roles;
+	ArrayType  *project_roles;	/* one for each of projects */
+	ArrayType  *projects;
+} AkImage;
 
-/* A row of member or of key_role; role points into the scanned tuple. */
+/* What an organization demands of its keys. */
+typedef struct AkPolicy
+{
+	bool		require_access_list;
+} AkPolicy;
+
+/*
+ * A row of member or of key_role, of the latter without the organization (it
+ * is the key's); role points into what is scanned.
+ */
 typedef struct AkGrant
 {
 	pg_uuid_t	organization_id;
@@ -78,35 +69,27 @@ typedef struct AkGrant
 	text	   *role;
 } AkGrant;
 
-/* A row of key_secret; hash points into the scanned tuple. */
-typedef struct AkSecret
-{
-	struct varlena *hash;
-	bool		expires;
-	TimestampTz expires_at;
-} AkSecret;
-
 /* What scans call for each row; they stop when it answers false. */
 typedef bool (*AkGrantCallback) (const AkGrant *grant, void *argument);
-typedef bool (*AkSecretCallback) (const AkSecret *secret, void *argument);
 typedef bool (*AkIdCallback) (const pg_uuid_t *id, void *argument);
-typedef bool (*AkTupleCallback) (HeapTuple tuple, TupleDesc descriptor,
-								 void *argument);
 
-extern void ak_keystore_init(void);
+/* A row of role; all pointers are into what is scanned. */
+typedef struct AkRoleRow
+{
+	text	   *name;
+	ArrayType  *organization_permissions;
+	ArrayType  *project_permissions;
+} AkRoleRow;
+typedef void (*AkRoleCallback) (const AkRoleRow *role, void *argument);
+
 extern void ak_keystore_open(AkKeystore *store);
 extern void ak_keystore_close(AkKeystore *store);
-extern Oid	ak_keystore_table_oid(AkTable table);
-extern void ak_keystore_scan(AkKeystore *store, AkTable table, AkIndex index,
-							 int key_count, ScanKey keys,
-							 AkTupleCallback callback, void *argument);
 
+extern bool ak_keystore_find_image(AkKeystore *store, text *public_key,
+								   AkImage *image);
 extern bool ak_keystore_find_key(AkKeystore *store, text *public_key,
-								 bool with_access_list, AkKey *key);
+								 pg_uuid_t *organization);
 extern bool ak_keystore_was_deleted(AkKeystore *store, text *public_key);
-extern void ak_keystore_scan_secrets(AkKeystore *store, text *public_key,
-									 AkSecretCallback callback,
-									 void *argument);
 extern void ak_keystore_scan_key_roles(AkKeystore *store, text *public_key,
 									   AkGrantCallback callback,
 									   void *argument);
@@ -116,8 +99,11 @@ extern void ak_keystore_scan_members(AkKeystore *store, text *principal,
 extern void ak_keystore_scan_projects(AkKeystore *store,
 									  const pg_uuid_t *organization,
 									  AkIdCallback callback, void *argument);
-extern bool ak_keystore_requires_access_list(AkKeystore *store,
-											 const pg_uuid_t *organization);
+extern void ak_keystore_scan_roles(AkKeystore *store,
+								   AkRoleCallback callback, void *argument);
+extern bool ak_keystore_find_policy(AkKeystore *store,
+									const pg_uuid_t *organization,
+									AkPolicy *policy);
 extern bool ak_keystore_project_belongs(AkKeystore *store,
 										const pg_uuid_t *project,
 										const pg_uuid_t *organization);

@@ -10,8 +10,8 @@
 #include "postgres.h"
 
 #include "compat.h"
-#include "keystore.h"
 #include "privileged.h"
+#include "tables.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_class.h"
@@ -32,26 +32,38 @@ get_owner(Oid table)
 	return owner;
 }
 
+static void
+prepare(AkStatement *statement)
+{
+	statement->plan = SPI_prepare(statement->sql, statement->argument_count,
+								  statement->types);
+	if (statement->plan == NULL)
+		elog(ERROR, "could not prepare a statement: %s",
+			 SPI_result_code_string(SPI_result));
+	SPI_keepplan(statement->plan);
+}
+
 /*
  * Executes the statement as the owner of the extension's tables, and returns
- * how many rows it has processed.  Arguments are those of
- * SPI_execute_with_args().  After an error the end of the (sub)transaction
- * gives the user his own rights back.
+ * how many rows it has processed; values and nulls are those of
+ * SPI_execute_plan().  After an error the end of the (sub)transaction gives
+ * the user his own rights back.
  */
 uint64
-ak_privileged_execute(const char *sql, int argument_count,
-					  Oid *types, Datum *values, const char *nulls)
+ak_privileged_execute(AkStatement *statement, Datum *values, const char *nulls)
 {
 	Oid			user;
 	int			security_context;
 	uint64		processed;
 
 	GetUserIdAndSecContext(&user, &security_context);
-	SetUserIdAndSecContext(get_owner(ak_keystore_table_oid(AK_KEY)),
+	SetUserIdAndSecContext(get_owner(ak_table_oid(AK_KEY)),
 						   security_context | SECURITY_LOCAL_USERID_CHANGE |
 						   SECURITY_NOFORCE_RLS);
 	SPI_connect();
-	SPI_execute_with_args(sql, argument_count, types, values, nulls, false, 0);
+	if (statement->plan == NULL)
+		prepare(statement);
+	SPI_execute_plan(statement->plan, values, nulls, false, 0);
 	processed = SPI_processed;
 	SPI_finish();
 	SetUserIdAndSecContext(user, security_context);

@@ -7,8 +7,19 @@
 
 #include "postgres.h"
 
-extern uint64 ak_privileged_execute(const char *sql, int argument_count,
-									Oid *types, Datum *values,
+/*
+ * A statement with its arguments' types, to be a static variable: the plan is
+ * made once in a session.
+ */
+typedef struct AkStatement
+{
+	const char *sql;
+	int			argument_count;
+	Oid			types[4];
+	struct _SPI_plan *plan;
+} AkStatement;
+
+extern uint64 ak_privileged_execute(AkStatement *statement, Datum *values,
 									const char *nulls);
 
 #endif							/* AK_PRIVILEGED_H */

@@ -248,6 +248,7 @@ apikeys_principal_founds(PG_FUNCTION_ARGS)
 typedef struct KeyCheck
 {
 	AkKeystore *store;
+	pg_uuid_t	organization;
 	bool		has_role;
 	bool		manages;
 } KeyCheck;
@@ -257,7 +258,7 @@ static bool
 check_key_role(const AkGrant *grant, void *argument)
 {
 	KeyCheck   *check = argument;
-	Place		place = {grant->organization_id, true, grant->project_id};
+	Place		place = {check->organization, true, grant->project_id};
 
 	check->has_role = true;
 	check->manages = grant->has_project &&
@@ -270,21 +271,20 @@ Datum
 apikeys_principal_manages_key(PG_FUNCTION_ARGS)
 {
 	AkKeystore	store;
-	AkKey		key;
+	Place		place = {0};
 	bool		manages = false;
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_BOOL(false);
 	open_store(&store);
-	if (ak_keystore_find_key(&store, PG_GETARG_TEXT_PP(0), false, &key))
+	if (ak_keystore_find_key(&store, PG_GETARG_TEXT_PP(0),
+							 &place.organization))
 	{
-		Place		place = {key.organization_id, false};
-
 		manages = may_at(&store, &place,
 						 SCOPE_KEYS_MANAGE, strlen(SCOPE_KEYS_MANAGE));
 		if (!manages)
 		{
-			KeyCheck	check = {&store, false, false};
+			KeyCheck	check = {&store, place.organization, false, false};
 
 			ak_keystore_scan_key_roles(&store, PG_GETARG_TEXT_PP(0),
 									   check_key_role, &check);

@@ -3,10 +3,7 @@
  *	  See roles.h.
  *
  * Roles are few and change seldom, so every backend keeps all of them, read
- * in one scan when first asked.  The table's trigger makes a change send a
- * relcache message for the table, which PostgreSQL delivers at commit (of a
- * prepared transaction and on standbys too), and to the transaction itself
- * before its next command; it empties the cache.
+ * in one scan when first asked, and again after a change (tables.c).
  *
  * Permissions are valid patterns: the table's constraint has seen to that.
  */
@@ -16,23 +13,11 @@
 #include "roles.h"
 #include "scope.h"
 
-#include "access/htup_details.h"
 #include "catalog/pg_type.h"
-#include "commands/trigger.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
-#include "utils/inval.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
-
-/* Column numbers, as in sql/parts/30_tables.sql. */
-enum
-{
-	ROLE_NAME = 1,
-	ROLE_ORGANIZATION_PERMISSIONS = 3,
-	ROLE_PROJECT_PERMISSIONS
-};
 
 typedef struct RoleEntry
 {
@@ -40,39 +25,20 @@ typedef struct RoleEntry
 	AkRole		role;
 } RoleEntry;
 
-/* All of it lives in this context; NULL while nothing is cached. */
 static MemoryContext cache_context = NULL;
-static HTAB *cache = NULL;
-static Oid	cached_table = InvalidOid;
+static HTAB *cache = NULL;		/* in cache_context, as all of it */
+static uint64 cache_generation;
 
-/* Counts the messages, to notice one that comes while the cache is filled. */
-static uint64 generation = 0;
-
-PG_FUNCTION_INFO_V1(apikeys_role_changed);
 PG_FUNCTION_INFO_V1(apikeys_are_permissions);
 
 static void
-forget_roles(Datum argument, Oid relation)
-{
-	if (!OidIsValid(relation) || relation == cached_table ||
-		!OidIsValid(cached_table))
-		generation++;
-}
-
-/* Called once, when the library is loaded. */
-void
-ak_roles_init(void)
-{
-	CacheRegisterRelcacheCallback(forget_roles, (Datum) 0);
-}
-
-static void
-copy_permissions(Datum array, AkPermissions *permissions)
+copy_permissions(ArrayType *array, AkPermissions *permissions)
 {
 	Datum	   *elements;
 	bool	   *nulls;
 
-	deconstruct_array(DatumGetArrayTypePCopy(array), TEXTOID, -1, false,
+	array = DatumGetArrayTypePCopy(PointerGetDatum(array));
+	deconstruct_array(array, TEXTOID, -1, false,
 					  TYPALIGN_INT, &elements, &nulls, &permissions->count);
 	permissions->items = palloc(permissions->count * sizeof(AkPermission));
 	for (int i = 0; i < permissions->count; i++)
@@ -96,28 +62,22 @@ make_hash_key(const text *name, char key[NAMEDATALEN])
 	return true;
 }
 
-static bool
-take_role(HeapTuple tuple, TupleDesc descriptor, void *argument)
+static void
+take_role(const AkRoleRow *row, void *argument)
 {
+	HTAB	   *roles = argument;
 	MemoryContext old = MemoryContextSwitchTo(cache_context);
 	char		key[NAMEDATALEN];
-	bool		isnull;
 
-	if (make_hash_key(DatumGetTextPP(heap_getattr(tuple, ROLE_NAME,
-												  descriptor, &isnull)), key))
+	if (make_hash_key(row->name, key))
 	{
-		RoleEntry  *entry = hash_search(argument, key, HASH_ENTER, NULL);
+		RoleEntry  *entry = hash_search(roles, key, HASH_ENTER, NULL);
 
-		memset(&entry->role, 0, sizeof(entry->role));
-		copy_permissions(heap_getattr(tuple, ROLE_ORGANIZATION_PERMISSIONS,
-									  descriptor, &isnull),
+		copy_permissions(row->organization_permissions,
 						 &entry->role.organization);
-		copy_permissions(heap_getattr(tuple, ROLE_PROJECT_PERMISSIONS,
-									  descriptor, &isnull),
-						 &entry->role.project);
+		copy_permissions(row->project_permissions, &entry->role.project);
 	}
 	MemoryContextSwitchTo(old);
-	return true;
 }
 
 static void
@@ -138,9 +98,9 @@ fill_cache(AkKeystore *store)
 	info.hcxt = cache_context;
 	roles = hash_create("apikeys roles", 64, &info,
 						HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	ak_keystore_scan(store, AK_ROLE, AK_ROLE_BY_NAME, 0, NULL,
-					 take_role, roles);
+	ak_keystore_scan_roles(store, take_role, roles);
 	cache = roles;
+	cache_generation = store->generation;
 }
 
 /*
@@ -150,20 +110,8 @@ fill_cache(AkKeystore *store)
 void
 ak_roles_refresh(AkKeystore *store)
 {
-	static uint64 filled_generation = 0;
-
-	if (cache == NULL || filled_generation != generation)
-	{
-		/*
-		 * A message may come while the table is opened for reading: what is
-		 * read then is good for this store, but must be read again later.
-		 */
-		uint64		before = generation;
-
-		cached_table = ak_keystore_table_oid(AK_ROLE);
+	if (cache == NULL || cache_generation != store->generation)
 		fill_cache(store);
-		filled_generation = before;
-	}
 }
 
 /* The role of this name, or NULL; good until the next ak_roles_refresh(). */
@@ -190,18 +138,6 @@ ak_permissions_allow(const AkPermissions *permissions,
 								 scope, scope_length))
 			return true;
 	return false;
-}
-
-/* Trigger of table role. */
-Datum
-apikeys_role_changed(PG_FUNCTION_ARGS)
-{
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("role_changed must be called as a trigger")));
-	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
-	PG_RETURN_POINTER(NULL);
 }
 
 Datum

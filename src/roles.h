@@ -27,7 +27,6 @@ typedef struct AkRole
 	AkPermissions project;
 } AkRole;
 
-extern void ak_roles_init(void);
 extern void ak_roles_refresh(AkKeystore *store);
 extern const AkRole *ak_roles_find(const text *name);
 extern bool ak_permissions_allow(const AkPermissions *permissions,

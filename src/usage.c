@@ -26,6 +26,8 @@
 
 #define INTERVAL_SECONDS	60
 
+#define MAX_PER_TRANSACTION	64
+
 /*
  * Advisory locks of this class cannot be taken from SQL, where it is 1 or 2,
  * so nobody can keep a use from being recorded.
@@ -62,8 +64,7 @@ lock_use(uint64 hash)
 
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (hash >> 32),
 						 (uint32) hash, LOCK_CLASS);
-	return LockAcquire(&tag, ExclusiveLock, false, true) !=
-		LOCKACQUIRE_NOT_AVAIL;
+	return ak_try_lock(&tag, ExclusiveLock);
 }
 
 /* Nobody may write this by hand, so it is written as the table's owner. */
@@ -71,7 +72,27 @@ static void
 write_use(text *public_key, const AkNetwork *network, const AkNetwork *address,
 		  TimestampTz now)
 {
-	Oid			types[] = {TEXTOID, CIDROID, TIMESTAMPTZOID, INETOID};
+	static AkStatement update = {
+		"UPDATE apikeys.key_usage AS u "
+		"SET use_count = u.use_count OPERATOR(pg_catalog.+) 1, "
+		"last_used_at = $3, last_used_address = $4 "
+		"WHERE u.ctid OPERATOR(pg_catalog.=) ("
+		"SELECT v.ctid FROM apikeys.key_usage AS v "
+		"WHERE v.public_key OPERATOR(pg_catalog.=) $1 "
+		"AND NOT v.network IS DISTINCT FROM $2 "
+		"FOR NO KEY UPDATE SKIP LOCKED)",
+		4, {TEXTOID, CIDROID, TIMESTAMPTZOID, INETOID}
+	};
+	static AkStatement insert = {
+		"INSERT INTO apikeys.key_usage "
+		"(public_key, network, use_count, last_used_at, last_used_address) "
+		"SELECT k.public_key, $2, 1, $3, $4 FROM ("
+		"SELECT public_key FROM apikeys.key "
+		"WHERE public_key OPERATOR(pg_catalog.=) $1 "
+		"FOR KEY SHARE SKIP LOCKED) AS k "
+		"ON CONFLICT DO NOTHING",
+		4, {TEXTOID, CIDROID, TIMESTAMPTZOID, INETOID}
+	};
 	Datum		values[4] = {0};
 	char		nulls[] = "    ";
 
@@ -85,25 +106,26 @@ write_use(text *public_key, const AkNetwork *network, const AkNetwork *address,
 		values[3] = InetPGetDatum(ak_network_to_inet(address));
 	else
 		nulls[3] = 'n';
+	if (ak_privileged_execute(&update, values, nulls) == 0)
+		ak_privileged_execute(&insert, values, nulls);
+}
 
-	if (ak_privileged_execute("UPDATE apikeys.key_usage AS u "
-							  "SET use_count = u.use_count OPERATOR(pg_catalog.+) 1, "
-							  "last_used_at = $3, last_used_address = $4 "
-							  "WHERE u.ctid OPERATOR(pg_catalog.=) ("
-							  "SELECT v.ctid FROM apikeys.key_usage AS v "
-							  "WHERE v.public_key OPERATOR(pg_catalog.=) $1 "
-							  "AND NOT v.network IS DISTINCT FROM $2 "
-							  "FOR NO KEY UPDATE SKIP LOCKED)",
-							  lengthof(types), types, values, nulls) > 0)
-		return;
-	ak_privileged_execute("INSERT INTO apikeys.key_usage "
-						  "(public_key, network, use_count, last_used_at, last_used_address) "
-						  "SELECT k.public_key, $2, 1, $3, $4 FROM ("
-						  "SELECT public_key FROM apikeys.key "
-						  "WHERE public_key OPERATOR(pg_catalog.=) $1 "
-						  "FOR KEY SHARE SKIP LOCKED) AS k "
-						  "ON CONFLICT DO NOTHING",
-						  lengthof(types), types, values, nulls);
+/*
+ * A recording holds locks until its transaction ends: only so many of them,
+ * so that the lock table stays free for others.
+ */
+static bool
+may_record_more(void)
+{
+	static TimestampTz transaction = 0;
+	static int	recorded = 0;
+
+	if (transaction != GetCurrentTransactionStartTimestamp())
+	{
+		transaction = GetCurrentTransactionStartTimestamp();
+		recorded = 0;
+	}
+	return recorded++ < MAX_PER_TRANSACTION;
 }
 
 /*
@@ -128,7 +150,7 @@ ak_usage_record(text *public_key, const AkNetwork *network,
 	if (slot->hash == hash &&
 		!TimestampDifferenceExceeds(slot->at, now, INTERVAL_SECONDS * 1000))
 		return;
-	if (!lock_use(hash))
+	if (!may_record_more() || !lock_use(hash))
 		return;
 	write_use(public_key, network, address, now);
 	slot->hash = hash;

@@ -1,5 +1,5 @@
 -- The tables, and every rule that a constraint can hold.  The C code reads
--- them by column number: a column that is added goes to the end.
+-- tables and indexes by column number: a column that is added goes to the end.
 
 CREATE FUNCTION apikeys.is_name(candidate text) RETURNS boolean
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE

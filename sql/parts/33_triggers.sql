@@ -1,20 +1,28 @@
 -- The triggers written in C.
 
--- Sessions keep the roles' permissions in memory: tell them of a change.
-CREATE FUNCTION apikeys.role_changed() RETURNS trigger
-	LANGUAGE c AS 'MODULE_PATHNAME', 'apikeys_role_changed';
-COMMENT ON FUNCTION apikeys.role_changed() IS
-	'Trigger function: makes every session read the roles again once the change is committed.';
+-- Sessions keep the roles and the organizations' policies in memory.
+CREATE FUNCTION apikeys.table_changed() RETURNS trigger
+	LANGUAGE c AS 'MODULE_PATHNAME', 'apikeys_table_changed';
+COMMENT ON FUNCTION apikeys.table_changed() IS
+	'Trigger function: makes every session read the table again once the change is committed.';
 
 CREATE TRIGGER role_changed AFTER INSERT OR UPDATE OR DELETE ON apikeys.role
-	FOR EACH ROW EXECUTE FUNCTION apikeys.role_changed();
+	FOR EACH ROW EXECUTE FUNCTION apikeys.table_changed();
 CREATE TRIGGER role_truncated AFTER TRUNCATE ON apikeys.role
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.role_changed();
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.table_changed();
+CREATE TRIGGER organization_changed AFTER UPDATE OR DELETE ON apikeys.organization
+	FOR EACH ROW EXECUTE FUNCTION apikeys.table_changed();
+CREATE TRIGGER organization_truncated AFTER TRUNCATE ON apikeys.organization
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.table_changed();
 -- Also where rows arrive by logical replication.
 ALTER TABLE apikeys.role ENABLE ALWAYS TRIGGER role_changed;
 ALTER TABLE apikeys.role ENABLE ALWAYS TRIGGER role_truncated;
+ALTER TABLE apikeys.organization ENABLE ALWAYS TRIGGER organization_changed;
+ALTER TABLE apikeys.organization ENABLE ALWAYS TRIGGER organization_truncated;
 COMMENT ON TRIGGER role_changed ON apikeys.role IS 'Makes every session read the roles again.';
 COMMENT ON TRIGGER role_truncated ON apikeys.role IS 'Makes every session read the roles again.';
+COMMENT ON TRIGGER organization_changed ON apikeys.organization IS 'Makes every session read the policies again.';
+COMMENT ON TRIGGER organization_truncated ON apikeys.organization IS 'Makes every session read the policies again.';
 
 -- No public key is used again.
 CREATE FUNCTION apikeys.key_inserted() RETURNS trigger
@@ -32,3 +40,40 @@ CREATE TRIGGER key_deleted AFTER DELETE ON apikeys.key
 	FOR EACH ROW EXECUTE FUNCTION apikeys.key_deleted();
 COMMENT ON TRIGGER key_inserted ON apikeys.key IS 'Refuses the name of a deleted key.';
 COMMENT ON TRIGGER key_deleted ON apikeys.key IS 'Notes the name of a deleted key.';
+
+-- What a decision reads of a key follows each change of it, also where rows
+-- arrive by logical replication.
+CREATE FUNCTION apikeys.key_changed() RETURNS trigger
+	LANGUAGE c AS 'MODULE_PATHNAME', 'apikeys_key_changed';
+COMMENT ON FUNCTION apikeys.key_changed() IS
+	'Trigger function: makes the image of a key again.';
+
+CREATE TRIGGER key_changed AFTER INSERT OR UPDATE OR DELETE ON apikeys.key
+	FOR EACH ROW EXECUTE FUNCTION apikeys.key_changed();
+CREATE TRIGGER key_truncated AFTER TRUNCATE ON apikeys.key
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.key_changed();
+CREATE TRIGGER key_role_changed AFTER INSERT OR UPDATE OR DELETE ON apikeys.key_role
+	FOR EACH ROW EXECUTE FUNCTION apikeys.key_changed();
+CREATE TRIGGER key_role_truncated AFTER TRUNCATE ON apikeys.key_role
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.key_changed();
+CREATE TRIGGER key_secret_changed AFTER INSERT OR UPDATE OR DELETE ON apikeys.key_secret
+	FOR EACH ROW EXECUTE FUNCTION apikeys.key_changed();
+CREATE TRIGGER key_secret_truncated AFTER TRUNCATE ON apikeys.key_secret
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.key_changed();
+ALTER TABLE apikeys.key ENABLE ALWAYS TRIGGER key_changed;
+ALTER TABLE apikeys.key ENABLE ALWAYS TRIGGER key_truncated;
+ALTER TABLE apikeys.key_role ENABLE ALWAYS TRIGGER key_role_changed;
+ALTER TABLE apikeys.key_role ENABLE ALWAYS TRIGGER key_role_truncated;
+ALTER TABLE apikeys.key_secret ENABLE ALWAYS TRIGGER key_secret_changed;
+ALTER TABLE apikeys.key_secret ENABLE ALWAYS TRIGGER key_secret_truncated;
+COMMENT ON TRIGGER key_changed ON apikeys.key IS 'Makes the image of the key again.';
+COMMENT ON TRIGGER key_truncated ON apikeys.key IS 'Makes all images again.';
+COMMENT ON TRIGGER key_role_changed ON apikeys.key_role IS 'Makes the image of the key again.';
+COMMENT ON TRIGGER key_role_truncated ON apikeys.key_role IS 'Makes all images again.';
+COMMENT ON TRIGGER key_secret_changed ON apikeys.key_secret IS 'Makes the image of the key again.';
+COMMENT ON TRIGGER key_secret_truncated ON apikeys.key_secret IS 'Makes all images again.';
+
+CREATE FUNCTION apikeys.rebuild_images() RETURNS bigint
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_rebuild_images';
+COMMENT ON FUNCTION apikeys.rebuild_images() IS
+	'Makes the images of all keys again and returns how many; needed only after rows were loaded with triggers disabled. For the owner of the extension.';

@@ -12,6 +12,7 @@ ALTER TABLE apikeys.key_secret ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.key_usage ENABLE ROW LEVEL SECURITY;
 -- Without a policy: for nobody.
 ALTER TABLE apikeys.deleted_key ENABLE ROW LEVEL SECURITY;
+ALTER TABLE apikeys.key_image ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY organization_member_select ON apikeys.organization FOR SELECT
 	USING (id = ANY ((SELECT apikeys.principal_organizations())::uuid[]));

@@ -1,0 +1,73 @@
+/*
+ * policy.c
+ *	  See policy.h.
+ *
+ * A policy is read when it is first asked for, and again after any change of
+ * an organization (tables.c).
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "policy.h"
+
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+
+/* With more organizations than these the memory is emptied now and then. */
+#define MAX_ENTRIES		10000
+
+typedef struct PolicyEntry
+{
+	pg_uuid_t	organization;	/* hash key */
+	AkPolicy	policy;
+} PolicyEntry;
+
+static MemoryContext cache_context = NULL;
+static HTAB *cache = NULL;		/* in cache_context */
+static uint64 cache_generation;
+
+static void
+empty_cache(void)
+{
+	HASHCTL		info = {0};
+
+	cache = NULL;
+	if (cache_context)
+		MemoryContextReset(cache_context);
+	else
+		cache_context = AllocSetContextCreate(TopMemoryContext,
+											  "apikeys policies",
+											  ALLOCSET_SMALL_SIZES);
+	info.keysize = sizeof(pg_uuid_t);
+	info.entrysize = sizeof(PolicyEntry);
+	info.hcxt = cache_context;
+	cache = hash_create("apikeys policies", 64, &info,
+						HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+/*
+ * The policy of an organization; the strictest there is if there is no such
+ * organization.
+ */
+AkPolicy
+ak_policy_get(AkKeystore *store, const pg_uuid_t *organization)
+{
+	AkPolicy	policy = {.require_access_list = true};
+	PolicyEntry *entry;
+
+	if (cache == NULL || cache_generation != store->generation ||
+		hash_get_num_entries(cache) >= MAX_ENTRIES)
+	{
+		empty_cache();
+		cache_generation = store->generation;
+	}
+	entry = hash_search(cache, organization, HASH_FIND, NULL);
+	if (entry)
+		return entry->policy;
+	if (ak_keystore_find_policy(store, organization, &policy))
+	{
+		entry = hash_search(cache, organization, HASH_ENTER, NULL);
+		entry->policy = policy;
+	}
+	return policy;
+}

@@ -1,0 +1,45 @@
+/*
+ * tables.h
+ *	  The OIDs of the extension's tables and indexes, and a count of the
+ *	  messages about changes of them.
+ */
+#ifndef AK_TABLES_H
+#define AK_TABLES_H
+
+#include "postgres.h"
+
+typedef enum AkTable
+{
+	AK_ORGANIZATION,
+	AK_PROJECT,
+	AK_ROLE,
+	AK_MEMBER,
+	AK_KEY,
+	AK_KEY_ROLE,
+	AK_KEY_IMAGE,
+	AK_DELETED_KEY,
+	AK_TABLE_COUNT
+} AkTable;
+
+typedef enum AkIndex
+{
+	AK_ORGANIZATION_BY_ID,
+	AK_PROJECT_BY_ID,
+	AK_PROJECT_BY_ORGANIZATION,
+	AK_ROLE_BY_NAME,
+	AK_MEMBER_BY_PRINCIPAL,
+	AK_MEMBER_BY_ORGANIZATION,
+	AK_MEMBER_BY_PROJECT,
+	AK_KEY_BY_NAME,
+	AK_KEY_ROLE_BY_KEY,
+	AK_KEY_IMAGE_BY_NAME,
+	AK_DELETED_KEY_BY_NAME,
+	AK_INDEX_COUNT
+} AkIndex;
+
+extern void ak_tables_init(void);
+extern uint64 ak_tables_refresh(void);
+extern Oid	ak_table_oid(AkTable table);
+extern Oid	ak_index_oid(AkIndex index);
+
+#endif							/* AK_TABLES_H */
