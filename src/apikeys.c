@@ -9,6 +9,7 @@
 #include "identity.h"
 #include "settings.h"
 #include "tables.h"
+#include "usage.h"
 
 PG_MODULE_MAGIC;
 
@@ -24,4 +25,5 @@ _PG_init(void)
 	ak_settings_define();
 	ak_tables_init();
 	ak_identity_init();
+	ak_usage_init();
 }

@@ -27,7 +27,7 @@
 
 #define ROLE_PREFIX			"role:"
 #define USER_PREFIX			"user:"
-#define PRINCIPAL_MAX_SIZE	255
+#define PRINCIPAL_MAX_SIZE	255	/* as in member_principal_check */
 
 /* What act_as() said, the latest first; in TopTransactionContext. */
 typedef struct Acting
@@ -166,22 +166,35 @@ apikeys_principals(PG_FUNCTION_ARGS)
 										  TYPALIGN_INT));
 }
 
+/* Whether it begins with user: and would do as a member's name. */
+static bool
+names_user(const text *principal)
+{
+	const char *name = VARDATA_ANY(principal);
+	size_t		size = VARSIZE_ANY_EXHDR(principal);
+
+	if (size <= strlen(USER_PREFIX) || size > PRINCIPAL_MAX_SIZE ||
+		memcmp(name, USER_PREFIX, strlen(USER_PREFIX)) != 0)
+		return false;
+	for (size_t i = 0; i < size; i++)
+		if ((unsigned char) name[i] < ' ' || name[i] == 0x7f)
+			return false;
+	return true;
+}
+
 Datum
 apikeys_act_as(PG_FUNCTION_ARGS)
 {
 	MemoryContext old;
 	Acting	   *said;
 	text	   *principal;
-	size_t		size;
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("principal must not be null")));
 	principal = PG_GETARG_TEXT_PP(0);
-	size = VARSIZE_ANY_EXHDR(principal);
-	if (size <= strlen(USER_PREFIX) || size > PRINCIPAL_MAX_SIZE ||
-		memcmp(VARDATA_ANY(principal), USER_PREFIX, strlen(USER_PREFIX)) != 0)
+	if (!names_user(principal))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid principal"),

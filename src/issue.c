@@ -30,6 +30,7 @@
 
 PG_FUNCTION_INFO_V1(apikeys_generate_public_key);
 PG_FUNCTION_INFO_V1(apikeys_issue_secret);
+PG_FUNCTION_INFO_V1(apikeys_is_private_key);
 PG_FUNCTION_INFO_V1(apikeys_key_inserted);
 PG_FUNCTION_INFO_V1(apikeys_key_deleted);
 
@@ -45,6 +46,15 @@ apikeys_generate_public_key(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(public_key, length));
 }
 
+Datum
+apikeys_is_private_key(PG_FUNCTION_ARGS)
+{
+	text	   *candidate = PG_GETARG_TEXT_PP(0);
+
+	PG_RETURN_BOOL(ak_token_classify(VARDATA_ANY(candidate),
+									 VARSIZE_ANY_EXHDR(candidate)) == AK_TOKEN_SECRET);
+}
+
 /* A new secret; the caller wipes it. */
 static size_t
 make_secret(char *secret)
@@ -58,24 +68,18 @@ make_secret(char *secret)
 	return length;
 }
 
-/* The server's own message would quote the key, which may be a secret. */
-static void
-check_key_exists(text *public_key)
+/* Runs a statement as the caller; returns how many rows it processed. */
+static uint64
+execute(const char *sql, int argument_count, Oid *types, Datum *values)
 {
-	AkKeystore	store;
-	pg_uuid_t	organization;
-	bool		found;
-
-	ak_keystore_open(&store);
-	found = ak_keystore_find_key(&store, public_key, &organization);
-	ak_keystore_close(&store);
-	if (!found)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("key does not exist")));
+	SPI_execute_with_args(sql, argument_count, types, values, NULL, false, 0);
+	return SPI_processed;
 }
 
-/* Stores a hash as the caller: row-level security says whether he may. */
+/*
+ * Stores a hash as the caller: row-level security says whether he may.  The
+ * key is locked, so that versions are counted by one at a time.
+ */
 static void
 store_secret(text *public_key, struct varlena *hash, const char *hint)
 {
@@ -90,11 +94,15 @@ store_secret(text *public_key, struct varlena *hash, const char *hint)
 							   CStringGetDatum("secret_hash"),
 							   ObjectIdGetDatum(get_namespace_oid("apikeys", false)));
 	SPI_connect();
-	SPI_execute_with_args("INSERT INTO apikeys.key_secret (public_key, version, hash, hint) "
-						  "SELECT $1, coalesce(pg_catalog.max(s.version), 0) OPERATOR(pg_catalog.+) 1, $2, $3 "
-						  "FROM apikeys.key_secret AS s "
-						  "WHERE s.public_key OPERATOR(pg_catalog.=) $1",
-						  lengthof(types), types, values, NULL, false, 0);
+	if (execute("SELECT FROM apikeys.key AS k "
+				"WHERE k.public_key OPERATOR(pg_catalog.=) $1 "
+				"FOR NO KEY UPDATE", 1, types, values) == 0)
+		execute("SELECT apikeys.refuse_key($1)", 1, types, values);
+	execute("INSERT INTO apikeys.key_secret (public_key, version, hash, hint) "
+			"SELECT $1, coalesce(pg_catalog.max(s.version), 0) OPERATOR(pg_catalog.+) 1, $2, $3 "
+			"FROM apikeys.key_secret AS s "
+			"WHERE s.public_key OPERATOR(pg_catalog.=) $1",
+			lengthof(types), types, values);
 	SPI_finish();
 }
 
@@ -113,7 +121,6 @@ apikeys_issue_secret(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("public_key must not be null")));
 	public_key = PG_GETARG_TEXT_PP(0);
-	check_key_exists(public_key);
 	length = make_secret(secret);
 	hash = ak_secret_hash_make(VARDATA_ANY(public_key),
 							   VARSIZE_ANY_EXHDR(public_key), secret, length);

@@ -33,6 +33,7 @@ PG_FUNCTION_INFO_V1(apikeys_principal_may);
 PG_FUNCTION_INFO_V1(apikeys_principal_organizations);
 PG_FUNCTION_INFO_V1(apikeys_principal_projects);
 PG_FUNCTION_INFO_V1(apikeys_principal_manages_key);
+PG_FUNCTION_INFO_V1(apikeys_principal_may_issue);
 PG_FUNCTION_INFO_V1(apikeys_principal_may_grant);
 PG_FUNCTION_INFO_V1(apikeys_principal_founds);
 
@@ -203,26 +204,36 @@ apikeys_principal_may(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(may);
 }
 
+/*
+ * Whether the principal may hand out a role at a place: each of its
+ * permissions is covered by his own there, or he may grant any.
+ */
+static bool
+may_grant(AkKeystore *store, const Place *place, const text *role_name)
+{
+	PlaceSearch search;
+	const AkRole *role = ak_roles_find(role_name);
+
+	if (role == NULL)
+		return false;
+	search_place(store, place, &search);
+	return search_allows(&search, SCOPE_GRANT_ANY, strlen(SCOPE_GRANT_ANY)) ||
+		(all_are_covered(&role->project, search.project) &&
+		 (place->has_project ||
+		  all_are_covered(&role->organization, search.organization)));
+}
+
 Datum
 apikeys_principal_may_grant(PG_FUNCTION_ARGS)
 {
 	AkKeystore	store;
 	Place		place;
-	PlaceSearch search;
-	const AkRole *role;
-	bool		may = false;
+	bool		may;
 
 	if (PG_ARGISNULL(0) || !get_place(fcinfo, 1, &place))
 		PG_RETURN_BOOL(false);
 	open_store(&store);
-	search_place(&store, &place, &search);
-	role = ak_roles_find(PG_GETARG_TEXT_PP(0));
-	if (role)
-		may = search_allows(&search, SCOPE_GRANT_ANY,
-							strlen(SCOPE_GRANT_ANY)) ||
-			(all_are_covered(&role->project, search.project) &&
-			 (place.has_project ||
-			  all_are_covered(&role->organization, search.organization)));
+	may = may_grant(&store, &place, PG_GETARG_TEXT_PP(0));
 	ak_keystore_close(&store);
 	PG_RETURN_BOOL(may);
 }
@@ -251,6 +262,7 @@ typedef struct KeyCheck
 	pg_uuid_t	organization;
 	bool		has_role;
 	bool		manages;
+	bool		may_grant;
 } KeyCheck;
 
 /* Whether the principal manages keys where the key has this role. */
@@ -267,32 +279,72 @@ check_key_role(const AkGrant *grant, void *argument)
 	return check->manages;
 }
 
+/*
+ * Whether the principal manages keys in the organization of the key, which is
+ * stored in *organization, or wherever the key has a role.
+ */
+static bool
+manages_key(AkKeystore *store, text *public_key, pg_uuid_t *organization)
+{
+	Place		place = {0};
+	KeyCheck	check = {store};
+
+	if (!ak_keystore_find_key(store, public_key, organization))
+		return false;
+	place.organization = *organization;
+	if (may_at(store, &place, SCOPE_KEYS_MANAGE, strlen(SCOPE_KEYS_MANAGE)))
+		return true;
+	check.organization = *organization;
+	ak_keystore_scan_key_roles(store, public_key, check_key_role, &check);
+	return check.has_role && check.manages;
+}
+
 Datum
 apikeys_principal_manages_key(PG_FUNCTION_ARGS)
 {
 	AkKeystore	store;
-	Place		place = {0};
-	bool		manages = false;
+	pg_uuid_t	organization;
+	bool		manages;
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_BOOL(false);
 	open_store(&store);
-	if (ak_keystore_find_key(&store, PG_GETARG_TEXT_PP(0),
-							 &place.organization))
-	{
-		manages = may_at(&store, &place,
-						 SCOPE_KEYS_MANAGE, strlen(SCOPE_KEYS_MANAGE));
-		if (!manages)
-		{
-			KeyCheck	check = {&store, place.organization, false, false};
-
-			ak_keystore_scan_key_roles(&store, PG_GETARG_TEXT_PP(0),
-									   check_key_role, &check);
-			manages = check.has_role && check.manages;
-		}
-	}
+	manages = manages_key(&store, PG_GETARG_TEXT_PP(0), &organization);
 	ak_keystore_close(&store);
 	PG_RETURN_BOOL(manages);
+}
+
+static bool
+check_key_grant(const AkGrant *grant, void *argument)
+{
+	KeyCheck   *check = argument;
+	Place		place = {check->organization, grant->has_project,
+	grant->project_id};
+
+	check->may_grant = may_grant(check->store, &place, grant->role);
+	return check->may_grant;
+}
+
+Datum
+apikeys_principal_may_issue(PG_FUNCTION_ARGS)
+{
+	AkKeystore	store;
+	KeyCheck	check = {&store};
+	bool		may;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_BOOL(false);
+	open_store(&store);
+	may = manages_key(&store, PG_GETARG_TEXT_PP(0), &check.organization);
+	if (may)
+	{
+		check.may_grant = true;
+		ak_keystore_scan_key_roles(&store, PG_GETARG_TEXT_PP(0),
+								   check_key_grant, &check);
+		may = check.may_grant;
+	}
+	ak_keystore_close(&store);
+	PG_RETURN_BOOL(may);
 }
 
 /* --- Everywhere ----------------------------------------------------------- */

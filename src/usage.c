@@ -34,7 +34,10 @@
  */
 #define LOCK_CLASS			3
 
-/* What this backend has written lately, by hash; a collision costs little. */
+/*
+ * What this backend has written lately, by hash; a collision costs little.
+ * Forgotten when something of it may have been rolled back.
+ */
 #define RECENT_COUNT		1024
 
 typedef struct RecentUse
@@ -44,6 +47,33 @@ typedef struct RecentUse
 } RecentUse;
 
 static RecentUse recent[RECENT_COUNT];
+static bool recent_is_uncommitted = false;
+
+static void
+end_transaction(XactEvent event, void *argument)
+{
+	if (event == XACT_EVENT_ABORT && recent_is_uncommitted)
+		memset(recent, 0, sizeof(recent));
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT ||
+		event == XACT_EVENT_PREPARE)
+		recent_is_uncommitted = false;
+}
+
+static void
+end_subtransaction(SubXactEvent event, SubTransactionId own,
+				   SubTransactionId parent, void *argument)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB && recent_is_uncommitted)
+		memset(recent, 0, sizeof(recent));
+}
+
+/* Called once, when the library is loaded. */
+void
+ak_usage_init(void)
+{
+	RegisterXactCallback(end_transaction, NULL);
+	RegisterSubXactCallback(end_subtransaction, NULL);
+}
 
 static uint64
 hash_use(const text *public_key, const AkNetwork *network)
@@ -155,4 +185,5 @@ ak_usage_record(text *public_key, const AkNetwork *network,
 	write_use(public_key, network, address, now);
 	slot->hash = hash;
 	slot->at = now;
+	recent_is_uncommitted = true;
 }

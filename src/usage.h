@@ -9,6 +9,7 @@
 
 #include "netset.h"
 
+extern void ak_usage_init(void);
 extern void ak_usage_record(text *public_key, const AkNetwork *network,
 							const AkNetwork *address);
 

@@ -22,7 +22,7 @@ start() {
 run_script() {
   local script=$WORK/tree/test/demo/demo.sql
   if [ -f "$script" ]; then
-    as_user "$WORK/bin/psql" -X -q -v ON_ERROR_STOP=1 -d demo -f "$script"
+    as_user "$WORK/bin/psql" -X -q -v ON_ERROR_STOP=1 -d demo <"$script"
   else
     as_user "$WORK/bin/psql" -X -q -d demo -c 'CREATE EXTENSION apikeys'
   fi

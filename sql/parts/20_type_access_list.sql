@@ -135,9 +135,9 @@ CREATE FUNCTION apikeys.networks_array(list apikeys.access_list) RETURNS cidr[]
 COMMENT ON FUNCTION apikeys.networks_array(apikeys.access_list) IS
 	'The networks of an access list as an array, in their order.';
 
-CREATE CAST (cidr[] AS apikeys.access_list) WITH FUNCTION apikeys.access_list(cidr[]) AS IMPLICIT;
+CREATE CAST (cidr[] AS apikeys.access_list) WITH FUNCTION apikeys.access_list(cidr[]) AS ASSIGNMENT;
 COMMENT ON CAST (cidr[] AS apikeys.access_list) IS
-	'An array of networks is taken where an access list is asked for.';
+	'An array of networks can be stored in a column of access lists.';
 
 CREATE CAST (apikeys.access_list AS cidr[]) WITH FUNCTION apikeys.networks_array(apikeys.access_list) AS ASSIGNMENT;
 COMMENT ON CAST (apikeys.access_list AS cidr[]) IS

@@ -4,15 +4,32 @@
 CREATE FUNCTION apikeys.is_name(candidate text) RETURNS boolean
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	RETURN length(candidate) BETWEEN 1 AND 250
-		AND candidate !~ '(^[[:space:]])|([[:space:]]$)|[[:cntrl:]]';
+		AND candidate COLLATE "C" !~ '(^[[:space:]])|([[:space:]]$)|[[:cntrl:]]';
 COMMENT ON FUNCTION apikeys.is_name(text) IS
 	'Whether a text may be a name or a description: 1 to 250 characters, none of them a control character, and no blank at either end.';
 
+CREATE FUNCTION apikeys.is_private_key(candidate text) RETURNS boolean
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_is_private_key';
+COMMENT ON FUNCTION apikeys.is_private_key(text) IS
+	'Whether a text has the form of a private key issued here, its checksum included.';
+
 CREATE FUNCTION apikeys.is_public_key(candidate text) RETURNS boolean
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-	RETURN candidate ~ '^[A-Za-z0-9_.~+/=-]{1,128}$';
+	RETURN candidate COLLATE "C" ~ '^[A-Za-z0-9_.~+/=-]{1,128}$' AND NOT apikeys.is_private_key(candidate);
 COMMENT ON FUNCTION apikeys.is_public_key(text) IS
-	'Whether a text may name a key: 1 to 128 letters, digits and characters of _.~+/=-.';
+	'Whether a text may name a key: 1 to 128 letters, digits and characters of _.~+/=-, and not a private key.';
+
+CREATE FUNCTION apikeys.is_principal(candidate text) RETURNS boolean
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+	RETURN octet_length(candidate) <= 255 AND candidate COLLATE "C" ~ '^(role|user):[^[:cntrl:]]+$';
+COMMENT ON FUNCTION apikeys.is_principal(text) IS
+	'Whether a text may name a member: role: or user: and a name, 255 bytes together at most.';
+
+CREATE FUNCTION apikeys.is_role_name(candidate text) RETURNS boolean
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+	RETURN candidate COLLATE "C" ~ '^[A-Za-z0-9][A-Za-z0-9_.:-]{0,62}$' AND NOT apikeys.is_private_key(candidate);
+COMMENT ON FUNCTION apikeys.is_role_name(text) IS
+	'Whether a text may name a role: 1 to 63 letters, digits and characters of _.:-, the first a letter or digit, and not a private key.';
 
 CREATE FUNCTION apikeys.are_permissions(candidates text[]) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_are_permissions';
@@ -64,7 +81,7 @@ CREATE TABLE apikeys.role (
 	description text,
 	is_builtin boolean NOT NULL DEFAULT false,
 	CONSTRAINT role_level_key UNIQUE (name, level),
-	CONSTRAINT role_name_check CHECK (name ~ '^[A-Za-z0-9][A-Za-z0-9_.:-]{0,62}$'),
+	CONSTRAINT role_name_check CHECK (apikeys.is_role_name(name)),
 	CONSTRAINT role_level_check CHECK (level IN ('organization', 'project')),
 	CONSTRAINT role_permissions_check CHECK (
 		apikeys.are_permissions(organization_permissions)
@@ -93,7 +110,7 @@ CREATE TABLE apikeys.member (
 	CONSTRAINT member_project_fkey FOREIGN KEY (project_id, organization_id)
 		REFERENCES apikeys.project (id, organization_id) ON DELETE CASCADE,
 	CONSTRAINT member_role_fkey FOREIGN KEY (role, level) REFERENCES apikeys.role (name, level),
-	CONSTRAINT member_principal_check CHECK (principal ~ '^(role|user):[^[:cntrl:]]{1,250}$')
+	CONSTRAINT member_principal_check CHECK (apikeys.is_principal(principal))
 );
 CREATE INDEX member_organization_idx ON apikeys.member (organization_id);
 CREATE INDEX member_project_idx ON apikeys.member (project_id);

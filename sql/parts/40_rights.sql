@@ -32,6 +32,11 @@ CREATE FUNCTION apikeys.principal_manages_key(public_key text) RETURNS boolean
 COMMENT ON FUNCTION apikeys.principal_manages_key(text) IS
 	'Whether the one who is acting has apikeys.keys.manage in the key''s organization, or in every project the key has a role in, if it has none elsewhere; never NULL.';
 
+CREATE FUNCTION apikeys.principal_may_issue(public_key text) RETURNS boolean
+	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_principal_may_issue';
+COMMENT ON FUNCTION apikeys.principal_may_issue(text) IS
+	'Whether the one who is acting manages the key, and may grant each role that it has, so that he may hold a secret of it; never NULL.';
+
 CREATE FUNCTION apikeys.principal_may_grant(role text, organization uuid, project uuid DEFAULT NULL) RETURNS boolean
 	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_principal_may_grant';
 COMMENT ON FUNCTION apikeys.principal_may_grant(text, uuid, uuid) IS

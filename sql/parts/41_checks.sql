@@ -17,6 +17,36 @@ $$;
 COMMENT ON FUNCTION apikeys.check_not_null(text[]) IS
 	'Raises 22004 with the name of the first argument whose value is NULL; names and values alternate.';
 
+CREATE FUNCTION apikeys.check_name(kind text, candidate text) RETURNS void
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF NOT apikeys.is_name(candidate) THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = format('invalid %s', kind),
+			DETAIL = format('A %s is 1 to 250 characters, none of them a control character, with no blank at either end.', kind);
+	END IF;
+END;
+$$;
+COMMENT ON FUNCTION apikeys.check_name(text, text) IS
+	'Raises 22023 for what can be no name, or no description; not for NULL.';
+
+CREATE FUNCTION apikeys.check_principal(candidate text) RETURNS void
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF NOT apikeys.is_principal(candidate) THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = 'invalid principal',
+			DETAIL = 'A member is role:<PostgreSQL role> or user:<user of the application>, 255 bytes at most.';
+	END IF;
+END;
+$$;
+COMMENT ON FUNCTION apikeys.check_principal(text) IS
+	'Raises 22023 for what can be no member.';
+
 CREATE FUNCTION apikeys.check_permission(scope text, organization uuid, project uuid DEFAULT NULL) RETURNS void
 	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 	SET search_path = pg_catalog, pg_temp
@@ -49,16 +79,15 @@ BEGIN
 	END IF;
 	FOREACH role_name IN ARRAY roles LOOP
 		PERFORM apikeys.check_not_null('a role', role_name);
-		IF role_name = ANY (seen) THEN
-			RAISE invalid_parameter_value USING
-				MESSAGE = format('role "%s" is named twice', role_name);
-		END IF;
-		seen := seen || role_name;
 		SELECT r.level INTO role_level FROM apikeys.role AS r WHERE r.name = role_name;
 		IF NOT FOUND THEN
 			RAISE undefined_object USING
-				MESSAGE = format('role "%s" does not exist', left(role_name, 63)),
+				MESSAGE = 'role does not exist',
+				DETAIL = format('It is number %s of the list.', cardinality(seen) + 1),
 				HINT = 'SELECT name, level, description FROM apikeys.role lists the roles.';
+		ELSIF role_name = ANY (seen) THEN
+			RAISE invalid_parameter_value USING
+				MESSAGE = format('role "%s" is named twice', role_name);
 		ELSIF role_level <> level_here THEN
 			RAISE invalid_parameter_value USING
 				MESSAGE = format('role "%s" cannot be granted in %s', role_name,
@@ -70,6 +99,7 @@ BEGIN
 				MESSAGE = format('permission denied to grant role "%s"', role_name),
 				DETAIL = 'Nobody can grant a permission that he does not have there himself, except with apikeys.roles.grant_any.';
 		END IF;
+		seen := seen || role_name;
 	END LOOP;
 END;
 $$;

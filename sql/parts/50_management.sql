@@ -7,6 +7,7 @@ AS $$
 DECLARE
 	found_id uuid;
 BEGIN
+	PERFORM apikeys.check_not_null('name', name);
 	SELECT o.id INTO found_id FROM apikeys.organization AS o WHERE o.name = organization.name;
 	IF NOT FOUND THEN
 		PERFORM apikeys.refuse('organization');
@@ -24,6 +25,7 @@ AS $$
 DECLARE
 	found_id uuid;
 BEGIN
+	PERFORM apikeys.check_not_null('organization_name', organization_name, 'name', name);
 	SELECT p.id INTO found_id
 		FROM apikeys.project AS p
 		WHERE p.organization_id = apikeys.organization(project.organization_name)
@@ -63,6 +65,8 @@ DECLARE
 	new_id constant uuid := gen_random_uuid();
 BEGIN
 	PERFORM apikeys.check_not_null('name', name, 'owner', owner, 'require_access_list', require_access_list::text);
+	PERFORM apikeys.check_name('name', name);
+	PERFORM apikeys.check_principal(owner);
 	INSERT INTO apikeys.organization (id, name, require_access_list)
 		VALUES (new_id, create_organization.name, create_organization.require_access_list);
 	INSERT INTO apikeys.member (organization_id, principal, role) VALUES (new_id, owner, 'ORG_OWNER');
@@ -104,6 +108,7 @@ BEGIN
 	IF NOT apikeys.principal_may('apikeys.projects.manage', organization) THEN
 		PERFORM apikeys.check_permission('apikeys.projects.create', organization);
 	END IF;
+	PERFORM apikeys.check_name('name', name);
 	INSERT INTO apikeys.project (id, organization_id, name)
 		VALUES (new_id, create_project.organization, create_project.name);
 	IF row_security_active('apikeys.member')
@@ -137,6 +142,7 @@ AS $$
 BEGIN
 	PERFORM apikeys.check_not_null('organization', organization::text, 'principal', principal, 'role', role);
 	PERFORM apikeys.check_permission('apikeys.members.manage', organization, project);
+	PERFORM apikeys.check_principal(principal);
 	PERFORM apikeys.check_grant(ARRAY[role], organization, project);
 	INSERT INTO apikeys.member (organization_id, project_id, principal, role)
 		VALUES (add_member.organization, add_member.project, add_member.principal, add_member.role);
@@ -176,7 +182,12 @@ BEGIN
 	PERFORM apikeys.check_not_null('name', name, 'level', level,
 		'organization_permissions', organization_permissions::text,
 		'project_permissions', project_permissions::text);
-	IF level NOT IN ('organization', 'project') THEN
+	PERFORM apikeys.check_name('description', description);
+	IF NOT apikeys.is_role_name(name) THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = 'invalid name of a role',
+			DETAIL = 'It is 1 to 63 letters, digits and characters of _.:-, the first a letter or a digit.';
+	ELSIF level NOT IN ('organization', 'project') THEN
 		RAISE invalid_parameter_value USING
 			MESSAGE = 'the level of a role is organization or project';
 	ELSIF level = 'project' AND organization_permissions <> '{}' THEN
@@ -215,7 +226,7 @@ BEGIN
 				MESSAGE = format('permission denied to drop role "%s"', name),
 				HINT = 'Who may execute apikeys.create_role may drop custom roles.';
 		END IF;
-		RAISE undefined_object USING MESSAGE = format('role "%s" does not exist', left(name, 63));
+		RAISE undefined_object USING MESSAGE = 'role does not exist';
 	END IF;
 EXCEPTION
 	WHEN foreign_key_violation THEN

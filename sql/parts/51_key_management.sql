@@ -43,6 +43,7 @@ DECLARE
 BEGIN
 	PERFORM apikeys.check_not_null('organization', organization::text, 'description', description,
 		'roles', roles::text, 'access_list', access_list::text);
+	PERFORM apikeys.check_name('description', description);
 	PERFORM apikeys.check_permission('apikeys.keys.manage', organization);
 	PERFORM apikeys.check_grant(roles, organization);
 	INSERT INTO apikeys.key (public_key, organization_id, description, access_list, expires_at)
@@ -68,6 +69,7 @@ DECLARE
 BEGIN
 	PERFORM apikeys.check_not_null('project', project::text, 'description', description,
 		'roles', roles::text, 'access_list', access_list::text);
+	PERFORM apikeys.check_name('description', description);
 	organization := apikeys.organization_of(project);
 	PERFORM apikeys.check_permission('apikeys.keys.manage', organization, project);
 	PERFORM apikeys.check_project_roles(roles);
@@ -106,6 +108,7 @@ CREATE FUNCTION apikeys.update_key(
 AS $$
 BEGIN
 	PERFORM apikeys.check_not_null('public_key', public_key);
+	PERFORM apikeys.check_name('description', description);
 	UPDATE apikeys.key AS k SET
 			description = coalesce(update_key.description, k.description),
 			access_list = coalesce(update_key.access_list, k.access_list),
@@ -145,6 +148,9 @@ AS $$
 BEGIN
 	PERFORM apikeys.check_not_null('public_key', public_key, 'project', project::text, 'roles', roles::text);
 	PERFORM apikeys.check_project_roles(roles);
+	IF NOT apikeys.is_public_key(public_key) THEN
+		RAISE foreign_key_violation;
+	END IF;
 	PERFORM apikeys.replace_roles(public_key, apikeys.organization_of(project), project, roles);
 EXCEPTION
 	-- No key of this organization; the server's message would name the key.
@@ -204,18 +210,14 @@ CREATE FUNCTION apikeys.add_to_access_list(public_key text, VARIADIC networks ci
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	network cidr;
 BEGIN
 	PERFORM apikeys.check_not_null('public_key', public_key, 'networks', networks::text);
-	FOREACH network IN ARRAY networks LOOP
-		PERFORM apikeys.check_not_null('a network', network::text);
-		UPDATE apikeys.key AS k SET access_list = k.access_list OPERATOR(apikeys.+) network
-			WHERE k.public_key = add_to_access_list.public_key;
-		IF NOT FOUND THEN
-			PERFORM apikeys.refuse_key(public_key);
-		END IF;
-	END LOOP;
+	UPDATE apikeys.key AS k SET
+			access_list = apikeys.access_list(apikeys.networks_array(k.access_list) || networks)
+		WHERE k.public_key = add_to_access_list.public_key;
+	IF NOT FOUND THEN
+		PERFORM apikeys.refuse_key(public_key);
+	END IF;
 END;
 $$;
 COMMENT ON FUNCTION apikeys.add_to_access_list(text, cidr[]) IS
@@ -225,18 +227,16 @@ CREATE FUNCTION apikeys.remove_from_access_list(public_key text, VARIADIC networ
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	network cidr;
 BEGIN
 	PERFORM apikeys.check_not_null('public_key', public_key, 'networks', networks::text);
-	FOREACH network IN ARRAY networks LOOP
-		PERFORM apikeys.check_not_null('a network', network::text);
-		UPDATE apikeys.key AS k SET access_list = k.access_list OPERATOR(apikeys.-) network
-			WHERE k.public_key = remove_from_access_list.public_key;
-		IF NOT FOUND THEN
-			PERFORM apikeys.refuse_key(public_key);
-		END IF;
-	END LOOP;
+	UPDATE apikeys.key AS k SET
+			access_list = apikeys.access_list(ARRAY(
+				SELECT kept FROM apikeys.networks(k.access_list) AS kept
+				WHERE kept <> ALL (apikeys.networks_array(apikeys.access_list(networks)))))
+		WHERE k.public_key = remove_from_access_list.public_key;
+	IF NOT FOUND THEN
+		PERFORM apikeys.refuse_key(public_key);
+	END IF;
 END;
 $$;
 COMMENT ON FUNCTION apikeys.remove_from_access_list(text, cidr[]) IS

@@ -89,8 +89,8 @@ CREATE POLICY key_role_manager_delete ON apikeys.key_role FOR DELETE
 
 CREATE POLICY key_secret_reader_select ON apikeys.key_secret FOR SELECT
 	USING (EXISTS (SELECT FROM apikeys.key AS k WHERE k.public_key = key_secret.public_key));
-CREATE POLICY key_secret_manager_insert ON apikeys.key_secret FOR INSERT
-	WITH CHECK (apikeys.principal_manages_key(public_key));
+CREATE POLICY key_secret_issuer_insert ON apikeys.key_secret FOR INSERT
+	WITH CHECK (apikeys.principal_may_issue(public_key));
 CREATE POLICY key_secret_manager_update ON apikeys.key_secret FOR UPDATE
 	USING (apikeys.principal_manages_key(public_key));
 CREATE POLICY key_secret_manager_delete ON apikeys.key_secret FOR DELETE
@@ -122,7 +122,7 @@ COMMENT ON POLICY key_role_reader_select ON apikeys.key_role IS 'apikeys.keys.re
 COMMENT ON POLICY key_role_manager_insert ON apikeys.key_role IS 'apikeys.keys.manage there grants roles that are his to grant.';
 COMMENT ON POLICY key_role_manager_delete ON apikeys.key_role IS 'apikeys.keys.manage there takes roles away.';
 COMMENT ON POLICY key_secret_reader_select ON apikeys.key_secret IS 'Who reads the key sees its secrets, but for the hash.';
-COMMENT ON POLICY key_secret_manager_insert ON apikeys.key_secret IS 'Who manages the key adds secrets.';
+COMMENT ON POLICY key_secret_issuer_insert ON apikeys.key_secret IS 'Who manages the key, and may grant what it may do, adds secrets.';
 COMMENT ON POLICY key_secret_manager_update ON apikeys.key_secret IS 'Who manages the key ends secrets.';
 COMMENT ON POLICY key_secret_manager_delete ON apikeys.key_secret IS 'Who manages the key deletes secrets.';
 COMMENT ON POLICY key_usage_reader_select ON apikeys.key_usage IS 'Who reads the key reads its usage.';
