@@ -1,0 +1,98 @@
+-- inside.sql: what a call costs inside the server, in :rounds interleaved rounds
+-- of :calls calls each.  Prints CSV: measurement, round, nanoseconds per call.
+SET client_min_messages = warning;
+SET max_parallel_workers_per_gather = 0;
+
+-- Random keys, in random order.
+CREATE TABLE bench.sample AS
+SELECT bench.public_key(id) AS public_key, bench.secret(id) AS secret,
+    bench.public_key(id) || '0' AS unknown_key,
+    bench.secret(id + 1) AS wrong_secret,
+    bench.project_id(id) AS project,
+    '10.0.0.7'::inet + (n % 10) * 256 AS address_in_10,
+    '10.0.0.7'::inet + (id % 10000) * 256 AS address_in_10000
+FROM (
+    SELECT n, 1 + floor(random() * :keys)::bigint AS id
+    FROM generate_series(1, :calls) AS n) AS r;
+VACUUM (FREEZE, ANALYZE) bench.sample;
+
+-- Each counts its rows: the cost of reading bench.sample is in all of them.
+CREATE TABLE bench.inside (
+    position integer GENERATED ALWAYS AS IDENTITY,
+    name text PRIMARY KEY,
+    track_usage boolean NOT NULL,
+    expression text NOT NULL,
+    expected boolean
+);
+INSERT INTO bench.inside (name, track_usage, expression, expected) VALUES
+    ('no call', false, $$s.public_key <> s.secret$$, true),
+    ('primary-key subquery', false,
+        $$(SELECT k.description FROM apikeys.key AS k WHERE k.public_key = s.public_key) IS NOT NULL$$, true),
+    ('authorize', false,
+        $$apikeys.authorize(s.public_key, s.secret, '10.1.2.3', 'clusters.read')$$, true),
+    ('authorize, usage counted', true,
+        $$apikeys.authorize(s.public_key, s.secret, '10.1.2.3', 'clusters.read')$$, true),
+    ('authorize on a project', false,
+        $$apikeys.authorize(s.public_key, s.secret, '10.1.2.3', 'backups.create', s.project)$$, true),
+    ('authorize, unknown key', false,
+        $$apikeys.authorize(s.unknown_key, s.secret, '10.1.2.3', 'clusters.read')$$, false),
+    ('authorize, wrong secret', false,
+        $$apikeys.authorize(s.public_key, s.wrong_secret, '10.1.2.3', 'clusters.read')$$, false),
+    ('authorize, list of 10', false,
+        format($$apikeys.authorize(%L, %L, s.address_in_10, 'clusters.read')$$,
+            bench.public_key(:keys + 1), bench.secret(:keys + 1)), true),
+    ('authorize, list of 10000', false,
+        format($$apikeys.authorize(%L, %L, s.address_in_10000, 'clusters.read')$$,
+            bench.public_key(:keys + 2), bench.secret(:keys + 2)), true),
+    ('PL/pgSQL', false,
+        $$bench.authorize(s.public_key, s.secret, '10.1.2.3', 'clusters.read')$$, true),
+    ('PL/pgSQL on a project', false,
+        $$bench.authorize(s.public_key, s.secret, '10.1.2.3', 'backups.create', s.project)$$, true);
+
+CREATE TABLE bench.inside_result (
+    position integer NOT NULL,
+    round integer NOT NULL,
+    ns_per_call numeric
+);
+
+-- NULL, and a warning, where it failed.
+CREATE FUNCTION bench.ns_per_call(name text, expression text, expected boolean) RETURNS numeric
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    begun timestamptz := clock_timestamp();
+    calls bigint;
+    unexpected bigint;
+BEGIN
+    EXECUTE format('SELECT count(*), count(*) FILTER (WHERE (%s) IS DISTINCT FROM %L) FROM bench.sample AS s',
+        expression, expected) INTO calls, unexpected;
+    IF unexpected > 0 THEN
+        RAISE WARNING '%: % of % answers are wrong', name, unexpected, calls;
+    END IF;
+    RETURN extract(epoch FROM clock_timestamp() - begun) * 1e9 / calls;
+EXCEPTION WHEN OTHERS THEN
+    RAISE WARNING '%: %', name, SQLERRM;
+    RETURN NULL;
+END;
+$$;
+
+CREATE PROCEDURE bench.measure_inside(rounds integer)
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    i bench.inside;
+BEGIN
+    -- Round 0 warms up.
+    FOR round IN 0 .. rounds LOOP
+        FOR i IN SELECT * FROM bench.inside ORDER BY position LOOP
+            PERFORM set_config('apikeys.track_usage', i.track_usage::text, false);
+            INSERT INTO bench.inside_result
+            VALUES (i.position, round, bench.ns_per_call(i.name, i.expression, i.expected));
+            COMMIT;
+        END LOOP;
+    END LOOP;
+END;
+$$;
+CALL bench.measure_inside(:rounds);
+
+\copy (SELECT i.name, r.round, round(r.ns_per_call) FROM bench.inside_result AS r JOIN bench.inside AS i USING (position) WHERE r.round > 0 AND r.ns_per_call IS NOT NULL ORDER BY position, r.round) TO pstdout (FORMAT csv)

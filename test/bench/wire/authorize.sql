@@ -1,0 +1,4 @@
+\set id random(1, :keys)
+\set public_key 1000000000000000000 + :id
+\set secret 2000000000000000000 + :id
+SELECT apikeys.authorize(:public_key, :secret, :ip, :scope);

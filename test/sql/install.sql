@@ -1,0 +1,168 @@
+-- What an install brings, and that it brings no more.
+SET client_min_messages = warning;
+DROP EXTENSION IF EXISTS apikeys;
+RESET client_min_messages;
+\set SHOW_CONTEXT never
+
+-- ---------------------------------------------- a schema that is there already
+
+CREATE ROLE regress_apikeys_planter;
+CREATE SCHEMA apikeys AUTHORIZATION regress_apikeys_planter;
+CREATE EXTENSION apikeys;
+SELECT count(*) FROM pg_extension WHERE extname = 'apikeys';
+DROP SCHEMA apikeys;
+DROP ROLE regress_apikeys_planter;
+
+-- -------------------------------------------------------- installed, and again
+
+-- A session that has used the extension uses the one installed after it.
+CREATE EXTENSION apikeys;
+SELECT apikeys.create_organization('First install', 'user:1') AS organization \gset
+SELECT public_key, private_key FROM apikeys.create_key(:'organization', 'Key', '{ORG_READ_ONLY}') \gset
+PREPARE ask (text, text) AS SELECT apikeys.authorize($1, $2, '192.0.2.1', 'clusters.read');
+EXECUTE ask (:'public_key', :'private_key');
+SELECT apikeys.principal_may('clusters.read', :'organization');
+DROP EXTENSION apikeys;
+SELECT count(*) FROM pg_namespace WHERE nspname = 'apikeys';
+\set VERBOSITY sqlstate
+SELECT apikeys.authorize(:'public_key', :'private_key', '192.0.2.1', 'clusters.read');
+EXECUTE ask (:'public_key', :'private_key');
+\set VERBOSITY default
+CREATE EXTENSION apikeys;
+SELECT apikeys.authorize(:'public_key', :'private_key', '192.0.2.1', 'clusters.read');
+EXECUTE ask (:'public_key', :'private_key');
+SELECT apikeys.create_organization('Second install', 'user:1') AS organization \gset
+SELECT public_key, private_key FROM apikeys.create_key(:'organization', 'Key', '{ORG_READ_ONLY}') \gset
+EXECUTE ask (:'public_key', :'private_key');
+SELECT reason FROM apikeys.decide(:'public_key', :'private_key', '192.0.2.1', 'clusters.write');
+SELECT last_used_address FROM apikeys.keys WHERE public_key = :'public_key';
+-- And back again when it is rolled back.
+BEGIN;
+DROP EXTENSION apikeys;
+CREATE EXTENSION apikeys;
+SELECT apikeys.authorize(:'public_key', :'private_key', '192.0.2.1', 'clusters.read');
+ROLLBACK;
+SELECT apikeys.authorize(:'public_key', :'private_key', '192.0.2.1', 'clusters.read');
+DEALLOCATE ask;
+DELETE FROM apikeys.key;
+DELETE FROM apikeys.organization;
+DELETE FROM apikeys.deleted_key;
+
+-- ---------------------------------------------------------------- its objects
+
+-- All of them belong to the extension, whose owner owns them and its schema.
+CREATE TEMPORARY VIEW object AS
+SELECT d.classid, d.objid, d.classid::regclass::text AS catalog,
+	pg_describe_object(d.classid, d.objid, 0) AS description
+FROM pg_depend AS d
+	JOIN pg_extension AS e ON e.oid = d.refobjid AND d.refclassid = 'pg_extension'::regclass
+WHERE e.extname = 'apikeys' AND d.deptype = 'e';
+CREATE TEMPORARY VIEW owned AS
+SELECT 'function' AS kind, oid::regprocedure::text AS name, pronamespace AS namespace, proowner AS owner
+FROM pg_proc WHERE oid IN (SELECT objid FROM object WHERE classid = 'pg_proc'::regclass)
+UNION ALL
+SELECT 'type', oid::regtype::text, typnamespace, typowner
+FROM pg_type WHERE oid IN (SELECT objid FROM object WHERE classid = 'pg_type'::regclass)
+UNION ALL
+SELECT 'relation', oid::regclass::text, relnamespace, relowner
+FROM pg_class WHERE oid IN (SELECT objid FROM object WHERE classid = 'pg_class'::regclass)
+UNION ALL
+SELECT 'operator', oid::regoperator::text, oprnamespace, oprowner
+FROM pg_operator WHERE oid IN (SELECT objid FROM object WHERE classid = 'pg_operator'::regclass)
+UNION ALL
+SELECT 'operator class', opcname, opcnamespace, opcowner
+FROM pg_opclass WHERE oid IN (SELECT objid FROM object WHERE classid = 'pg_opclass'::regclass)
+UNION ALL
+SELECT 'operator family', opfname, opfnamespace, opfowner
+FROM pg_opfamily WHERE oid IN (SELECT objid FROM object WHERE classid = 'pg_opfamily'::regclass);
+SELECT catalog, count(*) > 0 AS any FROM object GROUP BY catalog ORDER BY catalog;
+SELECT kind, name AS outside FROM owned WHERE namespace <> 'apikeys'::regnamespace ORDER BY 1, 2;
+SELECT kind, name AS of_another FROM owned
+WHERE owner <> (SELECT extowner FROM pg_extension WHERE extname = 'apikeys') ORDER BY 1, 2;
+SELECT nspowner = (SELECT extowner FROM pg_extension WHERE extname = 'apikeys') AS same_owner
+FROM pg_namespace WHERE nspname = 'apikeys';
+-- Nothing stands in the schema that is not the extension's.
+SELECT oid::regprocedure AS foreign_function FROM pg_proc
+WHERE pronamespace = 'apikeys'::regnamespace AND oid NOT IN (SELECT objid FROM object WHERE classid = 'pg_proc'::regclass);
+SELECT extrelocatable, extnamespace::regnamespace FROM pg_extension WHERE extname = 'apikeys';
+
+-- ------------------------------------------------------------------- comments
+
+SELECT description AS without_comment FROM object
+WHERE obj_description(objid, catalog) IS NULL
+	-- The types of arrays and of rows come with others.
+	AND NOT (classid = 'pg_type'::regclass AND objid IN (
+		SELECT oid FROM pg_type WHERE typelem <> 0 OR typrelid IN (SELECT oid FROM pg_class WHERE relkind <> 'c')))
+ORDER BY description COLLATE "C";
+SELECT c.oid::regclass AS relation, a.attname AS column_without_comment
+FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
+WHERE c.relnamespace = 'apikeys'::regnamespace AND c.relkind IN ('r', 'v', 'c')
+	AND a.attnum > 0 AND NOT a.attisdropped AND col_description(c.oid, a.attnum) IS NULL
+ORDER BY c.relname, a.attnum;
+SELECT p.polrelid::regclass AS relation, p.polname AS policy_without_comment
+FROM pg_policy AS p JOIN pg_class AS c ON c.oid = p.polrelid
+WHERE c.relnamespace = 'apikeys'::regnamespace AND obj_description(p.oid, 'pg_policy') IS NULL
+ORDER BY 1, 2;
+SELECT t.tgrelid::regclass AS relation, t.tgname AS trigger_without_comment
+FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid
+WHERE c.relnamespace = 'apikeys'::regnamespace AND NOT t.tgisinternal AND obj_description(t.oid, 'pg_trigger') IS NULL
+ORDER BY 1, 2;
+SELECT c.oid::regclass AS index_without_comment
+FROM pg_class AS c JOIN pg_index AS i ON i.indexrelid = c.oid
+WHERE c.relnamespace = 'apikeys'::regnamespace AND obj_description(c.oid, 'pg_class') IS NULL
+	AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.conindid = c.oid)
+ORDER BY 1;
+SELECT obj_description('apikeys'::regnamespace, 'pg_namespace') IS NOT NULL AS schema,
+	obj_description((SELECT oid FROM pg_extension WHERE extname = 'apikeys'), 'pg_extension') IS NOT NULL AS extension;
+
+-- ------------------------------------------------------------------ functions
+
+CREATE TEMPORARY VIEW function AS
+SELECT p.*, p.oid::regprocedure::text COLLATE "C" AS signature, l.lanname
+FROM pg_proc AS p JOIN pg_language AS l ON l.oid = p.prolang
+WHERE p.oid IN (SELECT objid FROM object WHERE classid = 'pg_proc'::regclass);
+SELECT signature AS with_nameless_argument FROM function
+WHERE pronargs > 0 AND (proargnames IS NULL OR '' = ANY (proargnames)) ORDER BY signature;
+SELECT signature AS security_definer FROM function WHERE prosecdef ORDER BY signature;
+SELECT signature AS without_search_path FROM function
+WHERE lanname NOT IN ('c', 'internal') AND prosqlbody IS NULL
+	AND NOT coalesce(proconfig && ARRAY['search_path=pg_catalog, pg_temp'], false)
+ORDER BY signature;
+-- A function that says who acts, or writes, is none for a parallel worker.
+SELECT signature AS volatile_but_parallel_safe FROM function
+WHERE provolatile = 'v' AND proparallel = 's' AND signature <> 'apikeys.generate_public_key()' ORDER BY signature;
+
+-- -------------------------------------------------------------------- security
+
+SELECT c.oid::regclass AS without_row_security FROM pg_class AS c
+WHERE c.relnamespace = 'apikeys'::regnamespace AND c.relkind = 'r' AND NOT c.relrowsecurity ORDER BY c.relname;
+SELECT c.oid::regclass AS view_of_its_owner FROM pg_class AS c
+WHERE c.relnamespace = 'apikeys'::regnamespace AND c.relkind = 'v'
+	AND NOT coalesce(c.reloptions && ARRAY['security_invoker=true'], false) ORDER BY c.relname;
+-- What PUBLIC may execute ...
+SELECT signature FROM function WHERE has_function_privilege('public', oid, 'EXECUTE') ORDER BY signature;
+-- ... and what nobody may until granted.
+SELECT signature FROM function WHERE NOT has_function_privilege('public', oid, 'EXECUTE') ORDER BY signature;
+SELECT signature AS granted_to_somebody FROM function, aclexplode(proacl) AS a
+WHERE a.grantee NOT IN (0, proowner) ORDER BY signature;
+-- What PUBLIC may do with tables and views, and with their columns.
+SELECT c.relname, string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type) AS public
+FROM pg_class AS c LEFT JOIN LATERAL aclexplode(c.relacl) AS a ON a.grantee = 0
+WHERE c.relnamespace = 'apikeys'::regnamespace AND c.relkind IN ('r', 'v')
+GROUP BY c.relname ORDER BY c.relname;
+SELECT c.relname, a.privilege_type, string_agg(t.attname, ', ' ORDER BY t.attnum) AS columns
+FROM pg_class AS c JOIN pg_attribute AS t ON t.attrelid = c.oid, aclexplode(t.attacl) AS a
+WHERE c.relnamespace = 'apikeys'::regnamespace AND a.grantee = 0
+GROUP BY c.relname, a.privilege_type ORDER BY c.relname, a.privilege_type;
+SELECT n.nspname, string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type) AS public
+FROM pg_namespace AS n, aclexplode(n.nspacl) AS a
+WHERE n.nspname = 'apikeys' AND a.grantee = 0 GROUP BY n.nspname;
+-- Which rows of whom pg_dump takes along.
+SELECT t.extconfig::regclass AS relation, t.extcondition
+FROM pg_extension, unnest(extconfig, extcondition) AS t (extconfig, extcondition)
+WHERE extname = 'apikeys' ORDER BY t.extconfig::regclass::text;
+SELECT c.oid::regclass AS table_not_dumped FROM pg_class AS c, pg_extension AS e
+WHERE c.relnamespace = 'apikeys'::regnamespace AND c.relkind = 'r' AND e.extname = 'apikeys'
+	AND c.oid <> ALL (e.extconfig) ORDER BY c.relname;
+-- No constraint, key or policy waits to be validated.
+SELECT conname FROM pg_constraint WHERE connamespace = 'apikeys'::regnamespace AND NOT convalidated;

@@ -1,0 +1,167 @@
+# pg_dump takes everything along: restored into a fresh database, every table
+# is equal, and every key still passes.
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init;
+$node->start;
+my $folder = PostgreSQL::Test::Utils::tempdir();
+
+$node->safe_psql('postgres', 'CREATE DATABASE original');
+$node->safe_psql('original', 'CREATE ROLE application');
+$node->safe_psql(
+	'original', q{
+	CREATE EXTENSION apikeys;
+	GRANT EXECUTE ON FUNCTION apikeys.authorize TO application;
+	SELECT apikeys.create_role('aaa_reader', 'project', '{}', '{clusters.read}', 'reads');
+	SELECT apikeys.create_role('zzz_auditor', 'organization', '{audit.*}', '{*.read}', NULL);
+	-- Names that sort apart from the order in which tables refer to each other.
+	SELECT apikeys.create_organization('Acme "quoted"', 'user:o''brien');
+	SELECT apikeys.create_organization('Über', 'role:application', true);
+	SELECT apikeys.create_project(o.id, 'project ' || n)
+		FROM apikeys.organization AS o, generate_series(1, 3) AS n;
+	SELECT apikeys.add_member(p.organization_id, 'user:someone', 'aaa_reader', p.id)
+		FROM apikeys.project AS p;
+	CREATE TABLE public.issued AS
+		SELECT k.*, o.id AS organization_id
+		FROM apikeys.organization AS o, generate_series(1, 10) AS n
+			CROSS JOIN LATERAL (SELECT o.id, n) AS dependent (id, n)
+			CROSS JOIN LATERAL apikeys.create_key(dependent.id, 'key ' || dependent.n,
+				'{zzz_auditor,ORG_MEMBER}', '{10.0.0.0/8,192.0.2.1/32,2001:db8::/32}',
+				CASE WHEN dependent.n = 3 THEN now() + '1 day' END) AS k;
+	SELECT apikeys.set_project_roles(i.public_key, p.id, '{aaa_reader,GROUP_READ_ONLY}')
+		FROM public.issued AS i JOIN apikeys.project AS p USING (organization_id);
+	SELECT apikeys.rotate_secret(public_key, '1 hour') FROM public.issued WHERE public_key < 'ak_pub_V';
+	SELECT apikeys.disable_key(min(public_key)) FROM public.issued;
+	SELECT apikeys.delete_key(max(public_key)) FROM public.issued;
+	SELECT apikeys.authorize(public_key, private_key, '10.1.2.3', 'audit.read') FROM public.issued;
+});
+
+my @tables = split /\n/,
+  $node->safe_psql('original',
+	q{SELECT relname FROM pg_class WHERE relnamespace = 'apikeys'::regnamespace AND relkind = 'r' ORDER BY 1}
+  );
+cmp_ok(scalar @tables, '>=', 9, 'the extension has its tables');
+
+# What is in a table, as text.
+sub content
+{
+	my ($database, $table) = @_;
+	return $node->safe_psql($database,
+		qq{SELECT t FROM apikeys."$table" AS t ORDER BY t::text COLLATE "C"});
+}
+
+# Read-only, so that no use is recorded.
+my $reasons = q{
+	BEGIN READ ONLY;
+	SELECT i.public_key, d.reason, e.reason
+	FROM public.issued AS i
+		CROSS JOIN LATERAL apikeys.decide(i.public_key, i.private_key, '10.1.2.3', 'audit.read') AS d
+		CROSS JOIN LATERAL apikeys.decide(i.public_key, i.private_key, '198.51.100.1', 'audit.read') AS e
+	ORDER BY 1;
+	COMMIT;
+};
+my $privileges = q{
+	SELECT has_function_privilege('application', 'apikeys.authorize(text,text,inet,text,uuid)', 'EXECUTE'),
+		has_function_privilege('application', 'apikeys.decide(text,text,inet,text,uuid)', 'EXECUTE'),
+		has_column_privilege('application', 'apikeys.key_secret', 'hash', 'SELECT')
+};
+my %original = map { $_ => content('original', $_) } @tables;
+my $answers = $node->safe_psql('original', $reasons);
+like($answers, qr/\|ok\|address_denied/, 'keys pass');
+like($answers, qr/\|key_disabled\|/, 'and do not');
+like($answers, qr/\|unknown_key\|/, 'or are gone');
+
+# The text of a dump, without the lines that are made anew each time.
+sub dump_text
+{
+	my ($database) = @_;
+	my $file = "$folder/$database.text";
+	$node->command_ok([ 'pg_dump', '-f', $file, '-d', $database ],
+		"dump of $database");
+	return join '',
+	  grep { !/^\\(un)?restrict / } split /^/, slurp_file($file);
+}
+
+my $first = dump_text('original');
+my %restores = (
+	plain => sub {
+		my ($database) = @_;
+		$node->command_ok(
+			[
+				'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $database,
+				'-o', "$folder/out", '-f', "$folder/original.text"
+			],
+			'restored by psql');
+	},
+	custom => sub {
+		my ($database) = @_;
+		$node->command_ok(
+			[
+				'pg_dump', '-Fc', '-f', "$folder/original.custom",
+				'-d', 'original'
+			],
+			'dumped in the custom format');
+		$node->command_ok(
+			[ 'pg_restore', '-e', '-d', $database, "$folder/original.custom" ],
+			'restored by pg_restore');
+	},
+	folder => sub {
+		my ($database) = @_;
+		$node->command_ok(
+			[
+				'pg_dump', '-Fd', '-j', '2', '-f', "$folder/original.folder",
+				'-d', 'original'
+			],
+			'dumped to a folder by two jobs');
+		# By one job: where an extension's tables refer to each other,
+		# pg_restore -j does not keep to their order.
+		$node->command_ok(
+			[ 'pg_restore', '-e', '-d', $database, "$folder/original.folder" ],
+			'restored from it');
+	});
+
+foreach my $name (sort keys %restores)
+{
+	$node->safe_psql('postgres', "CREATE DATABASE $name TEMPLATE template0");
+	$restores{$name}->($name);
+	foreach my $table (@tables)
+	{
+		is(content($name, $table), $original{$table}, "$name: table $table");
+	}
+	is($node->safe_psql($name, $reasons), $answers, "$name: the keys pass");
+	is($node->safe_psql($name, $privileges),
+		't|f|f', "$name: the privileges granted are there, and no others");
+	is( $node->safe_psql(
+			$name, 'SELECT count(*) FROM apikeys.role WHERE is_builtin'),
+		'15',
+		"$name: the built-in roles are there once");
+	is( $node->safe_psql($name,
+			'SELECT count(*) FROM apikeys.role WHERE NOT is_builtin'),
+		'2',
+		"$name: so are the others");
+	is(dump_text($name), $first, "$name: a dump of it equals the first");
+	is( $node->safe_psql(
+			$name, q{
+			SELECT d.reason
+			FROM (SELECT id FROM apikeys.organization ORDER BY name LIMIT 1) AS o
+				CROSS JOIN LATERAL apikeys.create_key(o.id, 'new', '{ORG_OWNER}') AS k
+				CROSS JOIN LATERAL apikeys.decide(k.public_key, k.private_key, NULL, 'clusters.read') AS d
+		}),
+		'ok',
+		"$name: new keys can be made");
+	my ($status, $stdout, $stderr) = $node->psql(
+		$name, q{
+		INSERT INTO apikeys.key (public_key, organization_id, description)
+		SELECT d.public_key, o.id, 'again' FROM apikeys.deleted_key AS d, apikeys.organization AS o LIMIT 1
+	});
+	like($stderr, qr/has been used before/,
+		"$name: a deleted key's name is not used again");
+}
+$node->stop;
+
+done_testing();
