@@ -331,13 +331,14 @@ ak_keystore_scan_members(AkKeystore *store, text *principal,
 	begin_scan(store, AK_MEMBER, AK_MEMBER_BY_PRINCIPAL, &key, true, &scan);
 	while (next_entry(&scan))
 	{
-		AkGrant		grant;
+		AkGrant		grant = {0};
+		Datum		organization;
 		bool		isnull;
 
-		grant.organization_id =
-			*DatumGetUUIDP(get_entry_column(&scan,
-											MEMBER_INDEX_ORGANIZATION_ID,
-											&isnull));
+		organization = get_entry_column(&scan, MEMBER_INDEX_ORGANIZATION_ID,
+										&isnull);
+		if (!isnull)
+			grant.organization_id = *DatumGetUUIDP(organization);
 		read_grant(&scan, MEMBER_INDEX_PROJECT_ID, MEMBER_INDEX_ROLE, &grant);
 		if (!callback(&grant, argument))
 			break;

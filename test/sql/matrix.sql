@@ -129,6 +129,12 @@ INSERT INTO act (name, statement, expected) VALUES
 ('select deleted_key',
  $$SELECT count(*) FROM apikeys.deleted_key WHERE public_key ~ '^regress_matrix'$$,
                                      '0 - - -        - - - - -        - - -     - - -     - -'),
+('select key_image',
+ $$SELECT count(*) FROM apikeys.key_image WHERE public_key ~ '^regress_matrix'$$,
+                                     '6 - - -        - - - - -        - - -     - - -     - -'),
+('select key_image_source',
+ $$SELECT count(*) FROM apikeys.key_image_source WHERE public_key ~ '^regress_matrix'$$,
+                                     '6 - - -        - - - - -        - - -     - - -     - -'),
 ('select keys',
  $$SELECT count(*) FROM apikeys.keys WHERE public_key ~ '^regress_matrix'$$,
                                      '6 5 5 5        5 0 0 0 0        2 2 2     2 2 2     1 0'),
@@ -381,6 +387,17 @@ INSERT INTO act (name, setup, statement, expected) VALUES
  $$DELETE FROM apikeys.key_usage WHERE public_key = 'regress_matrix_a'$$,
                                      '1 - - -        - - - - -        - - -     - - -     - -'),
 
+('insert key_image',
+ $$DELETE FROM apikeys.key_image WHERE public_key = 'regress_matrix_a'$$,
+ $$INSERT INTO apikeys.key_image SELECT 'regress_matrix_a', {acme}, false, 'infinity', '{}', '{}', '{}', '{ORG_OWNER}', '{}', '{}'$$,
+                                     '1 - - -        - - - - -        - - -     - - -     - -'),
+('update key_image', NULL,
+ $$UPDATE apikeys.key_image SET organization_roles = '{ORG_OWNER}' WHERE public_key = 'regress_matrix_a'$$,
+                                     '1 - - -        - - - - -        - - -     - - -     - -'),
+('delete key_image', NULL,
+ $$DELETE FROM apikeys.key_image WHERE public_key = 'regress_matrix_a'$$,
+                                     '1 - - -        - - - - -        - - -     - - -     - -'),
+
 ('insert deleted_key', NULL,
  $$INSERT INTO apikeys.deleted_key (public_key) VALUES ('regress_matrix_new')$$,
                                      '1 - - -        - - - - -        - - -     - - -     - -'),
@@ -451,7 +468,7 @@ INSERT INTO act (name, setup, statement, expected) VALUES
 INSERT INTO act (name, statement, expected)
 SELECT format('truncate %s', t), format('TRUNCATE apikeys.%I CASCADE', t),
                                      '+ - - -        - - - - -        - - -     - - -     - -'
-FROM unnest('{organization,project,role,member,key,key_role,key_secret,key_usage,deleted_key}'::text[]) AS t;
+FROM unnest('{organization,project,role,member,key,key_role,key_secret,key_usage,deleted_key,key_image}'::text[]) AS t;
 
 -- --- The functions ---------------------------------------------------------------
 INSERT INTO act (name, setup, statement, effect, expected) VALUES
@@ -686,6 +703,10 @@ INSERT INTO act (name, setup, statement, effect, expected) VALUES
                                      '1 1 1 1        1 1 1 1 1        1 1 1     1 1 1     1 1'),
 ('decide()', NULL,
  $$SELECT apikeys.decide('regress_matrix_a', 'a secret', '192.0.2.1', 'clusters.read')$$, 'true',
+                                     '+ - - -        - - - - -        - - -     - - -     - -'),
+('rebuild_images()', NULL,
+ $$SELECT apikeys.rebuild_images()$$,
+ $$(SELECT count(*) FROM apikeys.key_image) = (SELECT count(*) FROM apikeys.key)$$,
                                      '+ - - -        - - - - -        - - -     - - -     - -'),
 ('act_as()', NULL,
  $$SELECT apikeys.act_as('user:regress_matrix_owner')$$, $$apikeys.principal() = 'user:regress_matrix_owner'$$,

@@ -147,7 +147,7 @@ BEGIN
 					THEN 'sha256$' || '$' || encode(sha256(issued.private_key::bytea), 'hex')
 					ELSE 'sha512$' || '$' || encode(sha512(issued.private_key::bytea), 'hex') END)::apikeys.secret_hash, '');
 		ELSE
-			issued := apikeys.create_key(organization.id, 'a key', '{}', made.networks);
+			issued := apikeys.create_key(organization.id, 'a key', '{}', made.networks::apikeys.access_list);
 		END IF;
 		INSERT INTO pg_temp.key VALUES (made.n, issued.public_key, organization.id, made.networks, made.disabled, made.expired);
 		INSERT INTO pg_temp.secret VALUES (made.n, 1, issued.private_key, false);
@@ -310,6 +310,11 @@ SELECT r.reason AS expected, d.reason, q.key, k.networks, q.given, q.scope, q.pr
 FROM reference AS r JOIN decided AS d USING (number) JOIN request AS q USING (number) JOIN key AS k ON k.number = q.key
 WHERE d.reason IS DISTINCT FROM r.reason OR d.network IS DISTINCT FROM r.network
 ORDER BY r.number LIMIT 10;
+
+-- What decisions read of a key is what the tables say of it.
+SELECT count(*) AS images, count(*) FILTER (WHERE i::text IS DISTINCT FROM s::text) AS differ
+FROM apikeys.key_image AS i FULL JOIN apikeys.key_image_source AS s USING (public_key)
+WHERE public_key IN (SELECT public_key FROM key);
 
 DELETE FROM apikeys.key WHERE organization_id IN (SELECT id FROM organization);
 DELETE FROM apikeys.deleted_key WHERE public_key IN (SELECT public_key FROM key);
