@@ -4,7 +4,7 @@
 CREATE FUNCTION apikeys.is_name(candidate text) RETURNS boolean
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	RETURN length(candidate) BETWEEN 1 AND 250
-		AND candidate COLLATE "C" !~ '(^[[:space:]])|([[:space:]]$)|[[:cntrl:]]';
+		AND candidate COLLATE "C" !~ '(^[[:space:]])|([[:space:]]$)|[\u0001-\u001F\u007F]';
 COMMENT ON FUNCTION apikeys.is_name(text) IS
 	'Whether a text may be a name or a description: 1 to 250 characters, none of them a control character, and no blank at either end.';
 
@@ -21,7 +21,7 @@ COMMENT ON FUNCTION apikeys.is_public_key(text) IS
 
 CREATE FUNCTION apikeys.is_principal(candidate text) RETURNS boolean
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-	RETURN octet_length(candidate) <= 255 AND candidate COLLATE "C" ~ '^(role|user):[^[:cntrl:]]+$';
+	RETURN octet_length(candidate) <= 255 AND candidate COLLATE "C" ~ '^(role|user):[^\u0001-\u001F\u007F]+$';
 COMMENT ON FUNCTION apikeys.is_principal(text) IS
 	'Whether a text may name a member: role: or user: and a name, 255 bytes together at most.';
 
