@@ -19,6 +19,7 @@
 
 #include "compat.h"
 #include "keystore.h"
+#include "list_cache.h"
 #include "policy.h"
 #include "roles.h"
 #include "scope.h"
@@ -141,7 +142,7 @@ static Reason
 check_address(AkKeystore *store, const Request *request, Decision *decision)
 {
 	struct varlena *list =
-		PG_DETOAST_DATUM_PACKED(PointerGetDatum(decision->key.access_list));
+		ak_list_cache_get(decision->key.access_list, decision->key.writer);
 	AkNetset	set;
 
 	ak_access_list_view(list, &set);

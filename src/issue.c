@@ -168,7 +168,10 @@ apikeys_key_inserted(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(NULL);
 }
 
-/* Trigger of table key, after a row was deleted. */
+/*
+ * Trigger of table key, after a row was deleted.  Waits for nobody who is
+ * using the key.
+ */
 Datum
 apikeys_key_deleted(PG_FUNCTION_ARGS)
 {
@@ -177,8 +180,17 @@ apikeys_key_deleted(PG_FUNCTION_ARGS)
 		"VALUES ($1) ON CONFLICT DO NOTHING",
 		1, {TEXTOID}
 	};
+	static AkStatement forget = {
+		"DELETE FROM apikeys.key_usage AS u "
+		"WHERE u.ctid OPERATOR(pg_catalog.=) ANY (ARRAY("
+		"SELECT v.ctid FROM apikeys.key_usage AS v "
+		"WHERE v.public_key OPERATOR(pg_catalog.=) $1 "
+		"FOR UPDATE SKIP LOCKED))",
+		1, {TEXTOID}
+	};
 	Datum		values[] = {PointerGetDatum(get_trigger_key(fcinfo))};
 
 	ak_privileged_execute(&note, values, NULL);
+	ak_privileged_execute(&forget, values, NULL);
 	PG_RETURN_POINTER(NULL);
 }

@@ -233,6 +233,7 @@ ak_keystore_find_image(AkKeystore *store, text *public_key, AkImage *image)
 		bool		nulls[IMAGE_COLUMN_COUNT];
 
 		heap_deform_tuple(copy, RelationGetDescr(scan.table), values, nulls);
+		image->writer = HeapTupleHeaderGetRawXmin(copy->t_data);
 		image->organization_id = *DatumGetUUIDP(values[IMAGE_ORGANIZATION_ID]);
 		image->disabled = DatumGetBool(values[IMAGE_DISABLED]);
 		image->expires_at = DatumGetTimestampTz(values[IMAGE_EXPIRES_AT]);

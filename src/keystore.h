@@ -40,6 +40,7 @@ typedef struct AkKeystore
  */
 typedef struct AkImage
 {
+	TransactionId writer;		/* who wrote the row */
 	pg_uuid_t	organization_id;
 	bool		disabled;
 	TimestampTz expires_at;

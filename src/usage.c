@@ -6,7 +6,11 @@
  * of the caller's transaction, and only where that can neither wait nor fail:
  * not in a read-only transaction or on a standby, not where an update of a
  * changed row is a serialization failure, and not while somebody else has
- * locked the rows.  What is not written now is written by a later use.
+ * locked the row.  What is not written now is written by a later use.
+ *
+ * The key itself is not locked, so that it can be deleted while a transaction
+ * that has used it goes on; a row that is written for it then outlives it,
+ * which nobody sees.
  */
 #include "postgres.h"
 
@@ -97,8 +101,11 @@ lock_use(uint64 hash)
 	return ak_try_lock(&tag, ExclusiveLock);
 }
 
-/* Nobody may write this by hand, so it is written as the table's owner. */
-static void
+/*
+ * Nobody may write this by hand, so it is written as the table's owner.
+ * Returns whether it was written: not if somebody has locked the row.
+ */
+static bool
 write_use(text *public_key, const AkNetwork *network, const AkNetwork *address,
 		  TimestampTz now)
 {
@@ -116,10 +123,8 @@ write_use(text *public_key, const AkNetwork *network, const AkNetwork *address,
 	static AkStatement insert = {
 		"INSERT INTO apikeys.key_usage "
 		"(public_key, network, use_count, last_used_at, last_used_address) "
-		"SELECT k.public_key, $2, 1, $3, $4 FROM ("
-		"SELECT public_key FROM apikeys.key "
-		"WHERE public_key OPERATOR(pg_catalog.=) $1 "
-		"FOR KEY SHARE SKIP LOCKED) AS k "
+		"SELECT k.public_key, $2, 1, $3, $4 FROM apikeys.key AS k "
+		"WHERE k.public_key OPERATOR(pg_catalog.=) $1 "
 		"ON CONFLICT DO NOTHING",
 		4, {TEXTOID, CIDROID, TIMESTAMPTZOID, INETOID}
 	};
@@ -136,8 +141,8 @@ write_use(text *public_key, const AkNetwork *network, const AkNetwork *address,
 		values[3] = InetPGetDatum(ak_network_to_inet(address));
 	else
 		nulls[3] = 'n';
-	if (ak_privileged_execute(&update, values, nulls) == 0)
-		ak_privileged_execute(&insert, values, nulls);
+	return ak_privileged_execute(&update, values, nulls) > 0 ||
+		ak_privileged_execute(&insert, values, nulls) > 0;
 }
 
 /*
@@ -182,7 +187,8 @@ ak_usage_record(text *public_key, const AkNetwork *network,
 		return;
 	if (!may_record_more() || !lock_use(hash))
 		return;
-	write_use(public_key, network, address, now);
+	if (!write_use(public_key, network, address, now))
+		return;
 	slot->hash = hash;
 	slot->at = now;
 	recent_is_uncommitted = true;

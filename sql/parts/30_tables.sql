@@ -194,8 +194,10 @@ COMMENT ON COLUMN apikeys.key_secret.hint IS 'The last characters of the secret,
 COMMENT ON COLUMN apikeys.key_secret.created_at IS 'When the secret was issued.';
 COMMENT ON COLUMN apikeys.key_secret.expires_at IS 'From when on it is refused; NULL: as long as the key lives.';
 
+-- No foreign key to key: its lock would keep a key from being deleted as long as
+-- a transaction that has used it is open.
 CREATE TABLE apikeys.key_usage (
-	public_key text COLLATE "C" NOT NULL REFERENCES apikeys.key ON DELETE CASCADE,
+	public_key text COLLATE "C" NOT NULL,
 	network cidr,
 	use_count bigint NOT NULL,
 	last_used_at timestamptz NOT NULL,

@@ -14,7 +14,7 @@ CREATE TABLE apikeys.key_image (
 	organization_roles text[] NOT NULL,
 	project_roles text[] NOT NULL,
 	projects uuid[] NOT NULL
-) WITH (fillfactor = 70);
+) WITH (fillfactor = 90);
 COMMENT ON TABLE apikeys.key_image IS
 	'All that a decision reads of a key, derived from key, key_secret and key_role by triggers.';
 COMMENT ON COLUMN apikeys.key_image.public_key IS 'The key.';

@@ -32,14 +32,14 @@ COMMENT ON FUNCTION apikeys.key_inserted() IS
 CREATE FUNCTION apikeys.key_deleted() RETURNS trigger
 	LANGUAGE c AS 'MODULE_PATHNAME', 'apikeys_key_deleted';
 COMMENT ON FUNCTION apikeys.key_deleted() IS
-	'Trigger function: notes the name of a deleted key.';
+	'Trigger function: notes the name of a deleted key, and drops its usage.';
 
 CREATE TRIGGER key_inserted AFTER INSERT ON apikeys.key
 	FOR EACH ROW EXECUTE FUNCTION apikeys.key_inserted();
 CREATE TRIGGER key_deleted AFTER DELETE ON apikeys.key
 	FOR EACH ROW EXECUTE FUNCTION apikeys.key_deleted();
 COMMENT ON TRIGGER key_inserted ON apikeys.key IS 'Refuses the name of a deleted key.';
-COMMENT ON TRIGGER key_deleted ON apikeys.key IS 'Notes the name of a deleted key.';
+COMMENT ON TRIGGER key_deleted ON apikeys.key IS 'Notes the name of a deleted key, and drops its usage.';
 
 -- What a decision reads of a key follows each change of it, also where rows
 -- arrive by logical replication.

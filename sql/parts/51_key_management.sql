@@ -280,6 +280,11 @@ BEGIN
 	IF NOT FOUND THEN
 		PERFORM apikeys.refuse_key(public_key);
 	END IF;
+	IF row_security_active('apikeys.key') AND NOT apikeys.principal_may_issue(public_key) THEN
+		RAISE insufficient_privilege USING
+			MESSAGE = format('permission denied to rotate the secret of key "%s"', public_key),
+			DETAIL = format('%s may not grant every role that the key has.', apikeys.principal());
+	END IF;
 	SELECT o.max_rotation_overlap INTO longest
 		FROM apikeys.key AS k
 			JOIN apikeys.organization AS o ON o.id = k.organization_id
