@@ -16,9 +16,9 @@
 #include "token.h"
 #include "type_secret_hash.h"
 
+#include "access/htup_details.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
-#include "access/htup_details.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
