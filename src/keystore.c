@@ -84,8 +84,10 @@ enum
 void
 ak_keystore_open(AkKeystore *store)
 {
-	store->generation = ak_tables_refresh();
+	uint64		generation = ak_tables_refresh();
+
 	store->registered = !IsInParallelMode();
+	store->generation = store->registered ? generation : 0;
 	store->snapshot = store->registered ?
 		RegisterSnapshot(GetLatestSnapshot()) : GetActiveSnapshot();
 }
@@ -215,7 +217,19 @@ finds_any(AkKeystore *store, AkTable table, AkIndex index, ScanKey key)
 
 /* --- Keys ----------------------------------------------------------------- */
 
-/* Finds what a decision asks of a key. */
+static void
+check_same_length(ArrayType *a, ArrayType *b)
+{
+	if (ArrayGetNItems(ARR_NDIM(a), ARR_DIMS(a)) !=
+		ArrayGetNItems(ARR_NDIM(b), ARR_DIMS(b)) ||
+		ARR_HASNULL(a) || ARR_HASNULL(b))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("image of a key is damaged"),
+				 errhint("SELECT apikeys.rebuild_images() makes all of them again.")));
+}
+
+/* Finds what a decision asks of a key; raises XX001 if it is damaged. */
 bool
 ak_keystore_find_image(AkKeystore *store, text *public_key, AkImage *image)
 {
@@ -246,6 +260,8 @@ ak_keystore_find_image(AkKeystore *store, text *public_key, AkImage *image)
 			DatumGetArrayTypeP(values[IMAGE_ORGANIZATION_ROLES]);
 		image->project_roles = DatumGetArrayTypeP(values[IMAGE_PROJECT_ROLES]);
 		image->projects = DatumGetArrayTypeP(values[IMAGE_PROJECTS]);
+		check_same_length(image->secrets, image->secret_expirations);
+		check_same_length(image->project_roles, image->projects);
 	}
 	end_scan(&scan);
 	return found;

@@ -29,7 +29,7 @@ typedef struct AkKeystore
 	/*
 	 * What was read from a table whose changes send messages (tables.c) is
 	 * what this store would read, if it was read by one of the same
-	 * generation.
+	 * generation; see ak_keystore_knows().
 	 */
 	uint64		generation;
 } AkKeystore;
@@ -82,6 +82,17 @@ typedef struct AkRoleRow
 	ArrayType  *project_permissions;
 } AkRoleRow;
 typedef void (*AkRoleCallback) (const AkRoleRow *role, void *argument);
+
+/*
+ * Whether what a store of this generation has read need not be read again.  A
+ * store in a parallel plan, of generation 0, has an older snapshot: it neither
+ * believes what was read by others, nor is it believed.
+ */
+static inline bool
+ak_keystore_knows(const AkKeystore *store, uint64 generation)
+{
+	return generation != 0 && generation == store->generation;
+}
 
 extern void ak_keystore_open(AkKeystore *store);
 extern void ak_keystore_close(AkKeystore *store);

@@ -55,7 +55,7 @@ ak_policy_get(AkKeystore *store, const pg_uuid_t *organization)
 	AkPolicy	policy = {.require_access_list = true};
 	PolicyEntry *entry;
 
-	if (cache == NULL || cache_generation != store->generation ||
+	if (cache == NULL || !ak_keystore_knows(store, cache_generation) ||
 		hash_get_num_entries(cache) >= MAX_ENTRIES)
 	{
 		empty_cache();

@@ -110,7 +110,7 @@ fill_cache(AkKeystore *store)
 void
 ak_roles_refresh(AkKeystore *store)
 {
-	if (cache == NULL || cache_generation != store->generation)
+	if (cache == NULL || !ak_keystore_knows(store, cache_generation))
 		fill_cache(store);
 }
 

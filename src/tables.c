@@ -53,8 +53,8 @@ static Oid	table_oids[AK_TABLE_COUNT];
 static Oid	index_oids[AK_INDEX_COUNT];
 static bool oids_are_valid = false;
 
-/* Counts the messages. */
-static uint64 generation = 0;
+/* Counts the messages; never 0. */
+static uint64 generation = 1;
 
 PG_FUNCTION_INFO_V1(apikeys_table_changed);
 
@@ -132,7 +132,7 @@ ak_tables_init(void)
 /*
  * Takes the messages that are there, and returns a number that is another one
  * after each message about the tables.  Raises 42P01 or 3F000 if the extension
- * is not in this database.
+ * is not in this database.  The number is never 0.
  */
 uint64
 ak_tables_refresh(void)

@@ -65,6 +65,11 @@ SELECT apikeys.rebuild_images();
 TABLE difference;
 SELECT reason FROM apikeys.decide('regress_image', 'a secret', NULL, 'a');
 
+-- A damaged image is an error, and no answer.
+UPDATE apikeys.key_image SET secret_expirations = '{}' WHERE public_key = 'regress_image';
+SELECT apikeys.authorize('regress_image', 'a secret', NULL, 'a');
+SELECT apikeys.rebuild_images();
+
 DELETE FROM apikeys.key WHERE organization_id = :'org';
 DELETE FROM apikeys.deleted_key;
 DELETE FROM apikeys.organization WHERE id = :'org';
