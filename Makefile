@@ -21,8 +21,8 @@ DATA = $(wildcard sql/apikeys--*--*.sql)
 # --- How it is compiled and linked -----------------------------------------
 
 PKG_CONFIG ?= pkg-config
-PG_CPPFLAGS = $(shell $(PKG_CONFIG) --cflags libsodium 2>/dev/null)
-SHLIB_LINK = $(shell $(PKG_CONFIG) --libs libsodium 2>/dev/null || echo -lsodium)
+PG_CPPFLAGS = -I$(libpq_srcdir) $(shell $(PKG_CONFIG) --cflags libsodium 2>/dev/null)
+SHLIB_LINK = $(shell $(PKG_CONFIG) --libs libsodium 2>/dev/null || echo -lsodium) $(libpq)
 
 # The second line: what PostgreSQL's own headers and idioms need.
 PG_CFLAGS = -Wall -Wextra -Wmissing-prototypes \

@@ -5,15 +5,41 @@
 #include "postgres.h"
 
 #include "crypto.h"
+#include "database_commands.h"
 #include "fmgr.h"
 #include "identity.h"
+#include "miscadmin.h"
 #include "settings.h"
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
 #include "tables.h"
 #include "usage.h"
 
 PG_MODULE_MAGIC;
 
 void		_PG_init(void);
+
+static shmem_request_hook_type previous_request_hook = NULL;
+static shmem_startup_hook_type previous_startup_hook = NULL;
+
+static void
+request_shared_memory(void)
+{
+	if (previous_request_hook)
+		previous_request_hook();
+	ak_usage_request();
+}
+
+static void
+attach_shared_memory(void)
+{
+	if (previous_startup_hook)
+		previous_startup_hook();
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	ak_usage_attach();
+	LWLockRelease(AddinShmemInitLock);
+}
 
 void
 _PG_init(void)
@@ -26,4 +52,11 @@ _PG_init(void)
 	ak_tables_init();
 	ak_identity_init();
 	ak_usage_init();
+	if (!process_shared_preload_libraries_in_progress)
+		return;
+	ak_database_commands_init();
+	previous_request_hook = shmem_request_hook;
+	shmem_request_hook = request_shared_memory;
+	previous_startup_hook = shmem_startup_hook;
+	shmem_startup_hook = attach_shared_memory;
 }

@@ -21,6 +21,7 @@
 #include "keystore.h"
 #include "list_cache.h"
 #include "policy.h"
+#include "reason.h"
 #include "roles.h"
 #include "scope.h"
 #include "type_access_list.h"
@@ -32,31 +33,6 @@
 #include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
-
-typedef enum Reason
-{
-	REASON_OK,
-	REASON_UNKNOWN_KEY,
-	REASON_WRONG_SECRET,
-	REASON_SECRET_EXPIRED,
-	REASON_KEY_DISABLED,
-	REASON_KEY_EXPIRED,
-	REASON_ADDRESS_REQUIRED,
-	REASON_ADDRESS_DENIED,
-	REASON_SCOPE_DENIED
-} Reason;
-
-static const char *const reason_names[] = {
-	[REASON_OK] = "ok",
-	[REASON_UNKNOWN_KEY] = "unknown_key",
-	[REASON_WRONG_SECRET] = "wrong_secret",
-	[REASON_SECRET_EXPIRED] = "secret_expired",
-	[REASON_KEY_DISABLED] = "key_disabled",
-	[REASON_KEY_EXPIRED] = "key_expired",
-	[REASON_ADDRESS_REQUIRED] = "address_required",
-	[REASON_ADDRESS_DENIED] = "address_denied",
-	[REASON_SCOPE_DENIED] = "scope_denied",
-};
 
 /* What is asked; a NULL pointer is a NULL argument. */
 typedef struct Request
@@ -71,11 +47,12 @@ typedef struct Request
 
 typedef struct Decision
 {
-	Reason		reason;
+	AkReason	reason;
 	bool		key_exists;
 	AkImage		key;			/* valid if key_exists */
 	bool		has_network;
 	AkNetwork	network;		/* the entry that let the address in */
+	TimestampTz now;			/* when it was made */
 } Decision;
 
 PG_FUNCTION_INFO_V1(apikeys_authorize);
@@ -87,14 +64,14 @@ PG_FUNCTION_INFO_V1(apikeys_decide);
  * Whether the secret is a live one of the key.  Every secret is compared, be
  * an earlier one the right one.
  */
-static Reason
+static AkReason
 check_secrets(const Request *request, const AkImage *key, TimestampTz now)
 {
 	Datum	   *hashes;
 	int			count;
 	TimestampTz *expirations =
 		(TimestampTz *) ARR_DATA_PTR(key->secret_expirations);
-	Reason		reason = REASON_WRONG_SECRET;
+	AkReason	reason = AK_WRONG_SECRET;
 
 	deconstruct_array(key->secrets, ARR_ELEMTYPE(key->secrets), -1, false,
 					  TYPALIGN_INT, &hashes, NULL, &count);
@@ -109,36 +86,36 @@ check_secrets(const Request *request, const AkImage *key, TimestampTz now)
 								   VARSIZE_ANY_EXHDR(request->secret)))
 			continue;
 		if (expirations[i] > now)
-			reason = REASON_OK;
-		else if (reason != REASON_OK)
-			reason = REASON_SECRET_EXPIRED;
+			reason = AK_OK;
+		else if (reason != AK_OK)
+			reason = AK_SECRET_EXPIRED;
 	}
 	return reason;
 }
 
 /* Whether the key exists and the secret is one of its live ones. */
-static Reason
+static AkReason
 prove_key(AkKeystore *store, const Request *request, Decision *decision,
 		  TimestampTz now)
 {
 	if (request->public_key == NULL)
-		return REASON_UNKNOWN_KEY;
+		return AK_UNKNOWN_KEY;
 	decision->key_exists = ak_keystore_find_image(store, request->public_key,
 												  &decision->key);
 	if (decision->key_exists)
 		return request->secret ?
-			check_secrets(request, &decision->key, now) : REASON_WRONG_SECRET;
+			check_secrets(request, &decision->key, now) : AK_WRONG_SECRET;
 	if (request->secret)
 		ak_secret_hash_verify_nothing(VARDATA_ANY(request->public_key),
 									  VARSIZE_ANY_EXHDR(request->public_key),
 									  VARDATA_ANY(request->secret),
 									  VARSIZE_ANY_EXHDR(request->secret));
-	return REASON_UNKNOWN_KEY;
+	return AK_UNKNOWN_KEY;
 }
 
 /* --- The address ---------------------------------------------------------- */
 
-static Reason
+static AkReason
 check_address(AkKeystore *store, const Request *request, Decision *decision)
 {
 	struct varlena *list =
@@ -149,10 +126,10 @@ check_address(AkKeystore *store, const Request *request, Decision *decision)
 	if (set.count4 + set.count6 == 0)
 		return ak_policy_get(store,
 							 &decision->key.organization_id).require_access_list ?
-			REASON_ADDRESS_REQUIRED : REASON_OK;
+			AK_ADDRESS_REQUIRED : AK_OK;
 	decision->has_network = request->address &&
 		ak_netset_find(&set, request->address, &decision->network);
-	return decision->has_network ? REASON_OK : REASON_ADDRESS_DENIED;
+	return decision->has_network ? AK_OK : AK_ADDRESS_DENIED;
 }
 
 /* --- The scope ------------------------------------------------------------ */
@@ -189,13 +166,13 @@ roles_allow(ArrayType *roles, ArrayType *projects, const Request *request,
 	return false;
 }
 
-static Reason
+static AkReason
 check_scope(AkKeystore *store, const Request *request, const AkImage *key)
 {
 	bool		allowed;
 
 	if (request->scope == NULL)
-		return REASON_SCOPE_DENIED;
+		return AK_SCOPE_DENIED;
 	if (request->project == NULL)
 		allowed = roles_allow(key->organization_roles, NULL, request, false);
 	else
@@ -203,25 +180,25 @@ check_scope(AkKeystore *store, const Request *request, const AkImage *key)
 			(roles_allow(key->organization_roles, NULL, request, true) &&
 			 ak_keystore_project_belongs(store, request->project,
 										 &key->organization_id));
-	return allowed ? REASON_OK : REASON_SCOPE_DENIED;
+	return allowed ? AK_OK : AK_SCOPE_DENIED;
 }
 
 /* --- All together --------------------------------------------------------- */
 
-static Reason
+static AkReason
 find_reason(AkKeystore *store, const Request *request, Decision *decision)
 {
-	TimestampTz now = GetCurrentTimestamp();
-	Reason		reason = prove_key(store, request, decision, now);
+	TimestampTz now = decision->now;
+	AkReason	reason = prove_key(store, request, decision, now);
 
-	if (reason != REASON_OK)
+	if (reason != AK_OK)
 		return reason;
 	if (decision->key.disabled)
-		return REASON_KEY_DISABLED;
+		return AK_KEY_DISABLED;
 	if (decision->key.expires_at <= now)
-		return REASON_KEY_EXPIRED;
+		return AK_KEY_EXPIRED;
 	reason = check_address(store, request, decision);
-	if (reason != REASON_OK)
+	if (reason != AK_OK)
 		return reason;
 	return check_scope(store, request, &decision->key);
 }
@@ -261,14 +238,14 @@ decide(const Request *request, Decision *decision)
 	AkKeystore	store;
 
 	memset(decision, 0, sizeof(*decision));
+	decision->now = GetCurrentTimestamp();
 	ak_keystore_open(&store);
 	ak_roles_refresh(&store);
 	decision->reason = find_reason(&store, request, decision);
 	ak_keystore_close(&store);
-	if (decision->reason == REASON_OK)
-		ak_usage_record(request->public_key,
-						decision->has_network ? &decision->network : NULL,
-						request->address);
+	ak_usage_record(request->public_key, decision->reason,
+					decision->has_network ? &decision->network : NULL,
+					request->address, decision->now);
 }
 
 Datum
@@ -279,7 +256,7 @@ apikeys_authorize(PG_FUNCTION_ARGS)
 
 	read_request(fcinfo, &request);
 	decide(&request, &decision);
-	PG_RETURN_BOOL(decision.reason == REASON_OK);
+	PG_RETURN_BOOL(decision.reason == AK_OK);
 }
 
 Datum
@@ -296,15 +273,15 @@ apikeys_decide(PG_FUNCTION_ARGS)
 	read_request(fcinfo, &request);
 	decide(&request, &decision);
 
-	values[0] = BoolGetDatum(decision.reason == REASON_OK);
-	values[1] = CStringGetTextDatum(reason_names[decision.reason]);
+	values[0] = BoolGetDatum(decision.reason == AK_OK);
+	values[1] = CStringGetTextDatum(ak_reason_name(decision.reason));
 	if (decision.key_exists)
 	{
 		values[2] = PointerGetDatum(request.public_key);
 		nulls[2] = false;
 	}
-	if (decision.reason == REASON_OK ||
-		decision.reason > REASON_SECRET_EXPIRED)
+	if (decision.reason == AK_OK ||
+		decision.reason > AK_SECRET_EXPIRED)
 	{
 		values[3] = UUIDPGetDatum(&decision.key.organization_id);
 		nulls[3] = false;

@@ -6,8 +6,10 @@
 #ifndef AK_COMPAT_H
 #define AK_COMPAT_H
 
+#include "catalog/pg_database.h"
 #include "fmgr.h"
 #include "storage/lock.h"
+#include "utils/acl.h"
 
 #if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 190000
 #error "apikeys supports PostgreSQL 15 to 18"
@@ -37,6 +39,17 @@ ak_try_lock(const LOCKTAG *tag, LOCKMODE mode)
 #else
 	return LockAcquireExtended(tag, mode, false, true, false, NULL) !=
 		LOCKACQUIRE_NOT_AVAIL;
+#endif
+}
+
+/* 16 has one function for objects of all kinds. */
+static inline bool
+ak_owns_database(Oid database, Oid role)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_ownercheck(DatabaseRelationId, database, role);
+#else
+	return pg_database_ownercheck(database, role);
 #endif
 }
 

@@ -15,6 +15,7 @@
 #include "settings.h"
 #include "token.h"
 #include "type_secret_hash.h"
+#include "usage.h"
 
 #include "access/htup_details.h"
 #include "catalog/namespace.h"
@@ -180,17 +181,10 @@ apikeys_key_deleted(PG_FUNCTION_ARGS)
 		"VALUES ($1) ON CONFLICT DO NOTHING",
 		1, {TEXTOID}
 	};
-	static AkStatement forget = {
-		"DELETE FROM apikeys.key_usage AS u "
-		"WHERE u.ctid OPERATOR(pg_catalog.=) ANY (ARRAY("
-		"SELECT v.ctid FROM apikeys.key_usage AS v "
-		"WHERE v.public_key OPERATOR(pg_catalog.=) $1 "
-		"FOR UPDATE SKIP LOCKED))",
-		1, {TEXTOID}
-	};
-	Datum		values[] = {PointerGetDatum(get_trigger_key(fcinfo))};
+	text	   *public_key = get_trigger_key(fcinfo);
+	Datum		values[] = {PointerGetDatum(public_key)};
 
 	ak_privileged_execute(&note, values, NULL);
-	ak_privileged_execute(&forget, values, NULL);
+	ak_usage_forget(public_key);
 	PG_RETURN_POINTER(NULL);
 }

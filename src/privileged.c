@@ -43,29 +43,70 @@ prepare(AkStatement *statement)
 	SPI_keepplan(statement->plan);
 }
 
-/*
- * Executes the statement as the owner of the extension's tables, and returns
- * how many rows it has processed; values and nulls are those of
- * SPI_execute_plan().  After an error the end of the (sub)transaction gives
- * the user his own rights back.
- */
-uint64
-ak_privileged_execute(AkStatement *statement, Datum *values, const char *nulls)
+/* Who was acting before the owner of the tables did. */
+typedef struct Caller
 {
 	Oid			user;
 	int			security_context;
-	uint64		processed;
+} Caller;
 
-	GetUserIdAndSecContext(&user, &security_context);
+/* After an error the end of the (sub)transaction does what end() does. */
+static void
+begin(AkStatement *statement, Caller *caller)
+{
+	GetUserIdAndSecContext(&caller->user, &caller->security_context);
 	SetUserIdAndSecContext(get_owner(ak_table_oid(AK_KEY)),
-						   security_context | SECURITY_LOCAL_USERID_CHANGE |
+						   caller->security_context |
+						   SECURITY_LOCAL_USERID_CHANGE |
 						   SECURITY_NOFORCE_RLS);
 	SPI_connect();
 	if (statement->plan == NULL)
 		prepare(statement);
+}
+
+static void
+end(const Caller *caller)
+{
+	SPI_finish();
+	SetUserIdAndSecContext(caller->user, caller->security_context);
+}
+
+/*
+ * Executes the statement as the owner of the extension's tables, and returns
+ * how many rows it has processed; values and nulls are those of
+ * SPI_execute_plan().
+ */
+uint64
+ak_privileged_execute(AkStatement *statement, Datum *values, const char *nulls)
+{
+	Caller		caller;
+	uint64		processed;
+
+	begin(statement, &caller);
 	SPI_execute_plan(statement->plan, values, nulls, false, 0);
 	processed = SPI_processed;
-	SPI_finish();
-	SetUserIdAndSecContext(user, security_context);
+	end(&caller);
 	return processed;
+}
+
+/*
+ * Reads one bigint as the owner of the extension's tables, as the active
+ * snapshot sees it; false if there is no row.
+ */
+bool
+ak_privileged_get_int64(AkStatement *statement, Datum *values, int64 *result)
+{
+	Caller		caller;
+	bool		found;
+	bool		isnull;
+
+	begin(statement, &caller);
+	SPI_execute_plan(statement->plan, values, NULL, true, 1);
+	found = SPI_processed > 0;
+	if (found)
+		*result = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
+											  SPI_tuptable->tupdesc, 1,
+											  &isnull));
+	end(&caller);
+	return found;
 }

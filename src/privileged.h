@@ -15,11 +15,13 @@ typedef struct AkStatement
 {
 	const char *sql;
 	int			argument_count;
-	Oid			types[4];
+	Oid			types[8];
 	struct _SPI_plan *plan;
 } AkStatement;
 
 extern uint64 ak_privileged_execute(AkStatement *statement, Datum *values,
 									const char *nulls);
+extern bool ak_privileged_get_int64(AkStatement *statement, Datum *values,
+									int64 *result);
 
 #endif							/* AK_PRIVILEGED_H */

@@ -11,13 +11,17 @@
 #include "compat.h"
 #include "identity.h"
 #include "keystore.h"
+#include "rights.h"
 #include "roles.h"
 #include "scope.h"
+#include "tables.h"
 
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/rls.h"
 
+#define SCOPE_KEYS_READ		"apikeys.keys.read"
 #define SCOPE_KEYS_MANAGE	"apikeys.keys.manage"
 #define SCOPE_GRANT_ANY		"apikeys.roles.grant_any"
 
@@ -312,6 +316,60 @@ apikeys_principal_manages_key(PG_FUNCTION_ARGS)
 	manages = manages_key(&store, PG_GETARG_TEXT_PP(0), &organization);
 	ak_keystore_close(&store);
 	PG_RETURN_BOOL(manages);
+}
+
+static bool
+reads_keys_at(AkKeystore *store, const Place *place)
+{
+	PlaceSearch search;
+
+	search_place(store, place, &search);
+	return search_allows(&search, SCOPE_KEYS_READ, strlen(SCOPE_KEYS_READ)) ||
+		search_allows(&search, SCOPE_KEYS_MANAGE, strlen(SCOPE_KEYS_MANAGE));
+}
+
+typedef struct ReadCheck
+{
+	AkKeystore *store;
+	pg_uuid_t	organization;
+	bool		reads;
+} ReadCheck;
+
+static bool
+check_key_read(const AkGrant *grant, void *argument)
+{
+	ReadCheck  *check = argument;
+	Place		place = {check->organization, true, grant->project_id};
+
+	check->reads = grant->has_project && reads_keys_at(check->store, &place);
+	return !check->reads;
+}
+
+/*
+ * Whether the one who is acting sees the key, as policy key_reader_select has
+ * it, or as one whom row-level security does not concern.
+ */
+bool
+ak_rights_reads_key(text *public_key)
+{
+	AkKeystore	store;
+	ReadCheck	check = {&store};
+	Place		place = {0};
+
+	if (check_enable_rls(ak_table_oid(AK_KEY), InvalidOid, true) !=
+		RLS_ENABLED)
+		return true;
+	open_store(&store);
+	if (ak_keystore_find_key(&store, public_key, &check.organization))
+	{
+		place.organization = check.organization;
+		check.reads = reads_keys_at(&store, &place);
+		if (!check.reads)
+			ak_keystore_scan_key_roles(&store, public_key, check_key_read,
+									   &check);
+	}
+	ak_keystore_close(&store);
+	return check.reads;
 }
 
 static bool

@@ -4,11 +4,15 @@
  */
 #include "settings.h"
 
+#include "miscadmin.h"
 #include "token.h"
 #include "utils/guc.h"
 
 char	   *ak_token_prefix;
 bool		ak_track_usage;
+int			ak_usage_flush_interval;
+int			ak_usage_max_entries;
+char	   *ak_usage_primary_conninfo;
 
 static bool check_token_prefix(char **newval, void **extra, GucSource source);
 
@@ -16,6 +20,10 @@ static bool check_token_prefix(char **newval, void **extra, GucSource source);
 void
 ak_settings_define(void)
 {
+	/* What sizes shared memory is fixed at start; without it, it is unused. */
+	GucContext	at_start = process_shared_preload_libraries_in_progress ?
+		PGC_POSTMASTER : PGC_SIGHUP;
+
 	DefineCustomStringVariable("apikeys.token_prefix",
 							   "What new public and private keys begin with.",
 							   "A lower-case letter and up to 15 lower-case letters, digits and underscores, not ending in an underscore.",
@@ -36,6 +44,40 @@ ak_settings_define(void)
 							 NULL,
 							 NULL,
 							 NULL);
+	DefineCustomIntVariable("apikeys.usage_flush_interval",
+							"How often counted uses are written to the tables.",
+							NULL,
+							&ak_usage_flush_interval,
+							10000,
+							10,
+							3600 * 1000,
+							PGC_SIGHUP,
+							GUC_UNIT_MS,
+							NULL,
+							NULL,
+							NULL);
+	DefineCustomIntVariable("apikeys.usage_max_entries",
+							"How many counters of uses and denials fit into shared memory.",
+							"A key takes one, and one more for each network it was let in by and each reason it was denied for, until they are written.",
+							&ak_usage_max_entries,
+							100000,
+							1000,
+							100000000,
+							at_start,
+							0,
+							NULL,
+							NULL,
+							NULL);
+	DefineCustomStringVariable("apikeys.usage_primary_conninfo",
+							   "Where a standby sends the uses it has counted: a libpq connection string without a database.",
+							   "Empty: they stay in its memory.",
+							   &ak_usage_primary_conninfo,
+							   "",
+							   PGC_SIGHUP,
+							   GUC_SUPERUSER_ONLY,
+							   NULL,
+							   NULL,
+							   NULL);
 	MarkGUCPrefixReserved("apikeys");
 }
 

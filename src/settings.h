@@ -9,6 +9,9 @@
 
 extern char *ak_token_prefix;
 extern bool ak_track_usage;
+extern int	ak_usage_flush_interval;	/* milliseconds */
+extern int	ak_usage_max_entries;
+extern char *ak_usage_primary_conninfo;
 
 extern void ak_settings_define(void);
 

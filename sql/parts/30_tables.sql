@@ -213,6 +213,34 @@ COMMENT ON COLUMN apikeys.key_usage.use_count IS 'How many uses were recorded.';
 COMMENT ON COLUMN apikeys.key_usage.last_used_at IS 'When the last recorded use was.';
 COMMENT ON COLUMN apikeys.key_usage.last_used_address IS 'The address of that use.';
 
+CREATE TABLE apikeys.key_denial (
+	public_key text COLLATE "C" NOT NULL,
+	reason text COLLATE "C" NOT NULL,
+	denial_count bigint NOT NULL,
+	last_denied_at timestamptz NOT NULL,
+	last_denied_address inet,
+	PRIMARY KEY (public_key, reason)
+);
+COMMENT ON TABLE apikeys.key_denial IS
+	'How often, when and from where a key was last denied, by the reason.';
+COMMENT ON COLUMN apikeys.key_denial.public_key IS 'The key.';
+COMMENT ON COLUMN apikeys.key_denial.reason IS 'The reason, as decide gives it.';
+COMMENT ON COLUMN apikeys.key_denial.denial_count IS 'How many denials were counted.';
+COMMENT ON COLUMN apikeys.key_denial.last_denied_at IS 'When the last one was.';
+COMMENT ON COLUMN apikeys.key_denial.last_denied_address IS 'The address of that request.';
+
+-- Written along with each batch of counts, so that none is added twice.
+CREATE TABLE apikeys.usage_flush (
+	instance uuid PRIMARY KEY,
+	batch bigint NOT NULL,
+	flushed_at timestamptz NOT NULL
+);
+COMMENT ON TABLE apikeys.usage_flush IS
+	'The last batch of counted uses that each server has written.';
+COMMENT ON COLUMN apikeys.usage_flush.instance IS 'One run of a server.';
+COMMENT ON COLUMN apikeys.usage_flush.batch IS 'The number of its last batch.';
+COMMENT ON COLUMN apikeys.usage_flush.flushed_at IS 'When that was written.';
+
 CREATE TABLE apikeys.deleted_key (
 	public_key text COLLATE "C" PRIMARY KEY,
 	deleted_at timestamptz NOT NULL DEFAULT now()

@@ -34,10 +34,16 @@ SELECT
 	k.expires_at
 FROM apikeys.key AS k
 	LEFT JOIN LATERAL (
-		SELECT u.last_used_at, u.last_used_address
-		FROM apikeys.key_usage AS u
-		WHERE u.public_key = k.public_key
-		ORDER BY u.last_used_at DESC LIMIT 1) AS u ON true;
+		SELECT c.last_used_at, c.last_used_address
+		FROM (
+			SELECT u.last_used_at, u.last_used_address
+			FROM apikeys.key_usage AS u
+			WHERE u.public_key = k.public_key
+			UNION ALL
+			SELECT p.last_at, p.last_address
+			FROM apikeys.pending_usage(k.public_key) AS p
+			WHERE p.reason IS NULL) AS c
+		ORDER BY c.last_used_at DESC LIMIT 1) AS u ON true;
 COMMENT ON VIEW apikeys.keys IS
 	'The keys that the reader may see, each with its details; of the private key only the last characters.';
 COMMENT ON COLUMN apikeys.keys.public_key IS 'The name of the key.';
@@ -58,12 +64,19 @@ CREATE VIEW apikeys.access_list_entries WITH (security_invoker = true, security_
 SELECT
 	k.public_key,
 	n.network,
-	coalesce(u.use_count, 0) AS use_count,
-	u.last_used_at,
-	u.last_used_address
+	coalesce(u.use_count, 0) + coalesce(p.count, 0) AS use_count,
+	greatest(u.last_used_at, p.last_at) AS last_used_at,
+	CASE WHEN p.last_at >= u.last_used_at OR u.last_used_at IS NULL
+		THEN p.last_address ELSE u.last_used_address END AS last_used_address
 FROM apikeys.key AS k
 	CROSS JOIN LATERAL apikeys.networks(k.access_list) AS n (network)
-	LEFT JOIN apikeys.key_usage AS u ON u.public_key = k.public_key AND u.network = n.network;
+	LEFT JOIN apikeys.key_usage AS u ON u.public_key = k.public_key AND u.network = n.network
+	LEFT JOIN LATERAL (
+		SELECT p.network, sum(p.count)::bigint AS count, max(p.last_at) AS last_at,
+			(array_agg(p.last_address ORDER BY p.last_at DESC))[1] AS last_address
+		FROM apikeys.pending_usage(k.public_key) AS p
+		WHERE p.reason IS NULL
+		GROUP BY p.network) AS p ON p.network = n.network;
 COMMENT ON VIEW apikeys.access_list_entries IS
 	'The entries of the access lists of the keys that the reader may see, each with its last recorded use.';
 COMMENT ON COLUMN apikeys.access_list_entries.public_key IS 'The key.';
@@ -71,3 +84,57 @@ COMMENT ON COLUMN apikeys.access_list_entries.network IS 'The entry.';
 COMMENT ON COLUMN apikeys.access_list_entries.use_count IS 'How many uses were recorded that this entry let in.';
 COMMENT ON COLUMN apikeys.access_list_entries.last_used_at IS 'When the last recorded one was.';
 COMMENT ON COLUMN apikeys.access_list_entries.last_used_address IS 'The address of that use.';
+
+CREATE VIEW apikeys.usage WITH (security_invoker = true, security_barrier = true) AS
+SELECT
+	k.public_key,
+	u.use_count,
+	u.last_used_at,
+	u.last_used_address,
+	d.denial_count,
+	d.denials,
+	d.last_denied_at,
+	d.last_denied_address,
+	(SELECT count(*) FROM apikeys.pending_usage(k.public_key)) AS pending_entries,
+	(SELECT s.lost_count FROM apikeys.usage_status() AS s) AS lost_count
+FROM apikeys.key AS k
+	CROSS JOIN LATERAL (
+		SELECT coalesce(sum(c.count), 0)::bigint AS use_count, max(c.last_at) AS last_used_at,
+			(array_agg(c.address ORDER BY c.last_at DESC))[1] AS last_used_address
+		FROM (
+			SELECT u.use_count AS count, u.last_used_at AS last_at, u.last_used_address AS address
+			FROM apikeys.key_usage AS u
+			WHERE u.public_key = k.public_key
+			UNION ALL
+			SELECT p.count, p.last_at, p.last_address
+			FROM apikeys.pending_usage(k.public_key) AS p
+			WHERE p.reason IS NULL) AS c) AS u
+	CROSS JOIN LATERAL (
+		SELECT coalesce(sum(r.count), 0)::bigint AS denial_count,
+			coalesce(jsonb_object_agg(r.reason, r.count), '{}') AS denials,
+			max(r.last_at) AS last_denied_at,
+			(array_agg(r.address ORDER BY r.last_at DESC))[1] AS last_denied_address
+		FROM (
+			SELECT c.reason, sum(c.count)::bigint AS count, max(c.last_at) AS last_at,
+				(array_agg(c.address ORDER BY c.last_at DESC))[1] AS address
+			FROM (
+				SELECT d.reason, d.denial_count AS count, d.last_denied_at AS last_at, d.last_denied_address AS address
+				FROM apikeys.key_denial AS d
+				WHERE d.public_key = k.public_key
+				UNION ALL
+				SELECT p.reason, p.count, p.last_at, p.last_address
+				FROM apikeys.pending_usage(k.public_key) AS p
+				WHERE p.reason IS NOT NULL) AS c
+			GROUP BY c.reason) AS r) AS d;
+COMMENT ON VIEW apikeys.usage IS
+	'How the keys that the reader may see are used: uses and denials, those not yet written included.';
+COMMENT ON COLUMN apikeys.usage.public_key IS 'The key.';
+COMMENT ON COLUMN apikeys.usage.use_count IS 'How often it was allowed.';
+COMMENT ON COLUMN apikeys.usage.last_used_at IS 'When it was last allowed.';
+COMMENT ON COLUMN apikeys.usage.last_used_address IS 'From which address that was.';
+COMMENT ON COLUMN apikeys.usage.denial_count IS 'How often it was denied.';
+COMMENT ON COLUMN apikeys.usage.denials IS 'How often for which reason.';
+COMMENT ON COLUMN apikeys.usage.last_denied_at IS 'When it was last denied.';
+COMMENT ON COLUMN apikeys.usage.last_denied_address IS 'From which address that was.';
+COMMENT ON COLUMN apikeys.usage.pending_entries IS 'How many counters of it are in memory and not yet written.';
+COMMENT ON COLUMN apikeys.usage.lost_count IS 'Uses and denials, of all keys in this database, that could not be counted since the server started.';

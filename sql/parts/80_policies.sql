@@ -10,7 +10,9 @@ ALTER TABLE apikeys.key ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.key_role ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.key_secret ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.key_usage ENABLE ROW LEVEL SECURITY;
+ALTER TABLE apikeys.key_denial ENABLE ROW LEVEL SECURITY;
 -- Without a policy: for nobody.
+ALTER TABLE apikeys.usage_flush ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.deleted_key ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.key_image ENABLE ROW LEVEL SECURITY;
 
@@ -99,6 +101,9 @@ CREATE POLICY key_secret_manager_delete ON apikeys.key_secret FOR DELETE
 CREATE POLICY key_usage_reader_select ON apikeys.key_usage FOR SELECT
 	USING (EXISTS (SELECT FROM apikeys.key AS k WHERE k.public_key = key_usage.public_key));
 
+CREATE POLICY key_denial_reader_select ON apikeys.key_denial FOR SELECT
+	USING (EXISTS (SELECT FROM apikeys.key AS k WHERE k.public_key = key_denial.public_key));
+
 COMMENT ON POLICY organization_member_select ON apikeys.organization IS 'A member of the organization, or of a project of it, reads it.';
 COMMENT ON POLICY organization_founder_insert ON apikeys.organization IS 'Who may execute create_organization makes one.';
 COMMENT ON POLICY organization_manager_update ON apikeys.organization IS 'apikeys.organization.manage changes it.';
@@ -126,3 +131,4 @@ COMMENT ON POLICY key_secret_issuer_insert ON apikeys.key_secret IS 'Who manages
 COMMENT ON POLICY key_secret_manager_update ON apikeys.key_secret IS 'Who manages the key ends secrets.';
 COMMENT ON POLICY key_secret_manager_delete ON apikeys.key_secret IS 'Who manages the key deletes secrets.';
 COMMENT ON POLICY key_usage_reader_select ON apikeys.key_usage IS 'Who reads the key reads its usage.';
+COMMENT ON POLICY key_denial_reader_select ON apikeys.key_denial IS 'Who reads the key reads its denials.';

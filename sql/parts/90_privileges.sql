@@ -10,8 +10,8 @@ GRANT USAGE ON SCHEMA apikeys TO PUBLIC;
 
 GRANT SELECT ON
 	apikeys.organization, apikeys.project, apikeys.role, apikeys.member,
-	apikeys.key, apikeys.key_role, apikeys.key_usage,
-	apikeys.keys, apikeys.access_list_entries
+	apikeys.key, apikeys.key_role, apikeys.key_usage, apikeys.key_denial,
+	apikeys.keys, apikeys.access_list_entries, apikeys.usage
 TO PUBLIC;
 GRANT SELECT (public_key, version, hint, created_at, expires_at) ON apikeys.key_secret TO PUBLIC;
 
@@ -54,6 +54,11 @@ GRANT EXECUTE ON FUNCTION
 	apikeys.principal_organizations(), apikeys.principal_organizations(text[]),
 	apikeys.principal_projects(), apikeys.principal_projects(text[]),
 	apikeys.principal_manages_key(text), apikeys.principal_may_issue(text), apikeys.principal_founds(uuid, uuid)
+TO PUBLIC;
+
+-- What views and operators read of the counters in memory.
+GRANT EXECUTE ON FUNCTION
+	apikeys.pending_usage(text), apikeys.usage_status(), apikeys.status()
 TO PUBLIC;
 
 -- Management, protected by row-level security.

@@ -7,4 +7,5 @@ SELECT pg_extension_config_dump('apikeys.key', '');
 SELECT pg_extension_config_dump('apikeys.key_role', '');
 SELECT pg_extension_config_dump('apikeys.key_secret', '');
 SELECT pg_extension_config_dump('apikeys.key_usage', '');
+SELECT pg_extension_config_dump('apikeys.key_denial', '');
 SELECT pg_extension_config_dump('apikeys.deleted_key', '');

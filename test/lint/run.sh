@@ -15,7 +15,8 @@ check_shell() {
 
 check_clang_tidy() {
   clang-tidy --quiet src/*.c -- -D_GNU_SOURCE -I src \
-    -isystem "$("$PG_CONFIG" --includedir-server)" 2>/dev/null ||
+    -isystem "$("$PG_CONFIG" --includedir-server)" \
+    -isystem "$("$PG_CONFIG" --includedir)" 2>/dev/null ||
     printf 'clang-tidy failed\n'
 }
 

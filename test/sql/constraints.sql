@@ -221,6 +221,7 @@ SELECT apikeys.delete_organization(:'acme');
 SELECT * FROM counts;
 -- A key takes along its roles, secrets and usage.
 DELETE FROM apikeys.key WHERE public_key = 'regress-1';
+SELECT apikeys.flush_usage() \g /dev/null
 SELECT * FROM counts;
 -- An organization without keys takes along its projects and members.
 SELECT apikeys.delete_organization(:'acme');

@@ -110,7 +110,9 @@ SELECT * FROM pg_temp.refused('SELECT * FROM apikeys.key');
 SELECT * FROM pg_temp.refused('SELECT * FROM apikeys.key_role');
 SELECT * FROM pg_temp.refused('SELECT public_key, hint FROM apikeys.key_secret');
 SELECT * FROM pg_temp.refused('SELECT * FROM apikeys.access_list_entries');
+SELECT apikeys.flush_usage() \g /dev/null
 SELECT * FROM pg_temp.refused('SELECT * FROM apikeys.key_usage');
+SELECT * FROM pg_temp.refused('SELECT * FROM apikeys.usage');
 
 -- --------------------------------------------------------------- change a key
 

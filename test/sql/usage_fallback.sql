@@ -1,9 +1,15 @@
 -- Last use, where nothing is preloaded: written by the caller's transaction,
--- at most once a minute for a key and an entry of its list.
+-- at most once a minute for a key and an entry of its list.  (Where it is,
+-- there is nothing to test: usage_fallback_1.out.)
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS apikeys;
 RESET client_min_messages;
 LOAD 'apikeys';
+SELECT preloaded FROM apikeys.status() \gset
+\if :preloaded
+	\quit
+\endif
+SELECT advice FROM apikeys.status();
 \set SHOW_CONTEXT never
 \pset null NULL
 \pset format unaligned

@@ -21,7 +21,7 @@ my @internal = qw(
   is_name is_public_key is_principal is_role_name are_permissions
   check_not_null check_name check_principal
   check_permission check_grant check_project_roles
-  refuse refuse_key replace_roles principal_founds
+  refuse refuse_key replace_roles principal_founds usage_status
 );
 
 my $readme = slurp_file(
@@ -183,7 +183,8 @@ foreach my $name (
 	names_of(
 		q{SELECT DISTINCT attname FROM pg_attribute
 		  WHERE attnum > 0 AND attrelid IN
-			('apikeys.keys'::regclass, 'apikeys.access_list_entries'::regclass)}))
+			('apikeys.keys'::regclass, 'apikeys.access_list_entries'::regclass,
+			'apikeys.usage'::regclass)}))
 {
 	ok(is_named($name, '`'), "column $name is in the reference");
 }

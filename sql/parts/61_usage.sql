@@ -1,0 +1,49 @@
+-- What was counted in shared memory, and is not in the tables yet.
+
+CREATE FUNCTION apikeys.pending_usage(public_key text,
+		OUT network cidr, OUT reason text, OUT count bigint, OUT last_at timestamptz, OUT last_address inet)
+	RETURNS SETOF record
+	LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED ROWS 2
+	AS 'MODULE_PATHNAME', 'apikeys_pending_usage';
+COMMENT ON FUNCTION apikeys.pending_usage(text) IS
+	'The uses (reason NULL) and denials of a key that are counted in this server''s memory and not yet written; of a key that the caller may see.';
+
+CREATE FUNCTION apikeys.flush_usage() RETURNS void
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_flush_usage';
+COMMENT ON FUNCTION apikeys.flush_usage() IS
+	'Has the background worker write what is counted in memory now, and waits until that is done. Nobody may call it until granted.';
+
+CREATE FUNCTION apikeys.usage_status(
+		OUT preloaded boolean, OUT worker_alive boolean, OUT pending_entries bigint, OUT max_entries integer,
+		OUT lost_count bigint, OUT unknown_key_count bigint, OUT flushed_at timestamptz, OUT advice text)
+	RETURNS record
+	LANGUAGE c VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_usage_status';
+COMMENT ON FUNCTION apikeys.usage_status() IS
+	'The state of the counters in shared memory, for status().';
+
+CREATE FUNCTION apikeys.status(
+		OUT version text, OUT preloaded boolean, OUT worker_alive boolean, OUT pending_entries bigint,
+		OUT max_entries integer, OUT lost_count bigint, OUT unknown_key_count bigint, OUT flushed_at timestamptz,
+		OUT pepper_loaded boolean, OUT advice text)
+	RETURNS record
+	LANGUAGE sql VOLATILE PARALLEL RESTRICTED
+BEGIN ATOMIC
+	SELECT e.extversion, s.preloaded, s.worker_alive, s.pending_entries, s.max_entries, s.lost_count,
+		s.unknown_key_count, s.flushed_at, false, s.advice
+	FROM pg_extension AS e CROSS JOIN apikeys.usage_status() AS s
+	WHERE e.extname = 'apikeys';
+END;
+COMMENT ON FUNCTION apikeys.status() IS
+	'How the extension is doing in this database: its version, whether it is preloaded, whether its background worker runs, counters not yet written and how many there may be, uses and denials that could not be counted and denials of unknown keys since the server started, the last time all was written, whether a pepper is loaded, and what should be done.';
+
+-- Called by the workers of standbys.
+CREATE FUNCTION apikeys.merge_usage(instance uuid, batch bigint, public_keys text[], reasons text[], networks cidr[],
+		counts bigint[], last_at timestamptz[], addresses inet[]) RETURNS integer[]
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_merge_usage';
+COMMENT ON FUNCTION apikeys.merge_usage(uuid, bigint, text[], text[], cidr[], bigint[], timestamptz[], inet[]) IS
+	'Adds a standby''s batch of uses (reason NULL) and denials to the tables, once, and returns which elements, counted from 1, have no key. For the role of apikeys.usage_primary_conninfo; nobody may call it until granted.';
+
+CREATE FUNCTION apikeys.merged_batch(instance uuid) RETURNS bigint
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_merged_batch';
+COMMENT ON FUNCTION apikeys.merged_batch(uuid) IS
+	'The last batch of a server that merge_usage has added; 0 if there is none. For the role of apikeys.usage_primary_conninfo; nobody may call it until granted.';

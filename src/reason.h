@@ -1,0 +1,23 @@
+/*
+ * reason.h
+ *	  The outcomes of a decision, in the order in which they are looked for.
+ */
+#ifndef AK_REASON_H
+#define AK_REASON_H
+
+typedef enum AkReason
+{
+	AK_OK,
+	AK_UNKNOWN_KEY,
+	AK_WRONG_SECRET,
+	AK_SECRET_EXPIRED,
+	AK_KEY_DISABLED,
+	AK_KEY_EXPIRED,
+	AK_ADDRESS_REQUIRED,
+	AK_ADDRESS_DENIED,
+	AK_SCOPE_DENIED
+} AkReason;
+
+extern const char *ak_reason_name(AkReason reason);
+
+#endif							/* AK_REASON_H */

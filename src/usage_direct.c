@@ -1,0 +1,221 @@
+/*
+ * usage_direct.c
+ *	  See usage_direct.h.
+ *
+ * A use is written at most once a minute per key and matched network, as part
+ * of the caller's transaction, and only where that can neither wait nor fail:
+ * not in a read-only transaction or on a standby, not where an update of a
+ * changed row is a serialization failure, and not while somebody else has
+ * locked the row.  What is not written now is written by a later use.
+ *
+ * The key itself is not locked, so that it can be deleted while a transaction
+ * that has used it goes on; a row that is written for it then outlives it,
+ * which nobody sees.
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "privileged.h"
+#include "type_access_list.h"
+#include "usage_direct.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "utils/timestamp.h"
+
+#define INTERVAL_SECONDS	60
+
+#define MAX_PER_TRANSACTION	64
+
+/*
+ * Advisory locks of this class cannot be taken from SQL, where it is 1 or 2,
+ * so nobody can keep a use from being recorded.
+ */
+#define LOCK_CLASS			3
+
+/*
+ * What this backend has written lately, by hash; a collision costs little.
+ * Forgotten when something of it may have been rolled back.
+ */
+#define RECENT_COUNT		1024
+
+typedef struct RecentUse
+{
+	uint64		hash;
+	TimestampTz at;
+} RecentUse;
+
+static RecentUse recent[RECENT_COUNT];
+static bool recent_is_uncommitted = false;
+
+static void
+end_transaction(XactEvent event, void *argument)
+{
+	if (event == XACT_EVENT_ABORT && recent_is_uncommitted)
+		memset(recent, 0, sizeof(recent));
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT ||
+		event == XACT_EVENT_PREPARE)
+		recent_is_uncommitted = false;
+}
+
+static void
+end_subtransaction(SubXactEvent event, SubTransactionId own,
+				   SubTransactionId parent, void *argument)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB && recent_is_uncommitted)
+		memset(recent, 0, sizeof(recent));
+}
+
+/* Called once, when the library is loaded. */
+void
+ak_usage_direct_init(void)
+{
+	RegisterXactCallback(end_transaction, NULL);
+	RegisterSubXactCallback(end_subtransaction, NULL);
+}
+
+static uint64
+hash_use(const text *public_key, const AkNetwork *network)
+{
+	uint64		hash = hash_bytes_extended((unsigned char *) VARDATA_ANY(public_key),
+										   VARSIZE_ANY_EXHDR(public_key), 0);
+
+	if (network)
+		hash = hash_bytes_extended((const unsigned char *) network,
+								   sizeof(*network), hash);
+	return hash;
+}
+
+static bool
+lock_use(uint64 hash)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (hash >> 32),
+						 (uint32) hash, LOCK_CLASS);
+	return ak_try_lock(&tag, ExclusiveLock);
+}
+
+/*
+ * Nobody may write this by hand, so it is written as the table's owner.
+ * Returns whether it was written: not if somebody has locked the row.
+ */
+static bool
+write_use(text *public_key, const AkNetwork *network, const AkNetwork *address,
+		  TimestampTz now)
+{
+	static AkStatement update = {
+		"UPDATE apikeys.key_usage AS u "
+		"SET use_count = u.use_count OPERATOR(pg_catalog.+) 1, "
+		"last_used_at = $3, last_used_address = $4 "
+		"WHERE u.ctid OPERATOR(pg_catalog.=) ("
+		"SELECT v.ctid FROM apikeys.key_usage AS v "
+		"WHERE v.public_key OPERATOR(pg_catalog.=) $1 "
+		"AND NOT v.network IS DISTINCT FROM $2 "
+		"FOR NO KEY UPDATE SKIP LOCKED)",
+		4, {TEXTOID, CIDROID, TIMESTAMPTZOID, INETOID}
+	};
+	static AkStatement insert = {
+		"INSERT INTO apikeys.key_usage "
+		"(public_key, network, use_count, last_used_at, last_used_address) "
+		"SELECT k.public_key, $2, 1, $3, $4 FROM apikeys.key AS k "
+		"WHERE k.public_key OPERATOR(pg_catalog.=) $1 "
+		"ON CONFLICT DO NOTHING",
+		4, {TEXTOID, CIDROID, TIMESTAMPTZOID, INETOID}
+	};
+	Datum		values[4] = {0};
+	char		nulls[] = "    ";
+
+	values[0] = PointerGetDatum(public_key);
+	values[2] = TimestampTzGetDatum(now);
+	if (network)
+		values[1] = InetPGetDatum(ak_network_to_inet(network));
+	else
+		nulls[1] = 'n';
+	if (address)
+		values[3] = InetPGetDatum(ak_network_to_inet(address));
+	else
+		nulls[3] = 'n';
+	return ak_privileged_execute(&update, values, nulls) > 0 ||
+		ak_privileged_execute(&insert, values, nulls) > 0;
+}
+
+/*
+ * A recording holds locks until its transaction ends: only so many of them,
+ * so that the lock table stays free for others.
+ */
+static bool
+may_record_more(void)
+{
+	static TimestampTz transaction = 0;
+	static int	recorded = 0;
+
+	if (transaction != GetCurrentTransactionStartTimestamp())
+	{
+		transaction = GetCurrentTransactionStartTimestamp();
+		recorded = 0;
+	}
+	return recorded++ < MAX_PER_TRANSACTION;
+}
+
+/*
+ * Records that a key was allowed from an address, let in by an entry of its
+ * access list; either may be NULL.  Raises no error of its own and waits for
+ * no lock.
+ */
+void
+ak_usage_direct_record(text *public_key, const AkNetwork *network,
+					   const AkNetwork *address, TimestampTz now)
+{
+	RecentUse  *slot;
+	uint64		hash;
+
+	if (XactReadOnly || RecoveryInProgress() ||
+		IsolationUsesXactSnapshot() || IsInParallelMode())
+		return;
+	hash = hash_use(public_key, network);
+	slot = &recent[hash % RECENT_COUNT];
+	if (slot->hash == hash &&
+		!TimestampDifferenceExceeds(slot->at, now, INTERVAL_SECONDS * 1000))
+		return;
+	if (!may_record_more() || !lock_use(hash))
+		return;
+	if (!write_use(public_key, network, address, now))
+		return;
+	slot->hash = hash;
+	slot->at = now;
+	recent_is_uncommitted = true;
+}
+
+/*
+ * Deletes what is recorded of a key, but for what somebody has locked: waits
+ * for nobody who is using the key.
+ */
+void
+ak_usage_direct_forget(text *public_key)
+{
+	static AkStatement forget_uses = {
+		"DELETE FROM apikeys.key_usage AS u "
+		"WHERE u.ctid OPERATOR(pg_catalog.=) ANY (ARRAY("
+		"SELECT v.ctid FROM apikeys.key_usage AS v "
+		"WHERE v.public_key OPERATOR(pg_catalog.=) $1 "
+		"FOR UPDATE SKIP LOCKED))",
+		1, {TEXTOID}
+	};
+	static AkStatement forget_denials = {
+		"DELETE FROM apikeys.key_denial AS d "
+		"WHERE d.ctid OPERATOR(pg_catalog.=) ANY (ARRAY("
+		"SELECT e.ctid FROM apikeys.key_denial AS e "
+		"WHERE e.public_key OPERATOR(pg_catalog.=) $1 "
+		"FOR UPDATE SKIP LOCKED))",
+		1, {TEXTOID}
+	};
+	Datum		values[] = {PointerGetDatum(public_key)};
+
+	ak_privileged_execute(&forget_uses, values, NULL);
+	ak_privileged_execute(&forget_denials, values, NULL);
+}

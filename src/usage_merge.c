@@ -1,0 +1,320 @@
+/*
+ * usage_merge.c
+ *	  See usage_merge.h.
+ *
+ * Counts are added, and of two last uses the later one stays, so that it does
+ * not matter who merges first: this server's worker or those of its standbys.
+ * The number of the last batch is written in the same transaction
+ * (usage_flush), so that a batch whose fate is not known can be asked about,
+ * or sent again.
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "keystore.h"
+#include "privileged.h"
+#include "type_access_list.h"
+#include "usage_merge.h"
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(apikeys_merge_usage);
+PG_FUNCTION_INFO_V1(apikeys_merged_batch);
+
+/* --- Batches -------------------------------------------------------------- */
+
+/* In the order of the index, so that two merges lock rows in the same order. */
+static int
+compare_counts(const void *a, const void *b)
+{
+	const AkCount *left = a;
+	const AkCount *right = b;
+	int			difference = memcmp(left->public_key, right->public_key,
+									Min(left->key_length, right->key_length));
+
+	if (difference == 0)
+		difference = (int) left->key_length - (int) right->key_length;
+	if (difference == 0)
+		difference = (int) left->reason - (int) right->reason;
+	return difference ? difference :
+		memcmp(&left->network, &right->network, sizeof(AkNetwork));
+}
+
+static Datum
+make_column(Datum *values, bool *nulls, int count, Oid type, int16 length,
+			bool by_value, char alignment)
+{
+	int			lower_bound = 1;
+
+	return PointerGetDatum(construct_md_array(values, nulls, 1, &count,
+											  &lower_bound, type, length,
+											  by_value, alignment));
+}
+
+static void
+set_network(const AkNetwork *network, Datum *value, bool *isnull)
+{
+	*isnull = network->family == 0;
+	*value = *isnull ? (Datum) 0 : InetPGetDatum(ak_network_to_inet(network));
+}
+
+/*
+ * Sorts the counts and makes arrays of them, in the current memory context;
+ * there is at least one.
+ */
+void
+ak_usage_make_batch(AkHarvest *harvest, AkBatch *batch)
+{
+	int			count = harvest->count;
+	Datum	   *values[AK_BATCH_COLUMN_COUNT];
+	bool	   *nulls[AK_BATCH_COLUMN_COUNT];
+	Datum	   *columns = batch->columns;
+
+	qsort(harvest->counts, count, sizeof(AkCount), compare_counts);
+	for (int column = 0; column < AK_BATCH_COLUMN_COUNT; column++)
+	{
+		values[column] = palloc0(count * sizeof(Datum));
+		nulls[column] = palloc0(count * sizeof(bool));
+	}
+	for (int i = 0; i < count; i++)
+	{
+		const AkCount *row = &harvest->counts[i];
+
+		values[AK_BATCH_PUBLIC_KEYS][i] =
+			PointerGetDatum(cstring_to_text_with_len(row->public_key,
+													 row->key_length));
+		nulls[AK_BATCH_REASONS][i] = row->reason == AK_OK;
+		if (row->reason != AK_OK)
+			values[AK_BATCH_REASONS][i] =
+				CStringGetTextDatum(ak_reason_name(row->reason));
+		set_network(&row->network, &values[AK_BATCH_NETWORKS][i],
+					&nulls[AK_BATCH_NETWORKS][i]);
+		values[AK_BATCH_COUNTS][i] = Int64GetDatum(row->count);
+		values[AK_BATCH_TIMES][i] = TimestampTzGetDatum(row->last_at);
+		set_network(&row->address, &values[AK_BATCH_ADDRESSES][i],
+					&nulls[AK_BATCH_ADDRESSES][i]);
+	}
+
+#define MAKE_COLUMN(column, ...) \
+	columns[column] = make_column(values[column], nulls[column], count, \
+								  __VA_ARGS__)
+	MAKE_COLUMN(AK_BATCH_PUBLIC_KEYS, TEXTOID, -1, false, TYPALIGN_INT);
+	MAKE_COLUMN(AK_BATCH_REASONS, TEXTOID, -1, false, TYPALIGN_INT);
+	MAKE_COLUMN(AK_BATCH_NETWORKS, CIDROID, -1, false, TYPALIGN_INT);
+	MAKE_COLUMN(AK_BATCH_COUNTS, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+	MAKE_COLUMN(AK_BATCH_TIMES, TIMESTAMPTZOID, 8, FLOAT8PASSBYVAL,
+				TYPALIGN_DOUBLE);
+	MAKE_COLUMN(AK_BATCH_ADDRESSES, INETOID, -1, false, TYPALIGN_INT);
+#undef MAKE_COLUMN
+	batch->count = count;
+}
+
+/* --- Merging -------------------------------------------------------------- */
+
+#define BATCH_TYPES \
+	{TEXTARRAYOID, TEXTARRAYOID, CIDRARRAYOID, INT8ARRAYOID, \
+	TIMESTAMPTZARRAYOID, INETARRAYOID}
+
+/* The look-up of the key is a subquery, so that no plan reads all keys. */
+#define EXISTING_ROWS \
+	"FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), " \
+	"pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5), " \
+	"pg_catalog.unnest($6)) " \
+	"AS b (public_key, reason, network, count, last_at, address) " \
+	"WHERE (SELECT true FROM apikeys.key AS k " \
+	"WHERE k.public_key OPERATOR(pg_catalog.=) b.public_key) "
+
+static uint64
+merge_uses(AkBatch *batch)
+{
+	static AkStatement merge = {
+		"INSERT INTO apikeys.key_usage AS u "
+		"(public_key, network, use_count, last_used_at, last_used_address) "
+		"SELECT b.public_key, b.network, b.count, b.last_at, b.address "
+		EXISTING_ROWS "AND b.reason IS NULL "
+		"ON CONFLICT ON CONSTRAINT key_usage_key DO UPDATE SET "
+		"use_count = u.use_count OPERATOR(pg_catalog.+) excluded.use_count, "
+		"last_used_at = CASE WHEN excluded.last_used_at "
+		"OPERATOR(pg_catalog.>=) u.last_used_at "
+		"THEN excluded.last_used_at ELSE u.last_used_at END, "
+		"last_used_address = CASE WHEN excluded.last_used_at "
+		"OPERATOR(pg_catalog.>=) u.last_used_at "
+		"THEN excluded.last_used_address ELSE u.last_used_address END",
+		AK_BATCH_COLUMN_COUNT, BATCH_TYPES
+	};
+
+	return ak_privileged_execute(&merge, batch->columns, NULL);
+}
+
+static uint64
+merge_denials(AkBatch *batch)
+{
+	static AkStatement merge = {
+		"INSERT INTO apikeys.key_denial AS d "
+		"(public_key, reason, denial_count, last_denied_at, last_denied_address) "
+		"SELECT b.public_key, b.reason, b.count, b.last_at, b.address "
+		EXISTING_ROWS "AND b.reason IS NOT NULL "
+		"ON CONFLICT ON CONSTRAINT key_denial_pkey DO UPDATE SET "
+		"denial_count = d.denial_count "
+		"OPERATOR(pg_catalog.+) excluded.denial_count, "
+		"last_denied_at = CASE WHEN excluded.last_denied_at "
+		"OPERATOR(pg_catalog.>=) d.last_denied_at "
+		"THEN excluded.last_denied_at ELSE d.last_denied_at END, "
+		"last_denied_address = CASE WHEN excluded.last_denied_at "
+		"OPERATOR(pg_catalog.>=) d.last_denied_at "
+		"THEN excluded.last_denied_address ELSE d.last_denied_address END",
+		AK_BATCH_COLUMN_COUNT, BATCH_TYPES
+	};
+
+	return ak_privileged_execute(&merge, batch->columns, NULL);
+}
+
+/* False if this batch, or a later one, is there already. */
+static bool
+note_batch(const pg_uuid_t *instance, uint64 number)
+{
+	static AkStatement note = {
+		"INSERT INTO apikeys.usage_flush AS f (instance, batch, flushed_at) "
+		"VALUES ($1, $2, pg_catalog.now()) "
+		"ON CONFLICT (instance) DO UPDATE "
+		"SET batch = excluded.batch, flushed_at = excluded.flushed_at "
+		"WHERE f.batch OPERATOR(pg_catalog.<) excluded.batch",
+		2, {UUIDOID, INT8OID}
+	};
+	static AkStatement clean = {
+		"DELETE FROM apikeys.usage_flush WHERE flushed_at "
+		"OPERATOR(pg_catalog.<) (pg_catalog.now() "
+		"OPERATOR(pg_catalog.-) '30 days'::pg_catalog.interval)"
+	};
+	Datum		values[] = {UUIDPGetDatum(instance), Int64GetDatum(number)};
+
+	if (number == 1)
+		ak_privileged_execute(&clean, NULL, NULL);
+	return ak_privileged_execute(&note, values, NULL) > 0;
+}
+
+/* Which of the batch's rows have no key, counted from 1. */
+static ArrayType *
+find_missing(AkBatch *batch)
+{
+	AkKeystore	store;
+	Datum	   *keys;
+	Datum	   *missing = palloc(batch->count * sizeof(Datum));
+	int			count = 0;
+	int			key_count;
+
+	deconstruct_array(DatumGetArrayTypeP(batch->columns[AK_BATCH_PUBLIC_KEYS]),
+					  TEXTOID, -1, false, TYPALIGN_INT, &keys, NULL,
+					  &key_count);
+	ak_keystore_open(&store);
+	for (int i = 0; i < key_count; i++)
+	{
+		pg_uuid_t	organization;
+
+		if (!ak_keystore_find_key(&store, DatumGetTextPP(keys[i]),
+								  &organization))
+			missing[count++] = Int32GetDatum(i + 1);
+	}
+	ak_keystore_close(&store);
+	return construct_array(missing, count, INT4OID, sizeof(int32), true,
+						   TYPALIGN_INT);
+}
+
+/*
+ * Adds a batch to the tables, in the current transaction and with the rights
+ * of their owner, unless that was done before.  Returns which of its rows,
+ * counted from 1, were left out, because there is no such key.
+ */
+ArrayType *
+ak_usage_merge(const pg_uuid_t *instance, uint64 number, AkBatch *batch)
+{
+	uint64		merged;
+
+	if (!note_batch(instance, number) || batch->count == 0)
+		return construct_empty_array(INT4OID);
+	merged = merge_uses(batch) + merge_denials(batch);
+	return merged == batch->count ? construct_empty_array(INT4OID) :
+		find_missing(batch);
+}
+
+/* The last batch of an instance that the active snapshot sees; 0: none. */
+uint64
+ak_usage_merged_batch(const pg_uuid_t *instance)
+{
+	static AkStatement find = {
+		"SELECT batch FROM apikeys.usage_flush "
+		"WHERE instance OPERATOR(pg_catalog.=) $1",
+		1, {UUIDOID}
+	};
+	Datum		value = UUIDPGetDatum(instance);
+	int64		batch = 0;
+
+	ak_privileged_get_int64(&find, &value, &batch);
+	return batch;
+}
+
+/* Deletes what is recorded of keys that are no more. */
+void
+ak_usage_delete_orphans(text **public_keys, int count)
+{
+	static AkStatement delete_uses = {
+		"DELETE FROM apikeys.key_usage AS u "
+		"WHERE u.public_key OPERATOR(pg_catalog.=) ANY ($1) "
+		"AND NOT EXISTS (SELECT FROM apikeys.key AS k "
+		"WHERE k.public_key OPERATOR(pg_catalog.=) u.public_key)",
+		1, {TEXTARRAYOID}
+	};
+	static AkStatement delete_denials = {
+		"DELETE FROM apikeys.key_denial AS d "
+		"WHERE d.public_key OPERATOR(pg_catalog.=) ANY ($1) "
+		"AND NOT EXISTS (SELECT FROM apikeys.key AS k "
+		"WHERE k.public_key OPERATOR(pg_catalog.=) d.public_key)",
+		1, {TEXTARRAYOID}
+	};
+	Datum	   *elements = palloc(count * sizeof(Datum));
+	Datum		value;
+
+	for (int i = 0; i < count; i++)
+		elements[i] = PointerGetDatum(public_keys[i]);
+	value = PointerGetDatum(construct_array(elements, count, TEXTOID, -1,
+											false, TYPALIGN_INT));
+	ak_privileged_execute(&delete_uses, &value, NULL);
+	ak_privileged_execute(&delete_denials, &value, NULL);
+}
+
+/* --- For the workers of standbys ------------------------------------------ */
+
+static int
+get_array_length(Datum array)
+{
+	ArrayType  *value = DatumGetArrayTypeP(array);
+
+	return ArrayGetNItems(ARR_NDIM(value), ARR_DIMS(value));
+}
+
+Datum
+apikeys_merge_usage(PG_FUNCTION_ARGS)
+{
+	AkBatch		batch;
+
+	for (int column = 0; column < AK_BATCH_COLUMN_COUNT; column++)
+	{
+		batch.columns[column] = PG_GETARG_DATUM(2 + column);
+		if (column == 0)
+			batch.count = get_array_length(batch.columns[column]);
+		else if (get_array_length(batch.columns[column]) != batch.count)
+			ereport(ERROR,
+					(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+					 errmsg("the arrays differ in length")));
+	}
+	PG_RETURN_ARRAYTYPE_P(ak_usage_merge(PG_GETARG_UUID_P(0),
+										 PG_GETARG_INT64(1), &batch));
+}
+
+Datum
+apikeys_merged_batch(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(ak_usage_merged_batch(PG_GETARG_UUID_P(0)));
+}

@@ -1,0 +1,206 @@
+-- Uses and denials counted in shared memory.  (Where nothing is preloaded there
+-- is nothing to test: usage_1.out.)
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS apikeys;
+RESET client_min_messages;
+LOAD 'apikeys';
+SELECT NOT preloaded AS not_preloaded FROM apikeys.status() \gset
+\if :not_preloaded
+	\quit
+\endif
+\set SHOW_CONTEXT never
+\pset null NULL
+\pset format unaligned
+\pset tuples_only on
+
+CREATE ROLE regress_apikeys_app;
+CREATE ROLE regress_apikeys_reader;
+CREATE ROLE regress_apikeys_nobody;
+GRANT EXECUTE ON FUNCTION apikeys.authorize TO regress_apikeys_app;
+SELECT apikeys.create_organization('Acme', 'user:1') AS acme \gset
+SELECT apikeys.create_project(:'acme', 'Alpha') AS alpha \gset
+SELECT apikeys.add_member(:'acme', 'role:regress_apikeys_reader', 'GROUP_READ_ONLY', :'alpha') \g /dev/null
+SELECT public_key, private_key FROM apikeys.create_key(:'acme', 'Key', '{ORG_READ_ONLY}') \gset
+SELECT public_key AS project_key, private_key AS project_secret FROM apikeys.create_project_key(:'alpha', 'Project key', '{GROUP_READ_ONLY}') \gset
+PREPARE use (inet) AS SELECT apikeys.authorize(:'public_key', :'private_key', $1, 'clusters.read');
+PREPARE use_project_key (inet) AS SELECT apikeys.authorize(:'project_key', :'project_secret', $1, 'clusters.read', :'alpha');
+CREATE TEMPORARY VIEW pending AS
+SELECT p.network, p.reason, p.count, now() - p.last_at < interval '5 minutes' AS lately, p.last_address
+FROM apikeys.key AS k, apikeys.pending_usage(k.public_key) AS p ORDER BY p.reason NULLS FIRST, p.network NULLS FIRST;
+CREATE TEMPORARY VIEW written AS
+SELECT network, use_count, now() - last_used_at < interval '5 minutes' AS lately, last_used_address
+FROM apikeys.key_usage AS u JOIN apikeys.key USING (public_key) ORDER BY network NULLS FIRST;
+-- The worker writes when it is asked only.
+SELECT apikeys.flush_usage();
+SELECT worker_alive, lost_count, flushed_at IS NOT NULL AS flushed, advice FROM apikeys.status();
+-- Uses of other tests' keys, whose names were forgotten.
+SELECT pending_entries AS others FROM apikeys.status() \gset
+
+-- Never used.
+SELECT last_used_at, last_used_address FROM apikeys.keys WHERE public_key = :'public_key';
+SELECT use_count, last_used_at, denial_count, denials, last_denied_at, pending_entries, lost_count FROM apikeys.usage WHERE public_key = :'public_key';
+
+-- Counted by whoever may ask, in any transaction, whatever becomes of it.
+SET ROLE regress_apikeys_app;
+EXECUTE use ('192.0.2.1');
+RESET ROLE;
+BEGIN READ ONLY;
+EXECUTE use ('192.0.2.2');
+COMMIT;
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+EXECUTE use ('192.0.2.3');
+COMMIT;
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+EXECUTE use ('192.0.2.4');
+COMMIT;
+BEGIN;
+EXECUTE use ('192.0.2.5');
+ROLLBACK;
+BEGIN;
+SAVEPOINT s;
+EXECUTE use (NULL);
+ROLLBACK TO s;
+COMMIT;
+-- Not when it is switched off.
+SET apikeys.track_usage = off;
+EXECUTE use ('192.0.2.7');
+RESET apikeys.track_usage;
+SELECT * FROM pending;
+SELECT count(*) FROM written;
+SELECT last_used_at IS NOT NULL, last_used_address FROM apikeys.keys WHERE public_key = :'public_key';
+
+-- Denials, by their reason; of an unknown key only how many there were.
+SELECT unknown_key_count FROM apikeys.status() \gset
+SELECT apikeys.authorize(:'public_key', 'wrong', '192.0.2.1', 'clusters.read'),
+	apikeys.authorize(:'public_key', 'wrong', '::ffff:192.0.2.2', 'clusters.read'),
+	apikeys.authorize(:'public_key', NULL, '192.0.2.3', 'clusters.read'),
+	apikeys.authorize(:'public_key', :'private_key', '2001:db8::1', 'clusters.write'),
+	apikeys.authorize(:'public_key', :'private_key', NULL, NULL),
+	apikeys.authorize('nokey', :'private_key', NULL, 'clusters.read'),
+	apikeys.authorize(NULL, :'private_key', NULL, 'clusters.read'),
+	apikeys.authorize(repeat('x', 1000000), :'private_key', NULL, 'clusters.read');
+SELECT * FROM pending WHERE reason IS NOT NULL;
+SELECT unknown_key_count - :unknown_key_count AS unknown FROM apikeys.status();
+SELECT apikeys.disable_key(:'public_key');
+EXECUTE use ('192.0.2.1');
+SELECT apikeys.enable_key(:'public_key');
+SELECT use_count, last_used_address, denial_count, denials, last_denied_address, pending_entries FROM apikeys.usage WHERE public_key = :'public_key';
+
+-- Written: the views say the same as before.
+SELECT apikeys.flush_usage();
+SELECT * FROM pending;
+SELECT * FROM written;
+SELECT reason, denial_count, last_denied_address FROM apikeys.key_denial WHERE public_key = :'public_key' ORDER BY reason;
+SELECT use_count, last_used_address, denial_count, denials, last_denied_address, pending_entries FROM apikeys.usage WHERE public_key = :'public_key';
+SELECT pending_entries - :others FROM apikeys.status();
+-- And on top of that.
+EXECUTE use ('192.0.2.8');
+SELECT use_count, last_used_address, pending_entries FROM apikeys.usage WHERE public_key = :'public_key';
+SELECT apikeys.flush_usage();
+SELECT * FROM written;
+-- Who has an older snapshot sees each use once.
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT use_count FROM apikeys.usage WHERE public_key = :'public_key';
+EXECUTE use ('192.0.2.9');
+SELECT apikeys.flush_usage();
+SELECT use_count FROM written;
+SELECT use_count, pending_entries FROM apikeys.usage WHERE public_key = :'public_key';
+COMMIT;
+SELECT use_count, pending_entries FROM apikeys.usage WHERE public_key = :'public_key';
+
+-- Each entry of the list has a counter of its own; an IPv4 address written as
+-- IPv6 is recorded as IPv4.
+SELECT apikeys.add_to_access_list(:'public_key', '192.0.2.0/24', '2001:db8::/32', '203.0.113.0/24');
+EXECUTE use ('::ffff:192.0.2.7');
+EXECUTE use ('192.0.2.8');
+EXECUTE use ('2001:db8::7');
+EXECUTE use ('198.51.100.1');
+SELECT network, use_count, last_used_at IS NOT NULL, last_used_address FROM apikeys.access_list_entries WHERE public_key = :'public_key' ORDER BY network;
+SELECT apikeys.flush_usage();
+SELECT network, use_count, last_used_at IS NOT NULL, last_used_address FROM apikeys.access_list_entries WHERE public_key = :'public_key' ORDER BY network;
+EXECUTE use ('192.0.2.9');
+SELECT network, use_count, last_used_at IS NOT NULL, last_used_address FROM apikeys.access_list_entries WHERE public_key = :'public_key' ORDER BY network;
+SELECT * FROM written;
+SELECT last_used_address FROM apikeys.keys WHERE public_key = :'public_key';
+SELECT use_count, denial_count FROM apikeys.usage WHERE public_key = :'public_key';
+
+-- Who sees the key sees its usage, written or not, and nobody else.
+EXECUTE use_project_key ('192.0.2.1');
+SET ROLE regress_apikeys_reader;
+SELECT public_key = :'project_key', use_count, pending_entries FROM apikeys.usage;
+SELECT count FROM apikeys.pending_usage(:'project_key');
+SELECT count(*) FROM apikeys.pending_usage(:'public_key');
+SET ROLE regress_apikeys_nobody;
+SELECT count(*) FROM apikeys.usage;
+SELECT count(*) FROM apikeys.pending_usage(:'project_key');
+SELECT count(*) FROM apikeys.key_denial;
+SELECT count(*) FROM apikeys.pending_usage('nokey');
+SELECT count(*) FROM apikeys.pending_usage(NULL);
+SELECT count(*) FROM apikeys.pending_usage(repeat('x', 1000));
+SELECT preloaded FROM apikeys.status();
+SELECT apikeys.flush_usage();
+SELECT apikeys.merged_batch(gen_random_uuid());
+SELECT apikeys.merge_usage(gen_random_uuid(), 1, '{}', '{}', '{}', '{}', '{}', '{}');
+INSERT INTO apikeys.key_denial VALUES ('x', 'ok', 1, now());
+SELECT count(*) FROM apikeys.usage_flush;
+RESET ROLE;
+
+-- What a standby sends: once, added, the later use stays; what has no key is
+-- told.
+SELECT gen_random_uuid() AS instance \gset
+SELECT apikeys.flush_usage();
+PREPARE merge (bigint) AS
+SELECT apikeys.merge_usage(:'instance', $1, ARRAY[:'public_key', 'nokey', :'public_key', :'project_key'], ARRAY[NULL, NULL, 'scope_denied', NULL],
+	'{192.0.2.0/24,NULL,NULL,NULL}', '{10,20,30,40}', '{2001-01-01,now,infinity,infinity}', '{192.0.2.99,NULL,192.0.2.98,2001:db8::1}');
+SELECT apikeys.merged_batch(:'instance');
+EXECUTE merge (3);
+EXECUTE merge (3);
+EXECUTE merge (2);
+SELECT apikeys.merged_batch(:'instance');
+SELECT k.description, u.use_count, u.last_used_address, u.denial_count, u.last_denied_at, u.last_denied_address
+FROM apikeys.usage AS u JOIN apikeys.key AS k USING (public_key) ORDER BY 1;
+SELECT use_count, last_used_address FROM apikeys.key_usage WHERE public_key = :'public_key' AND network = '192.0.2.0/24';
+-- Nothing is done by halves.
+SELECT apikeys.merge_usage(:'instance', 4, '{a}', '{}', '{NULL}', '{1}', '{now}', '{NULL}');
+SELECT apikeys.merge_usage(:'instance', 4, ARRAY[:'public_key', NULL], '{NULL,NULL}', '{NULL,NULL}', '{1,1}', '{now,now}', '{NULL,NULL}');
+SELECT apikeys.merge_usage(:'instance', 4, ARRAY[:'public_key'], '{NULL}', '{NULL}', '{NULL}', '{now}', '{NULL}');
+SELECT apikeys.merge_usage(NULL, 4, NULL, '{NULL}', '{NULL}', '{NULL}', '{now}', '{NULL}');
+SELECT apikeys.merged_batch(:'instance');
+
+-- A key that is used in the transaction that makes it is not forgotten.
+BEGIN;
+SELECT public_key AS new_key, private_key AS new_secret FROM apikeys.create_key(:'acme', 'New key', '{ORG_READ_ONLY}') \gset
+SELECT apikeys.authorize(:'new_key', :'new_secret', '192.0.2.1', 'clusters.read');
+SELECT apikeys.flush_usage();
+COMMIT;
+SELECT use_count, pending_entries FROM apikeys.usage WHERE public_key = :'new_key';
+SELECT apikeys.flush_usage();
+SELECT use_count, pending_entries FROM apikeys.usage WHERE public_key = :'new_key';
+
+-- What is recorded goes with the key, once that is committed.
+EXECUTE use ('192.0.2.9');
+BEGIN;
+SELECT apikeys.delete_key(:'public_key');
+SELECT apikeys.flush_usage();
+ROLLBACK;
+SELECT apikeys.flush_usage();
+SELECT use_count > 0, denial_count > 0 FROM apikeys.usage WHERE public_key = :'public_key';
+EXECUTE use ('192.0.2.9');
+SELECT apikeys.delete_key(:'public_key');
+SELECT apikeys.flush_usage();
+SELECT count(*) FROM apikeys.key_usage WHERE public_key = :'public_key';
+SELECT count(*) FROM apikeys.key_denial WHERE public_key = :'public_key';
+SELECT apikeys.flush_usage();
+SELECT pending_entries - :others FROM apikeys.status();
+
+DEALLOCATE ALL;
+DELETE FROM apikeys.key;
+DELETE FROM apikeys.organization;
+DELETE FROM apikeys.deleted_key;
+DELETE FROM apikeys.usage_flush;
+SELECT apikeys.flush_usage();
+SELECT count(*) FROM apikeys.key_usage;
+REVOKE EXECUTE ON FUNCTION apikeys.authorize FROM regress_apikeys_app;
+DROP ROLE regress_apikeys_app;
+DROP ROLE regress_apikeys_reader;
+DROP ROLE regress_apikeys_nobody;
