@@ -1,6 +1,8 @@
 /*
  * apikeys.c
  *	  The module's entry: makes the other files ready, and does nothing else.
+ *
+ * Where the library is preloaded, they have shared memory too.
  */
 #include "postgres.h"
 
@@ -8,6 +10,7 @@
 #include "database_commands.h"
 #include "fmgr.h"
 #include "identity.h"
+#include "locator.h"
 #include "miscadmin.h"
 #include "settings.h"
 #include "storage/ipc.h"
@@ -28,6 +31,7 @@ request_shared_memory(void)
 {
 	if (previous_request_hook)
 		previous_request_hook();
+	RequestAddinShmemSpace(ak_locator_shared_size());
 	ak_usage_request();
 }
 
@@ -37,6 +41,7 @@ attach_shared_memory(void)
 	if (previous_startup_hook)
 		previous_startup_hook();
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	ak_locator_attach();
 	ak_usage_attach();
 	LWLockRelease(AddinShmemInitLock);
 }
@@ -52,6 +57,7 @@ _PG_init(void)
 	ak_tables_init();
 	ak_identity_init();
 	ak_usage_init();
+
 	if (!process_shared_preload_libraries_in_progress)
 		return;
 	ak_database_commands_init();

@@ -53,6 +53,20 @@ ak_owns_database(Oid database, Oid role)
 #endif
 }
 
+/* What a table's pages are filed under; 16 has named it anew. */
+#if PG_VERSION_NUM >= 160000
+#define ak_relation_locator(relation) ((relation)->rd_locator)
+#else
+#define ak_relation_locator(relation) ((relation)->rd_node)
+#endif
+
+/* Has the processor fetch the memory at an address, be it none of ours. */
+#if defined(__GNUC__)
+#define ak_prefetch(address) __builtin_prefetch(address)
+#else
+#define ak_prefetch(address) ((void) (address))
+#endif
+
 /* 18 can count what an index scan does. */
 #if PG_VERSION_NUM >= 180000
 #define ak_index_beginscan(table, index, snapshot, key_count) \

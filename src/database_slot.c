@@ -296,11 +296,16 @@ ak_database_slot_claim(AkDatabaseSlot *slot)
 	return is_free;
 }
 
-/* The end of the worker. */
+/*
+ * The end of the worker; if it has ended because there was nothing to do for
+ * it, another one may be started at once.
+ */
 void
-ak_database_slot_release(AkDatabaseSlot *slot)
+ak_database_slot_release(AkDatabaseSlot *slot, bool was_idle)
 {
 	LWLockAcquire(lock, LW_EXCLUSIVE);
+	if (was_idle && !slot->shall_leave)
+		slot->start_after = 0;
 	slot->worker = 0;
 	slot->worker_latch = NULL;
 	LWLockRelease(lock);

@@ -57,7 +57,7 @@ extern void ak_database_slot_send_away(AkDatabaseSlot *slot);
 extern void ak_database_slot_free(AkDatabaseSlot *slot);
 
 extern bool ak_database_slot_claim(AkDatabaseSlot *slot);
-extern void ak_database_slot_release(AkDatabaseSlot *slot);
+extern void ak_database_slot_release(AkDatabaseSlot *slot, bool was_idle);
 extern bool ak_database_slot_shall_leave(AkDatabaseSlot *slot);
 extern uint64 ak_database_slot_wanted(AkDatabaseSlot *slot);
 extern void ak_database_slot_report(AkDatabaseSlot *slot, uint64 wanted,

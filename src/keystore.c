@@ -5,13 +5,17 @@
  * Rows are read in one of two ways: from the table, or from an index that
  * holds all that is asked (roles of keys and members), where the table is
  * visited only for pages that the visibility map does not vouch for, as an
- * index-only scan does.  Locks on tables and indexes are kept until the
- * transaction ends, as the executor keeps them: taking them again is cheap.
+ * index-only scan does.  The image of a key, which every decision reads, is
+ * looked for where it was last found, before the index is asked (locator.c).
+ *
+ * Locks on tables and indexes are kept until the transaction ends, as the
+ * executor keeps them: taking them again is cheap.
  */
 #include "postgres.h"
 
 #include "compat.h"
 #include "keystore.h"
+#include "locator.h"
 #include "tables.h"
 
 #include "access/genam.h"
@@ -50,19 +54,6 @@ enum
 {
 	KEY_ORGANIZATION_ID = 2
 };
-enum
-{
-	IMAGE_ORGANIZATION_ID = 1,	/* of an array that begins at 0 */
-	IMAGE_DISABLED,
-	IMAGE_EXPIRES_AT,
-	IMAGE_ACCESS_LIST,
-	IMAGE_SECRETS,
-	IMAGE_SECRET_EXPIRATIONS,
-	IMAGE_ORGANIZATION_ROLES,
-	IMAGE_PROJECT_ROLES,
-	IMAGE_PROJECTS,
-	IMAGE_COLUMN_COUNT
-};
 
 /* ... and of the indexes that are read instead of them. */
 enum
@@ -77,6 +68,16 @@ enum
 	MEMBER_INDEX_ROLE
 };
 
+static void
+take_snapshot(AkKeystore *store, uint64 generation)
+{
+	store->registered = !IsInParallelMode();
+	store->generation = store->registered ? generation : 0;
+	store->snapshot = store->registered ?
+		RegisterSnapshot(GetLatestSnapshot()) : GetActiveSnapshot();
+	store->image_buffer = InvalidBuffer;
+}
+
 /*
  * Opens the store: everything that was committed before is seen from now on.
  * Close it in the same function; after an error the transaction does it.
@@ -84,18 +85,35 @@ enum
 void
 ak_keystore_open(AkKeystore *store)
 {
-	uint64		generation = ak_tables_refresh();
-
-	store->registered = !IsInParallelMode();
-	store->generation = store->registered ? generation : 0;
-	store->snapshot = store->registered ?
-		RegisterSnapshot(GetLatestSnapshot()) : GetActiveSnapshot();
+	take_snapshot(store, ak_tables_refresh());
+	store->image_hash = 0;
 }
 
-/* Lets go of the snapshot. */
+/*
+ * Opens the store to find the image of the key that this is ak_locator_hash()
+ * of.  Where the image may be is fetched into the processor's cache meanwhile.
+ */
+void
+ak_keystore_open_for_image(AkKeystore *store, uint64 image_hash)
+{
+	ak_locator_prefetch(image_hash);
+	take_snapshot(store, ak_tables_refresh());
+	store->image_hash = image_hash;
+}
+
+static void
+release_image(AkKeystore *store)
+{
+	if (BufferIsValid(store->image_buffer))
+		ReleaseBuffer(store->image_buffer);
+	store->image_buffer = InvalidBuffer;
+}
+
+/* Lets go of the snapshot and of the image that was found. */
 void
 ak_keystore_close(AkKeystore *store)
 {
+	release_image(store);
 	if (store->registered)
 		UnregisterSnapshot(store->snapshot);
 	store->snapshot = NULL;
@@ -112,11 +130,11 @@ typedef struct Scan
 	Buffer		map_buffer;		/* a page of the visibility map */
 } Scan;
 
+/* The table of the scan is open already. */
 static void
-begin_scan(AkKeystore *store, AkTable table, AkIndex index, ScanKey key,
-		   bool index_only, Scan *scan)
+begin_index_scan(AkKeystore *store, AkIndex index, ScanKey key,
+				 bool index_only, Scan *scan)
 {
-	scan->table = table_open(ak_table_oid(table), AccessShareLock);
 	scan->index = index_open(ak_index_oid(index), AccessShareLock);
 	scan->slot = table_slot_create(scan->table, NULL);
 	scan->scan = ak_index_beginscan(scan->table, scan->index, store->snapshot,
@@ -127,13 +145,27 @@ begin_scan(AkKeystore *store, AkTable table, AkIndex index, ScanKey key,
 }
 
 static void
-end_scan(Scan *scan)
+end_index_scan(Scan *scan)
 {
 	index_endscan(scan->scan);
 	if (BufferIsValid(scan->map_buffer))
 		ReleaseBuffer(scan->map_buffer);
 	ExecDropSingleTupleTableSlot(scan->slot);
 	index_close(scan->index, NoLock);
+}
+
+static void
+begin_scan(AkKeystore *store, AkTable table, AkIndex index, ScanKey key,
+		   bool index_only, Scan *scan)
+{
+	scan->table = table_open(ak_table_oid(table), AccessShareLock);
+	begin_index_scan(store, index, key, index_only, scan);
+}
+
+static void
+end_scan(Scan *scan)
+{
+	end_index_scan(scan);
 	table_close(scan->table, NoLock);
 }
 
@@ -217,53 +249,71 @@ finds_any(AkKeystore *store, AkTable table, AkIndex index, ScanKey key)
 
 /* --- Keys ----------------------------------------------------------------- */
 
-static void
-check_same_length(ArrayType *a, ArrayType *b)
+/*
+ * The row in a scan's slot, where it lies in its buffer, which is pinned once
+ * more; a copy if the table's access method has no buffers.
+ */
+static HeapTuple
+keep_row(TupleTableSlot *slot, Buffer *buffer)
 {
-	if (ArrayGetNItems(ARR_NDIM(a), ARR_DIMS(a)) !=
-		ArrayGetNItems(ARR_NDIM(b), ARR_DIMS(b)) ||
-		ARR_HASNULL(a) || ARR_HASNULL(b))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("image of a key is damaged"),
-				 errhint("SELECT apikeys.rebuild_images() makes all of them again.")));
+	BufferHeapTupleTableSlot *row = (BufferHeapTupleTableSlot *) slot;
+
+	if (!TTS_IS_BUFFERTUPLE(slot) || !BufferIsValid(row->buffer))
+		return ExecCopySlotHeapTuple(slot);
+	IncrBufferRefCount(row->buffer);
+	*buffer = row->buffer;
+	return row->base.tuple;
 }
 
-/* Finds what a decision asks of a key; raises XX001 if it is damaged. */
+/* Finds the row by the index, and has it remembered where it is. */
+static bool
+search_image(AkKeystore *store, text *public_key, Scan *scan, HeapTuple row)
+{
+	ScanKeyData key;
+	ItemPointer tid;
+	bool		found = false;
+
+	init_text_key(&key, public_key);
+	begin_index_scan(store, AK_KEY_IMAGE_BY_NAME, &key, false, scan);
+	while (!found &&
+		   (tid = index_getnext_tid(scan->scan, ForwardScanDirection)) != NULL)
+	{
+		/* Fetching moves it on to the version that is seen. */
+		ItemPointerData root = *tid;
+
+		if (!index_fetch_heap(scan->scan, scan->slot))
+			continue;
+		found = true;
+		*row = *keep_row(scan->slot, &store->image_buffer);
+		if (BufferIsValid(store->image_buffer))
+			ak_locator_remember(store->image_hash, scan->table, &root, row,
+								store->image_buffer);
+	}
+	end_index_scan(scan);
+	return found;
+}
+
+/*
+ * Finds what a decision asks of the key that the store was opened for; false
+ * if there is no such key.  The image points into the page of its row, which
+ * the store keeps pinned until it is closed or finds another; until then
+ * nobody can clean up that page.  Raises XX001 if the image is damaged.
+ */
 bool
 ak_keystore_find_image(AkKeystore *store, text *public_key, AkImage *image)
 {
-	ScanKeyData key;
 	Scan		scan;
+	HeapTupleData row;
 	bool		found;
 
-	init_text_key(&key, public_key);
-	begin_scan(store, AK_KEY_IMAGE, AK_KEY_IMAGE_BY_NAME, &key, false, &scan);
-	found = next_row(&scan);
+	release_image(store);
+	scan.table = table_open(ak_table_oid(AK_KEY_IMAGE), AccessShareLock);
+	found = ak_locator_find(store->image_hash, scan.table, store->snapshot,
+							public_key, &row, &store->image_buffer) ||
+		search_image(store, public_key, &scan, &row);
 	if (found)
-	{
-		HeapTuple	copy = ExecCopySlotHeapTuple(scan.slot);
-		Datum		values[IMAGE_COLUMN_COUNT];
-		bool		nulls[IMAGE_COLUMN_COUNT];
-
-		heap_deform_tuple(copy, RelationGetDescr(scan.table), values, nulls);
-		image->writer = HeapTupleHeaderGetRawXmin(copy->t_data);
-		image->organization_id = *DatumGetUUIDP(values[IMAGE_ORGANIZATION_ID]);
-		image->disabled = DatumGetBool(values[IMAGE_DISABLED]);
-		image->expires_at = DatumGetTimestampTz(values[IMAGE_EXPIRES_AT]);
-		image->access_list = (struct varlena *)
-			DatumGetPointer(values[IMAGE_ACCESS_LIST]);
-		image->secrets = DatumGetArrayTypeP(values[IMAGE_SECRETS]);
-		image->secret_expirations =
-			DatumGetArrayTypeP(values[IMAGE_SECRET_EXPIRATIONS]);
-		image->organization_roles =
-			DatumGetArrayTypeP(values[IMAGE_ORGANIZATION_ROLES]);
-		image->project_roles = DatumGetArrayTypeP(values[IMAGE_PROJECT_ROLES]);
-		image->projects = DatumGetArrayTypeP(values[IMAGE_PROJECTS]);
-		check_same_length(image->secrets, image->secret_expirations);
-		check_same_length(image->project_roles, image->projects);
-	}
-	end_scan(&scan);
+		ak_image_read(scan.table, &row, image);
+	table_close(scan.table, NoLock);
 	return found;
 }
 

@@ -16,7 +16,9 @@
 
 #include "postgres.h"
 
-#include "datatype/timestamp.h"
+#include "image.h"
+
+#include "storage/buf.h"
 #include "utils/array.h"
 #include "utils/snapshot.h"
 #include "utils/uuid.h"
@@ -32,25 +34,13 @@ typedef struct AkKeystore
 	 * generation; see ak_keystore_knows().
 	 */
 	uint64		generation;
-} AkKeystore;
 
-/*
- * All that a decision asks of a key.  Everything is palloc'd in the context
- * that was current; access_list may be toasted, and the arrays have no NULLs.
- */
-typedef struct AkImage
-{
-	TransactionId writer;		/* who wrote the row */
-	pg_uuid_t	organization_id;
-	bool		disabled;
-	TimestampTz expires_at;
-	struct varlena *access_list;
-	ArrayType  *secrets;
-	ArrayType  *secret_expirations;
-	ArrayType  *organization_roles;
-	ArrayType  *project_roles;	/* one for each of projects */
-	ArrayType  *projects;
-} AkImage;
+	/* If it was opened for an image: ak_locator_hash() of its key. */
+	uint64		image_hash;
+
+	/* Pinned while an image that was found is in use. */
+	Buffer		image_buffer;
+} AkKeystore;
 
 /* What an organization demands of its keys. */
 typedef struct AkPolicy
@@ -95,6 +85,7 @@ ak_keystore_knows(const AkKeystore *store, uint64 generation)
 }
 
 extern void ak_keystore_open(AkKeystore *store);
+extern void ak_keystore_open_for_image(AkKeystore *store, uint64 image_hash);
 extern void ak_keystore_close(AkKeystore *store);
 
 extern bool ak_keystore_find_image(AkKeystore *store, text *public_key,

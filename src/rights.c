@@ -48,6 +48,12 @@ open_store(AkKeystore *store)
 	ak_roles_refresh(store);
 }
 
+static const AkRole *
+find_role(const text *name)
+{
+	return ak_roles_find(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+}
+
 static bool
 uuids_are_equal(const pg_uuid_t *a, const pg_uuid_t *b)
 {
@@ -79,7 +85,7 @@ collect_permissions(const AkGrant *grant, void *argument)
 {
 	PlaceSearch *search = argument;
 	const Place *place = search->place;
-	const AkRole *role = ak_roles_find(grant->role);
+	const AkRole *role = find_role(grant->role);
 
 	if (role == NULL ||
 		!uuids_are_equal(&grant->organization_id, &place->organization))
@@ -216,7 +222,7 @@ static bool
 may_grant(AkKeystore *store, const Place *place, const text *role_name)
 {
 	PlaceSearch search;
-	const AkRole *role = ak_roles_find(role_name);
+	const AkRole *role = find_role(role_name);
 
 	if (role == NULL)
 		return false;
@@ -453,7 +459,7 @@ static bool
 collect_organization(const AkGrant *grant, void *argument)
 {
 	IdSet	   *set = argument;
-	const AkRole *role = ak_roles_find(grant->role);
+	const AkRole *role = find_role(grant->role);
 
 	if (set->scopes == NULL ||
 		(role && !grant->has_project &&
@@ -466,7 +472,7 @@ static bool
 collect_project(const AkGrant *grant, void *argument)
 {
 	IdSet	   *set = argument;
-	const AkRole *role = ak_roles_find(grant->role);
+	const AkRole *role = find_role(grant->role);
 
 	if (role == NULL)
 		return true;

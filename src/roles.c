@@ -51,14 +51,12 @@ copy_permissions(ArrayType *array, AkPermissions *permissions)
 }
 
 static bool
-make_hash_key(const text *name, char key[NAMEDATALEN])
+make_hash_key(const char *name, size_t length, char key[NAMEDATALEN])
 {
-	size_t		length = VARSIZE_ANY_EXHDR(name);
-
 	if (length >= NAMEDATALEN)
 		return false;
 	memset(key, 0, NAMEDATALEN);
-	memcpy(key, VARDATA_ANY(name), length);
+	memcpy(key, name, length);
 	return true;
 }
 
@@ -69,7 +67,8 @@ take_role(const AkRoleRow *row, void *argument)
 	MemoryContext old = MemoryContextSwitchTo(cache_context);
 	char		key[NAMEDATALEN];
 
-	if (make_hash_key(row->name, key))
+	if (make_hash_key(VARDATA_ANY(row->name), VARSIZE_ANY_EXHDR(row->name),
+					  key))
 	{
 		RoleEntry  *entry = hash_search(roles, key, HASH_ENTER, NULL);
 
@@ -116,12 +115,12 @@ ak_roles_refresh(AkKeystore *store)
 
 /* The role of this name, or NULL; good until the next ak_roles_refresh(). */
 const AkRole *
-ak_roles_find(const text *name)
+ak_roles_find(const char *name, size_t length)
 {
 	char		key[NAMEDATALEN];
 	RoleEntry  *entry;
 
-	if (!make_hash_key(name, key))
+	if (!make_hash_key(name, length, key))
 		return NULL;
 	entry = hash_search(cache, key, HASH_FIND, NULL);
 	return entry ? &entry->role : NULL;

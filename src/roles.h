@@ -28,7 +28,7 @@ typedef struct AkRole
 } AkRole;
 
 extern void ak_roles_refresh(AkKeystore *store);
-extern const AkRole *ak_roles_find(const text *name);
+extern const AkRole *ak_roles_find(const char *name, size_t length);
 extern bool ak_permissions_allow(const AkPermissions *permissions,
 								 const char *scope, size_t scope_length);
 

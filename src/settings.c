@@ -13,6 +13,7 @@ bool		ak_track_usage;
 int			ak_usage_flush_interval;
 int			ak_usage_max_entries;
 char	   *ak_usage_primary_conninfo;
+int			ak_locator_size;
 
 static bool check_token_prefix(char **newval, void **extra, GucSource source);
 
@@ -20,7 +21,11 @@ static bool check_token_prefix(char **newval, void **extra, GucSource source);
 void
 ak_settings_define(void)
 {
-	/* What sizes shared memory is fixed at start; without it, it is unused. */
+	/*
+	 * A setting that needs a restart can be defined while the server starts
+	 * only.  Where the library is not preloaded those have no effect, and are
+	 * there so that they can stand in postgresql.conf in any case.
+	 */
 	GucContext	at_start = process_shared_preload_libraries_in_progress ?
 		PGC_POSTMASTER : PGC_SIGHUP;
 
@@ -78,6 +83,18 @@ ak_settings_define(void)
 							   NULL,
 							   NULL,
 							   NULL);
+	DefineCustomIntVariable("apikeys.locator_size",
+							"How much shared memory remembers where keys are stored.",
+							"Sixteen bytes for each key in use are plenty.",
+							&ak_locator_size,
+							16 * 1024,
+							64,
+							2 * 1024 * 1024,
+							at_start,
+							GUC_UNIT_KB,
+							NULL,
+							NULL,
+							NULL);
 	MarkGUCPrefixReserved("apikeys");
 }
 

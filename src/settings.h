@@ -12,6 +12,7 @@ extern bool ak_track_usage;
 extern int	ak_usage_flush_interval;	/* milliseconds */
 extern int	ak_usage_max_entries;
 extern char *ak_usage_primary_conninfo;
+extern int	ak_locator_size;	/* in kB */
 
 extern void ak_settings_define(void);
 

@@ -197,10 +197,9 @@ load_bytes(const uint8 *bytes, size_t size, SecretHash *hash)
 }
 
 static void
-load_hash(struct varlena *stored, SecretHash *hash)
+load_hash(const uint8 *stored, size_t size, SecretHash *hash)
 {
-	if (!load_bytes((const uint8 *) VARDATA_ANY(stored),
-					VARSIZE_ANY_EXHDR(stored), hash))
+	if (!load_bytes(stored, size, hash))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("secret hash is damaged")));
@@ -227,18 +226,11 @@ ak_secret_hash_make(const char *public_key, size_t public_key_size,
 }
 
 static bool
-verify_blake2b(const SecretHash *hash,
-			   const char *public_key, size_t public_key_size,
-			   const char *secret, size_t secret_size)
+verify_blake2b(const SecretHash *hash, const AkSecretClaim *claim)
 {
-	uint8		digest[AK_BLAKE2B_SIZE];
-
-	if (hash->pepper_id_size != strlen(NO_PEPPER) ||
-		memcmp(hash->pepper_id, NO_PEPPER, hash->pepper_id_size) != 0)
-		return false;
-	ak_crypto_blake2b(digest, NULL, public_key, public_key_size,
-					  secret, secret_size);
-	return ak_crypto_equal(digest, hash->digest, sizeof(digest));
+	return hash->pepper_id_size == strlen(NO_PEPPER) &&
+		memcmp(hash->pepper_id, NO_PEPPER, hash->pepper_id_size) == 0 &&
+		ak_crypto_equal(claim->blake2b, hash->digest, AK_BLAKE2B_SIZE);
 }
 
 static bool
@@ -251,54 +243,63 @@ verify_argon2id(const SecretHash *hash, const char *secret, size_t secret_size)
 }
 
 /*
- * Whether the secret is the one that was hashed for this public key; in a
- * time that depends on the algorithm and the sizes alone.  Raises XX001 if the
- * hash is damaged.
+ * Makes a claim that this is a secret of that key, and does the hashing that
+ * nearly every check of it needs, whether or not there is such a key.  A secret
+ * that is too long is not read.
+ */
+void
+ak_secret_claim_init(AkSecretClaim *claim,
+					 const char *public_key, size_t public_key_size,
+					 const char *secret, size_t secret_size)
+{
+	claim->secret = secret;
+	claim->secret_size = secret_size;
+	if (secret_size <= AK_SECRET_MAX_SIZE)
+		ak_crypto_blake2b(claim->blake2b, NULL, public_key, public_key_size,
+						  secret, secret_size);
+}
+
+/*
+ * Whether what is claimed is so, as the stored bytes of a hash of the key tell;
+ * in a time that depends on the algorithm and the sizes alone.  Raises XX001
+ * if the hash is damaged.  The bytes need no alignment.
  */
 bool
-ak_secret_hash_verify(struct varlena *stored,
-					  const char *public_key, size_t public_key_size,
-					  const char *secret, size_t secret_size)
+ak_secret_hash_verify(const char *stored, size_t stored_size,
+					  const AkSecretClaim *claim)
 {
 	SecretHash	hash;
 	uint8		digest[AK_SHA512_SIZE];
 
-	load_hash(stored, &hash);
-	if (secret_size > AK_SECRET_MAX_SIZE)
+	load_hash((const uint8 *) stored, stored_size, &hash);
+	if (claim->secret_size > AK_SECRET_MAX_SIZE)
 		return false;
 	switch (hash.algorithm)
 	{
 		case BLAKE2B:
-			return verify_blake2b(&hash, public_key, public_key_size,
-								  secret, secret_size);
+			return verify_blake2b(&hash, claim);
 		case SHA256:
-			ak_crypto_sha256(digest, secret, secret_size);
+			ak_crypto_sha256(digest, claim->secret, claim->secret_size);
 			return ak_crypto_equal(digest, hash.digest, AK_SHA256_SIZE);
 		case SHA512:
-			ak_crypto_sha512(digest, secret, secret_size);
+			ak_crypto_sha512(digest, claim->secret, claim->secret_size);
 			return ak_crypto_equal(digest, hash.digest, AK_SHA512_SIZE);
 		case ARGON2ID:
-			return verify_argon2id(&hash, secret, secret_size);
+			return verify_argon2id(&hash, claim->secret, claim->secret_size);
 	}
 	return false;
 }
 
-/* The work of checking a secret, for a key that does not exist. */
+/* The rest of the work of a check, for a key that does not exist. */
 void
-ak_secret_hash_verify_nothing(const char *public_key, size_t public_key_size,
-							  const char *secret, size_t secret_size)
+ak_secret_hash_verify_nothing(const AkSecretClaim *claim)
 {
-	static const uint8 nothing[AK_BLAKE2B_SIZE];
-	SecretHash	hash = {0};
+	/* The algorithm, the pepper's id with its length, and no digest. */
+	static const char nothing[1 + 2 + AK_BLAKE2B_SIZE] = {
+		BLAKE2B, strlen(NO_PEPPER), NO_PEPPER[0]
+	};
 
-	if (secret_size > AK_SECRET_MAX_SIZE)
-		return;
-	hash.algorithm = BLAKE2B;
-	hash.pepper_id = NO_PEPPER;
-	hash.pepper_id_size = strlen(NO_PEPPER);
-	hash.digest = nothing;
-	(void) verify_blake2b(&hash, public_key, public_key_size,
-						  secret, secret_size);
+	(void) ak_secret_hash_verify(nothing, sizeof(nothing), claim);
 }
 
 Datum
@@ -307,12 +308,13 @@ apikeys_verify(PG_FUNCTION_ARGS)
 	struct varlena *hash = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0));
 	text	   *public_key = PG_GETARG_TEXT_PP(1);
 	text	   *secret = PG_GETARG_TEXT_PP(2);
+	AkSecretClaim claim;
 
-	PG_RETURN_BOOL(ak_secret_hash_verify(hash,
-										 VARDATA_ANY(public_key),
-										 VARSIZE_ANY_EXHDR(public_key),
-										 VARDATA_ANY(secret),
-										 VARSIZE_ANY_EXHDR(secret)));
+	ak_secret_claim_init(&claim,
+						 VARDATA_ANY(public_key), VARSIZE_ANY_EXHDR(public_key),
+						 VARDATA_ANY(secret), VARSIZE_ANY_EXHDR(secret));
+	PG_RETURN_BOOL(ak_secret_hash_verify(VARDATA_ANY(hash),
+										 VARSIZE_ANY_EXHDR(hash), &claim));
 }
 
 /* --- Text and binary form ------------------------------------------------- */
@@ -406,10 +408,12 @@ apikeys_secret_hash_in(PG_FUNCTION_ARGS)
 Datum
 apikeys_secret_hash_out(PG_FUNCTION_ARGS)
 {
+	struct varlena *stored = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0));
 	SecretHash	hash;
 	StringInfoData text;
 
-	load_hash(PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0)), &hash);
+	load_hash((const uint8 *) VARDATA_ANY(stored), VARSIZE_ANY_EXHDR(stored),
+			  &hash);
 	initStringInfo(&text);
 	if (hash.algorithm == ARGON2ID)
 		appendBinaryStringInfo(&text, (const char *) hash.digest,

@@ -49,9 +49,12 @@
 /* After a failure the next batch waits at least so long. */
 #define RETRY_INTERVAL_MS	1000
 
+/* When there is little room, batches follow each other like this. */
+#define FILLING_INTERVAL_MS	100
+
 /*
  * A use of a key that nobody sees may be one of a transaction that has made
- * the key and is not over yet: it is kept so long.
+ * the key and is not over yet: it is kept so long, if there is room.
  */
 #define KEEP_UNKNOWN_MS		(3600 * 1000)
 
@@ -97,8 +100,9 @@ shall_keep(AkKeystore *store, const AkCount *count)
 	text	   *public_key = cstring_to_text_with_len(count->public_key,
 													  count->key_length);
 
-	return !TimestampDifferenceExceeds(count->last_at, GetCurrentTimestamp(),
-									   KEEP_UNKNOWN_MS) &&
+	return !ak_counters_are_filling() &&
+		!TimestampDifferenceExceeds(count->last_at, GetCurrentTimestamp(),
+									KEEP_UNKNOWN_MS) &&
 		!ak_keystore_was_deleted(store, public_key);
 }
 
@@ -286,7 +290,7 @@ try_flush(void)
 static void
 release_slot(int code, Datum argument)
 {
-	ak_database_slot_release(slot);
+	ak_database_slot_release(slot, code == 0);
 }
 
 static void
@@ -363,8 +367,9 @@ work(void)
 			answered = wanted;
 			now = GetCurrentTimestamp();
 			next = TimestampTzPlusMilliseconds(now, ak_usage_flush_interval);
-			not_before = done ? now :
-				TimestampTzPlusMilliseconds(now, RETRY_INTERVAL_MS);
+			not_before = TimestampTzPlusMilliseconds(now, done ?
+													 FILLING_INTERVAL_MS :
+													 RETRY_INTERVAL_MS);
 		}
 		if (shall_leave)
 			proc_exit(0);
@@ -372,7 +377,9 @@ work(void)
 			proc_exit(1);		/* to be started again, if only we end */
 
 		WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-				  get_delay(now, next), PG_WAIT_EXTENSION);
+				  get_delay(now, ak_counters_are_filling() ?
+							Min(next, not_before) : next),
+				  PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 		if (ConfigReloadPending)

@@ -34,7 +34,8 @@ suite_fuzz() {
 suite_regress() {
   need_files 'test/sql/*.sql'
   fill_in_outputs test/sql expected
-  server_start regress "shared_preload_libraries = 'apikeys'"
+  server_start regress "shared_preload_libraries = 'apikeys'" \
+    "apikeys.locator_size = 64kB" "apikeys.usage_flush_interval = 1h"
   installcheck regress ISOLATION=
 }
 

@@ -195,7 +195,8 @@ COMMENT ON COLUMN apikeys.key_secret.created_at IS 'When the secret was issued.'
 COMMENT ON COLUMN apikeys.key_secret.expires_at IS 'From when on it is refused; NULL: as long as the key lives.';
 
 -- No foreign key to key: its lock would keep a key from being deleted as long as
--- a transaction that has used it is open.
+-- a transaction that has used it is open.  Room in each page, so that a row can
+-- be updated where it is.
 CREATE TABLE apikeys.key_usage (
 	public_key text COLLATE "C" NOT NULL,
 	network cidr,
@@ -203,7 +204,7 @@ CREATE TABLE apikeys.key_usage (
 	last_used_at timestamptz NOT NULL,
 	last_used_address inet,
 	CONSTRAINT key_usage_key UNIQUE NULLS NOT DISTINCT (public_key, network)
-);
+) WITH (fillfactor = 70);
 ALTER TABLE apikeys.key_usage REPLICA IDENTITY FULL;
 COMMENT ON TABLE apikeys.key_usage IS
 	'When and from where a key was last allowed, by the entry of its access list.';
@@ -220,7 +221,7 @@ CREATE TABLE apikeys.key_denial (
 	last_denied_at timestamptz NOT NULL,
 	last_denied_address inet,
 	PRIMARY KEY (public_key, reason)
-);
+) WITH (fillfactor = 70);
 COMMENT ON TABLE apikeys.key_denial IS
 	'How often, when and from where a key was last denied, by the reason.';
 COMMENT ON COLUMN apikeys.key_denial.public_key IS 'The key.';

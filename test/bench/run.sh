@@ -9,6 +9,10 @@
 #                          times, in turn with the others, for that long
 #   CALLS=50000            calls in one measurement inside the server
 #   SHARED_BUFFERS=2GB     more than all tables: a million keys are 1.2 GB
+#   LOCATOR_SIZE=15625kB   apikeys.locator_size; by default 16 bytes a key
+#   USAGE_MAX_ENTRIES=2510000
+#                          apikeys.usage_max_entries; by default enough for
+#                          all keys
 #   KEEP=1                 leaves the server running
 #   TEST_NAME=bench        the folder in tmp/
 #
@@ -24,6 +28,8 @@ ROUNDS=${ROUNDS:-5}
 SECONDS_EACH=${SECONDS_EACH:-5}
 CALLS=${CALLS:-50000}
 SHARED_BUFFERS=${SHARED_BUFFERS:-2GB}
+LOCATOR_SIZE=${LOCATOR_SIZE:-$((KEYS < 4096 ? 64 : KEYS / 64))kB}
+USAGE_MAX_ENTRIES=${USAGE_MAX_ENTRIES:-$((KEYS * 5 / 2 + 10000))}
 
 # Sent as parameters, as an application would.
 ADDRESS=10.1.2.3
@@ -35,6 +41,7 @@ WIRE=(
   'primary-key SELECT|primary_key|off'
   'authorize|authorize|off'
   'authorize, usage counted|authorize|on'
+  'authorize, one key, usage counted|one_key|on'
   'PL/pgSQL|plpgsql|off'
   'PL/pgSQL, last use updated|plpgsql_update|off'
 )
@@ -51,6 +58,8 @@ start_server() {
   server_start bench \
     "shared_preload_libraries = 'apikeys'" \
     "shared_buffers = $SHARED_BUFFERS" \
+    "apikeys.locator_size = $LOCATOR_SIZE" \
+    "apikeys.usage_max_entries = $USAGE_MAX_ENTRIES" \
     "max_wal_size = 8GB" \
     "checkpoint_timeout = 1h" \
     "synchronous_commit = off" \
@@ -127,7 +136,7 @@ summarize_latencies() {
 
 # show FORMAT: a table, separated by tabs, with FORMAT for the rest of a row.
 show() {
-  awk -F '\t' -v format="  %-28s $1\n" \
+  awk -F '\t' -v format="  %-34s $1\n" \
     '{ printf format, $1, $2, $3, $4, $5 }'
 }
 
@@ -137,7 +146,9 @@ describe_machine() {
     head -n 1)
   say "$(nproc) cores, ${model:-$(uname -m)}, $("$WORK/bin/postgres" --version)"
   say "$KEYS keys, $CLIENTS clients, $ROUNDS rounds of $SECONDS_EACH s," \
-    "shared_buffers $SHARED_BUFFERS" | paste -sd ' '
+    "shared_buffers $SHARED_BUFFERS, apikeys.locator_size $LOCATOR_SIZE," \
+    "apikeys.usage_max_entries $USAGE_MAX_ENTRIES" |
+    paste -sd ' '
 }
 
 plot() {

@@ -30,7 +30,8 @@ FROM apikeys.key AS k, apikeys.pending_usage(k.public_key) AS p ORDER BY p.reaso
 CREATE TEMPORARY VIEW written AS
 SELECT network, use_count, now() - last_used_at < interval '5 minutes' AS lately, last_used_address
 FROM apikeys.key_usage AS u JOIN apikeys.key USING (public_key) ORDER BY network NULLS FIRST;
--- The worker writes when it is asked only.
+-- The worker writes when it is asked, and, as the interval should be long enough
+-- for this test, only then.
 SELECT apikeys.flush_usage();
 SELECT worker_alive, lost_count, flushed_at IS NOT NULL AS flushed, advice FROM apikeys.status();
 -- Uses of other tests' keys, whose names were forgotten.
@@ -161,6 +162,7 @@ SELECT k.description, u.use_count, u.last_used_address, u.denial_count, u.last_d
 FROM apikeys.usage AS u JOIN apikeys.key AS k USING (public_key) ORDER BY 1;
 SELECT use_count, last_used_address FROM apikeys.key_usage WHERE public_key = :'public_key' AND network = '192.0.2.0/24';
 -- Nothing is done by halves.
+\set VERBOSITY terse
 SELECT apikeys.merge_usage(:'instance', 4, '{a}', '{}', '{NULL}', '{1}', '{now}', '{NULL}');
 SELECT apikeys.merge_usage(:'instance', 4, ARRAY[:'public_key', NULL], '{NULL,NULL}', '{NULL,NULL}', '{1,1}', '{now,now}', '{NULL,NULL}');
 SELECT apikeys.merge_usage(:'instance', 4, ARRAY[:'public_key'], '{NULL}', '{NULL}', '{NULL}', '{now}', '{NULL}');

@@ -1,0 +1,49 @@
+/*
+ * packed_array.h
+ *	  Reads arrays where they lie in a row, without taking them out.
+ *
+ * The rows of a heap hold short arrays with a header of one byte and without
+ * alignment, which PostgreSQL's own functions read from a copy only.  Here
+ * nothing is allocated and no pointer to more than a byte is followed, and
+ * nothing outside of the value is ever read, whatever its bytes are.
+ */
+#ifndef AK_PACKED_ARRAY_H
+#define AK_PACKED_ARRAY_H
+
+#include "postgres.h"
+
+/* Bytes of somebody else. */
+typedef struct AkBytes
+{
+	const char *data;
+	size_t		size;
+} AkBytes;
+
+/*
+ * A view of an array without NULLs, of no or one dimension.  It owns nothing
+ * and is good as long as the array that it was made of.
+ */
+typedef struct AkPackedArray
+{
+	const char *elements;
+	size_t		size;			/* of all elements, in bytes */
+	int			count;
+} AkPackedArray;
+
+extern bool ak_packed_array_view(struct varlena *stored, size_t element_size,
+								 AkPackedArray *array);
+extern AkBytes ak_packed_array_next(const AkPackedArray *array,
+									size_t *offset);
+
+/*
+ * The element at an index below the count, of an array that was viewed with
+ * this element size; unaligned, so read it with memcpy() or memcmp().
+ */
+static inline const char *
+ak_packed_array_at(const AkPackedArray *array, int index, size_t element_size)
+{
+	Assert(index >= 0 && index < array->count);
+	return array->elements + index * element_size;
+}
+
+#endif							/* AK_PACKED_ARRAY_H */

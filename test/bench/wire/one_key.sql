@@ -1,0 +1,1 @@
+SELECT apikeys.authorize('1000000000000000007', '2000000000000000007', :ip, :scope);
