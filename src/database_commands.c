@@ -105,11 +105,15 @@ process_utility(PlannedStmt *planned, const char *query, bool read_only_tree,
 	(previous_hook ? previous_hook : standard_ProcessUtility)
 		(planned, query, read_only_tree, context, parameters, environment,
 		 receiver, completion);
-	if (slot && IsA(planned->utilityStmt, DropdbStmt))
+	if (slot == NULL)
+		return;
+	if (IsA(planned->utilityStmt, DropdbStmt))
 	{
 		ak_counters_purge(database);
 		ak_database_slot_free(slot);
 	}
+	else
+		ak_database_slot_let_back(slot);
 }
 
 /* Called once, when the library is preloaded. */

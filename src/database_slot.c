@@ -132,8 +132,8 @@ ak_database_slot_free(AkDatabaseSlot *slot)
 {
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	slot->database = InvalidOid;
-	slot->start_after = 0;
-	slot->shall_leave = false;
+	slot->start_after = slot->away_until = 0;
+	slot->shall_leave = slot->wants_room = false;
 	slot->flushes_wanted = slot->flushes_done = slot->flushes_failed = 0;
 	slot->flushed_at = 0;
 	slot->batch = 0;
@@ -180,13 +180,25 @@ ak_database_slot_start_worker(AkDatabaseSlot *slot, TimestampTz now)
 }
 
 /* Makes the worker, if there is one, look now what is to be done. */
-void
-ak_database_slot_wake_worker(AkDatabaseSlot *slot)
+static void
+wake_worker(AkDatabaseSlot *slot)
 {
 	LWLockAcquire(lock, LW_SHARED);
 	if (slot->worker != 0)
 		SetLatch(slot->worker_latch);
 	LWLockRelease(lock);
+}
+
+/* Has the worker write soon, so that there is room for new counters. */
+void
+ak_database_slot_make_room(AkDatabaseSlot *slot)
+{
+	if (slot->wants_room)
+		return;
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	slot->wants_room = true;
+	LWLockRelease(lock);
+	wake_worker(slot);
 }
 
 /*
@@ -207,7 +219,7 @@ ak_database_slot_flush(AkDatabaseSlot *slot)
 	wanted = ++slot->flushes_wanted;
 	failed = slot->flushes_failed;
 	LWLockRelease(lock);
-	ak_database_slot_wake_worker(slot);
+	wake_worker(slot);
 
 	ConditionVariablePrepareToSleep(&slot->changed);
 	for (;;)
@@ -238,8 +250,8 @@ ak_database_slot_flush(AkDatabaseSlot *slot)
 }
 
 /*
- * Makes the worker end, and waits for that some seconds at most.  None is
- * started for a while.
+ * Makes the worker end, and waits for that some seconds at most.  None takes
+ * its place until it is let back, or a while is over.
  */
 void
 ak_database_slot_send_away(AkDatabaseSlot *slot)
@@ -249,10 +261,11 @@ ak_database_slot_send_away(AkDatabaseSlot *slot)
 
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	slot->shall_leave = true;
-	slot->start_after = TimestampTzPlusMilliseconds(begin,
-													2 * LEAVE_TIMEOUT_MS);
+	slot->away_until = TimestampTzPlusMilliseconds(begin,
+												   2 * LEAVE_TIMEOUT_MS);
+	slot->start_after = slot->away_until;
 	LWLockRelease(lock);
-	ak_database_slot_wake_worker(slot);
+	wake_worker(slot);
 
 	ConditionVariablePrepareToSleep(&slot->changed);
 	for (;;)
@@ -269,6 +282,15 @@ ak_database_slot_send_away(AkDatabaseSlot *slot)
 	ConditionVariableCancelSleep();
 }
 
+/* A worker may be started again. */
+void
+ak_database_slot_let_back(AkDatabaseSlot *slot)
+{
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	slot->start_after = slot->away_until = 0;
+	LWLockRelease(lock);
+}
+
 /* --- For the worker ------------------------------------------------------- */
 
 /*
@@ -282,8 +304,7 @@ ak_database_slot_claim(AkDatabaseSlot *slot)
 	bool		is_free;
 
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	is_free = slot->worker == 0 &&
-		!(slot->shall_leave && now < slot->start_after);
+	is_free = slot->worker == 0 && now >= slot->away_until;
 	if (is_free)
 	{
 		slot->worker = MyProcPid;
@@ -322,6 +343,27 @@ ak_database_slot_shall_leave(AkDatabaseSlot *slot)
 	shall_leave = slot->shall_leave;
 	LWLockRelease(lock);
 	return shall_leave;
+}
+
+/* Whether there is little room for new counters, since the last flush. */
+bool
+ak_database_slot_wants_room(AkDatabaseSlot *slot)
+{
+	bool		wants_room;
+
+	LWLockAcquire(lock, LW_SHARED);
+	wants_room = slot->wants_room;
+	LWLockRelease(lock);
+	return wants_room;
+}
+
+/* What is counted from now on asks for another flush, if it has no room. */
+void
+ak_database_slot_begin_flush(AkDatabaseSlot *slot)
+{
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	slot->wants_room = false;
+	LWLockRelease(lock);
 }
 
 /* The number of the last flush that was asked for. */

@@ -26,8 +26,10 @@ typedef struct AkDatabaseSlot
 	Latch	   *worker_latch;
 	TimestampTz start_after;	/* no worker is started before */
 	bool		shall_leave;	/* the worker shall let go of the database */
+	TimestampTz away_until;		/* none shall take its place before */
 	ConditionVariable changed;	/* worker, flushes_done or _failed have */
 
+	bool		wants_room;		/* the counters are filling, or full */
 	uint64		flushes_wanted;
 	uint64		flushes_done;	/* the last wanted one that is done */
 	uint64		flushes_failed;
@@ -51,14 +53,17 @@ extern AkDatabaseSlot *ak_database_slot_find(Oid database);
 
 extern void ak_database_slot_start_worker(AkDatabaseSlot *slot,
 										  TimestampTz now);
-extern void ak_database_slot_wake_worker(AkDatabaseSlot *slot);
+extern void ak_database_slot_make_room(AkDatabaseSlot *slot);
 extern bool ak_database_slot_flush(AkDatabaseSlot *slot);
 extern void ak_database_slot_send_away(AkDatabaseSlot *slot);
+extern void ak_database_slot_let_back(AkDatabaseSlot *slot);
 extern void ak_database_slot_free(AkDatabaseSlot *slot);
 
 extern bool ak_database_slot_claim(AkDatabaseSlot *slot);
 extern void ak_database_slot_release(AkDatabaseSlot *slot, bool was_idle);
 extern bool ak_database_slot_shall_leave(AkDatabaseSlot *slot);
+extern bool ak_database_slot_wants_room(AkDatabaseSlot *slot);
+extern void ak_database_slot_begin_flush(AkDatabaseSlot *slot);
 extern uint64 ak_database_slot_wanted(AkDatabaseSlot *slot);
 extern void ak_database_slot_report(AkDatabaseSlot *slot, uint64 wanted,
 									bool done);

@@ -20,9 +20,6 @@
 #include "access/xact.h"
 #include "utils/timestamp.h"
 
-/* A worker is not woken more often than this, by one session. */
-#define WAKE_INTERVAL_MS	20
-
 /* Called once, when the library is loaded. */
 void
 ak_usage_init(void)
@@ -46,18 +43,6 @@ ak_usage_attach(void)
 	ak_database_slots_attach();
 }
 
-/* Makes the worker write what there is, so that there is room again. */
-static void
-make_room(AkDatabaseSlot *slot, TimestampTz now)
-{
-	static TimestampTz woken = 0;
-
-	if (!TimestampDifferenceExceeds(woken, now, WAKE_INTERVAL_MS))
-		return;
-	woken = now;
-	ak_database_slot_wake_worker(slot);
-}
-
 static void
 count(AkDatabaseSlot *slot, text *public_key, AkReason reason,
 	  const AkNetwork *network, const AkNetwork *address, TimestampTz now)
@@ -75,7 +60,7 @@ count(AkDatabaseSlot *slot, text *public_key, AkReason reason,
 	if (!is_counted)
 		pg_atomic_fetch_add_u64(&slot->lost, 1);
 	if (!is_counted || ak_counters_are_filling())
-		make_room(slot, now);
+		ak_database_slot_make_room(slot);
 	ak_database_slot_start_worker(slot, now);
 }
 

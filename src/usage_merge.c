@@ -21,7 +21,7 @@
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(apikeys_merge_usage);
-PG_FUNCTION_INFO_V1(apikeys_merged_batch);
+PG_FUNCTION_INFO_V1(apikeys_settle_usage);
 
 /* --- Batches -------------------------------------------------------------- */
 
@@ -239,6 +239,16 @@ ak_usage_merge(const pg_uuid_t *instance, uint64 number, AkBatch *batch)
 		find_missing(batch);
 }
 
+/*
+ * Whether a batch was added; if it was not, it never will be: who is still at
+ * it is waited for, and who comes later finds it noted already.
+ */
+bool
+ak_usage_settle(const pg_uuid_t *instance, uint64 number)
+{
+	return !note_batch(instance, number);
+}
+
 /* The last batch of an instance that the active snapshot sees; 0: none. */
 uint64
 ak_usage_merged_batch(const pg_uuid_t *instance)
@@ -314,7 +324,7 @@ apikeys_merge_usage(PG_FUNCTION_ARGS)
 }
 
 Datum
-apikeys_merged_batch(PG_FUNCTION_ARGS)
+apikeys_settle_usage(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_INT64(ak_usage_merged_batch(PG_GETARG_UUID_P(0)));
+	PG_RETURN_BOOL(ak_usage_settle(PG_GETARG_UUID_P(0), PG_GETARG_INT64(1)));
 }

@@ -32,6 +32,7 @@ typedef struct AkBatch
 extern void ak_usage_make_batch(AkHarvest *harvest, AkBatch *batch);
 extern ArrayType *ak_usage_merge(const pg_uuid_t *instance, uint64 number,
 								 AkBatch *batch);
+extern bool ak_usage_settle(const pg_uuid_t *instance, uint64 number);
 extern uint64 ak_usage_merged_batch(const pg_uuid_t *instance);
 extern void ak_usage_delete_orphans(text **public_keys, int count);
 

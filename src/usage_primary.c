@@ -59,6 +59,53 @@ wait_for_socket(int event, TimestampTz begin)
 }
 
 /*
+ * Executes a query of one row and one column; the text is palloc'd.  Raises
+ * 08006 if that fails.
+ */
+static char *
+query(const char *sql, int count, const char *const *parameters)
+{
+	TimestampTz begin = GetCurrentTimestamp();
+	PGresult   *result;
+	char	   *text = NULL;
+
+	if (PQsendQueryParams(connection, sql, count, NULL, parameters, NULL, NULL,
+						  0))
+		while (PQisBusy(connection))
+		{
+			wait_for_socket(WL_SOCKET_READABLE, begin);
+			if (!PQconsumeInput(connection))
+				break;
+		}
+	result = PQgetResult(connection);
+	if (PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1)
+		text = pstrdup(PQgetvalue(result, 0, 0));
+	PQclear(result);
+	if (text == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONNECTION_FAILURE),
+				 errmsg("could not send usage to the primary"),
+				 errdetail_internal("%s", get_message())));
+	/* The end of the query's results. */
+	PQclear(PQgetResult(connection));
+	return text;
+}
+
+/*
+ * Ends the connection, if there is one.  Whoever has set the latch while we
+ * waited for the network is to be heard now.
+ */
+void
+ak_usage_primary_disconnect(void)
+{
+	if (connection == NULL)
+		return;
+	PQfinish(connection);
+	connection = NULL;
+	SetLatch(MyLatch);
+}
+
+/*
  * Connects to a database of the primary.  Raises 08001 if that fails; whoever
  * catches an error disconnects.
  */
@@ -96,48 +143,10 @@ ak_usage_primary_connect(const char *database)
 				(errcode(ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION),
 				 errmsg("could not connect to the primary to send usage"),
 				 errdetail_internal("%s", get_message())));
-}
 
-/* Ends the connection, if there is one. */
-void
-ak_usage_primary_disconnect(void)
-{
-	if (connection)
-		PQfinish(connection);
-	connection = NULL;
-}
-
-/*
- * Executes a query of one row and one column; the text is palloc'd.  Raises
- * 08006 if that fails.
- */
-static char *
-query(const char *sql, int count, const char *const *parameters)
-{
-	TimestampTz begin = GetCurrentTimestamp();
-	PGresult   *result;
-	char	   *text = NULL;
-
-	if (PQsendQueryParams(connection, sql, count, NULL, parameters, NULL, NULL,
-						  0))
-		while (PQisBusy(connection))
-		{
-			wait_for_socket(WL_SOCKET_READABLE, begin);
-			if (!PQconsumeInput(connection))
-				break;
-		}
-	result = PQgetResult(connection);
-	if (PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1)
-		text = pstrdup(PQgetvalue(result, 0, 0));
-	PQclear(result);
-	if (text == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_CONNECTION_FAILURE),
-				 errmsg("could not send usage to the primary"),
-				 errdetail_internal("%s", get_message())));
-	/* The end of the query's results. */
-	PQclear(PQgetResult(connection));
-	return text;
+	/* No session there outlasts our patience, and adds what we gave up on. */
+	query("SELECT pg_catalog.set_config('lock_timeout', '20s', false)", 0,
+		  NULL);
 }
 
 static char *
@@ -146,14 +155,19 @@ format_uuid(const pg_uuid_t *uuid)
 	return DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(uuid)));
 }
 
-/* The last batch of an instance that the primary has; 0: none. */
-uint64
-ak_usage_primary_merged_batch(const pg_uuid_t *instance)
+/*
+ * Whether the primary has added a batch; if it has not, it never will.  Waits
+ * for a session there that is still at it.
+ */
+bool
+ak_usage_primary_settle(const pg_uuid_t *instance, uint64 number)
 {
-	const char *parameters[] = {format_uuid(instance)};
+	const char *parameters[] = {
+		format_uuid(instance), psprintf(UINT64_FORMAT, number)
+	};
 
-	return strtoull(query("SELECT apikeys.merged_batch($1)", 1, parameters),
-					NULL, 10);
+	return strcmp(query("SELECT apikeys.settle_usage($1, $2)",
+						lengthof(parameters), parameters), "t") == 0;
 }
 
 /* The text form of a batch; in a transaction. */

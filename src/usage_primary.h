@@ -17,7 +17,7 @@ typedef struct AkTextBatch
 
 extern void ak_usage_primary_connect(const char *database);
 extern void ak_usage_primary_disconnect(void);
-extern uint64 ak_usage_primary_merged_batch(const pg_uuid_t *instance);
+extern bool ak_usage_primary_settle(const pg_uuid_t *instance, uint64 number);
 extern void ak_usage_primary_format(const AkBatch *batch, AkTextBatch *text);
 extern char *ak_usage_primary_merge(const pg_uuid_t *instance, uint64 number,
 									const AkTextBatch *batch);

@@ -195,19 +195,21 @@ write_batch(Destination destination, AkHarvest *harvest)
 static void
 settle_last_batch(Destination destination)
 {
-	uint64		merged;
+	bool		is_written;
 
 	if (slot->batch == 0 || slot->batch_is_settled)
 		return;
 	if (destination == PRIMARY)
-		merged = ak_usage_primary_merged_batch(ak_database_slots_instance());
+		is_written = ak_usage_primary_settle(ak_database_slots_instance(),
+											 slot->batch);
 	else
 	{
 		begin_transaction();
-		merged = ak_usage_merged_batch(ak_database_slots_instance());
+		is_written = ak_usage_settle(ak_database_slots_instance(),
+									 slot->batch);
 		commit_transaction();
 	}
-	if (merged < slot->batch)
+	if (!is_written)
 		ak_usage_counters_take_back(MyDatabaseId, slot->batch);
 	slot->batch_is_settled = true;
 }
@@ -353,7 +355,7 @@ work(void)
 		uint64		wanted = ak_database_slot_wanted(slot);
 
 		if (ends || wanted > answered || now >= next ||
-			(now >= not_before && ak_counters_are_filling()))
+			(now >= not_before && ak_database_slot_wants_room(slot)))
 		{
 			bool		done;
 
@@ -362,6 +364,7 @@ work(void)
 				ak_counters_purge(MyDatabaseId);
 				proc_exit(0);
 			}
+			ak_database_slot_begin_flush(slot);
 			done = try_flush();
 			ak_database_slot_report(slot, wanted, done);
 			answered = wanted;
@@ -377,7 +380,7 @@ work(void)
 			proc_exit(1);		/* to be started again, if only we end */
 
 		WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-				  get_delay(now, ak_counters_are_filling() ?
+				  get_delay(now, ak_database_slot_wants_room(slot) ?
 							Min(next, not_before) : next),
 				  PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);

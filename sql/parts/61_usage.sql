@@ -43,7 +43,7 @@ CREATE FUNCTION apikeys.merge_usage(instance uuid, batch bigint, public_keys tex
 COMMENT ON FUNCTION apikeys.merge_usage(uuid, bigint, text[], text[], cidr[], bigint[], timestamptz[], inet[]) IS
 	'Adds a standby''s batch of uses (reason NULL) and denials to the tables, once, and returns which elements, counted from 1, have no key. For the role of apikeys.usage_primary_conninfo; nobody may call it until granted.';
 
-CREATE FUNCTION apikeys.merged_batch(instance uuid) RETURNS bigint
-	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_merged_batch';
-COMMENT ON FUNCTION apikeys.merged_batch(uuid) IS
-	'The last batch of a server that merge_usage has added; 0 if there is none. For the role of apikeys.usage_primary_conninfo; nobody may call it until granted.';
+CREATE FUNCTION apikeys.settle_usage(instance uuid, batch bigint) RETURNS boolean
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_settle_usage';
+COMMENT ON FUNCTION apikeys.settle_usage(uuid, bigint) IS
+	'Whether merge_usage has added a batch of a server; if it has not, it never will. For the role of apikeys.usage_primary_conninfo; nobody may call it until granted.';

@@ -140,7 +140,7 @@ SELECT count(*) FROM apikeys.pending_usage(NULL);
 SELECT count(*) FROM apikeys.pending_usage(repeat('x', 1000));
 SELECT preloaded FROM apikeys.status();
 SELECT apikeys.flush_usage();
-SELECT apikeys.merged_batch(gen_random_uuid());
+SELECT apikeys.settle_usage(gen_random_uuid(), 1);
 SELECT apikeys.merge_usage(gen_random_uuid(), 1, '{}', '{}', '{}', '{}', '{}', '{}');
 INSERT INTO apikeys.key_denial VALUES ('x', 'ok', 1, now());
 SELECT count(*) FROM apikeys.usage_flush;
@@ -153,21 +153,21 @@ SELECT apikeys.flush_usage();
 PREPARE merge (bigint) AS
 SELECT apikeys.merge_usage(:'instance', $1, ARRAY[:'public_key', 'nokey', :'public_key', :'project_key'], ARRAY[NULL, NULL, 'scope_denied', NULL],
 	'{192.0.2.0/24,NULL,NULL,NULL}', '{10,20,30,40}', '{2001-01-01,now,infinity,infinity}', '{192.0.2.99,NULL,192.0.2.98,2001:db8::1}');
-SELECT apikeys.merged_batch(:'instance');
 EXECUTE merge (3);
 EXECUTE merge (3);
 EXECUTE merge (2);
-SELECT apikeys.merged_batch(:'instance');
+SELECT apikeys.settle_usage(:'instance', 3), apikeys.settle_usage(:'instance', 4);
+EXECUTE merge (4);
 SELECT k.description, u.use_count, u.last_used_address, u.denial_count, u.last_denied_at, u.last_denied_address
 FROM apikeys.usage AS u JOIN apikeys.key AS k USING (public_key) ORDER BY 1;
 SELECT use_count, last_used_address FROM apikeys.key_usage WHERE public_key = :'public_key' AND network = '192.0.2.0/24';
 -- Nothing is done by halves.
 \set VERBOSITY terse
-SELECT apikeys.merge_usage(:'instance', 4, '{a}', '{}', '{NULL}', '{1}', '{now}', '{NULL}');
-SELECT apikeys.merge_usage(:'instance', 4, ARRAY[:'public_key', NULL], '{NULL,NULL}', '{NULL,NULL}', '{1,1}', '{now,now}', '{NULL,NULL}');
-SELECT apikeys.merge_usage(:'instance', 4, ARRAY[:'public_key'], '{NULL}', '{NULL}', '{NULL}', '{now}', '{NULL}');
-SELECT apikeys.merge_usage(NULL, 4, NULL, '{NULL}', '{NULL}', '{NULL}', '{now}', '{NULL}');
-SELECT apikeys.merged_batch(:'instance');
+SELECT apikeys.merge_usage(:'instance', 5, '{a}', '{}', '{NULL}', '{1}', '{now}', '{NULL}');
+SELECT apikeys.merge_usage(:'instance', 5, ARRAY[:'public_key', NULL], '{NULL,NULL}', '{NULL,NULL}', '{1,1}', '{now,now}', '{NULL,NULL}');
+SELECT apikeys.merge_usage(:'instance', 5, ARRAY[:'public_key'], '{NULL}', '{NULL}', '{NULL}', '{now}', '{NULL}');
+SELECT apikeys.merge_usage(NULL, 5, NULL, '{NULL}', '{NULL}', '{NULL}', '{now}', '{NULL}');
+SELECT batch FROM apikeys.usage_flush WHERE instance = :'instance';
 
 -- A key that is used in the transaction that makes it is not forgotten.
 BEGIN;

@@ -1,0 +1,330 @@
+# Uses counted in shared memory: exactly, whatever happens to sessions, to the
+# worker and to the server, and with nothing written by who is counted.
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(usleep);
+
+my $node = PostgreSQL::Test::Cluster->new('usage');
+$node->init;
+$node->append_conf(
+	'postgresql.conf', qq{
+shared_preload_libraries = 'apikeys'
+apikeys.usage_flush_interval = '1h'
+wal_level = minimal
+max_wal_senders = 0
+autovacuum = off
+});
+$node->start;
+
+# Keys key1 to keyCOUNT, all with the same secret.
+sub make_keys
+{
+	my ($database, $count) = @_;
+
+	$node->safe_psql(
+		$database, qq{
+		CREATE EXTENSION apikeys;
+		INSERT INTO apikeys.organization (id, name)
+			VALUES ('10000000-0000-0000-0000-000000000000', 'Acme');
+		INSERT INTO apikeys.key (public_key, organization_id, description)
+			SELECT 'key' || n, '10000000-0000-0000-0000-000000000000', 'a key'
+			FROM generate_series(1, $count) AS n;
+		INSERT INTO apikeys.key_secret (public_key, version, hash, hint)
+			SELECT public_key, 1,
+				('sha256\$\$' || encode(sha256('a secret'), 'hex'))::apikeys.secret_hash, ''
+			FROM apikeys.key;
+		INSERT INTO apikeys.key_role (public_key, organization_id, role)
+			SELECT public_key, organization_id, 'ORG_READ_ONLY' FROM apikeys.key});
+	return;
+}
+
+# The statement that uses a key so many times.
+sub use_key
+{
+	my ($key, $times) = @_;
+
+	return qq{SELECT count(*) FROM generate_series(1, $times)
+		WHERE apikeys.authorize('$key', 'a secret', '192.0.2.1', 'clusters.read')};
+}
+
+sub query
+{
+	my ($statement, $database) = @_;
+	return $node->safe_psql($database // 'postgres', $statement);
+}
+
+# psql's answer to a statement that may fail: what it said.
+sub try_query
+{
+	my ($statement) = @_;
+	my ($output, $error) = ('', '');
+
+	$node->psql('postgres', $statement,
+		stdout => \$output, stderr => \$error);
+	return $error;
+}
+
+sub flush_usage
+{
+	my ($database) = @_;
+	return query('SELECT apikeys.flush_usage()', $database);
+}
+
+sub written
+{
+	my ($database) = @_;
+	return query('SELECT coalesce(sum(use_count), 0) FROM apikeys.key_usage',
+		$database);
+}
+
+sub worker
+{
+	return query(
+		q{SELECT pid FROM pg_stat_activity
+		  WHERE backend_type = 'apikeys worker' AND datname = 'postgres'});
+}
+
+# Waits until the database has a worker that is not this one.
+sub wait_for_worker
+{
+	my ($old) = @_;
+	return $node->poll_query_until('postgres',
+		qq{SELECT count(*) = 1 FROM pg_stat_activity
+		   WHERE backend_type = 'apikeys worker' AND datname = 'postgres' AND pid <> $old});
+}
+
+make_keys('postgres', 100);
+
+# --- Nothing is written -------------------------------------------------------
+
+query('VACUUM (FREEZE)');
+query(use_key('key1', 1));
+flush_usage();
+my $writes = q{
+	SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)
+	FROM pg_stat_user_tables WHERE schemaname = 'apikeys'};
+# Both in one session, where nothing else goes on.
+my ($before, $uses, $after) = split /\n/, query(
+	qq{
+	CHECKPOINT;
+	SELECT pg_sleep(1) \\g /dev/null
+	SELECT pg_stat_force_next_flush() \\g /dev/null
+	SELECT ($writes) || ' ' || pg_current_wal_insert_lsn();
+	@{[ use_key('key1', 100_000) ]};
+	SELECT pg_stat_force_next_flush() \\g /dev/null
+	SELECT ($writes) || ' ' || pg_current_wal_insert_lsn();});
+is($uses, 100_000, '100,000 uses are allowed');
+is($after, $before, 'and no tuple and no byte of WAL is written');
+is(query(q{SELECT use_count, pending_entries FROM apikeys.usage WHERE public_key = 'key1'}),
+	'100001|1', 'they are counted');
+flush_usage();
+is(written(), 100_001, 'and written by the flush');
+
+# --- Many clients, with rollbacks ---------------------------------------------
+
+my ($script, $other) = map { "$node->{_basedir}/$_.sql" } qw(use flush);
+append_to_file(
+	$script, q{
+\set key random(1, 100)
+\set end random(1, 3)
+BEGIN;
+SELECT apikeys.authorize('key' || :key, 'a secret', '192.0.2.1', 'clusters.read');
+SAVEPOINT s;
+SELECT apikeys.authorize('key' || :key, 'a secret', '192.0.2.2', 'clusters.read');
+\if :end = 1
+ROLLBACK;
+\elif :end = 2
+ROLLBACK TO s;
+COMMIT;
+\else
+COMMIT;
+\endif
+});
+append_to_file($other, "SELECT apikeys.flush_usage();\n");
+query('TRUNCATE apikeys.key_usage');
+$node->command_ok(
+	[
+		'pgbench', '-n', '-c', '5', '-t', '2000',
+		'-f', "$script\@9", '-f', "$other\@1", 'postgres'
+	],
+	'five clients use keys and flush');
+flush_usage();
+my $transactions = query(
+	q{SELECT sum(use_count) / 2, sum(use_count) % 2 FROM apikeys.key_usage});
+my ($pairs, $rest) = split /\|/, $transactions;
+is($rest, 0, 'of each two uses both are counted');
+# Nine of ten transactions are uses: pgbench says how many of them.
+query('TRUNCATE apikeys.key_usage');
+$node->command_ok(
+	[ 'pgbench', '-n', '-c', '4', '-t', '2500', '-f', $script, 'postgres' ],
+	'four clients use keys');
+flush_usage();
+is(written(), 4 * 2500 * 2, 'their uses are all counted, rolled back or not');
+is(query('SELECT sum(use_count), sum(pending_entries) FROM apikeys.usage'),
+	'20000|0', 'the view agrees');
+
+# --- A worker that is ended ---------------------------------------------------
+
+my $worker = worker();
+query(use_key('key1', 10));
+query("SELECT pg_terminate_backend($worker)");
+ok(wait_for_worker($worker), 'a terminated worker comes back');
+is(written(), 20_010, 'and has written before it ended');
+
+# In the middle of a batch: the table is locked.
+query(use_key('key1', 10));
+my $locker = $node->background_psql('postgres');
+$locker->query_safe('BEGIN; LOCK TABLE apikeys.key_usage IN EXCLUSIVE MODE');
+like(
+	try_query('SELECT apikeys.flush_usage()'),
+	qr/usage could not be written/,
+	'a flush fails while somebody locks the table');
+is(query(q{SELECT pending_entries FROM apikeys.status()}),
+	1, 'what it held is pending');
+$worker = worker();
+query("SELECT pg_cancel_backend($worker)");
+query("SELECT pg_terminate_backend($worker)");
+ok(wait_for_worker($worker), 'the worker is ended meanwhile');
+query(use_key('key1', 10));
+$locker->query_safe('COMMIT');
+$locker->quit;
+flush_usage();
+is(written(), 20_030, 'nothing is lost and nothing doubled');
+
+# --- A server that is stopped, and one that is killed --------------------------
+
+query(use_key('key2', 5));
+$node->restart;
+is(written(), 20_035, 'a clean shutdown writes what is pending');
+query(use_key('key2', 5));
+flush_usage();
+query(use_key('key2', 7));
+$node->stop('immediate');
+$node->start;
+is(written(), 20_040, 'a crash loses what was not written, and no more');
+query(use_key('key2', 5));
+flush_usage();
+is(written(), 20_045, 'and counting goes on');
+
+# --- Databases -----------------------------------------------------------------
+
+query('CREATE DATABASE other');
+make_keys('other', 10);
+query(use_key('key1', 3), 'other');
+query(use_key('key1', 5));
+flush_usage('other');
+is(written('other'), 3, 'another database has its own counts');
+is(query(q{SELECT pending_entries FROM apikeys.status()}),
+	1, 'and its own worker');
+query('ALTER DATABASE other RENAME TO another');
+query(use_key('key1', 3), 'another');
+flush_usage('another');
+query('CREATE DATABASE copy TEMPLATE another');
+is(written('copy'), 6, 'a database with a worker can be renamed and copied');
+query(use_key('key1', 3), 'another');
+query('DROP DATABASE another');
+query('DROP DATABASE copy');
+is(query(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'apikeys worker'}),
+	1, 'and dropped');
+flush_usage();
+is(written(), 20_050, 'while others go on counting');
+
+# --- Keys and sessions -----------------------------------------------------------
+
+# A transaction that has used a key, and one that deletes it.
+my $user = $node->background_psql('postgres');
+$user->query_safe('BEGIN; ' . use_key('key3', 1));
+my $deleter = $node->background_psql('postgres');
+$deleter->query_safe(
+	q{BEGIN; SELECT apikeys.delete_key('key3');
+	  SELECT FROM apikeys.key_usage FOR UPDATE});
+is(query(q{SET lock_timeout = '1s'; } . use_key('key3', 1)),
+	1, 'nobody waits for who uses or deletes the same key');
+$deleter->query_safe('COMMIT');
+$deleter->quit;
+$user->query_safe('COMMIT');
+$user->quit;
+flush_usage();
+is( query(
+		q{SELECT count(*) FROM apikeys.key_usage AS u
+		  WHERE NOT EXISTS (SELECT FROM apikeys.key AS k WHERE k.public_key = u.public_key)}),
+	0,
+	'what was recorded of a deleted key is gone');
+
+# Keys that are deleted while they are used and their uses are written.
+my $delete = "$node->{_basedir}/delete.sql";
+append_to_file(
+	$delete, q{
+\set key random(10, 100)
+SELECT apikeys.authorize('key' || :key, 'a secret', '192.0.2.1', 'clusters.read');
+SELECT apikeys.authorize('key' || :key, 'wrong', '192.0.2.1', 'clusters.read');
+DELETE FROM apikeys.key WHERE public_key = 'key' || :key;
+});
+$node->command_ok(
+	[
+		'pgbench', '-n', '-c', '4', '-t', '150', '-f', "$delete\@2",
+		'-f', "$other\@1", 'postgres'
+	],
+	'keys are deleted, used and flushed at the same time');
+flush_usage();
+is( query(
+		q{SELECT count(*) FROM
+			(SELECT public_key FROM apikeys.key_usage UNION ALL SELECT public_key FROM apikeys.key_denial) AS u
+		  WHERE NOT EXISTS (SELECT FROM apikeys.key AS k WHERE k.public_key = u.public_key)}),
+	0,
+	'nothing of them is left');
+
+# --- The extension dropped and made again in one session ---------------------------
+
+my $session = $node->background_psql('postgres');
+$session->query_safe(use_key('key1', 3));
+$session->query_safe('DROP EXTENSION apikeys CASCADE');
+make_keys('postgres', 5);
+is($session->query_safe(use_key('key2', 4)),
+	4, 'the extension can be dropped and made again in a session');
+$session->query_safe('SELECT apikeys.flush_usage()');
+$session->quit;
+is(query(q{SELECT use_count FROM apikeys.key_usage WHERE public_key = 'key2'}),
+	4, 'and counts there');
+
+# --- Settings ----------------------------------------------------------------------
+
+my $counted = written();
+query(q{ALTER SYSTEM SET apikeys.usage_flush_interval = '100ms'});
+$node->reload;
+query(use_key('key1', 1));
+ok( $node->poll_query_until(
+		'postgres',
+		qq{SELECT sum(use_count) = $counted + 1 FROM apikeys.key_usage}),
+	'the worker follows a change of the interval');
+query(q{ALTER SYSTEM SET apikeys.usage_flush_interval = '1h'});
+
+# --- A full table ----------------------------------------------------------------------
+
+$node->append_conf('postgresql.conf', 'apikeys.usage_max_entries = 1000');
+$node->restart;
+query('DROP EXTENSION apikeys CASCADE');
+make_keys('postgres', 5000);
+is( query(
+		q{SELECT count(*) FROM apikeys.key
+		  WHERE apikeys.authorize(public_key, 'a secret', '192.0.2.1', 'clusters.read')}),
+	5000,
+	'no use fails when there is no room to count it');
+isnt(query('SELECT lost_count FROM apikeys.status()'),
+	0, 'what was not counted is told');
+like(query('SELECT advice FROM apikeys.status()'),
+	qr/usage_max_entries/, 'with advice');
+ok( $node->poll_query_until('postgres',
+		'SELECT count(*) > 0 FROM apikeys.key_usage'),
+	'the worker was woken to make room');
+flush_usage();
+is( query(
+		q{SELECT sum(u.use_count) + (SELECT lost_count FROM apikeys.status()) FROM apikeys.key_usage AS u}),
+	5000,
+	'what is counted and what is lost are all there is');
+
+$node->stop;
+done_testing();

@@ -1,0 +1,202 @@
+# Uses counted on a standby: they are seen there, and sent to the primary, each
+# of them once, whatever breaks.
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $primary = PostgreSQL::Test::Cluster->new('primary');
+$primary->init(allows_streaming => 1);
+$primary->append_conf(
+	'postgresql.conf', qq{
+shared_preload_libraries = 'apikeys'
+apikeys.usage_flush_interval = '1h'
+autovacuum = off
+});
+$primary->start;
+$primary->safe_psql(
+	'postgres', q{
+	CREATE EXTENSION apikeys;
+	CREATE ROLE apikeys_standby LOGIN;
+	INSERT INTO apikeys.organization (id, name)
+		VALUES ('10000000-0000-0000-0000-000000000000', 'Acme');
+	INSERT INTO apikeys.key (public_key, organization_id, description)
+		SELECT 'key' || n, '10000000-0000-0000-0000-000000000000', 'a key'
+		FROM generate_series(1, 100) AS n;
+	INSERT INTO apikeys.key_secret (public_key, version, hash, hint)
+		SELECT public_key, 1,
+			('sha256$$' || encode(sha256('a secret'), 'hex'))::apikeys.secret_hash, ''
+		FROM apikeys.key;
+	INSERT INTO apikeys.key_role (public_key, organization_id, role)
+		SELECT public_key, organization_id, 'ORG_READ_ONLY' FROM apikeys.key});
+$primary->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($primary, 'base', has_streaming => 1);
+$standby->start;
+
+sub use_key
+{
+	my ($node, $key, $times, $address) = @_;
+
+	return $node->safe_psql(
+		'postgres', qq{
+		SELECT count(*) FROM generate_series(1, $times)
+		WHERE apikeys.authorize('$key', 'a secret', '$address', 'clusters.read')});
+}
+
+# Whether all was written; else what the server said.
+sub flush_usage
+{
+	my ($node) = @_;
+	my ($output, $error) = ('', '');
+
+	$node->psql(
+		'postgres', 'SELECT apikeys.flush_usage()',
+		stdout => \$output,
+		stderr => \$error);
+	return $error eq '' ? 'done' : $error;
+}
+
+sub usage_of
+{
+	my ($node, $key) = @_;
+
+	return $node->safe_psql('postgres',
+		qq{SELECT use_count, last_used_address FROM apikeys.usage WHERE public_key = '$key'});
+}
+
+sub worker_of
+{
+	my ($node) = @_;
+
+	return $node->safe_psql('postgres',
+		q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'apikeys worker'});
+}
+
+# --- A standby that knows no primary -----------------------------------------
+
+is(use_key($standby, 'key1', 5, '192.0.2.1'), 5, 'a standby allows a key');
+is(usage_of($standby, 'key1'), '5|192.0.2.1', 'and counts its uses');
+is( $standby->safe_psql('postgres',
+		q{SELECT last_used_address FROM apikeys.keys WHERE public_key = 'key1'}),
+	'192.0.2.1',
+	'they are seen there');
+like(
+	flush_usage($standby),
+	qr/a standby cannot write usage by itself.*usage_primary_conninfo/s,
+	'it cannot write them');
+like(
+	$standby->safe_psql('postgres', 'SELECT advice FROM apikeys.status()'),
+	qr/usage_primary_conninfo/, 'and says so');
+is(usage_of($primary, 'key1'), '0|', 'the primary knows nothing of them');
+
+# --- One that does -------------------------------------------------------------
+
+my $conninfo = "host=@{[ $primary->host ]} port=@{[ $primary->port ]} user=apikeys_standby";
+$standby->append_conf('postgresql.conf',
+	"apikeys.usage_primary_conninfo = '$conninfo'");
+$standby->reload;
+ok( $standby->poll_query_until(
+		'postgres', q{SELECT advice IS NULL FROM apikeys.status()}),
+	'a standby that knows its primary needs no advice');
+like(
+	flush_usage($standby),
+	qr/usage could not be written/,
+	'without the right to do so it sends nothing');
+is(usage_of($standby, 'key1'), '5|192.0.2.1', 'and keeps what it has');
+
+$primary->safe_psql('postgres',
+	'GRANT EXECUTE ON FUNCTION apikeys.merge_usage, apikeys.settle_usage TO apikeys_standby');
+use_key($primary, 'key1', 7, '192.0.2.2');
+is(flush_usage($standby), 'done', 'with it it does');
+is(usage_of($primary, 'key1'), '12|192.0.2.2', 'they are added on the primary');
+flush_usage($primary);
+is(usage_of($primary, 'key1'), '12|192.0.2.2', 'to those of its own');
+$primary->wait_for_catchup($standby);
+is(usage_of($standby, 'key1'), '12|192.0.2.2',
+	'the standby sees each use once');
+is($standby->safe_psql('postgres', 'SELECT pending_entries FROM apikeys.status()'),
+	0, 'and has nothing pending');
+use_key($standby, 'key1', 1, '192.0.2.3');
+flush_usage($standby);
+is(usage_of($primary, 'key1'), '13|192.0.2.3', 'a later use is the last use');
+
+# --- What breaks -----------------------------------------------------------------
+
+# The primary is busy with the table; the connection breaks, or the worker ends.
+foreach my $victim ('connection', 'worker')
+{
+	my $locker = $primary->background_psql('postgres');
+	my $flusher = $standby->background_psql('postgres', on_error_stop => 0);
+	my $worker = worker_of($standby);
+
+	use_key($standby, 'key2', 10, '192.0.2.1');
+	$locker->query_safe('BEGIN; LOCK TABLE apikeys.key_usage IN EXCLUSIVE MODE');
+	$flusher->query_until(qr/begun/,
+		"\\echo begun\nSELECT apikeys.flush_usage();\n");
+	ok( $primary->poll_query_until(
+			'postgres',
+			q{SELECT count(*) > 0 FROM pg_stat_activity
+			  WHERE usename = 'apikeys_standby' AND wait_event_type = 'Lock'}),
+		"the standby waits for the primary, before its $victim ends");
+	if ($victim eq 'connection')
+	{
+		$primary->safe_psql('postgres',
+			q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+			  WHERE usename = 'apikeys_standby'});
+	}
+	else
+	{
+		$standby->safe_psql('postgres', "SELECT pg_terminate_backend($worker)");
+		ok( $standby->poll_query_until(
+				'postgres',
+				qq{SELECT count(*) = 1 FROM pg_stat_activity
+				   WHERE backend_type = 'apikeys worker' AND pid <> $worker}),
+			'another worker takes over');
+	}
+	$locker->query_safe('COMMIT');
+	$locker->quit;
+	$flusher->quit;
+	is(flush_usage($standby), 'done', 'the next flush succeeds');
+	is(usage_of($primary, 'key2'),
+		$victim eq 'connection' ? '10|192.0.2.1' : '20|192.0.2.1',
+		'nothing is lost and nothing doubled');
+}
+
+# The primary is away.
+$primary->stop;
+use_key($standby, 'key3', 5, '192.0.2.1');
+like(
+	flush_usage($standby),
+	qr/usage could not be written/,
+	'nothing is written while the primary is away');
+$primary->start;
+is(flush_usage($standby), 'done', 'it is once it is back');
+is(usage_of($primary, 'key3'), '5|192.0.2.1', 'all of it');
+
+# A clean stop sends what is there.
+use_key($standby, 'key3', 5, '192.0.2.1');
+$standby->restart;
+is(usage_of($primary, 'key3'), '10|192.0.2.1',
+	'a standby that is stopped sends what it has');
+
+# --- Promotion ----------------------------------------------------------------------
+
+use_key($standby, 'key4', 5, '192.0.2.1');
+flush_usage($standby);
+$primary->wait_for_catchup($standby);
+use_key($standby, 'key4', 6, '192.0.2.2');
+$primary->stop;
+$standby->promote;
+is(usage_of($standby, 'key4'), '11|192.0.2.2',
+	'a promoted standby knows what it has counted');
+is(flush_usage($standby), 'done', 'it writes by itself');
+is($standby->safe_psql('postgres', q{SELECT use_count FROM apikeys.key_usage WHERE public_key = 'key4'}),
+	11, 'into its own tables');
+use_key($standby, 'key4', 1, '192.0.2.3');
+flush_usage($standby);
+is(usage_of($standby, 'key4'), '12|192.0.2.3', 'and goes on');
+
+$standby->stop;
+done_testing();
