@@ -91,18 +91,13 @@ query(const char *sql, int count, const char *const *parameters)
 	return text;
 }
 
-/*
- * Ends the connection, if there is one.  Whoever has set the latch while we
- * waited for the network is to be heard now.
- */
+/* Ends the connection, if there is one. */
 void
 ak_usage_primary_disconnect(void)
 {
-	if (connection == NULL)
-		return;
-	PQfinish(connection);
+	if (connection)
+		PQfinish(connection);
 	connection = NULL;
-	SetLatch(MyLatch);
 }
 
 /*

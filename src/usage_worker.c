@@ -337,6 +337,15 @@ get_delay(TimestampTz from, TimestampTz to)
 	return TimestampDifferenceMilliseconds(from, to);
 }
 
+/* Whether there is something to do that cannot wait for the next time. */
+static bool
+is_wanted(uint64 answered)
+{
+	return ShutdownRequestPending || ConfigReloadPending ||
+		ak_database_slot_shall_leave(slot) ||
+		ak_database_slot_wanted(slot) > answered;
+}
+
 /* Writes whenever it is time or somebody asks, until it shall end. */
 static void
 work(void)
@@ -379,11 +388,16 @@ work(void)
 		if (ends)
 			proc_exit(1);		/* to be started again, if only we end */
 
+		/* Whoever waits for a lock or a socket resets the latch. */
+		if (is_wanted(answered))
+			SetLatch(MyLatch);
 		WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 				  get_delay(now, ak_database_slot_wants_room(slot) ?
 							Min(next, not_before) : next),
 				  PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
+		/* Only a batch can be cancelled. */
+		QueryCancelPending = false;
 		CHECK_FOR_INTERRUPTS();
 		if (ConfigReloadPending)
 		{
