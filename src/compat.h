@@ -7,9 +7,12 @@
 #define AK_COMPAT_H
 
 #include "catalog/pg_database.h"
+#include "common/jsonapi.h"
 #include "fmgr.h"
+#include "mb/pg_wchar.h"
 #include "storage/lock.h"
 #include "utils/acl.h"
+#include "utils/guc.h"
 
 #if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 190000
 #error "apikeys supports PostgreSQL 15 to 18"
@@ -50,6 +53,30 @@ ak_owns_database(Oid database, Oid role)
 	return object_ownercheck(DatabaseRelationId, database, role);
 #else
 	return pg_database_ownercheck(database, role);
+#endif
+}
+
+/* Memory for what the check of a setting hands on, which the server frees. */
+static inline void *
+ak_guc_malloc(size_t size)
+{
+#if PG_VERSION_NUM >= 160000
+	return guc_malloc(LOG, size);
+#else
+	return malloc(size);
+#endif
+}
+
+/* A lexer that takes escapes out of strings; palloc'd. */
+static inline JsonLexContext *
+ak_json_lexer(char *text, int length)
+{
+#if PG_VERSION_NUM >= 170000
+	return makeJsonLexContextCstringLen(NULL, text, length,
+										GetDatabaseEncoding(), true);
+#else
+	return makeJsonLexContextCstringLen(text, length,
+										GetDatabaseEncoding(), true);
 #endif
 }
 

@@ -80,6 +80,22 @@ ak_crypto_argon2id_verify(const char *text, const void *secret,
 	return crypto_pwhash_argon2id_str_verify(text, secret, secret_size) == 0;
 }
 
+/*
+ * Decodes base64 (RFC 4648, section 4), with padding or without, into bytes[];
+ * false for what is none, or does not fit.  bytes[] may hold a part of it then.
+ */
+bool
+ak_crypto_base64_decode(const char *text, size_t length,
+						void *bytes, size_t room, size_t *size)
+{
+	int			variant = length % 4 == 0 ?
+		sodium_base64_VARIANT_ORIGINAL :
+		sodium_base64_VARIANT_ORIGINAL_NO_PADDING;
+
+	return sodium_base642bin(bytes, room, text, length, NULL, size, NULL,
+							 variant) == 0;
+}
+
 /* Whether both are the same, in a time that does not tell where they differ. */
 bool
 ak_crypto_equal(const void *a, const void *b, size_t size)

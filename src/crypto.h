@@ -1,7 +1,7 @@
 /*
  * crypto.h
- *	  Randomness, hashing and constant-time comparison: a thin face on
- *	  libsodium, and the only file that calls it.
+ *	  Randomness, hashing, decoding and constant-time comparison: a thin
+ *	  face on libsodium, and the only file that calls it.
  *
  * Knows no PostgreSQL, allocates nothing (but argon2id, inside libsodium) and
  * raises nothing.
@@ -35,6 +35,8 @@ extern void ak_crypto_sha512(uint8_t digest[AK_SHA512_SIZE],
 							 const void *secret, size_t secret_size);
 extern bool ak_crypto_argon2id_verify(const char *text, const void *secret,
 									  size_t secret_size);
+extern bool ak_crypto_base64_decode(const char *text, size_t length,
+									void *bytes, size_t room, size_t *size);
 extern bool ak_crypto_equal(const void *a, const void *b, size_t size);
 extern void ak_crypto_wipe(void *bytes, size_t size);
 

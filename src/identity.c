@@ -1,16 +1,18 @@
 /*
  * identity.c
- *	  Who is acting: a user of the application that a trusted role has named
- *	  with act_as(), else the current PostgreSQL role.
+ *	  Who is acting: the key that is bound to the transaction, else a user of
+ *	  the application that a trusted role has named with act_as(), else the
+ *	  current PostgreSQL role.
  *
- * What act_as() said is kept in this process's memory, out of reach of any
- * SET, and ends with the transaction, or with the savepoint it was said in
- * when that is rolled back.  So it is safe behind a pooler that hands one
+ * The key and the user are kept in this process's memory, out of reach of any
+ * SET, and end with the transaction, or with the savepoint they were named in
+ * when that is rolled back.  So they are safe behind a pooler that hands one
  * connection to many clients.
  */
 #include "postgres.h"
 
 #include "compat.h"
+#include "decision.h"
 #include "identity.h"
 
 #include "access/htup_details.h"
@@ -22,19 +24,26 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/catcache.h"
+#include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
+#include "utils/uuid.h"
 
 #define ROLE_PREFIX			"role:"
 #define USER_PREFIX			"user:"
+#define KEY_PREFIX			"key:"
 #define PRINCIPAL_MAX_SIZE	255	/* as in member_principal_check */
 
-/* What act_as() said, the latest first; in TopTransactionContext. */
+/*
+ * Who was named to be acting, the latest first; in TopTransactionContext.
+ * Nobody is named after a key.
+ */
 typedef struct Acting
 {
 	struct Acting *before;
 	SubTransactionId subtransaction;
 	char	   *principal;
+	AkBoundKey *key;			/* NULL: a user */
 } Acting;
 
 static Acting *acting = NULL;
@@ -42,6 +51,9 @@ static Acting *acting = NULL;
 PG_FUNCTION_INFO_V1(apikeys_principal);
 PG_FUNCTION_INFO_V1(apikeys_principals);
 PG_FUNCTION_INFO_V1(apikeys_act_as);
+PG_FUNCTION_INFO_V1(apikeys_current_key);
+PG_FUNCTION_INFO_V1(apikeys_current_organization);
+PG_FUNCTION_INFO_V1(apikeys_permits);
 
 static void
 end_transaction(XactEvent event, void *argument)
@@ -70,10 +82,10 @@ end_subtransaction(SubXactEvent event, SubTransactionId own,
 		while (acting && acting->subtransaction == own)
 			acting = acting->before;
 	else if (event == SUBXACT_EVENT_COMMIT_SUB)
-		for (Acting *said = acting;
-			 said && said->subtransaction == own;
-			 said = said->before)
-			said->subtransaction = parent;
+		for (Acting *named = acting;
+			 named && named->subtransaction == own;
+			 named = named->before)
+			named->subtransaction = parent;
 }
 
 /* Called once, when the library is loaded. */
@@ -82,6 +94,54 @@ ak_identity_init(void)
 {
 	RegisterXactCallback(end_transaction, NULL);
 	RegisterSubXactCallback(end_subtransaction, NULL);
+}
+
+/* Whoever is named acts until the end of the (sub)transaction. */
+static void
+name_acting(const char *prefix, const text *name, AkBoundKey *key)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+	Acting	   *named = palloc(sizeof(Acting));
+
+	named->before = acting;
+	named->subtransaction = GetCurrentSubTransactionId();
+	named->principal = psprintf("%s%.*s", prefix,
+								(int) VARSIZE_ANY_EXHDR(name),
+								VARDATA_ANY(name));
+	named->key = key;
+	acting = named;
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Binds a key, whose secret was proved, to the (sub)transaction; what it may
+ * do is resolved now, unless it is bound already.  The store that the image
+ * was found in is open, and the roles are refreshed.  Raises 55000 if another
+ * key is bound.
+ */
+void
+ak_identity_bind(text *public_key, const AkImage *image)
+{
+	text	   *bound = ak_identity_key();
+
+	if (bound == NULL)
+		name_acting(KEY_PREFIX, public_key, ak_bound_key_make(public_key, image));
+	else if (VARSIZE_ANY_EXHDR(bound) != VARSIZE_ANY_EXHDR(public_key) ||
+			 memcmp(VARDATA_ANY(bound), VARDATA_ANY(public_key),
+					VARSIZE_ANY_EXHDR(bound)) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("another key is bound to this transaction"),
+				 errhint("A key stays bound until the transaction ends."),
+				 errhidestmt(true),
+				 errhidecontext(true)));
+}
+
+/* The public key of the bound key, or NULL; good as long as it is bound. */
+text *
+ak_identity_key(void)
+{
+	return acting && acting->key ? ak_bound_key_name(acting->key) : NULL;
 }
 
 /* The principal that is acting, as text; palloc'd. */
@@ -185,8 +245,6 @@ names_user(const text *principal)
 Datum
 apikeys_act_as(PG_FUNCTION_ARGS)
 {
-	MemoryContext old;
-	Acting	   *said;
 	text	   *principal;
 
 	if (PG_ARGISNULL(0))
@@ -201,12 +259,50 @@ apikeys_act_as(PG_FUNCTION_ARGS)
 				 errdetail("act_as takes " USER_PREFIX " and the name of a user, %d bytes together at most.",
 						   PRINCIPAL_MAX_SIZE)));
 
-	old = MemoryContextSwitchTo(TopTransactionContext);
-	said = palloc(sizeof(Acting));
-	said->before = acting;
-	said->subtransaction = GetCurrentSubTransactionId();
-	said->principal = text_to_cstring(principal);
-	acting = said;
-	MemoryContextSwitchTo(old);
+	if (ak_identity_key())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("a key is bound to this transaction"),
+				 errhint("Nobody but the key acts until the transaction ends.")));
+	name_acting("", principal, NULL);
 	PG_RETURN_VOID();
+}
+
+/* --- The bound key -------------------------------------------------------- */
+
+Datum
+apikeys_current_key(PG_FUNCTION_ARGS)
+{
+	text	   *bound = ak_identity_key();
+
+	if (bound == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(datumCopy(PointerGetDatum(bound), false, -1));
+}
+
+Datum
+apikeys_current_organization(PG_FUNCTION_ARGS)
+{
+	pg_uuid_t  *organization;
+
+	if (ak_identity_key() == NULL)
+		PG_RETURN_NULL();
+	organization = palloc(sizeof(pg_uuid_t));
+	*organization = *ak_bound_key_organization(acting->key);
+	PG_RETURN_UUID_P(organization);
+}
+
+Datum
+apikeys_permits(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(0))
+		PG_RETURN_BOOL(false);
+	if (ak_identity_key() == NULL)
+	{
+		ak_check_scope(PG_GETARG_TEXT_PP(0));
+		PG_RETURN_BOOL(false);
+	}
+	PG_RETURN_BOOL(ak_bound_key_permits(acting->key, PG_GETARG_TEXT_PP(0),
+										PG_ARGISNULL(1) ? NULL :
+										PG_GETARG_UUID_P(1)));
 }

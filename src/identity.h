@@ -7,9 +7,13 @@
 
 #include "postgres.h"
 
+#include "bound_key.h"
+
 #include "nodes/pg_list.h"
 
 extern void ak_identity_init(void);
+extern void ak_identity_bind(text *public_key, const AkImage *image);
+extern text *ak_identity_key(void);
 extern char *ak_identity_principal(void);
 extern List *ak_identity_names(void);
 

@@ -357,11 +357,14 @@ read_grant(Scan *scan, AttrNumber project_column, AttrNumber role_column,
 {
 	bool		isnull;
 	Datum		project = get_entry_column(scan, project_column, &isnull);
+	text	   *role;
 
 	grant->has_project = !isnull;
 	if (grant->has_project)
 		grant->project_id = *DatumGetUUIDP(project);
-	grant->role = DatumGetTextPP(get_entry_column(scan, role_column, &isnull));
+	role = DatumGetTextPP(get_entry_column(scan, role_column, &isnull));
+	grant->role.data = VARDATA_ANY(role);
+	grant->role.size = VARSIZE_ANY_EXHDR(role);
 }
 
 /* Calls back with each role that is granted to a key. */
@@ -498,7 +501,8 @@ ak_keystore_project_belongs(AkKeystore *store, const pg_uuid_t *project,
 
 /*
  * Whether the organization, or the project of it if that is not NULL, was
- * made by this transaction and has no member yet.
+ * made by this transaction, has no member yet, and no key that has a role
+ * there.
  */
 bool
 ak_keystore_is_new(AkKeystore *store, const pg_uuid_t *organization,
@@ -521,9 +525,11 @@ ak_keystore_is_new(AkKeystore *store, const pg_uuid_t *organization,
 																						   MinTransactionIdAttributeNumber,
 																						   &isnull)));
 	end_scan(&scan);
+	if (!is_own)
+		return false;
 	init_uuid_key(&key, id);
-	return is_own &&
-		!finds_any(store, AK_MEMBER,
-				   project ? AK_MEMBER_BY_PROJECT : AK_MEMBER_BY_ORGANIZATION,
-				   &key);
+	return project ?
+		!finds_any(store, AK_MEMBER, AK_MEMBER_BY_PROJECT, &key) &&
+		!finds_any(store, AK_KEY_ROLE, AK_KEY_ROLE_BY_PROJECT, &key) :
+		!finds_any(store, AK_MEMBER, AK_MEMBER_BY_ORGANIZATION, &key);
 }

@@ -57,7 +57,7 @@ typedef struct AkGrant
 	pg_uuid_t	organization_id;
 	bool		has_project;
 	pg_uuid_t	project_id;
-	text	   *role;
+	AkBytes		role;
 } AkGrant;
 
 /* What scans call for each row; they stop when it answers false. */

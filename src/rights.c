@@ -9,8 +9,10 @@
 #include "postgres.h"
 
 #include "compat.h"
+#include "decision.h"
 #include "identity.h"
 #include "keystore.h"
+#include "locator.h"
 #include "rights.h"
 #include "roles.h"
 #include "scope.h"
@@ -20,6 +22,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/rls.h"
+#include "utils/timestamp.h"
 
 #define SCOPE_KEYS_READ		"apikeys.keys.read"
 #define SCOPE_KEYS_MANAGE	"apikeys.keys.manage"
@@ -44,14 +47,19 @@ PG_FUNCTION_INFO_V1(apikeys_principal_founds);
 static void
 open_store(AkKeystore *store)
 {
-	ak_keystore_open(store);
+	text	   *bound = ak_identity_key();
+
+	if (bound)
+		ak_keystore_open_for_image(store, ak_locator_hash(bound));
+	else
+		ak_keystore_open(store);
 	ak_roles_refresh(store);
 }
 
 static const AkRole *
-find_role(const text *name)
+find_role(const AkBytes *name)
 {
-	return ak_roles_find(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+	return ak_roles_find(name->data, name->size);
 }
 
 static bool
@@ -60,12 +68,56 @@ uuids_are_equal(const pg_uuid_t *a, const pg_uuid_t *b)
 	return memcmp(a, b, sizeof(pg_uuid_t)) == 0;
 }
 
-/* Calls back with each role that the one who is acting holds. */
+/*
+ * Calls back with each role of the bound key: as it is now, so that one that
+ * was disabled since, or has expired, has none.
+ */
+static void
+scan_key_grants(AkKeystore *store, text *public_key,
+				AkGrantCallback callback, void *argument)
+{
+	AkImage		key;
+	AkGrant		grant = {0};
+	size_t		offset = 0;
+
+	if (!ak_keystore_find_image(store, public_key, &key) ||
+		key.disabled || key.expires_at <= GetCurrentTimestamp())
+		return;
+	grant.organization_id = key.organization_id;
+	for (int i = 0; i < key.organization_roles.count; i++)
+	{
+		grant.role = ak_packed_array_next(&key.organization_roles, &offset);
+		if (!callback(&grant, argument))
+			return;
+	}
+	grant.has_project = true;
+	offset = 0;
+	for (int i = 0; i < key.project_roles.count; i++)
+	{
+		grant.role = ak_packed_array_next(&key.project_roles, &offset);
+		memcpy(&grant.project_id,
+			   ak_packed_array_at(&key.projects, i, sizeof(pg_uuid_t)),
+			   sizeof(pg_uuid_t));
+		if (!callback(&grant, argument))
+			return;
+	}
+}
+
+/*
+ * Calls back with each role that the one who is acting holds: a bound key has
+ * its own, and none of those of the PostgreSQL role that carries it.
+ */
 static void
 scan_own_grants(AkKeystore *store, AkGrantCallback callback, void *argument)
 {
+	text	   *bound = ak_identity_key();
 	ListCell   *cell;
 
+	if (bound)
+	{
+		scan_key_grants(store, bound, callback, argument);
+		return;
+	}
 	foreach(cell, ak_identity_names())
 		ak_keystore_scan_members(store, lfirst(cell), callback, argument);
 }
@@ -85,7 +137,7 @@ collect_permissions(const AkGrant *grant, void *argument)
 {
 	PlaceSearch *search = argument;
 	const Place *place = search->place;
-	const AkRole *role = find_role(grant->role);
+	const AkRole *role = find_role(&grant->role);
 
 	if (role == NULL ||
 		!uuids_are_equal(&grant->organization_id, &place->organization))
@@ -187,15 +239,6 @@ get_place(FunctionCallInfo fcinfo, int argument, Place *place)
 	return true;
 }
 
-static void
-check_scope(const text *scope)
-{
-	if (!ak_scope_is_valid(VARDATA_ANY(scope), VARSIZE_ANY_EXHDR(scope)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid scope")));
-}
-
 Datum
 apikeys_principal_may(PG_FUNCTION_ARGS)
 {
@@ -207,7 +250,7 @@ apikeys_principal_may(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0) || !get_place(fcinfo, 1, &place))
 		PG_RETURN_BOOL(false);
 	scope = PG_GETARG_TEXT_PP(0);
-	check_scope(scope);
+	ak_check_scope(scope);
 	open_store(&store);
 	may = may_at(&store, &place, VARDATA_ANY(scope), VARSIZE_ANY_EXHDR(scope));
 	ak_keystore_close(&store);
@@ -219,7 +262,7 @@ apikeys_principal_may(PG_FUNCTION_ARGS)
  * permissions is covered by his own there, or he may grant any.
  */
 static bool
-may_grant(AkKeystore *store, const Place *place, const text *role_name)
+may_grant(AkKeystore *store, const Place *place, const AkBytes *role_name)
 {
 	PlaceSearch search;
 	const AkRole *role = find_role(role_name);
@@ -238,12 +281,15 @@ apikeys_principal_may_grant(PG_FUNCTION_ARGS)
 {
 	AkKeystore	store;
 	Place		place;
+	AkBytes		role_name;
 	bool		may;
 
 	if (PG_ARGISNULL(0) || !get_place(fcinfo, 1, &place))
 		PG_RETURN_BOOL(false);
+	role_name.data = VARDATA_ANY(PG_GETARG_TEXT_PP(0));
+	role_name.size = VARSIZE_ANY_EXHDR(PG_GETARG_TEXT_PP(0));
 	open_store(&store);
-	may = may_grant(&store, &place, PG_GETARG_TEXT_PP(0));
+	may = may_grant(&store, &place, &role_name);
 	ak_keystore_close(&store);
 	PG_RETURN_BOOL(may);
 }
@@ -385,7 +431,7 @@ check_key_grant(const AkGrant *grant, void *argument)
 	Place		place = {check->organization, grant->has_project,
 	grant->project_id};
 
-	check->may_grant = may_grant(check->store, &place, grant->role);
+	check->may_grant = may_grant(check->store, &place, &grant->role);
 	return check->may_grant;
 }
 
@@ -459,7 +505,7 @@ static bool
 collect_organization(const AkGrant *grant, void *argument)
 {
 	IdSet	   *set = argument;
-	const AkRole *role = find_role(grant->role);
+	const AkRole *role = find_role(&grant->role);
 
 	if (set->scopes == NULL ||
 		(role && !grant->has_project &&
@@ -472,7 +518,7 @@ static bool
 collect_project(const AkGrant *grant, void *argument)
 {
 	IdSet	   *set = argument;
-	const AkRole *role = find_role(grant->role);
+	const AkRole *role = find_role(&grant->role);
 
 	if (role == NULL)
 		return true;
@@ -507,7 +553,7 @@ collect_ids(FunctionCallInfo fcinfo, AkGrantCallback callback)
 			if (!nulls[i])
 			{
 				set.scopes[set.scope_count] = DatumGetTextPP(elements[i]);
-				check_scope(set.scopes[set.scope_count++]);
+				ak_check_scope(set.scopes[set.scope_count++]);
 			}
 	}
 	set.allocated = 8;

@@ -4,8 +4,11 @@
  */
 #include "settings.h"
 
+#include "compat.h"
+#include "credentials.h"
 #include "miscadmin.h"
 #include "token.h"
+#include "type_access_list.h"
 #include "utils/guc.h"
 
 char	   *ak_token_prefix;
@@ -14,8 +17,18 @@ int			ak_usage_flush_interval;
 int			ak_usage_max_entries;
 char	   *ak_usage_primary_conninfo;
 int			ak_locator_size;
+char	   *ak_api_key_header;
+
+/* The setting as text, and as the stored access list that it stands for. */
+static char *trusted_proxies_text;
+static struct varlena *trusted_proxies;
 
 static bool check_token_prefix(char **newval, void **extra, GucSource source);
+static bool check_api_key_header(char **newval, void **extra,
+								 GucSource source);
+static bool check_trusted_proxies(char **newval, void **extra,
+								  GucSource source);
+static void assign_trusted_proxies(const char *newval, void *extra);
 
 /* Defines the settings; called once, when the library is loaded. */
 void
@@ -95,6 +108,26 @@ ak_settings_define(void)
 							NULL,
 							NULL,
 							NULL);
+	DefineCustomStringVariable("apikeys.api_key_header",
+							   "The HTTP header in which authenticate_request looks for a public and a private key.",
+							   NULL,
+							   &ak_api_key_header,
+							   "X-API-Key",
+							   PGC_SUSET,
+							   0,
+							   check_api_key_header,
+							   NULL,
+							   NULL);
+	DefineCustomStringVariable("apikeys.trusted_proxies",
+							   "The proxies whose X-Forwarded-For header authenticate_request believes, as an access list.",
+							   "127.0.0.1 and ::1 stand for Unix-domain sockets too.",
+							   &trusted_proxies_text,
+							   "{}",
+							   PGC_SUSET,
+							   0,
+							   check_trusted_proxies,
+							   assign_trusted_proxies,
+							   NULL);
 	MarkGUCPrefixReserved("apikeys");
 }
 
@@ -106,4 +139,45 @@ check_token_prefix(char **newval, void **extra, GucSource source)
 	GUC_check_errdetail("A prefix is a lower-case letter followed by up to %d lower-case letters, digits and underscores, and does not end in an underscore.",
 						AK_TOKEN_PREFIX_MAX - 1);
 	return false;
+}
+
+static bool
+check_api_key_header(char **newval, void **extra, GucSource source)
+{
+	if (ak_header_name_is_valid(*newval, strlen(*newval)))
+		return true;
+	GUC_check_errdetail("The name of a header is 1 to %d letters, digits and characters of !#$%%&'*+-.^_`|~.",
+						AK_HEADER_NAME_MAX);
+	return false;
+}
+
+static bool
+check_trusted_proxies(char **newval, void **extra, GucSource source)
+{
+	struct varlena *list = ak_access_list_parse(*newval);
+
+	if (list)
+	{
+		*extra = ak_guc_malloc(VARSIZE(list));
+		if (*extra == NULL)
+			return false;
+		memcpy(*extra, list, VARSIZE(list));
+		pfree(list);
+		return true;
+	}
+	GUC_check_errdetail("It is an access list, written {10.0.0.0/8,2001:db8::/32}.");
+	return false;
+}
+
+static void
+assign_trusted_proxies(const char *newval, void *extra)
+{
+	trusted_proxies = extra;
+}
+
+/* Fills in *proxies as a view of setting apikeys.trusted_proxies. */
+void
+ak_trusted_proxies_view(AkNetset *proxies)
+{
+	ak_access_list_view(trusted_proxies, proxies);
 }

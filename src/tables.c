@@ -45,6 +45,7 @@ static const char *const index_names[AK_INDEX_COUNT] = {
 	[AK_MEMBER_BY_PROJECT] = "member_project_idx",
 	[AK_KEY_BY_NAME] = "key_pkey",
 	[AK_KEY_ROLE_BY_KEY] = "key_role_key",
+	[AK_KEY_ROLE_BY_PROJECT] = "key_role_project_idx",
 	[AK_KEY_IMAGE_BY_NAME] = "key_image_pkey",
 	[AK_DELETED_KEY_BY_NAME] = "deleted_key_pkey",
 };

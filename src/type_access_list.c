@@ -154,26 +154,38 @@ unpack_networks(const AkNetset *set, size_t more)
 
 /* --- Text and binary form ------------------------------------------------- */
 
-/*
- * Reports what is wrong with an entry.  One that is no network is told by its
- * number only: it may be anything, a secret too.
- */
+/* What is wrong with a text that is no access list. */
+typedef struct Fault
+{
+	enum
+	{
+		NO_FAULT,
+		NO_BRACES,
+		BAD_ENTRY,
+		TOO_MANY
+	}			kind;
+
+	/* Of a bad entry: what is wrong, its number, and what was read of it. */
+	AkNetworkError error;
+	size_t		number;
+	AkNetwork	network;
+} Fault;
+
 static void
-report_bad_entry(Node *context, AkNetworkError error, size_t number,
-				 const AkNetwork *network)
+report_too_many(Node *context)
+{
+	ereturn(context,,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("access list has more than %d networks", MAX_NETWORKS)));
+}
+
+static void
+report_host_bits(Node *context, const AkNetwork *network)
 {
 	char		given[AK_NETWORK_TEXT_SIZE];
 	char		meant[AK_NETWORK_TEXT_SIZE];
-	AkNetwork	masked;
+	AkNetwork	masked = *network;
 
-	if (error != AK_NETWORK_HOST_BITS)
-		ereturn(context,,
-				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-				 errmsg("invalid input syntax for type %s", "apikeys.access_list"),
-				 errdetail("Entry %zu is not a network.", number),
-				 errhint("A network is an IPv4 or IPv6 address, and optionally a slash and the length of its prefix.")));
-
-	masked = *network;
 	ak_network_mask(&masked, masked.prefix);
 	ak_network_format(network, given);
 	ak_network_format(&masked, meant);
@@ -185,27 +197,33 @@ report_bad_entry(Node *context, AkNetworkError error, size_t number,
 					 meant, (int) (strchr(given, '/') - given), given)));
 }
 
+/*
+ * Reports a fault, softly where the context asks for that.  An entry that is
+ * no network is told by its number only: it may be anything, a secret too.
+ */
 static void
-report_bad_list(Node *context, const char *detail)
+report_fault(Node *context, const Fault *fault)
 {
-	ereturn(context,,
-			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-			 errmsg("invalid input syntax for type %s", "apikeys.access_list"),
-			 errdetail_internal("%s", detail),
-			 errhint("An access list is written {10.0.0.0/8,2001:db8::/32}.")));
+	if (fault->kind == TOO_MANY)
+		report_too_many(context);
+	else if (fault->kind == BAD_ENTRY && fault->error == AK_NETWORK_HOST_BITS)
+		report_host_bits(context, &fault->network);
+	else if (fault->kind == BAD_ENTRY)
+		ereturn(context,,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("invalid input syntax for type %s", "apikeys.access_list"),
+				 errdetail("Entry %zu is not a network.", fault->number),
+				 errhint("A network is an IPv4 or IPv6 address, and optionally a slash and the length of its prefix.")));
+	else
+		ereturn(context,,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("invalid input syntax for type %s", "apikeys.access_list"),
+				 errdetail("It does not stand in braces."),
+				 errhint("An access list is written {10.0.0.0/8,2001:db8::/32}.")));
 }
 
 static void
-report_too_many(Node *context)
-{
-	ereturn(context,,
-			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-			 errmsg("access list has more than %d networks", MAX_NETWORKS)));
-}
-
-/* Cuts blanks, then a pair of double quotes, off both ends of an entry. */
-static void
-trim_entry(const char **text, size_t *length)
+trim_blanks(const char **text, size_t *length)
 {
 	while (*length > 0 && scanner_isspace(**text))
 	{
@@ -214,6 +232,13 @@ trim_entry(const char **text, size_t *length)
 	}
 	while (*length > 0 && scanner_isspace((*text)[*length - 1]))
 		(*length)--;
+}
+
+/* Cuts blanks, then a pair of double quotes, off both ends of an entry. */
+static void
+trim_entry(const char **text, size_t *length)
+{
+	trim_blanks(text, length);
 	if (*length >= 2 && **text == '"' && (*text)[*length - 1] == '"')
 	{
 		(*text)++;
@@ -221,13 +246,10 @@ trim_entry(const char **text, size_t *length)
 	}
 }
 
-/*
- * Parses the entries between the braces into *networks (palloc'd).  Returns
- * false after a soft error.
- */
-static bool
-parse_entries(Node *context, const char *text, size_t length,
-			  AkNetwork **networks, size_t *count)
+/* Parses the entries between the braces into *networks (palloc'd). */
+static void
+parse_entries(const char *text, size_t length,
+			  AkNetwork **networks, size_t *count, Fault *fault)
 {
 	const char *end = text + length;
 	size_t		allocated = 16;
@@ -254,49 +276,69 @@ parse_entries(Node *context, const char *text, size_t length,
 		}
 		if (error != AK_NETWORK_OK)
 		{
-			report_bad_entry(context, error, *count + 1,
-							 &(*networks)[*count]);
-			return false;
+			fault->kind = BAD_ENTRY;
+			fault->error = error;
+			fault->number = *count + 1;
+			fault->network = (*networks)[*count];
+			return;
 		}
 		if (++*count > MAX_NETWORKS)
 		{
-			report_too_many(context);
-			return false;
+			fault->kind = TOO_MANY;
+			return;
 		}
 		if (comma == NULL)
-			return true;
+			return;
 		text = comma + 1;
 	}
+}
+
+/* The list that a text stands for, palloc'd; NULL if there is a fault. */
+static struct varlena *
+parse_list(const char *text, Fault *fault)
+{
+	size_t		length = strlen(text);
+	AkNetwork  *networks = NULL;
+	size_t		count = 0;
+
+	memset(fault, 0, sizeof(*fault));
+	trim_blanks(&text, &length);
+	if (length < 2 || text[0] != '{' || text[length - 1] != '}')
+	{
+		fault->kind = NO_BRACES;
+		return NULL;
+	}
+	text++;
+	length -= 2;
+	if (strspn(text, " \t\n\r\f\v") < length)
+		parse_entries(text, length, &networks, &count, fault);
+	return fault->kind == NO_FAULT ? make_list(networks, count) : NULL;
+}
+
+/*
+ * The list that a text stands for, as a plain varlena that is palloc'd, or
+ * NULL if it stands for none.  Raises nothing but out of memory.
+ */
+struct varlena *
+ak_access_list_parse(const char *text)
+{
+	Fault		fault;
+
+	return parse_list(text, &fault);
 }
 
 Datum
 apikeys_access_list_in(PG_FUNCTION_ARGS)
 {
-	const char *text = PG_GETARG_CSTRING(0);
-	Node	   *context = fcinfo->context;
-	size_t		length = strlen(text);
-	AkNetwork  *networks = NULL;
-	size_t		count = 0;
+	Fault		fault;
+	struct varlena *list = parse_list(PG_GETARG_CSTRING(0), &fault);
 
-	while (length > 0 && scanner_isspace(text[length - 1]))
-		length--;
-	while (length > 0 && scanner_isspace(*text))
+	if (list == NULL)
 	{
-		text++;
-		length--;
-	}
-	if (length < 2 || text[0] != '{' || text[length - 1] != '}')
-	{
-		report_bad_list(context, "It does not stand in braces.");
+		report_fault(fcinfo->context, &fault);
 		PG_RETURN_NULL();
 	}
-	text++;
-	length -= 2;
-	if (strspn(text, " \t\n\r\f\v") < length &&
-		!parse_entries(context, text, length, &networks, &count))
-		PG_RETURN_NULL();
-
-	PG_RETURN_POINTER(make_list(networks, count));
+	PG_RETURN_POINTER(list);
 }
 
 Datum

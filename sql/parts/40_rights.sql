@@ -45,4 +45,4 @@ COMMENT ON FUNCTION apikeys.principal_may_grant(text, uuid, uuid) IS
 CREATE FUNCTION apikeys.principal_founds(organization uuid, project uuid DEFAULT NULL) RETURNS boolean
 	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_principal_founds';
 COMMENT ON FUNCTION apikeys.principal_founds(uuid, uuid) IS
-	'Whether the organization, or the project, was made by this transaction and has no member yet, so that its first owner may be named; never NULL.';
+	'Whether the organization, or the project, was made by this transaction and has no member yet, nor a key with a role in it, so that its first owner may be named; never NULL.';

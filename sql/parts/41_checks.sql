@@ -63,6 +63,21 @@ $$;
 COMMENT ON FUNCTION apikeys.check_permission(text, uuid, uuid) IS
 	'Raises 42501 where the one who is acting has not the scope there; not for who bypasses row-level security.';
 
+CREATE FUNCTION apikeys.check_is_no_key(deed text) RETURNS void
+	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF apikeys.current_key() IS NOT NULL THEN
+		RAISE insufficient_privilege USING
+			MESSAGE = format('a key cannot %s', deed),
+			DETAIL = format('%s is bound to this transaction.', apikeys.principal());
+	END IF;
+END;
+$$;
+COMMENT ON FUNCTION apikeys.check_is_no_key(text) IS
+	'Raises 42501 where a key is acting, for what belongs to no organization and so cannot be a key''s.';
+
 CREATE FUNCTION apikeys.check_grant(
 	roles text[], organization uuid, project uuid DEFAULT NULL, held text[] DEFAULT '{}') RETURNS void
 	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED

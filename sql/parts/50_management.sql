@@ -66,6 +66,7 @@ DECLARE
 BEGIN
 	PERFORM apikeys.check_not_null('name', name, 'owner', owner, 'require_access_list', require_access_list::text);
 	PERFORM apikeys.check_name('name', name);
+	PERFORM apikeys.check_is_no_key('create an organization');
 	PERFORM apikeys.check_principal(owner);
 	INSERT INTO apikeys.organization (id, name, require_access_list)
 		VALUES (new_id, create_organization.name, create_organization.require_access_list);
@@ -111,8 +112,14 @@ BEGIN
 	PERFORM apikeys.check_name('name', name);
 	INSERT INTO apikeys.project (id, organization_id, name)
 		VALUES (new_id, create_project.organization, create_project.name);
-	IF row_security_active('apikeys.member')
-		AND NOT apikeys.principal_may('apikeys.projects.manage', organization, new_id) THEN
+	IF NOT row_security_active('apikeys.member')
+		OR apikeys.principal_may('apikeys.projects.manage', organization, new_id) THEN
+		RETURN new_id;
+	END IF;
+	IF apikeys.current_key() IS NOT NULL THEN
+		INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role)
+			VALUES (apikeys.current_key(), create_project.organization, new_id, 'GROUP_OWNER');
+	ELSE
 		INSERT INTO apikeys.member (organization_id, project_id, principal, role)
 			VALUES (create_project.organization, new_id, apikeys.principal(), 'GROUP_OWNER');
 	END IF;
@@ -183,6 +190,7 @@ BEGIN
 		'organization_permissions', organization_permissions::text,
 		'project_permissions', project_permissions::text);
 	PERFORM apikeys.check_name('description', description);
+	PERFORM apikeys.check_is_no_key('create a role');
 	IF NOT apikeys.is_role_name(name) THEN
 		RAISE invalid_parameter_value USING
 			MESSAGE = 'invalid name of a role',
@@ -212,6 +220,7 @@ CREATE FUNCTION apikeys.drop_role(name text) RETURNS void
 AS $$
 BEGIN
 	PERFORM apikeys.check_not_null('name', name);
+	PERFORM apikeys.check_is_no_key('drop a role');
 	PERFORM FROM apikeys.role AS r WHERE r.name = drop_role.name AND r.is_builtin;
 	IF FOUND THEN
 		RAISE dependent_objects_still_exist USING

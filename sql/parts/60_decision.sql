@@ -9,3 +9,18 @@ CREATE FUNCTION apikeys.decide(public_key text, secret text, ip inet, scope text
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_decide';
 COMMENT ON FUNCTION apikeys.decide(text, text, inet, text, uuid) IS
 	'What authorize answers, with the reason; call it as SELECT * FROM apikeys.decide(...). Nobody may call it until granted.';
+
+CREATE FUNCTION apikeys.require(public_key text, secret text, ip inet, scope text, project uuid DEFAULT NULL) RETURNS text
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_require';
+COMMENT ON FUNCTION apikeys.require(text, text, inet, text, uuid) IS
+	'The public key, where authorize answers true; else an error: 28000 where the key is not proved, 42501 where it is but may not. Nobody may call it until granted.';
+
+CREATE FUNCTION apikeys.authenticate(public_key text, secret text, ip inet) RETURNS text
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_authenticate';
+COMMENT ON FUNCTION apikeys.authenticate(text, text, inet) IS
+	'Binds the key to the current transaction, until its end, and returns its public key; 28000 where the secret, the key or the address is refused. Nobody may call it until granted.';
+
+CREATE FUNCTION apikeys.authenticate_request(required boolean DEFAULT true) RETURNS text
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_authenticate_request';
+COMMENT ON FUNCTION apikeys.authenticate_request(boolean) IS
+	'Does what authenticate does, with the key in the headers of the HTTP request that setting request.headers holds, as PostgREST says them; where there is none, NULL if that is not required. Nobody may call it until granted.';

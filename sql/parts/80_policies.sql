@@ -19,7 +19,8 @@ ALTER TABLE apikeys.key_image ENABLE ROW LEVEL SECURITY;
 CREATE POLICY organization_member_select ON apikeys.organization FOR SELECT
 	USING (id = ANY ((SELECT apikeys.principal_organizations())::uuid[]));
 CREATE POLICY organization_founder_insert ON apikeys.organization FOR INSERT
-	WITH CHECK (has_function_privilege('apikeys.create_organization(text,text,boolean)'::regprocedure, 'EXECUTE'));
+	WITH CHECK (apikeys.current_key() IS NULL
+		AND has_function_privilege('apikeys.create_organization(text,text,boolean)'::regprocedure, 'EXECUTE'));
 CREATE POLICY organization_manager_update ON apikeys.organization FOR UPDATE
 	USING (apikeys.principal_may('apikeys.organization.manage', id));
 CREATE POLICY organization_manager_delete ON apikeys.organization FOR DELETE
@@ -40,10 +41,10 @@ CREATE POLICY project_manager_delete ON apikeys.project FOR DELETE
 CREATE POLICY role_everyone_select ON apikeys.role FOR SELECT
 	USING (true);
 CREATE POLICY role_creator_insert ON apikeys.role FOR INSERT
-	WITH CHECK (NOT is_builtin AND has_function_privilege(
+	WITH CHECK (NOT is_builtin AND apikeys.current_key() IS NULL AND has_function_privilege(
 		'apikeys.create_role(text,text,text[],text[],text)'::regprocedure, 'EXECUTE'));
 CREATE POLICY role_creator_delete ON apikeys.role FOR DELETE
-	USING (NOT is_builtin AND has_function_privilege(
+	USING (NOT is_builtin AND apikeys.current_key() IS NULL AND has_function_privilege(
 		'apikeys.create_role(text,text,text[],text[],text)'::regprocedure, 'EXECUTE'));
 
 CREATE POLICY member_reader_select ON apikeys.member FOR SELECT
@@ -56,7 +57,8 @@ CREATE POLICY member_manager_insert ON apikeys.member FOR INSERT
 	WITH CHECK (apikeys.principal_may('apikeys.members.manage', organization_id, project_id)
 		AND apikeys.principal_may_grant(role, organization_id, project_id));
 CREATE POLICY member_founder_insert ON apikeys.member FOR INSERT
-	WITH CHECK (apikeys.principal_founds(organization_id, project_id)
+	WITH CHECK (apikeys.current_key() IS NULL
+		AND apikeys.principal_founds(organization_id, project_id)
 		AND role = CASE WHEN project_id IS NULL THEN 'ORG_OWNER' ELSE 'GROUP_OWNER' END);
 CREATE POLICY member_manager_delete ON apikeys.member FOR DELETE
 	USING (apikeys.principal_may('apikeys.members.manage', organization_id, project_id));
@@ -86,6 +88,12 @@ CREATE POLICY key_role_reader_select ON apikeys.key_role FOR SELECT
 CREATE POLICY key_role_manager_insert ON apikeys.key_role FOR INSERT
 	WITH CHECK (apikeys.principal_may('apikeys.keys.manage', organization_id, project_id)
 		AND apikeys.principal_may_grant(role, organization_id, project_id));
+CREATE POLICY key_role_founder_insert ON apikeys.key_role FOR INSERT
+	WITH CHECK (public_key = apikeys.current_key()
+		AND role = 'GROUP_OWNER'
+		AND project_id IS NOT NULL
+		AND apikeys.principal_may('apikeys.projects.create', organization_id)
+		AND apikeys.principal_founds(organization_id, project_id));
 CREATE POLICY key_role_manager_delete ON apikeys.key_role FOR DELETE
 	USING (apikeys.principal_may('apikeys.keys.manage', organization_id, project_id));
 
@@ -105,7 +113,7 @@ CREATE POLICY key_denial_reader_select ON apikeys.key_denial FOR SELECT
 	USING (EXISTS (SELECT FROM apikeys.key AS k WHERE k.public_key = key_denial.public_key));
 
 COMMENT ON POLICY organization_member_select ON apikeys.organization IS 'A member of the organization, or of a project of it, reads it.';
-COMMENT ON POLICY organization_founder_insert ON apikeys.organization IS 'Who may execute create_organization makes one.';
+COMMENT ON POLICY organization_founder_insert ON apikeys.organization IS 'Who may execute create_organization makes one; a key does not.';
 COMMENT ON POLICY organization_manager_update ON apikeys.organization IS 'apikeys.organization.manage changes it.';
 COMMENT ON POLICY organization_manager_delete ON apikeys.organization IS 'apikeys.organization.manage deletes it.';
 COMMENT ON POLICY project_member_select ON apikeys.project IS 'Who has any permission in the project, or reads the organization''s projects, reads it.';
@@ -113,8 +121,8 @@ COMMENT ON POLICY project_manager_insert ON apikeys.project IS 'apikeys.projects
 COMMENT ON POLICY project_manager_update ON apikeys.project IS 'apikeys.projects.manage in the project changes it.';
 COMMENT ON POLICY project_manager_delete ON apikeys.project IS 'apikeys.projects.manage in the project deletes it.';
 COMMENT ON POLICY role_everyone_select ON apikeys.role IS 'Everybody reads the roles.';
-COMMENT ON POLICY role_creator_insert ON apikeys.role IS 'Who may execute create_role makes custom roles.';
-COMMENT ON POLICY role_creator_delete ON apikeys.role IS 'Who may execute create_role drops custom roles.';
+COMMENT ON POLICY role_creator_insert ON apikeys.role IS 'Who may execute create_role makes custom roles; a key does not.';
+COMMENT ON POLICY role_creator_delete ON apikeys.role IS 'Who may execute create_role drops custom roles; a key does not.';
 COMMENT ON POLICY member_reader_select ON apikeys.member IS 'A member reads his own rows; apikeys.members.read or .manage reads all of an organization or a project.';
 COMMENT ON POLICY member_manager_insert ON apikeys.member IS 'apikeys.members.manage adds members, with roles that are his to grant.';
 COMMENT ON POLICY member_founder_insert ON apikeys.member IS 'Who has just made the organization or the project names its first owner.';
@@ -125,6 +133,7 @@ COMMENT ON POLICY key_manager_update ON apikeys.key IS 'Who manages the key chan
 COMMENT ON POLICY key_manager_delete ON apikeys.key IS 'Who manages the key deletes it.';
 COMMENT ON POLICY key_role_reader_select ON apikeys.key_role IS 'apikeys.keys.read or .manage there reads the roles granted there.';
 COMMENT ON POLICY key_role_manager_insert ON apikeys.key_role IS 'apikeys.keys.manage there grants roles that are his to grant.';
+COMMENT ON POLICY key_role_founder_insert ON apikeys.key_role IS 'A key that has just made a project becomes its owner.';
 COMMENT ON POLICY key_role_manager_delete ON apikeys.key_role IS 'apikeys.keys.manage there takes roles away.';
 COMMENT ON POLICY key_secret_reader_select ON apikeys.key_secret IS 'Who reads the key sees its secrets, but for the hash.';
 COMMENT ON POLICY key_secret_issuer_insert ON apikeys.key_secret IS 'Who manages the key, and may grant what it may do, adds secrets.';

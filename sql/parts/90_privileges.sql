@@ -50,6 +50,7 @@ GRANT EXECUTE ON FUNCTION
 	apikeys.is_name(text), apikeys.is_public_key(text), apikeys.is_private_key(text),
 	apikeys.is_principal(text), apikeys.is_role_name(text), apikeys.are_permissions(text[]),
 	apikeys.principal(), apikeys.principals(),
+	apikeys.current_key(), apikeys.current_organization(), apikeys.permits(text, uuid),
 	apikeys.principal_may(text, uuid, uuid), apikeys.principal_may_grant(text, uuid, uuid),
 	apikeys.principal_organizations(), apikeys.principal_organizations(text[]),
 	apikeys.principal_projects(), apikeys.principal_projects(text[]),
@@ -63,7 +64,7 @@ TO PUBLIC;
 
 -- Management, protected by row-level security.
 GRANT EXECUTE ON FUNCTION
-	apikeys.check_not_null(text[]), apikeys.check_permission(text, uuid, uuid), apikeys.check_grant(text[], uuid, uuid, text[]),
+	apikeys.check_not_null(text[]), apikeys.check_permission(text, uuid, uuid), apikeys.check_is_no_key(text), apikeys.check_grant(text[], uuid, uuid, text[]),
 	apikeys.check_project_roles(text[]), apikeys.check_name(text, text), apikeys.check_principal(text), apikeys.refuse(text), apikeys.refuse_key(text),
 	apikeys.organization(text), apikeys.project(text, text), apikeys.organization_of(uuid),
 	apikeys.delete_organization(uuid), apikeys.create_project(uuid, text), apikeys.delete_project(uuid),
