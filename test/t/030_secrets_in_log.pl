@@ -19,6 +19,7 @@ log_parameter_max_length = 0
 log_parameter_max_length_on_error = 0
 log_error_verbosity = verbose
 log_min_messages = debug1
+apikeys.trusted_proxies = '{127.0.0.1}'
 log_min_error_statement = debug1
 });
 $node->start;
@@ -71,6 +72,15 @@ SELECT apikeys.authorize(:secret, :key, '192.0.2.1', 'clusters.read');
 SELECT apikeys.authorize(:key, :key, '192.0.2.1', 'clusters.read');
 SELECT apikeys.authorize(:secret, :secret, '192.0.2.1', 'clusters.read');
 SELECT reason AS r FROM apikeys.decide(:key, :secret, '192.0.2.1', :secret) \gset
+SELECT apikeys.require(:key, :secret, '192.0.2.1', 'clusters.read');
+BEGIN;
+SELECT apikeys.authenticate(:key, :secret, '192.0.2.1');
+SELECT apikeys.permits('clusters.read') AS p \gset
+COMMIT;
+BEGIN;
+SELECT set_config('request.headers', json_build_object('x-api-key', :key || ':' || :secret, 'x-forwarded-for', '192.0.2.1')::text, true) AS h \gset
+SELECT apikeys.authenticate_request();
+COMMIT;
 SELECT apikeys.rotate_secret(:key, '1 hour') AS second \gset
 INSERT INTO known (public_key, secret) VALUES (:key, :second);
 SELECT apikeys.authorize(:key, :second, '192.0.2.1', 'clusters.read');
@@ -96,6 +106,9 @@ foreach my $mode ('extended', 'prepared')
 	}
 }
 
+# Secrets that were written into statements.
+my @literals;
+
 # Calls that fail, as a mistake makes them: the secret where the key belongs,
 # a clear secret where a hash or a list belongs.
 my $fetch = q{
@@ -105,6 +118,16 @@ my @failing = (
 	[ 'scope'          => q{SELECT apikeys.authorize(:key, :secret, NULL, :secret || ' ')} ],
 	[ 'scope, decide'  => q{SELECT apikeys.decide(:key, :secret, NULL, '{' || :secret || '}')} ],
 	[ 'scope, principal_may' => q{SELECT apikeys.principal_may(:secret || '*', '10000000-0000-0000-0000-000000000000')} ],
+	[ 'scope, permits' => q{SELECT apikeys.permits(:secret || '*')} ],
+	[ 'require'        => q{SELECT apikeys.require(:key, :secret || 'x', '192.0.2.1', 'clusters.read')} ],
+	[ 'require, mixed up' => q{SELECT apikeys.require(:secret, :key, '192.0.2.1', 'clusters.read')} ],
+	[ 'require, denied' => q{SELECT apikeys.require(:key, :secret, '198.51.100.1', 'clusters.read')} ],
+	[ 'authenticate'   => q{SELECT apikeys.authenticate(:key, :secret || 'x', '192.0.2.1')} ],
+	[ 'authenticate, mixed up' => q{SELECT apikeys.authenticate(:secret, :key, '192.0.2.1')} ],
+	[ 'authenticate, denied' => q{SELECT apikeys.authenticate(:key, :secret, '198.51.100.1')} ],
+	[ 'request, denied' => q{SELECT set_config('request.headers', json_build_object('x-api-key', :key || ':' || :secret || 'x')::text, false) AS h, apikeys.authenticate_request()} ],
+	[ 'request, malformed' => q{SELECT set_config('request.headers', json_build_object('x-api-key', :secret)::text, false) AS h, apikeys.authenticate_request()} ],
+	[ 'request, no JSON' => q{SELECT set_config('request.headers', '{"x-api-key":"' || :secret || '}', false) AS h, apikeys.authenticate_request()} ],
 	[ 'update_key'     => q{SELECT apikeys.update_key(:secret, 'a description')} ],
 	[ 'set_organization_roles' => q{SELECT apikeys.set_organization_roles(:secret, '{ORG_OWNER}')} ],
 	[ 'set_project_roles' => q{SELECT apikeys.set_project_roles(:secret, '1a000000-0000-0000-0000-000000000000', '{GROUP_OWNER}')} ],
@@ -152,6 +175,30 @@ foreach my $role (undef, 'owner')
 	}
 }
 
+# A secret that stands in a statement: a denial, or a scope that is none, does
+# not have the log show the statement.
+my ($literal_key, $literal_secret) = split /\|/, $node->safe_psql(
+	'postgres', q{
+	SELECT public_key, private_key FROM apikeys.create_key('10000000-0000-0000-0000-000000000000', 'a key', '{ORG_OWNER}')});
+my $quiet = 'SET log_statement = none; SET log_min_duration_statement = -1;';
+foreach my $call (
+	"authorize('$literal_key', '$literal_secret', NULL, 'no scope')",
+	"decide('$literal_key', '$literal_secret', NULL, 'no scope')",
+	"require('$literal_key', '$literal_secret', NULL, 'no scope')",
+	"require('$literal_key', '${literal_secret}x', NULL, 'clusters.read')",
+	"require('$literal_key', '$literal_secret', NULL, 'clusters.read', gen_random_uuid())",
+	"authenticate('$literal_key', '${literal_secret}x', NULL)")
+{
+	my ($status, $stdout, $stderr);
+	foreach my $statement ("SELECT apikeys.$call",
+		"DO \$\$ BEGIN PERFORM apikeys.$call; END; \$\$")
+	{
+		$status = $node->psql('postgres', "$quiet $statement", stderr => \$stderr);
+		is($status, 3, 'the call fails');
+	}
+}
+push @literals, $literal_secret;
+
 # What to look for: the secrets, and their hashes.
 my @secrets = split /\n/,
   $node->safe_psql('postgres', 'SELECT DISTINCT secret FROM known');
@@ -173,7 +220,7 @@ is( $node->safe_psql(
 $node->stop;
 my $log = slurp_file($node->logfile);
 ok($log =~ /apikeys\.rotate_secret\(\$1/, 'the log has the statements');
-foreach my $text (@secrets, @hashes)
+foreach my $text (@secrets, @literals, @hashes)
 {
 	# Not the text as the test's name: that is in a log, too.
 	my ($where) = $log =~ /^(.*\Q$text\E.*)$/m;

@@ -19,7 +19,7 @@ my @internal = qw(
   networks_array
   secret_hash_in secret_hash_out secret_hash_recv secret_hash_send
   is_name is_public_key is_principal is_role_name are_permissions
-  check_not_null check_name check_principal
+  check_not_null check_is_no_key check_name check_principal
   check_permission check_grant check_project_roles
   refuse refuse_key replace_roles principal_founds usage_status
 );

@@ -1,0 +1,165 @@
+-- A bound key manages keys with its own rights, and with nobody else's.
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS apikeys;
+\set VERBOSITY terse
+
+CREATE ROLE regress_apikeys_bound_key_carrier;
+GRANT EXECUTE ON FUNCTION apikeys.authenticate, apikeys.act_as, apikeys.create_organization, apikeys.create_role TO regress_apikeys_bound_key_carrier;
+-- The role that carries the keys owns the organization.
+SELECT apikeys.create_organization('regress_bound_key', 'role:regress_apikeys_bound_key_carrier') AS org \gset
+SELECT apikeys.create_organization('regress_bound_key_other', 'user:regress_bound_key') AS other_org \gset
+SELECT apikeys.create_project(:'org', 'one') AS one \gset
+SELECT apikeys.create_project(:'org', 'two') AS two \gset
+SELECT apikeys.create_project(:'other_org', 'three') AS three \gset
+SELECT apikeys.create_role('regress_bound_key_manager', 'organization', '{apikeys.keys.*,clusters.read}', '{apikeys.keys.*,clusters.read}', 'Manages keys.');
+-- Keys with names that stay the same from run to run, all with one secret.
+CREATE FUNCTION pg_temp.make_key(name text, organization uuid, project uuid, role text) RETURNS void LANGUAGE sql AS $body$
+	INSERT INTO apikeys.key (public_key, organization_id, description) VALUES ('regress_' || name, organization, name);
+	INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role) SELECT 'regress_' || name, organization, project, role WHERE role IS NOT NULL;
+	INSERT INTO apikeys.key_secret (public_key, version, hash, hint) VALUES ('regress_' || name, 1, ('sha256$$' || encode(sha256('sesame'), 'hex'))::apikeys.secret_hash, 'same');
+$body$;
+\set secret sesame
+SELECT pg_temp.make_key('owner', :'org', NULL, 'ORG_OWNER'), pg_temp.make_key('manager', :'org', NULL, 'regress_bound_key_manager'),
+	pg_temp.make_key('project_admin', :'org', :'one', 'GROUP_USER_ADMIN'), pg_temp.make_key('creator', :'org', NULL, 'ORG_GROUP_CREATOR'),
+	pg_temp.make_key('roleless', :'org', NULL, NULL), pg_temp.make_key('stranger', :'other_org', NULL, 'ORG_OWNER') \g /dev/null
+
+SET ROLE regress_apikeys_bound_key_carrier;
+SELECT count(*) FROM apikeys.keys;
+
+-- An owner's key does what an owner does.
+BEGIN;
+SELECT apikeys.authenticate('regress_owner', :'secret', NULL);
+SELECT description FROM apikeys.keys ORDER BY 1;
+SELECT public_key AS made FROM apikeys.create_key(:'org', 'made by a key', '{ORG_OWNER}') \gset
+SELECT created_by = 'key:regress_owner' AS created_by FROM apikeys.keys WHERE public_key = :'made';
+SELECT apikeys.add_member(:'org', 'user:regress_bound_key', 'ORG_READ_ONLY');
+SELECT apikeys.rotate_secret(:'made') IS NOT NULL AS rotated;
+SELECT apikeys.delete_key(:'made');
+SELECT apikeys.create_project(:'org', 'four') IS NOT NULL AS created;
+SELECT count(*) FROM apikeys.member WHERE principal LIKE 'key:%';
+-- In its organization only, and nothing that is above organizations.
+SAVEPOINT a;
+SELECT apikeys.create_key(:'other_org', 'no', '{}');
+ROLLBACK TO a;
+SELECT apikeys.disable_key('regress_stranger');
+ROLLBACK TO a;
+SELECT apikeys.create_project_key(:'three', 'no', '{GROUP_OWNER}');
+ROLLBACK TO a;
+SELECT apikeys.create_organization('regress_bound_key_no');
+ROLLBACK TO a;
+SELECT apikeys.create_organization('regress_bound_key_no', 'user:regress_bound_key');
+ROLLBACK TO a;
+INSERT INTO apikeys.organization (id, name) VALUES (gen_random_uuid(), 'regress_bound_key_no');
+ROLLBACK TO a;
+SELECT apikeys.create_role('regress_bound_key_no', 'project', '{}', '{*}', 'No.');
+ROLLBACK TO a;
+INSERT INTO apikeys.role (name, level) VALUES ('regress_bound_key_no', 'project');
+ROLLBACK TO a;
+SELECT apikeys.drop_role('regress_bound_key_manager');
+ROLLBACK TO a;
+DELETE FROM apikeys.role;
+SELECT apikeys.add_member(:'org', 'key:regress_roleless', 'ORG_OWNER');
+ROLLBACK;
+
+-- A key that may manage keys hands out no more than it has, nor does it end
+-- what it may not manage.
+BEGIN;
+SELECT apikeys.authenticate('regress_manager', :'secret', NULL);
+SAVEPOINT a;
+SELECT apikeys.create_key(:'org', 'no', '{ORG_OWNER}');
+ROLLBACK TO a;
+SELECT apikeys.set_organization_roles('regress_manager', '{ORG_OWNER}');
+ROLLBACK TO a;
+SELECT apikeys.rotate_secret('regress_owner');
+ROLLBACK TO a;
+SELECT public_key = '' AS made FROM apikeys.create_key(:'org', 'yes', '{regress_bound_key_manager}');
+ROLLBACK;
+
+-- Nor does one of a project beyond it.
+BEGIN;
+SELECT apikeys.authenticate('regress_project_admin', :'secret', NULL);
+SELECT description FROM apikeys.keys ORDER BY 1;
+SELECT public_key AS made FROM apikeys.create_project_key(:'one', 'of the project', '{GROUP_READ_ONLY}') \gset
+SAVEPOINT a;
+SELECT apikeys.create_project_key(:'two', 'no', '{GROUP_READ_ONLY}');
+ROLLBACK TO a;
+SELECT apikeys.create_key(:'org', 'no', '{}');
+ROLLBACK TO a;
+SELECT apikeys.delete_key('regress_owner');
+ROLLBACK TO a;
+UPDATE apikeys.key SET description = 'no' WHERE public_key = 'regress_owner';
+SELECT apikeys.delete_key(:'made');
+ROLLBACK;
+
+-- One without such roles does nothing, whoever carries it.
+BEGIN;
+SELECT apikeys.authenticate('regress_roleless', :'secret', NULL);
+SELECT (SELECT count(*) FROM apikeys.organization) AS organizations, (SELECT count(*) FROM apikeys.project) AS projects,
+	(SELECT count(*) FROM apikeys.keys) AS keys, (SELECT count(*) FROM apikeys.member) AS members;
+SAVEPOINT a;
+SELECT apikeys.create_key(:'org', 'no', '{}');
+ROLLBACK TO a;
+SELECT apikeys.disable_key('regress_owner');
+ROLLBACK TO a;
+SELECT apikeys.disable_key('regress_roleless');
+ROLLBACK TO a;
+SELECT apikeys.add_member(:'org', 'role:regress_apikeys_bound_key_carrier', 'ORG_READ_ONLY');
+ROLLBACK TO a;
+SELECT apikeys.create_project(:'org', 'no');
+ROLLBACK TO a;
+DELETE FROM apikeys.key;
+DELETE FROM apikeys.member;
+UPDATE apikeys.organization SET name = 'no';
+ROLLBACK;
+
+-- One that makes a project owns it, and only such a one does.
+BEGIN;
+SELECT apikeys.authenticate('regress_creator', :'secret', NULL);
+SELECT apikeys.create_project(:'org', 'mine') AS mine \gset
+SELECT role FROM apikeys.key_role WHERE public_key = 'regress_creator' AND project_id = :'mine';
+SELECT public_key = '' AS made FROM apikeys.create_project_key(:'mine', 'of mine', '{GROUP_OWNER}');
+SAVEPOINT a;
+INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role) VALUES ('regress_creator', :'org', :'one', 'GROUP_OWNER');
+ROLLBACK TO a;
+SELECT apikeys.create_project_key(:'one', 'no', '{GROUP_OWNER}');
+ROLLBACK;
+BEGIN;
+SELECT apikeys.create_project(:'org', 'carrier''s') AS not_mine \gset
+SELECT apikeys.authenticate('regress_roleless', :'secret', NULL);
+INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role) VALUES ('regress_roleless', :'org', :'not_mine', 'GROUP_OWNER');
+ROLLBACK;
+
+-- One that was disabled meanwhile has no rights left, though it is bound.
+BEGIN;
+SELECT apikeys.authenticate('regress_owner', :'secret', NULL);
+SELECT apikeys.disable_key('regress_owner');
+SELECT count(*) FROM apikeys.keys;
+SELECT apikeys.enable_key('regress_owner');
+ROLLBACK;
+
+-- One user's key does not end another's of the same scope; he himself ends it.
+BEGIN;
+SELECT apikeys.act_as('user:regress_bound_key');
+SELECT public_key AS own, private_key AS own_secret FROM apikeys.create_key(:'other_org', 'his', '{ORG_READ_ONLY}') \gset
+COMMIT;
+BEGIN;
+SELECT apikeys.authenticate(:'own', :'own_secret', NULL) = :'own' AS bound;
+SAVEPOINT a;
+SELECT apikeys.disable_key('regress_stranger');
+ROLLBACK TO a;
+\set VERBOSITY sqlstate
+SELECT apikeys.delete_key(:'own');
+\set VERBOSITY terse
+ROLLBACK;
+BEGIN;
+SELECT apikeys.act_as('user:regress_bound_key');
+SELECT apikeys.delete_key(:'own');
+COMMIT;
+SELECT apikeys.authenticate(:'own', :'own_secret', NULL);
+
+RESET ROLE;
+DELETE FROM apikeys.key WHERE organization_id IN (:'org', :'other_org');
+DELETE FROM apikeys.organization WHERE id IN (:'org', :'other_org');
+SELECT apikeys.drop_role('regress_bound_key_manager');
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA apikeys FROM regress_apikeys_bound_key_carrier;
+DROP ROLE regress_apikeys_bound_key_carrier;

@@ -1,0 +1,233 @@
+-- A key that is bound to the transaction: who is acting then, what it permits,
+-- how long, and that nobody can forge it.
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS apikeys;
+\set VERBOSITY terse
+
+CREATE ROLE regress_apikeys_identity_service;
+CREATE ROLE regress_apikeys_identity_boss;
+GRANT EXECUTE ON FUNCTION apikeys.authenticate, apikeys.require, apikeys.act_as TO regress_apikeys_identity_service;
+SELECT apikeys.create_organization('regress_identity') AS org \gset
+SELECT apikeys.create_organization('regress_identity_other') AS other_org \gset
+SELECT apikeys.add_member(:'org', 'role:regress_apikeys_identity_boss', 'ORG_OWNER');
+SELECT apikeys.create_project(:'org', 'one') AS one \gset
+SELECT apikeys.create_project(:'org', 'two') AS two \gset
+SELECT apikeys.create_project(:'other_org', 'three') AS three \gset
+SELECT apikeys.create_role('regress_identity_reader', 'project', '{}', '{invoices.read}', 'Reads invoices.');
+SELECT public_key AS reader, private_key AS reader_secret FROM apikeys.create_project_key(:'one', 'Reads', '{regress_identity_reader}', '{10.0.0.0/8}') \gset
+SELECT public_key AS owner, private_key AS owner_secret FROM apikeys.create_key(:'org', 'Owns', '{ORG_OWNER}') \gset
+SELECT public_key AS stranger, private_key AS stranger_secret FROM apikeys.create_key(:'other_org', 'Owns the other', '{ORG_OWNER}') \gset
+
+CREATE TABLE regress_identity_invoice (id int PRIMARY KEY, organization_id uuid, project_id uuid);
+INSERT INTO regress_identity_invoice VALUES (1, :'org', :'one'), (2, :'org', :'two'), (3, :'other_org', :'three'), (4, :'org', NULL);
+ALTER TABLE regress_identity_invoice ENABLE ROW LEVEL SECURITY;
+GRANT SELECT ON regress_identity_invoice TO regress_apikeys_identity_service, regress_apikeys_identity_boss;
+CREATE POLICY reader ON regress_identity_invoice FOR SELECT USING (
+	organization_id = (SELECT apikeys.current_organization()) AND apikeys.permits('invoices.read', project_id));
+
+-- How many sub-selects a statement evaluates once, for all rows.
+CREATE FUNCTION pg_temp.count_init_plans(statement text) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+	init_plans int := 0;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN ' || statement LOOP
+		init_plans := init_plans + (line ~ '^ *InitPlan')::int;
+	END LOOP;
+	RETURN init_plans;
+END;
+$$;
+
+-- What is bound, without naming what differs from run to run.
+PREPARE bound AS SELECT
+	CASE apikeys.current_key() WHEN :'reader' THEN 'reader' WHEN :'owner' THEN 'owner' WHEN :'stranger' THEN 'stranger' END AS key,
+	apikeys.current_organization() = :'org' AS organization,
+	split_part(apikeys.principal(), ':', 1) AS principal,
+	apikeys.permits('invoices.read') AS everywhere,
+	apikeys.permits('invoices.read', :'one') AS one,
+	apikeys.permits('invoices.read', :'two') AS two,
+	apikeys.permits('invoices.read', :'three') AS three,
+	(SELECT array_agg(id ORDER BY id) FROM regress_identity_invoice) AS invoices;
+
+SET ROLE regress_apikeys_identity_service;
+-- Nobody.
+EXECUTE bound;
+-- A key of one project.
+BEGIN;
+SELECT apikeys.authenticate(:'reader', :'reader_secret', '10.0.0.1') = :'reader' AS bound;
+EXECUTE bound;
+SELECT apikeys.principals() = ARRAY['key:' || :'reader'] AS alone;
+-- Again changes nothing, nor does a denial, nor any other.
+SELECT apikeys.authenticate(:'reader', :'reader_secret', '10.0.0.2') = :'reader' AS bound;
+SAVEPOINT a;
+SELECT apikeys.authenticate(:'reader', 'wrong', '10.0.0.1');
+ROLLBACK TO a;
+SELECT apikeys.authenticate(:'owner', :'owner_secret', '10.0.0.1');
+ROLLBACK TO a;
+SELECT apikeys.act_as('user:regress_identity');
+ROLLBACK TO a;
+EXECUTE bound;
+COMMIT;
+EXECUTE bound;
+-- A key of the organization, in all of its projects and in no other.
+BEGIN;
+SELECT apikeys.authenticate(:'owner', :'owner_secret', NULL) = :'owner' AS bound;
+EXECUTE bound;
+SELECT apikeys.permits('invoices.read', gen_random_uuid()), apikeys.permits(NULL), apikeys.permits(NULL, :'one');
+SELECT apikeys.permits('no scope');
+ROLLBACK;
+EXECUTE bound;
+
+-- What is denied.
+\set VERBOSITY default
+SELECT apikeys.authenticate('no_key', 'wrong', NULL);
+SELECT apikeys.authenticate(:'reader', 'wrong', '10.0.0.1');
+SELECT apikeys.authenticate(:'reader', left(:'reader_secret', -1), '10.0.0.1');
+SELECT apikeys.authenticate(:'reader', left(:'reader_secret', -1) || CASE right(:'reader_secret', 1) WHEN 'a' THEN 'b' ELSE 'a' END, '10.0.0.1');
+SELECT apikeys.authenticate(:'reader', :'owner_secret', '10.0.0.1');
+SELECT apikeys.authenticate(:'reader', '', '10.0.0.1');
+SELECT apikeys.authenticate(:'reader', repeat('x', 1000000), '10.0.0.1');
+SELECT apikeys.authenticate(:'reader', :'reader_secret', '192.0.2.1');
+SELECT apikeys.authenticate(:'reader', :'reader_secret', NULL);
+SELECT apikeys.authenticate(:'reader', NULL, '10.0.0.1');
+SELECT apikeys.authenticate(NULL, :'reader_secret', '10.0.0.1');
+SELECT apikeys.authenticate(:'reader', :'reader_secret', '::ffff:10.0.0.1') = :'reader' AS mapped;
+SELECT apikeys.require(:'reader', :'reader_secret', '10.0.0.1', 'invoices.read', :'one') = :'reader' AS required;
+SELECT apikeys.require(:'reader', 'wrong', '10.0.0.1', 'invoices.read', :'one');
+SELECT apikeys.require(:'reader', :'reader_secret', '192.0.2.1', 'invoices.read', :'one');
+SELECT apikeys.require(:'reader', :'reader_secret', '10.0.0.1', 'invoices.read', :'two');
+SELECT apikeys.require(:'reader', :'reader_secret', '10.0.0.1', NULL, :'one');
+SELECT apikeys.require(NULL, NULL, NULL, 'invoices.read');
+SELECT apikeys.require(:'reader', :'reader_secret', '10.0.0.1', '', :'one');
+\set VERBOSITY sqlstate
+SELECT apikeys.authenticate(:'reader', 'wrong', '10.0.0.1');
+SELECT apikeys.authenticate(:'reader', :'reader_secret', NULL);
+SELECT apikeys.require(:'reader', 'wrong', '10.0.0.1', 'invoices.read', :'one');
+SELECT apikeys.require(:'reader', :'reader_secret', '10.0.0.1', 'invoices.read', :'two');
+SELECT apikeys.require(:'reader', :'reader_secret', '10.0.0.1', '', :'one');
+\set VERBOSITY terse
+
+-- Savepoints.
+BEGIN;
+SAVEPOINT a;
+SELECT apikeys.authenticate(:'reader', :'reader_secret', '10.0.0.1') = :'reader' AS bound;
+ROLLBACK TO a;
+EXECUTE bound;
+SELECT apikeys.authenticate(:'owner', :'owner_secret', NULL) = :'owner' AS bound;
+RELEASE a;
+EXECUTE bound;
+SAVEPOINT a;
+ROLLBACK TO a;
+SELECT apikeys.current_key() = :'owner' AS still;
+ROLLBACK;
+BEGIN;
+SELECT apikeys.act_as('user:regress_identity');
+SAVEPOINT a;
+SAVEPOINT b;
+SELECT apikeys.authenticate(:'reader', :'reader_secret', '10.0.0.1') = :'reader' AS bound;
+RELEASE b;
+SELECT apikeys.principal() = 'key:' || :'reader' AS the_key_acts;
+ROLLBACK TO a;
+SELECT apikeys.principal();
+COMMIT;
+SELECT apikeys.principal();
+-- An error ends it too, and so does a block that is left by one.
+BEGIN;
+SELECT apikeys.authenticate(:'reader', :'reader_secret', '10.0.0.1') = :'reader' AS bound;
+SELECT 1 / 0;
+COMMIT;
+EXECUTE bound;
+BEGIN;
+SELECT set_config('regress.key', :'reader', true) = :'reader', set_config('regress.secret', :'reader_secret', true) IS NOT NULL;
+DO $$
+BEGIN
+	PERFORM apikeys.authenticate(current_setting('regress.key'), current_setting('regress.secret'), '10.0.0.1');
+	PERFORM 1 / 0;
+EXCEPTION
+	WHEN division_by_zero THEN NULL;
+END;
+$$;
+EXECUTE bound;
+ROLLBACK;
+
+-- Forging.
+SELECT count(*) > 0 AS tried, count(*) FILTER (WHERE apikeys.current_key() IS NOT NULL) AS forged
+FROM unnest('{key,current_key,current_organization,organization,principal,public_key,permits,role,identity,user,acting,bound_key}'::text[]) AS name,
+	unnest('{app,request,jwt.claims,api_keys,pg_temp}'::text[]) AS prefix,
+	set_config(prefix || '.' || name, :'owner', true);
+SET apikeys.current_key = 'x';
+SELECT set_config('apikeys.principal', 'key:x', true);
+RESET ROLE;
+SET SESSION AUTHORIZATION regress_apikeys_identity_service;
+SET ROLE regress_apikeys_identity_boss;
+EXECUTE bound;
+BEGIN;
+SELECT apikeys.authenticate(:'reader', :'reader_secret', '10.0.0.1') = :'reader' AS bound;
+SET SESSION AUTHORIZATION regress_apikeys_identity_boss;
+EXECUTE bound;
+SELECT set_config('role', 'none', true);
+EXECUTE bound;
+ROLLBACK;
+RESET SESSION AUTHORIZATION;
+GRANT CREATE ON SCHEMA public TO regress_apikeys_identity_service;
+SET ROLE regress_apikeys_identity_service;
+CREATE FUNCTION public.permits(scope text, project uuid DEFAULT NULL) RETURNS boolean LANGUAGE sql RETURN true;
+CREATE FUNCTION public.current_organization() RETURNS uuid LANGUAGE sql STABLE AS 'SELECT id FROM (VALUES (gen_random_uuid())) AS v (id)';
+CREATE FUNCTION public.current_key() RETURNS text LANGUAGE sql STABLE RETURN 'forged';
+CREATE FUNCTION public.uuid_is(a uuid, b uuid) RETURNS boolean LANGUAGE sql RETURN true;
+CREATE OPERATOR public.= (LEFTARG = uuid, RIGHTARG = uuid, FUNCTION = public.uuid_is);
+CREATE TEMP TABLE key AS SELECT 'forged'::text AS public_key;
+CREATE TEMP TABLE key_role AS SELECT 'forged'::text AS public_key;
+SET search_path = pg_temp, public, pg_catalog;
+SELECT count(*) FROM regress_identity_invoice;
+BEGIN;
+SELECT apikeys.authenticate(:'reader', :'reader_secret', '10.0.0.1') OPERATOR(pg_catalog.=) :'reader' AS bound;
+SELECT array_agg(id ORDER BY id) FROM regress_identity_invoice;
+SELECT apikeys.permits('invoices.read', :'one'), apikeys.permits('invoices.read', :'two'), apikeys.permits('invoices.read', :'three');
+ROLLBACK;
+RESET search_path;
+DROP OPERATOR public.= (uuid, uuid);
+DROP FUNCTION public.permits, public.current_organization, public.current_key, public.uuid_is;
+DROP TABLE pg_temp.key, pg_temp.key_role;
+RESET ROLE;
+REVOKE CREATE ON SCHEMA public FROM regress_apikeys_identity_service;
+SET ROLE regress_apikeys_identity_service;
+
+-- What was resolved stays so until the transaction ends; a policy asks the
+-- organization once.
+BEGIN;
+SELECT apikeys.authenticate(:'reader', :'reader_secret', '10.0.0.1') = :'reader' AS bound;
+RESET ROLE;
+SELECT apikeys.set_project_roles(:'reader', :'two', '{regress_identity_reader}');
+SELECT apikeys.remove_from_project(:'reader', :'one');
+SELECT apikeys.disable_key(:'reader');
+SET LOCAL ROLE regress_apikeys_identity_service;
+EXECUTE bound;
+SELECT pg_temp.count_init_plans('SELECT * FROM regress_identity_invoice');
+ROLLBACK;
+-- Many scopes and many projects: more than answers are kept of.
+BEGIN;
+SELECT apikeys.authenticate(:'owner', :'owner_secret', NULL) = :'owner' AS bound;
+SELECT count(*), count(*) FILTER (WHERE apikeys.permits('scope.' || n % 150, CASE n % 3 WHEN 0 THEN :'one'::uuid WHEN 1 THEN :'three'::uuid END)) AS allowed
+	FROM generate_series(1, 900) AS n;
+SELECT count(*) FILTER (WHERE apikeys.permits('invoices.read', ('00000000-0000-0000-0000-' || lpad(n::text, 12, '0'))::uuid)) AS allowed,
+	apikeys.permits('invoices.read', :'two') AS two
+	FROM generate_series(1, 100100) AS n;
+ROLLBACK;
+
+RESET ROLE;
+-- A parallel plan asks in the leader only.
+SELECT proname, proparallel, provolatile FROM pg_proc
+WHERE pronamespace = 'apikeys'::regnamespace AND proname IN ('permits', 'current_key', 'current_organization', 'principal', 'authenticate', 'authenticate_request', 'require')
+ORDER BY 1;
+-- Nobody proves a key until he is allowed to.
+SELECT p.oid::regprocedure FROM pg_proc AS p
+WHERE pronamespace = 'apikeys'::regnamespace AND proname IN ('authorize', 'decide', 'require', 'authenticate', 'authenticate_request', 'act_as', 'create_organization', 'create_role')
+	AND EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) WHERE grantee = 0);
+DEALLOCATE bound;
+DROP TABLE regress_identity_invoice;
+DELETE FROM apikeys.key WHERE organization_id IN (:'org', :'other_org');
+DELETE FROM apikeys.organization WHERE id IN (:'org', :'other_org');
+SELECT apikeys.drop_role('regress_identity_reader');
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA apikeys FROM regress_apikeys_identity_service;
+DROP ROLE regress_apikeys_identity_service, regress_apikeys_identity_boss;
