@@ -10,9 +10,21 @@ set -euo pipefail
 required_packages() {
   say gcc make libc6-dev pkg-config libsodium-dev
   case $1 in
-    test) say perl libipc-run-perl shellcheck clang clang-tidy pgbouncer ;;
+    test)
+      say perl libipc-run-perl shellcheck clang clang-tidy pgbouncer
+      node_packages
+      ;;
     bench) say gnuplot-nox ;;
   esac
+}
+
+# The distribution's driver goes with its own Node.js only: beside another one,
+# the test that needs it has npm fetch it.
+node_packages() {
+  if ! command -v node >/dev/null || { is_installed nodejs &&
+    ! dpkg-query -W -f '${Version}' nodejs | grep -q nodesource; }; then
+    say nodejs node-pg
+  fi
 }
 
 # Good to have, where the distribution has them.
