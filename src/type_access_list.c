@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "access_list_text.h"
 #include "compat.h"
 #include "type_access_list.h"
 
@@ -15,15 +16,8 @@
 #include "common/hashfn.h"
 #include "funcapi.h"
 #include "libpq/pqformat.h"
-#include "parser/scansup.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-
-/* No list has more networks than this: 17 MB, were they all IPv6. */
-#define MAX_NETWORKS	1000000
-
-/* A network, with blanks and quotes around it, takes no more text than this. */
-#define MAX_ENTRY_TEXT	100
 
 #define COUNT_SIZE		sizeof(uint32)
 
@@ -154,167 +148,6 @@ unpack_networks(const AkNetset *set, size_t more)
 
 /* --- Text and binary form ------------------------------------------------- */
 
-/* What is wrong with a text that is no access list. */
-typedef struct Fault
-{
-	enum
-	{
-		NO_FAULT,
-		NO_BRACES,
-		BAD_ENTRY,
-		TOO_MANY
-	}			kind;
-
-	/* Of a bad entry: what is wrong, its number, and what was read of it. */
-	AkNetworkError error;
-	size_t		number;
-	AkNetwork	network;
-} Fault;
-
-static void
-report_too_many(Node *context)
-{
-	ereturn(context,,
-			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-			 errmsg("access list has more than %d networks", MAX_NETWORKS)));
-}
-
-static void
-report_host_bits(Node *context, const AkNetwork *network)
-{
-	char		given[AK_NETWORK_TEXT_SIZE];
-	char		meant[AK_NETWORK_TEXT_SIZE];
-	AkNetwork	masked = *network;
-
-	ak_network_mask(&masked, masked.prefix);
-	ak_network_format(network, given);
-	ak_network_format(&masked, meant);
-	ereturn(context,,
-			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-			 errmsg("invalid network \"%s\" in access list", given),
-			 errdetail("Bits are set to the right of the prefix."),
-			 errhint("The network is \"%s\", its single address \"%.*s\".",
-					 meant, (int) (strchr(given, '/') - given), given)));
-}
-
-/*
- * Reports a fault, softly where the context asks for that.  An entry that is
- * no network is told by its number only: it may be anything, a secret too.
- */
-static void
-report_fault(Node *context, const Fault *fault)
-{
-	if (fault->kind == TOO_MANY)
-		report_too_many(context);
-	else if (fault->kind == BAD_ENTRY && fault->error == AK_NETWORK_HOST_BITS)
-		report_host_bits(context, &fault->network);
-	else if (fault->kind == BAD_ENTRY)
-		ereturn(context,,
-				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-				 errmsg("invalid input syntax for type %s", "apikeys.access_list"),
-				 errdetail("Entry %zu is not a network.", fault->number),
-				 errhint("A network is an IPv4 or IPv6 address, and optionally a slash and the length of its prefix.")));
-	else
-		ereturn(context,,
-				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-				 errmsg("invalid input syntax for type %s", "apikeys.access_list"),
-				 errdetail("It does not stand in braces."),
-				 errhint("An access list is written {10.0.0.0/8,2001:db8::/32}.")));
-}
-
-static void
-trim_blanks(const char **text, size_t *length)
-{
-	while (*length > 0 && scanner_isspace(**text))
-	{
-		(*text)++;
-		(*length)--;
-	}
-	while (*length > 0 && scanner_isspace((*text)[*length - 1]))
-		(*length)--;
-}
-
-/* Cuts blanks, then a pair of double quotes, off both ends of an entry. */
-static void
-trim_entry(const char **text, size_t *length)
-{
-	trim_blanks(text, length);
-	if (*length >= 2 && **text == '"' && (*text)[*length - 1] == '"')
-	{
-		(*text)++;
-		*length -= 2;
-	}
-}
-
-/* Parses the entries between the braces into *networks (palloc'd). */
-static void
-parse_entries(const char *text, size_t length,
-			  AkNetwork **networks, size_t *count, Fault *fault)
-{
-	const char *end = text + length;
-	size_t		allocated = 16;
-
-	*networks = palloc(allocated * sizeof(AkNetwork));
-	*count = 0;
-	for (;;)
-	{
-		const char *comma = memchr(text, ',', end - text);
-		const char *entry = text;
-		size_t		entry_length = (comma ? comma : end) - text;
-		AkNetworkError error = AK_NETWORK_BAD_ADDRESS;
-
-		if (*count == allocated)
-		{
-			allocated *= 2;
-			*networks = repalloc(*networks, allocated * sizeof(AkNetwork));
-		}
-		if (entry_length <= MAX_ENTRY_TEXT)
-		{
-			trim_entry(&entry, &entry_length);
-			error = ak_network_parse(entry, entry_length,
-									 &(*networks)[*count]);
-		}
-		if (error != AK_NETWORK_OK)
-		{
-			fault->kind = BAD_ENTRY;
-			fault->error = error;
-			fault->number = *count + 1;
-			fault->network = (*networks)[*count];
-			return;
-		}
-		if (++*count > MAX_NETWORKS)
-		{
-			fault->kind = TOO_MANY;
-			return;
-		}
-		if (comma == NULL)
-			return;
-		text = comma + 1;
-	}
-}
-
-/* The list that a text stands for, palloc'd; NULL if there is a fault. */
-static struct varlena *
-parse_list(const char *text, Fault *fault)
-{
-	size_t		length = strlen(text);
-	AkNetwork  *networks = NULL;
-	size_t		count = 0;
-
-	memset(fault, 0, sizeof(*fault));
-	trim_blanks(&text, &length);
-	if (length < 2 || text[0] != '{' || text[length - 1] != '}')
-	{
-		fault->kind = NO_BRACES;
-		return NULL;
-	}
-	text++;
-	length -= 2;
-	if (strspn(text, " \t\n\r\f\v") < length)
-		parse_entries(text, length, &networks, &count, fault);
-	return fault->kind == NO_FAULT ? make_list(networks, count) : NULL;
-}
-
 /*
  * The list that a text stands for, as a plain varlena that is palloc'd, or
  * NULL if it stands for none.  Raises nothing but out of memory.
@@ -322,23 +155,27 @@ parse_list(const char *text, Fault *fault)
 struct varlena *
 ak_access_list_parse(const char *text)
 {
-	Fault		fault;
+	AkNetwork  *networks;
+	size_t		count;
+	AkListFault fault;
 
-	return parse_list(text, &fault);
+	return ak_list_parse(text, &networks, &count, &fault) ?
+		make_list(networks, count) : NULL;
 }
 
 Datum
 apikeys_access_list_in(PG_FUNCTION_ARGS)
 {
-	Fault		fault;
-	struct varlena *list = parse_list(PG_GETARG_CSTRING(0), &fault);
+	AkNetwork  *networks;
+	size_t		count;
+	AkListFault fault;
 
-	if (list == NULL)
+	if (!ak_list_parse(PG_GETARG_CSTRING(0), &networks, &count, &fault))
 	{
-		report_fault(fcinfo->context, &fault);
+		ak_list_report(fcinfo->context, &fault);
 		PG_RETURN_NULL();
 	}
-	PG_RETURN_POINTER(list);
+	PG_RETURN_POINTER(make_list(networks, count));
 }
 
 Datum
@@ -376,8 +213,8 @@ apikeys_access_list_recv(PG_FUNCTION_ARGS)
 	uint32		count = pq_getmsgint(message, 4);
 	AkNetwork  *networks;
 
-	if (count > MAX_NETWORKS)
-		report_too_many(NULL);
+	if (count > AK_ACCESS_LIST_MAX)
+		ak_list_report_too_long(NULL);
 	/* No entry is shorter than 6 bytes: do not allocate for what is not there */
 	if (count > (message->len - message->cursor) / 6)
 		ereport(ERROR,
@@ -479,9 +316,9 @@ apikeys_access_list_add(PG_FUNCTION_ARGS)
 	count = count_networks(&set);
 	networks = unpack_networks(&set, 1);
 	ak_network_from_inet(PG_GETARG_INET_PP(1), &networks[count]);
-	if (count >= MAX_NETWORKS &&
+	if (count >= AK_ACCESS_LIST_MAX &&
 		!ak_netset_contains_entry(&set, &networks[count]))
-		report_too_many(NULL);
+		ak_list_report_too_long(NULL);
 	PG_RETURN_POINTER(make_list(networks, count + 1));
 }
 
@@ -558,8 +395,8 @@ apikeys_access_list(PG_FUNCTION_ARGS)
 
 	deconstruct_array(array, CIDROID, -1, false, TYPALIGN_INT,
 					  &elements, &nulls, &count);
-	if (count > MAX_NETWORKS)
-		report_too_many(NULL);
+	if (count > AK_ACCESS_LIST_MAX)
+		ak_list_report_too_long(NULL);
 	networks = palloc(count * sizeof(AkNetwork));
 	for (int i = 0; i < count; i++)
 	{

@@ -170,6 +170,11 @@ report() {
   printf 'measurement\tmedian\tlowest\thighest\tratio\n' |
     show '%10s %10s %10s %8s'
   summarize inside 'primary-key subquery' | show '%10d %10d %10d %8s'
+  say "" "Counting a million rows under row-level security: milliseconds"
+  printf 'policy\tmedian\tlowest\thighest\tratio\n' |
+    show '%10s %10s %10s %8s'
+  summarize policy 'current_setting() in a sub-select' |
+    show '%10d %10d %10d %8s'
   say ""
   describe_machine | as_user tee "$WORK/out/machine.txt"
   plot
@@ -193,6 +198,7 @@ main() {
   start_server
   load
   psql_file inside.sql | as_user tee "$WORK/out/inside.csv" >/dev/null
+  psql_file policy.sql | as_user tee "$WORK/out/policy.csv" >/dev/null
   wire_rounds
   report
 }

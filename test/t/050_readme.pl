@@ -158,7 +158,7 @@ my %others = (
 	'type' => q{SELECT typname FROM pg_type
 		WHERE typnamespace = 'apikeys'::regnamespace AND typelem = 0 AND typarray <> 0
 			AND typrelid NOT IN (SELECT oid FROM pg_class WHERE relkind <> 'c')},
-	'role' => q{SELECT name FROM apikeys.role},
+	'role' => q{SELECT name FROM apikeys.role WHERE is_builtin},
 	'setting' => q{SELECT 1 WHERE apikeys.principal() IS NULL;
 		SELECT name FROM pg_settings WHERE name LIKE 'apikeys.%'},
 	'scope' => q{SELECT DISTINCT m[1]
