@@ -165,7 +165,7 @@ SELECT network, use_count, last_used_at, last_used_address
 FROM apikeys.access_list_entries WHERE public_key = :'deploy_public';
 \set ECHO none
 
-\echo 'A use is written down at most once a minute for each key and entry: the counts are low.'
+\echo 'Each use is counted in memory, and written to the tables by a worker: nobody waits for that.'
 \echo
 \echo 'User 42 sees the keys of his project: his own. "reports" has its role in the organization.'
 \echo
@@ -300,7 +300,45 @@ SET ROLE demo_app;
 EXECUTE try('backup', '192.0.2.33', 'backups.create', :'staging');
 \set ECHO none
 
-\echo '=== 6. Who may not =========================================================================='
+\echo '=== 6. Tables of your own ==================================================================='
+\echo
+\echo 'A policy asks which key is bound to the transaction, and what it may do.'
+\echo
+\set ECHO queries
+RESET ROLE;
+CREATE TABLE cluster (name text, organization_id uuid, project_id uuid);
+INSERT INTO cluster
+	SELECT p.name || '-' || n, p.organization_id, p.id FROM apikeys.project AS p, generate_series(1, 2) AS n;
+GRANT SELECT ON cluster TO demo_app;
+ALTER TABLE cluster ENABLE ROW LEVEL SECURITY;
+CREATE POLICY reader ON cluster FOR SELECT USING (
+	organization_id = (SELECT apikeys.current_organization())
+	AND apikeys.permits('clusters.read', project_id));
+GRANT EXECUTE ON FUNCTION apikeys.authenticate TO demo_app;
+\set ECHO none
+
+\echo
+\echo '"deploy" is of staging, "reports" of all Acme; and with no key there is nothing to see.'
+\echo
+SELECT private_key AS reports_private FROM client WHERE name = 'reports' \gset
+\set ECHO queries
+SET ROLE demo_app;
+SELECT count(*) FROM cluster;
+BEGIN;
+:without_result
+SELECT apikeys.authenticate(:'deploy_public', :'deploy_private', '203.0.113.7');
+:with_result
+SELECT name FROM cluster ORDER BY name;
+COMMIT;
+BEGIN;
+:without_result
+SELECT apikeys.authenticate(:'reports_public', :'reports_private', '198.51.100.7');
+:with_result
+SELECT name FROM cluster ORDER BY name;
+COMMIT;
+\set ECHO none
+
+\echo '=== 7. Who may not =========================================================================='
 \echo
 \echo 'User 42 looks after staging. A key of the whole organization is not his to delete, he does not'
 \echo 'even see it; and roles in the organization are not his to give. (The errors are the point here.)'
@@ -336,7 +374,7 @@ SELECT hash FROM apikeys.key_secret;
 :refused_end
 
 \echo
-\echo '=== 7. Go on from here ======================================================================'
+\echo '=== 8. Go on from here ======================================================================'
 \echo
 \echo 'What there is now:'
 \echo

@@ -73,6 +73,15 @@ is( $standby->safe_psql('postgres',
 		q{SELECT reason FROM apikeys.decide('key1', 'wrong', NULL, 'x')}),
 	'wrong_secret',
 	'a wrong secret is refused');
+is( $standby->safe_psql(
+		'postgres', qq{
+		BEGIN;
+		SELECT apikeys.authenticate('key1', 'a secret', '192.0.2.1');
+		SELECT apikeys.permits('clusters.read', '$project'), apikeys.permits('clusters.read'), apikeys.principal();
+		COMMIT;
+		SELECT apikeys.current_key() IS NULL}),
+	"key1\nt|f|key:key1\nt",
+	'a key can be bound there');
 is( $standby->safe_psql('postgres', 'SELECT count(*) FROM apikeys.keys'),
 	'6', 'the view works there');
 
