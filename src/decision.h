@@ -41,7 +41,7 @@ typedef struct AkDecision
 extern void ak_decision_open(const AkRequest *request, AkDecision *decision);
 extern void ak_decision_close(const AkRequest *request, AkDecision *decision);
 extern bool ak_decision_proves(const AkDecision *decision);
-extern void ak_decision_raise(const AkDecision *decision, int denied_code) pg_attribute_noreturn();
+extern void ak_decision_raise(const AkDecision *decision, int denied_code);
 extern void ak_check_scope(const text *scope);
 
 #endif							/* AK_DECISION_H */
