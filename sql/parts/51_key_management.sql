@@ -352,3 +352,80 @@ END;
 $$;
 COMMENT ON FUNCTION apikeys.delete_key(text) IS
 	'Deletes a key with its roles and secrets, for good. For who manages the key.';
+
+CREATE FUNCTION apikeys.end_secret(public_key text, version integer) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	live integer[];
+BEGIN
+	PERFORM apikeys.check_not_null('public_key', public_key, 'version', version::text);
+	-- As in rotate_secret.
+	PERFORM FROM apikeys.key AS k WHERE k.public_key = end_secret.public_key FOR NO KEY UPDATE;
+	IF NOT FOUND THEN
+		PERFORM apikeys.refuse_key(public_key);
+	END IF;
+	live := ARRAY(
+		SELECT s.version FROM apikeys.key_secret AS s
+		WHERE s.public_key = end_secret.public_key
+			AND (s.expires_at IS NULL OR s.expires_at > clock_timestamp()));
+	IF version <> ALL (live) THEN
+		RAISE undefined_object USING
+			MESSAGE = format('the key has no live secret of version %s', version);
+	ELSIF cardinality(live) = 1 THEN
+		RAISE object_not_in_prerequisite_state USING
+			MESSAGE = 'the last live secret of a key cannot be ended',
+			HINT = 'Disable the key with apikeys.disable_key, delete it with apikeys.delete_key, or give it another secret with apikeys.rotate_secret.';
+	END IF;
+	UPDATE apikeys.key_secret AS s SET expires_at = clock_timestamp()
+		WHERE s.public_key = end_secret.public_key AND s.version = end_secret.version;
+END;
+$$;
+COMMENT ON FUNCTION apikeys.end_secret(text, integer) IS
+	'Ends one of the two live private keys of a key. For who manages the key.';
+
+CREATE FUNCTION apikeys.import_key(
+	organization uuid, public_key text, hash apikeys.secret_hash, description text, roles text[],
+	access_list apikeys.access_list DEFAULT '{}', expires_at timestamptz DEFAULT NULL) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM apikeys.check_not_null('organization', organization::text, 'public_key', public_key, 'hash', hash::text,
+		'description', description, 'roles', roles::text, 'access_list', access_list::text);
+	IF NOT apikeys.is_public_key(public_key) THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = 'invalid public key',
+			DETAIL = 'It is 1 to 128 letters, digits and characters of _.~+/=-, and no private key.';
+	END IF;
+	PERFORM apikeys.check_name('description', description);
+	PERFORM apikeys.check_permission('apikeys.keys.manage', organization);
+	PERFORM apikeys.check_grant(roles, organization);
+	BEGIN
+		INSERT INTO apikeys.key (public_key, organization_id, description, access_list, expires_at)
+			VALUES (import_key.public_key, import_key.organization, import_key.description,
+				import_key.access_list, import_key.expires_at);
+	EXCEPTION
+		-- The server's message would quote what may not be a public key.
+		WHEN unique_violation THEN
+			RAISE unique_violation USING MESSAGE = 'public key is taken, or has been used before';
+	END;
+	INSERT INTO apikeys.key_role (public_key, organization_id, role)
+		SELECT import_key.public_key, import_key.organization, granted FROM unnest(roles) AS granted;
+	INSERT INTO apikeys.key_secret (public_key, version, hash, hint)
+		VALUES (import_key.public_key, 1, import_key.hash, '');
+END;
+$$;
+COMMENT ON FUNCTION apikeys.import_key(uuid, text, apikeys.secret_hash, text, text[], apikeys.access_list, timestamptz) IS
+	'Brings in a key of another system by the hash of its secret, which goes on working. Needs apikeys.keys.manage in the organization.';
+
+CREATE FUNCTION apikeys.find_leaked(searched text) RETURNS SETOF text
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_find_leaked';
+COMMENT ON FUNCTION apikeys.find_leaked(text) IS
+	'The private keys in a text, each with its checksum proved; asks no table, so some may be ended or another database''s.';
+
+CREATE FUNCTION apikeys.revoke_leaked(secret text) RETURNS boolean
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_revoke_leaked';
+COMMENT ON FUNCTION apikeys.revoke_leaked(text) IS
+	'Disables the key that a private key is a live one of, and says whether there was one. Tries every live secret, unless the checksum is wrong. Nobody may call it until granted.';

@@ -24,3 +24,9 @@ CREATE FUNCTION apikeys.authenticate_request(required boolean DEFAULT true) RETU
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_authenticate_request';
 COMMENT ON FUNCTION apikeys.authenticate_request(boolean) IS
 	'Does what authenticate does, with the key in the headers of the HTTP request that setting request.headers holds, as PostgREST says them; where there is none, NULL if that is not required. Nobody may call it until granted.';
+
+CREATE FUNCTION apikeys.explain_authorize(public_key text, ip inet, scope text, project uuid DEFAULT NULL)
+	RETURNS TABLE (check_name text, passed boolean, detail text)
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_explain_authorize';
+COMMENT ON FUNCTION apikeys.explain_authorize(text, inet, text, uuid) IS
+	'Each check that a decision makes once the secret is proved, named after its reason, with what it has looked at. For who may read the key; needs no secret and counts nothing.';

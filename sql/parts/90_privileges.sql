@@ -78,5 +78,8 @@ GRANT EXECUTE ON FUNCTION
 	apikeys.replace_roles(text, uuid, uuid, text[]), apikeys.remove_from_project(text, uuid),
 	apikeys.add_to_access_list(text, cidr[]), apikeys.remove_from_access_list(text, cidr[]),
 	apikeys.add_current_address(text), apikeys.rotate_secret(text, interval),
-	apikeys.disable_key(text), apikeys.enable_key(text), apikeys.delete_key(text)
+	apikeys.disable_key(text), apikeys.enable_key(text), apikeys.delete_key(text),
+	apikeys.end_secret(text, integer), apikeys.find_leaked(text),
+	apikeys.import_key(uuid, text, apikeys.secret_hash, text, text[], apikeys.access_list, timestamptz),
+	apikeys.explain_authorize(text, inet, text, uuid)
 TO PUBLIC;

@@ -96,6 +96,11 @@ INSERT INTO apikeys.key_secret (public_key, version, hash, hint) VALUES ('import
 SELECT apikeys.authorize('imported_' || :key, :secret, '192.0.2.1', 'clusters.read');
 SELECT public_key AS p FROM apikeys.create_project_key('1a000000-0000-0000-0000-000000000000', 'a key', '{GROUP_OWNER}') \gset
 SELECT apikeys.delete_key(:p);
+SELECT public_key AS p, private_key AS leaked FROM apikeys.create_key('10000000-0000-0000-0000-000000000000', 'a key', '{ORG_OWNER}') \gset
+INSERT INTO known (public_key, secret) VALUES (:p, :leaked);
+SELECT count(*) FROM apikeys.find_leaked('a text with ' || :leaked || ' in it');
+INSERT INTO seen SELECT 'leaked', count(*) FROM apikeys.revoke_leaked(:leaked) AS ended WHERE ended;
+SELECT apikeys.delete_key(:p);
 };
 foreach my $mode ('extended', 'prepared')
 {
@@ -128,6 +133,10 @@ my @failing = (
 	[ 'request, denied' => q{SELECT set_config('request.headers', json_build_object('x-api-key', :key || ':' || :secret || 'x')::text, false) AS h, apikeys.authenticate_request()} ],
 	[ 'request, malformed' => q{SELECT set_config('request.headers', json_build_object('x-api-key', :secret)::text, false) AS h, apikeys.authenticate_request()} ],
 	[ 'request, no JSON' => q{SELECT set_config('request.headers', '{"x-api-key":"' || :secret || '}', false) AS h, apikeys.authenticate_request()} ],
+	[ 'explain'        => q{SELECT * FROM apikeys.explain_authorize(:secret, NULL, 'clusters.read')} ],
+	[ 'import, mixed up' => q{SELECT apikeys.import_key('10000000-0000-0000-0000-000000000000', :secret, ('sha256$' || '$' || encode(sha256('x'), 'hex'))::apikeys.secret_hash, 'a key', '{}')} ],
+	[ 'import, taken'  => q{SELECT apikeys.import_key('10000000-0000-0000-0000-000000000000', :key, ('sha256$' || '$' || encode(sha256(:secret::bytea), 'hex'))::apikeys.secret_hash, 'a key', '{}')} ],
+	[ 'end_secret'     => q{SELECT apikeys.end_secret(:secret, 1)} ],
 	[ 'update_key'     => q{SELECT apikeys.update_key(:secret, 'a description')} ],
 	[ 'set_organization_roles' => q{SELECT apikeys.set_organization_roles(:secret, '{ORG_OWNER}')} ],
 	[ 'set_project_roles' => q{SELECT apikeys.set_project_roles(:secret, '1a000000-0000-0000-0000-000000000000', '{GROUP_OWNER}')} ],
@@ -209,12 +218,12 @@ my @hashes = split /\n/,
 	UNION SELECT encode(sha256(secret::bytea), 'hex') FROM known
 	UNION SELECT encode(sha512(secret::bytea), 'hex') FROM known
 });
-is(scalar @secrets, 12, 'three secrets of four keys were issued');
+is(scalar @secrets, 16, 'three secrets of four keys were issued, and one of four more');
 cmp_ok(scalar @hashes, '>=', 12, 'and hashed');
 is( $node->safe_psql(
 		'postgres', 'SELECT what, sum(times) FROM seen GROUP BY what ORDER BY what'
 	),
-	"authorized|4\nin pg_stat_activity|0",
+	"authorized|4\nin pg_stat_activity|0\nleaked|4",
 	'they passed, and no query shown has held one');
 
 $node->stop;
