@@ -31,7 +31,8 @@ authenticate(const AkRequest *request)
 
 	ak_decision_open(request, &decision);
 	if (decision.reason == AK_OK)
-		ak_identity_bind(request->public_key, &decision.key);
+		ak_identity_bind(request->public_key, &decision.key,
+						 request->address);
 	ak_decision_close(request, &decision);
 	if (decision.reason != AK_OK)
 		ak_decision_raise(&decision,

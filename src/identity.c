@@ -114,18 +114,21 @@ name_acting(const char *prefix, const text *name, AkBoundKey *key)
 }
 
 /*
- * Binds a key, whose secret was proved, to the (sub)transaction; what it may
- * do is resolved now, unless it is bound already.  The store that the image
+ * Binds a key, whose secret was proved, to the (sub)transaction, with the
+ * address that it is called from, or NULL; what it may do is resolved now,
+ * unless it is bound already.  The store that the image
  * was found in is open, and the roles are refreshed.  Raises 55000 if another
  * key is bound.
  */
 void
-ak_identity_bind(text *public_key, const AkImage *image)
+ak_identity_bind(text *public_key, const AkImage *image,
+				 const AkNetwork *address)
 {
 	text	   *bound = ak_identity_key();
 
 	if (bound == NULL)
-		name_acting(KEY_PREFIX, public_key, ak_bound_key_make(public_key, image));
+		name_acting(KEY_PREFIX, public_key,
+					ak_bound_key_make(public_key, image, address));
 	else if (VARSIZE_ANY_EXHDR(bound) != VARSIZE_ANY_EXHDR(public_key) ||
 			 memcmp(VARDATA_ANY(bound), VARDATA_ANY(public_key),
 					VARSIZE_ANY_EXHDR(bound)) != 0)
@@ -142,6 +145,13 @@ text *
 ak_identity_key(void)
 {
 	return acting && acting->key ? ak_bound_key_name(acting->key) : NULL;
+}
+
+/* The address that the bound key is called from; NULL: unknown, or no key. */
+const AkNetwork *
+ak_identity_key_address(void)
+{
+	return acting && acting->key ? ak_bound_key_address(acting->key) : NULL;
 }
 
 /* The principal that is acting, as text; palloc'd. */

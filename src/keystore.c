@@ -317,6 +317,14 @@ ak_keystore_find_image(AkKeystore *store, text *public_key, AkImage *image)
 	return found;
 }
 
+/* The same for any key, whichever the store was opened for. */
+bool
+ak_keystore_find_any_image(AkKeystore *store, text *public_key, AkImage *image)
+{
+	store->image_hash = ak_locator_hash(public_key);
+	return ak_keystore_find_image(store, public_key, image);
+}
+
 /* Finds the organization of a key. */
 bool
 ak_keystore_find_key(AkKeystore *store, text *public_key,

@@ -90,6 +90,8 @@ extern void ak_keystore_close(AkKeystore *store);
 
 extern bool ak_keystore_find_image(AkKeystore *store, text *public_key,
 								   AkImage *image);
+extern bool ak_keystore_find_any_image(AkKeystore *store, text *public_key,
+									   AkImage *image);
 extern bool ak_keystore_find_key(AkKeystore *store, text *public_key,
 								 pg_uuid_t *organization);
 extern bool ak_keystore_was_deleted(AkKeystore *store, text *public_key);

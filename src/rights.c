@@ -10,9 +10,9 @@
 
 #include "compat.h"
 #include "decision.h"
+#include "delegation.h"
 #include "identity.h"
 #include "keystore.h"
-#include "locator.h"
 #include "rights.h"
 #include "roles.h"
 #include "scope.h"
@@ -47,12 +47,7 @@ PG_FUNCTION_INFO_V1(apikeys_principal_founds);
 static void
 open_store(AkKeystore *store)
 {
-	text	   *bound = ak_identity_key();
-
-	if (bound)
-		ak_keystore_open_for_image(store, ak_locator_hash(bound));
-	else
-		ak_keystore_open(store);
+	ak_keystore_open(store);
 	ak_roles_refresh(store);
 }
 
@@ -80,7 +75,7 @@ scan_key_grants(AkKeystore *store, text *public_key,
 	AkGrant		grant = {0};
 	size_t		offset = 0;
 
-	if (!ak_keystore_find_image(store, public_key, &key) ||
+	if (!ak_keystore_find_any_image(store, public_key, &key) ||
 		key.disabled || key.expires_at <= GetCurrentTimestamp())
 		return;
 	grant.organization_id = key.organization_id;
@@ -451,7 +446,8 @@ apikeys_principal_may_issue(PG_FUNCTION_ARGS)
 		check.may_grant = true;
 		ak_keystore_scan_key_roles(&store, PG_GETARG_TEXT_PP(0),
 								   check_key_grant, &check);
-		may = check.may_grant;
+		may = check.may_grant &&
+			ak_delegation_covers_key(&store, PG_GETARG_TEXT_PP(0));
 	}
 	ak_keystore_close(&store);
 	PG_RETURN_BOOL(may);

@@ -35,7 +35,7 @@ COMMENT ON FUNCTION apikeys.principal_manages_key(text) IS
 CREATE FUNCTION apikeys.principal_may_issue(public_key text) RETURNS boolean
 	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_principal_may_issue';
 COMMENT ON FUNCTION apikeys.principal_may_issue(text) IS
-	'Whether the one who is acting manages the key, and may grant each role that it has, so that he may hold a secret of it; never NULL.';
+	'Whether the one who is acting manages the key, and may grant each role that it has, so that he may hold a secret of it; a key only where it has as many networks and as long a life itself; never NULL.';
 
 CREATE FUNCTION apikeys.principal_may_grant(role text, organization uuid, project uuid DEFAULT NULL) RETURNS boolean
 	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_principal_may_grant';

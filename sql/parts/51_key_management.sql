@@ -270,6 +270,7 @@ AS $$
 DECLARE
 	longest interval;
 	newest integer;
+	new_secret text;
 BEGIN
 	PERFORM apikeys.check_not_null('public_key', public_key, 'overlap', overlap::text);
 	IF overlap < '0' THEN
@@ -283,7 +284,7 @@ BEGIN
 	IF row_security_active('apikeys.key') AND NOT apikeys.principal_may_issue(public_key) THEN
 		RAISE insufficient_privilege USING
 			MESSAGE = format('permission denied to rotate the secret of key "%s"', public_key),
-			DETAIL = format('%s may not grant every role that the key has.', apikeys.principal());
+			DETAIL = format('%s may not grant every role that the key has, or is a key with fewer networks or a shorter life.', apikeys.principal());
 	END IF;
 	SELECT o.max_rotation_overlap INTO longest
 		FROM apikeys.key AS k
@@ -296,12 +297,16 @@ BEGIN
 	END IF;
 	SELECT max(s.version) INTO newest
 		FROM apikeys.key_secret AS s WHERE s.public_key = rotate_secret.public_key;
+	PERFORM FROM apikeys.key_secret AS s
+		WHERE s.public_key = rotate_secret.public_key AND s.version = newest FOR UPDATE;
 	DELETE FROM apikeys.key_secret AS s
 		WHERE s.public_key = rotate_secret.public_key AND s.version < newest;
+	-- Before the old one ends: a key that rotates itself always has one.
+	new_secret := apikeys.issue_secret(public_key);
 	UPDATE apikeys.key_secret AS s
 		SET expires_at = least(s.expires_at, clock_timestamp() + overlap)
 		WHERE s.public_key = rotate_secret.public_key AND s.version = newest;
-	RETURN apikeys.issue_secret(public_key);
+	RETURN new_secret;
 END;
 $$;
 COMMENT ON FUNCTION apikeys.rotate_secret(text, interval) IS
