@@ -91,6 +91,7 @@ sub make_key
 sub start_service
 {
 	my (%variables) = @_;
+	my $program = delete $variables{PROGRAM} // "$test/demo/service/server.js";
 	local %ENV = (
 		%ENV,
 		PGHOST => $node->host,
@@ -103,12 +104,22 @@ sub start_service
 		RATE_LIMIT => '1000000',
 		%variables);
 	my $output = '';
-	my $process = IPC::Run::start [ 'node', "$test/demo/service/server.js" ],
+	my $process = IPC::Run::start [ 'node', $program ],
 	  '>', \$output, '2>&1', IPC::Run::timer(60);
 
 	$process->pump until $output =~ /listening on (\d+)/ || !$process->pumpable;
 	$output =~ /listening on (\d+)/ or die "the service did not start: $output";
 	return ($process, $1, \$output);
+}
+
+# Ends it, with all read that it has printed.
+sub stop_service
+{
+	my ($process) = @_;
+
+	$process->signal('TERM');
+	$process->finish;
+	return;
 }
 
 my $http = HTTP::Tiny->new;
@@ -135,6 +146,7 @@ sub status_of { return (ask(@_))[0]; }
 my ($reader, $reader_key) = make_key($one, 'INVOICE_READER', '{}');
 my ($writer) = make_key($one, 'INVOICE_WRITER', '{203.0.113.0/24}');
 my ($other) = make_key($three, 'INVOICE_WRITER', '{}');
+my ($second) = make_key($two, 'INVOICE_READER', '{}');
 my ($expired) = make_key($one, 'INVOICE_READER', '{}', "expires_at = now() - interval '1 minute'");
 my ($disabled) = make_key($one, 'INVOICE_READER', '{}', 'disabled_at = now()');
 my ($elsewhere) = make_key($one, 'INVOICE_READER', '{192.0.2.0/24}');
@@ -164,7 +176,10 @@ is(status_of($port, 'POST', '/invoices', $writer, { project => $one, amount => '
 is(status_of($port, 'POST', '/invoices', $writer, '{'), 400, 'no JSON');
 is(status_of($port, 'POST', '/invoices', $writer, 'x' x 100_000), 413, 'too much');
 is(status_of($port, 'GET', '/', $reader), 404, 'nothing there');
-is(status_of($port, 'DELETE', $invoices, $reader), 405, 'no such method');
+is(status_of($port, 'GET', '//', $reader), 404, 'nor there');
+my ($refused, undef, $refused_headers) = ask($port, 'DELETE', $invoices, $reader);
+is("$refused $refused_headers->{allow}", '405 GET, POST', 'no such method');
+is(status_of($port, 'POST', '/invoices', $writer, 'x' x 1_000_000), 413, 'far too much') foreach 1 .. 4;
 
 my %unauthorized = (
 	'no header' => undef,
@@ -210,8 +225,9 @@ is(status_of($port, 'POST', '/keys', 'Bearer anna', { project => $one, descripti
 is(status_of($port, 'DELETE', "/keys/$made->{public_key}", 'Bearer anna'), 204, 'she deletes it');
 is(status_of($port, 'GET', $invoices, basic($made->{public_key}, $rotated->{private_key})), 401, 'for good');
 is(status_of($port, 'GET', '/keys', $_), 401, 'no user') foreach undef, 'Bearer x', $reader;
-$process->kill_kill;
-unlike($$output, qr/_sec_/, 'the service has logged no secret');
+stop_service($process);
+like($$output, qr/listening on/, 'what the service has logged is read');
+unlike($$output, qr/_sec_/, 'there is no secret in it');
 
 # --- How often -------------------------------------------------------------------------
 
@@ -227,43 +243,75 @@ foreach (1 .. 3)
 	sleep 1 while int(time / 60) == $minute;
 }
 is("@statuses", '200 200 401 200 429 200', 'a key has its rate, and nobody else uses it up');
-$limited->kill_kill;
+stop_service($limited);
 
 # --- Many at once -------------------------------------------------------------------------
 
+# Without the key being bound the policies show nothing: that has to be noticed.
+my $unbound = PostgreSQL::Test::Utils::tempdir() . '/server.js';
+my $source = slurp_file("$test/demo/service/server.js");
+$source =~ s/SELECT apikeys\.authenticate\(\$1, \$2, \$3\)/SELECT \$1::text, \$2::text, \$3::inet/
+  or die 'the service binds no key';
+append_to_file($unbound, $source);
+
+# What each is to be shown, whoever asks at the same time.
+($process, $port) = start_service();
+my %shown = map { $_->[0] => (ask($port, 'GET', "/invoices?project=$_->[1]", $_->[2]))[1] }
+  [ one => $one, $reader ], [ two => $two, $second ], [ three => $three, $other ];
+stop_service($process);
+is_deeply(
+	[ map { scalar @{ decode_json($shown{$_}) } } qw(one two three) ],
+	[ 3, 1, 1 ], 'each project has invoices of its own');
+
 my $pooler = Pooler->new($node, 4, 'service');
+my %pooled = (PGHOST => '127.0.0.1', PGPORT => $pooler->{port}, PREPARE => 'off');
 foreach my $way (
-	[ 'straight', {} ],
-	[ 'through a pooler', { PGHOST => '127.0.0.1', PGPORT => $pooler->{port}, PREPARE => 'off' } ])
+	[ 'straight', $requests, {} ],
+	[ 'through a pooler', $requests, \%pooled ],
+	[ 'with no key bound', 500, { PROGRAM => $unbound } ])
 {
-	my ($name, $variables) = @$way;
+	my ($name, $times, $variables) = @$way;
 	my ($revoked, $revoked_key) = make_key($one, 'INVOICE_READER', '{}');
 	my ($load, $load_port) = start_service(%$variables);
 	my %from = ('x-forwarded-for' => '203.0.113.7');
 	my $case = sub {
-		my ($what, $authorization, $status, $then) = @_;
-		return { name => $what, path => $invoices, status => $status,
-			headers => { %from, authorization => $authorization }, ($then ? (then => $then) : ()) };
+		my ($what, $project, $authorization, $status, %more) = @_;
+		return {
+			name => $what, path => "/invoices?project=$project", status => $status,
+			headers => { %from, authorization => $authorization }, %more };
 	};
 	my ($stdout, $stderr);
 
 	IPC::Run::run [ 'node', "$test/service/load.js" ],
 	  '<', \encode_json({
-			port => $load_port, clients => 20, requests => $requests,
+			port => $load_port, clients => 20, requests => $times,
 			cases => [
-				$case->('good', $reader, 200), $case->('good writer', $writer, 200),
-				$case->('deleted half-way', $revoked, 200, 401),
-				$case->('wrong secret', basic($reader_key, 'x'), 401), $case->('expired', $expired, 401),
-				$case->('disabled', $disabled, 401), $case->('wrong address', $elsewhere, 403),
-				$case->('forbidden', $other, 403) ],
+				$case->('good', $one, $reader, 200, body => $shown{one}),
+				$case->('good writer', $one, $writer, 200, body => $shown{one}),
+				$case->('of another project', $two, $second, 200, body => $shown{two}),
+				$case->('of another organization', $three, $other, 200, body => $shown{three}),
+				$case->('deleted half-way', $one, $revoked, 200, body => $shown{one}, then => 401),
+				$case->('wrong secret', $one, basic($reader_key, 'x'), 401),
+				$case->('expired', $one, $expired, 401),
+				$case->('disabled', $one, $disabled, 401),
+				$case->('wrong address', $one, $elsewhere, 403),
+				$case->('forbidden', $one, $other, 403) ],
 			change => { method => 'DELETE', path => "/keys/$revoked_key", headers => { %from, authorization => 'Bearer anna' } } }),
-	  '>', \$stdout, '2>', \$stderr;
+	  '>', \$stdout, '2>', \$stderr, IPC::Run::timeout(300);
 	my $result = decode_json($stdout || '{}');
-	is($result->{answered}, $requests, "$requests requests are answered, $name");
+	is($result->{answered}, $times, "$times requests are answered, $name");
 	is($result->{changed}, 204, 'a key is deleted half-way');
-	is_deeply($result->{wrong}, {}, 'each status is the right one') or diag($stderr);
-	cmp_ok($result->{counts}{$_} // 0, '>', 100, $_) foreach 'deleted half-way: 200', 'deleted half-way: 401', 'forbidden: 403';
-	$load->kill_kill;
+	if ($variables->{PROGRAM})
+	{
+		ok($result->{wrong}{$_}, "$_ is wrong") foreach 'good: 200, before', 'of another organization: 200, after';
+	}
+	else
+	{
+		is_deeply($result->{wrong}, {}, 'each status and each body is the right one') or diag($stderr);
+		cmp_ok($result->{counts}{$_} // 0, '>', 100, $_)
+		  foreach 'deleted half-way: 200', 'deleted half-way: 401', 'of another organization: 200', 'forbidden: 403';
+	}
+	stop_service($load);
 }
 $pooler->stop;
 $node->stop;

@@ -65,7 +65,7 @@ function credentials (request) {
 function address (request) {
   const forwarded = (request.headers['x-forwarded-for'] ?? '').split(',').pop().trim()
   const client = TRUST_PROXY === '1' ? forwarded : request.socket.remoteAddress
-  return net.isIP(client) ? client : null
+  return net.isIP(client) ? client.replace(/%.*/, '') : null
 }
 
 // Decides, and confines the work to what the key may see.
@@ -113,28 +113,28 @@ const routes = {
 }
 
 async function readBody (request) {
-  let body = ''
-  for await (const part of request.setEncoding('utf8')) {
-    if ((body += part).length > BODY_LIMIT) throw new HttpError(413, 'too large')
+  let body = Buffer.alloc(0)
+  for await (const part of request) {
+    if ((body = Buffer.concat([body, part])).length > BODY_LIMIT) throw new HttpError(413, 'too large', { Connection: 'close' })
   }
-  try { return Object(JSON.parse(body || '{}')) } catch { throw new HttpError(400, 'malformed') }
+  try { return Object(JSON.parse(body.toString() || '{}')) } catch { throw new HttpError(400, 'malformed') }
 }
 
 async function serve (request) {
-  const { pathname, searchParams } = new URL(request.url, 'http://service')
+  const [pathname, query] = request.url.split('?')
   const [, path, key] = /^(\/\w+)(?:\/([^/]+))?$/.exec(pathname) ?? []
   const place = key === undefined ? path : `${path}/`
   const route = routes[`${request.method} ${place}`]
-  if (route) return route(request, { ...await readBody(request), ...Object.fromEntries(searchParams), ...(key && { key }) })
-  throw Object.keys(routes).some((name) => name.endsWith(` ${place}`)) ? new HttpError(405, 'no such method') : new HttpError(404, 'not found')
+  if (route) return route(request, { ...await readBody(request), ...Object.fromEntries(new URLSearchParams(query)), ...(key && { key }) })
+  const methods = Object.keys(routes).map((name) => name.split(' ')).filter(([, other]) => other === place).map(([method]) => method)
+  throw methods.length ? new HttpError(405, 'no such method', { Allow: methods.join(', ') }) : new HttpError(404, 'not found')
 }
 
 // A mistake of the client, told by the class of its SQLSTATE; else it is ours.
 function explain (error) {
   if (error instanceof HttpError) return error
-  if (/^(22|23)/.test(error.code)) return new HttpError(400, 'bad request')
+  if (/^(22|23|42704)/.test(error.code)) return new HttpError(400, 'bad request')
   if (error.code === '42501') return new HttpError(403, 'forbidden')
-  if (error.code === '42704') return new HttpError(404, 'not found')
   console.error('failed:', error.code ?? error.name)
   return new HttpError(500, 'internal error')
 }
