@@ -12,6 +12,7 @@
 #include "identity.h"
 #include "locator.h"
 #include "miscadmin.h"
+#include "notices.h"
 #include "settings.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
@@ -56,6 +57,7 @@ _PG_init(void)
 	ak_settings_define();
 	ak_tables_init();
 	ak_identity_init();
+	ak_notices_init();
 	ak_usage_init();
 
 	if (!process_shared_preload_libraries_in_progress)

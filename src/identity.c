@@ -160,7 +160,10 @@ ak_identity_principal(void)
 {
 	if (acting)
 		return pstrdup(acting->principal);
-	return psprintf(ROLE_PREFIX "%s", GetUserNameFromId(GetUserId(), false));
+	/* Where a statement runs with the owner's rights, who has called it. */
+	return psprintf(ROLE_PREFIX "%s",
+					GetUserNameFromId(InNoForceRLSOperation() ?
+									  GetOuterUserId() : GetUserId(), false));
 }
 
 /* The current role and the roles that it is a member of, at any distance. */

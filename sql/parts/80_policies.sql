@@ -11,6 +11,7 @@ ALTER TABLE apikeys.key_role ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.key_secret ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.key_usage ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.key_denial ENABLE ROW LEVEL SECURITY;
+ALTER TABLE apikeys.audit_event ENABLE ROW LEVEL SECURITY;
 -- Without a policy: for nobody.
 ALTER TABLE apikeys.usage_flush ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.deleted_key ENABLE ROW LEVEL SECURITY;
@@ -112,6 +113,11 @@ CREATE POLICY key_usage_reader_select ON apikeys.key_usage FOR SELECT
 CREATE POLICY key_denial_reader_select ON apikeys.key_denial FOR SELECT
 	USING (EXISTS (SELECT FROM apikeys.key AS k WHERE k.public_key = key_denial.public_key));
 
+CREATE POLICY audit_event_reader_select ON apikeys.audit_event FOR SELECT
+	USING (organization_id = ANY ((SELECT apikeys.principal_organizations('apikeys.audit.read'))::uuid[])
+		OR project_id = ANY ((SELECT apikeys.principal_projects('apikeys.audit.read'))::uuid[]));
+
+COMMENT ON POLICY audit_event_reader_select ON apikeys.audit_event IS 'apikeys.audit.read in the organization, or in the project, reads its events.';
 COMMENT ON POLICY organization_member_select ON apikeys.organization IS 'A member of the organization, or of a project of it, reads it.';
 COMMENT ON POLICY organization_founder_insert ON apikeys.organization IS 'Who may execute create_organization makes one; a key does not.';
 COMMENT ON POLICY organization_manager_update ON apikeys.organization IS 'apikeys.organization.manage changes it.';

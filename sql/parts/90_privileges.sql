@@ -10,7 +10,7 @@ GRANT USAGE ON SCHEMA apikeys TO PUBLIC;
 
 GRANT SELECT ON
 	apikeys.organization, apikeys.project, apikeys.role, apikeys.member,
-	apikeys.key, apikeys.key_role, apikeys.key_usage, apikeys.key_denial,
+	apikeys.key, apikeys.key_role, apikeys.key_usage, apikeys.key_denial, apikeys.audit_event,
 	apikeys.keys, apikeys.access_list_entries, apikeys.usage
 TO PUBLIC;
 GRANT SELECT (public_key, version, hint, created_at, expires_at) ON apikeys.key_secret TO PUBLIC;

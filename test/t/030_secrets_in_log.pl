@@ -226,6 +226,10 @@ is( $node->safe_psql(
 	"authorized|4\nin pg_stat_activity|0\nleaked|4",
 	'they passed, and no query shown has held one');
 
+my $audit =
+  $node->safe_psql('postgres', 'SELECT * FROM apikeys.audit_event');
+like($audit, qr/key\.secret_issued/, 'the audit has events');
+
 $node->stop;
 my $log = slurp_file($node->logfile);
 ok($log =~ /apikeys\.rotate_secret\(\$1/, 'the log has the statements');
@@ -235,6 +239,7 @@ foreach my $text (@secrets, @literals, @hashes)
 	my ($where) = $log =~ /^(.*\Q$text\E.*)$/m;
 	ok(!defined $where, 'not in the log') or diag($where);
 	ok(index($client_output, $text) < 0, 'not in a message to the client');
+	ok(index($audit, $text) < 0, 'not in the audit');
 }
 # Not the greater part of one either.
 my @parts = map { substr($_, 7, 24) } @secrets;

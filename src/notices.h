@@ -1,0 +1,14 @@
+/*
+ * notices.h
+ *	  Tells listeners on channel apikeys what a transaction has changed, once
+ *	  it is committed.
+ */
+#ifndef AK_NOTICES_H
+#define AK_NOTICES_H
+
+#include "postgres.h"
+
+extern void ak_notices_init(void);
+extern void ak_notices_add(const char *action, const char *public_key);
+
+#endif							/* AK_NOTICES_H */
