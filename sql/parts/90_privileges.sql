@@ -81,5 +81,9 @@ GRANT EXECUTE ON FUNCTION
 	apikeys.disable_key(text), apikeys.enable_key(text), apikeys.delete_key(text),
 	apikeys.end_secret(text, integer), apikeys.find_leaked(text),
 	apikeys.import_key(uuid, text, apikeys.secret_hash, text, text[], apikeys.access_list, timestamptz),
-	apikeys.explain_authorize(text, inet, text, uuid)
+	apikeys.explain_authorize(text, inet, text, uuid),
+	apikeys.expiring_keys(interval), apikeys.notify_expiring(interval),
+	apikeys.find_keys(timestamptz, timestamptz, text, uuid, text, uuid),
+	apikeys.disable_keys(timestamptz, timestamptz, text, uuid, text, uuid, boolean),
+	apikeys.delete_keys(timestamptz, timestamptz, text, uuid, text, uuid, boolean)
 TO PUBLIC;
