@@ -160,6 +160,45 @@ list_programs() {
   find "$1/" -maxdepth 1 -name 'pg_*'
 }
 
+# The version of a pg_config's headers, and of its server.
+header_version() {
+  sed -n 's/^#define PG_VERSION "\([^"]*\)".*/\1/p' \
+    "$("$1" --includedir-server)"/pg_config*.h | head -n 1
+}
+
+server_version() {
+  "$("$1" --bindir)/postgres" --version | sed 's/^[^0-9]*\([^ ]*\).*/\1/'
+}
+
+# Of two minor releases, code built with the later one's headers may call what
+# the earlier one's server does not have.
+server_is_outdated() {
+  local headers server
+  headers=$(header_version "$1")
+  server=$(server_version "$1")
+  [ "$headers" != "$server" ] &&
+    [ "$(printf '%s\n' "$headers" "$server" | sort -V | tail -n 1)" = "$headers" ]
+}
+
+# Puts the server that the headers belong to over the copy, out of Debian's
+# packages: the installed one, which may be in use, is not upgraded.
+private_upgrade() {
+  local major version package
+  major=$(pg_major "$1")
+  version=$(dpkg-query -W -f '${Version}' "postgresql-server-dev-$major" \
+    2>/dev/null) ||
+    die "the headers of $1 are of PostgreSQL $(header_version "$1")," \
+      "and its server is $(server_version "$1"): upgrade the server"
+  as_user mkdir "$WORK/packages"
+  for package in "postgresql-$major" "postgresql-client-$major"; do
+    quietly "download-$package" as_user env --chdir="$WORK/packages" \
+      apt-get download "$package=$version"
+  done
+  for package in "$WORK"/packages/*.deb; do
+    as_user dpkg -x "$package" "$WORK/root"
+  done
+}
+
 # private_install: copies the server into $WORK/root; $WORK/bin is the folder of
 # its programs.  The headers stay where they are.
 private_install() {
@@ -174,6 +213,7 @@ private_install() {
     as_user mkdir -p "$WORK/root$dir"
     as_user cp -R --preserve=mode,timestamps,links "$dir/." "$WORK/root$dir"
   done
+  if server_is_outdated "$config"; then private_upgrade "$config"; fi
   dir=$("$config" --includedir)
   as_user mkdir -p "$(dirname "$WORK/root$dir")"
   as_user ln -s "$dir" "$WORK/root$dir"
