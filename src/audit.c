@@ -5,8 +5,7 @@
  *
  * What goes along with an organization, project or key that is deleted is not
  * listed: the event of that says it.  Nothing is written for rows that a
- * restore brings back; pg_dump and pg_restore switch row_security off, which
- * lets only those pass who may go by row-level security.
+ * restore brings back.
  */
 #include "postgres.h"
 
@@ -16,6 +15,7 @@
 #include "keystore.h"
 #include "notices.h"
 #include "privileged.h"
+#include "tables.h"
 #include "type_access_list.h"
 
 #include "catalog/pg_type.h"
@@ -24,9 +24,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
-#include "utils/guc.h"
 #include "utils/rel.h"
-#include "utils/rls.h"
 
 #define MAX_COLUMNS		8
 #define MAX_ASPECTS		4
@@ -272,12 +270,6 @@ write_update(const Change *change)
 	}
 }
 
-static bool
-is_restore(void)
-{
-	return !row_security && has_bypassrls_privilege(GetUserId());
-}
-
 static const Subject *
 find_subject(const char *name)
 {
@@ -299,7 +291,7 @@ apikeys_audited(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("this function must be called as a trigger")));
-	if (is_restore())
+	if (ak_tables_are_restored())
 		PG_RETURN_POINTER(NULL);
 	change.subject = find_subject(trigger->tg_trigger->tgargs[0]);
 	change.descriptor = RelationGetDescr(trigger->tg_relation);

@@ -86,7 +86,8 @@ prove_key(const AkRequest *request, const AkSecretClaim *claim,
 /* --- The address ---------------------------------------------------------- */
 
 static AkReason
-check_address(const AkRequest *request, AkDecision *decision)
+check_address(const AkRequest *request, const AkPolicy *policy,
+			  AkDecision *decision)
 {
 	struct varlena *list =
 		ak_list_cache_get(decision->key.access_list, decision->key.writer);
@@ -94,9 +95,7 @@ check_address(const AkRequest *request, AkDecision *decision)
 
 	ak_access_list_view(list, &set);
 	if (set.count4 + set.count6 == 0)
-		return ak_policy_get(&decision->store,
-							 &decision->key.organization_id).require_access_list ?
-			AK_ADDRESS_REQUIRED : AK_OK;
+		return policy->require_access_list ? AK_ADDRESS_REQUIRED : AK_OK;
 	decision->has_network = request->address &&
 		ak_netset_find(&set, request->address, &decision->network);
 	return decision->has_network ? AK_OK : AK_ADDRESS_DENIED;
@@ -160,15 +159,20 @@ static AkReason
 find_reason(const AkRequest *request, const AkSecretClaim *claim,
 			AkDecision *decision)
 {
+	const AkImage *key = &decision->key;
 	AkReason	reason = prove_key(request, claim, decision);
+	AkPolicy	policy;
 
 	if (reason != AK_OK)
 		return reason;
-	if (decision->key.disabled)
+	if (key->disabled)
 		return AK_KEY_DISABLED;
-	if (decision->key.expires_at <= decision->now)
+	if (key->expires_at <= decision->now)
 		return AK_KEY_EXPIRED;
-	reason = check_address(request, decision);
+	policy = ak_policy_get(&decision->store, &key->organization_id);
+	if (!ak_policy_tolerates_life(&policy, key->created_at, key->expires_at))
+		return AK_POLICY_DENIED;
+	reason = check_address(request, &policy, decision);
 	if (reason != AK_OK)
 		return reason;
 	return check_scope(request, decision);

@@ -91,6 +91,24 @@ explain_state(Inquiry *inquiry)
 					   timestamptz_to_str(key->expires_at)));
 }
 
+static void
+explain_policy(Inquiry *inquiry)
+{
+	const AkImage *key = &inquiry->key;
+	AkPolicy	policy = ak_policy_get(&inquiry->store, &key->organization_id);
+
+	if (!policy.limits_lifetime)
+		put_check(inquiry, AK_POLICY_DENIED, true,
+				  "the organization does not limit the life of its keys");
+	else
+		put_check(inquiry, AK_POLICY_DENIED,
+				  ak_policy_tolerates_life(&policy, key->created_at,
+										   key->expires_at),
+				  psprintf("the organization lets the key live until %s",
+						   timestamptz_to_str(ak_policy_end_of_life(&policy,
+																	key->created_at))));
+}
+
 /* --- The address ---------------------------------------------------------- */
 
 static void
@@ -303,6 +321,7 @@ apikeys_explain_authorize(PG_FUNCTION_ARGS)
 		refuse(false);
 	explain_secrets(&inquiry);
 	explain_state(&inquiry);
+	explain_policy(&inquiry);
 	explain_address(&inquiry);
 	explain_scope(&inquiry);
 	ak_keystore_close(&inquiry.store);

@@ -27,6 +27,7 @@ enum
 	IMAGE_ORGANIZATION_ROLES,
 	IMAGE_PROJECT_ROLES,
 	IMAGE_PROJECTS,
+	IMAGE_CREATED_AT,
 	IMAGE_COLUMN_COUNT
 };
 
@@ -70,6 +71,7 @@ ak_image_read(Relation table, HeapTuple row, AkImage *image)
 	image->expires_at = DatumGetTimestampTz(values[IMAGE_EXPIRES_AT]);
 	image->access_list = (struct varlena *)
 		DatumGetPointer(values[IMAGE_ACCESS_LIST]);
+	image->created_at = DatumGetTimestampTz(values[IMAGE_CREATED_AT]);
 	view_array(values[IMAGE_SECRETS], 0, &image->secrets);
 	view_array(values[IMAGE_SECRET_EXPIRATIONS], sizeof(TimestampTz),
 			   &image->secret_expirations);

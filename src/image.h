@@ -25,6 +25,7 @@ typedef struct AkImage
 	TransactionId writer;		/* who wrote the row */
 	pg_uuid_t	organization_id;
 	bool		disabled;
+	TimestampTz created_at;
 	TimestampTz expires_at;
 	struct varlena *access_list;
 	AkPackedArray secrets;		/* stored secret hashes */

@@ -79,16 +79,19 @@ execute(const char *sql, int argument_count, Oid *types, Datum *values)
 
 /*
  * Stores a hash as the caller: row-level security says whether he may.  The
- * key is locked, so that versions are counted by one at a time.
+ * key is locked, so that versions are counted by one at a time.  One statement
+ * does it all, so that no trigger finds a key without a secret half-way.
  */
 static void
-store_secret(text *public_key, struct varlena *hash, const char *hint)
+store_secret(text *public_key, struct varlena *hash, const char *hint,
+			 Datum overlap)
 {
-	Oid			types[] = {TEXTOID, InvalidOid, TEXTOID};
+	Oid			types[] = {TEXTOID, InvalidOid, TEXTOID, INTERVALOID};
 	Datum		values[] = {
 		PointerGetDatum(public_key),
 		PointerGetDatum(hash),
-		CStringGetTextDatum(hint)
+		CStringGetTextDatum(hint),
+		overlap
 	};
 
 	types[1] = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
@@ -99,7 +102,20 @@ store_secret(text *public_key, struct varlena *hash, const char *hint)
 				"WHERE k.public_key OPERATOR(pg_catalog.=) $1 "
 				"FOR NO KEY UPDATE", 1, types, values) == 0)
 		execute("SELECT apikeys.refuse_key($1)", 1, types, values);
-	execute("INSERT INTO apikeys.key_secret (public_key, version, hash, hint) "
+	execute("WITH kept AS MATERIALIZED ("
+			"SELECT s.version FROM apikeys.key_secret AS s "
+			"WHERE s.public_key OPERATOR(pg_catalog.=) $1 "
+			"ORDER BY (s.expires_at IS NULL OR s.expires_at "
+			"OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp()) DESC, "
+			"s.version DESC LIMIT 1), "
+			"deleted AS (DELETE FROM apikeys.key_secret AS s "
+			"WHERE s.public_key OPERATOR(pg_catalog.=) $1 "
+			"AND s.version OPERATOR(pg_catalog.<>) (SELECT version FROM kept)), "
+			"ended AS (UPDATE apikeys.key_secret AS s SET expires_at = "
+			"least(s.expires_at, pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) $4) "
+			"WHERE s.public_key OPERATOR(pg_catalog.=) $1 "
+			"AND s.version OPERATOR(pg_catalog.=) (SELECT version FROM kept)) "
+			"INSERT INTO apikeys.key_secret (public_key, version, hash, hint) "
 			"SELECT $1, coalesce(pg_catalog.max(s.version), 0) OPERATOR(pg_catalog.+) 1, $2, $3 "
 			"FROM apikeys.key_secret AS s "
 			"WHERE s.public_key OPERATOR(pg_catalog.=) $1",
@@ -117,10 +133,11 @@ apikeys_issue_secret(PG_FUNCTION_ARGS)
 	text	   *result;
 	char		hint[HINT_LENGTH + 1];
 
-	if (PG_ARGISNULL(0))
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("public_key must not be null")));
+				 errmsg("%s must not be null",
+						PG_ARGISNULL(0) ? "public_key" : "overlap")));
 	public_key = PG_GETARG_TEXT_PP(0);
 	length = make_secret(secret);
 	hash = ak_secret_hash_make(VARDATA_ANY(public_key),
@@ -128,7 +145,7 @@ apikeys_issue_secret(PG_FUNCTION_ARGS)
 	strlcpy(hint, secret + length - HINT_LENGTH, sizeof(hint));
 	result = cstring_to_text_with_len(secret, length);
 	ak_crypto_wipe(secret, sizeof(secret));
-	store_secret(public_key, hash, hint);
+	store_secret(public_key, hash, hint, PG_GETARG_DATUM(1));
 	PG_RETURN_TEXT_P(result);
 }
 

@@ -37,7 +37,8 @@
 /* Column numbers of the tables, as in sql/parts/30_tables.sql ... */
 enum
 {
-	ORGANIZATION_REQUIRE_ACCESS_LIST = 3
+	ORGANIZATION_REQUIRE_ACCESS_LIST = 3,
+	ORGANIZATION_MAX_KEY_LIFETIME
 };
 enum
 {
@@ -475,15 +476,21 @@ ak_keystore_find_policy(AkKeystore *store, const pg_uuid_t *organization,
 						AkPolicy *policy)
 {
 	Scan		scan;
+	Datum		value;
 	bool		isnull;
 	bool		found = find_by_id(store, AK_ORGANIZATION,
 								   AK_ORGANIZATION_BY_ID, organization, &scan);
 
 	if (found)
-		policy->require_access_list =
-			DatumGetBool(slot_getattr(scan.slot,
-									  ORGANIZATION_REQUIRE_ACCESS_LIST,
-									  &isnull));
+	{
+		value = slot_getattr(scan.slot, ORGANIZATION_REQUIRE_ACCESS_LIST,
+							 &isnull);
+		policy->require_access_list = DatumGetBool(value);
+		value = slot_getattr(scan.slot, ORGANIZATION_MAX_KEY_LIFETIME, &isnull);
+		policy->limits_lifetime = !isnull;
+		if (!isnull)
+			policy->max_key_lifetime = *DatumGetIntervalP(value);
+	}
 	end_scan(&scan);
 	return found;
 }

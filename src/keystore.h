@@ -46,6 +46,8 @@ typedef struct AkKeystore
 typedef struct AkPolicy
 {
 	bool		require_access_list;
+	bool		limits_lifetime;
+	Interval	max_key_lifetime;	/* if limits_lifetime */
 } AkPolicy;
 
 /*

@@ -10,8 +10,10 @@
 #include "compat.h"
 #include "policy.h"
 
+#include "utils/fmgrprotos.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 /* With more organizations than these the memory is emptied now and then. */
 #define MAX_ENTRIES		10000
@@ -70,4 +72,52 @@ ak_policy_get(AkKeystore *store, const pg_uuid_t *organization)
 		entry->policy = policy;
 	}
 	return policy;
+}
+
+/* --- The life of keys ----------------------------------------------------- */
+
+/* Without regard to any time zone. */
+static TimestampTz
+add_in_utc(TimestampTz time, const Interval *interval)
+{
+	return DatumGetTimestamp(DirectFunctionCall2(timestamp_pl_interval,
+												 TimestampGetDatum(time),
+												 PointerGetDatum(unconstify(Interval *, interval))));
+}
+
+/*
+ * Until when a key that was made then may live, if the policy limits that; of
+ * what the interval means in UTC and in the session's time zone, the later.
+ */
+TimestampTz
+ak_policy_end_of_life(const AkPolicy *policy, TimestampTz created_at)
+{
+	Datum		here =
+		DirectFunctionCall2(timestamptz_pl_interval,
+							TimestampTzGetDatum(created_at),
+							PointerGetDatum(unconstify(Interval *, &policy->max_key_lifetime)));
+
+	return Max(DatumGetTimestampTz(here),
+			   add_in_utc(created_at, &policy->max_key_lifetime));
+}
+
+/*
+ * Whether a key of this life may be used.  Decisions are the same in every
+ * session, so this leaves room for what time zones can make of days and months.
+ */
+bool
+ak_policy_tolerates_life(const AkPolicy *policy, TimestampTz created_at,
+						 TimestampTz expires_at)
+{
+	const Interval *lifetime = &policy->max_key_lifetime;
+	TimestampTz end;
+
+	if (!policy->limits_lifetime)
+		return true;
+	end = add_in_utc(created_at, lifetime);
+	if (lifetime->month != 0)
+		end += USECS_PER_DAY;
+	if (lifetime->month != 0 || lifetime->day != 0)
+		end += 2 * USECS_PER_HOUR;
+	return expires_at <= end;
 }

@@ -11,6 +11,7 @@ static const char *const names[] = {
 	[AK_SECRET_EXPIRED] = "secret_expired",
 	[AK_KEY_DISABLED] = "key_disabled",
 	[AK_KEY_EXPIRED] = "key_expired",
+	[AK_POLICY_DENIED] = "policy_denied",
 	[AK_ADDRESS_REQUIRED] = "address_required",
 	[AK_ADDRESS_DENIED] = "address_denied",
 	[AK_SCOPE_DENIED] = "scope_denied",

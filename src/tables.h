@@ -42,5 +42,6 @@ extern void ak_tables_init(void);
 extern uint64 ak_tables_refresh(void);
 extern Oid	ak_table_oid(AkTable table);
 extern Oid	ak_index_oid(AkIndex index);
+extern bool ak_tables_are_restored(void);
 
 #endif							/* AK_TABLES_H */

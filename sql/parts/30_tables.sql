@@ -45,8 +45,8 @@ CREATE TABLE apikeys.organization (
 	created_at timestamptz NOT NULL DEFAULT now(),
 	CONSTRAINT organization_name_key UNIQUE (name),
 	CONSTRAINT organization_name_check CHECK (apikeys.is_name(name)),
-	CONSTRAINT organization_max_key_lifetime_check CHECK (max_key_lifetime > '0'),
-	CONSTRAINT organization_max_rotation_overlap_check CHECK (max_rotation_overlap >= '0')
+	CONSTRAINT organization_max_key_lifetime_check CHECK (max_key_lifetime > '0' AND max_key_lifetime <= '1000 years'),
+	CONSTRAINT organization_max_rotation_overlap_check CHECK (max_rotation_overlap >= '0' AND max_rotation_overlap <= '1000 years')
 );
 COMMENT ON TABLE apikeys.organization IS
 	'Owns projects and keys.';
@@ -179,7 +179,7 @@ CREATE TABLE apikeys.key_secret (
 	version integer NOT NULL,
 	hash apikeys.secret_hash NOT NULL,
 	hint text NOT NULL,
-	created_at timestamptz NOT NULL DEFAULT now(),
+	created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
 	expires_at timestamptz,
 	PRIMARY KEY (public_key, version),
 	CONSTRAINT key_secret_version_check CHECK (version > 0),

@@ -13,7 +13,8 @@ CREATE TABLE apikeys.key_image (
 	secret_expirations timestamptz[] NOT NULL,
 	organization_roles text[] NOT NULL,
 	project_roles text[] NOT NULL,
-	projects uuid[] NOT NULL
+	projects uuid[] NOT NULL,
+	created_at timestamptz NOT NULL
 ) WITH (fillfactor = 90);
 COMMENT ON TABLE apikeys.key_image IS
 	'All that a decision reads of a key, derived from key, key_secret and key_role by triggers.';
@@ -27,6 +28,7 @@ COMMENT ON COLUMN apikeys.key_image.secret_expirations IS 'From when on each is 
 COMMENT ON COLUMN apikeys.key_image.organization_roles IS 'Its roles in the organization.';
 COMMENT ON COLUMN apikeys.key_image.project_roles IS 'Its roles in projects, one for each of projects.';
 COMMENT ON COLUMN apikeys.key_image.projects IS 'The projects of those roles.';
+COMMENT ON COLUMN apikeys.key_image.created_at IS 'When the key was made.';
 
 CREATE VIEW apikeys.key_image_source WITH (security_invoker = true) AS
 SELECT
@@ -46,7 +48,8 @@ SELECT
 		ORDER BY r.project_id, r.role) AS project_roles,
 	ARRAY(SELECT r.project_id FROM apikeys.key_role AS r
 		WHERE r.public_key = k.public_key AND r.project_id IS NOT NULL
-		ORDER BY r.project_id, r.role) AS projects
+		ORDER BY r.project_id, r.role) AS projects,
+	k.created_at
 FROM apikeys.key AS k;
 COMMENT ON VIEW apikeys.key_image_source IS
 	'What key_image has to contain.';
@@ -60,3 +63,4 @@ COMMENT ON COLUMN apikeys.key_image_source.secret_expirations IS 'As in key_imag
 COMMENT ON COLUMN apikeys.key_image_source.organization_roles IS 'As in key_image.';
 COMMENT ON COLUMN apikeys.key_image_source.project_roles IS 'As in key_image.';
 COMMENT ON COLUMN apikeys.key_image_source.projects IS 'As in key_image.';
+COMMENT ON COLUMN apikeys.key_image_source.created_at IS 'As in key_image.';

@@ -77,6 +77,35 @@ $$;
 COMMENT ON FUNCTION apikeys.create_organization(text, text, boolean) IS
 	'Makes an organization with its first ORG_OWNER, and returns its id. Nobody may call it until granted.';
 
+CREATE FUNCTION apikeys.set_organization_policy(
+	organization uuid, require_access_list boolean, max_key_lifetime interval, max_rotation_overlap interval) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM apikeys.check_not_null('organization', organization::text);
+	PERFORM apikeys.check_permission('apikeys.organization.manage', organization);
+	IF max_key_lifetime <= '0' OR max_key_lifetime > '1000 years' THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = 'max_key_lifetime must be more than nothing, and not more than 1000 years',
+			HINT = 'NULL stands for no limit.';
+	ELSIF max_rotation_overlap < '0' OR max_rotation_overlap > '1000 years' THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = 'max_rotation_overlap must not be negative, nor more than 1000 years';
+	END IF;
+	UPDATE apikeys.organization AS o SET
+			require_access_list = coalesce(set_organization_policy.require_access_list, o.require_access_list),
+			max_key_lifetime = set_organization_policy.max_key_lifetime,
+			max_rotation_overlap = coalesce(set_organization_policy.max_rotation_overlap, o.max_rotation_overlap)
+		WHERE o.id = set_organization_policy.organization;
+	IF NOT FOUND THEN
+		PERFORM apikeys.refuse('organization');
+	END IF;
+END;
+$$;
+COMMENT ON FUNCTION apikeys.set_organization_policy(uuid, boolean, interval, interval) IS
+	'Says what an organization demands of its keys: an access list, a life that is not longer, an old secret that does not live on for longer. NULL leaves the first and the last as they are, and sets no limit to the life. Needs apikeys.organization.manage.';
+
 CREATE FUNCTION apikeys.delete_organization(organization uuid) RETURNS void
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, pg_temp

@@ -5,32 +5,10 @@ CREATE FUNCTION apikeys.generate_public_key() RETURNS text
 COMMENT ON FUNCTION apikeys.generate_public_key() IS
 	'A new random public key, with the prefix of apikeys.token_prefix.';
 
-CREATE FUNCTION apikeys.issue_secret(public_key text) RETURNS text
+CREATE FUNCTION apikeys.issue_secret(public_key text, overlap interval DEFAULT '0') RETURNS text
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_issue_secret';
-COMMENT ON FUNCTION apikeys.issue_secret(text) IS
-	'Makes a new secret for a key beside those it has, stores its hash and returns it: the one time that it can be seen. rotate_secret is what you want.';
-
-CREATE FUNCTION apikeys.key_secret_check() RETURNS trigger
-	LANGUAGE plpgsql
-	SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	IF (SELECT count(*) FROM apikeys.key_secret AS s
-		WHERE s.public_key = NEW.public_key
-			AND (s.expires_at IS NULL OR s.expires_at > clock_timestamp())) > 2 THEN
-		RAISE program_limit_exceeded USING
-			MESSAGE = 'a key has at most two live secrets',
-			HINT = 'apikeys.rotate_secret ends the older one.';
-	END IF;
-	RETURN NULL;
-END;
-$$;
-COMMENT ON FUNCTION apikeys.key_secret_check() IS
-	'Trigger function: refuses a third live secret of a key.';
-
-CREATE TRIGGER key_secret_check AFTER INSERT OR UPDATE ON apikeys.key_secret
-	FOR EACH ROW EXECUTE FUNCTION apikeys.key_secret_check();
-COMMENT ON TRIGGER key_secret_check ON apikeys.key_secret IS 'Refuses a third live secret of a key.';
+COMMENT ON FUNCTION apikeys.issue_secret(text, interval) IS
+	'Makes a new secret for a key, stores its hash and returns it: the one time that it can be seen. Of those it had, the newest live one lives on for overlap. rotate_secret is what you want.';
 
 CREATE FUNCTION apikeys.create_key(
 	organization uuid, description text, roles text[],
@@ -269,8 +247,6 @@ CREATE FUNCTION apikeys.rotate_secret(public_key text, overlap interval DEFAULT 
 AS $$
 DECLARE
 	longest interval;
-	newest integer;
-	new_secret text;
 BEGIN
 	PERFORM apikeys.check_not_null('public_key', public_key, 'overlap', overlap::text);
 	IF overlap < '0' THEN
@@ -295,18 +271,7 @@ BEGIN
 			MESSAGE = 'overlap is too long',
 			DETAIL = format('The organization allows %s.', longest);
 	END IF;
-	SELECT max(s.version) INTO newest
-		FROM apikeys.key_secret AS s WHERE s.public_key = rotate_secret.public_key;
-	PERFORM FROM apikeys.key_secret AS s
-		WHERE s.public_key = rotate_secret.public_key AND s.version = newest FOR UPDATE;
-	DELETE FROM apikeys.key_secret AS s
-		WHERE s.public_key = rotate_secret.public_key AND s.version < newest;
-	-- Before the old one ends: a key that rotates itself always has one.
-	new_secret := apikeys.issue_secret(public_key);
-	UPDATE apikeys.key_secret AS s
-		SET expires_at = least(s.expires_at, clock_timestamp() + overlap)
-		WHERE s.public_key = rotate_secret.public_key AND s.version = newest;
-	RETURN new_secret;
+	RETURN apikeys.issue_secret(public_key, overlap);
 END;
 $$;
 COMMENT ON FUNCTION apikeys.rotate_secret(text, interval) IS

@@ -1,0 +1,17 @@
+-- New and changed keys and secrets are as their organization demands.
+
+CREATE FUNCTION apikeys.key_complies() RETURNS trigger
+	LANGUAGE c AS 'MODULE_PATHNAME', 'apikeys_key_complies';
+COMMENT ON FUNCTION apikeys.key_complies() IS
+	'Trigger function: refuses a list or a life that the key''s organization does not allow.';
+CREATE FUNCTION apikeys.key_secret_complies() RETURNS trigger
+	LANGUAGE c AS 'MODULE_PATHNAME', 'apikeys_key_secret_complies';
+COMMENT ON FUNCTION apikeys.key_secret_complies() IS
+	'Trigger function: refuses a third live secret of a key, and an old one that lives too long.';
+
+CREATE TRIGGER key_complies BEFORE INSERT OR UPDATE ON apikeys.key
+	FOR EACH ROW EXECUTE FUNCTION apikeys.key_complies();
+CREATE TRIGGER key_secret_complies AFTER INSERT OR UPDATE ON apikeys.key_secret
+	FOR EACH ROW EXECUTE FUNCTION apikeys.key_secret_complies();
+COMMENT ON TRIGGER key_complies ON apikeys.key IS 'The key is as its organization demands.';
+COMMENT ON TRIGGER key_secret_complies ON apikeys.key_secret IS 'At most two secrets live, the older one not for long.';
