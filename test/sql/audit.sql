@@ -14,7 +14,7 @@ SET ROLE regress_apikeys_audit_owner;
 SELECT apikeys.create_organization('regress_audit') AS org \gset
 SELECT apikeys.create_project(:'org', 'one') AS one \gset
 SELECT apikeys.add_member(:'org', 'role:regress_apikeys_audit_admin', 'GROUP_USER_ADMIN', :'one') \g /dev/null
-UPDATE apikeys.organization SET name = 'regress_audited', max_key_lifetime = '999 years' WHERE id = :'org';
+UPDATE apikeys.organization SET name = 'regress_audited', max_rotation_overlap = '14 days' WHERE id = :'org';
 UPDATE apikeys.project SET name = 'uno' WHERE id = :'one';
 SELECT public_key AS key, private_key AS secret FROM apikeys.create_project_key(:'one', 'A key', '{GROUP_READ_ONLY}', '{10.0.0.0/8}', '2999-01-01 00:00:00+00') \gset
 UPDATE apikeys.key SET description = 'Another', access_list = '{10.0.0.0/8,2001:db8::/32}' WHERE public_key = :'key';

@@ -12,7 +12,7 @@ CREATE TEMP TABLE original AS
 		ARRAY['infinity'::timestamptz] AS secret_expirations,
 		ARRAY['ORG_READ_ONLY'] AS organization_roles,
 		ARRAY['GROUP_BACKUP_ADMIN', 'GROUP_MONITORING_ADMIN'] AS project_roles,
-		ARRAY['10000000-0000-0000-0000-000000000000', '20000000-0000-0000-0000-000000000000']::uuid[] AS projects;
+		ARRAY['10000000-0000-0000-0000-000000000000', '20000000-0000-0000-0000-000000000000']::uuid[] AS projects, now() AS created_at;
 INSERT INTO apikeys.key_image SELECT * FROM original;
 
 -- What the key may do with the change, asked twice, and then without it.
