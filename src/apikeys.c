@@ -13,6 +13,7 @@
 #include "locator.h"
 #include "miscadmin.h"
 #include "notices.h"
+#include "rehash.h"
 #include "settings.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
@@ -34,6 +35,7 @@ request_shared_memory(void)
 		previous_request_hook();
 	RequestAddinShmemSpace(ak_locator_shared_size());
 	ak_usage_request();
+	ak_rehash_request();
 }
 
 static void
@@ -44,6 +46,7 @@ attach_shared_memory(void)
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	ak_locator_attach();
 	ak_usage_attach();
+	ak_rehash_attach();
 	LWLockRelease(AddinShmemInitLock);
 }
 

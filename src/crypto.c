@@ -96,6 +96,21 @@ ak_crypto_base64_decode(const char *text, size_t length,
 							 variant) == 0;
 }
 
+/*
+ * Decodes exactly size bytes of hex digits, of either case; false for anything
+ * else.  bytes[] may hold a part of it then.
+ */
+bool
+ak_crypto_hex_decode(const char *text, size_t length, uint8_t *bytes,
+					 size_t size)
+{
+	size_t		decoded;
+
+	return length == size * 2 &&
+		sodium_hex2bin(bytes, size, text, length, NULL, &decoded, NULL) == 0 &&
+		decoded == size;
+}
+
 /* Whether both are the same, in a time that does not tell where they differ. */
 bool
 ak_crypto_equal(const void *a, const void *b, size_t size)

@@ -37,6 +37,8 @@ extern bool ak_crypto_argon2id_verify(const char *text, const void *secret,
 									  size_t secret_size);
 extern bool ak_crypto_base64_decode(const char *text, size_t length,
 									void *bytes, size_t room, size_t *size);
+extern bool ak_crypto_hex_decode(const char *text, size_t length,
+								 uint8_t *bytes, size_t size);
 extern bool ak_crypto_equal(const void *a, const void *b, size_t size);
 extern void ak_crypto_wipe(void *bytes, size_t size);
 

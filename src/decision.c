@@ -25,6 +25,7 @@
 #include "locator.h"
 #include "packed_array.h"
 #include "policy.h"
+#include "rehash.h"
 #include "roles.h"
 #include "scope.h"
 #include "type_access_list.h"
@@ -35,12 +36,44 @@
 
 /* --- The secret ----------------------------------------------------------- */
 
+/* What a secret that a claim is said to be makes of it. */
+static AkReason
+check_secret(const AkSecretClaim *claim, AkBytes hash, TimestampTz expires_at,
+			 TimestampTz now)
+{
+	switch (ak_secret_hash_verify(hash.data, hash.size, claim))
+	{
+		case AK_SECRET_MATCHES:
+			return expires_at > now ? AK_OK : AK_SECRET_EXPIRED;
+		case AK_PEPPER_UNKNOWN:
+			return AK_PEPPER_MISSING;
+		case AK_SECRET_DIFFERS:
+			break;
+	}
+	return AK_WRONG_SECRET;
+}
+
+/* Of two of the key's secrets, what the better one makes of a claim. */
+static AkReason
+choose_reason(AkReason a, AkReason b)
+{
+	static const AkReason best_first[] = {
+		AK_OK, AK_SECRET_EXPIRED, AK_PEPPER_MISSING
+	};
+
+	for (int i = 0; i < lengthof(best_first); i++)
+		if (a == best_first[i] || b == best_first[i])
+			return best_first[i];
+	return AK_WRONG_SECRET;
+}
+
 /*
  * Whether the secret is a live one of the key.  Every secret is compared, be
  * an earlier one the right one.
  */
 static AkReason
-check_secrets(const AkSecretClaim *claim, const AkImage *key, TimestampTz now)
+check_secrets(const AkRequest *request, const AkSecretClaim *claim,
+			  const AkImage *key, TimestampTz now)
 {
 	AkReason	reason = AK_WRONG_SECRET;
 	size_t		offset = 0;
@@ -49,17 +82,16 @@ check_secrets(const AkSecretClaim *claim, const AkImage *key, TimestampTz now)
 	{
 		AkBytes		hash = ak_packed_array_next(&key->secrets, &offset);
 		TimestampTz expires_at;
+		AkReason	outcome;
 
-		if (!ak_secret_hash_verify(hash.data, hash.size, claim))
-			continue;
 		memcpy(&expires_at,
 			   ak_packed_array_at(&key->secret_expirations, i,
 								  sizeof(expires_at)),
 			   sizeof(expires_at));
-		if (expires_at > now)
-			reason = AK_OK;
-		else if (reason != AK_OK)
-			reason = AK_SECRET_EXPIRED;
+		outcome = check_secret(claim, hash, expires_at, now);
+		if (outcome == AK_OK)
+			ak_rehash_offer(request->public_key, hash.data, hash.size, claim);
+		reason = choose_reason(reason, outcome);
 	}
 	return reason;
 }
@@ -76,7 +108,7 @@ prove_key(const AkRequest *request, const AkSecretClaim *claim,
 												  &decision->key);
 	if (decision->key_exists)
 		return request->secret ?
-			check_secrets(claim, &decision->key, decision->now) :
+			check_secrets(request, claim, &decision->key, decision->now) :
 			AK_WRONG_SECRET;
 	if (request->secret)
 		ak_secret_hash_verify_nothing(claim);
@@ -235,7 +267,7 @@ ak_decision_close(const AkRequest *request, AkDecision *decision)
 bool
 ak_decision_proves(const AkDecision *decision)
 {
-	return decision->reason == AK_OK || decision->reason > AK_SECRET_EXPIRED;
+	return decision->reason == AK_OK || decision->reason > AK_PEPPER_MISSING;
 }
 
 /* --- Errors --------------------------------------------------------------- */

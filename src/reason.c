@@ -9,6 +9,7 @@ static const char *const names[] = {
 	[AK_UNKNOWN_KEY] = "unknown_key",
 	[AK_WRONG_SECRET] = "wrong_secret",
 	[AK_SECRET_EXPIRED] = "secret_expired",
+	[AK_PEPPER_MISSING] = "pepper_missing",
 	[AK_KEY_DISABLED] = "key_disabled",
 	[AK_KEY_EXPIRED] = "key_expired",
 	[AK_POLICY_DENIED] = "policy_denied",

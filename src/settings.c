@@ -6,9 +6,12 @@
 
 #include "compat.h"
 #include "credentials.h"
-#include "miscadmin.h"
+#include "pepper.h"
 #include "token.h"
 #include "type_access_list.h"
+
+#include "access/parallel.h"
+#include "miscadmin.h"
 #include "utils/guc.h"
 
 char	   *ak_token_prefix;
@@ -19,29 +22,26 @@ char	   *ak_usage_primary_conninfo;
 int			ak_locator_size;
 char	   *ak_api_key_header;
 
+static char *pepper_file;
+
 /* The setting as text, and as the stored access list that it stands for. */
 static char *trusted_proxies_text;
 static struct varlena *trusted_proxies;
 
 static bool check_token_prefix(char **newval, void **extra, GucSource source);
+static bool check_pepper_file(char **newval, void **extra, GucSource source);
+static void assign_pepper_file(const char *newval, void *extra);
 static bool check_api_key_header(char **newval, void **extra,
 								 GucSource source);
 static bool check_trusted_proxies(char **newval, void **extra,
 								  GucSource source);
 static void assign_trusted_proxies(const char *newval, void *extra);
 
-/* Defines the settings; called once, when the library is loaded. */
-void
-ak_settings_define(void)
-{
-	/*
-	 * A setting that needs a restart can be defined while the server starts
-	 * only.  Where the library is not preloaded those have no effect, and are
-	 * there so that they can stand in postgresql.conf in any case.
-	 */
-	GucContext	at_start = process_shared_preload_libraries_in_progress ?
-		PGC_POSTMASTER : PGC_SIGHUP;
+/* --- Definitions ---------------------------------------------------------- */
 
+static void
+define_key_settings(void)
+{
 	DefineCustomStringVariable("apikeys.token_prefix",
 							   "What new public and private keys begin with.",
 							   "A lower-case letter and up to 15 lower-case letters, digits and underscores, not ending in an underscore.",
@@ -52,6 +52,21 @@ ak_settings_define(void)
 							   check_token_prefix,
 							   NULL,
 							   NULL);
+	DefineCustomStringVariable("apikeys.pepper_file",
+							   "The file with the peppers of hashes: lines of id:64 hex digits, the current one first.",
+							   "Read at start and on reload; a relative path starts in the data directory.",
+							   &pepper_file,
+							   "",
+							   PGC_SIGHUP,
+							   GUC_SUPERUSER_ONLY,
+							   check_pepper_file,
+							   assign_pepper_file,
+							   NULL);
+}
+
+static void
+define_usage_settings(GucContext at_start)
+{
 	DefineCustomBoolVariable("apikeys.track_usage",
 							 "Records when and from where keys are used.",
 							 NULL,
@@ -108,6 +123,11 @@ ak_settings_define(void)
 							NULL,
 							NULL,
 							NULL);
+}
+
+static void
+define_request_settings(void)
+{
 	DefineCustomStringVariable("apikeys.api_key_header",
 							   "The HTTP header in which authenticate_request looks for a public and a private key.",
 							   NULL,
@@ -128,8 +148,26 @@ ak_settings_define(void)
 							   check_trusted_proxies,
 							   assign_trusted_proxies,
 							   NULL);
+}
+
+/* Defines the settings; called once, when the library is loaded. */
+void
+ak_settings_define(void)
+{
+	define_key_settings();
+
+	/*
+	 * A setting that needs a restart can be defined while the server starts
+	 * only.  Where the library is not preloaded those have no effect, and are
+	 * there so that they can stand in postgresql.conf in any case.
+	 */
+	define_usage_settings(process_shared_preload_libraries_in_progress ?
+						  PGC_POSTMASTER : PGC_SIGHUP);
+	define_request_settings();
 	MarkGUCPrefixReserved("apikeys");
 }
+
+/* --- What they may be, and what is made of them --------------------------- */
 
 static bool
 check_token_prefix(char **newval, void **extra, GucSource source)
@@ -139,6 +177,38 @@ check_token_prefix(char **newval, void **extra, GucSource source)
 	GUC_check_errdetail("A prefix is a lower-case letter followed by up to %d lower-case letters, digits and underscores, and does not end in an underscore.",
 						AK_TOKEN_PREFIX_MAX - 1);
 	return false;
+}
+
+/*
+ * The file is read here, in each process on each reload.  A parallel worker is
+ * told the settings of its leader, and has the postmaster's peppers already.
+ */
+static bool
+check_pepper_file(char **newval, void **extra, GucSource source)
+{
+	uint64		load;
+	char	   *fault = NULL;
+
+	if (InitializingParallelWorker)
+		return true;
+	if (!ak_pepper_load(*newval, &load, &fault))
+	{
+		GUC_check_errdetail("%s", fault);
+		pfree(fault);
+		return false;
+	}
+	*extra = ak_guc_malloc(sizeof(load));
+	if (*extra == NULL)
+		return false;
+	memcpy(*extra, &load, sizeof(load));
+	return true;
+}
+
+static void
+assign_pepper_file(const char *newval, void *extra)
+{
+	if (extra)
+		ak_pepper_use(newval, *(uint64 *) extra);
 }
 
 static bool

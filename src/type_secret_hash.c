@@ -19,9 +19,6 @@
 #include "libpq/pqformat.h"
 #include "utils/builtins.h"
 
-#define NO_PEPPER			"0"
-#define PEPPER_ID_MAX		32
-
 /*
  * What an imported argon2id hash may cost to check, so that it is no way to
  * stall the server.
@@ -64,21 +61,21 @@ PG_FUNCTION_INFO_V1(apikeys_secret_hash_out);
 PG_FUNCTION_INFO_V1(apikeys_secret_hash_recv);
 PG_FUNCTION_INFO_V1(apikeys_secret_hash_send);
 PG_FUNCTION_INFO_V1(apikeys_verify);
+PG_FUNCTION_INFO_V1(apikeys_algorithm);
+PG_FUNCTION_INFO_V1(apikeys_pepper);
 
 /* --- Stored form ---------------------------------------------------------- */
 
-static struct varlena *
-store_hash(const SecretHash *hash)
+static size_t
+get_stored_size(const SecretHash *hash)
 {
-	size_t		size = VARHDRSZ + 1 + hash->digest_size;
-	struct varlena *stored;
-	uint8	   *bytes;
+	return 1 + (hash->algorithm == BLAKE2B ? 1 + hash->pepper_id_size : 0) +
+		hash->digest_size;
+}
 
-	if (hash->algorithm == BLAKE2B)
-		size += 1 + hash->pepper_id_size;
-	stored = palloc(size);
-	SET_VARSIZE(stored, size);
-	bytes = (uint8 *) VARDATA(stored);
+static void
+put_bytes(const SecretHash *hash, uint8 *bytes)
+{
 	*bytes++ = hash->algorithm;
 	if (hash->algorithm == BLAKE2B)
 	{
@@ -87,21 +84,17 @@ store_hash(const SecretHash *hash)
 		bytes += hash->pepper_id_size;
 	}
 	memcpy(bytes, hash->digest, hash->digest_size);
-	return stored;
 }
 
-static bool
-pepper_id_is_valid(const char *id, size_t size)
+static struct varlena *
+store_hash(const SecretHash *hash)
 {
-	if (size == 0 || size > PEPPER_ID_MAX)
-		return false;
-	for (size_t i = 0; i < size; i++)
-		if (!((id[i] >= '0' && id[i] <= '9') ||
-			  (id[i] >= 'A' && id[i] <= 'Z') ||
-			  (id[i] >= 'a' && id[i] <= 'z') ||
-			  id[i] == '_' || id[i] == '-' || id[i] == '.'))
-			return false;
-	return true;
+	size_t		size = VARHDRSZ + get_stored_size(hash);
+	struct varlena *stored = palloc(size);
+
+	SET_VARSIZE(stored, size);
+	put_bytes(hash, (uint8 *) VARDATA(stored));
+	return stored;
 }
 
 /* Reads "name=number" and a terminator at *text; false if it is not there. */
@@ -169,7 +162,7 @@ hash_is_valid(const SecretHash *hash)
 		if (digests[i].algorithm == hash->algorithm)
 			return digests[i].digest_size == hash->digest_size &&
 				(hash->algorithm != BLAKE2B ||
-				 pepper_id_is_valid(hash->pepper_id, hash->pepper_id_size));
+				 ak_pepper_id_is_valid(hash->pepper_id, hash->pepper_id_size));
 	return false;
 }
 
@@ -207,30 +200,104 @@ load_hash(const uint8 *stored, size_t size, SecretHash *hash)
 
 /* --- Making and checking -------------------------------------------------- */
 
+/*
+ * Makes a claim that this is a secret of that key, and does the hashing that
+ * nearly every check of it needs, whether or not there is such a key.  A secret
+ * that is too long is not read.  The claim points to both.
+ */
+void
+ak_secret_claim_init(AkSecretClaim *claim,
+					 const char *public_key, size_t public_key_size,
+					 const char *secret, size_t secret_size)
+{
+	claim->public_key = public_key;
+	claim->public_key_size = public_key_size;
+	claim->secret = secret;
+	claim->secret_size = secret_size;
+	claim->pepper = ak_pepper_current();
+	if (secret_size <= AK_SECRET_MAX_SIZE)
+		ak_crypto_blake2b(claim->blake2b,
+						  claim->pepper ? claim->pepper->bytes : NULL,
+						  public_key, public_key_size, secret, secret_size);
+}
+
+/* The hash that the secret of a claim has today. */
+static SecretHash
+hash_claim(const AkSecretClaim *claim)
+{
+	SecretHash	hash = {0};
+
+	hash.algorithm = BLAKE2B;
+	hash.pepper_id = claim->pepper ? claim->pepper->id : AK_NO_PEPPER;
+	hash.pepper_id_size = strlen(hash.pepper_id);
+	hash.digest = claim->blake2b;
+	hash.digest_size = AK_BLAKE2B_SIZE;
+	return hash;
+}
+
 /* The hash of a secret that is issued here; palloc'd. */
 struct varlena *
 ak_secret_hash_make(const char *public_key, size_t public_key_size,
 					const char *secret, size_t secret_size)
 {
-	uint8		digest[AK_BLAKE2B_SIZE];
-	SecretHash	hash = {0};
+	AkSecretClaim claim;
+	SecretHash	hash;
 
-	ak_crypto_blake2b(digest, NULL, public_key, public_key_size,
-					  secret, secret_size);
-	hash.algorithm = BLAKE2B;
-	hash.pepper_id = NO_PEPPER;
-	hash.pepper_id_size = strlen(NO_PEPPER);
-	hash.digest = digest;
-	hash.digest_size = sizeof(digest);
+	ak_secret_claim_init(&claim, public_key, public_key_size,
+						 secret, secret_size);
+	hash = hash_claim(&claim);
 	return store_hash(&hash);
 }
 
-static bool
+/*
+ * Where the secret of a claim is hashed otherwise than a new one would be, by
+ * another algorithm or with another pepper, puts the bytes of the new hash
+ * (AK_NEW_HASH_MAX at most) into renewed[] and returns how many they are; 0
+ * where the stored bytes are of that kind already.
+ */
+size_t
+ak_secret_hash_renew(const char *stored, size_t stored_size,
+					 const AkSecretClaim *claim, uint8 *renewed)
+{
+	SecretHash	hash;
+	SecretHash	today = hash_claim(claim);
+
+	load_hash((const uint8 *) stored, stored_size, &hash);
+	if (hash.algorithm == today.algorithm &&
+		hash.pepper_id_size == today.pepper_id_size &&
+		memcmp(hash.pepper_id, today.pepper_id, hash.pepper_id_size) == 0)
+		return 0;
+	put_bytes(&today, renewed);
+	return get_stored_size(&today);
+}
+
+static AkVerdict
+compare(const void *digest, const SecretHash *hash)
+{
+	return ak_crypto_equal(digest, hash->digest, hash->digest_size) ?
+		AK_SECRET_MATCHES : AK_SECRET_DIFFERS;
+}
+
+static AkVerdict
 verify_blake2b(const SecretHash *hash, const AkSecretClaim *claim)
 {
-	return hash->pepper_id_size == strlen(NO_PEPPER) &&
-		memcmp(hash->pepper_id, NO_PEPPER, hash->pepper_id_size) == 0 &&
-		ak_crypto_equal(claim->blake2b, hash->digest, AK_BLAKE2B_SIZE);
+	bool		is_peppered = hash->pepper_id_size != strlen(AK_NO_PEPPER) ||
+		memcmp(hash->pepper_id, AK_NO_PEPPER, hash->pepper_id_size) != 0;
+	const AkPepper *pepper = NULL;
+	uint8		digest[AK_BLAKE2B_SIZE];
+
+	if (is_peppered)
+	{
+		pepper = ak_pepper_find(hash->pepper_id, hash->pepper_id_size);
+		if (pepper == NULL)
+			return AK_PEPPER_UNKNOWN;
+	}
+	if (pepper == claim->pepper)
+		return compare(claim->blake2b, hash);
+	ak_crypto_blake2b(digest, pepper ? pepper->bytes : NULL,
+					  claim->public_key, claim->public_key_size,
+					  claim->secret, claim->secret_size);
+	return compare(digest, hash);
 }
 
 static bool
@@ -243,28 +310,11 @@ verify_argon2id(const SecretHash *hash, const char *secret, size_t secret_size)
 }
 
 /*
- * Makes a claim that this is a secret of that key, and does the hashing that
- * nearly every check of it needs, whether or not there is such a key.  A secret
- * that is too long is not read.
- */
-void
-ak_secret_claim_init(AkSecretClaim *claim,
-					 const char *public_key, size_t public_key_size,
-					 const char *secret, size_t secret_size)
-{
-	claim->secret = secret;
-	claim->secret_size = secret_size;
-	if (secret_size <= AK_SECRET_MAX_SIZE)
-		ak_crypto_blake2b(claim->blake2b, NULL, public_key, public_key_size,
-						  secret, secret_size);
-}
-
-/*
  * Whether what is claimed is so, as the stored bytes of a hash of the key tell;
- * in a time that depends on the algorithm and the sizes alone.  Raises XX001
- * if the hash is damaged.  The bytes need no alignment.
+ * in a time that depends on the algorithm, the pepper and the sizes alone.
+ * Raises XX001 if the hash is damaged.  The bytes need no alignment.
  */
-bool
+AkVerdict
 ak_secret_hash_verify(const char *stored, size_t stored_size,
 					  const AkSecretClaim *claim)
 {
@@ -273,33 +323,36 @@ ak_secret_hash_verify(const char *stored, size_t stored_size,
 
 	load_hash((const uint8 *) stored, stored_size, &hash);
 	if (claim->secret_size > AK_SECRET_MAX_SIZE)
-		return false;
+		return AK_SECRET_DIFFERS;
 	switch (hash.algorithm)
 	{
 		case BLAKE2B:
 			return verify_blake2b(&hash, claim);
 		case SHA256:
 			ak_crypto_sha256(digest, claim->secret, claim->secret_size);
-			return ak_crypto_equal(digest, hash.digest, AK_SHA256_SIZE);
+			return compare(digest, &hash);
 		case SHA512:
 			ak_crypto_sha512(digest, claim->secret, claim->secret_size);
-			return ak_crypto_equal(digest, hash.digest, AK_SHA512_SIZE);
+			return compare(digest, &hash);
 		case ARGON2ID:
-			return verify_argon2id(&hash, claim->secret, claim->secret_size);
+			if (verify_argon2id(&hash, claim->secret, claim->secret_size))
+				return AK_SECRET_MATCHES;
 	}
-	return false;
+	return AK_SECRET_DIFFERS;
 }
 
 /* The rest of the work of a check, for a key that does not exist. */
 void
 ak_secret_hash_verify_nothing(const AkSecretClaim *claim)
 {
-	/* The algorithm, the pepper's id with its length, and no digest. */
-	static const char nothing[1 + 2 + AK_BLAKE2B_SIZE] = {
-		BLAKE2B, strlen(NO_PEPPER), NO_PEPPER[0]
-	};
+	uint8		bytes[AK_NEW_HASH_MAX];
+	uint8		digest[AK_BLAKE2B_SIZE] = {0};
+	SecretHash	hash = hash_claim(claim);
 
-	(void) ak_secret_hash_verify(nothing, sizeof(nothing), claim);
+	hash.digest = digest;
+	put_bytes(&hash, bytes);
+	(void) ak_secret_hash_verify((const char *) bytes, get_stored_size(&hash),
+								 claim);
 }
 
 Datum
@@ -314,40 +367,39 @@ apikeys_verify(PG_FUNCTION_ARGS)
 						 VARDATA_ANY(public_key), VARSIZE_ANY_EXHDR(public_key),
 						 VARDATA_ANY(secret), VARSIZE_ANY_EXHDR(secret));
 	PG_RETURN_BOOL(ak_secret_hash_verify(VARDATA_ANY(hash),
-										 VARSIZE_ANY_EXHDR(hash), &claim));
+										 VARSIZE_ANY_EXHDR(hash),
+										 &claim) == AK_SECRET_MATCHES);
+}
+
+/* --- What a hash is made of ----------------------------------------------- */
+
+Datum
+apikeys_algorithm(PG_FUNCTION_ARGS)
+{
+	struct varlena *stored = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0));
+	SecretHash	hash;
+
+	load_hash((const uint8 *) VARDATA_ANY(stored), VARSIZE_ANY_EXHDR(stored),
+			  &hash);
+	PG_RETURN_TEXT_P(cstring_to_text(hash.algorithm == ARGON2ID ? "argon2id" :
+									 digests[hash.algorithm - BLAKE2B].name));
+}
+
+Datum
+apikeys_pepper(PG_FUNCTION_ARGS)
+{
+	struct varlena *stored = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0));
+	SecretHash	hash;
+
+	load_hash((const uint8 *) VARDATA_ANY(stored), VARSIZE_ANY_EXHDR(stored),
+			  &hash);
+	if (hash.algorithm != BLAKE2B)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(hash.pepper_id,
+											  hash.pepper_id_size));
 }
 
 /* --- Text and binary form ------------------------------------------------- */
-
-static int
-hex_value(char digit)
-{
-	if (digit >= '0' && digit <= '9')
-		return digit - '0';
-	if (digit >= 'a' && digit <= 'f')
-		return digit - 'a' + 10;
-	if (digit >= 'A' && digit <= 'F')
-		return digit - 'A' + 10;
-	return -1;
-}
-
-/* Reads exactly size bytes of hex digits; false if text is anything else. */
-static bool
-parse_hex(const char *text, uint8 *bytes, size_t size)
-{
-	if (strlen(text) != size * 2)
-		return false;
-	for (size_t i = 0; i < size; i++)
-	{
-		int			high = hex_value(text[2 * i]);
-		int			low = hex_value(text[2 * i + 1]);
-
-		if (high < 0 || low < 0)
-			return false;
-		bytes[i] = high << 4 | low;
-	}
-	return true;
-}
 
 /* Reads algorithm$pepper-id$hex; the digest goes to buffer. */
 static bool
@@ -371,7 +423,8 @@ parse_digest(const char *text, SecretHash *hash, uint8 *buffer)
 			return false;
 		hash->digest = buffer;
 		hash->digest_size = digests[i].digest_size;
-		return parse_hex(dollar + 1, buffer, hash->digest_size);
+		return ak_crypto_hex_decode(dollar + 1, strlen(dollar + 1), buffer,
+									hash->digest_size);
 	}
 	return false;
 }
@@ -405,15 +458,14 @@ apikeys_secret_hash_in(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(store_hash(&hash));
 }
 
-Datum
-apikeys_secret_hash_out(PG_FUNCTION_ARGS)
+/* The text form of stored bytes; palloc'd.  Raises XX001 if they are damaged. */
+char *
+ak_secret_hash_format(const char *stored, size_t stored_size)
 {
-	struct varlena *stored = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0));
 	SecretHash	hash;
 	StringInfoData text;
 
-	load_hash((const uint8 *) VARDATA_ANY(stored), VARSIZE_ANY_EXHDR(stored),
-			  &hash);
+	load_hash((const uint8 *) stored, stored_size, &hash);
 	initStringInfo(&text);
 	if (hash.algorithm == ARGON2ID)
 		appendBinaryStringInfo(&text, (const char *) hash.digest,
@@ -427,7 +479,16 @@ apikeys_secret_hash_out(PG_FUNCTION_ARGS)
 		for (size_t i = 0; i < hash.digest_size; i++)
 			appendStringInfo(&text, "%02x", hash.digest[i]);
 	}
-	PG_RETURN_CSTRING(text.data);
+	return text.data;
+}
+
+Datum
+apikeys_secret_hash_out(PG_FUNCTION_ARGS)
+{
+	struct varlena *stored = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0));
+
+	PG_RETURN_CSTRING(ak_secret_hash_format(VARDATA_ANY(stored),
+											VARSIZE_ANY_EXHDR(stored)));
 }
 
 /* The binary form is the stored one. */

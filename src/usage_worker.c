@@ -2,7 +2,7 @@
  * usage_worker.c
  *	  The background worker of a database: writes what was counted in shared
  *	  memory to the tables, in batches, at an interval, when it is woken and
- *	  before it ends.
+ *	  before it ends; and with it the hashes that were brought up to date.
  *
  * What is counted is written exactly once, whenever the worker is ended or a
  * batch fails: a batch has a number that is written along with it, and a
@@ -18,6 +18,7 @@
 #include "compat.h"
 #include "database_slot.h"
 #include "keystore.h"
+#include "rehash.h"
 #include "settings.h"
 #include "usage_counters.h"
 #include "usage_merge.h"
@@ -255,17 +256,29 @@ flush(void)
 	ak_usage_primary_disconnect();
 }
 
-/* Whether all was written; else says in the log why not. */
+/* --- What else is written ------------------------------------------------- */
+
+static void
+write_hashes(void)
+{
+	if (!ak_rehash_is_queued() || RecoveryInProgress())
+		return;
+	begin_transaction();
+	ak_rehash_write();
+	commit_transaction();
+}
+
+/* Whether the job was done; else says in the log why not. */
 static bool
-try_flush(void)
+try_job(const char *activity, void (*job) (void))
 {
 	volatile bool done = false;
 
-	pgstat_report_activity(STATE_RUNNING, "writing usage");
+	pgstat_report_activity(STATE_RUNNING, activity);
 	MemoryContextSwitchTo(batch_context);
 	PG_TRY();
 	{
-		flush();
+		job();
 		done = true;
 	}
 	PG_CATCH();
@@ -374,7 +387,8 @@ work(void)
 				proc_exit(0);
 			}
 			ak_database_slot_begin_flush(slot);
-			done = try_flush();
+			done = try_job("writing usage", flush);
+			(void) try_job("writing hashes", write_hashes);
 			ak_database_slot_report(slot, wanted, done);
 			answered = wanted;
 			now = GetCurrentTimestamp();

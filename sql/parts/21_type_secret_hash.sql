@@ -38,3 +38,23 @@ CREATE FUNCTION apikeys.verify(hash apikeys.secret_hash, public_key text, secret
 	LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_verify';
 COMMENT ON FUNCTION apikeys.verify(apikeys.secret_hash, text, text) IS
 	'Whether the secret is the one that was hashed for this public key; compared in constant time.';
+
+CREATE FUNCTION apikeys.algorithm(hash apikeys.secret_hash) RETURNS text
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_algorithm';
+COMMENT ON FUNCTION apikeys.algorithm(apikeys.secret_hash) IS
+	'The algorithm that the secret was hashed by: blake2b, or sha256, sha512 or argon2id of another system.';
+
+CREATE FUNCTION apikeys.pepper(hash apikeys.secret_hash) RETURNS text
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_pepper';
+COMMENT ON FUNCTION apikeys.pepper(apikeys.secret_hash) IS
+	'The id of the pepper that the secret was hashed with, 0 for none; NULL for a hash of another system.';
+
+CREATE FUNCTION apikeys.current_pepper() RETURNS text
+	LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_current_pepper';
+COMMENT ON FUNCTION apikeys.current_pepper() IS
+	'The id of the pepper that new secrets are hashed with: the first one in the file that apikeys.pepper_file names; NULL if there is none.';
+
+CREATE FUNCTION apikeys.pepper_state(pepper text) RETURNS text
+	LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_pepper_state';
+COMMENT ON FUNCTION apikeys.pepper_state(text) IS
+	'What a pepper id in a hash means here: current (as new secrets are hashed), retired (verifies still), missing (nobody with such a hash gets in), or, for NULL, foreign (hashed by another system).';

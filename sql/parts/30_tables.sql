@@ -181,6 +181,8 @@ CREATE TABLE apikeys.key_secret (
 	hint text NOT NULL,
 	created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
 	expires_at timestamptz,
+	algorithm text COLLATE "C" NOT NULL GENERATED ALWAYS AS (apikeys.algorithm(hash)) STORED,
+	pepper text COLLATE "C" GENERATED ALWAYS AS (apikeys.pepper(hash)) STORED,
 	PRIMARY KEY (public_key, version),
 	CONSTRAINT key_secret_version_check CHECK (version > 0),
 	CONSTRAINT key_secret_hint_check CHECK (length(hint) <= 4)
@@ -193,6 +195,8 @@ COMMENT ON COLUMN apikeys.key_secret.hash IS 'The hash of the secret; nobody is 
 COMMENT ON COLUMN apikeys.key_secret.hint IS 'The last characters of the secret, to tell it by.';
 COMMENT ON COLUMN apikeys.key_secret.created_at IS 'When the secret was issued.';
 COMMENT ON COLUMN apikeys.key_secret.expires_at IS 'From when on it is refused; NULL: as long as the key lives.';
+COMMENT ON COLUMN apikeys.key_secret.algorithm IS 'The algorithm of the hash.';
+COMMENT ON COLUMN apikeys.key_secret.pepper IS 'The id of its pepper, 0 for none; NULL for a hash of another system.';
 
 -- No foreign key to key: its lock would keep a key from being deleted as long as
 -- a transaction that has used it is open.  Room in each page, so that a row can

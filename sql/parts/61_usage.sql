@@ -29,7 +29,7 @@ CREATE FUNCTION apikeys.status(
 	LANGUAGE sql VOLATILE PARALLEL RESTRICTED
 BEGIN ATOMIC
 	SELECT e.extversion, s.preloaded, s.worker_alive, s.pending_entries, s.max_entries, s.lost_count,
-		s.unknown_key_count, s.flushed_at, false, s.advice
+		s.unknown_key_count, s.flushed_at, apikeys.current_pepper() IS NOT NULL, s.advice
 	FROM pg_extension AS e CROSS JOIN apikeys.usage_status() AS s
 	WHERE e.extname = 'apikeys';
 END;

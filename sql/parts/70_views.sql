@@ -138,3 +138,15 @@ COMMENT ON COLUMN apikeys.usage.last_denied_at IS 'When it was last denied.';
 COMMENT ON COLUMN apikeys.usage.last_denied_address IS 'From which address that was.';
 COMMENT ON COLUMN apikeys.usage.pending_entries IS 'How many counters of it are in memory and not yet written.';
 COMMENT ON COLUMN apikeys.usage.lost_count IS 'Uses and denials, of all keys in this database, that could not be counted since the server started.';
+
+CREATE VIEW apikeys.rehash_status WITH (security_invoker = true, security_barrier = true) AS
+SELECT s.algorithm, s.pepper, apikeys.pepper_state(s.pepper) AS state, count(*) AS secret_count
+FROM apikeys.key_secret AS s
+WHERE s.expires_at IS NULL OR s.expires_at > clock_timestamp()
+GROUP BY s.algorithm, s.pepper;
+COMMENT ON VIEW apikeys.rehash_status IS
+	'How the live secrets of the keys that the reader may see are hashed: those that are not in state current are hashed anew when they are used, in the background.';
+COMMENT ON COLUMN apikeys.rehash_status.algorithm IS 'The algorithm: blake2b, or one of another system.';
+COMMENT ON COLUMN apikeys.rehash_status.pepper IS 'The id of the pepper, 0 for none; NULL for another system''s hashes.';
+COMMENT ON COLUMN apikeys.rehash_status.state IS 'current, retired, missing or foreign.';
+COMMENT ON COLUMN apikeys.rehash_status.secret_count IS 'How many live secrets are hashed so.';

@@ -11,9 +11,9 @@ GRANT USAGE ON SCHEMA apikeys TO PUBLIC;
 GRANT SELECT ON
 	apikeys.organization, apikeys.project, apikeys.role, apikeys.member,
 	apikeys.key, apikeys.key_role, apikeys.key_usage, apikeys.key_denial, apikeys.audit_event,
-	apikeys.keys, apikeys.access_list_entries, apikeys.usage
+	apikeys.keys, apikeys.access_list_entries, apikeys.usage, apikeys.rehash_status
 TO PUBLIC;
-GRANT SELECT (public_key, version, hint, created_at, expires_at) ON apikeys.key_secret TO PUBLIC;
+GRANT SELECT (public_key, version, hint, created_at, expires_at, algorithm, pepper) ON apikeys.key_secret TO PUBLIC;
 
 -- What is not named here is never written by hand: created_at, created_by,
 -- is_builtin, and after the insert public_key, organization_id and hash.
@@ -42,7 +42,9 @@ GRANT EXECUTE ON FUNCTION
 	apikeys.matching_network(apikeys.access_list, inet), apikeys.cardinality(apikeys.access_list),
 	apikeys.secret_hash_in(cstring), apikeys.secret_hash_out(apikeys.secret_hash),
 	apikeys.secret_hash_recv(internal), apikeys.secret_hash_send(apikeys.secret_hash),
-	apikeys.verify(apikeys.secret_hash, text, text)
+	apikeys.verify(apikeys.secret_hash, text, text),
+	apikeys.algorithm(apikeys.secret_hash), apikeys.pepper(apikeys.secret_hash),
+	apikeys.current_pepper(), apikeys.pepper_state(text)
 TO PUBLIC;
 
 -- What constraints, triggers and policies ask.
