@@ -19,6 +19,7 @@
 #include "roles.h"
 #include "scope.h"
 #include "type_access_list.h"
+#include "type_secret_hash.h"
 
 #include "funcapi.h"
 #include "utils/builtins.h"
@@ -61,20 +62,29 @@ explain_secrets(Inquiry *inquiry)
 {
 	const AkImage *key = &inquiry->key;
 	TimestampTz now = GetCurrentTimestamp();
+	size_t		offset = 0;
 	int			live = 0;
+	int			verifiable = 0;
 
-	for (int i = 0; i < key->secret_expirations.count; i++)
+	for (int i = 0; i < key->secrets.count; i++)
 	{
+		AkBytes		hash = ak_packed_array_next(&key->secrets, &offset);
 		TimestampTz expires_at;
 
 		memcpy(&expires_at,
 			   ak_packed_array_at(&key->secret_expirations, i,
 								  sizeof(expires_at)),
 			   sizeof(expires_at));
-		live += expires_at > now;
+		if (expires_at <= now)
+			continue;
+		live++;
+		verifiable += ak_secret_hash_can_verify(hash.data, hash.size);
 	}
 	put_check(inquiry, AK_SECRET_EXPIRED, live > 0,
 			  psprintf("live secrets: %d", live));
+	put_check(inquiry, AK_PEPPER_MISSING, verifiable == live,
+			  psprintf("live secrets whose pepper is missing: %d",
+					   live - verifiable));
 }
 
 static void

@@ -278,26 +278,43 @@ compare(const void *digest, const SecretHash *hash)
 		AK_SECRET_MATCHES : AK_SECRET_DIFFERS;
 }
 
+/* The pepper of a blake2b hash, NULL if it has none; false if it is missing. */
+static bool
+find_pepper(const SecretHash *hash, const AkPepper **pepper)
+{
+	*pepper = NULL;
+	if (hash->pepper_id_size == strlen(AK_NO_PEPPER) &&
+		memcmp(hash->pepper_id, AK_NO_PEPPER, hash->pepper_id_size) == 0)
+		return true;
+	*pepper = ak_pepper_find(hash->pepper_id, hash->pepper_id_size);
+	return *pepper != NULL;
+}
+
 static AkVerdict
 verify_blake2b(const SecretHash *hash, const AkSecretClaim *claim)
 {
-	bool		is_peppered = hash->pepper_id_size != strlen(AK_NO_PEPPER) ||
-		memcmp(hash->pepper_id, AK_NO_PEPPER, hash->pepper_id_size) != 0;
-	const AkPepper *pepper = NULL;
+	const AkPepper *pepper;
 	uint8		digest[AK_BLAKE2B_SIZE];
 
-	if (is_peppered)
-	{
-		pepper = ak_pepper_find(hash->pepper_id, hash->pepper_id_size);
-		if (pepper == NULL)
-			return AK_PEPPER_UNKNOWN;
-	}
+	if (!find_pepper(hash, &pepper))
+		return AK_PEPPER_UNKNOWN;
 	if (pepper == claim->pepper)
 		return compare(claim->blake2b, hash);
 	ak_crypto_blake2b(digest, pepper ? pepper->bytes : NULL,
 					  claim->public_key, claim->public_key_size,
 					  claim->secret, claim->secret_size);
 	return compare(digest, hash);
+}
+
+/* Whether a secret can be compared with a hash: not if its pepper is missing. */
+bool
+ak_secret_hash_can_verify(const char *stored, size_t stored_size)
+{
+	SecretHash	hash;
+	const AkPepper *pepper;
+
+	load_hash((const uint8 *) stored, stored_size, &hash);
+	return hash.algorithm != BLAKE2B || find_pepper(&hash, &pepper);
 }
 
 static bool

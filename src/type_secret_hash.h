@@ -50,6 +50,7 @@ extern void ak_secret_claim_init(AkSecretClaim *claim,
 extern AkVerdict ak_secret_hash_verify(const char *stored,
 									   size_t stored_size,
 									   const AkSecretClaim *claim);
+extern bool ak_secret_hash_can_verify(const char *stored, size_t stored_size);
 extern void ak_secret_hash_verify_nothing(const AkSecretClaim *claim);
 extern char *ak_secret_hash_format(const char *stored, size_t stored_size);
 extern size_t ak_secret_hash_renew(const char *stored, size_t stored_size,

@@ -1,0 +1,302 @@
+# Peppers: read at start and on reload, rotated under load, lost and found; and
+# the hashes that follow them in the background.
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(usleep);
+
+my $folder = PostgreSQL::Test::Utils::tempdir();
+my $file = "$folder/peppers";
+my %hex = map { $_ => unpack('H*', pack('C*', map { int(rand(256)) } 1 .. 32)) } 1 .. 9;
+
+# Writes lines to the file, which is readable by its owner.
+sub write_file
+{
+	my ($path, @lines) = @_;
+
+	open(my $handle, '>', "$path.new") or die "$path: $!";
+	print $handle map { "$_\n" } @lines;
+	close($handle);
+	chmod(0600, "$path.new");
+	rename("$path.new", $path) or die "$path: $!";
+	return;
+}
+
+sub pepper { my ($id) = @_; return "p$id:$hex{$id}"; }
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init(allows_streaming => 1);
+$node->append_conf(
+	'postgresql.conf', qq{
+shared_preload_libraries = 'apikeys'
+apikeys.usage_flush_interval = '1h'
+autovacuum = off
+log_statement = none
+apikeys.pepper_file = ''
+});
+$node->start;
+
+sub query { my ($statement) = @_; return $node->safe_psql('postgres', $statement); }
+
+# Reloads, and waits until a new session knows; answers what the log says of it.
+sub reload
+{
+	my $offset = -s $node->logfile;
+
+	$node->reload;
+	$node->poll_query_until('postgres',
+		"SELECT pg_conf_load_time() > now() - interval '1 minute'")
+	  or die 'not reloaded';
+	for (1 .. 1800)
+	{
+		last if slurp_file($node->logfile, $offset) =~ /reloading configuration files/;
+		usleep(100_000);
+	}
+	# The next session is forked by a postmaster that has reloaded.
+	query('SELECT 1');
+	query('SELECT 1');
+	return slurp_file($node->logfile, $offset);
+}
+
+sub use_file
+{
+	my ($path) = @_;
+
+	$node->adjust_conf('postgresql.conf', 'apikeys.pepper_file', "'$path'");
+	return reload();
+}
+
+query(q{
+	CREATE EXTENSION apikeys;
+	INSERT INTO apikeys.organization (id, name) VALUES ('10000000-0000-0000-0000-000000000000', 'Acme');
+	CREATE TABLE public.issued (public_key text, private_key text);
+	CREATE FUNCTION public.issue(n integer) RETURNS void LANGUAGE sql AS $$
+		INSERT INTO public.issued SELECT k.* FROM generate_series(1, n) AS i CROSS JOIN LATERAL
+			(SELECT i) AS dependent (i) CROSS JOIN LATERAL
+			apikeys.create_key('10000000-0000-0000-0000-000000000000', 'key ' || dependent.i, '{ORG_READ_ONLY}') AS k $$;
+});
+
+# How many keys a decision gives which reason; each is used.
+my $decide_all = q{SELECT string_agg(reason || ' ' || count, ', ' ORDER BY reason) FROM (
+	SELECT d.reason, count(*) FROM public.issued AS i
+		CROSS JOIN LATERAL apikeys.decide(i.public_key, i.private_key, NULL, 'clusters.read') AS d GROUP BY d.reason) AS r};
+my $status = q{SELECT string_agg(concat_ws(' ', algorithm, pepper, state, secret_count), ', ' ORDER BY algorithm, pepper) FROM apikeys.rehash_status};
+
+# --- Without, and with the first one --------------------------------------------
+query('SELECT public.issue(10)');
+is(query($status), 'blake2b 0 current 10', 'hashes without a pepper');
+is(query('SELECT apikeys.current_pepper() IS NULL, pepper_loaded FROM apikeys.status()'), 't|f', 'none is loaded');
+
+write_file($file, '# peppers', '', pepper(1));
+unlike(use_file($file), qr/invalid/, 'a file is taken without a word');
+is(query('SELECT apikeys.current_pepper(), pepper_loaded FROM apikeys.status()'), 'p1|t', 'the first pepper');
+query('SELECT public.issue(2)');
+is(query($status), 'blake2b 0 retired 10, blake2b p1 current 2', 'new secrets are peppered');
+is(query('SELECT count(*) FROM apikeys.key_secret AS s, public.issued AS i WHERE i.public_key = s.public_key AND apikeys.verify(s.hash, i.public_key, i.private_key)'), '12', 'verify knows both');
+is(query($decide_all), 'ok 12', 'all keys pass');
+is(query($status), 'blake2b 0 retired 10, blake2b p1 current 2', 'nothing is written by who decides');
+query('SELECT apikeys.flush_usage()');
+is(query($status), 'blake2b p1 current 12', 'the worker has written the new hashes');
+is(query($decide_all), 'ok 12', 'all keys pass by them');
+is(query(q{SELECT count(*) FROM apikeys.key_image AS i CROSS JOIN LATERAL unnest(i.secrets) AS h WHERE apikeys.pepper(h) = 'p1'}), '12', 'images follow');
+
+# --- Whatever becomes of the transaction -----------------------------------------
+query(q{UPDATE apikeys.key_secret SET hash = ('sha256$$' || encode(sha256(i.private_key::bytea), 'hex'))::apikeys.secret_hash
+	FROM public.issued AS i WHERE i.public_key = key_secret.public_key});
+is(query($status), 'sha256 foreign 12', 'hashes of another system');
+$node->safe_psql('postgres', "BEGIN; $decide_all; ROLLBACK; SELECT apikeys.flush_usage()");
+is(query($status), 'blake2b p1 current 12', 'a rollback takes nothing back');
+is(query($decide_all), 'ok 12', 'and the keys pass');
+my ($key, $secret) = split /\|/, query('SELECT * FROM public.issued ORDER BY public_key LIMIT 1');
+sub set_hash
+{
+	my ($hash) = @_;
+	return query("UPDATE apikeys.key_secret SET hash = $hash WHERE public_key = '$key'");
+}
+my $decide_one = "SELECT reason FROM apikeys.decide('$key', '$secret', NULL, 'clusters.read')";
+my $hash_of_one = "SELECT hash FROM apikeys.key_secret WHERE public_key = '$key'";
+set_hash("('sha512\$\$' || encode(sha512('$secret'), 'hex'))::apikeys.secret_hash");
+is(query($decide_one), 'ok', 'by sha512');
+set_hash("('sha256\$\$' || encode(sha256('something else'), 'hex'))::apikeys.secret_hash");
+my $changed = query($hash_of_one);
+query('SELECT apikeys.flush_usage()');
+is(query($hash_of_one), $changed, 'a row that holds another hash by now stays as it is');
+is(query($decide_one), 'wrong_secret', 'and says no');
+query('SELECT apikeys.flush_usage()');
+is(query($hash_of_one), $changed, 'a secret that was not proved changes nothing');
+query("SELECT apikeys.delete_key('$key')");
+query("DELETE FROM public.issued WHERE public_key = '$key'");
+
+# --- What is no pepper file --------------------------------------------------------
+my %refused = (
+	'open to all' => [ sub { write_file("$folder/bad", pepper(2)); chmod(0644, "$folder/bad"); }, qr/readable by the server's user alone/ ],
+	'open to the group' => [ sub { write_file("$folder/bad", pepper(2)); chmod(0640, "$folder/bad"); }, qr/readable by the server's user alone/ ],
+	'empty' => [ sub { write_file("$folder/bad"); }, qr/there is no pepper in the file/ ],
+	'too short' => [ sub { write_file("$folder/bad", pepper(1), 'p2:' . substr($hex{2}, 2)); }, qr/Line 2 is not written id:64 hex digits/ ],
+	'too long' => [ sub { write_file("$folder/bad", "p2:$hex{2}00"); }, qr/Line 1 is not written id:64 hex digits/ ],
+	'no hex' => [ sub { write_file("$folder/bad", '', 'p2:' . ('xy' x 32)); }, qr/Line 2 is not written id:64 hex digits/ ],
+	'no id' => [ sub { write_file("$folder/bad", $hex{2}); }, qr/Line 1 is not written id:64 hex digits/ ],
+	'an id of blanks' => [ sub { write_file("$folder/bad", " :$hex{2}"); }, qr/Line 1 is not written id:64 hex digits/ ],
+	'id 0' => [ sub { write_file("$folder/bad", "0:$hex{2}"); }, qr/Line 1 has the id that stands for no pepper/ ],
+	'an id twice' => [ sub { write_file("$folder/bad", pepper(1), "p1:$hex{2}"); }, qr/Line 2 has an id that another line has/ ],
+	'a pepper twice' => [ sub { write_file("$folder/bad", pepper(1), "p2:" . uc($hex{1})); }, qr/Line 2 has a pepper that another line has/ ],
+	'too many' => [ sub { write_file("$folder/bad", map { sprintf('n%d:%064x', $_, $_) } 1 .. 65); }, qr/Line 65 is one too many/ ],
+	'too large' => [ sub { write_file("$folder/bad", pepper(1), '#' x 20000); }, qr/more than 16384 bytes/ ],
+	'missing' => [ sub { unlink("$folder/bad"); }, qr/could not be opened: No such file/ ],
+	'a folder' => [ sub { mkdir("$folder/bad"); }, qr/It is no regular file/ ],
+);
+foreach my $what (sort keys %refused)
+{
+	my ($make, $message) = @{ $refused{$what} };
+
+	$make->();
+	like(use_file("$folder/bad"), $message, "$what: refused, and the log says why");
+	is(query("SELECT current_setting('apikeys.pepper_file'), apikeys.current_pepper()"), "$file|p1", "$what: the old peppers stay");
+	rmdir("$folder/bad");
+}
+is(query($decide_all), 'ok 11', 'all keys pass');
+# A parallel worker is not bothered.
+$node->adjust_conf('postgresql.conf', 'apikeys.pepper_file', "'$file'");
+reload();
+write_file($file, 'nothing');
+like(reload(), qr/Line 1 is not/, 'a file can turn bad');
+is(query(q{SET force_parallel_mode = on; SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;
+	SELECT count(*) FROM pg_class WHERE apikeys.verify('blake2b$p1$} . ('00' x 32) . q{', relname, 'x')}), '0', 'and parallel plans go on')
+  if $node->pg_version < 16;
+is(query(q{SET debug_parallel_query = on; SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;
+	SELECT count(*) FROM pg_class WHERE apikeys.verify('blake2b$p1$} . ('00' x 32) . q{', relname, 'x')}), '0', 'and parallel plans go on')
+  if $node->pg_version >= 16;
+write_file($file, pepper(1));
+reload();
+
+# --- A pepper that is lost, and found -----------------------------------------------
+write_file($file, pepper(2));
+reload();
+# Who was told by the postmaster, and who has yet to look.
+is(query($decide_all), 'pepper_missing 11', 'without its pepper no key passes');
+is(query(q{SELECT count(*) FROM public.issued AS i WHERE apikeys.authorize(i.public_key, i.private_key, NULL, 'clusters.read')}), '0', 'nor by authorize');
+is(query("SELECT reason FROM public.issued AS i CROSS JOIN LATERAL apikeys.decide(i.public_key, 'no secret', NULL, 'clusters.read') LIMIT 1"), 'pepper_missing', 'nobody can tell a wrong secret');
+is(query($status), 'blake2b p1 missing 11', 'the operator can see');
+is(query(q{SELECT sum((denials ->> 'pepper_missing')::integer) FROM apikeys.usage}), '23', 'it is counted');
+my ($status_code, $out, $err) = $node->psql('postgres', "SELECT apikeys.authenticate(public_key, private_key, NULL) FROM public.issued LIMIT 1");
+like($err, qr/API key is not valid/, 'who asks is told no more than ever');
+unlike($err, qr/pepper/, 'and nothing of peppers');
+# Another session finds it before it is told to.
+my $session = $node->background_psql('postgres', on_error_stop => 1);
+$session->query_safe('SELECT apikeys.current_pepper()');
+write_file($file, pepper(3), pepper(2), pepper(1));
+is($session->query_safe($decide_all), 'ok 11', 'a session that was not told looks into the file');
+is($session->query_safe('SELECT apikeys.current_pepper()'), 'p2', 'but makes new hashes as it was told');
+$session->quit;
+reload();
+query('SELECT apikeys.flush_usage()');
+query($decide_all);
+query('SELECT apikeys.flush_usage()');
+is(query($status), 'blake2b p3 current 11', 'all hashes have arrived at the newest');
+
+# --- A start with a bad file ----------------------------------------------------------
+write_file($file, 'p3:' . $hex{4});
+chmod(0666, $file);
+$node->restart;
+is(query($decide_all), 'pepper_missing 11', 'a bad file does not keep the server from starting');
+write_file($file, pepper(3), pepper(2), pepper(1));
+reload();
+is(query($decide_all), 'ok 11', 'and a good one mends all');
+
+# --- Elsewhere ------------------------------------------------------------------------
+my $dump = "$folder/dump.sql";
+$node->command_ok([ 'pg_dump', '-f', $dump, '-d', $node->connstr('postgres') ], 'a dump');
+foreach my $case (
+	[ 'with the right file', [ pepper(3), pepper(2) ], 'ok 11', 1 ],
+	[ 'with another file', [ pepper(7) ], 'pepper_missing 11', 1 ],
+	[ 'with none', undef, 'pepper_missing 11', 1 ],
+	[ 'with a newer file, not preloaded', [ pepper(7), pepper(3) ], 'ok 11', 0 ])
+{
+	my ($what, $lines, $expected, $preload) = @$case;
+	(my $name = $what) =~ s/\W+/_/g;
+	my $other = PostgreSQL::Test::Cluster->new($name);
+
+	$other->init;
+	$other->append_conf('postgresql.conf', "shared_preload_libraries = 'apikeys'\n") if $preload;
+	if ($lines)
+	{
+		write_file("$folder/$name", @$lines);
+		$other->append_conf('postgresql.conf', "apikeys.pepper_file = '$folder/$name'\n");
+	}
+	$other->start;
+	$other->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $other->connstr('postgres'), '-f', $dump ], "$what: restored");
+	is($other->safe_psql('postgres', $decide_all), $expected, "$what: $expected");
+	if (!$preload)
+	{
+		$other->safe_psql('postgres', 'SELECT apikeys.flush_usage()');
+		like($other->safe_psql('postgres', $status), qr/^blake2b p3 retired 11$/, "$what: nothing is hashed anew");
+	}
+	$other->stop;
+}
+
+# --- A standby ------------------------------------------------------------------------
+$node->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'base', has_streaming => 1);
+write_file("$folder/standby", pepper(5), pepper(3), pepper(2));
+$standby->adjust_conf('postgresql.conf', 'apikeys.pepper_file', "'$folder/standby'");
+$standby->start;
+$node->wait_for_catchup($standby);
+is($standby->safe_psql('postgres', $decide_all), 'ok 11', 'a standby has peppers of its own');
+is($standby->safe_psql('postgres', 'SELECT apikeys.current_pepper()'), 'p5', 'in its own order');
+unlike(slurp_file($standby->logfile), qr/ERROR/, 'and writes nothing');
+$standby->stop;
+
+# --- Rotated under load -----------------------------------------------------------------
+query('SELECT public.issue(500)');
+my $keys = query('SELECT count(*) FROM public.issued');
+my $script = "$folder/load.sql";
+query('ALTER TABLE public.issued ADD n serial');
+query('CREATE INDEX ON public.issued (n)');
+append_to_file($script, q{\set n random(1, 500)
+SELECT 1 / apikeys.authorize(public_key, private_key, NULL, 'clusters.read')::integer FROM public.issued WHERE n = :n;
+});
+$node->adjust_conf('postgresql.conf', 'apikeys.usage_flush_interval', "'20ms'");
+my $load = IPC::Run::start(
+	[ 'pgbench', '-n', '-c', '4', '-j', '2', '-T', '6', '-f', $script, $node->connstr('postgres') ],
+	'>', \my $load_out, '2>', \my $load_err);
+# One that is at it all the time, in one statement, hears of no reload.
+my $long = IPC::Run::start(
+	[ 'psql', '-X', '-A', '-t', '-d', $node->connstr('postgres'), '-c', q{
+		SELECT count(*) FILTER (WHERE NOT apikeys.authorize(i.public_key, i.private_key, NULL, 'clusters.read')), count(*) > 0
+		FROM generate_series(1, 200) AS n, public.issued AS i, pg_sleep(0.0001)} ],
+	'>', \my $long_out, '2>', \my $long_err);
+my @lines = (pepper(3), pepper(2));
+foreach my $id (4 .. 9)
+{
+	unshift @lines, pepper($id);
+	write_file($file, @lines);
+	$node->reload;
+	usleep(500_000);
+}
+$load->finish;
+$long->finish;
+is($load->result(0), 0, 'load went on') or diag($load_err);
+unlike($load_err, qr/ERROR|aborted/, 'no request was denied');
+like($load_out, qr/number of failed transactions: 0 /, 'none at all');
+like($long_out, qr/^0\|t$/, 'nor one of a session that was busy') or diag($long_err);
+query($decide_all);
+query('SELECT apikeys.flush_usage()');
+is(query($status), "blake2b p9 current " . query("SELECT count(*) FROM apikeys.key_secret"), 'all hashes have arrived at the last pepper')
+  or diag(query($status));
+is(query($decide_all), "ok $keys", 'and all keys pass');
+
+# --- And nobody is told ------------------------------------------------------------------
+my $log = slurp_file($node->logfile);
+foreach my $id (1 .. 9)
+{
+	unlike($log, qr/$hex{$id}/i, "pepper $id is not in the log");
+}
+unlike($log, qr/blake2b\$p|sha256\$\$/, 'nor is a hash');
+$node->safe_psql('postgres', 'CREATE ROLE guest LOGIN');
+($status_code, $out, $err) = $node->psql('postgres', 'SHOW apikeys.pepper_file', extra_params => [ '-U', 'guest' ]);
+like($err, qr/must be superuser|permission denied/, 'not everybody sees where the file is');
+
+done_testing();
