@@ -78,7 +78,7 @@ static const Subject subjects[] = {
 			{"key.description_changed", NULL, {"description"}},
 			{"key.access_list_changed", NULL, {"access_list"}},
 			{"key.expiry_changed", NULL, {"expires_at"}},
-			{"key.disabled", "key.enabled", {"disabled_at"}},
+			{"key.disabled", "key.enabled", {"disabled_at", "disabled_reason"}},
 	}},
 	{"key_role", "key.role_granted", "key.role_revoked",
 		"organization_id", "project_id", "public_key", {"role"},

@@ -99,7 +99,8 @@ Datum
 apikeys_revoke_leaked(PG_FUNCTION_ARGS)
 {
 	static AkStatement disable = {
-		"UPDATE apikeys.key AS k SET disabled_at = pg_catalog.now() "
+		"UPDATE apikeys.key AS k SET disabled_at = pg_catalog.now(), "
+		"disabled_reason = 'compromised' "
 		"WHERE k.disabled_at IS NULL AND k.public_key OPERATOR(pg_catalog.=) ANY (ARRAY("
 		"SELECT s.public_key FROM apikeys.key_secret AS s "
 		"WHERE (s.expires_at IS NULL OR s.expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp()) "

@@ -134,9 +134,11 @@ CREATE TABLE apikeys.key (
 	created_by text NOT NULL DEFAULT apikeys.principal(),
 	expires_at timestamptz,
 	disabled_at timestamptz,
+	disabled_reason text,
 	CONSTRAINT key_organization_key UNIQUE (organization_id, public_key),
 	CONSTRAINT key_public_key_check CHECK (apikeys.is_public_key(public_key)),
-	CONSTRAINT key_description_check CHECK (apikeys.is_name(description))
+	CONSTRAINT key_description_check CHECK (apikeys.is_name(description)),
+	CONSTRAINT key_disabled_reason_check CHECK (apikeys.is_name(disabled_reason))
 );
 COMMENT ON TABLE apikeys.key IS
 	'An API key. What it may do is in key_role, its secrets are in key_secret.';
@@ -148,6 +150,7 @@ COMMENT ON COLUMN apikeys.key.created_at IS 'When the key was made.';
 COMMENT ON COLUMN apikeys.key.created_by IS 'The principal that made it.';
 COMMENT ON COLUMN apikeys.key.expires_at IS 'From when on it is refused; NULL: never.';
 COMMENT ON COLUMN apikeys.key.disabled_at IS 'Since when it is disabled; NULL: it is not.';
+COMMENT ON COLUMN apikeys.key.disabled_reason IS 'Why it was disabled, in words of who did it; compromised: with its own private key, by revoke_leaked.';
 
 CREATE TABLE apikeys.key_role (
 	public_key text COLLATE "C" NOT NULL,

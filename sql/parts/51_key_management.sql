@@ -277,21 +277,24 @@ $$;
 COMMENT ON FUNCTION apikeys.rotate_secret(text, interval) IS
 	'Issues a new private key and returns it, this once; the old one ends at once or, with overlap, later. For who manages the key.';
 
-CREATE FUNCTION apikeys.disable_key(public_key text) RETURNS void
+CREATE FUNCTION apikeys.disable_key(public_key text, reason text DEFAULT NULL) RETURNS void
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	PERFORM apikeys.check_not_null('public_key', public_key);
-	UPDATE apikeys.key AS k SET disabled_at = coalesce(k.disabled_at, now())
+	PERFORM apikeys.check_name('reason', reason);
+	UPDATE apikeys.key AS k SET
+			disabled_at = coalesce(k.disabled_at, now()),
+			disabled_reason = coalesce(disable_key.reason, k.disabled_reason)
 		WHERE k.public_key = disable_key.public_key;
 	IF NOT FOUND THEN
 		PERFORM apikeys.refuse_key(public_key);
 	END IF;
 END;
 $$;
-COMMENT ON FUNCTION apikeys.disable_key(text) IS
-	'Refuses every request made with the key, until it is enabled again. For who manages the key.';
+COMMENT ON FUNCTION apikeys.disable_key(text, text) IS
+	'Refuses every request made with the key, until it is enabled again; the reason, 1 to 250 characters, is for people. For who manages the key.';
 
 CREATE FUNCTION apikeys.enable_key(public_key text) RETURNS void
 	LANGUAGE plpgsql VOLATILE
@@ -299,7 +302,8 @@ CREATE FUNCTION apikeys.enable_key(public_key text) RETURNS void
 AS $$
 BEGIN
 	PERFORM apikeys.check_not_null('public_key', public_key);
-	UPDATE apikeys.key AS k SET disabled_at = NULL WHERE k.public_key = enable_key.public_key;
+	UPDATE apikeys.key AS k SET disabled_at = NULL, disabled_reason = NULL
+		WHERE k.public_key = enable_key.public_key;
 	IF NOT FOUND THEN
 		PERFORM apikeys.refuse_key(public_key);
 	END IF;

@@ -25,7 +25,7 @@ GRANT INSERT (name, level, organization_permissions, project_permissions, descri
 	DELETE ON apikeys.role TO PUBLIC;
 GRANT INSERT (organization_id, project_id, principal, role), DELETE ON apikeys.member TO PUBLIC;
 GRANT INSERT (public_key, organization_id, description, access_list, expires_at),
-	UPDATE (description, access_list, expires_at, disabled_at), DELETE ON apikeys.key TO PUBLIC;
+	UPDATE (description, access_list, expires_at, disabled_at, disabled_reason), DELETE ON apikeys.key TO PUBLIC;
 GRANT INSERT (public_key, organization_id, project_id, role), DELETE ON apikeys.key_role TO PUBLIC;
 GRANT INSERT (public_key, version, hash, hint, expires_at), UPDATE (expires_at), DELETE ON apikeys.key_secret TO PUBLIC;
 
@@ -81,7 +81,7 @@ GRANT EXECUTE ON FUNCTION
 	apikeys.replace_roles(text, uuid, uuid, text[]), apikeys.remove_from_project(text, uuid),
 	apikeys.add_to_access_list(text, cidr[]), apikeys.remove_from_access_list(text, cidr[]),
 	apikeys.add_current_address(text), apikeys.rotate_secret(text, interval),
-	apikeys.disable_key(text), apikeys.enable_key(text), apikeys.delete_key(text),
+	apikeys.disable_key(text, text), apikeys.enable_key(text), apikeys.delete_key(text),
 	apikeys.end_secret(text, integer), apikeys.find_leaked(text),
 	apikeys.import_key(uuid, text, apikeys.secret_hash, text, text[], apikeys.access_list, timestamptz),
 	apikeys.explain_authorize(text, inet, text, uuid),

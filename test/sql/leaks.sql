@@ -57,6 +57,18 @@ RESET ROLE;
 SELECT description, status FROM apikeys.keys WHERE public_key IN (:'key', :'kept') ORDER BY 1;
 SELECT reason FROM apikeys.decide(:'key', :'second', NULL, 'clusters.read');
 REVOKE ALL ON FUNCTION apikeys.revoke_leaked FROM regress_apikeys_leaks_finder;
+-- Who looks sees why.
+SELECT principal, action, detail #>> '{new,disabled_reason}' AS reason, count(*) FROM apikeys.audit_event
+WHERE organization_id = :'org' AND action LIKE 'key.%abled' GROUP BY principal, action, reason;
+SELECT description, disabled_reason FROM apikeys.key WHERE disabled_at IS NOT NULL AND organization_id = :'org';
+SET ROLE regress_apikeys_leaks_owner;
+SELECT apikeys.enable_key(:'key'), apikeys.disable_key(:'key', 'not paid'), apikeys.disable_key(:'key'), apikeys.disable_key(:'kept', '') \g /dev/null
+SELECT apikeys.enable_key(:'key'), apikeys.disable_key(:'key', 'not paid'), apikeys.disable_key(:'key') \g /dev/null
+SELECT description, disabled_reason FROM apikeys.key WHERE disabled_at IS NOT NULL AND organization_id = :'org';
+SELECT apikeys.enable_key(:'key') \g /dev/null
+SELECT count(*) FROM apikeys.key WHERE disabled_reason IS NOT NULL AND organization_id = :'org';
+SELECT apikeys.disable_key(:'key') \g /dev/null
+RESET ROLE;
 
 -- Importing, by each kind of hash.
 SET ROLE regress_apikeys_leaks_owner;
