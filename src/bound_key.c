@@ -16,6 +16,7 @@
 #include "keystore.h"
 #include "roles.h"
 #include "scope.h"
+#include "usage.h"
 
 #include "utils/datum.h"
 #include "utils/hsearch.h"
@@ -36,8 +37,10 @@ typedef struct Scope
 {
 	char		text[AK_SCOPE_MAX_LENGTH];
 	size_t		length;
-	bool		in_organization;
-	bool		in_every_project;
+	uint64		in_organization;	/* ak_grant_id() of the first role that
+									 * allows it; 0: none does */
+	uint64		in_every_project;
+	bool		was_recorded;	/* that of the organization */
 } Scope;
 
 /* Key and entry of the hash table of answers; there is no padding in the key. */
@@ -92,6 +95,7 @@ copy_role(const AkRole *role)
 {
 	AkRole	   *copy = palloc(sizeof(AkRole));
 
+	copy->name_hash = role->name_hash;
 	copy_permissions(&role->organization, &copy->organization);
 	copy_permissions(&role->project, &copy->project);
 	return copy;
@@ -273,17 +277,21 @@ find_scope(AkBoundKey *key, const text *candidate)
 	scope = &key->scopes[key->scope_count];
 	scope->length = VARSIZE_ANY_EXHDR(candidate);
 	memcpy(scope->text, VARDATA_ANY(candidate), scope->length);
-	scope->in_organization = false;
-	scope->in_every_project = false;
+	scope->in_organization = 0;
+	scope->in_every_project = 0;
+	scope->was_recorded = false;
 	for (int i = 0; i < key->organization_role_count; i++)
 	{
 		const AkRole *role = key->organization_roles[i];
+		uint64		grant = ak_grant_id(role->name_hash, NULL);
 
-		scope->in_organization |=
+		if (scope->in_organization == 0 &&
 			ak_permissions_allow(&role->organization,
-								 scope->text, scope->length);
-		scope->in_every_project |=
-			ak_permissions_allow(&role->project, scope->text, scope->length);
+								 scope->text, scope->length))
+			scope->in_organization = grant;
+		if (scope->in_every_project == 0 &&
+			ak_permissions_allow(&role->project, scope->text, scope->length))
+			scope->in_every_project = grant;
 	}
 	return key->last_scope = key->scope_count++;
 }
@@ -301,9 +309,9 @@ project_belongs(const AkBoundKey *key, const pg_uuid_t *project)
 	return belongs;
 }
 
-/* Whether a role that is held in the project itself allows the scope. */
-static bool
-project_roles_allow(const AkBoundKey *key, const Scope *scope,
+/* The first role that is held in the project itself and allows the scope; or 0. */
+static uint64
+find_project_grant(const AkBoundKey *key, const Scope *scope,
 					const pg_uuid_t *project)
 {
 	int			low = 0;
@@ -324,8 +332,9 @@ project_roles_allow(const AkBoundKey *key, const Scope *scope,
 				sizeof(pg_uuid_t)) == 0; low++)
 		if (ak_permissions_allow(&key->project_roles[low].role->project,
 								 scope->text, scope->length))
-			return true;
-	return false;
+			return ak_grant_id(key->project_roles[low].role->name_hash,
+							   project);
+	return 0;
 }
 
 /* Keeps what the key permits in the project as the last answer. */
@@ -334,7 +343,6 @@ answer(AkBoundKey *key, const Question *question)
 {
 	Answer	   *entry;
 	bool		found;
-	bool		permits;
 
 	key->has_last_answer = false;
 	entry = key->answers ?
@@ -342,16 +350,29 @@ answer(AkBoundKey *key, const Question *question)
 	if (entry == NULL)
 	{
 		const Scope *scope = &key->scopes[question->scope];
+		uint64		grant = find_project_grant(key, scope,
+											   &question->project);
 
-		permits = project_roles_allow(key, scope, &question->project) ||
-			(scope->in_every_project &&
-			 project_belongs(key, &question->project));
+		if (grant == 0 && scope->in_every_project &&
+			project_belongs(key, &question->project))
+			grant = scope->in_every_project;
+		if (grant)
+			ak_usage_record_grant(key->public_key, grant);
 		make_room_for_answer(key);
 		entry = hash_search(key->answers, question, HASH_ENTER, &found);
-		entry->permits = permits;
+		entry->permits = grant != 0;
 	}
 	key->last_answer = *entry;
 	key->has_last_answer = true;
+}
+
+static bool
+permits_in_organization(AkBoundKey *key, Scope *scope)
+{
+	if (scope->in_organization && !scope->was_recorded)
+		ak_usage_record_grant(key->public_key, scope->in_organization);
+	scope->was_recorded = true;
+	return scope->in_organization != 0;
 }
 
 /*
@@ -366,7 +387,7 @@ ak_bound_key_permits(AkBoundKey *key, const text *scope,
 
 	question.scope = find_scope(key, scope);
 	if (project == NULL)
-		return key->scopes[question.scope].in_organization;
+		return permits_in_organization(key, &key->scopes[question.scope]);
 	question.project = *project;
 	if (!key->has_last_answer ||
 		memcmp(&key->last_answer.question, &question, sizeof(question)) != 0)

@@ -32,12 +32,16 @@ hash_public_key(const AkCounterKey *key)
 static uint32
 hash_rest(uint64 hash, const AkCounterKey *key)
 {
-	uint32		result = hash_combine((uint32) hash, key->kind);
+	const AkCounted *counted = &key->counted;
+	uint32		result = hash_combine((uint32) hash, counted->kind);
 
-	if (key->network.family != 0)
+	result = hash_combine(result, counted->secret_version);
+	/* A hash already. */
+	result = hash_combine(result, (uint32) counted->grant);
+	if (counted->network.family != 0)
 		result = hash_combine(result,
-							  hash_bytes((const unsigned char *) &key->network,
-										 sizeof(key->network)));
+							  hash_bytes((const unsigned char *) &counted->network,
+										 sizeof(counted->network)));
 	return result;
 }
 
@@ -77,16 +81,17 @@ hash_name(AkCounterName *name)
 /* Fills in the name of a counter; false if no key can have this name. */
 bool
 ak_counter_name(const char *public_key, size_t length, Oid database,
-				uint8 kind, const AkNetwork *network, AkCounterName *name)
+				const AkCounted *counted, AkCounterName *name)
 {
 	if (length > AK_PUBLIC_KEY_MAX)
 		return false;
 	memset(&name->key, 0, offsetof(AkCounterKey, public_key));
 	name->key.database = database;
-	name->key.kind = kind;
 	name->key.key_length = length;
-	if (network)
-		name->key.network = *network;
+	name->key.counted.kind = counted->kind;
+	name->key.counted.secret_version = counted->secret_version;
+	name->key.counted.grant = counted->grant;
+	name->key.counted.network = counted->network;
 	memcpy(name->key.public_key, public_key, length);
 	hash_name(name);
 	return true;
@@ -208,8 +213,8 @@ ak_counter_enter_head(const AkCounterName *name)
 {
 	AkCounterName head = *name;
 
-	head.key.kind = AK_COUNTER_HEAD;
-	memset(&head.key.network, 0, sizeof(head.key.network));
+	memset(&head.key.counted, 0, sizeof(head.key.counted));
+	head.key.counted.kind = AK_COUNTER_HEAD;
 	return enter(&head);
 }
 

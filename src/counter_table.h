@@ -33,12 +33,21 @@
 /* What a head counts; any other kind is the caller's to choose. */
 #define AK_COUNTER_HEAD			0xff
 
+/* What a counter counts of its API key. */
+typedef struct AkCounted
+{
+	uint8		kind;
+	int32		secret_version; /* 0: none */
+	uint64		grant;			/* 0: none */
+	AkNetwork	network;		/* family 0: none */
+} AkCounted;
+
+/* Compared as bytes: ak_counter_name() has zeroed its padding. */
 typedef struct AkCounterKey
 {
 	Oid			database;
-	uint8		kind;
 	uint8		key_length;
-	AkNetwork	network;		/* family 0: none */
+	AkCounted	counted;
 	char		public_key[AK_PUBLIC_KEY_MAX];	/* only key_length of it */
 } AkCounterKey;
 
@@ -76,8 +85,8 @@ extern bool ak_counters_are_filling(void);
 extern int	ak_counters_partition_size(void);
 
 extern bool ak_counter_name(const char *public_key, size_t length,
-							Oid database, uint8 kind,
-							const AkNetwork *network, AkCounterName *name);
+							Oid database, const AkCounted *counted,
+							AkCounterName *name);
 extern void ak_counters_lock(int partition, LWLockMode mode);
 extern void ak_counters_unlock(int partition);
 extern AkCounter *ak_counter_find(const AkCounterName *name);

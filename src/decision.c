@@ -67,14 +67,25 @@ choose_reason(AkReason a, AkReason b)
 	return AK_WRONG_SECRET;
 }
 
+static int32
+get_secret_version(const AkImage *key, int index)
+{
+	int32		version;
+
+	memcpy(&version, ak_packed_array_at(&key->secret_versions, index,
+										sizeof(version)), sizeof(version));
+	return version;
+}
+
 /*
- * Whether the secret is a live one of the key.  Every secret is compared, be
- * an earlier one the right one.
+ * Whether the secret is a live one of the key, and which.  Every secret is
+ * compared, be an earlier one the right one.
  */
 static AkReason
 check_secrets(const AkRequest *request, const AkSecretClaim *claim,
-			  const AkImage *key, TimestampTz now)
+			  AkDecision *decision)
 {
+	const AkImage *key = &decision->key;
 	AkReason	reason = AK_WRONG_SECRET;
 	size_t		offset = 0;
 
@@ -88,9 +99,12 @@ check_secrets(const AkRequest *request, const AkSecretClaim *claim,
 			   ak_packed_array_at(&key->secret_expirations, i,
 								  sizeof(expires_at)),
 			   sizeof(expires_at));
-		outcome = check_secret(claim, hash, expires_at, now);
+		outcome = check_secret(claim, hash, expires_at, decision->now);
 		if (outcome == AK_OK)
+		{
+			decision->secret_version = get_secret_version(key, i);
 			ak_rehash_offer(request->public_key, hash.data, hash.size, claim);
+		}
 		reason = choose_reason(reason, outcome);
 	}
 	return reason;
@@ -108,7 +122,7 @@ prove_key(const AkRequest *request, const AkSecretClaim *claim,
 												  &decision->key);
 	if (decision->key_exists)
 		return request->secret ?
-			check_secrets(request, claim, &decision->key, decision->now) :
+			check_secrets(request, claim, decision) :
 			AK_WRONG_SECRET;
 	if (request->secret)
 		ak_secret_hash_verify_nothing(claim);
@@ -136,11 +150,12 @@ check_address(const AkRequest *request, const AkPolicy *policy,
 /* --- The scope ------------------------------------------------------------ */
 
 /*
- * Whether one of the roles allows the scope: those on the project, if that is
- * not NULL, else any; by what they permit in projects or in the organization.
+ * The ak_grant_id() of the first role that allows the scope, or 0: of those on
+ * the request's project, if there are projects, else of all; by what they
+ * permit in projects or in the organization.
  */
-static bool
-roles_allow(const AkPackedArray *roles, const AkPackedArray *projects,
+static uint64
+find_grant(const AkPackedArray *roles, const AkPackedArray *projects,
 			const AkRequest *request, bool in_project)
 {
 	size_t		offset = 0;
@@ -159,30 +174,37 @@ roles_allow(const AkPackedArray *roles, const AkPackedArray *projects,
 			ak_permissions_allow(in_project ? &role->project : &role->organization,
 								 VARDATA_ANY(request->scope),
 								 VARSIZE_ANY_EXHDR(request->scope)))
-			return true;
+			return ak_grant_id(role->name_hash,
+							   projects ? request->project : NULL);
 	}
-	return false;
+	return 0;
 }
 
 static AkReason
 check_scope(const AkRequest *request, AkDecision *decision)
 {
 	const AkImage *key = &decision->key;
-	bool		allowed;
+	const pg_uuid_t *project = request->project;
+	uint64		grant = 0;
 
 	if (request->any_scope)
 		return AK_OK;
 	if (request->scope == NULL)
 		return AK_SCOPE_DENIED;
-	if (request->project == NULL)
-		allowed = roles_allow(&key->organization_roles, NULL, request, false);
+	if (project)
+		grant = find_grant(&key->project_roles, &key->projects, request, true);
+	if (grant == 0)
+		grant = find_grant(&key->organization_roles, NULL, request,
+						   project != NULL);
 	else
-		allowed = roles_allow(&key->project_roles, &key->projects, request,
-							  true) ||
-			(roles_allow(&key->organization_roles, NULL, request, true) &&
-			 ak_keystore_project_belongs(&decision->store, request->project,
-										 &key->organization_id));
-	return allowed ? AK_OK : AK_SCOPE_DENIED;
+		project = NULL;			/* one that the key has a role in */
+	if (grant == 0 ||
+		(project &&
+		 !ak_keystore_project_belongs(&decision->store, project,
+									  &key->organization_id)))
+		return AK_SCOPE_DENIED;
+	decision->grant = grant;
+	return AK_OK;
 }
 
 /* --- All together --------------------------------------------------------- */
@@ -257,10 +279,17 @@ ak_decision_open(const AkRequest *request, AkDecision *decision)
 void
 ak_decision_close(const AkRequest *request, AkDecision *decision)
 {
+	AkUse		use = {
+		.reason = decision->reason,
+		.secret_version = decision->secret_version,
+		.grant = decision->grant,
+		.network = decision->has_network ? &decision->network : NULL,
+		.address = request->address,
+		.at = decision->now
+	};
+
 	ak_keystore_close(&decision->store);
-	ak_usage_record(request->public_key, decision->reason,
-					decision->has_network ? &decision->network : NULL,
-					request->address, decision->now);
+	ak_usage_record(request->public_key, &use);
 }
 
 /* Whether the secret was proved to be a live one of the key. */

@@ -34,8 +34,11 @@ typedef struct AkDecision
 
 	/* Valid if key_exists; what it points to only while the store is open. */
 	AkImage		key;
+	int32		secret_version; /* of the secret that was proved; 0: none */
 	bool		has_network;
 	AkNetwork	network;		/* the entry that let the address in */
+	uint64		grant;			/* ak_grant_id() of the role that allowed the
+								 * scope; 0: none */
 } AkDecision;
 
 extern void ak_decision_open(const AkRequest *request, AkDecision *decision);

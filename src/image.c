@@ -28,6 +28,7 @@ enum
 	IMAGE_PROJECT_ROLES,
 	IMAGE_PROJECTS,
 	IMAGE_CREATED_AT,
+	IMAGE_SECRET_VERSIONS,
 	IMAGE_COLUMN_COUNT
 };
 
@@ -75,11 +76,14 @@ ak_image_read(Relation table, HeapTuple row, AkImage *image)
 	view_array(values[IMAGE_SECRETS], 0, &image->secrets);
 	view_array(values[IMAGE_SECRET_EXPIRATIONS], sizeof(TimestampTz),
 			   &image->secret_expirations);
+	view_array(values[IMAGE_SECRET_VERSIONS], sizeof(int32),
+			   &image->secret_versions);
 	view_array(values[IMAGE_ORGANIZATION_ROLES], 0,
 			   &image->organization_roles);
 	view_array(values[IMAGE_PROJECT_ROLES], 0, &image->project_roles);
 	view_array(values[IMAGE_PROJECTS], sizeof(pg_uuid_t), &image->projects);
 	if (image->secrets.count != image->secret_expirations.count ||
+		image->secrets.count != image->secret_versions.count ||
 		image->project_roles.count != image->projects.count)
 		refuse_image();
 }

@@ -30,6 +30,7 @@ typedef struct AkImage
 	struct varlena *access_list;
 	AkPackedArray secrets;		/* stored secret hashes */
 	AkPackedArray secret_expirations;	/* one for each; TimestampTz */
+	AkPackedArray secret_versions;	/* one for each; int32 */
 	AkPackedArray organization_roles;	/* names */
 	AkPackedArray project_roles;	/* one for each of projects; names */
 	AkPackedArray projects;		/* pg_uuid_t */

@@ -34,6 +34,7 @@ PG_FUNCTION_INFO_V1(apikeys_issue_secret);
 PG_FUNCTION_INFO_V1(apikeys_is_private_key);
 PG_FUNCTION_INFO_V1(apikeys_key_inserted);
 PG_FUNCTION_INFO_V1(apikeys_key_deleted);
+PG_FUNCTION_INFO_V1(apikeys_secret_deleted);
 
 Datum
 apikeys_generate_public_key(PG_FUNCTION_ARGS)
@@ -151,7 +152,7 @@ apikeys_issue_secret(PG_FUNCTION_ARGS)
 
 /* --- Names of deleted keys ------------------------------------------------ */
 
-/* The public key of the row that a trigger of table key is called for. */
+/* The public key, the first column, of the row that a trigger is called for. */
 static text *
 get_trigger_key(FunctionCallInfo fcinfo)
 {
@@ -203,5 +204,13 @@ apikeys_key_deleted(PG_FUNCTION_ARGS)
 
 	ak_privileged_execute(&note, values, NULL);
 	ak_usage_forget(public_key);
+	PG_RETURN_POINTER(NULL);
+}
+
+/* Trigger of table key_secret, after a row was deleted. */
+Datum
+apikeys_secret_deleted(PG_FUNCTION_ARGS)
+{
+	ak_usage_forget_secret(get_trigger_key(fcinfo));
 	PG_RETURN_POINTER(NULL);
 }

@@ -23,7 +23,7 @@
 #define COLUMNS \
 	"public_key, organization_id, disabled, expires_at, access_list, " \
 	"secrets, secret_expirations, organization_roles, project_roles, projects, " \
-	"created_at"
+	"created_at, secret_versions"
 
 PG_FUNCTION_INFO_V1(apikeys_key_changed);
 PG_FUNCTION_INFO_V1(apikeys_rebuild_images);
@@ -47,7 +47,8 @@ make_image(Datum public_key)
 		"secret_expirations = excluded.secret_expirations, "
 		"organization_roles = excluded.organization_roles, "
 		"project_roles = excluded.project_roles, "
-		"projects = excluded.projects, created_at = excluded.created_at",
+		"projects = excluded.projects, created_at = excluded.created_at, "
+		"secret_versions = excluded.secret_versions",
 		1, {TEXTOID}
 	};
 

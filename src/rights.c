@@ -11,8 +11,8 @@
 #include "compat.h"
 #include "decision.h"
 #include "delegation.h"
-#include "identity.h"
 #include "keystore.h"
+#include "own_grants.h"
 #include "rights.h"
 #include "roles.h"
 #include "scope.h"
@@ -22,7 +22,6 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/rls.h"
-#include "utils/timestamp.h"
 
 #define SCOPE_KEYS_READ		"apikeys.keys.read"
 #define SCOPE_KEYS_MANAGE	"apikeys.keys.manage"
@@ -63,69 +62,32 @@ uuids_are_equal(const pg_uuid_t *a, const pg_uuid_t *b)
 	return memcmp(a, b, sizeof(pg_uuid_t)) == 0;
 }
 
-/*
- * Calls back with each role of the bound key: as it is now, so that one that
- * was disabled since, or has expired, has none.
- */
-static void
-scan_key_grants(AkKeystore *store, text *public_key,
-				AkGrantCallback callback, void *argument)
-{
-	AkImage		key;
-	AkGrant		grant = {0};
-	size_t		offset = 0;
-
-	if (!ak_keystore_find_any_image(store, public_key, &key) ||
-		key.disabled || key.expires_at <= GetCurrentTimestamp())
-		return;
-	grant.organization_id = key.organization_id;
-	for (int i = 0; i < key.organization_roles.count; i++)
-	{
-		grant.role = ak_packed_array_next(&key.organization_roles, &offset);
-		if (!callback(&grant, argument))
-			return;
-	}
-	grant.has_project = true;
-	offset = 0;
-	for (int i = 0; i < key.project_roles.count; i++)
-	{
-		grant.role = ak_packed_array_next(&key.project_roles, &offset);
-		memcpy(&grant.project_id,
-			   ak_packed_array_at(&key.projects, i, sizeof(pg_uuid_t)),
-			   sizeof(pg_uuid_t));
-		if (!callback(&grant, argument))
-			return;
-	}
-}
-
-/*
- * Calls back with each role that the one who is acting holds: a bound key has
- * its own, and none of those of the PostgreSQL role that carries it.
- */
-static void
-scan_own_grants(AkKeystore *store, AkGrantCallback callback, void *argument)
-{
-	text	   *bound = ak_identity_key();
-	ListCell   *cell;
-
-	if (bound)
-	{
-		scan_key_grants(store, bound, callback, argument);
-		return;
-	}
-	foreach(cell, ak_identity_names())
-		ak_keystore_scan_members(store, lfirst(cell), callback, argument);
-}
-
 /* --- At one place --------------------------------------------------------- */
+
+/* What a role that is held permits. */
+typedef struct Held
+{
+	const AkPermissions *permissions;
+	uint64		grant;			/* ak_grant_id() */
+} Held;
 
 /* The permissions that the principal has at a place. */
 typedef struct PlaceSearch
 {
 	const Place *place;
-	List	   *organization;	/* of AkPermissions, for the organization */
+	List	   *organization;	/* of Held, for the organization */
 	List	   *project;		/* for the place's project, or for all */
 } PlaceSearch;
+
+static List *
+add_held(List *list, const AkPermissions *permissions, uint64 grant)
+{
+	Held	   *held = palloc(sizeof(Held));
+
+	held->permissions = permissions;
+	held->grant = grant;
+	return lappend(list, held);
+}
 
 static bool
 collect_permissions(const AkGrant *grant, void *argument)
@@ -133,21 +95,19 @@ collect_permissions(const AkGrant *grant, void *argument)
 	PlaceSearch *search = argument;
 	const Place *place = search->place;
 	const AkRole *role = find_role(&grant->role);
+	uint64		id;
 
 	if (role == NULL ||
 		!uuids_are_equal(&grant->organization_id, &place->organization))
 		return true;
+	id = ak_own_grant_id(grant, role);
 	if (!grant->has_project)
-	{
-		search->organization = lappend(search->organization,
-									   unconstify(AkPermissions *, &role->organization));
-		search->project = lappend(search->project,
-								  unconstify(AkPermissions *, &role->project));
-	}
-	else if (place->has_project &&
-			 uuids_are_equal(&grant->project_id, &place->project))
-		search->project = lappend(search->project,
-								  unconstify(AkPermissions *, &role->project));
+		search->organization = add_held(search->organization,
+										&role->organization, id);
+	if (!grant->has_project ||
+		(place->has_project &&
+		 uuids_are_equal(&grant->project_id, &place->project)))
+		search->project = add_held(search->project, &role->project, id);
 	return true;
 }
 
@@ -165,17 +125,24 @@ search_place(AkKeystore *store, const Place *place, PlaceSearch *search)
 		!ak_keystore_project_belongs(store, &place->project,
 									 &place->organization))
 		return;
-	scan_own_grants(store, collect_permissions, search);
+	ak_own_grants_scan(store, collect_permissions, search);
 }
 
 static bool
-one_allows(List *permissions, const char *scope, size_t scope_length)
+one_allows(List *held, const char *scope, size_t scope_length)
 {
 	ListCell   *cell;
 
-	foreach(cell, permissions)
-		if (ak_permissions_allow(lfirst(cell), scope, scope_length))
+	foreach(cell, held)
+	{
+		const Held *role = lfirst(cell);
+
+		if (ak_permissions_allow(role->permissions, scope, scope_length))
+		{
+			ak_own_grants_record_use(role->grant);
 			return true;
+		}
+	}
 	return false;
 }
 
@@ -207,7 +174,7 @@ all_are_covered(const AkPermissions *wanted, List *held)
 
 		foreach(cell, held)
 		{
-			const AkPermissions *own = lfirst(cell);
+			const AkPermissions *own = ((Held *) lfirst(cell))->permissions;
 
 			for (int j = 0; j < own->count && !covered; j++)
 				covered = ak_permission_covers(own->items[j].text,
@@ -506,7 +473,11 @@ collect_organization(const AkGrant *grant, void *argument)
 	if (set->scopes == NULL ||
 		(role && !grant->has_project &&
 		 one_scope_is_allowed(set, &role->organization)))
+	{
+		if (set->scopes)
+			ak_own_grants_record_use(ak_own_grant_id(grant, role));
 		add_id(&grant->organization_id, set);
+	}
 	return true;
 }
 
@@ -521,6 +492,8 @@ collect_project(const AkGrant *grant, void *argument)
 	if (set->scopes ? !one_scope_is_allowed(set, &role->project) :
 		(!grant->has_project && role->project.count == 0))
 		return true;
+	if (set->scopes)
+		ak_own_grants_record_use(ak_own_grant_id(grant, role));
 	if (grant->has_project)
 		add_id(&grant->project_id, set);
 	else
@@ -555,7 +528,7 @@ collect_ids(FunctionCallInfo fcinfo, AkGrantCallback callback)
 	set.allocated = 8;
 	set.ids = palloc(set.allocated * sizeof(Datum));
 	open_store(&store);
-	scan_own_grants(&store, callback, &set);
+	ak_own_grants_scan(&store, callback, &set);
 	ak_keystore_close(&store);
 	return construct_array(set.ids, set.count, UUIDOID, UUID_LEN, false,
 						   TYPALIGN_CHAR);

@@ -14,6 +14,7 @@
 #include "scope.h"
 
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
@@ -30,6 +31,46 @@ static HTAB *cache = NULL;		/* in cache_context, as all of it */
 static uint64 cache_generation;
 
 PG_FUNCTION_INFO_V1(apikeys_are_permissions);
+PG_FUNCTION_INFO_V1(apikeys_grant_id);
+
+/* --- Names of grants ------------------------------------------------------ */
+
+/* What ak_grant_id() asks of the name of a role. */
+uint64
+ak_role_hash(const char *name, size_t length)
+{
+	return hash_bytes_extended((const unsigned char *) name, length, 0);
+}
+
+/*
+ * A number for a role that is held in a project, or, where that is NULL, in
+ * the organization; never 0.  Two grants of a key have the same one with a
+ * chance that can be neglected.  It is stored nowhere, for it may be another
+ * one on another machine.
+ */
+uint64
+ak_grant_id(uint64 role_hash, const pg_uuid_t *project)
+{
+	uint64		id = project ?
+		hash_bytes_extended(project->data, UUID_LEN, role_hash) : role_hash;
+
+	return id ? id : 1;
+}
+
+Datum
+apikeys_grant_id(PG_FUNCTION_ARGS)
+{
+	text	   *role;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	role = PG_GETARG_TEXT_PP(0);
+	PG_RETURN_INT64(ak_grant_id(ak_role_hash(VARDATA_ANY(role),
+											 VARSIZE_ANY_EXHDR(role)),
+								PG_ARGISNULL(1) ? NULL : PG_GETARG_UUID_P(1)));
+}
+
+/* --- Permissions ---------------------------------------------------------- */
 
 static void
 copy_permissions(ArrayType *array, AkPermissions *permissions)
@@ -72,6 +113,8 @@ take_role(const AkRoleRow *row, void *argument)
 	{
 		RoleEntry  *entry = hash_search(roles, key, HASH_ENTER, NULL);
 
+		entry->role.name_hash = ak_role_hash(VARDATA_ANY(row->name),
+											 VARSIZE_ANY_EXHDR(row->name));
 		copy_permissions(row->organization_permissions,
 						 &entry->role.organization);
 		copy_permissions(row->project_permissions, &entry->role.project);

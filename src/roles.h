@@ -9,6 +9,8 @@
 
 #include "keystore.h"
 
+#include "utils/uuid.h"
+
 typedef struct AkPermission
 {
 	const char *text;
@@ -23,10 +25,13 @@ typedef struct AkPermissions
 
 typedef struct AkRole
 {
+	uint64		name_hash;
 	AkPermissions organization;
 	AkPermissions project;
 } AkRole;
 
+extern uint64 ak_role_hash(const char *name, size_t length);
+extern uint64 ak_grant_id(uint64 role_hash, const pg_uuid_t *project);
 extern void ak_roles_refresh(AkKeystore *store);
 extern const AkRole *ak_roles_find(const char *name, size_t length);
 extern bool ak_permissions_allow(const AkPermissions *permissions,

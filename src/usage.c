@@ -43,20 +43,10 @@ ak_usage_attach(void)
 	ak_database_slots_attach();
 }
 
+/* What follows from having counted something, or from having had no room. */
 static void
-count(AkDatabaseSlot *slot, text *public_key, AkReason reason,
-	  const AkNetwork *network, const AkNetwork *address, TimestampTz now)
+attend_to(AkDatabaseSlot *slot, bool is_counted, TimestampTz now)
 {
-	bool		is_counted;
-
-	if (reason == AK_UNKNOWN_KEY)
-	{
-		pg_atomic_fetch_add_u64(&slot->unknown_keys, 1);
-		return;
-	}
-	is_counted = ak_usage_counters_add(public_key, reason,
-									   reason == AK_OK ? network : NULL,
-									   address, now);
 	if (!is_counted)
 		pg_atomic_fetch_add_u64(&slot->lost, 1);
 	if (!is_counted || ak_counters_are_filling())
@@ -65,27 +55,60 @@ count(AkDatabaseSlot *slot, text *public_key, AkReason reason,
 }
 
 /*
- * Records a use (AK_OK) of a key from an address, let in by an entry of its
- * access list, or a denial; network, address and, of an unknown key, the
- * public key may be NULL.  Raises no error of its own and waits for no lock on
- * a row.
+ * Records a use of a key or a denial; of an unknown key, the public key may be
+ * NULL.  Raises no error of its own and waits for no lock on a row.
  */
 void
-ak_usage_record(text *public_key, AkReason reason, const AkNetwork *network,
-				const AkNetwork *address, TimestampTz now)
+ak_usage_record(text *public_key, const AkUse *use)
 {
 	AkDatabaseSlot *slot;
 
 	if (!ak_track_usage)
 		return;
-	if (ak_counters_exist())
+	if (!ak_counters_exist())
 	{
-		slot = ak_database_slot_get();
-		if (slot)
-			count(slot, public_key, reason, network, address, now);
+		if (use->reason == AK_OK)
+			ak_usage_direct_record(public_key, use);
+		return;
 	}
-	else if (reason == AK_OK)
-		ak_usage_direct_record(public_key, network, address, now);
+	slot = ak_database_slot_get();
+	if (slot == NULL)
+		return;
+	if (use->reason == AK_UNKNOWN_KEY)
+		pg_atomic_fetch_add_u64(&slot->unknown_keys, 1);
+	else
+		attend_to(slot, ak_usage_counters_add(public_key, use), use->at);
+}
+
+/*
+ * Records that a role (ak_grant_id()) of a bound key allowed something, where
+ * that can be counted in memory: it is asked inside of queries, which must not
+ * write.
+ */
+void
+ak_usage_record_grant(text *public_key, uint64 grant)
+{
+	AkDatabaseSlot *slot = ak_track_usage && ak_counters_exist() ?
+		ak_database_slot_get() : NULL;
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (slot)
+		attend_to(slot, ak_usage_counters_add_grant(public_key, grant, now),
+				  now);
+}
+
+/* False if it cannot be noted that this transaction deletes of a key. */
+static bool
+note_deletion(text *public_key)
+{
+	AkDatabaseSlot *slot = ak_counters_exist() ?
+		ak_database_slot_get() : NULL;
+
+	if (slot == NULL ||
+		!ak_usage_counters_note_deletion(public_key, GetTopTransactionId()))
+		return false;
+	ak_database_slot_start_worker(slot, GetCurrentTimestamp());
+	return true;
 }
 
 /*
@@ -95,12 +118,17 @@ ak_usage_record(text *public_key, AkReason reason, const AkNetwork *network,
 void
 ak_usage_forget(text *public_key)
 {
-	AkDatabaseSlot *slot = ak_counters_exist() ?
-		ak_database_slot_get() : NULL;
-
-	if (slot &&
-		ak_usage_counters_note_deletion(public_key, GetTopTransactionId()))
-		ak_database_slot_start_worker(slot, GetCurrentTimestamp());
-	else
+	if (!note_deletion(public_key))
 		ak_usage_direct_forget(public_key);
+}
+
+/*
+ * No longer tells which uses were of a secret of a key that this transaction
+ * is deleting: from when on, as above.
+ */
+void
+ak_usage_forget_secret(text *public_key)
+{
+	if (!note_deletion(public_key))
+		ak_usage_direct_forget_secret(public_key);
 }

@@ -7,16 +7,14 @@
 
 #include "postgres.h"
 
-#include "datatype/timestamp.h"
-#include "netset.h"
-#include "reason.h"
+#include "use.h"
 
 extern void ak_usage_init(void);
 extern void ak_usage_request(void);
 extern void ak_usage_attach(void);
-extern void ak_usage_record(text *public_key, AkReason reason,
-							const AkNetwork *network,
-							const AkNetwork *address, TimestampTz now);
+extern void ak_usage_record(text *public_key, const AkUse *use);
+extern void ak_usage_record_grant(text *public_key, uint64 grant);
 extern void ak_usage_forget(text *public_key);
+extern void ak_usage_forget_secret(text *public_key);
 
 #endif							/* AK_USAGE_H */

@@ -15,12 +15,12 @@
 
 /* False if no key can have this name. */
 static bool
-name_own_counter(const text *public_key, uint8 kind, const AkNetwork *network,
+name_own_counter(const text *public_key, const AkCounted *counted,
 				 AkCounterName *name)
 {
 	return ak_counter_name(VARDATA_ANY(public_key),
-						   VARSIZE_ANY_EXHDR(public_key), MyDatabaseId, kind,
-						   network, name);
+						   VARSIZE_ANY_EXHDR(public_key), MyDatabaseId,
+						   counted, name);
 }
 
 /* --- Counting ------------------------------------------------------------- */
@@ -41,19 +41,15 @@ count_one(AkCounter *counter, const AkNetwork *address, TimestampTz now)
 	SpinLockRelease(&counter->mutex);
 }
 
-/*
- * Counts a use (AK_OK) or a denial of a key of this database; false if there
- * is no room.  Network and address may be NULL.
- */
-bool
-ak_usage_counters_add(const text *public_key, AkReason reason,
-					  const AkNetwork *network, const AkNetwork *address,
-					  TimestampTz now)
+/* False if there is no room. */
+static bool
+add(const text *public_key, const AkCounted *counted,
+	const AkNetwork *address, TimestampTz now)
 {
 	AkCounterName name;
 	AkCounter  *counter;
 
-	if (!name_own_counter(public_key, reason, network, &name))
+	if (!name_own_counter(public_key, counted, &name))
 		return true;
 	ak_counters_lock(name.partition, LW_SHARED);
 	counter = ak_counter_find(&name);
@@ -69,9 +65,41 @@ ak_usage_counters_add(const text *public_key, AkReason reason,
 	return counter != NULL;
 }
 
+/* Counts a use or a denial of a key of this database; false if there is no room. */
+bool
+ak_usage_counters_add(const text *public_key, const AkUse *use)
+{
+	AkCounted	counted = {.kind = use->reason};
+
+	if (use->reason == AK_OK)
+	{
+		counted.secret_version = use->secret_version;
+		counted.grant = use->grant;
+		if (use->network)
+			counted.network = *use->network;
+	}
+	return add(public_key, &counted, use->address, use->at);
+}
+
 /*
- * Notes that a key of this database is being deleted by a transaction, so that
- * its rows are deleted after it; false if there is no room.
+ * Counts that a role (ak_grant_id()) of a bound key allowed something; false
+ * if there is no room.
+ */
+bool
+ak_usage_counters_add_grant(const text *public_key, uint64 grant,
+							TimestampTz now)
+{
+	AkCounted	counted = {.kind = AK_COUNTER_GRANT,.grant = grant};
+
+	return add(public_key, &counted, NULL, now);
+}
+
+static const AkCounted counted_by_head = {.kind = AK_COUNTER_HEAD};
+
+/*
+ * Notes that a key of this database, or one of its secrets, is being deleted by
+ * a transaction, so that its rows are cleaned up after it; false if there is no
+ * room.
  */
 bool
 ak_usage_counters_note_deletion(const text *public_key, TransactionId deleter)
@@ -79,7 +107,7 @@ ak_usage_counters_note_deletion(const text *public_key, TransactionId deleter)
 	AkCounterName name;
 	AkCounter  *head;
 
-	if (!name_own_counter(public_key, AK_COUNTER_HEAD, NULL, &name))
+	if (!name_own_counter(public_key, &counted_by_head, &name))
 		return true;
 	ak_counters_lock(name.partition, LW_EXCLUSIVE);
 	head = ak_counter_enter_head(&name);
@@ -98,8 +126,7 @@ copy_counter(const AkCounter *counter, uint64 count, uint64 batch,
 	memset(copy, 0, sizeof(*copy));
 	copy->key_length = counter->key.key_length;
 	memcpy(copy->public_key, counter->key.public_key, copy->key_length);
-	copy->reason = counter->key.kind;
-	copy->network = counter->key.network;
+	copy->counted = counter->key.counted;
 	copy->address = counter->address;
 	copy->last_at = counter->last_at;
 	copy->count = count;
@@ -149,7 +176,7 @@ ak_usage_counters_read(const text *public_key, AkCount **counts)
 	AkCounter  *head;
 	int			count;
 
-	if (!name_own_counter(public_key, AK_COUNTER_HEAD, NULL, &name))
+	if (!name_own_counter(public_key, &counted_by_head, &name))
 		return 0;
 	ak_counters_lock(name.partition, LW_SHARED);
 	head = ak_counter_find(&name);
@@ -230,7 +257,7 @@ typedef struct HarvestWork
 	AkHarvest  *harvest;
 	uint64		batch;
 	CounterList finished;		/* hold nothing any more */
-	CounterList deleted;		/* heads of keys that somebody has deleted */
+	CounterList stale;			/* heads of keys that were deleted from */
 } HarvestWork;
 
 static void
@@ -238,10 +265,10 @@ harvest_counter(AkCounter *counter, void *argument)
 {
 	HarvestWork *work = argument;
 
-	if (counter->key.kind == AK_COUNTER_HEAD)
+	if (counter->key.counted.kind == AK_COUNTER_HEAD)
 	{
 		if (TransactionIdIsValid(counter->deleter))
-			work->deleted.items[work->deleted.count++] = counter;
+			work->stale.items[work->stale.count++] = counter;
 		return;
 	}
 	counter->in_flight = counter->pending;
@@ -255,17 +282,17 @@ harvest_counter(AkCounter *counter, void *argument)
 }
 
 static void
-add_deleted(AkHarvest *harvest, const AkCounterKey *key)
+add_stale(AkHarvest *harvest, const AkCounterKey *key)
 {
-	if (harvest->deleted_count == harvest->deleted_allocated)
+	if (harvest->stale_count == harvest->stale_allocated)
 	{
-		harvest->deleted_allocated = Max(64, harvest->deleted_allocated * 2);
-		harvest->deleted = harvest->deleted ?
-			repalloc(harvest->deleted,
-					 harvest->deleted_allocated * sizeof(text *)) :
-			palloc(harvest->deleted_allocated * sizeof(text *));
+		harvest->stale_allocated = Max(64, harvest->stale_allocated * 2);
+		harvest->stale = harvest->stale ?
+			repalloc(harvest->stale,
+					 harvest->stale_allocated * sizeof(text *)) :
+			palloc(harvest->stale_allocated * sizeof(text *));
 	}
-	harvest->deleted[harvest->deleted_count++] =
+	harvest->stale[harvest->stale_count++] =
 		cstring_to_text_with_len(key->public_key, key->key_length);
 }
 
@@ -280,7 +307,7 @@ harvest_deletions(int partition, CounterList *heads, AkHarvest *harvest)
 
 		if (TransactionIdIsInProgress(deleter))
 			continue;
-		add_deleted(harvest, &head->key);
+		add_stale(harvest, &head->key);
 		ak_counters_lock(partition, LW_EXCLUSIVE);
 		if (TransactionIdEquals(head->deleter, deleter))
 			head->deleter = InvalidTransactionId;
@@ -304,7 +331,7 @@ ak_usage_counters_harvest(Oid database, int partition, uint64 batch,
 
 	reserve_counts(harvest);
 	init_list(&work.finished);
-	init_list(&work.deleted);
+	init_list(&work.stale);
 
 	ak_counters_lock(partition, LW_EXCLUSIVE);
 	ak_counters_scan(database, partition, harvest_counter, &work);
@@ -312,9 +339,9 @@ ak_usage_counters_harvest(Oid database, int partition, uint64 batch,
 		ak_counter_remove(work.finished.items[i]);
 	ak_counters_unlock(partition);
 
-	harvest_deletions(partition, &work.deleted, harvest);
+	harvest_deletions(partition, &work.stale, harvest);
 	pfree(work.finished.items);
-	pfree(work.deleted.items);
+	pfree(work.stale.items);
 }
 
 static void
@@ -350,7 +377,7 @@ ak_usage_counters_take_back_one(Oid database, const AkCount *count)
 	AkCounter  *counter;
 
 	if (!ak_counter_name(count->public_key, count->key_length, database,
-						 count->reason, &count->network, &name))
+						 &count->counted, &name))
 		return;
 	ak_counters_lock(name.partition, LW_EXCLUSIVE);
 	counter = ak_counter_find(&name);

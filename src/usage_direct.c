@@ -2,8 +2,9 @@
  * usage_direct.c
  *	  See usage_direct.h.
  *
- * A use is written at most once a minute per key and matched network, as part
- * of the caller's transaction, and only where that can neither wait nor fail:
+ * A use is written at most once a minute per key, matched network and secret,
+ * and that of a role as often as it is looked whether that is an hour old, as
+ * part of the caller's transaction, and only where it can neither wait nor fail:
  * not in a read-only transaction or on a standby, not where an update of a
  * changed row is a serialization failure, and not while somebody else has
  * locked the row.  What is not written now is written by a later use.
@@ -18,6 +19,7 @@
 #include "privileged.h"
 #include "type_access_list.h"
 #include "usage_direct.h"
+#include "usage_rows.h"
 
 #include "access/xact.h"
 #include "access/xlog.h"
@@ -79,14 +81,20 @@ ak_usage_direct_init(void)
 }
 
 static uint64
-hash_use(const text *public_key, const AkNetwork *network)
+hash_key(const text *public_key, uint64 seed)
 {
-	uint64		hash = hash_bytes_extended((unsigned char *) VARDATA_ANY(public_key),
-										   VARSIZE_ANY_EXHDR(public_key), 0);
+	return hash_bytes_extended((unsigned char *) VARDATA_ANY(public_key),
+							   VARSIZE_ANY_EXHDR(public_key), seed);
+}
 
-	if (network)
-		hash = hash_bytes_extended((const unsigned char *) network,
-								   sizeof(*network), hash);
+static uint64
+hash_use(const text *public_key, const AkUse *use)
+{
+	uint64		hash = hash_key(public_key, use->secret_version);
+
+	if (use->network)
+		hash = hash_bytes_extended((const unsigned char *) use->network,
+								   sizeof(AkNetwork), hash);
 	return hash;
 }
 
@@ -105,8 +113,7 @@ lock_use(uint64 hash)
  * Returns whether it was written: not if somebody has locked the row.
  */
 static bool
-write_use(text *public_key, const AkNetwork *network, const AkNetwork *address,
-		  TimestampTz now)
+write_use(text *public_key, const AkUse *use)
 {
 	static AkStatement update = {
 		"UPDATE apikeys.key_usage AS u "
@@ -116,32 +123,73 @@ write_use(text *public_key, const AkNetwork *network, const AkNetwork *address,
 		"SELECT v.ctid FROM apikeys.key_usage AS v "
 		"WHERE v.public_key OPERATOR(pg_catalog.=) $1 "
 		"AND NOT v.network IS DISTINCT FROM $2 "
+		"AND v.secret_version OPERATOR(pg_catalog.=) $5 "
 		"FOR NO KEY UPDATE SKIP LOCKED)",
-		4, {TEXTOID, CIDROID, TIMESTAMPTZOID, INETOID}
+		5, {TEXTOID, CIDROID, TIMESTAMPTZOID, INETOID, INT4OID}
 	};
 	static AkStatement insert = {
-		"INSERT INTO apikeys.key_usage "
-		"(public_key, network, use_count, last_used_at, last_used_address) "
-		"SELECT k.public_key, $2, 1, $3, $4 FROM apikeys.key AS k "
+		"INSERT INTO apikeys.key_usage " AK_USAGE_COLUMNS
+		"SELECT k.public_key, $2, 1, $3, $4, $5 FROM apikeys.key AS k "
 		"WHERE k.public_key OPERATOR(pg_catalog.=) $1 "
 		"ON CONFLICT DO NOTHING",
-		4, {TEXTOID, CIDROID, TIMESTAMPTZOID, INETOID}
+		5, {TEXTOID, CIDROID, TIMESTAMPTZOID, INETOID, INT4OID}
 	};
-	Datum		values[4] = {0};
-	char		nulls[] = "    ";
+	Datum		values[5] = {0};
+	char		nulls[] = "     ";
 
 	values[0] = PointerGetDatum(public_key);
-	values[2] = TimestampTzGetDatum(now);
-	if (network)
-		values[1] = InetPGetDatum(ak_network_to_inet(network));
+	values[2] = TimestampTzGetDatum(use->at);
+	values[4] = Int32GetDatum(use->secret_version);
+	if (use->network)
+		values[1] = InetPGetDatum(ak_network_to_inet(use->network));
 	else
 		nulls[1] = 'n';
-	if (address)
-		values[3] = InetPGetDatum(ak_network_to_inet(address));
+	if (use->address)
+		values[3] = InetPGetDatum(ak_network_to_inet(use->address));
 	else
 		nulls[3] = 'n';
 	return ak_privileged_execute(&update, values, nulls) > 0 ||
 		ak_privileged_execute(&insert, values, nulls) > 0;
+}
+
+/*
+ * Writes the use of a role, unless one within the last hour is written.  Of
+ * rows that somebody has locked, it is he who writes.
+ */
+static void
+write_grant(text *public_key, const AkUse *use)
+{
+	static AkStatement update = {
+		"UPDATE apikeys.key_role_usage AS u SET last_used_at = $3 "
+		"WHERE u.ctid OPERATOR(pg_catalog.=) ("
+		"SELECT v.ctid FROM apikeys.key_role_usage AS v "
+		"WHERE v.public_key OPERATOR(pg_catalog.=) $1 "
+		"AND apikeys.grant_id(v.role, v.project_id) "
+		"OPERATOR(pg_catalog.=) $2 "
+		"AND v.last_used_at OPERATOR(pg_catalog.<=) ($3 "
+		"OPERATOR(pg_catalog.-) '1 hour'::pg_catalog.interval) "
+		"FOR NO KEY UPDATE SKIP LOCKED)",
+		3, {TEXTOID, INT8OID, TIMESTAMPTZOID}
+	};
+	static AkStatement insert = {
+		"INSERT INTO apikeys.key_role_usage "
+		"(public_key, project_id, role, last_used_at) "
+		"SELECT r.public_key, r.project_id, r.role, $3 "
+		"FROM apikeys.key_role AS r "
+		"WHERE r.public_key OPERATOR(pg_catalog.=) $1 "
+		"AND apikeys.grant_id(r.role, r.project_id) "
+		"OPERATOR(pg_catalog.=) $2 "
+		"ON CONFLICT DO NOTHING",
+		3, {TEXTOID, INT8OID, TIMESTAMPTZOID}
+	};
+	Datum		values[] = {
+		PointerGetDatum(public_key),
+		Int64GetDatum(use->grant),
+		TimestampTzGetDatum(use->at)
+	};
+
+	if (ak_privileged_execute(&update, values, NULL) == 0)
+		ak_privileged_execute(&insert, values, NULL);
 }
 
 /*
@@ -162,33 +210,57 @@ may_record_more(void)
 	return recorded++ < MAX_PER_TRANSACTION;
 }
 
-/*
- * Records that a key was allowed from an address, let in by an entry of its
- * access list; either may be NULL.  Raises no error of its own and waits for
- * no lock.
- */
-void
-ak_usage_direct_record(text *public_key, const AkNetwork *network,
-					   const AkNetwork *address, TimestampTz now)
+/* Whether this was not written lately and may be now; it is locked then. */
+static bool
+begin_recording(uint64 hash, TimestampTz now)
 {
-	RecentUse  *slot;
-	uint64		hash;
+	const RecentUse *slot = &recent[hash % RECENT_COUNT];
 
-	if (XactReadOnly || RecoveryInProgress() ||
-		IsolationUsesXactSnapshot() || IsInParallelMode())
-		return;
-	hash = hash_use(public_key, network);
-	slot = &recent[hash % RECENT_COUNT];
 	if (slot->hash == hash &&
 		!TimestampDifferenceExceeds(slot->at, now, INTERVAL_SECONDS * 1000))
-		return;
-	if (!may_record_more() || !lock_use(hash))
-		return;
-	if (!write_use(public_key, network, address, now))
-		return;
+		return false;
+	return may_record_more() && lock_use(hash);
+}
+
+static void
+end_recording(uint64 hash, TimestampTz now)
+{
+	RecentUse  *slot = &recent[hash % RECENT_COUNT];
+
 	slot->hash = hash;
 	slot->at = now;
 	recent_is_uncommitted = true;
+}
+
+static bool
+may_write(void)
+{
+	return !XactReadOnly && !RecoveryInProgress() &&
+		!IsolationUsesXactSnapshot() && !IsInParallelMode();
+}
+
+/*
+ * Records the use of a key, and that of the role that allowed it.  Raises no
+ * error of its own and waits for no lock.
+ */
+void
+ak_usage_direct_record(text *public_key, const AkUse *use)
+{
+	uint64		hash;
+
+	if (!may_write())
+		return;
+	hash = hash_use(public_key, use);
+	if (begin_recording(hash, use->at) && write_use(public_key, use))
+		end_recording(hash, use->at);
+	if (use->grant == 0)
+		return;
+	hash = hash_key(public_key, use->grant);
+	if (begin_recording(hash, use->at))
+	{
+		write_grant(public_key, use);
+		end_recording(hash, use->at);
+	}
 }
 
 /*
@@ -214,8 +286,41 @@ ak_usage_direct_forget(text *public_key)
 		"FOR UPDATE SKIP LOCKED))",
 		1, {TEXTOID}
 	};
+	static AkStatement forget_grants = {
+		"DELETE FROM apikeys.key_role_usage AS u "
+		"WHERE u.ctid OPERATOR(pg_catalog.=) ANY (ARRAY("
+		"SELECT v.ctid FROM apikeys.key_role_usage AS v "
+		"WHERE v.public_key OPERATOR(pg_catalog.=) $1 "
+		"FOR UPDATE SKIP LOCKED))",
+		1, {TEXTOID}
+	};
 	Datum		values[] = {PointerGetDatum(public_key)};
 
 	ak_privileged_execute(&forget_uses, values, NULL);
 	ak_privileged_execute(&forget_denials, values, NULL);
+	ak_privileged_execute(&forget_grants, values, NULL);
+}
+
+/*
+ * Adds what was recorded of secrets of a key that are no more to what is of no
+ * secret, but for what somebody has locked, and unless that could fail to
+ * serialize: it is added with the next secret that is deleted then.  Who does
+ * this has locked the key, or its secret, so that nobody else is doing it.
+ */
+void
+ak_usage_direct_forget_secret(text *public_key)
+{
+	static AkStatement forget = {
+		"WITH ended AS (DELETE FROM apikeys.key_usage AS u "
+		"WHERE u.ctid OPERATOR(pg_catalog.=) ANY (ARRAY("
+		"SELECT v.ctid FROM apikeys.key_usage AS v "
+		"WHERE v.public_key OPERATOR(pg_catalog.=) $1 "
+		"AND " AK_SECRET_HAS_ENDED
+		"FOR UPDATE SKIP LOCKED)) RETURNING u.*) " AK_ADD_ENDED_USES,
+		1, {TEXTOID}
+	};
+	Datum		value = PointerGetDatum(public_key);
+
+	if (!IsolationUsesXactSnapshot())
+		ak_privileged_execute(&forget, &value, NULL);
 }

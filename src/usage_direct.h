@@ -8,12 +8,11 @@
 
 #include "postgres.h"
 
-#include "datatype/timestamp.h"
-#include "netset.h"
+#include "use.h"
 
 extern void ak_usage_direct_init(void);
-extern void ak_usage_direct_record(text *public_key, const AkNetwork *network,
-								   const AkNetwork *address, TimestampTz now);
+extern void ak_usage_direct_record(text *public_key, const AkUse *use);
 extern void ak_usage_direct_forget(text *public_key);
+extern void ak_usage_direct_forget_secret(text *public_key);
 
 #endif							/* AK_USAGE_DIRECT_H */

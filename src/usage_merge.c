@@ -15,6 +15,7 @@
 #include "privileged.h"
 #include "type_access_list.h"
 #include "usage_merge.h"
+#include "usage_rows.h"
 
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
@@ -25,21 +26,56 @@ PG_FUNCTION_INFO_V1(apikeys_settle_usage);
 
 /* --- Batches -------------------------------------------------------------- */
 
-/* In the order of the index, so that two merges lock rows in the same order. */
+/* By the row of a table that they are added to. */
 static int
-compare_counts(const void *a, const void *b)
+compare_rows(const AkCount *left, const AkCount *right)
 {
-	const AkCount *left = a;
-	const AkCount *right = b;
 	int			difference = memcmp(left->public_key, right->public_key,
 									Min(left->key_length, right->key_length));
 
 	if (difference == 0)
 		difference = (int) left->key_length - (int) right->key_length;
 	if (difference == 0)
-		difference = (int) left->reason - (int) right->reason;
+		difference = (int) left->counted.kind - (int) right->counted.kind;
+	if (difference == 0)
+		difference = memcmp(&left->counted.network, &right->counted.network,
+							sizeof(AkNetwork));
 	return difference ? difference :
-		memcmp(&left->network, &right->network, sizeof(AkNetwork));
+		left->counted.secret_version - right->counted.secret_version;
+}
+
+/* Of those of one row the latest first. */
+static int
+compare_counts(const void *a, const void *b)
+{
+	const AkCount *left = a;
+	const AkCount *right = b;
+	int			difference = compare_rows(left, right);
+
+	if (difference == 0)
+		difference = (left->last_at < right->last_at) -
+			(left->last_at > right->last_at);
+	return difference;
+}
+
+/*
+ * How much of the batch goes into the table with the count at a place: of
+ * those of one row all with the first, and nothing with the others, which only
+ * say what role was used, as do those that count no use.
+ */
+static uint64
+get_sum(const AkHarvest *harvest, int place)
+{
+	const AkCount *counts = harvest->counts;
+	uint64		sum = counts[place].count;
+
+	if (counts[place].counted.kind == AK_COUNTER_GRANT ||
+		(place > 0 && compare_rows(&counts[place - 1], &counts[place]) == 0))
+		return 0;
+	while (++place < harvest->count &&
+		   compare_rows(&counts[place - 1], &counts[place]) == 0)
+		sum += counts[place].count;
+	return sum;
 }
 
 static Datum
@@ -61,7 +97,8 @@ set_network(const AkNetwork *network, Datum *value, bool *isnull)
 }
 
 /*
- * Sorts the counts and makes arrays of them, in the current memory context;
+ * Sorts the counts, in the order of the index, so that two merges lock rows in
+ * the same order, and makes arrays of them, in the current memory context;
  * there is at least one.
  */
 void
@@ -85,16 +122,20 @@ ak_usage_make_batch(AkHarvest *harvest, AkBatch *batch)
 		values[AK_BATCH_PUBLIC_KEYS][i] =
 			PointerGetDatum(cstring_to_text_with_len(row->public_key,
 													 row->key_length));
-		nulls[AK_BATCH_REASONS][i] = row->reason == AK_OK;
-		if (row->reason != AK_OK)
+		nulls[AK_BATCH_REASONS][i] = !ak_count_is_denial(row);
+		if (ak_count_is_denial(row))
 			values[AK_BATCH_REASONS][i] =
-				CStringGetTextDatum(ak_reason_name(row->reason));
-		set_network(&row->network, &values[AK_BATCH_NETWORKS][i],
+				CStringGetTextDatum(ak_reason_name(row->counted.kind));
+		set_network(&row->counted.network, &values[AK_BATCH_NETWORKS][i],
 					&nulls[AK_BATCH_NETWORKS][i]);
-		values[AK_BATCH_COUNTS][i] = Int64GetDatum(row->count);
+		values[AK_BATCH_COUNTS][i] = Int64GetDatum(get_sum(harvest, i));
 		values[AK_BATCH_TIMES][i] = TimestampTzGetDatum(row->last_at);
 		set_network(&row->address, &values[AK_BATCH_ADDRESSES][i],
 					&nulls[AK_BATCH_ADDRESSES][i]);
+		values[AK_BATCH_VERSIONS][i] =
+			Int32GetDatum(row->counted.secret_version);
+		values[AK_BATCH_GRANTS][i] = Int64GetDatum(row->counted.grant);
+		nulls[AK_BATCH_GRANTS][i] = row->counted.grant == 0;
 	}
 
 #define MAKE_COLUMN(column, ...) \
@@ -107,6 +148,8 @@ ak_usage_make_batch(AkHarvest *harvest, AkBatch *batch)
 	MAKE_COLUMN(AK_BATCH_TIMES, TIMESTAMPTZOID, 8, FLOAT8PASSBYVAL,
 				TYPALIGN_DOUBLE);
 	MAKE_COLUMN(AK_BATCH_ADDRESSES, INETOID, -1, false, TYPALIGN_INT);
+	MAKE_COLUMN(AK_BATCH_VERSIONS, INT4OID, 4, true, TYPALIGN_INT);
+	MAKE_COLUMN(AK_BATCH_GRANTS, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
 #undef MAKE_COLUMN
 	batch->count = count;
 }
@@ -115,33 +158,30 @@ ak_usage_make_batch(AkHarvest *harvest, AkBatch *batch)
 
 #define BATCH_TYPES \
 	{TEXTARRAYOID, TEXTARRAYOID, CIDRARRAYOID, INT8ARRAYOID, \
-	TIMESTAMPTZARRAYOID, INETARRAYOID}
+	TIMESTAMPTZARRAYOID, INETARRAYOID, INT4ARRAYOID, INT8ARRAYOID}
+
+#define BATCH \
+	"ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), " \
+	"pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5), " \
+	"pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8)) " \
+	"AS b (public_key, reason, network, count, last_at, address, version, " \
+	"grant_id) "
 
 /* The look-up of the key is a subquery, so that no plan reads all keys. */
 #define EXISTING_ROWS \
-	"FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), " \
-	"pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5), " \
-	"pg_catalog.unnest($6)) " \
-	"AS b (public_key, reason, network, count, last_at, address) " \
+	"FROM " BATCH \
 	"WHERE (SELECT true FROM apikeys.key AS k " \
-	"WHERE k.public_key OPERATOR(pg_catalog.=) b.public_key) "
+	"WHERE k.public_key OPERATOR(pg_catalog.=) b.public_key) " \
+	"AND b.count IS DISTINCT FROM 0 "
 
 static uint64
 merge_uses(AkBatch *batch)
 {
 	static AkStatement merge = {
-		"INSERT INTO apikeys.key_usage AS u "
-		"(public_key, network, use_count, last_used_at, last_used_address) "
-		"SELECT b.public_key, b.network, b.count, b.last_at, b.address "
-		EXISTING_ROWS "AND b.reason IS NULL "
-		"ON CONFLICT ON CONSTRAINT key_usage_key DO UPDATE SET "
-		"use_count = u.use_count OPERATOR(pg_catalog.+) excluded.use_count, "
-		"last_used_at = CASE WHEN excluded.last_used_at "
-		"OPERATOR(pg_catalog.>=) u.last_used_at "
-		"THEN excluded.last_used_at ELSE u.last_used_at END, "
-		"last_used_address = CASE WHEN excluded.last_used_at "
-		"OPERATOR(pg_catalog.>=) u.last_used_at "
-		"THEN excluded.last_used_address ELSE u.last_used_address END",
+		"INSERT INTO apikeys.key_usage AS u " AK_USAGE_COLUMNS
+		"SELECT b.public_key, b.network, b.count, b.last_at, b.address, "
+		"coalesce(b.version, 0) "
+		EXISTING_ROWS "AND b.reason IS NULL " AK_ADD_USES,
 		AK_BATCH_COLUMN_COUNT, BATCH_TYPES
 	};
 
@@ -171,6 +211,42 @@ merge_denials(AkBatch *batch)
 	return ak_privileged_execute(&merge, batch->columns, NULL);
 }
 
+/*
+ * Notes which roles were used, where what is there is older than an hour: the
+ * table is written seldom, however often a role is used.  The look-ups are
+ * subqueries and limited, so that no plan reads all roles.
+ */
+static void
+merge_grants(AkBatch *batch)
+{
+	static AkStatement merge = {
+		"INSERT INTO apikeys.key_role_usage AS u "
+		"(public_key, project_id, role, last_used_at) "
+		"SELECT b.public_key, r.project_id, r.role, "
+		"pg_catalog.max(b.last_at) "
+		"FROM " BATCH
+		"CROSS JOIN LATERAL (SELECT g.project_id, g.role "
+		"FROM apikeys.key_role AS g "
+		"WHERE g.public_key OPERATOR(pg_catalog.=) b.public_key "
+		"AND apikeys.grant_id(g.role, g.project_id) "
+		"OPERATOR(pg_catalog.=) b.grant_id LIMIT 1) AS r "
+		"WHERE b.grant_id IS NOT NULL AND coalesce(("
+		"SELECT w.last_used_at OPERATOR(pg_catalog.<=) (b.last_at "
+		"OPERATOR(pg_catalog.-) '1 hour'::pg_catalog.interval) "
+		"FROM apikeys.key_role_usage AS w "
+		"WHERE w.public_key OPERATOR(pg_catalog.=) b.public_key "
+		"AND NOT w.project_id IS DISTINCT FROM r.project_id "
+		"AND w.role OPERATOR(pg_catalog.=) r.role), true) "
+		"GROUP BY 1, 2, 3 "
+		"ON CONFLICT ON CONSTRAINT key_role_usage_key DO UPDATE SET "
+		"last_used_at = excluded.last_used_at "
+		"WHERE excluded.last_used_at OPERATOR(pg_catalog.>) u.last_used_at",
+		AK_BATCH_COLUMN_COUNT, BATCH_TYPES
+	};
+
+	ak_privileged_execute(&merge, batch->columns, NULL);
+}
+
 /* False if this batch, or a later one, is there already. */
 static bool
 note_batch(const pg_uuid_t *instance, uint64 number)
@@ -193,6 +269,23 @@ note_batch(const pg_uuid_t *instance, uint64 number)
 	if (number == 1)
 		ak_privileged_execute(&clean, NULL, NULL);
 	return ak_privileged_execute(&note, values, NULL) > 0;
+}
+
+/* How many rows of the tables a batch is added to, if it has all keys. */
+static uint64
+count_rows(AkBatch *batch)
+{
+	ArrayType  *counts = DatumGetArrayTypeP(batch->columns[AK_BATCH_COUNTS]);
+	Datum	   *values;
+	bool	   *nulls;
+	int			value_count;
+	uint64		rows = 0;
+
+	deconstruct_array(counts, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
+					  &values, &nulls, &value_count);
+	for (int i = 0; i < value_count; i++)
+		rows += nulls[i] || DatumGetInt64(values[i]) != 0;
+	return rows;
 }
 
 /* Which of the batch's rows have no key, counted from 1. */
@@ -235,7 +328,8 @@ ak_usage_merge(const pg_uuid_t *instance, uint64 number, AkBatch *batch)
 	if (!note_batch(instance, number) || batch->count == 0)
 		return construct_empty_array(INT4OID);
 	merged = merge_uses(batch) + merge_denials(batch);
-	return merged == batch->count ? construct_empty_array(INT4OID) :
+	merge_grants(batch);
+	return merged == count_rows(batch) ? construct_empty_array(INT4OID) :
 		find_missing(batch);
 }
 
@@ -265,24 +359,39 @@ ak_usage_merged_batch(const pg_uuid_t *instance)
 	return batch;
 }
 
-/* Deletes what is recorded of keys that are no more. */
+/*
+ * Deletes what is recorded of these keys, if they are no more, and else adds
+ * what was recorded of each secret that is no more to what is of none, so that
+ * rows do not grow in number with each rotation.
+ */
 void
-ak_usage_delete_orphans(text **public_keys, int count)
+ak_usage_clean_up(text **public_keys, int count)
 {
-	static AkStatement delete_uses = {
-		"DELETE FROM apikeys.key_usage AS u "
-		"WHERE u.public_key OPERATOR(pg_catalog.=) ANY ($1) "
-		"AND NOT EXISTS (SELECT FROM apikeys.key AS k "
-		"WHERE k.public_key OPERATOR(pg_catalog.=) u.public_key)",
-		1, {TEXTARRAYOID}
+#define OF_KEYS_THAT_ARE_NO_MORE \
+	"WHERE u.public_key OPERATOR(pg_catalog.=) ANY ($1) " \
+	"AND NOT EXISTS (SELECT FROM apikeys.key AS k " \
+	"WHERE k.public_key OPERATOR(pg_catalog.=) u.public_key)"
+	static AkStatement statements[] = {
+		{
+			"DELETE FROM apikeys.key_usage AS u " OF_KEYS_THAT_ARE_NO_MORE,
+			1, {TEXTARRAYOID}
+		},
+		{
+			"DELETE FROM apikeys.key_denial AS u " OF_KEYS_THAT_ARE_NO_MORE,
+			1, {TEXTARRAYOID}
+		},
+		{
+			"DELETE FROM apikeys.key_role_usage AS u " OF_KEYS_THAT_ARE_NO_MORE,
+			1, {TEXTARRAYOID}
+		},
+		{
+			"WITH ended AS (DELETE FROM apikeys.key_usage AS v "
+			"WHERE v.public_key OPERATOR(pg_catalog.=) ANY ($1) "
+			"AND " AK_SECRET_HAS_ENDED "RETURNING v.*) " AK_ADD_ENDED_USES,
+			1, {TEXTARRAYOID}
+		}
 	};
-	static AkStatement delete_denials = {
-		"DELETE FROM apikeys.key_denial AS d "
-		"WHERE d.public_key OPERATOR(pg_catalog.=) ANY ($1) "
-		"AND NOT EXISTS (SELECT FROM apikeys.key AS k "
-		"WHERE k.public_key OPERATOR(pg_catalog.=) d.public_key)",
-		1, {TEXTARRAYOID}
-	};
+#undef OF_KEYS_THAT_ARE_NO_MORE
 	Datum	   *elements = palloc(count * sizeof(Datum));
 	Datum		value;
 
@@ -290,8 +399,8 @@ ak_usage_delete_orphans(text **public_keys, int count)
 		elements[i] = PointerGetDatum(public_keys[i]);
 	value = PointerGetDatum(construct_array(elements, count, TEXTOID, -1,
 											false, TYPALIGN_INT));
-	ak_privileged_execute(&delete_uses, &value, NULL);
-	ak_privileged_execute(&delete_denials, &value, NULL);
+	for (int i = 0; i < lengthof(statements); i++)
+		ak_privileged_execute(&statements[i], &value, NULL);
 }
 
 /* --- For the workers of standbys ------------------------------------------ */

@@ -17,9 +17,11 @@ typedef enum AkBatchColumn
 	AK_BATCH_PUBLIC_KEYS,		/* text[] */
 	AK_BATCH_REASONS,			/* text[]; NULL: uses */
 	AK_BATCH_NETWORKS,			/* cidr[]; NULL: none */
-	AK_BATCH_COUNTS,			/* bigint[] */
+	AK_BATCH_COUNTS,			/* bigint[]; 0: of a role only, no use */
 	AK_BATCH_TIMES,				/* timestamptz[] */
 	AK_BATCH_ADDRESSES,			/* inet[]; NULL: none */
+	AK_BATCH_VERSIONS,			/* integer[]; of uses; 0: no secret's */
+	AK_BATCH_GRANTS,			/* bigint[]; NULL: none */
 	AK_BATCH_COLUMN_COUNT
 } AkBatchColumn;
 
@@ -34,6 +36,6 @@ extern ArrayType *ak_usage_merge(const pg_uuid_t *instance, uint64 number,
 								 AkBatch *batch);
 extern bool ak_usage_settle(const pg_uuid_t *instance, uint64 number);
 extern uint64 ak_usage_merged_batch(const pg_uuid_t *instance);
-extern void ak_usage_delete_orphans(text **public_keys, int count);
+extern void ak_usage_clean_up(text **public_keys, int count);
 
 #endif							/* AK_USAGE_MERGE_H */

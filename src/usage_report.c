@@ -50,16 +50,22 @@ put_network(const AkNetwork *network, Datum *value, bool *isnull)
 static void
 put_count(ReturnSetInfo *result, const AkCount *count)
 {
-	Datum		values[5] = {0};
-	bool		nulls[5] = {false};
+	const AkCounted *counted = &count->counted;
+	Datum		values[7] = {0};
+	bool		nulls[7] = {false};
 
-	put_network(&count->network, &values[0], &nulls[0]);
-	nulls[1] = count->reason == AK_OK;
+	put_network(&counted->network, &values[0], &nulls[0]);
+	nulls[1] = !ak_count_is_denial(count);
 	if (!nulls[1])
-		values[1] = CStringGetTextDatum(ak_reason_name(count->reason));
-	values[2] = Int64GetDatum(count->count);
+		values[1] = CStringGetTextDatum(ak_reason_name(counted->kind));
+	values[2] = Int64GetDatum(counted->kind == AK_COUNTER_GRANT ?
+							  0 : count->count);
 	values[3] = TimestampTzGetDatum(count->last_at);
 	put_network(&count->address, &values[4], &nulls[4]);
+	values[5] = Int32GetDatum(counted->secret_version);
+	nulls[5] = counted->secret_version == 0;
+	values[6] = Int64GetDatum(counted->grant);
+	nulls[6] = counted->grant == 0;
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 

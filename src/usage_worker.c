@@ -143,8 +143,8 @@ write_to_own_tables(AkHarvest *harvest)
 		ak_usage_make_batch(harvest, &batch);
 	kept = choose_kept(ak_usage_merge(ak_database_slots_instance(),
 									  slot->batch, &batch), harvest);
-	if (harvest->deleted_count > 0)
-		ak_usage_delete_orphans(harvest->deleted, harvest->deleted_count);
+	if (harvest->stale_count > 0)
+		ak_usage_clean_up(harvest->stale, harvest->stale_count);
 	commit_transaction();
 	return kept;
 }
@@ -182,7 +182,7 @@ write_batch(Destination destination, AkHarvest *harvest)
 		if (harvest->count > 0)
 			kept = send_to_primary(harvest);
 	}
-	else if (harvest->count > 0 || harvest->deleted_count > 0)
+	else if (harvest->count > 0 || harvest->stale_count > 0)
 		kept = write_to_own_tables(harvest);
 	slot->batch_is_settled = true;
 	foreach(cell, kept)

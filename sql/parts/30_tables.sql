@@ -210,16 +210,33 @@ CREATE TABLE apikeys.key_usage (
 	use_count bigint NOT NULL,
 	last_used_at timestamptz NOT NULL,
 	last_used_address inet,
-	CONSTRAINT key_usage_key UNIQUE NULLS NOT DISTINCT (public_key, network)
+	secret_version integer NOT NULL DEFAULT 0,
+	CONSTRAINT key_usage_key UNIQUE NULLS NOT DISTINCT (public_key, network, secret_version)
 ) WITH (fillfactor = 70);
 ALTER TABLE apikeys.key_usage REPLICA IDENTITY FULL;
 COMMENT ON TABLE apikeys.key_usage IS
-	'When and from where a key was last allowed, by the entry of its access list.';
+	'When and from where a key was last allowed, by the entry of its access list and the secret.';
 COMMENT ON COLUMN apikeys.key_usage.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.key_usage.network IS 'The entry that let the address in; NULL while the list was empty.';
 COMMENT ON COLUMN apikeys.key_usage.use_count IS 'How many uses were recorded.';
 COMMENT ON COLUMN apikeys.key_usage.last_used_at IS 'When the last recorded use was.';
 COMMENT ON COLUMN apikeys.key_usage.last_used_address IS 'The address of that use.';
+COMMENT ON COLUMN apikeys.key_usage.secret_version IS 'The secret used, by its version in key_secret; 0: secrets that are no more.';
+
+CREATE TABLE apikeys.key_role_usage (
+	public_key text COLLATE "C" NOT NULL,
+	project_id uuid,
+	role text COLLATE "C" NOT NULL,
+	last_used_at timestamptz NOT NULL,
+	CONSTRAINT key_role_usage_key UNIQUE NULLS NOT DISTINCT (public_key, project_id, role)
+) WITH (fillfactor = 70);
+ALTER TABLE apikeys.key_role_usage REPLICA IDENTITY FULL;
+COMMENT ON TABLE apikeys.key_role_usage IS
+	'When a role of a key last allowed something, written once an hour; kept until the key is deleted, also where the role is taken away and granted again.';
+COMMENT ON COLUMN apikeys.key_role_usage.public_key IS 'The key.';
+COMMENT ON COLUMN apikeys.key_role_usage.project_id IS 'The project; NULL where the role is granted in the organization.';
+COMMENT ON COLUMN apikeys.key_role_usage.role IS 'The role.';
+COMMENT ON COLUMN apikeys.key_role_usage.last_used_at IS 'When its last recorded use was; later uses may be up to an hour later.';
 
 CREATE TABLE apikeys.key_denial (
 	public_key text COLLATE "C" NOT NULL,

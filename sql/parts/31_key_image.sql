@@ -14,7 +14,8 @@ CREATE TABLE apikeys.key_image (
 	organization_roles text[] NOT NULL,
 	project_roles text[] NOT NULL,
 	projects uuid[] NOT NULL,
-	created_at timestamptz NOT NULL
+	created_at timestamptz NOT NULL,
+	secret_versions integer[] NOT NULL
 ) WITH (fillfactor = 90);
 COMMENT ON TABLE apikeys.key_image IS
 	'All that a decision reads of a key, derived from key, key_secret and key_role by triggers.';
@@ -29,6 +30,7 @@ COMMENT ON COLUMN apikeys.key_image.organization_roles IS 'Its roles in the orga
 COMMENT ON COLUMN apikeys.key_image.project_roles IS 'Its roles in projects, one for each of projects.';
 COMMENT ON COLUMN apikeys.key_image.projects IS 'The projects of those roles.';
 COMMENT ON COLUMN apikeys.key_image.created_at IS 'When the key was made.';
+COMMENT ON COLUMN apikeys.key_image.secret_versions IS 'The versions of its secrets, one for each of secrets.';
 
 CREATE VIEW apikeys.key_image_source WITH (security_invoker = true) AS
 SELECT
@@ -49,7 +51,9 @@ SELECT
 	ARRAY(SELECT r.project_id FROM apikeys.key_role AS r
 		WHERE r.public_key = k.public_key AND r.project_id IS NOT NULL
 		ORDER BY r.project_id, r.role) AS projects,
-	k.created_at
+	k.created_at,
+	ARRAY(SELECT s.version FROM apikeys.key_secret AS s
+		WHERE s.public_key = k.public_key ORDER BY s.version) AS secret_versions
 FROM apikeys.key AS k;
 COMMENT ON VIEW apikeys.key_image_source IS
 	'What key_image has to contain.';
@@ -64,3 +68,4 @@ COMMENT ON COLUMN apikeys.key_image_source.organization_roles IS 'As in key_imag
 COMMENT ON COLUMN apikeys.key_image_source.project_roles IS 'As in key_image.';
 COMMENT ON COLUMN apikeys.key_image_source.projects IS 'As in key_image.';
 COMMENT ON COLUMN apikeys.key_image_source.created_at IS 'As in key_image.';
+COMMENT ON COLUMN apikeys.key_image_source.secret_versions IS 'As in key_image.';

@@ -41,6 +41,16 @@ CREATE TRIGGER key_deleted AFTER DELETE ON apikeys.key
 COMMENT ON TRIGGER key_inserted ON apikeys.key IS 'Refuses the name of a deleted key.';
 COMMENT ON TRIGGER key_deleted ON apikeys.key IS 'Notes the name of a deleted key, and drops its usage.';
 
+-- What is recorded of a secret's uses is kept as the key's once it is deleted.
+CREATE FUNCTION apikeys.secret_deleted() RETURNS trigger
+	LANGUAGE c AS 'MODULE_PATHNAME', 'apikeys_secret_deleted';
+COMMENT ON FUNCTION apikeys.secret_deleted() IS
+	'Trigger function: adds up the uses of secrets that are no more.';
+
+CREATE TRIGGER secret_deleted AFTER DELETE ON apikeys.key_secret
+	FOR EACH ROW EXECUTE FUNCTION apikeys.secret_deleted();
+COMMENT ON TRIGGER secret_deleted ON apikeys.key_secret IS 'Adds up the uses of secrets that are no more.';
+
 -- What a decision reads of a key follows each change of it, also where rows
 -- arrive by logical replication.
 CREATE FUNCTION apikeys.key_changed() RETURNS trigger

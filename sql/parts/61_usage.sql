@@ -1,12 +1,18 @@
 -- What was counted in shared memory, and is not in the tables yet.
 
+CREATE FUNCTION apikeys.grant_id(role text, project uuid) RETURNS bigint
+	LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_grant_id';
+COMMENT ON FUNCTION apikeys.grant_id(text, uuid) IS
+	'The number that stands for a role in a project, or with NULL in the organization, in what pending_usage returns; another one on another kind of machine.';
+
 CREATE FUNCTION apikeys.pending_usage(public_key text,
-		OUT network cidr, OUT reason text, OUT count bigint, OUT last_at timestamptz, OUT last_address inet)
+		OUT network cidr, OUT reason text, OUT count bigint, OUT last_at timestamptz, OUT last_address inet,
+		OUT version integer, OUT grant_id bigint)
 	RETURNS SETOF record
 	LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED ROWS 2
 	AS 'MODULE_PATHNAME', 'apikeys_pending_usage';
 COMMENT ON FUNCTION apikeys.pending_usage(text) IS
-	'The uses (reason NULL) and denials of a key that are counted in this server''s memory and not yet written; of a key that the caller may see.';
+	'The uses (reason NULL) and denials of a key that are counted in this server''s memory and not yet written, by entry of the access list, version of the secret and role (grant_id); count 0: what a role allowed to a bound key. Of a key that the caller may see.';
 
 CREATE FUNCTION apikeys.flush_usage() RETURNS void
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_flush_usage';
@@ -38,9 +44,9 @@ COMMENT ON FUNCTION apikeys.status() IS
 
 -- Called by the workers of standbys.
 CREATE FUNCTION apikeys.merge_usage(instance uuid, batch bigint, public_keys text[], reasons text[], networks cidr[],
-		counts bigint[], last_at timestamptz[], addresses inet[]) RETURNS integer[]
+		counts bigint[], last_at timestamptz[], addresses inet[], versions integer[], grant_ids bigint[]) RETURNS integer[]
 	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_merge_usage';
-COMMENT ON FUNCTION apikeys.merge_usage(uuid, bigint, text[], text[], cidr[], bigint[], timestamptz[], inet[]) IS
+COMMENT ON FUNCTION apikeys.merge_usage(uuid, bigint, text[], text[], cidr[], bigint[], timestamptz[], inet[], integer[], bigint[]) IS
 	'Adds a standby''s batch of uses (reason NULL) and denials to the tables, once, and returns which elements, counted from 1, have no key. For the role of apikeys.usage_primary_conninfo; nobody may call it until granted.';
 
 CREATE FUNCTION apikeys.settle_usage(instance uuid, batch bigint) RETURNS boolean

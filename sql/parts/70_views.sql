@@ -31,7 +31,20 @@ SELECT
 	k.created_by,
 	u.last_used_at,
 	u.last_used_address,
-	k.expires_at
+	k.expires_at,
+	(SELECT coalesce(jsonb_agg(
+			jsonb_build_object('version', s.version, 'hint', '********' || s.hint, 'created_at', s.created_at,
+				'expires_at', s.expires_at, 'last_used_at', greatest(
+					(SELECT max(w.last_used_at)
+						FROM apikeys.key_usage AS w
+						WHERE w.public_key = s.public_key AND w.secret_version = s.version),
+					(SELECT max(p.last_at)
+						FROM apikeys.pending_usage(s.public_key) AS p
+						WHERE p.version = s.version)))
+			ORDER BY s.version DESC), '[]')
+		FROM apikeys.key_secret AS s
+		WHERE s.public_key = k.public_key
+			AND (s.expires_at IS NULL OR s.expires_at > clock_timestamp())) AS secrets
 FROM apikeys.key AS k
 	LEFT JOIN LATERAL (
 		SELECT c.last_used_at, c.last_used_address
@@ -42,7 +55,7 @@ FROM apikeys.key AS k
 			UNION ALL
 			SELECT p.last_at, p.last_address
 			FROM apikeys.pending_usage(k.public_key) AS p
-			WHERE p.reason IS NULL) AS c
+			WHERE p.reason IS NULL AND p.count > 0) AS c
 		ORDER BY c.last_used_at DESC LIMIT 1) AS u ON true;
 COMMENT ON VIEW apikeys.keys IS
 	'The keys that the reader may see, each with its details; of the private key only the last characters.';
@@ -59,6 +72,7 @@ COMMENT ON COLUMN apikeys.keys.created_by IS 'The principal that made it.';
 COMMENT ON COLUMN apikeys.keys.last_used_at IS 'When it was last allowed.';
 COMMENT ON COLUMN apikeys.keys.last_used_address IS 'From which address that was.';
 COMMENT ON COLUMN apikeys.keys.expires_at IS 'From when on it is refused.';
+COMMENT ON COLUMN apikeys.keys.secrets IS 'Its live private keys, the newest first: version, hint, created_at, expires_at, last_used_at.';
 
 CREATE VIEW apikeys.access_list_entries WITH (security_invoker = true, security_barrier = true) AS
 SELECT
@@ -70,12 +84,17 @@ SELECT
 		THEN p.last_address ELSE u.last_used_address END AS last_used_address
 FROM apikeys.key AS k
 	CROSS JOIN LATERAL apikeys.networks(k.access_list) AS n (network)
-	LEFT JOIN apikeys.key_usage AS u ON u.public_key = k.public_key AND u.network = n.network
+	LEFT JOIN LATERAL (
+		SELECT u.network, sum(u.use_count)::bigint AS use_count, max(u.last_used_at) AS last_used_at,
+			(array_agg(u.last_used_address ORDER BY u.last_used_at DESC))[1] AS last_used_address
+		FROM apikeys.key_usage AS u
+		WHERE u.public_key = k.public_key
+		GROUP BY u.network) AS u ON u.network = n.network
 	LEFT JOIN LATERAL (
 		SELECT p.network, sum(p.count)::bigint AS count, max(p.last_at) AS last_at,
 			(array_agg(p.last_address ORDER BY p.last_at DESC))[1] AS last_address
 		FROM apikeys.pending_usage(k.public_key) AS p
-		WHERE p.reason IS NULL
+		WHERE p.reason IS NULL AND p.count > 0
 		GROUP BY p.network) AS p ON p.network = n.network;
 COMMENT ON VIEW apikeys.access_list_entries IS
 	'The entries of the access lists of the keys that the reader may see, each with its last recorded use.';
@@ -108,7 +127,7 @@ FROM apikeys.key AS k
 			UNION ALL
 			SELECT p.count, p.last_at, p.last_address
 			FROM apikeys.pending_usage(k.public_key) AS p
-			WHERE p.reason IS NULL) AS c) AS u
+			WHERE p.reason IS NULL AND p.count > 0) AS c) AS u
 	CROSS JOIN LATERAL (
 		SELECT coalesce(sum(r.count), 0)::bigint AS denial_count,
 			coalesce(jsonb_object_agg(r.reason, r.count), '{}') AS denials,
@@ -150,3 +169,68 @@ COMMENT ON COLUMN apikeys.rehash_status.algorithm IS 'The algorithm: blake2b, or
 COMMENT ON COLUMN apikeys.rehash_status.pepper IS 'The id of the pepper, 0 for none; NULL for another system''s hashes.';
 COMMENT ON COLUMN apikeys.rehash_status.state IS 'current, retired, missing or foreign.';
 COMMENT ON COLUMN apikeys.rehash_status.secret_count IS 'How many live secrets are hashed so.';
+
+-- What nobody needs, it seems: never used, or not for 30 days.
+
+CREATE VIEW apikeys.unused_keys WITH (security_invoker = true, security_barrier = true) AS
+SELECT
+	k.public_key,
+	k.description,
+	k.organization,
+	k.created_at,
+	k.last_used_at,
+	date_trunc('second', clock_timestamp() - coalesce(k.last_used_at, k.created_at)) AS idle
+FROM apikeys.keys AS k
+WHERE k.last_used_at IS NULL OR k.last_used_at < clock_timestamp() - interval '30 days';
+COMMENT ON VIEW apikeys.unused_keys IS
+	'The keys, of those that the reader may see, that were never used, or not for 30 days.';
+COMMENT ON COLUMN apikeys.unused_keys.public_key IS 'The key.';
+COMMENT ON COLUMN apikeys.unused_keys.description IS 'What it is for.';
+COMMENT ON COLUMN apikeys.unused_keys.organization IS 'The name of its organization.';
+COMMENT ON COLUMN apikeys.unused_keys.created_at IS 'When it was made.';
+COMMENT ON COLUMN apikeys.unused_keys.last_used_at IS 'When it was last allowed; NULL: never.';
+COMMENT ON COLUMN apikeys.unused_keys.idle IS 'For how long it has not been used, since it was made if it never was.';
+
+CREATE VIEW apikeys.unused_access_list_entries WITH (security_invoker = true, security_barrier = true) AS
+SELECT
+	e.public_key,
+	e.network,
+	k.created_at,
+	e.last_used_at
+FROM apikeys.access_list_entries AS e
+	JOIN apikeys.key AS k ON k.public_key = e.public_key
+WHERE e.last_used_at IS NULL OR e.last_used_at < clock_timestamp() - interval '30 days';
+COMMENT ON VIEW apikeys.unused_access_list_entries IS
+	'The entries of access lists, of the keys that the reader may see, that have let nothing in, or nothing for 30 days.';
+COMMENT ON COLUMN apikeys.unused_access_list_entries.public_key IS 'The key.';
+COMMENT ON COLUMN apikeys.unused_access_list_entries.network IS 'The entry.';
+COMMENT ON COLUMN apikeys.unused_access_list_entries.created_at IS 'When the key was made.';
+COMMENT ON COLUMN apikeys.unused_access_list_entries.last_used_at IS 'When the entry last let something in; NULL: never.';
+
+CREATE VIEW apikeys.unused_roles WITH (security_invoker = true, security_barrier = true) AS
+SELECT
+	r.public_key,
+	r.project_id,
+	(SELECT p.name FROM apikeys.project AS p WHERE p.id = r.project_id) AS project,
+	r.role,
+	k.created_at,
+	u.last_used_at
+FROM apikeys.key_role AS r
+	JOIN apikeys.key AS k ON k.public_key = r.public_key
+	CROSS JOIN LATERAL (
+		SELECT greatest(
+			(SELECT u.last_used_at
+				FROM apikeys.key_role_usage AS u
+				WHERE u.public_key = r.public_key AND u.project_id IS NOT DISTINCT FROM r.project_id AND u.role = r.role),
+			(SELECT max(p.last_at)
+				FROM apikeys.pending_usage(r.public_key) AS p
+				WHERE p.grant_id = apikeys.grant_id(r.role, r.project_id))) AS last_used_at) AS u
+WHERE u.last_used_at IS NULL OR u.last_used_at < clock_timestamp() - interval '30 days';
+COMMENT ON VIEW apikeys.unused_roles IS
+	'The roles of keys, of those that the reader may see, that have allowed nothing, or nothing for 30 days: their keys may do more than they need. Of several roles that allow a request, one is used.';
+COMMENT ON COLUMN apikeys.unused_roles.public_key IS 'The key.';
+COMMENT ON COLUMN apikeys.unused_roles.project_id IS 'The project; NULL where the role is granted in the organization.';
+COMMENT ON COLUMN apikeys.unused_roles.project IS 'The name of the project.';
+COMMENT ON COLUMN apikeys.unused_roles.role IS 'The role.';
+COMMENT ON COLUMN apikeys.unused_roles.created_at IS 'When the key was made.';
+COMMENT ON COLUMN apikeys.unused_roles.last_used_at IS 'When the role last allowed something, to the hour; NULL: never.';

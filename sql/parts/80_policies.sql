@@ -10,6 +10,7 @@ ALTER TABLE apikeys.key ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.key_role ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.key_secret ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.key_usage ENABLE ROW LEVEL SECURITY;
+ALTER TABLE apikeys.key_role_usage ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.key_denial ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.audit_event ENABLE ROW LEVEL SECURITY;
 -- Without a policy: for nobody.
@@ -110,6 +111,12 @@ CREATE POLICY key_secret_manager_delete ON apikeys.key_secret FOR DELETE
 CREATE POLICY key_usage_reader_select ON apikeys.key_usage FOR SELECT
 	USING (EXISTS (SELECT FROM apikeys.key AS k WHERE k.public_key = key_usage.public_key));
 
+CREATE POLICY key_role_usage_reader_select ON apikeys.key_role_usage FOR SELECT
+	USING (EXISTS (SELECT FROM apikeys.key_role AS r
+		WHERE r.public_key = key_role_usage.public_key
+			AND r.project_id IS NOT DISTINCT FROM key_role_usage.project_id
+			AND r.role = key_role_usage.role));
+
 CREATE POLICY key_denial_reader_select ON apikeys.key_denial FOR SELECT
 	USING (EXISTS (SELECT FROM apikeys.key AS k WHERE k.public_key = key_denial.public_key));
 
@@ -146,4 +153,5 @@ COMMENT ON POLICY key_secret_issuer_insert ON apikeys.key_secret IS 'Who manages
 COMMENT ON POLICY key_secret_manager_update ON apikeys.key_secret IS 'Who manages the key ends secrets.';
 COMMENT ON POLICY key_secret_manager_delete ON apikeys.key_secret IS 'Who manages the key deletes secrets.';
 COMMENT ON POLICY key_usage_reader_select ON apikeys.key_usage IS 'Who reads the key reads its usage.';
+COMMENT ON POLICY key_role_usage_reader_select ON apikeys.key_role_usage IS 'Who reads that the role is granted reads when it was used.';
 COMMENT ON POLICY key_denial_reader_select ON apikeys.key_denial IS 'Who reads the key reads its denials.';

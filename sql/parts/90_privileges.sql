@@ -10,8 +10,9 @@ GRANT USAGE ON SCHEMA apikeys TO PUBLIC;
 
 GRANT SELECT ON
 	apikeys.organization, apikeys.project, apikeys.role, apikeys.member,
-	apikeys.key, apikeys.key_role, apikeys.key_usage, apikeys.key_denial, apikeys.audit_event,
-	apikeys.keys, apikeys.access_list_entries, apikeys.usage, apikeys.rehash_status
+	apikeys.key, apikeys.key_role, apikeys.key_usage, apikeys.key_role_usage, apikeys.key_denial, apikeys.audit_event,
+	apikeys.keys, apikeys.access_list_entries, apikeys.usage, apikeys.rehash_status,
+	apikeys.unused_keys, apikeys.unused_access_list_entries, apikeys.unused_roles
 TO PUBLIC;
 GRANT SELECT (public_key, version, hint, created_at, expires_at, algorithm, pepper) ON apikeys.key_secret TO PUBLIC;
 
@@ -61,7 +62,7 @@ TO PUBLIC;
 
 -- What views and operators read of the counters in memory.
 GRANT EXECUTE ON FUNCTION
-	apikeys.pending_usage(text), apikeys.usage_status(), apikeys.status()
+	apikeys.grant_id(text, uuid), apikeys.pending_usage(text), apikeys.usage_status(), apikeys.status()
 TO PUBLIC;
 
 -- Management, protected by row-level security.
