@@ -180,31 +180,33 @@ find_grant(const AkPackedArray *roles, const AkPackedArray *projects,
 	return 0;
 }
 
+/* The same for a request on a project, by all roles that count there. */
+static uint64
+find_grant_on_project(const AkRequest *request, AkDecision *decision)
+{
+	const AkImage *key = &decision->key;
+	uint64		grant = find_grant(&key->project_roles, &key->projects,
+								   request, true);
+
+	if (grant)
+		return grant;
+	grant = find_grant(&key->organization_roles, NULL, request, true);
+	return grant &&
+		ak_keystore_project_belongs(&decision->store, request->project,
+									&key->organization_id) ? grant : 0;
+}
+
 static AkReason
 check_scope(const AkRequest *request, AkDecision *decision)
 {
-	const AkImage *key = &decision->key;
-	const pg_uuid_t *project = request->project;
-	uint64		grant = 0;
-
 	if (request->any_scope)
 		return AK_OK;
 	if (request->scope == NULL)
 		return AK_SCOPE_DENIED;
-	if (project)
-		grant = find_grant(&key->project_roles, &key->projects, request, true);
-	if (grant == 0)
-		grant = find_grant(&key->organization_roles, NULL, request,
-						   project != NULL);
-	else
-		project = NULL;			/* one that the key has a role in */
-	if (grant == 0 ||
-		(project &&
-		 !ak_keystore_project_belongs(&decision->store, project,
-									  &key->organization_id)))
-		return AK_SCOPE_DENIED;
-	decision->grant = grant;
-	return AK_OK;
+	decision->grant = request->project ?
+		find_grant_on_project(request, decision) :
+		find_grant(&decision->key.organization_roles, NULL, request, false);
+	return decision->grant ? AK_OK : AK_SCOPE_DENIED;
 }
 
 /* --- All together --------------------------------------------------------- */
