@@ -78,6 +78,8 @@ INSERT INTO apikeys.key_usage (public_key, network, use_count, last_used_at) VAL
 	('regress_matrix_a', '192.0.2.1/32', 1, now()),
 	('regress_matrix_b', '192.0.2.1/32', 1, now()),
 	('regress_matrix_c', '192.0.2.1/32', 1, now());
+INSERT INTO apikeys.key_role_usage (public_key, project_id, role, last_used_at)
+SELECT public_key, project_id, role, now() FROM apikeys.key_role WHERE public_key ~ '^regress_matrix';
 
 -- The acts. In them, {acme}, {other}, {A}, {B} and {C} stand for ids.
 --   setup     is done by the superuser before
@@ -126,6 +128,9 @@ INSERT INTO act (name, statement, expected) VALUES
 ('select key_usage',
  $$SELECT count(*) FROM apikeys.key_usage WHERE public_key ~ '^regress_matrix'$$,
                                      '3 2 2 2        2 0 0 0 0        1 1 1     1 1 1     1 0'),
+('select key_role_usage',
+ $$SELECT count(*) FROM apikeys.key_role_usage WHERE public_key ~ '^regress_matrix'$$,
+                                     '6 5 5 5        5 0 0 0 0        2 2 2     2 2 2     1 0'),
 ('select deleted_key',
  $$SELECT count(*) FROM apikeys.deleted_key WHERE public_key ~ '^regress_matrix'$$,
                                      '0 - - -        - - - - -        - - -     - - -     - -'),
@@ -386,10 +391,19 @@ INSERT INTO act (name, setup, statement, expected) VALUES
 ('delete key_usage', NULL,
  $$DELETE FROM apikeys.key_usage WHERE public_key = 'regress_matrix_a'$$,
                                      '1 - - -        - - - - -        - - -     - - -     - -'),
+('insert key_role_usage', NULL,
+ $$INSERT INTO apikeys.key_role_usage (public_key, role, last_used_at) VALUES ('regress_matrix_a', 'ORG_OWNER', now())$$,
+                                     '1 - - -        - - - - -        - - -     - - -     - -'),
+('update key_role_usage', NULL,
+ $$UPDATE apikeys.key_role_usage SET last_used_at = now() WHERE public_key = 'regress_matrix_a'$$,
+                                     '1 - - -        - - - - -        - - -     - - -     - -'),
+('delete key_role_usage', NULL,
+ $$DELETE FROM apikeys.key_role_usage WHERE public_key = 'regress_matrix_a'$$,
+                                     '1 - - -        - - - - -        - - -     - - -     - -'),
 
 ('insert key_image',
  $$DELETE FROM apikeys.key_image WHERE public_key = 'regress_matrix_a'$$,
- $$INSERT INTO apikeys.key_image SELECT 'regress_matrix_a', {acme}, false, 'infinity', '{}', '{}', '{}', '{ORG_OWNER}', '{}', '{}', now()$$,
+ $$INSERT INTO apikeys.key_image SELECT 'regress_matrix_a', {acme}, false, 'infinity', '{}', '{}', '{}', '{ORG_OWNER}', '{}', '{}', now(), '{}'$$,
                                      '1 - - -        - - - - -        - - -     - - -     - -'),
 ('update key_image', NULL,
  $$UPDATE apikeys.key_image SET organization_roles = '{ORG_OWNER}' WHERE public_key = 'regress_matrix_a'$$,
@@ -468,7 +482,7 @@ INSERT INTO act (name, setup, statement, expected) VALUES
 INSERT INTO act (name, statement, expected)
 SELECT format('truncate %s', t), format('TRUNCATE apikeys.%I CASCADE', t),
                                      '+ - - -        - - - - -        - - -     - - -     - -'
-FROM unnest('{organization,project,role,member,key,key_role,key_secret,key_usage,deleted_key,key_image}'::text[]) AS t;
+FROM unnest('{organization,project,role,member,key,key_role,key_secret,key_usage,key_role_usage,deleted_key,key_image}'::text[]) AS t;
 
 -- --- The functions ---------------------------------------------------------------
 INSERT INTO act (name, setup, statement, effect, expected) VALUES

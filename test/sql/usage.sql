@@ -141,7 +141,7 @@ SELECT count(*) FROM apikeys.pending_usage(repeat('x', 1000));
 SELECT preloaded FROM apikeys.status();
 SELECT apikeys.flush_usage();
 SELECT apikeys.settle_usage(gen_random_uuid(), 1);
-SELECT apikeys.merge_usage(gen_random_uuid(), 1, '{}', '{}', '{}', '{}', '{}', '{}');
+SELECT apikeys.merge_usage(gen_random_uuid(), 1, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}');
 INSERT INTO apikeys.key_denial VALUES ('x', 'ok', 1, now());
 SELECT count(*) FROM apikeys.usage_flush;
 RESET ROLE;
@@ -152,7 +152,8 @@ SELECT gen_random_uuid() AS instance \gset
 SELECT apikeys.flush_usage();
 PREPARE merge (bigint) AS
 SELECT apikeys.merge_usage(:'instance', $1, ARRAY[:'public_key', 'nokey', :'public_key', :'project_key'], ARRAY[NULL, NULL, 'scope_denied', NULL],
-	'{192.0.2.0/24,NULL,NULL,NULL}', '{10,20,30,40}', '{2001-01-01,now,infinity,infinity}', '{192.0.2.99,NULL,192.0.2.98,2001:db8::1}');
+	'{192.0.2.0/24,NULL,NULL,NULL}', '{10,20,30,40}', '{2001-01-01,now,infinity,infinity}', '{192.0.2.99,NULL,192.0.2.98,2001:db8::1}',
+	'{1,1,NULL,1}', ARRAY[NULL, NULL, NULL, apikeys.grant_id('GROUP_READ_ONLY', :'alpha')]);
 EXECUTE merge (3);
 EXECUTE merge (3);
 EXECUTE merge (2);
@@ -161,13 +162,87 @@ EXECUTE merge (4);
 SELECT k.description, u.use_count, u.last_used_address, u.denial_count, u.last_denied_at, u.last_denied_address
 FROM apikeys.usage AS u JOIN apikeys.key AS k USING (public_key) ORDER BY 1;
 SELECT use_count, last_used_address FROM apikeys.key_usage WHERE public_key = :'public_key' AND network = '192.0.2.0/24';
+SELECT role, last_used_at FROM apikeys.key_role_usage WHERE public_key = :'project_key';
 -- Nothing is done by halves.
 \set VERBOSITY terse
-SELECT apikeys.merge_usage(:'instance', 5, '{a}', '{}', '{NULL}', '{1}', '{now}', '{NULL}');
-SELECT apikeys.merge_usage(:'instance', 5, ARRAY[:'public_key', NULL], '{NULL,NULL}', '{NULL,NULL}', '{1,1}', '{now,now}', '{NULL,NULL}');
-SELECT apikeys.merge_usage(:'instance', 5, ARRAY[:'public_key'], '{NULL}', '{NULL}', '{NULL}', '{now}', '{NULL}');
-SELECT apikeys.merge_usage(NULL, 5, NULL, '{NULL}', '{NULL}', '{NULL}', '{now}', '{NULL}');
+SELECT apikeys.merge_usage(:'instance', 5, '{a}', '{}', '{NULL}', '{1}', '{now}', '{NULL}', '{1}', '{NULL}');
+SELECT apikeys.merge_usage(:'instance', 5, ARRAY[:'public_key', NULL], '{NULL,NULL}', '{NULL,NULL}', '{1,1}', '{now,now}', '{NULL,NULL}', '{1,1}', '{NULL,NULL}');
+SELECT apikeys.merge_usage(:'instance', 5, ARRAY[:'public_key'], '{NULL}', '{NULL}', '{NULL}', '{now}', '{NULL}', '{1}', '{NULL}');
+SELECT apikeys.merge_usage(NULL, 5, NULL, '{NULL}', '{NULL}', '{NULL}', '{now}', '{NULL}', '{1}', '{NULL}');
 SELECT batch FROM apikeys.usage_flush WHERE instance = :'instance';
+
+-- Each secret and each role has a counter of its own; the tables have a row for
+-- each secret, and one for each role, and what was of a secret that is no more
+-- stays the key's.
+SELECT apikeys.flush_usage();
+SELECT use_count AS count_before FROM apikeys.usage WHERE public_key = :'public_key' \gset
+CREATE TEMPORARY VIEW counters AS
+SELECT p.version, p.grant_id = apikeys.grant_id('ORG_READ_ONLY', NULL) AS by_organization_role,
+	p.grant_id = apikeys.grant_id('GROUP_BACKUP_ADMIN', r.project_id) AS by_project_role, p.reason, sum(p.count) AS count
+FROM apikeys.key_role AS r, apikeys.pending_usage(r.public_key) AS p WHERE r.role = 'GROUP_BACKUP_ADMIN'
+GROUP BY 1, 2, 3, 4 ORDER BY 1, 2;
+SELECT apikeys.set_project_roles(:'public_key', :'alpha', '{GROUP_BACKUP_ADMIN}');
+SELECT apikeys.rotate_secret(:'public_key', '1 hour') AS second_secret \gset
+SELECT count(*) FILTER (WHERE apikeys.authorize(:'public_key', secret, '192.0.2.7', 'clusters.read', project))
+FROM unnest(ARRAY[:'private_key', :'second_secret', :'second_secret'], ARRAY[NULL, NULL, :'alpha'::uuid]) AS u (secret, project), generate_series(1, 10);
+SELECT * FROM counters;
+SELECT use_count - :count_before FROM apikeys.usage WHERE public_key = :'public_key';
+SELECT apikeys.flush_usage();
+SELECT use_count - :count_before, pending_entries FROM apikeys.usage WHERE public_key = :'public_key';
+CREATE TEMPORARY VIEW by_secret AS
+SELECT u.secret_version, sum(u.use_count) AS count, max(u.last_used_at) = max(max(u.last_used_at)) OVER () AS is_last
+FROM apikeys.key_usage AS u JOIN apikeys.key AS k USING (public_key) WHERE k.description = 'Key' GROUP BY 1 ORDER BY 1;
+SELECT * FROM by_secret;
+SELECT role, last_used_at IS NOT NULL FROM apikeys.key_role_usage WHERE public_key = :'public_key' ORDER BY 1;
+BEGIN;
+SELECT apikeys.rotate_secret(:'public_key', '1 hour') IS NOT NULL;
+SELECT apikeys.flush_usage();
+ROLLBACK;
+SELECT apikeys.flush_usage();
+SELECT * FROM by_secret;
+SELECT apikeys.rotate_secret(:'public_key', '1 hour') IS NOT NULL;
+SELECT apikeys.flush_usage();
+SELECT * FROM by_secret;
+SELECT apikeys.rotate_secret(:'public_key') AS private_key \gset
+SELECT apikeys.rotate_secret(:'public_key') AS private_key \gset
+SELECT apikeys.flush_usage();
+SELECT * FROM by_secret;
+SELECT use_count - :count_before, last_used_address FROM apikeys.usage WHERE public_key = :'public_key';
+SELECT network, use_count FROM apikeys.access_list_entries WHERE public_key = :'public_key' ORDER BY network;
+
+-- What a role allows to a bound key counts for the role, but is no use.
+DELETE FROM apikeys.key_role_usage;
+SELECT use_count AS count_before FROM apikeys.usage WHERE public_key = :'public_key' \gset
+BEGIN;
+SELECT apikeys.authenticate(:'public_key', :'private_key', '192.0.2.7') = :'public_key';
+SELECT version IS NOT NULL, grant_id, count FROM apikeys.pending_usage(:'public_key');
+SELECT count(*) FILTER (WHERE apikeys.permits('backups.create', :'alpha')), count(*) FILTER (WHERE apikeys.permits('clusters.write')) FROM generate_series(1, 10);
+SELECT grant_id = apikeys.grant_id('GROUP_BACKUP_ADMIN', :'alpha'), count FROM apikeys.pending_usage(:'public_key') ORDER BY 1;
+SELECT count(*) FILTER (WHERE apikeys.permits('clusters.read')) FROM generate_series(1, 10);
+COMMIT;
+SELECT use_count - :count_before FROM apikeys.usage WHERE public_key = :'public_key';
+SELECT apikeys.flush_usage();
+SELECT use_count - :count_before, pending_entries FROM apikeys.usage WHERE public_key = :'public_key';
+SELECT role FROM apikeys.key_role_usage WHERE public_key = :'public_key' ORDER BY 1;
+-- To manage keys is to use a role too.
+DELETE FROM apikeys.key_role_usage;
+BEGIN;
+SELECT apikeys.authenticate(:'public_key', :'private_key', '192.0.2.7') = :'public_key';
+SELECT apikeys.principal_may('apikeys.keys.read', :'acme');
+COMMIT;
+SELECT apikeys.flush_usage();
+SELECT role FROM apikeys.key_role_usage WHERE public_key = :'public_key' ORDER BY 1;
+-- Written again only after an hour.
+DEALLOCATE use;
+PREPARE use (inet) AS SELECT apikeys.authorize(:'public_key', :'private_key', $1, 'clusters.read');
+UPDATE apikeys.key_role_usage SET last_used_at = now() - interval '59 minutes';
+EXECUTE use ('192.0.2.7');
+SELECT apikeys.flush_usage();
+SELECT role, last_used_at > now() - interval '10 minutes' FROM apikeys.key_role_usage WHERE public_key = :'public_key';
+UPDATE apikeys.key_role_usage SET last_used_at = now() - interval '61 minutes';
+EXECUTE use ('192.0.2.7');
+SELECT apikeys.flush_usage();
+SELECT role, last_used_at > now() - interval '10 minutes' FROM apikeys.key_role_usage WHERE public_key = :'public_key';
 
 -- A key that is used in the transaction that makes it is not forgotten.
 BEGIN;
@@ -192,6 +267,7 @@ SELECT apikeys.delete_key(:'public_key');
 SELECT apikeys.flush_usage();
 SELECT count(*) FROM apikeys.key_usage WHERE public_key = :'public_key';
 SELECT count(*) FROM apikeys.key_denial WHERE public_key = :'public_key';
+SELECT count(*) FROM apikeys.key_role_usage WHERE public_key = :'public_key';
 SELECT apikeys.flush_usage();
 SELECT pending_entries - :others FROM apikeys.status();
 

@@ -66,6 +66,7 @@ EXECUTE use ('192.0.2.1');
 RESET ROLE;
 SELECT * FROM used;
 SELECT last_used_at = (SELECT last_used_at FROM apikeys.key_usage), last_used_address FROM apikeys.keys;
+SELECT role, last_used_at = (SELECT last_used_at FROM apikeys.key_usage) FROM apikeys.key_role_usage;
 -- The next one within the minute is not.
 EXECUTE use ('192.0.2.2');
 EXECUTE use (NULL);
