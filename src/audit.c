@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "audit_detail.h"
+#include "audit_lock.h"
 #include "compat.h"
 #include "identity.h"
 #include "keystore.h"
@@ -242,7 +243,9 @@ write_event(const Change *change, const char *action, AkColumns columns)
 	set_column(&event, EVENT_DATABASE_ROLE,
 			   CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false)),
 			   false);
+	ak_audit_lock_for_write();
 	ak_privileged_execute(&insert, event.values, event.nulls);
+	ak_audit_unlock_after_write();
 	ak_notices_add(action, subject->key_column ?
 				   TextDatumGetCString(event.values[EVENT_PUBLIC_KEY]) : NULL);
 }

@@ -6,6 +6,9 @@
 
 #include <sodium.h>
 
+_Static_assert(sizeof(AkBlake2b) == sizeof(crypto_generichash_state),
+			   "AkBlake2b is as large as libsodium's state");
+
 /*
  * Makes libsodium ready; to be called once, before anything else here.
  * Returns false if it cannot be.
@@ -50,6 +53,33 @@ ak_crypto_blake2b(uint8_t digest[AK_BLAKE2B_SIZE], const uint8_t *pepper,
 	crypto_generichash_update(&state, secret, secret_size);
 	crypto_generichash_final(&state, digest, AK_BLAKE2B_SIZE);
 	sodium_memzero(&state, sizeof(state));
+}
+
+/*
+ * Begins a BLAKE2b-256 hash (RFC 7693) without a key, of what is added piece by
+ * piece.  It needs no clean-up, and is not palloc'd, for palloc does not align
+ * as it must be.
+ */
+void
+ak_crypto_blake2b_begin(AkBlake2b *hash)
+{
+	crypto_generichash_init((crypto_generichash_state *) hash, NULL, 0,
+							AK_BLAKE2B_SIZE);
+}
+
+/* Adds bytes to a hash. */
+void
+ak_crypto_blake2b_add(AkBlake2b *hash, const void *bytes, size_t size)
+{
+	crypto_generichash_update((crypto_generichash_state *) hash, bytes, size);
+}
+
+/* The hash of all that was added; nothing can be added any more. */
+void
+ak_crypto_blake2b_end(AkBlake2b *hash, uint8_t digest[AK_BLAKE2B_SIZE])
+{
+	crypto_generichash_final((crypto_generichash_state *) hash, digest,
+							 AK_BLAKE2B_SIZE);
 }
 
 /* SHA-256 (FIPS 180-4) of the secret. */

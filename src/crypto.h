@@ -21,6 +21,12 @@
 /* libsodium's crypto_pwhash_STRBYTES, with the terminating zero. */
 #define AK_ARGON2ID_TEXT_SIZE	128
 
+/* A BLAKE2b-256 hash in the making; libsodium's state, which it keeps private. */
+typedef struct AkBlake2b
+{
+	_Alignas(64) unsigned char state[384];
+} AkBlake2b;
+
 extern bool ak_crypto_init(void);
 extern void ak_crypto_random_bytes(void *bytes, size_t size);
 extern void ak_crypto_random_digits(uint8_t *digits, size_t count,
@@ -29,6 +35,11 @@ extern void ak_crypto_blake2b(uint8_t digest[AK_BLAKE2B_SIZE],
 							  const uint8_t *pepper,
 							  const void *public_key, size_t public_key_size,
 							  const void *secret, size_t secret_size);
+extern void ak_crypto_blake2b_begin(AkBlake2b *hash);
+extern void ak_crypto_blake2b_add(AkBlake2b *hash, const void *bytes,
+								  size_t size);
+extern void ak_crypto_blake2b_end(AkBlake2b *hash,
+								  uint8_t digest[AK_BLAKE2B_SIZE]);
 extern void ak_crypto_sha256(uint8_t digest[AK_SHA256_SIZE],
 							 const void *secret, size_t secret_size);
 extern void ak_crypto_sha512(uint8_t digest[AK_SHA512_SIZE],

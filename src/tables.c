@@ -36,6 +36,9 @@ static const char *const table_names[AK_TABLE_COUNT] = {
 	[AK_KEY_ROLE] = "key_role",
 	[AK_KEY_IMAGE] = "key_image",
 	[AK_DELETED_KEY] = "deleted_key",
+	[AK_AUDIT_EVENT] = "audit_event",
+	[AK_AUDIT_SEAL] = "audit_seal",
+	[AK_AUDIT_CHAIN] = "audit_chain",
 };
 
 static const char *const index_names[AK_INDEX_COUNT] = {
@@ -51,6 +54,8 @@ static const char *const index_names[AK_INDEX_COUNT] = {
 	[AK_KEY_ROLE_BY_PROJECT] = "key_role_project_idx",
 	[AK_KEY_IMAGE_BY_NAME] = "key_image_pkey",
 	[AK_DELETED_KEY_BY_NAME] = "deleted_key_pkey",
+	[AK_AUDIT_EVENT_BY_ID] = "audit_event_pkey",
+	[AK_AUDIT_SEAL_BY_ID] = "audit_seal_pkey",
 };
 
 static Oid	table_oids[AK_TABLE_COUNT];

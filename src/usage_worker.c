@@ -3,6 +3,7 @@
  *	  The background worker of a database: writes what was counted in shared
  *	  memory to the tables, in batches, at an interval, when it is woken and
  *	  before it ends; and with it the hashes that were brought up to date.
+ *	  Then it seals the audit.
  *
  * What is counted is written exactly once, whenever the worker is ended or a
  * batch fails: a batch has a number that is written along with it, and a
@@ -15,6 +16,7 @@
  */
 #include "postgres.h"
 
+#include "audit_seal.h"
 #include "compat.h"
 #include "database_slot.h"
 #include "keystore.h"
@@ -58,6 +60,9 @@
  * the key and is not over yet: it is kept so long, if there is room.
  */
 #define KEEP_UNKNOWN_MS		(3600 * 1000)
+
+/* So many seals of the audit are made in one transaction. */
+#define SEALS_AT_ONCE		10
 
 PGDLLEXPORT void apikeys_worker_main(Datum argument);
 
@@ -268,9 +273,26 @@ write_hashes(void)
 	commit_transaction();
 }
 
-/* Whether the job was done; else says in the log why not. */
+static void
+seal_audit(void)
+{
+	int64		sealed;
+
+	if (RecoveryInProgress())
+		return;
+	do
+	{
+		begin_transaction();
+		sealed = ak_audit_seal(SEALS_AT_ONCE, false);
+		commit_transaction();
+		MemoryContextReset(batch_context);
+	} while (sealed > 0 && !ShutdownRequestPending &&
+			 !ak_database_slot_shall_leave(slot));
+}
+
+/* Whether the job was done; else says in the log why not, unless is_silent. */
 static bool
-try_job(const char *activity, void (*job) (void))
+try_job(const char *activity, void (*job) (void), bool is_silent)
 {
 	volatile bool done = false;
 
@@ -285,7 +307,8 @@ try_job(const char *activity, void (*job) (void))
 	{
 		HOLD_INTERRUPTS();
 		MemoryContextSwitchTo(batch_context);
-		EmitErrorReport();
+		if (!is_silent)
+			EmitErrorReport();
 		LWLockReleaseAll();
 		AbortCurrentTransaction();
 		FlushErrorState();
@@ -298,6 +321,22 @@ try_job(const char *activity, void (*job) (void))
 	pgstat_report_stat(true);
 	pgstat_report_activity(STATE_IDLE, NULL);
 	return done;
+}
+
+/*
+ * Does all there is to do, each whether the others fail or not; whether usage
+ * was written.  Seals that are damaged stay so, and are told of once.
+ */
+static bool
+do_jobs(void)
+{
+	static bool audit_is_sealed = true;
+	bool		usage_is_written = try_job("writing usage", flush, false);
+
+	(void) try_job("writing hashes", write_hashes, false);
+	audit_is_sealed = try_job("sealing the audit", seal_audit,
+							  !audit_is_sealed);
+	return usage_is_written;
 }
 
 /* --- The process ---------------------------------------------------------- */
@@ -387,8 +426,7 @@ work(void)
 				proc_exit(0);
 			}
 			ak_database_slot_begin_flush(slot);
-			done = try_job("writing usage", flush);
-			(void) try_job("writing hashes", write_hashes);
+			done = do_jobs();
 			ak_database_slot_report(slot, wanted, done);
 			answered = wanted;
 			now = GetCurrentTimestamp();

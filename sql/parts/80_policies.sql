@@ -14,6 +14,8 @@ ALTER TABLE apikeys.key_role_usage ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.key_denial ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.audit_event ENABLE ROW LEVEL SECURITY;
 -- Without a policy: for nobody.
+ALTER TABLE apikeys.audit_seal ENABLE ROW LEVEL SECURITY;
+ALTER TABLE apikeys.audit_chain ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.usage_flush ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.deleted_key ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.key_image ENABLE ROW LEVEL SECURITY;

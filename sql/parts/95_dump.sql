@@ -12,3 +12,5 @@ SELECT pg_extension_config_dump('apikeys.key_denial', '');
 SELECT pg_extension_config_dump('apikeys.deleted_key', '');
 SELECT pg_extension_config_dump('apikeys.audit_event', '');
 SELECT pg_extension_config_dump('apikeys.audit_event_id_seq', '');
+SELECT pg_extension_config_dump('apikeys.audit_seal', '');
+SELECT pg_extension_config_dump('apikeys.audit_chain', '');
