@@ -76,7 +76,7 @@ ak_chain_begin_seals(AkChainScan *scan, Snapshot snapshot)
 			   PG_INT64_MIN);
 }
 
-/* Finds the next row; false if there is none. */
+/* Finds the next row; false, once, if there is none. */
 bool
 ak_chain_next(AkChainScan *scan)
 {

@@ -36,7 +36,10 @@ typedef struct AkChain
 	int64		pruned_by;		/* the event that tells of it */
 } AkChain;
 
-/* The rows of a table by their number, upwards from the one after "after". */
+/*
+ * The rows of a table by their number, upwards from the one after "after".  A
+ * scan that has come to its end is not to be asked for more.
+ */
 typedef struct AkChainScan
 {
 	Relation	table;

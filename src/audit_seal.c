@@ -46,6 +46,7 @@ typedef struct Sealing
 	Snapshot	snapshot;
 	AkSeal		last;			/* the last seal that is made */
 	AkChainScan events;			/* all versions of those after it */
+	bool		at_end;			/* no more of them can be sealed now */
 	MemoryContext event_context;
 } Sealing;
 
@@ -71,12 +72,13 @@ is_in_progress(const Sealing *sealing)
 static bool
 next_event(Sealing *sealing)
 {
-	while (ak_chain_next(&sealing->events))
+	while (!sealing->at_end)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (is_in_progress(sealing))
-			return false;
-		if (table_tuple_satisfies_snapshot(sealing->events.table,
+		sealing->at_end = !ak_chain_next(&sealing->events) ||
+			is_in_progress(sealing);
+		if (!sealing->at_end &&
+			table_tuple_satisfies_snapshot(sealing->events.table,
 										   sealing->events.slot,
 										   sealing->snapshot))
 			return true;
@@ -165,7 +167,7 @@ find_end_of_chain(Sealing *sealing)
 int64
 ak_audit_seal(int max_seals, bool wait)
 {
-	Sealing		sealing;
+	Sealing		sealing = {0};
 	int64		sealed = 0;
 	int64		count = 1;
 

@@ -252,6 +252,7 @@ ak_audit_verify(Snapshot snapshot, TimestampTz before, const AkSeal *known,
 	AkChain		chain;
 
 	memset(result, 0, sizeof(*result));
+	result->unsealed = -1;
 	reader.event_context = AllocSetContextCreate(CurrentMemoryContext,
 												 "apikeys audit event",
 												 ALLOCSET_DEFAULT_SIZES);
@@ -331,6 +332,7 @@ apikeys_verify_audit(PG_FUNCTION_ARGS)
 	values[6] = Int64GetDatum(result.last.id);
 	values[7] = format_hash(result.last.hash);
 	nulls[3] = nulls[4] = nulls[6] = nulls[7] = result.last.id == 0;
+	nulls[5] = result.unsealed < 0;
 	nulls[8] = result.problem == NULL;
 	if (result.problem)
 		values[8] = CStringGetTextDatum(result.problem);

@@ -14,7 +14,7 @@ typedef struct AkVerification
 {
 	int64		seals;			/* but the one up to which was pruned */
 	int64		events;			/* sealed ones */
-	int64		unsealed;		/* events that come after those */
+	int64		unsealed;		/* events after those; -1: not looked at */
 	AkSeal		last;			/* the last seal; id 0 if there is none */
 	int64		pruned_seal;	/* 0: nothing was pruned */
 	char	   *problem;		/* the first one; NULL if there is none */
