@@ -20,7 +20,6 @@
 #include "miscadmin.h"
 #include "tcop/utility.h"
 #include "utils/builtins.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #define ACTION	"audit.pruned"
@@ -31,11 +30,7 @@ PG_FUNCTION_INFO_V1(apikeys_prune_audit);
 static void
 find_prunable(TimestampTz before, AkVerification *found)
 {
-	Snapshot	snapshot = GetLatestSnapshot();
-
-	PushActiveSnapshot(snapshot);
-	ak_audit_verify(GetActiveSnapshot(), before, NULL, found);
-	PopActiveSnapshot();
+	ak_audit_verify(before, NULL, found);
 	if (found->problem)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
@@ -81,8 +76,12 @@ note_pruning(TimestampTz before, const AkVerification *found)
 	ak_notices_add(ACTION, NULL);
 }
 
+/*
+ * In a transaction whose snapshot is older than the events they cannot be
+ * deleted.
+ */
 static void
-delete_pruned(const AkSeal *last)
+delete_pruned(const AkVerification *found)
 {
 	static AkStatement delete_events = {
 		"DELETE FROM apikeys.audit_event WHERE id OPERATOR(pg_catalog.<=) $1",
@@ -92,10 +91,13 @@ delete_pruned(const AkSeal *last)
 		"DELETE FROM apikeys.audit_seal WHERE id OPERATOR(pg_catalog.<) $1",
 		1, {INT8OID}
 	};
-	Datum		event = Int64GetDatum(last->last_event);
-	Datum		seal = Int64GetDatum(last->id);
+	Datum		event = Int64GetDatum(found->last.last_event);
+	Datum		seal = Int64GetDatum(found->last.id);
 
-	ak_privileged_execute(&delete_events, &event, NULL);
+	if (ak_privileged_execute(&delete_events, &event, NULL) != found->events)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to concurrent changes of the audit")));
 	ak_privileged_execute(&delete_seals, &seal, NULL);
 }
 
@@ -117,7 +119,7 @@ apikeys_prune_audit(PG_FUNCTION_ARGS)
 	if (found.seals > 0)
 	{
 		note_pruning(before, &found);
-		delete_pruned(&found.last);
+		delete_pruned(&found);
 	}
 	PG_RETURN_INT64(found.events);
 }

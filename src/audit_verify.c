@@ -238,19 +238,25 @@ read_end(Reader *reader, const AkChain *chain)
 }
 
 /*
- * Looks at all seals and their events, as the snapshot sees them, but stops at
- * the first seal not all of whose events are older than "before"
- * (DT_NOEND: at none).  "known" is NULL, or a seal with the id and the hash
- * that it should have.  The snapshot is the active one.
+ * Looks at all seals and their events, but stops at the first seal not all of
+ * whose events are older than "before" (DT_NOEND: at none).  "known" is NULL,
+ * or a seal with the id and the hash that it should have.
+ *
+ * It is the latest state that is looked at, whatever the transaction's
+ * isolation level: with an older snapshot a seal that the transaction has made
+ * itself would be there, and the events that it covers would not.
  */
 void
-ak_audit_verify(Snapshot snapshot, TimestampTz before, const AkSeal *known,
+ak_audit_verify(TimestampTz before, const AkSeal *known,
 				AkVerification *result)
 {
 	Reader		reader = {.known = known, .result = result};
+	Snapshot	snapshot;
 	AkChainScan seals;
 	AkChain		chain;
 
+	PushActiveSnapshot(GetLatestSnapshot());
+	snapshot = GetActiveSnapshot();
 	memset(result, 0, sizeof(*result));
 	result->unsealed = -1;
 	reader.event_context = AllocSetContextCreate(CurrentMemoryContext,
@@ -266,6 +272,7 @@ ak_audit_verify(Snapshot snapshot, TimestampTz before, const AkSeal *known,
 	ak_chain_end(&reader.events);
 	ak_chain_end(&seals);
 	MemoryContextDelete(reader.event_context);
+	PopActiveSnapshot();
 }
 
 /* --- For SQL -------------------------------------------------------------- */
@@ -321,8 +328,7 @@ apikeys_verify_audit(PG_FUNCTION_ARGS)
 
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
-	ak_audit_verify(GetActiveSnapshot(), DT_NOEND, has_known ? &known : NULL,
-					&result);
+	ak_audit_verify(DT_NOEND, has_known ? &known : NULL, &result);
 	values[0] = BoolGetDatum(result.problem == NULL);
 	values[1] = Int64GetDatum(result.seals);
 	values[2] = Int64GetDatum(result.events);

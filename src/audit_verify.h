@@ -20,7 +20,7 @@ typedef struct AkVerification
 	char	   *problem;		/* the first one; NULL if there is none */
 } AkVerification;
 
-extern void ak_audit_verify(Snapshot snapshot, TimestampTz before,
-							const AkSeal *known, AkVerification *result);
+extern void ak_audit_verify(TimestampTz before, const AkSeal *known,
+							AkVerification *result);
 
 #endif							/* AK_AUDIT_VERIFY_H */

@@ -43,7 +43,7 @@ CREATE FUNCTION apikeys.verify_audit(
 		OUT intact boolean, OUT seals bigint, OUT events bigint, OUT sealed_to bigint, OUT sealed_at timestamptz,
 		OUT unsealed bigint, OUT last_seal bigint, OUT last_hash text, OUT problem text)
 	RETURNS record
-	LANGUAGE c STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_verify_audit';
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_verify_audit';
 COMMENT ON FUNCTION apikeys.verify_audit(bigint, text) IS
 	'Whether all sealed events and all seals are as they were made, and seal, if given, has this hash; how many there are as far as they are intact, the last event and the last seal of them, to be kept elsewhere, how many events are not sealed yet, and what is wrong first. Nobody may call it until granted.';
 

@@ -180,7 +180,6 @@ ROLLBACK;
 SELECT at AS second_at FROM apikeys.audit_event WHERE id = (SELECT last_event FROM range WHERE seal = 2) \gset
 SELECT at AS third_at FROM apikeys.audit_event WHERE id = (SELECT first_event FROM range WHERE seal = 3) \gset
 SELECT sum(event_count) AS first_two, max(last_event) AS pruned_to FROM apikeys.audit_seal WHERE id <= 2 \gset
-
 SELECT encode(hash, 'hex') AS second_hash FROM apikeys.audit_seal WHERE id = 2 \gset
 -- Not the second seal, as long as one of its events is as young.
 BEGIN;
