@@ -281,15 +281,12 @@ ak_audit_verify(TimestampTz before, const AkSeal *known,
 static void
 parse_hash(const text *digits, uint8 hash[AK_BLAKE2B_SIZE])
 {
-	char		bytes[AK_BLAKE2B_SIZE];
-
-	if (VARSIZE_ANY_EXHDR(digits) != 2 * AK_BLAKE2B_SIZE)
+	if (!ak_crypto_hex_decode(VARDATA_ANY(digits), VARSIZE_ANY_EXHDR(digits),
+							  hash, AK_BLAKE2B_SIZE))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a hash has %d hexadecimal digits",
 						2 * AK_BLAKE2B_SIZE)));
-	hex_decode(VARDATA_ANY(digits), 2 * AK_BLAKE2B_SIZE, bytes);
-	memcpy(hash, bytes, AK_BLAKE2B_SIZE);
 }
 
 /* Whether a seal is given to compare with. */
