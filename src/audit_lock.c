@@ -13,6 +13,8 @@
  * in progress nor gone comes later, with a higher number than all that are
  * there; and those in progress can be seen in the table.
  *
+ * (The sequence must give out numbers one by one, as it does with CACHE 1.)
+ *
  * The chain's lock, of who adds seals or takes some away, until he commits.
  *
  * Whoever has the writers' lock waits for nothing but the disk: the table is

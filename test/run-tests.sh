@@ -51,7 +51,7 @@ suite_isolation() {
   need_files 'test/isolation/specs/*.spec'
   fill_in_outputs test/isolation/specs test/isolation/expected
   server_start isolation "shared_preload_libraries = 'apikeys'" \
-    "max_prepared_transactions = 10"
+    "max_prepared_transactions = 10" "apikeys.usage_flush_interval = 1h"
   installcheck isolation REGRESS=
 }
 
