@@ -136,7 +136,7 @@ check_life(const TriggerData *trigger, const AkPolicy *policy)
 }
 
 /*
- * Trigger of table key, before a row is inserted or updated.  Raises 23514 for
+ * Trigger of table key, after a row was inserted or updated.  Raises 23514 for
  * what the organization does not allow.
  */
 Datum
@@ -155,7 +155,7 @@ apikeys_key_complies(PG_FUNCTION_ARGS)
 	organization = get_column(trigger, row, KEY_ORGANIZATION_ID, &isnull);
 	if (isnull || !(list_is_changed || life_is_changed) ||
 		ak_tables_are_restored())
-		return PointerGetDatum(row);
+		PG_RETURN_POINTER(NULL);
 	ak_keystore_open(&store);
 	if (ak_keystore_find_policy(&store, DatumGetUUIDP(organization), &policy))
 	{
@@ -165,7 +165,7 @@ apikeys_key_complies(PG_FUNCTION_ARGS)
 			check_life(trigger, &policy);
 	}
 	ak_keystore_close(&store);
-	return PointerGetDatum(row);
+	PG_RETURN_POINTER(NULL);
 }
 
 /* --- Secrets -------------------------------------------------------------- */

@@ -471,7 +471,9 @@ apikeys_secret_hash_in(PG_FUNCTION_ARGS)
 				 errdetail("What was given is not quoted, as it may be a secret."),
 				 errhint("A hash is written blake2b$<pepper id>$<hex>, sha256$$<hex>, sha512$$<hex> or $argon2id$v=19$m=<up to %d>,t=<up to %d>,p=<up to %d>$<salt>$<hash>.",
 						 ARGON2ID_MAX_MEMORY_KIB, ARGON2ID_MAX_PASSES,
-						 ARGON2ID_MAX_LANES)));
+						 ARGON2ID_MAX_LANES),
+				 errhidestmt(true),
+				 errhidecontext(true)));
 	PG_RETURN_POINTER(store_hash(&hash));
 }
 

@@ -159,7 +159,8 @@ CREATE TABLE apikeys.key_role (
 	role text COLLATE "C" NOT NULL,
 	level text COLLATE "C" NOT NULL GENERATED ALWAYS AS (
 		CASE WHEN project_id IS NULL THEN 'organization' ELSE 'project' END) STORED,
-	CONSTRAINT key_role_key UNIQUE NULLS NOT DISTINCT (public_key, project_id, role),
+	-- With the organization, so that it tells nothing of another one's keys.
+	CONSTRAINT key_role_key UNIQUE NULLS NOT DISTINCT (public_key, project_id, role, organization_id),
 	CONSTRAINT key_role_key_fkey FOREIGN KEY (organization_id, public_key)
 		REFERENCES apikeys.key (organization_id, public_key) ON DELETE CASCADE,
 	CONSTRAINT key_role_project_fkey FOREIGN KEY (project_id, organization_id)

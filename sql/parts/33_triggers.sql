@@ -87,3 +87,19 @@ CREATE FUNCTION apikeys.rebuild_images() RETURNS bigint
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_rebuild_images';
 COMMENT ON FUNCTION apikeys.rebuild_images() IS
 	'Makes the images of all keys again and returns how many; needed only after rows were loaded with triggers disabled. For the owner of the extension.';
+
+-- The server's own errors quote the whole row. Also where rows arrive by logical
+-- replication.
+CREATE FUNCTION apikeys.row_unquoted() RETURNS trigger
+	LANGUAGE c AS 'MODULE_PATHNAME', 'apikeys_row_unquoted';
+COMMENT ON FUNCTION apikeys.row_unquoted() IS
+	'Trigger function: refuses what the constraints of a table with hashes refuse, without quoting the row.';
+
+CREATE TRIGGER key_secret_unquoted BEFORE INSERT OR UPDATE ON apikeys.key_secret
+	FOR EACH ROW EXECUTE FUNCTION apikeys.row_unquoted();
+CREATE TRIGGER key_image_unquoted BEFORE INSERT OR UPDATE ON apikeys.key_image
+	FOR EACH ROW EXECUTE FUNCTION apikeys.row_unquoted();
+ALTER TABLE apikeys.key_secret ENABLE ALWAYS TRIGGER key_secret_unquoted;
+ALTER TABLE apikeys.key_image ENABLE ALWAYS TRIGGER key_image_unquoted;
+COMMENT ON TRIGGER key_secret_unquoted ON apikeys.key_secret IS 'No error quotes a hash.';
+COMMENT ON TRIGGER key_image_unquoted ON apikeys.key_image IS 'No error quotes a hash.';

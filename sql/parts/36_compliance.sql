@@ -9,7 +9,9 @@ CREATE FUNCTION apikeys.key_secret_complies() RETURNS trigger
 COMMENT ON FUNCTION apikeys.key_secret_complies() IS
 	'Trigger function: refuses a third live secret of a key, and an old one that lives too long.';
 
-CREATE TRIGGER key_complies BEFORE INSERT OR UPDATE ON apikeys.key
+-- After the row, so that row-level security has judged it: what an organization
+-- demands is nobody else's to learn.
+CREATE TRIGGER key_complies AFTER INSERT OR UPDATE ON apikeys.key
 	FOR EACH ROW EXECUTE FUNCTION apikeys.key_complies();
 CREATE TRIGGER key_secret_complies AFTER INSERT OR UPDATE ON apikeys.key_secret
 	FOR EACH ROW EXECUTE FUNCTION apikeys.key_secret_complies();
