@@ -1,0 +1,203 @@
+# Logical replication of the tables to another cluster: keys pass there, and
+# what is changed on the publisher holds there as soon as it has arrived.
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $organization = '10000000-0000-0000-0000-000000000000';
+my $project = '1a000000-0000-0000-0000-000000000000';
+
+my $publisher = PostgreSQL::Test::Cluster->new('publisher');
+$publisher->init(allows_streaming => 'logical');
+$publisher->append_conf('postgresql.conf',
+	"shared_preload_libraries = 'apikeys'");
+$publisher->start;
+my $subscriber = PostgreSQL::Test::Cluster->new('subscriber');
+$subscriber->init;
+$subscriber->append_conf('postgresql.conf',
+	"shared_preload_libraries = 'apikeys'");
+$subscriber->start;
+$_->safe_psql('postgres', 'CREATE EXTENSION apikeys')
+  foreach $publisher, $subscriber;
+
+$publisher->safe_psql(
+	'postgres', qq{
+	INSERT INTO apikeys.organization (id, name) VALUES ('$organization', 'Acme');
+	INSERT INTO apikeys.project (id, organization_id, name) VALUES ('$project', '$organization', 'A');
+	SELECT apikeys.add_member('$organization', 'user:owner', 'ORG_OWNER');
+	SELECT apikeys.create_role('reader', 'project', '{}', '{clusters.read}', NULL);
+	CREATE TABLE issued AS
+		SELECT n, k.* FROM generate_series(1, 9) AS n
+			CROSS JOIN LATERAL (SELECT n) AS dependent (m)
+			CROSS JOIN LATERAL apikeys.create_project_key('$project', 'key ' || m, '{reader}', '{192.0.2.0/24}') AS k;
+	CREATE PUBLICATION keys FOR TABLE apikeys.organization, apikeys.project, apikeys.role,
+		apikeys.member, apikeys.key, apikeys.key_role, apikeys.key_secret, apikeys.deleted_key;
+});
+
+# The built-in roles come from the publisher too.
+my $connection = $publisher->connstr . ' dbname=postgres';
+$subscriber->safe_psql(
+	'postgres', qq{
+	DELETE FROM apikeys.role;
+	CREATE SUBSCRIPTION keys CONNECTION '$connection' PUBLICATION keys;
+});
+$subscriber->wait_for_subscription_sync($publisher, 'keys');
+# Tables are copied side by side: one does not see what another has got.
+is($subscriber->safe_psql('postgres', 'SELECT apikeys.rebuild_images()'),
+	'9', 'the images of the keys that were copied');
+
+my %keys = map { my ($n, @key) = split /\|/; $n => \@key } split /\n/,
+  $publisher->safe_psql('postgres', 'SELECT * FROM issued ORDER BY n');
+
+sub reason
+{
+	my ($node, $n, $secret) = @_;
+	$secret //= $keys{$n}[1];
+	return $node->safe_psql('postgres',
+		qq{SELECT reason FROM apikeys.decide('$keys{$n}[0]', '$secret', '192.0.2.1', 'clusters.read', '$project')}
+	);
+}
+
+# Makes a change on the publisher, waits until it has arrived, and returns what
+# the statement has printed.
+sub change
+{
+	my ($statement) = @_;
+	my $printed = $publisher->safe_psql('postgres', $statement);
+	$publisher->wait_for_catchup('keys');
+	return $printed;
+}
+
+# What is decided there, and that it is what the publisher decides.
+sub arrives
+{
+	my ($n, $reason, $what) = @_;
+	is(reason($publisher, $n), $reason, "$what: on the publisher");
+	is(reason($subscriber, $n), $reason, "$what: on the subscriber");
+	return;
+}
+
+arrives($_, 'ok', "key $_, copied") foreach 1 .. 9;
+is(reason($subscriber, 1, 'another secret'),
+	'wrong_secret', 'but not with another secret');
+
+change("SELECT apikeys.disable_key('$keys{1}[0]')");
+arrives(1, 'key_disabled', 'a key is disabled');
+change("SELECT apikeys.enable_key('$keys{1}[0]')");
+arrives(1, 'ok', 'and enabled');
+
+my $second = change("SELECT apikeys.rotate_secret('$keys{2}[0]')");
+arrives(2, 'secret_expired', 'a secret is rotated');
+is(reason($subscriber, 2, $second), 'ok', 'the new one passes');
+my $third = change("SELECT apikeys.rotate_secret('$keys{2}[0]', '1 hour')");
+is(reason($subscriber, 2, $second), 'ok', 'one that lives on passes');
+is(reason($subscriber, 2, $third), 'ok', 'and the newest one');
+change("SELECT apikeys.end_secret('$keys{2}[0]', 2)");
+is(reason($subscriber, 2, $second), 'secret_expired', 'until it is ended');
+is(reason($subscriber, 2, $third), 'ok', 'which the newest one is not');
+
+change("SELECT apikeys.delete_key('$keys{3}[0]')");
+arrives(3, 'unknown_key', 'a key is deleted');
+change("SELECT apikeys.update_key('$keys{4}[0]', access_list => '{198.51.100.0/24}')");
+arrives(4, 'address_denied', 'an access list is changed');
+change("SELECT apikeys.update_key('$keys{5}[0]', expires_at => '2001-01-01')");
+arrives(5, 'key_expired', 'a key expires');
+change("SELECT apikeys.remove_from_project('$keys{6}[0]', '$project')");
+arrives(6, 'scope_denied', 'a key is taken out of the project');
+change("SELECT apikeys.set_project_roles('$keys{6}[0]', '$project', '{GROUP_READ_ONLY}')");
+arrives(6, 'ok', 'and put into it with another role');
+change("SELECT apikeys.set_organization_roles('$keys{6}[0]', '{ORG_READ_ONLY}')");
+is( $subscriber->safe_psql(
+		'postgres',
+		qq{SELECT reason FROM apikeys.decide('$keys{6}[0]', '$keys{6}[1]', '192.0.2.1', 'clusters.read')}
+	),
+	'ok',
+	'a role in the organization');
+
+# What sessions keep in memory: roles and the organizations' policies.
+my $session = $subscriber->background_psql('postgres');
+my $ask =
+  "SELECT reason FROM apikeys.decide('$keys{7}[0]', '$keys{7}[1]', '192.0.2.1', 'clusters.read', '$project')";
+is($session->query($ask), 'ok', 'a session asks');
+change(q{UPDATE apikeys.role SET project_permissions = '{clusters.write}' WHERE name = 'reader'});
+is($session->query($ask), 'scope_denied', 'a role is changed');
+change(q{UPDATE apikeys.role SET project_permissions = '{clusters.*}' WHERE name = 'reader'});
+is($session->query($ask), 'ok', 'and changed back');
+change(qq{SELECT apikeys.set_organization_policy('$organization', NULL, '1 day', NULL)});
+is($session->query($ask), 'policy_denied', 'a policy is set');
+change(qq{SELECT apikeys.set_organization_policy('$organization', NULL, NULL, NULL)});
+is($session->query($ask), 'ok', 'and lifted');
+$session->quit;
+
+# Keys that come later: by the functions, and by statements about many.
+my ($new_key, $new_secret) = split /\|/,
+  change(qq{SELECT * FROM apikeys.create_project_key('$project', 'new', '{reader}')});
+$keys{10} = [ $new_key, $new_secret ];
+arrives(10, 'ok', 'a new key');
+change(
+	qq{
+	INSERT INTO apikeys.key (public_key, organization_id, description)
+		SELECT 'many' || n, '$organization', 'a key' FROM generate_series(1, 500) AS n;
+	INSERT INTO apikeys.key_secret (public_key, version, hash, hint)
+		SELECT public_key, 1, ('sha256\$\$' || encode(sha256(public_key::bytea), 'hex'))::apikeys.secret_hash, ''
+		FROM apikeys.key WHERE public_key ~ '^many';
+	INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role)
+		SELECT public_key, organization_id, '$project', 'reader' FROM apikeys.key WHERE public_key ~ '^many';
+});
+my $ask_many = qq{
+	SELECT d.reason, count(*) FROM apikeys.key AS k
+		CROSS JOIN LATERAL apikeys.decide(k.public_key, k.public_key, NULL, 'clusters.read', '$project') AS d
+	WHERE k.public_key ~ '^many' GROUP BY d.reason ORDER BY d.reason
+};
+is($subscriber->safe_psql('postgres', $ask_many), 'ok|500', 'many new keys');
+change(q{UPDATE apikeys.key SET disabled_at = now() WHERE public_key ~ '^many.*[02468]$'});
+is($subscriber->safe_psql('postgres', $ask_many),
+	"key_disabled|250\nok|250", 'half of them are disabled');
+change(q{DELETE FROM apikeys.key WHERE public_key ~ '^many.*[02468]$'});
+is($subscriber->safe_psql('postgres', $ask_many),
+	'ok|250', 'those are deleted');
+change(q{TRUNCATE apikeys.key_role});
+is($subscriber->safe_psql('postgres', $ask_many),
+	'scope_denied|250', 'a table is emptied');
+
+# The tables are the same, and so are the images: they say what the tables say.
+foreach my $table (qw(organization project role member key key_role key_secret
+	deleted_key key_image))
+{
+	my $query =
+	  qq{SELECT t FROM apikeys."$table" AS t ORDER BY t::text COLLATE "C"};
+	is( $subscriber->safe_psql('postgres', $query),
+		$publisher->safe_psql('postgres', $query),
+		"table $table is equal");
+}
+is( $subscriber->safe_psql(
+		'postgres', q{
+		SELECT count(*) FROM apikeys.key_image AS i FULL JOIN apikeys.key_image_source AS s USING (public_key)
+		WHERE i::text IS DISTINCT FROM s::text}),
+	'0',
+	'each key has the image that it has to have');
+is( $subscriber->safe_psql(
+		'postgres',
+		q{SELECT count(*) FROM apikeys.audit_event WHERE action <> 'role.dropped'}
+	),
+	'0',
+	'what has arrived is not audited again');
+my ($status, $stdout, $stderr) = $subscriber->psql('postgres',
+	qq{INSERT INTO apikeys.key (public_key, organization_id, description) VALUES ('$keys{3}[0]', '$organization', 'again')}
+);
+like($stderr, qr/has been used before/,
+	"a deleted key's name is not used again there");
+
+# What was used there was counted there.
+is( $subscriber->safe_psql(
+		'postgres',
+		"SELECT use_count > 0 FROM apikeys.usage WHERE public_key = '$keys{9}[0]'"
+	),
+	't',
+	'a use is counted');
+
+$subscriber->stop;
+$publisher->stop;
+done_testing();
