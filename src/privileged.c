@@ -6,6 +6,10 @@
  * Whoever calls this has checked that the write is in order, has written the
  * statement himself, with every name and operator qualified, and passes all
  * that comes from outside as parameters.
+ *
+ * The caller's search_path does not count all the same: SQL has operators that
+ * cannot be qualified (IS DISTINCT FROM, NULLIF), and one that is found in a
+ * schema of his would be run with the owner's rights.
  */
 #include "postgres.h"
 
@@ -14,10 +18,15 @@
 #include "tables.h"
 
 #include "access/htup_details.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "utils/guc.h"
 #include "utils/syscache.h"
+
+/* As the functions of the extension have it, so that it is there already. */
+#define SEARCH_PATH "pg_catalog, pg_temp"
 
 static Oid
 get_owner(Oid table)
@@ -48,7 +57,22 @@ typedef struct Caller
 {
 	Oid			user;
 	int			security_context;
+	int			settings_level; /* 0: no setting was changed */
 } Caller;
+
+static int
+pin_search_path(void)
+{
+	int			level;
+
+	if (strcmp(namespace_search_path, SEARCH_PATH) == 0)
+		return 0;
+	level = NewGUCNestLevel();
+	(void) set_config_option("search_path", SEARCH_PATH,
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
+	return level;
+}
 
 /* After an error the end of the (sub)transaction does what end() does. */
 static void
@@ -59,6 +83,7 @@ begin(AkStatement *statement, Caller *caller)
 						   caller->security_context |
 						   SECURITY_LOCAL_USERID_CHANGE |
 						   SECURITY_NOFORCE_RLS);
+	caller->settings_level = pin_search_path();
 	SPI_connect();
 	if (statement->plan == NULL)
 		prepare(statement);
@@ -68,6 +93,8 @@ static void
 end(const Caller *caller)
 {
 	SPI_finish();
+	if (caller->settings_level)
+		AtEOXact_GUC(true, caller->settings_level);
 	SetUserIdAndSecContext(caller->user, caller->security_context);
 }
 

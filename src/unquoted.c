@@ -39,7 +39,9 @@ check_nulls(Relation table, HeapTuple row)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
 
+		/* Those that are generated are made after this. */
 		if (attribute->attnotnull && !attribute->attisdropped &&
+			!attribute->attgenerated &&
 			heap_attisnull(row, i + 1, descriptor))
 			ereport(ERROR,
 					(errcode(ERRCODE_NOT_NULL_VIOLATION),

@@ -122,8 +122,9 @@ write_use(text *public_key, const AkUse *use)
 		"WHERE u.ctid OPERATOR(pg_catalog.=) ("
 		"SELECT v.ctid FROM apikeys.key_usage AS v "
 		"WHERE v.public_key OPERATOR(pg_catalog.=) $1 "
-		"AND NOT v.network IS DISTINCT FROM $2 "
 		"AND v.secret_version OPERATOR(pg_catalog.=) $5 "
+		"AND (v.network OPERATOR(pg_catalog.=) $2 "
+		"OR (v.network IS NULL AND $2 IS NULL)) "
 		"FOR NO KEY UPDATE SKIP LOCKED)",
 		5, {TEXTOID, CIDROID, TIMESTAMPTZOID, INETOID, INT4OID}
 	};

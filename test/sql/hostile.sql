@@ -111,6 +111,7 @@ INSERT INTO deed (answer, statement) VALUES
 	(NULL, $$SELECT * FROM apikeys.key_usage, apikeys.key_denial$$),
 	(NULL, $$SELECT * FROM apikeys.pending_usage(pg_temp.fact('key'))$$),
 	(NULL, $$SELECT * FROM apikeys.status(), apikeys.usage_status()$$),
+	(NULL, $$SELECT * FROM apikeys.rehash_status, apikeys.pepper_state('0')$$),
 	(NULL, $$SELECT * FROM apikeys.expiring_keys('1000 years')$$),
 	(NULL, $$SELECT apikeys.notify_expiring('1000 years')$$),
 	(NULL, $$SELECT apikeys.find_keys('2999-01-01', NULL, apikeys.principal(), NULL, '%key%', pg_temp.id('org'))$$),
@@ -183,6 +184,15 @@ SELECT apikeys.merge_usage('10000000-0000-0000-0000-000000000000', 1, ARRAY[:'pu
 SELECT apikeys.settle_usage('10000000-0000-0000-0000-000000000000', 1);
 SELECT apikeys.flush_usage() \g /dev/null
 SELECT apikeys.rebuild_images();
+-- Where nothing is preloaded, a later session updates what an earlier one has
+-- recorded.
+SELECT apikeys.authorize(:'public_key', :'private_key', '192.0.2.1', 'a.read');
+\c -
+SET client_min_messages = warning;
+SET track_functions = 'all';
+SET search_path = regress_hostile, pg_catalog;
+SELECT apikeys.authorize(:'public_key', :'private_key', '192.0.2.1', 'a.read');
+SELECT apikeys.delete_key(:'public_key');
 TRUNCATE apikeys.key CASCADE;
 DELETE FROM apikeys.organization;
 SELECT is_called FROM regress_hostile.called;
