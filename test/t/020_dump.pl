@@ -1,5 +1,5 @@
-# pg_dump takes everything along: restored into a fresh database, every table
-# is equal, and every key still passes.
+# pg_dump takes everything along: restored into a fresh database, by whomever,
+# every table is equal, every key still passes, and the audit goes on.
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;
@@ -41,18 +41,27 @@ $node->safe_psql(
 	SELECT apikeys.authorize(public_key, private_key, '10.1.2.3', 'audit.read') FROM public.issued;
 });
 
+# Where the audit can be sealed and verified, it is.
+my $has_seals = $node->safe_psql('original',
+	q{SELECT to_regprocedure('apikeys.seal_audit()') IS NOT NULL}) eq 't';
+$node->safe_psql('original', 'SELECT apikeys.seal_audit()') if $has_seals;
+
 my @tables = split /\n/,
   $node->safe_psql('original',
 	q{SELECT relname FROM pg_class WHERE relnamespace = 'apikeys'::regnamespace AND relkind = 'r' ORDER BY 1}
   );
 cmp_ok(scalar @tables, '>=', 9, 'the extension has its tables');
 
-# What is in a table, as text.
-sub content
+# What is in the tables, as text, by the name of the table.
+sub contents
 {
-	my ($database, $table) = @_;
-	return $node->safe_psql($database,
-		qq{SELECT t FROM apikeys."$table" AS t ORDER BY t::text COLLATE "C"});
+	my ($database) = @_;
+	my %contents = map { $_ => '' } @tables;
+	my $rows = $node->safe_psql($database, join ';', map {
+		qq{SELECT '$_ ' || t::text FROM apikeys."$_" AS t ORDER BY t::text COLLATE "C"}
+	} @tables);
+	$contents{ (split / /, $_, 2)[0] } .= "$_\n" foreach split /\n/, $rows;
+	return %contents;
 }
 
 # Read-only, so that no use is recorded.
@@ -70,7 +79,9 @@ my $privileges = q{
 		has_function_privilege('application', 'apikeys.decide(text,text,inet,text,uuid)', 'EXECUTE'),
 		has_column_privilege('application', 'apikeys.key_secret', 'hash', 'SELECT')
 };
-my %original = map { $_ => content('original', $_) } @tables;
+my %original = contents('original');
+like($original{$_}, qr/./, "there is something in table $_")
+  foreach qw(organization project member key key_role key_secret audit_event deleted_key);
 my $answers = $node->safe_psql('original', $reasons);
 like($answers, qr/\|ok\|address_denied/, 'keys pass');
 like($answers, qr/\|key_disabled\|/, 'and do not');
@@ -87,6 +98,24 @@ sub dump_text
 	  grep { !/^\\(un)?restrict / } split /^/, slurp_file($file);
 }
 
+# Who restores is another superuser than who has dumped: he owns the extension.
+$node->safe_psql('postgres', 'CREATE ROLE restorer LOGIN SUPERUSER');
+my $owner = $node->safe_psql('postgres', 'SELECT current_user');
+
+# A dump of the data alone is restored where the extension and all else is.
+sub restore_data
+{
+	my ($database, @restore) = @_;
+	$node->safe_psql($database, 'CREATE EXTENSION apikeys');
+	$node->safe_psql($database,
+		'CREATE TABLE public.issued (public_key text, private_key text, organization_id uuid)'
+	);
+	$node->safe_psql($database,
+		'GRANT EXECUTE ON FUNCTION apikeys.authorize TO application');
+	$node->command_ok(\@restore, "$database: the data is restored");
+	return;
+}
+
 my $first = dump_text('original');
 my %restores = (
 	plain => sub {
@@ -97,6 +126,56 @@ my %restores = (
 				'-o', "$folder/out", '-f', "$folder/original.text"
 			],
 			'restored by psql');
+	},
+	plain_by_another => sub {
+		my ($database) = @_;
+		$node->command_ok(
+			[
+				'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-U', 'restorer',
+				'-d', $database, '-o', "$folder/out",
+				'-f', "$folder/original.text"
+			],
+			'restored by another one');
+	},
+	custom_by_another => sub {
+		my ($database) = @_;
+		$node->command_ok(
+			[
+				'pg_dump', '-Fc', '--no-owner', '-f', "$folder/no-owner.custom",
+				'-d', 'original'
+			],
+			'dumped without owners');
+		$node->command_ok(
+			[
+				'pg_restore', '-e', '--no-owner', '-U', 'restorer',
+				'-d', $database, "$folder/no-owner.custom"
+			],
+			'restored by another one');
+	},
+	data_plain => sub {
+		my ($database) = @_;
+		$node->command_ok(
+			[
+				'pg_dump', '--data-only', '-f', "$folder/data.text",
+				'-d', 'original'
+			],
+			'the data alone is dumped');
+		restore_data(
+			$database, 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1',
+			'-U', 'restorer', '-d', $database, '-o', "$folder/out",
+			'-f', "$folder/data.text");
+	},
+	data_custom => sub {
+		my ($database) = @_;
+		$node->command_ok(
+			[
+				'pg_dump', '-Fc', '--data-only', '-f', "$folder/data.custom",
+				'-d', 'original'
+			],
+			'the data alone is dumped in the custom format');
+		restore_data(
+			$database, 'pg_restore', '-e', '-U', 'restorer', '-d', $database,
+			"$folder/data.custom");
 	},
 	custom => sub {
 		my ($database) = @_;
@@ -125,14 +204,34 @@ my %restores = (
 			'restored from it');
 	});
 
+# The numbers of events go on above those that are there.
+sub audit_goes_on
+{
+	my ($database) = @_;
+	my $last = $node->safe_psql($database,
+		'SELECT max(id) FROM apikeys.audit_event');
+	is( $node->safe_psql(
+			$database, 'SELECT intact, seals > 0, problem FROM apikeys.verify_audit()'),
+		't|t|',
+		"$database: the audit is whole")
+	  if $has_seals;
+	$node->safe_psql($database,
+		q{SELECT apikeys.create_organization('later', 'user:1')});
+	is( $node->safe_psql(
+			$database, q{
+			SELECT string_agg((id - (SELECT max(id) FROM apikeys.audit_event WHERE action = 'member.added'))::text || action, ' ' ORDER BY id)
+			FROM apikeys.audit_event WHERE id > } . $last),
+		'-1organization.created 0member.added',
+		"$database: the next event has a higher number");
+	return;
+}
+
 foreach my $name (sort keys %restores)
 {
 	$node->safe_psql('postgres', "CREATE DATABASE $name TEMPLATE template0");
 	$restores{$name}->($name);
-	foreach my $table (@tables)
-	{
-		is(content($name, $table), $original{$table}, "$name: table $table");
-	}
+	my %restored = contents($name);
+	is($restored{$_}, $original{$_}, "$name: table $_") foreach @tables;
 	is($node->safe_psql($name, $reasons), $answers, "$name: the keys pass");
 	is($node->safe_psql($name, $privileges),
 		't|f|f', "$name: the privileges granted are there, and no others");
@@ -144,7 +243,13 @@ foreach my $name (sort keys %restores)
 			'SELECT count(*) FROM apikeys.role WHERE NOT is_builtin'),
 		'2',
 		"$name: so are the others");
-	is(dump_text($name), $first, "$name: a dump of it equals the first");
+	is(dump_text($name), $first, "$name: a dump of it equals the first")
+	  unless $name =~ /no_owner|another/;
+	is( $node->safe_psql(
+			$name, q{SELECT extowner::regrole FROM pg_extension WHERE extname = 'apikeys'}),
+		$name =~ /another/ ? 'restorer' : $owner,
+		"$name: the extension is of who has restored it");
+	audit_goes_on($name);
 	is( $node->safe_psql(
 			$name, q{
 			SELECT d.reason
