@@ -1,0 +1,129 @@
+# pg_stat_statements keeps no secret that stands in a statement which it can
+# normalize, and none that is bound; nor does another role see one in
+# pg_stat_activity.
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init;
+$node->append_conf(
+	'postgresql.conf', q{
+shared_preload_libraries = 'pg_stat_statements, apikeys'
+pg_stat_statements.track = all
+pg_stat_statements.track_utility = on
+track_activity_query_size = 16kB
+});
+$node->start;
+$node->safe_psql(
+	'postgres', q{
+	CREATE EXTENSION pg_stat_statements;
+	CREATE EXTENSION apikeys;
+	CREATE ROLE stranger LOGIN;
+	SELECT apikeys.create_organization('Acme', 'user:owner');
+});
+my ($key, $secret) = split /\|/, $node->safe_psql(
+	'postgres', q{
+	SELECT * FROM apikeys.create_key(apikeys.organization('Acme'), 'a key', '{ORG_OWNER}')});
+my $hash = $node->safe_psql('postgres',
+	qq{SELECT encode(sha256('$secret'), 'hex')});
+
+# What is kept that has the text in it.
+sub kept
+{
+	my ($text) = @_;
+	return $node->safe_psql('postgres',
+		q{SELECT query FROM pg_stat_statements WHERE strpos(query, reverse('}
+		  . reverse($text)
+		  . q{')) > 0});
+}
+
+# Literals, in each statement that takes a secret or a hash.
+foreach my $statement (
+	"SELECT apikeys.authorize('$key', '$secret', NULL, 'a.read')",
+	"SELECT * FROM apikeys.decide('$key', '$secret', NULL, 'a.read')",
+	"SELECT apikeys.require('$key', '$secret', NULL, 'a.read')",
+	"SELECT apikeys.authenticate('$key', '$secret', NULL)",
+	"SELECT apikeys.verify('sha256\$\$$hash', '$key', '$secret')",
+	"SELECT apikeys.find_leaked('found: $secret')",
+	"SELECT apikeys.import_key(apikeys.organization('Acme'), 'imported', 'sha256\$\$$hash', 'a key', '{}')",
+	"INSERT INTO apikeys.key_secret (public_key, version, hash, hint) VALUES ('imported', 2, 'sha256\$\$$hash', '')",
+	"UPDATE apikeys.key_secret SET hash = 'sha256\$\$$hash' WHERE public_key = 'imported'",
+	"WITH d AS (SELECT * FROM apikeys.decide('$key', '$secret', NULL, 'a.read')) SELECT reason FROM d",
+	"SELECT apikeys.revoke_leaked('$secret')")
+{
+	$node->safe_psql('postgres', $statement);
+}
+like($node->safe_psql('postgres', 'SELECT query FROM pg_stat_statements'),
+	qr/apikeys\.authorize\(\$1, \$2/, 'statements are kept');
+is(kept($secret), '', 'no secret of a literal');
+is(kept($hash), '', 'no hash of a literal');
+
+# Bound, as pgbench binds.
+my $folder = PostgreSQL::Test::Utils::tempdir();
+append_to_file(
+	"$folder/bound.sql", q{
+SELECT public_key AS key, private_key AS secret FROM apikeys.create_key(apikeys.organization('Acme'), 'bound', '{ORG_OWNER}') \gset
+SELECT apikeys.authorize(:key, :secret, NULL, 'a.read');
+SELECT apikeys.rotate_secret(:key) AS second \gset
+SELECT apikeys.authorize(:key, :second, NULL, 'a.read');
+});
+$node->command_ok(
+	[ 'pgbench', '-n', '-t', '1', '-M', 'prepared', '-f', "$folder/bound.sql", 'postgres' ],
+	'statements with parameters');
+is($node->safe_psql('postgres',
+		q{SELECT count(*) FROM pg_stat_statements WHERE query ~ '_sec_[0-9A-Za-z]{49}'}),
+	'0',
+	'nothing that looks like a secret is kept');
+is( $node->safe_psql(
+		'postgres', q{
+		SELECT count(*) FROM pg_stat_statements AS p, apikeys.key_secret AS s
+		WHERE strpos(p.query, split_part(s.hash::text, '$', 3)) > 0}),
+	'0',
+	'nor a hash');
+
+# What README warns of: the body of DO is a text that nothing normalizes.
+$node->safe_psql('postgres',
+	"DO \$\$ BEGIN PERFORM apikeys.authorize('$key', '$secret', NULL, 'a.read'); END \$\$"
+);
+like(kept($secret), qr/^DO /, 'but a DO block is kept as it is');
+
+# Another session, which has just asked with a literal.
+my $session = $node->background_psql('postgres');
+my $pid = $session->query('SELECT pg_backend_pid()');
+$session->query("SELECT apikeys.authorize('$key', '$secret', NULL, 'a.read')");
+my $look = qq{
+	SELECT count(*), count(*) FILTER (WHERE strpos(query, '_sec_') > 0) FROM pg_stat_activity
+	WHERE pid = $pid};
+is($node->safe_psql('postgres', $look), '1|1', 'a superuser sees it');
+is($node->safe_psql('postgres', "SET ROLE stranger; $look"),
+	'1|0', 'another role does not');
+is( $node->safe_psql(
+		'postgres',
+		q{SET ROLE stranger; SELECT count(*) FROM pg_stat_statements WHERE query ~ '_sec_'}
+	),
+	'0',
+	'nor what pg_stat_statements has kept');
+$session->quit;
+
+# What is notified, and what is audited.
+is( $node->safe_psql(
+		'postgres',
+		q{SELECT count(*) FROM apikeys.audit_event AS e WHERE e::text ~ '_sec_|blake2b|sha256'}
+	),
+	'0',
+	'nothing of it is in the audit');
+my $told = $node->safe_psql('postgres', qq{
+	LISTEN apikeys;
+	SELECT apikeys.rotate_secret('$key') \\g /dev/null
+	SELECT apikeys.import_key(apikeys.organization('Acme'), 'told', 'sha256\$\$$hash', 'a key', '{}');
+	SELECT apikeys.delete_key('told');
+});
+like($told, qr/"action": "key\.secret_issued", "public_key": "\Q$key\E"/,
+	'a rotation is told');
+unlike($told, qr/_sec_|$hash|sha256|blake2b/, 'but not the secret');
+$node->stop;
+
+done_testing();
