@@ -3,7 +3,8 @@
  *	  See decision.h.
  *
  * Nothing about a key is told before its secret is proved, and where there is
- * no such key the same work is done for nothing.
+ * no such key the same hashing is done for nothing; where there is one and the
+ * secret is wrong, the index is asked for nothing, as an unknown key asks it.
  *
  * Everything is read from the tables as they are at the call (keystore.h), so
  * that a key revoked by a committed transaction is refused by the next call,
@@ -14,8 +15,9 @@
  * image is found without an index (locator.c), read in its page (image.c) and
  * asked for before it is needed; roles and policies of organizations are in
  * memory.  So a call costs a third more with ten million keys than with ten
- * thousand.  A key that is unknown, or was not asked for lately, costs the
- * descent of an index as well, which with a million keys is three times that.
+ * thousand.  A denial before that, or a key that was not asked for lately, costs
+ * the descent of an index as well, which with a million keys is three times
+ * that.
  */
 #include "postgres.h"
 
@@ -121,9 +123,15 @@ prove_key(const AkRequest *request, const AkSecretClaim *claim,
 												  request->public_key,
 												  &decision->key);
 	if (decision->key_exists)
-		return request->secret ?
+	{
+		AkReason	reason = request->secret ?
 			check_secrets(request, claim, decision) :
 			AK_WRONG_SECRET;
+
+		if (reason != AK_OK)
+			ak_keystore_search_in_vain(&decision->store, request->public_key);
+		return reason;
+	}
 	if (request->secret)
 		ak_secret_hash_verify_nothing(claim);
 	return AK_UNKNOWN_KEY;

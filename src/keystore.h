@@ -40,6 +40,9 @@ typedef struct AkKeystore
 
 	/* Pinned while an image that was found is in use. */
 	Buffer		image_buffer;
+
+	/* Whether the index was asked for it. */
+	bool		image_is_by_index;
 } AkKeystore;
 
 /* What an organization demands of its keys. */
@@ -92,6 +95,7 @@ extern void ak_keystore_close(AkKeystore *store);
 
 extern bool ak_keystore_find_image(AkKeystore *store, text *public_key,
 								   AkImage *image);
+extern void ak_keystore_search_in_vain(AkKeystore *store, text *public_key);
 extern bool ak_keystore_find_any_image(AkKeystore *store, text *public_key,
 									   AkImage *image);
 extern bool ak_keystore_find_key(AkKeystore *store, text *public_key,

@@ -40,6 +40,7 @@ SELECT apikeys.create_organization('regress_locator', 'user:regress_locator') AS
 SELECT pg_temp.make_key('regress_a', :'org');
 SELECT * FROM pg_temp.ask('regress_a');
 SELECT * FROM pg_temp.ask('regress_a');
+-- A wrong secret asks the index all the same, as an unknown key does.
 SELECT * FROM pg_temp.ask('regress_a', 'another secret');
 SELECT * FROM pg_temp.ask('regress_a', '');
 
