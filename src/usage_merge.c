@@ -172,7 +172,7 @@ ak_usage_make_batch(AkHarvest *harvest, AkBatch *batch)
 	"FROM " BATCH \
 	"WHERE (SELECT true FROM apikeys.key AS k " \
 	"WHERE k.public_key OPERATOR(pg_catalog.=) b.public_key) " \
-	"AND b.count IS DISTINCT FROM 0 "
+	"AND (b.count IS NULL OR b.count OPERATOR(pg_catalog.<>) 0) "
 
 static uint64
 merge_uses(AkBatch *batch)
@@ -235,7 +235,8 @@ merge_grants(AkBatch *batch)
 		"OPERATOR(pg_catalog.-) '1 hour'::pg_catalog.interval) "
 		"FROM apikeys.key_role_usage AS w "
 		"WHERE w.public_key OPERATOR(pg_catalog.=) b.public_key "
-		"AND NOT w.project_id IS DISTINCT FROM r.project_id "
+		"AND (w.project_id OPERATOR(pg_catalog.=) r.project_id "
+		"OR (w.project_id IS NULL AND r.project_id IS NULL)) "
 		"AND w.role OPERATOR(pg_catalog.=) r.role), true) "
 		"GROUP BY 1, 2, 3 "
 		"ON CONFLICT ON CONSTRAINT key_role_usage_key DO UPDATE SET "
