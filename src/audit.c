@@ -3,6 +3,13 @@
  *	  Writes an event for each change of the tables, in the transaction that
  *	  makes it, and tells listeners.
  *
+ * A trigger of each statement does it, in the order of the rows; it has them
+ * in transition tables.  Events are inserted by insert_events() alone, some at
+ * a time, so that a statement may change as many rows as there are.
+ *
+ * Listeners are told of each key, but for a statement that changes many: of
+ * that they are told once, and how many keys it has changed.
+ *
  * What goes along with an organization, project or key that is deleted is not
  * listed: the event of that says it.  Nothing is written for rows that a
  * restore brings back.
@@ -23,12 +30,23 @@
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/tuplestore.h"
 
 #define MAX_COLUMNS		8
 #define MAX_ASPECTS		4
+#define MAX_ACTIONS		(2 * MAX_ASPECTS)
+
+/* Events that are inserted at a time. */
+#define BATCH_SIZE		1000
+
+/* A statement that changes more rows tells nothing of each. */
+#define MAX_NOTICES		1000
 
 /* Columns that are changed for one reason, and what that is called. */
 typedef struct Aspect
@@ -89,99 +107,128 @@ static const Subject subjects[] = {
 		{{"key.secret_ended", NULL, {"expires_at"}}}},
 };
 
-/* What the trigger is called for. */
+/* A row that was changed. */
 typedef struct Change
 {
 	const Subject *subject;
-	TupleDesc	descriptor;
-	HeapTuple	old;			/* NULL after an INSERT */
-	HeapTuple	new;			/* NULL after a DELETE */
-	HeapTuple	row;			/* the new one, or the one deleted */
+	TupleTableSlot *old;		/* NULL after an INSERT */
+	TupleTableSlot *new;		/* NULL after a DELETE */
+	TupleTableSlot *row;		/* the new one, or the one deleted */
 } Change;
 
 PG_FUNCTION_INFO_V1(apikeys_audited);
 
-/* --- An event ------------------------------------------------------------- */
+/* --- Events --------------------------------------------------------------- */
 
+/* What differs from one event of a statement to another. */
 enum
 {
-	EVENT_PRINCIPAL,
 	EVENT_ACTION,
 	EVENT_ORGANIZATION_ID,
 	EVENT_PROJECT_ID,
 	EVENT_PUBLIC_KEY,
-	EVENT_ADDRESS,
 	EVENT_DETAIL,
-	EVENT_DATABASE_ROLE,
 	EVENT_COLUMN_COUNT
 };
 
-/* The columns of an event, as SPI wants them. */
-typedef struct Event
+static const Oid column_types[EVENT_COLUMN_COUNT] = {
+	TEXTOID, UUIDOID, UUIDOID, TEXTOID, JSONBOID
+};
+
+/* How many events of a statement have an action, where there are many. */
+typedef struct Tally
 {
-	Datum		values[EVENT_COLUMN_COUNT];
-	char		nulls[EVENT_COLUMN_COUNT + 1];
-} Event;
+	const char *action;
+	int64		count;
+} Tally;
+
+/* Events of a statement that are to be inserted. */
+typedef struct Events
+{
+	MemoryContext context;		/* of the values; reset for each batch */
+	bool		are_many;
+	Tally		tallies[MAX_ACTIONS];	/* if are_many */
+	int			capacity;
+	int			count;
+	Datum	   *values[EVENT_COLUMN_COUNT];
+	bool	   *nulls[EVENT_COLUMN_COUNT];
+} Events;
 
 static void
-set_column(Event *event, int column, Datum value, bool isnull)
+begin_events(Events *events, int64 row_count)
 {
-	event->values[column] = value;
-	event->nulls[column] = isnull ? 'n' : ' ';
+	events->context = AllocSetContextCreate(CurrentMemoryContext,
+											"apikeys events",
+											ALLOCSET_DEFAULT_SIZES);
+	events->are_many = row_count > MAX_NOTICES;
+	events->capacity = Min(row_count * MAX_ASPECTS, BATCH_SIZE);
+	for (int i = 0; i < EVENT_COLUMN_COUNT; i++)
+	{
+		events->values[i] = palloc(events->capacity * sizeof(Datum));
+		events->nulls[i] = palloc(events->capacity * sizeof(bool));
+	}
+}
+
+/* Of the event that comes next; as are the following. */
+static void
+set_column(Events *events, int column, Datum value, bool isnull)
+{
+	events->values[column][events->count] = value;
+	events->nulls[column][events->count] = isnull;
+}
+
+static Datum
+get_column(const Events *events, int column)
+{
+	return events->values[column][events->count];
+}
+
+static bool
+has_column(const Events *events, int column)
+{
+	return !events->nulls[column][events->count];
 }
 
 /* From the row, if the table has such a column. */
 static void
-copy_column(Event *event, int column, const Change *change, const char *name)
+copy_column(Events *events, int column, const Change *change, const char *name)
 {
-	bool		isnull = true;
-	Datum		value = 0;
+	TupleDesc	descriptor = change->row->tts_tupleDescriptor;
+	Form_pg_attribute attribute;
+	Datum		value;
+	bool		isnull;
 
-	if (name)
-		value = heap_getattr(change->row,
-							 SPI_fnumber(change->descriptor, name),
-							 change->descriptor, &isnull);
-	set_column(event, column, value, isnull);
+	if (name == NULL)
+	{
+		set_column(events, column, 0, true);
+		return;
+	}
+	attribute = TupleDescAttr(descriptor, SPI_fnumber(descriptor, name) - 1);
+	value = slot_getattr(change->row, attribute->attnum, &isnull);
+	set_column(events, column,
+			   isnull ? 0 : datumCopy(value, attribute->attbyval,
+									  attribute->attlen), isnull);
 }
 
 /* A secret's row does not say whose it is. */
 static void
-find_organization(Event *event)
+find_organization(Events *events)
 {
 	AkKeystore	store;
 	pg_uuid_t  *organization = palloc(sizeof(pg_uuid_t));
 
 	ak_keystore_open(&store);
 	if (ak_keystore_find_key(&store,
-							 DatumGetTextPP(event->values[EVENT_PUBLIC_KEY]),
+							 DatumGetTextPP(get_column(events, EVENT_PUBLIC_KEY)),
 							 organization))
-		set_column(event, EVENT_ORGANIZATION_ID,
+		set_column(events, EVENT_ORGANIZATION_ID,
 				   UUIDPGetDatum(organization), false);
 	ak_keystore_close(&store);
 }
 
-/* Where a key says what its address is, that is it; else the connection's. */
-static void
-find_address(Event *event)
-{
-	const AkNetwork *address = ak_identity_key_address();
-	LOCAL_FCINFO(call, 0);
-	Datum		value;
-
-	if (address)
-	{
-		set_column(event, EVENT_ADDRESS,
-				   InetPGetDatum(ak_network_to_inet(address)), false);
-		return;
-	}
-	InitFunctionCallInfoData(*call, NULL, 0, InvalidOid, NULL, NULL);
-	value = inet_client_addr(call);
-	set_column(event, EVENT_ADDRESS, value, call->isnull);
-}
-
 /* Whether a row was deleted because what it belongs to was. */
 static bool
-went_along(const Change *change, const Event *event)
+went_along(const Change *change, const Events *events)
 {
 	const Subject *subject = change->subject;
 	AkKeystore	store;
@@ -192,85 +239,190 @@ went_along(const Change *change, const Event *event)
 	if (change->new)
 		return false;
 	ak_keystore_open(&store);
-	went = (event->nulls[EVENT_PUBLIC_KEY] == ' ' &&
+	went = (has_column(events, EVENT_PUBLIC_KEY) &&
 			strcmp(subject->name, "key") != 0 &&
 			!ak_keystore_find_key(&store,
-								  DatumGetTextPP(event->values[EVENT_PUBLIC_KEY]),
+								  DatumGetTextPP(get_column(events, EVENT_PUBLIC_KEY)),
 								  &organization)) ||
-		(event->nulls[EVENT_PROJECT_ID] == ' ' &&
+		(has_column(events, EVENT_PROJECT_ID) &&
 		 strcmp(subject->name, "project") != 0 &&
 		 !ak_keystore_project_belongs(&store,
-									  DatumGetUUIDP(event->values[EVENT_PROJECT_ID]),
-									  DatumGetUUIDP(event->values[EVENT_ORGANIZATION_ID]))) ||
-		(event->nulls[EVENT_ORGANIZATION_ID] == ' ' &&
+									  DatumGetUUIDP(get_column(events, EVENT_PROJECT_ID)),
+									  DatumGetUUIDP(get_column(events, EVENT_ORGANIZATION_ID)))) ||
+		(has_column(events, EVENT_ORGANIZATION_ID) &&
 		 strcmp(subject->name, "organization") != 0 &&
 		 !ak_keystore_find_policy(&store,
-								  DatumGetUUIDP(event->values[EVENT_ORGANIZATION_ID]),
+								  DatumGetUUIDP(get_column(events, EVENT_ORGANIZATION_ID)),
 								  &policy));
 	ak_keystore_close(&store);
 	return went;
 }
 
+/* Where a key says what its address is, that is it; else the connection's. */
+static Datum
+find_address(bool *isnull)
+{
+	const AkNetwork *address = ak_identity_key_address();
+	LOCAL_FCINFO(call, 0);
+	Datum		value;
+
+	*isnull = false;
+	if (address)
+		return InetPGetDatum(ak_network_to_inet(address));
+	InitFunctionCallInfoData(*call, NULL, 0, InvalidOid, NULL, NULL);
+	value = inet_client_addr(call);
+	*isnull = call->isnull;
+	return value;
+}
+
+static Datum
+make_array(Events *events, int column)
+{
+	int			lower_bound = 1;
+	Oid			type = column_types[column];
+	bool		is_uuid = type == UUIDOID;
+
+	return PointerGetDatum(construct_md_array(events->values[column],
+											  events->nulls[column],
+											  1, &events->count, &lower_bound,
+											  type, is_uuid ? UUID_LEN : -1,
+											  false,
+											  is_uuid ? TYPALIGN_CHAR : TYPALIGN_INT));
+}
+
+/* Inserts the events, in their order, and makes room for others. */
 static void
-write_event(const Change *change, const char *action, AkColumns columns)
+insert_events(Events *events)
 {
 	static AkStatement insert = {
-		"INSERT INTO apikeys.audit_event (principal, action, organization_id, "
-		"project_id, public_key, address, detail, database_role) "
-		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-		EVENT_COLUMN_COUNT,
-		{TEXTOID, TEXTOID, UUIDOID, UUIDOID, TEXTOID, INETOID, JSONBOID, TEXTOID}
+		"INSERT INTO apikeys.audit_event (principal, address, database_role, "
+		"action, organization_id, project_id, public_key, detail) "
+		"SELECT $1, $2, $3, e.* "
+		"FROM ROWS FROM (pg_catalog.unnest($4), pg_catalog.unnest($5), "
+		"pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8)) AS e",
+		3 + EVENT_COLUMN_COUNT,
+		{TEXTOID, INETOID, TEXTOID, TEXTARRAYOID, UUIDARRAYOID, UUIDARRAYOID, TEXTARRAYOID, JSONBARRAYOID}
 	};
-	const Subject *subject = change->subject;
-	Event		event = {0};
-	Jsonb	   *detail;
+	Datum		values[3 + EVENT_COLUMN_COUNT];
+	char		nulls[3 + EVENT_COLUMN_COUNT + 1] = "        ";
+	MemoryContext old;
+	bool		isnull;
 
-	set_column(&event, EVENT_PRINCIPAL,
-			   CStringGetTextDatum(ak_identity_principal()), false);
-	set_column(&event, EVENT_ACTION, CStringGetTextDatum(action), false);
-	copy_column(&event, EVENT_ORGANIZATION_ID, change,
-				subject->organization_column);
-	copy_column(&event, EVENT_PROJECT_ID, change, subject->project_column);
-	copy_column(&event, EVENT_PUBLIC_KEY, change, subject->key_column);
-	if (went_along(change, &event))
+	if (events->count == 0)
 		return;
-	detail = ak_audit_detail(change->descriptor, change->old, change->new,
-							 columns);
-	if (subject->key_column && subject->organization_column == NULL)
-		find_organization(&event);
-	find_address(&event);
-	set_column(&event, EVENT_DETAIL, JsonbPGetDatum(detail), false);
-	set_column(&event, EVENT_DATABASE_ROLE,
-			   CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false)),
-			   false);
+	old = MemoryContextSwitchTo(events->context);
+	values[0] = CStringGetTextDatum(ak_identity_principal());
+	values[1] = find_address(&isnull);
+	nulls[1] = isnull ? 'n' : ' ';
+	values[2] = CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(),
+													  false));
+	for (int i = 0; i < EVENT_COLUMN_COUNT; i++)
+		values[3 + i] = make_array(events, i);
 	ak_audit_lock_for_write();
-	ak_privileged_execute(&insert, event.values, event.nulls);
+	ak_privileged_execute(&insert, values, nulls);
 	ak_audit_unlock_after_write();
-	ak_notices_add(action, subject->key_column ?
-				   TextDatumGetCString(event.values[EVENT_PUBLIC_KEY]) : NULL);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(events->context);
+	events->count = 0;
+}
+
+/* --- Notices -------------------------------------------------------------- */
+
+static void
+count_action(Events *events, const char *action)
+{
+	Tally	   *tally = events->tallies;
+
+	while (tally->action && strcmp(tally->action, action) != 0)
+		tally++;
+	tally->action = action;
+	tally->count++;
+}
+
+/* Tells of the event that comes next. */
+static void
+tell(Events *events, const char *action)
+{
+	if (events->are_many)
+		count_action(events, action);
+	else
+		ak_notices_add(action, has_column(events, EVENT_PUBLIC_KEY) ?
+					   TextDatumGetCString(get_column(events, EVENT_PUBLIC_KEY)) :
+					   NULL);
+}
+
+static void
+end_events(Events *events)
+{
+	insert_events(events);
+	for (int i = 0; i < MAX_ACTIONS && events->tallies[i].action; i++)
+		ak_notices_add_count(events->tallies[i].action,
+							 events->tallies[i].count);
 }
 
 /* --- A change ------------------------------------------------------------- */
 
+/* Puts down the event of a change, unless that has gone along with another. */
 static void
-write_update(const Change *change)
+add_event(Events *events, const Change *change, const char *action,
+		  AkColumns columns)
+{
+	const Subject *subject = change->subject;
+	MemoryContext old;
+
+	if (events->count == events->capacity)
+		insert_events(events);
+	old = MemoryContextSwitchTo(events->context);
+	set_column(events, EVENT_ACTION, CStringGetTextDatum(action), false);
+	copy_column(events, EVENT_ORGANIZATION_ID, change,
+				subject->organization_column);
+	copy_column(events, EVENT_PROJECT_ID, change, subject->project_column);
+	copy_column(events, EVENT_PUBLIC_KEY, change, subject->key_column);
+	if (!went_along(change, events))
+	{
+		if (subject->key_column && subject->organization_column == NULL)
+			find_organization(events);
+		set_column(events, EVENT_DETAIL,
+				   JsonbPGetDatum(ak_audit_detail(change->old, change->new,
+												  columns)), false);
+		tell(events, action);
+		events->count++;
+	}
+	MemoryContextSwitchTo(old);
+}
+
+static void
+add_update(Events *events, const Change *change)
 {
 	for (int i = 0; i < MAX_ASPECTS && change->subject->aspects[i].action; i++)
 	{
 		const Aspect *aspect = &change->subject->aspects[i];
+		TupleDesc	descriptor = change->row->tts_tupleDescriptor;
 		bool		isnull = false;
 
-		if (!ak_audit_columns_differ(change->descriptor, change->old,
-									 change->new, aspect->columns))
+		if (!ak_audit_columns_differ(change->old, change->new,
+									 aspect->columns))
 			continue;
 		if (aspect->undone)
-			(void) heap_getattr(change->row,
-								SPI_fnumber(change->descriptor,
-											aspect->columns[0]),
-								change->descriptor, &isnull);
-		write_event(change, isnull ? aspect->undone : aspect->action,
-					aspect->columns);
+			(void) slot_getattr(change->row,
+								SPI_fnumber(descriptor, aspect->columns[0]),
+								&isnull);
+		add_event(events, change, isnull ? aspect->undone : aspect->action,
+				  aspect->columns);
 	}
+}
+
+static void
+add_change(Events *events, const Change *change)
+{
+	const Subject *subject = change->subject;
+
+	if (change->old == NULL)
+		add_event(events, change, subject->created, subject->columns);
+	else if (change->new == NULL)
+		add_event(events, change, subject->deleted, subject->columns);
+	else
+		add_update(events, change);
 }
 
 static const Subject *
@@ -283,37 +435,68 @@ find_subject(const char *name)
 	return NULL;
 }
 
+/* --- A statement ---------------------------------------------------------- */
+
+/* A slot for the rows of a transition table, if there is one. */
+static TupleTableSlot *
+begin_reading(const TriggerData *trigger, Tuplestorestate *rows)
+{
+	if (rows == NULL)
+		return NULL;
+	tuplestore_select_read_pointer(rows, 0);
+	tuplestore_rescan(rows);
+	return MakeSingleTupleTableSlot(RelationGetDescr(trigger->tg_relation),
+									&TTSOpsMinimalTuple);
+}
+
+static void
+end_reading(TupleTableSlot *slot)
+{
+	if (slot)
+		ExecDropSingleTupleTableSlot(slot);
+}
+
+/* An updated row is at the same place in both tables. */
+static bool
+read_change(const TriggerData *trigger, Change *change)
+{
+	bool		found = false;
+
+	if (change->old)
+		found = tuplestore_gettupleslot(trigger->tg_oldtable, true, false,
+										change->old);
+	if (change->new)
+		found = tuplestore_gettupleslot(trigger->tg_newtable, true, false,
+										change->new);
+	return found;
+}
+
 /* Trigger of each table that is audited, which is named in its argument. */
 Datum
 apikeys_audited(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	Change		change = {0};
+	Events		events = {0};
+	Tuplestorestate *rows;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || trigger->tg_trigger->tgnargs != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("this function must be called as a trigger")));
-	if (ak_tables_are_restored())
+	rows = trigger->tg_newtable ? trigger->tg_newtable : trigger->tg_oldtable;
+	if (rows == NULL || tuplestore_tuple_count(rows) == 0 ||
+		ak_tables_are_restored())
 		PG_RETURN_POINTER(NULL);
 	change.subject = find_subject(trigger->tg_trigger->tgargs[0]);
-	change.descriptor = RelationGetDescr(trigger->tg_relation);
-	change.row = trigger->tg_trigtuple;
-	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
-	{
-		change.new = trigger->tg_trigtuple;
-		write_event(&change, change.subject->created, change.subject->columns);
-	}
-	else if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
-	{
-		change.old = trigger->tg_trigtuple;
-		change.new = change.row = trigger->tg_newtuple;
-		write_update(&change);
-	}
-	else
-	{
-		change.old = trigger->tg_trigtuple;
-		write_event(&change, change.subject->deleted, change.subject->columns);
-	}
+	change.old = begin_reading(trigger, trigger->tg_oldtable);
+	change.new = begin_reading(trigger, trigger->tg_newtable);
+	change.row = change.new ? change.new : change.old;
+	begin_events(&events, tuplestore_tuple_count(rows));
+	while (read_change(trigger, &change))
+		add_change(&events, &change);
+	end_events(&events);
+	end_reading(change.old);
+	end_reading(change.new);
 	PG_RETURN_POINTER(NULL);
 }

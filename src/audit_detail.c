@@ -7,7 +7,6 @@
 #include "audit_detail.h"
 #include "compat.h"
 
-#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/array.h"
@@ -19,20 +18,21 @@
 #include "utils/numeric.h"
 
 static Datum
-get_column(TupleDesc descriptor, HeapTuple row, const char *name,
+get_column(TupleTableSlot *row, const char *name,
 		   Form_pg_attribute *attribute, bool *isnull)
 {
+	TupleDesc	descriptor = row->tts_tupleDescriptor;
 	int			number = SPI_fnumber(descriptor, name);
 
 	if (number <= 0)
 		elog(ERROR, "there is no column \"%s\"", name);
 	*attribute = TupleDescAttr(descriptor, number - 1);
-	return heap_getattr(row, number, descriptor, isnull);
+	return slot_getattr(row, number, isnull);
 }
 
 /* Whether one of the columns has another value. */
 bool
-ak_audit_columns_differ(TupleDesc descriptor, HeapTuple a, HeapTuple b,
+ak_audit_columns_differ(TupleTableSlot *a, TupleTableSlot *b,
 						AkColumns columns)
 {
 	for (; *columns; columns++)
@@ -40,10 +40,8 @@ ak_audit_columns_differ(TupleDesc descriptor, HeapTuple a, HeapTuple b,
 		Form_pg_attribute attribute;
 		bool		a_isnull;
 		bool		b_isnull;
-		Datum		a_value = get_column(descriptor, a, *columns, &attribute,
-										 &a_isnull);
-		Datum		b_value = get_column(descriptor, b, *columns, &attribute,
-										 &b_isnull);
+		Datum		a_value = get_column(a, *columns, &attribute, &a_isnull);
+		Datum		b_value = get_column(b, *columns, &attribute, &b_isnull);
 
 		if (a_isnull != b_isnull ||
 			(!a_isnull &&
@@ -120,8 +118,8 @@ push_value(JsonbParseState **state, Oid type, Datum datum, bool isnull)
 }
 
 static void
-push_row(JsonbParseState **state, const char *name, TupleDesc descriptor,
-		 HeapTuple row, AkColumns columns)
+push_row(JsonbParseState **state, const char *name, TupleTableSlot *row,
+		 AkColumns columns)
 {
 	push_string(state, WJB_KEY, name);
 	pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
@@ -129,8 +127,7 @@ push_row(JsonbParseState **state, const char *name, TupleDesc descriptor,
 	{
 		Form_pg_attribute attribute;
 		bool		isnull;
-		Datum		value = get_column(descriptor, row, *columns, &attribute,
-									   &isnull);
+		Datum		value = get_column(row, *columns, &attribute, &isnull);
 
 		push_string(state, WJB_KEY, *columns);
 		push_value(state, attribute->atttypid, value, isnull);
@@ -143,15 +140,14 @@ push_row(JsonbParseState **state, const char *name, TupleDesc descriptor,
  * without the one that is NULL; palloc'd.
  */
 Jsonb *
-ak_audit_detail(TupleDesc descriptor, HeapTuple old, HeapTuple new,
-				AkColumns columns)
+ak_audit_detail(TupleTableSlot *old, TupleTableSlot *new, AkColumns columns)
 {
 	JsonbParseState *state = NULL;
 
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	if (old)
-		push_row(&state, "old", descriptor, old, columns);
+		push_row(&state, "old", old, columns);
 	if (new)
-		push_row(&state, "new", descriptor, new, columns);
+		push_row(&state, "new", new, columns);
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }

@@ -13,6 +13,7 @@
 #include "storage/lock.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
+#include "utils/tuplesort.h"
 
 #if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 190000
 #error "apikeys supports PostgreSQL 15 to 18"
@@ -77,6 +78,19 @@ ak_json_lexer(char *text, int length)
 #else
 	return makeJsonLexContextCstringLen(text, length,
 										GetDatabaseEncoding(), true);
+#endif
+}
+
+/* The next of the sorted values, palloc'd; false at the end. */
+static inline bool
+ak_tuplesort_get_datum(Tuplesortstate *sort, Datum *value)
+{
+	bool		isnull;
+
+#if PG_VERSION_NUM >= 160000
+	return tuplesort_getdatum(sort, true, true, value, &isnull, NULL);
+#else
+	return tuplesort_getdatum(sort, true, value, &isnull, NULL);
 #endif
 }
 

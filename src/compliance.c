@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "changed_keys.h"
 #include "compat.h"
 #include "keystore.h"
 #include "policy.h"
@@ -32,11 +33,6 @@ enum
 	KEY_ACCESS_LIST = 4,
 	KEY_CREATED_AT,
 	KEY_EXPIRES_AT = 7
-};
-enum
-{
-	KEY_SECRET_PUBLIC_KEY = 1,
-	KEY_SECRET_EXPIRES_AT = 6
 };
 
 PG_FUNCTION_INFO_V1(apikeys_key_complies);
@@ -170,13 +166,21 @@ apikeys_key_complies(PG_FUNCTION_ARGS)
 
 /* --- Secrets -------------------------------------------------------------- */
 
+/* Of the keys $1, those that have more live secrets than so many. */
+#define WITH_LIVE_SECRETS \
+	"SELECT s.public_key FROM apikeys.key_secret AS s " \
+	"WHERE s.public_key OPERATOR(pg_catalog.=) ANY ($1) " \
+	"AND (s.expires_at IS NULL " \
+	"OR s.expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp()) " \
+	"GROUP BY s.public_key HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) "
+
 /*
- * Secrets of key $1 that outlive the issue of the next one by more than the
- * organization allows, and by a minute: the clock goes on while a statement
- * runs.
+ * Secrets of keys $1 that have two live ones, which outlive the issue of the
+ * next one by more than the organization allows, and by a minute: the clock
+ * goes on while a statement runs.
  */
 #define OVERLONG \
-	"SELECT s.version, n.latest FROM apikeys.key_secret AS s " \
+	"SELECT s.public_key, s.version, n.latest FROM apikeys.key_secret AS s " \
 	"JOIN apikeys.key AS k ON k.public_key OPERATOR(pg_catalog.=) s.public_key " \
 	"JOIN apikeys.organization AS o ON o.id OPERATOR(pg_catalog.=) k.organization_id " \
 	"CROSS JOIN LATERAL (SELECT pg_catalog.min(m.created_at) " \
@@ -184,83 +188,82 @@ apikeys_key_complies(PG_FUNCTION_ARGS)
 	"FROM apikeys.key_secret AS m " \
 	"WHERE m.public_key OPERATOR(pg_catalog.=) s.public_key " \
 	"AND m.version OPERATOR(pg_catalog.>) s.version) AS n " \
-	"WHERE s.public_key OPERATOR(pg_catalog.=) $1 " \
+	"WHERE s.public_key OPERATOR(pg_catalog.=) ANY (ARRAY(" WITH_LIVE_SECRETS "1)) " \
 	"AND coalesce(s.expires_at, 'infinity') OPERATOR(pg_catalog.>) " \
 	"(n.latest OPERATOR(pg_catalog.+) '1 minute'::pg_catalog.interval)"
 
-/* How many live secrets the key has; raises 54000 if more than two. */
-static uint64
-count_live(Datum public_key)
+/* Whether one of the keys has a second live secret; 54000 for a third. */
+static bool
+some_have_two(Datum keys)
 {
-	static AkStatement count = {
-		"SELECT FROM apikeys.key_secret AS s "
-		"WHERE s.public_key OPERATOR(pg_catalog.=) $1 "
-		"AND (s.expires_at IS NULL "
-		"OR s.expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp())",
-		1, {TEXTOID}
+	static AkStatement find_two = {
+		WITH_LIVE_SECRETS "1", 1, {TEXTARRAYOID}, .by_index = true
 	};
-	uint64		live = ak_privileged_execute(&count, &public_key, NULL);
+	static AkStatement find_three = {
+		WITH_LIVE_SECRETS "2", 1, {TEXTARRAYOID}, .by_index = true
+	};
 
-	if (live > 2)
+	if (ak_privileged_execute(&find_two, &keys, NULL) == 0)
+		return false;
+	if (ak_privileged_execute(&find_three, &keys, NULL) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("a key has at most two live secrets"),
 				 errhint("apikeys.rotate_secret ends the older one.")));
-	return live;
+	return true;
 }
 
 /* A new secret sets an end to the one before. */
 static void
-end_older(Datum public_key)
+end_older(Datum keys)
 {
 	static AkStatement end = {
 		"UPDATE apikeys.key_secret AS t SET expires_at = v.latest "
 		"FROM (" OVERLONG ") AS v "
-		"WHERE t.public_key OPERATOR(pg_catalog.=) $1 "
+		"WHERE t.public_key OPERATOR(pg_catalog.=) v.public_key "
 		"AND t.version OPERATOR(pg_catalog.=) v.version",
-		1, {TEXTOID}
+		1, {TEXTARRAYOID}, .by_index = true
 	};
 
-	ak_privileged_execute(&end, &public_key, NULL);
+	ak_privileged_execute(&end, &keys, NULL);
 }
 
 static void
-refuse_overlong(Datum public_key)
+refuse_overlong(Datum keys)
 {
-	static AkStatement find = {OVERLONG, 1, {TEXTOID}};
+	static AkStatement find = {
+		OVERLONG, 1, {TEXTARRAYOID}, .by_index = true
+	};
 
-	if (ak_privileged_execute(&find, &public_key, NULL) > 0)
+	if (ak_privileged_execute(&find, &keys, NULL) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_CHECK_VIOLATION),
 				 errmsg("the organization limits the life of an old secret"),
 				 errdetail("It would outlive the issue of the next one by more than max_rotation_overlap.")));
 }
 
+static void
+check_secrets(Datum keys, const TriggerData *trigger)
+{
+	if (!some_have_two(keys))
+		return;
+	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
+		end_older(keys);
+	else
+		refuse_overlong(keys);
+}
+
 /*
- * Trigger of table key_secret, after a row was inserted or updated.  Raises
- * 54000 for a third live secret, and 23514 where an old one is made to live
- * for longer than the organization allows.
+ * Trigger of table key_secret, after rows were inserted, or one was made to
+ * live for longer.  Raises 54000 for a third live secret, and 23514 where an
+ * old one is made to live for longer than the organization allows.
  */
 Datum
 apikeys_key_secret_complies(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = get_trigger(fcinfo);
-	bool		is_new = TRIGGER_FIRED_BY_INSERT(trigger->tg_event);
-	Datum		public_key;
-	bool		isnull;
 
-	if (ak_tables_are_restored() ||
-		(!is_new &&
-		 get_time(trigger, trigger->tg_newtuple, KEY_SECRET_EXPIRES_AT) <=
-		 get_time(trigger, trigger->tg_trigtuple, KEY_SECRET_EXPIRES_AT)))
-		PG_RETURN_POINTER(NULL);
-	public_key = get_column(trigger, get_new_row(trigger),
-							KEY_SECRET_PUBLIC_KEY, &isnull);
-	if (count_live(public_key) < 2)
-		PG_RETURN_POINTER(NULL);
-	if (is_new)
-		end_older(public_key);
-	else
-		refuse_overlong(public_key);
+	if (!ak_tables_are_restored())
+		ak_changed_keys_each(trigger, check_secrets);
 	PG_RETURN_POINTER(NULL);
 }

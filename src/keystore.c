@@ -346,6 +346,32 @@ ak_keystore_search_in_vain(AkKeystore *store, text *public_key)
 	end_scan(&scan);
 }
 
+/*
+ * Whether the image of a key was written by this transaction, with that
+ * command or a later one.
+ */
+bool
+ak_keystore_image_is_since(AkKeystore *store, text *public_key,
+						   CommandId command)
+{
+	ScanKeyData key;
+	Scan		scan;
+	bool		is_since = false;
+
+	init_text_key(&key, public_key);
+	begin_scan(store, AK_KEY_IMAGE, AK_KEY_IMAGE_BY_NAME, &key, false, &scan);
+	if (next_row(&scan))
+	{
+		HeapTuple	row = ExecFetchSlotHeapTuple(scan.slot, false, NULL);
+
+		is_since =
+			TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(row->t_data)) &&
+			HeapTupleHeaderGetCmin(row->t_data) >= command;
+	}
+	end_scan(&scan);
+	return is_since;
+}
+
 /* Finds the organization of a key. */
 bool
 ak_keystore_find_key(AkKeystore *store, text *public_key,

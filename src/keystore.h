@@ -98,6 +98,8 @@ extern bool ak_keystore_find_image(AkKeystore *store, text *public_key,
 extern void ak_keystore_search_in_vain(AkKeystore *store, text *public_key);
 extern bool ak_keystore_find_any_image(AkKeystore *store, text *public_key,
 									   AkImage *image);
+extern bool ak_keystore_image_is_since(AkKeystore *store, text *public_key,
+									   CommandId command);
 extern bool ak_keystore_find_key(AkKeystore *store, text *public_key,
 								 pg_uuid_t *organization);
 extern bool ak_keystore_was_deleted(AkKeystore *store, text *public_key);

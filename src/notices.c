@@ -70,6 +70,26 @@ ak_notices_init(void)
 	RegisterSubXactCallback(end_subtransaction, NULL);
 }
 
+/* Takes over the payload, which is in TopTransactionContext, as is current. */
+static void
+add_notice(char *payload)
+{
+	Notice	   *notice = palloc(sizeof(Notice));
+
+	notice->before = notices;
+	notice->subtransaction = GetCurrentSubTransactionId();
+	notice->payload = payload;
+	notices = notice;
+}
+
+static void
+begin_payload(StringInfo payload, const char *action)
+{
+	initStringInfo(payload);
+	appendStringInfoString(payload, "{\"action\": ");
+	escape_json(payload, action);
+}
+
 /*
  * Tells of an action, on a key if public_key is not NULL, when the transaction
  * commits.
@@ -78,21 +98,28 @@ void
 ak_notices_add(const char *action, const char *public_key)
 {
 	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
-	Notice	   *notice = palloc(sizeof(Notice));
 	StringInfoData payload;
 
-	initStringInfo(&payload);
-	appendStringInfoString(&payload, "{\"action\": ");
-	escape_json(&payload, action);
+	begin_payload(&payload, action);
 	if (public_key)
 	{
 		appendStringInfoString(&payload, ", \"public_key\": ");
 		escape_json(&payload, public_key);
 	}
 	appendStringInfoChar(&payload, '}');
-	notice->before = notices;
-	notice->subtransaction = GetCurrentSubTransactionId();
-	notice->payload = payload.data;
-	notices = notice;
+	add_notice(payload.data);
+	MemoryContextSwitchTo(old);
+}
+
+/* The same for an action on as many things at once. */
+void
+ak_notices_add_count(const char *action, int64 count)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+	StringInfoData payload;
+
+	begin_payload(&payload, action);
+	appendStringInfo(&payload, ", \"count\": " INT64_FORMAT "}", count);
+	add_notice(payload.data);
 	MemoryContextSwitchTo(old);
 }

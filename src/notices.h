@@ -10,5 +10,6 @@
 
 extern void ak_notices_init(void);
 extern void ak_notices_add(const char *action, const char *public_key);
+extern void ak_notices_add_count(const char *action, int64 count);
 
 #endif							/* AK_NOTICES_H */

@@ -44,8 +44,10 @@ get_owner(Oid table)
 static void
 prepare(AkStatement *statement)
 {
-	statement->plan = SPI_prepare(statement->sql, statement->argument_count,
-								  statement->types);
+	statement->plan = SPI_prepare_cursor(statement->sql,
+										 statement->argument_count,
+										 statement->types,
+										 CURSOR_OPT_GENERIC_PLAN);
 	if (statement->plan == NULL)
 		elog(ERROR, "could not prepare a statement: %s",
 			 SPI_result_code_string(SPI_result));
@@ -60,17 +62,30 @@ typedef struct Caller
 	int			settings_level; /* 0: no setting was changed */
 } Caller;
 
-static int
-pin_search_path(void)
+static void
+set_locally(const char *name, const char *value)
 {
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+/* Answers the level of what was set, to be ended; 0 if nothing was. */
+static int
+pin_settings(const AkStatement *statement)
+{
+	bool		is_pinned = strcmp(namespace_search_path, SEARCH_PATH) == 0;
 	int			level;
 
-	if (strcmp(namespace_search_path, SEARCH_PATH) == 0)
+	if (is_pinned && !statement->by_index)
 		return 0;
 	level = NewGUCNestLevel();
-	(void) set_config_option("search_path", SEARCH_PATH,
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							 true, 0, false);
+	if (!is_pinned)
+		set_locally("search_path", SEARCH_PATH);
+	if (statement->by_index)
+	{
+		set_locally("enable_seqscan", "off");
+		set_locally("jit", "off");
+	}
 	return level;
 }
 
@@ -83,7 +98,7 @@ begin(AkStatement *statement, Caller *caller)
 						   caller->security_context |
 						   SECURITY_LOCAL_USERID_CHANGE |
 						   SECURITY_NOFORCE_RLS);
-	caller->settings_level = pin_search_path();
+	caller->settings_level = pin_settings(statement);
 	SPI_connect();
 	if (statement->plan == NULL)
 		prepare(statement);

@@ -9,13 +9,19 @@
 
 /*
  * A statement with its arguments' types, to be a static variable: the plan is
- * made once in a session.
+ * made once in a session, for whatever values.
  */
 typedef struct AkStatement
 {
 	const char *sql;
 	int			argument_count;
 	Oid			types[8];
+
+	/*
+	 * Never with a sequential scan: a plan that was made while a table was
+	 * empty would be kept while one statement fills it.
+	 */
+	bool		by_index;
 	struct _SPI_plan *plan;
 } AkStatement;
 

@@ -51,36 +51,63 @@ CREATE TRIGGER secret_deleted AFTER DELETE ON apikeys.key_secret
 	FOR EACH ROW EXECUTE FUNCTION apikeys.secret_deleted();
 COMMENT ON TRIGGER secret_deleted ON apikeys.key_secret IS 'Adds up the uses of secrets that are no more.';
 
--- What a decision reads of a key follows each change of it, also where rows
--- arrive by logical replication.
+-- What a decision reads of a key follows each change of it: at the end of the
+-- statement, or with each row where rows arrive by logical replication.
 CREATE FUNCTION apikeys.key_changed() RETURNS trigger
 	LANGUAGE c AS 'MODULE_PATHNAME', 'apikeys_key_changed';
 COMMENT ON FUNCTION apikeys.key_changed() IS
-	'Trigger function: makes the image of a key again.';
+	'Trigger function: makes the images of the changed keys again.';
 
-CREATE TRIGGER key_changed AFTER INSERT OR UPDATE OR DELETE ON apikeys.key
+CREATE TRIGGER key_rows_inserted AFTER INSERT ON apikeys.key REFERENCING NEW TABLE AS inserted
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.key_changed();
+CREATE TRIGGER key_rows_updated AFTER UPDATE ON apikeys.key REFERENCING OLD TABLE AS before NEW TABLE AS after
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.key_changed();
+CREATE TRIGGER key_rows_deleted AFTER DELETE ON apikeys.key REFERENCING OLD TABLE AS deleted
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.key_changed();
+CREATE TRIGGER key_replicated AFTER INSERT OR UPDATE OR DELETE ON apikeys.key
 	FOR EACH ROW EXECUTE FUNCTION apikeys.key_changed();
 CREATE TRIGGER key_truncated AFTER TRUNCATE ON apikeys.key
 	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.key_changed();
-CREATE TRIGGER key_role_changed AFTER INSERT OR UPDATE OR DELETE ON apikeys.key_role
+CREATE TRIGGER key_role_rows_inserted AFTER INSERT ON apikeys.key_role REFERENCING NEW TABLE AS inserted
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.key_changed();
+CREATE TRIGGER key_role_rows_updated AFTER UPDATE ON apikeys.key_role REFERENCING OLD TABLE AS before NEW TABLE AS after
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.key_changed();
+CREATE TRIGGER key_role_rows_deleted AFTER DELETE ON apikeys.key_role REFERENCING OLD TABLE AS deleted
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.key_changed();
+CREATE TRIGGER key_role_replicated AFTER INSERT OR UPDATE OR DELETE ON apikeys.key_role
 	FOR EACH ROW EXECUTE FUNCTION apikeys.key_changed();
 CREATE TRIGGER key_role_truncated AFTER TRUNCATE ON apikeys.key_role
 	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.key_changed();
-CREATE TRIGGER key_secret_changed AFTER INSERT OR UPDATE OR DELETE ON apikeys.key_secret
+CREATE TRIGGER key_secret_rows_inserted AFTER INSERT ON apikeys.key_secret REFERENCING NEW TABLE AS inserted
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.key_changed();
+CREATE TRIGGER key_secret_rows_updated AFTER UPDATE ON apikeys.key_secret REFERENCING OLD TABLE AS before NEW TABLE AS after
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.key_changed();
+CREATE TRIGGER key_secret_rows_deleted AFTER DELETE ON apikeys.key_secret REFERENCING OLD TABLE AS deleted
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.key_changed();
+CREATE TRIGGER key_secret_replicated AFTER INSERT OR UPDATE OR DELETE ON apikeys.key_secret
 	FOR EACH ROW EXECUTE FUNCTION apikeys.key_changed();
 CREATE TRIGGER key_secret_truncated AFTER TRUNCATE ON apikeys.key_secret
 	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.key_changed();
-ALTER TABLE apikeys.key ENABLE ALWAYS TRIGGER key_changed;
+ALTER TABLE apikeys.key ENABLE REPLICA TRIGGER key_replicated;
 ALTER TABLE apikeys.key ENABLE ALWAYS TRIGGER key_truncated;
-ALTER TABLE apikeys.key_role ENABLE ALWAYS TRIGGER key_role_changed;
+ALTER TABLE apikeys.key_role ENABLE REPLICA TRIGGER key_role_replicated;
 ALTER TABLE apikeys.key_role ENABLE ALWAYS TRIGGER key_role_truncated;
-ALTER TABLE apikeys.key_secret ENABLE ALWAYS TRIGGER key_secret_changed;
+ALTER TABLE apikeys.key_secret ENABLE REPLICA TRIGGER key_secret_replicated;
 ALTER TABLE apikeys.key_secret ENABLE ALWAYS TRIGGER key_secret_truncated;
-COMMENT ON TRIGGER key_changed ON apikeys.key IS 'Makes the image of the key again.';
+COMMENT ON TRIGGER key_rows_inserted ON apikeys.key IS 'Makes the images of the keys again.';
+COMMENT ON TRIGGER key_rows_updated ON apikeys.key IS 'Makes the images of the keys again.';
+COMMENT ON TRIGGER key_rows_deleted ON apikeys.key IS 'Makes the images of the keys again.';
+COMMENT ON TRIGGER key_replicated ON apikeys.key IS 'Makes the image of the key again, where rows arrive by logical replication.';
 COMMENT ON TRIGGER key_truncated ON apikeys.key IS 'Makes all images again.';
-COMMENT ON TRIGGER key_role_changed ON apikeys.key_role IS 'Makes the image of the key again.';
+COMMENT ON TRIGGER key_role_rows_inserted ON apikeys.key_role IS 'Makes the images of the keys again.';
+COMMENT ON TRIGGER key_role_rows_updated ON apikeys.key_role IS 'Makes the images of the keys again.';
+COMMENT ON TRIGGER key_role_rows_deleted ON apikeys.key_role IS 'Makes the images of the keys again.';
+COMMENT ON TRIGGER key_role_replicated ON apikeys.key_role IS 'Makes the image of the key again, where rows arrive by logical replication.';
 COMMENT ON TRIGGER key_role_truncated ON apikeys.key_role IS 'Makes all images again.';
-COMMENT ON TRIGGER key_secret_changed ON apikeys.key_secret IS 'Makes the image of the key again.';
+COMMENT ON TRIGGER key_secret_rows_inserted ON apikeys.key_secret IS 'Makes the images of the keys again.';
+COMMENT ON TRIGGER key_secret_rows_updated ON apikeys.key_secret IS 'Makes the images of the keys again.';
+COMMENT ON TRIGGER key_secret_rows_deleted ON apikeys.key_secret IS 'Makes the images of the keys again.';
+COMMENT ON TRIGGER key_secret_replicated ON apikeys.key_secret IS 'Makes the image of the key again, where rows arrive by logical replication.';
 COMMENT ON TRIGGER key_secret_truncated ON apikeys.key_secret IS 'Makes all images again.';
 
 CREATE FUNCTION apikeys.rebuild_images() RETURNS bigint

@@ -35,24 +35,67 @@ CREATE FUNCTION apikeys.audited() RETURNS trigger
 COMMENT ON FUNCTION apikeys.audited() IS
 	'Trigger function: writes the events of a change, and tells who listens on channel apikeys.';
 
-CREATE TRIGGER organization_audited AFTER INSERT OR UPDATE OR DELETE ON apikeys.organization
-	FOR EACH ROW EXECUTE FUNCTION apikeys.audited('organization');
-CREATE TRIGGER project_audited AFTER INSERT OR UPDATE OR DELETE ON apikeys.project
-	FOR EACH ROW EXECUTE FUNCTION apikeys.audited('project');
-CREATE TRIGGER role_audited AFTER INSERT OR UPDATE OR DELETE ON apikeys.role
-	FOR EACH ROW EXECUTE FUNCTION apikeys.audited('role');
-CREATE TRIGGER member_audited AFTER INSERT OR UPDATE OR DELETE ON apikeys.member
-	FOR EACH ROW EXECUTE FUNCTION apikeys.audited('member');
-CREATE TRIGGER key_audited AFTER INSERT OR UPDATE OR DELETE ON apikeys.key
-	FOR EACH ROW EXECUTE FUNCTION apikeys.audited('key');
-CREATE TRIGGER key_role_audited AFTER INSERT OR UPDATE OR DELETE ON apikeys.key_role
-	FOR EACH ROW EXECUTE FUNCTION apikeys.audited('key_role');
-CREATE TRIGGER key_secret_audited AFTER INSERT OR UPDATE OR DELETE ON apikeys.key_secret
-	FOR EACH ROW EXECUTE FUNCTION apikeys.audited('key_secret');
-COMMENT ON TRIGGER organization_audited ON apikeys.organization IS 'Writes to audit_event.';
-COMMENT ON TRIGGER project_audited ON apikeys.project IS 'Writes to audit_event.';
-COMMENT ON TRIGGER role_audited ON apikeys.role IS 'Writes to audit_event.';
-COMMENT ON TRIGGER member_audited ON apikeys.member IS 'Writes to audit_event.';
-COMMENT ON TRIGGER key_audited ON apikeys.key IS 'Writes to audit_event.';
-COMMENT ON TRIGGER key_role_audited ON apikeys.key_role IS 'Writes to audit_event.';
-COMMENT ON TRIGGER key_secret_audited ON apikeys.key_secret IS 'Writes to audit_event.';
+-- A trigger with transition tables is for one kind of change.
+CREATE TRIGGER organization_audited_insert AFTER INSERT ON apikeys.organization REFERENCING NEW TABLE AS inserted
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('organization');
+CREATE TRIGGER organization_audited_update AFTER UPDATE ON apikeys.organization REFERENCING OLD TABLE AS before NEW TABLE AS after
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('organization');
+CREATE TRIGGER organization_audited_delete AFTER DELETE ON apikeys.organization REFERENCING OLD TABLE AS deleted
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('organization');
+CREATE TRIGGER project_audited_insert AFTER INSERT ON apikeys.project REFERENCING NEW TABLE AS inserted
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('project');
+CREATE TRIGGER project_audited_update AFTER UPDATE ON apikeys.project REFERENCING OLD TABLE AS before NEW TABLE AS after
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('project');
+CREATE TRIGGER project_audited_delete AFTER DELETE ON apikeys.project REFERENCING OLD TABLE AS deleted
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('project');
+CREATE TRIGGER role_audited_insert AFTER INSERT ON apikeys.role REFERENCING NEW TABLE AS inserted
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('role');
+CREATE TRIGGER role_audited_update AFTER UPDATE ON apikeys.role REFERENCING OLD TABLE AS before NEW TABLE AS after
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('role');
+CREATE TRIGGER role_audited_delete AFTER DELETE ON apikeys.role REFERENCING OLD TABLE AS deleted
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('role');
+CREATE TRIGGER member_audited_insert AFTER INSERT ON apikeys.member REFERENCING NEW TABLE AS inserted
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('member');
+CREATE TRIGGER member_audited_update AFTER UPDATE ON apikeys.member REFERENCING OLD TABLE AS before NEW TABLE AS after
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('member');
+CREATE TRIGGER member_audited_delete AFTER DELETE ON apikeys.member REFERENCING OLD TABLE AS deleted
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('member');
+CREATE TRIGGER key_audited_insert AFTER INSERT ON apikeys.key REFERENCING NEW TABLE AS inserted
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('key');
+CREATE TRIGGER key_audited_update AFTER UPDATE ON apikeys.key REFERENCING OLD TABLE AS before NEW TABLE AS after
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('key');
+CREATE TRIGGER key_audited_delete AFTER DELETE ON apikeys.key REFERENCING OLD TABLE AS deleted
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('key');
+CREATE TRIGGER key_role_audited_insert AFTER INSERT ON apikeys.key_role REFERENCING NEW TABLE AS inserted
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('key_role');
+CREATE TRIGGER key_role_audited_update AFTER UPDATE ON apikeys.key_role REFERENCING OLD TABLE AS before NEW TABLE AS after
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('key_role');
+CREATE TRIGGER key_role_audited_delete AFTER DELETE ON apikeys.key_role REFERENCING OLD TABLE AS deleted
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('key_role');
+CREATE TRIGGER key_secret_audited_insert AFTER INSERT ON apikeys.key_secret REFERENCING NEW TABLE AS inserted
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('key_secret');
+CREATE TRIGGER key_secret_audited_update AFTER UPDATE ON apikeys.key_secret REFERENCING OLD TABLE AS before NEW TABLE AS after
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('key_secret');
+CREATE TRIGGER key_secret_audited_delete AFTER DELETE ON apikeys.key_secret REFERENCING OLD TABLE AS deleted
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('key_secret');
+COMMENT ON TRIGGER organization_audited_insert ON apikeys.organization IS 'Writes to audit_event.';
+COMMENT ON TRIGGER organization_audited_update ON apikeys.organization IS 'Writes to audit_event.';
+COMMENT ON TRIGGER organization_audited_delete ON apikeys.organization IS 'Writes to audit_event.';
+COMMENT ON TRIGGER project_audited_insert ON apikeys.project IS 'Writes to audit_event.';
+COMMENT ON TRIGGER project_audited_update ON apikeys.project IS 'Writes to audit_event.';
+COMMENT ON TRIGGER project_audited_delete ON apikeys.project IS 'Writes to audit_event.';
+COMMENT ON TRIGGER role_audited_insert ON apikeys.role IS 'Writes to audit_event.';
+COMMENT ON TRIGGER role_audited_update ON apikeys.role IS 'Writes to audit_event.';
+COMMENT ON TRIGGER role_audited_delete ON apikeys.role IS 'Writes to audit_event.';
+COMMENT ON TRIGGER member_audited_insert ON apikeys.member IS 'Writes to audit_event.';
+COMMENT ON TRIGGER member_audited_update ON apikeys.member IS 'Writes to audit_event.';
+COMMENT ON TRIGGER member_audited_delete ON apikeys.member IS 'Writes to audit_event.';
+COMMENT ON TRIGGER key_audited_insert ON apikeys.key IS 'Writes to audit_event.';
+COMMENT ON TRIGGER key_audited_update ON apikeys.key IS 'Writes to audit_event.';
+COMMENT ON TRIGGER key_audited_delete ON apikeys.key IS 'Writes to audit_event.';
+COMMENT ON TRIGGER key_role_audited_insert ON apikeys.key_role IS 'Writes to audit_event.';
+COMMENT ON TRIGGER key_role_audited_update ON apikeys.key_role IS 'Writes to audit_event.';
+COMMENT ON TRIGGER key_role_audited_delete ON apikeys.key_role IS 'Writes to audit_event.';
+COMMENT ON TRIGGER key_secret_audited_insert ON apikeys.key_secret IS 'Writes to audit_event.';
+COMMENT ON TRIGGER key_secret_audited_update ON apikeys.key_secret IS 'Writes to audit_event.';
+COMMENT ON TRIGGER key_secret_audited_delete ON apikeys.key_secret IS 'Writes to audit_event.';

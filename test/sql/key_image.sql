@@ -32,6 +32,51 @@ ROLLBACK;
 SELECT cardinality(secrets) AS secrets, expires_at FROM apikeys.key_image WHERE public_key = :'key';
 TABLE difference;
 
+-- Several tables in one query, with what a function does in the middle of it,
+-- and with what is deleted along.
+CREATE FUNCTION pg_temp.grant_role(key text, role text) RETURNS text LANGUAGE sql VOLATILE AS $$
+	INSERT INTO apikeys.key_role (public_key, organization_id, role)
+		SELECT public_key, organization_id, grant_role.role FROM apikeys.key WHERE public_key = grant_role.key RETURNING role $$;
+SELECT apikeys.create_project(:'org', 'one') AS one, apikeys.create_project(:'org', 'two') AS two \gset
+WITH k AS (INSERT INTO apikeys.key (public_key, organization_id, description)
+		SELECT 'regress_image_' || n, :'org', 'a key' FROM generate_series(1, 3) AS n),
+	r AS (INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role)
+		SELECT 'regress_image_' || n, :'org', p, 'GROUP_OWNER' FROM generate_series(1, 3) AS n, unnest(ARRAY[:'one', :'two', NULL]::uuid[]) AS p WHERE p IS NOT NULL)
+INSERT INTO apikeys.key_secret (public_key, version, hash, hint)
+	SELECT 'regress_image_' || n, v, ('sha256$$' || encode(sha256(format('%s %s', n, v)::bytea), 'hex'))::apikeys.secret_hash, '' FROM generate_series(1, 3) AS n, generate_series(1, 2) AS v;
+SELECT public_key, cardinality(secrets) AS secrets, project_roles FROM apikeys.key_image WHERE public_key LIKE 'regress_image_%' ORDER BY 1;
+TABLE difference;
+INSERT INTO apikeys.key_role (public_key, organization_id, role)
+	SELECT public_key, organization_id, replace(pg_temp.grant_role(public_key, 'ORG_MEMBER'), 'MEMBER', 'READ_ONLY') FROM apikeys.key WHERE public_key LIKE 'regress_image_%';
+SELECT public_key, organization_roles FROM apikeys.key_image WHERE public_key LIKE 'regress_image_%' ORDER BY 1;
+TABLE difference;
+WITH p AS (DELETE FROM apikeys.project WHERE id = :'two'),
+	r AS (INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role) SELECT public_key, :'org', :'one', 'GROUP_READ_ONLY' FROM apikeys.key WHERE public_key LIKE 'regress_image_%'),
+	s AS (DELETE FROM apikeys.key_secret WHERE version = 1),
+	k AS (UPDATE apikeys.key SET disabled_at = now() WHERE public_key = 'regress_image_1')
+UPDATE apikeys.key_secret SET expires_at = '2999-01-01 00:00:00+00' WHERE version = 2 AND public_key = 'regress_image_2';
+SELECT public_key, disabled, cardinality(secrets) AS secrets, project_roles FROM apikeys.key_image WHERE public_key LIKE 'regress_image_%' ORDER BY 1;
+TABLE difference;
+DELETE FROM apikeys.key_role WHERE public_key = 'regress_image_2';
+DELETE FROM apikeys.key_secret WHERE public_key = 'regress_image_2';
+MERGE INTO apikeys.key AS k USING (VALUES ('regress_image_1', 1), ('regress_image_2', 2), ('regress_image_4', 3)) AS v (key, n) ON k.public_key = v.key
+	WHEN MATCHED AND n = 1 THEN DELETE
+	WHEN MATCHED THEN UPDATE SET public_key = 'regress_image_5'
+	WHEN NOT MATCHED THEN INSERT (public_key, organization_id, description) VALUES (key, :'org', 'merged');
+SELECT public_key, cardinality(secrets) AS secrets FROM apikeys.key_image WHERE public_key LIKE 'regress_image_%' ORDER BY 1;
+TABLE difference;
+-- More than are made at a time.
+INSERT INTO apikeys.key (public_key, organization_id, description)
+	SELECT 'regress_image_many_' || n, :'org', 'a key' FROM generate_series(1, 2500) AS n;
+UPDATE apikeys.key SET public_key = replace(public_key, 'many', 'lots') WHERE public_key LIKE 'regress_image_many%00';
+INSERT INTO apikeys.key_role (public_key, organization_id, role)
+	SELECT public_key, :'org', 'ORG_MEMBER' FROM apikeys.key WHERE public_key LIKE 'regress_image_many%' ORDER BY md5(public_key);
+TABLE difference;
+SELECT count(*), min(organization_roles), max(organization_roles) FROM apikeys.key_image WHERE public_key LIKE 'regress_image_many%';
+DELETE FROM apikeys.key WHERE public_key LIKE 'regress_image_%';
+SELECT count(*) AS images FROM apikeys.key_image WHERE public_key LIKE 'regress_image_%';
+TABLE difference;
+
 -- As rows arrive by logical replication.
 SET session_replication_role = replica;
 UPDATE apikeys.key SET disabled_at = now() WHERE public_key = :'key';
@@ -57,8 +102,8 @@ INSERT INTO apikeys.key_secret (public_key, version, hash, hint)
 	VALUES ('regress_image', 1, ('sha256$$' || encode(sha256('a secret'), 'hex'))::apikeys.secret_hash, '');
 ALTER TABLE apikeys.key ENABLE TRIGGER ALL;
 ALTER TABLE apikeys.key_secret ENABLE TRIGGER ALL;
-ALTER TABLE apikeys.key ENABLE ALWAYS TRIGGER key_changed, ENABLE ALWAYS TRIGGER key_truncated;
-ALTER TABLE apikeys.key_secret ENABLE ALWAYS TRIGGER key_secret_changed, ENABLE ALWAYS TRIGGER key_secret_truncated;
+ALTER TABLE apikeys.key ENABLE REPLICA TRIGGER key_replicated, ENABLE ALWAYS TRIGGER key_truncated;
+ALTER TABLE apikeys.key_secret ENABLE REPLICA TRIGGER key_secret_replicated, ENABLE ALWAYS TRIGGER key_secret_truncated;
 TABLE difference;
 SELECT reason FROM apikeys.decide('regress_image', 'a secret', NULL, 'a');
 SELECT apikeys.rebuild_images();
