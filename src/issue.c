@@ -12,6 +12,7 @@
 #include "crypto.h"
 #include "keystore.h"
 #include "privileged.h"
+#include "rights.h"
 #include "settings.h"
 #include "token.h"
 #include "type_secret_hash.h"
@@ -31,7 +32,7 @@
 
 PG_FUNCTION_INFO_V1(apikeys_generate_public_key);
 PG_FUNCTION_INFO_V1(apikeys_issue_secret);
-PG_FUNCTION_INFO_V1(apikeys_is_private_key);
+PG_FUNCTION_INFO_V1(apikeys_public_key_is_taken);
 PG_FUNCTION_INFO_V1(apikeys_key_inserted);
 PG_FUNCTION_INFO_V1(apikeys_key_deleted);
 PG_FUNCTION_INFO_V1(apikeys_secret_deleted);
@@ -46,15 +47,6 @@ apikeys_generate_public_key(PG_FUNCTION_ARGS)
 	ak_crypto_random_digits(digits, sizeof(digits), AK_TOKEN_BASE);
 	length = ak_token_format_public(ak_token_prefix, digits, public_key);
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(public_key, length));
-}
-
-Datum
-apikeys_is_private_key(PG_FUNCTION_ARGS)
-{
-	text	   *candidate = PG_GETARG_TEXT_PP(0);
-
-	PG_RETURN_BOOL(ak_token_classify(VARDATA_ANY(candidate),
-									 VARSIZE_ANY_EXHDR(candidate)) == AK_TOKEN_SECRET);
 }
 
 /* A new secret; the caller wipes it. */
@@ -166,6 +158,24 @@ get_trigger_key(FunctionCallInfo fcinfo)
 	return DatumGetTextPP(heap_getattr(trigger->tg_trigtuple, 1,
 									   RelationGetDescr(trigger->tg_relation),
 									   &isnull));
+}
+
+/* Only who could find out by trying to make such a key is told. */
+Datum
+apikeys_public_key_is_taken(PG_FUNCTION_ARGS)
+{
+	text	   *public_key = PG_GETARG_TEXT_PP(0);
+	AkKeystore	store;
+	pg_uuid_t	organization;
+	bool		is_taken;
+
+	if (!ak_rights_manages_keys(PG_GETARG_UUID_P(1)))
+		PG_RETURN_BOOL(false);
+	ak_keystore_open(&store);
+	is_taken = ak_keystore_find_key(&store, public_key, &organization) ||
+		ak_keystore_was_deleted(&store, public_key);
+	ak_keystore_close(&store);
+	PG_RETURN_BOOL(is_taken);
 }
 
 /* Trigger of table key, after a row was inserted. */

@@ -60,9 +60,12 @@ PG_FUNCTION_INFO_V1(apikeys_rebuild_images);
 	"ON r.public_key OPERATOR(pg_catalog.=) k.public_key " \
 	"WHERE k.public_key OPERATOR(pg_catalog.=) ANY ($1) "
 
-/* The keys that are there; the images of the others stay as they are. */
+/*
+ * Of the keys that are there; the images of the others stay as they are.  Keys
+ * that are new are not seen by anybody else yet.
+ */
 static void
-make_images(Datum keys)
+make_images(Datum keys, bool are_new)
 {
 	static AkStatement lock = {
 		"SELECT FROM apikeys.key_image "
@@ -85,7 +88,8 @@ make_images(Datum keys)
 		1, {TEXTARRAYOID}, .by_index = true
 	};
 
-	ak_privileged_execute(&lock, &keys, NULL);
+	if (!are_new)
+		ak_privileged_execute(&lock, &keys, NULL);
 	ak_privileged_execute(&make, &keys, NULL);
 }
 
@@ -178,9 +182,12 @@ leave_out_made(Datum *keys)
 static void
 follow_changes(Datum keys, const TriggerData *trigger)
 {
-	make_images(keys);
-	if (!TRIGGER_FIRED_BY_INSERT(trigger->tg_event) &&
-		RelationGetRelid(trigger->tg_relation) == ak_table_oid(AK_KEY))
+	bool		is_insert = TRIGGER_FIRED_BY_INSERT(trigger->tg_event);
+	bool		is_key =
+		RelationGetRelid(trigger->tg_relation) == ak_table_oid(AK_KEY);
+
+	make_images(keys, is_key && is_insert);
+	if (is_key && !is_insert)
 		delete_images(keys);
 }
 

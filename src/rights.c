@@ -332,6 +332,27 @@ apikeys_principal_manages_key(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(manages);
 }
 
+/*
+ * Whether the one who is acting manages the keys of an organization, or is one
+ * whom row-level security does not concern.
+ */
+bool
+ak_rights_manages_keys(const pg_uuid_t *organization)
+{
+	AkKeystore	store;
+	Place		place = {*organization};
+	bool		manages;
+
+	if (check_enable_rls(ak_table_oid(AK_KEY), InvalidOid, true) !=
+		RLS_ENABLED)
+		return true;
+	open_store(&store);
+	manages = may_at(&store, &place,
+					 SCOPE_KEYS_MANAGE, strlen(SCOPE_KEYS_MANAGE));
+	ak_keystore_close(&store);
+	return manages;
+}
+
 static bool
 reads_keys_at(AkKeystore *store, const Place *place)
 {

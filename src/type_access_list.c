@@ -21,6 +21,7 @@
 
 #define COUNT_SIZE		sizeof(uint32)
 
+PG_FUNCTION_INFO_V1(apikeys_is_access_list);
 PG_FUNCTION_INFO_V1(apikeys_access_list_in);
 PG_FUNCTION_INFO_V1(apikeys_access_list_out);
 PG_FUNCTION_INFO_V1(apikeys_access_list_recv);
@@ -176,6 +177,17 @@ apikeys_access_list_in(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	}
 	PG_RETURN_POINTER(make_list(networks, count));
+}
+
+Datum
+apikeys_is_access_list(PG_FUNCTION_ARGS)
+{
+	AkNetwork  *networks;
+	size_t		count;
+	AkListFault fault;
+
+	PG_RETURN_BOOL(ak_list_parse(text_to_cstring(PG_GETARG_TEXT_PP(0)),
+								 &networks, &count, &fault));
 }
 
 Datum

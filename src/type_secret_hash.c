@@ -56,6 +56,7 @@ static const struct
 	{SHA512, "sha512", AK_SHA512_SIZE},
 };
 
+PG_FUNCTION_INFO_V1(apikeys_is_secret_hash);
 PG_FUNCTION_INFO_V1(apikeys_secret_hash_in);
 PG_FUNCTION_INFO_V1(apikeys_secret_hash_out);
 PG_FUNCTION_INFO_V1(apikeys_secret_hash_recv);
@@ -446,25 +447,39 @@ parse_digest(const char *text, SecretHash *hash, uint8 *buffer)
 	return false;
 }
 
+/* Reads the text form of a hash, which may point to the text or the buffer. */
+static bool
+parse_hash(const char *text, SecretHash *hash, uint8 *buffer)
+{
+	memset(hash, 0, sizeof(*hash));
+	if (text[0] == '$')
+	{
+		hash->algorithm = ARGON2ID;
+		hash->digest = (const uint8 *) text;
+		hash->digest_size = strnlen(text, AK_ARGON2ID_TEXT_SIZE);
+	}
+	else if (!parse_digest(text, hash, buffer))
+		return false;
+	return hash_is_valid(hash);
+}
+
+Datum
+apikeys_is_secret_hash(PG_FUNCTION_ARGS)
+{
+	uint8		buffer[AK_SHA512_SIZE];
+	SecretHash	hash;
+
+	PG_RETURN_BOOL(parse_hash(text_to_cstring(PG_GETARG_TEXT_PP(0)), &hash,
+							  buffer));
+}
+
 Datum
 apikeys_secret_hash_in(PG_FUNCTION_ARGS)
 {
-	const char *text = PG_GETARG_CSTRING(0);
 	uint8		buffer[AK_SHA512_SIZE];
-	SecretHash	hash = {0};
-	bool		ok;
+	SecretHash	hash;
 
-	if (text[0] == '$')
-	{
-		hash.algorithm = ARGON2ID;
-		hash.digest = (const uint8 *) text;
-		hash.digest_size = strnlen(text, AK_ARGON2ID_TEXT_SIZE);
-		ok = true;
-	}
-	else
-		ok = parse_digest(text, &hash, buffer);
-
-	if (!ok || !hash_is_valid(&hash))
+	if (!parse_hash(PG_GETARG_CSTRING(0), &hash, buffer))
 		ereturn(fcinfo->context, (Datum) 0,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("invalid input syntax for type %s", "apikeys.secret_hash"),

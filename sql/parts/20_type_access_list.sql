@@ -157,3 +157,8 @@ CREATE FUNCTION apikeys.cardinality(list apikeys.access_list) RETURNS integer
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_cardinality';
 COMMENT ON FUNCTION apikeys.cardinality(apikeys.access_list) IS
 	'How many networks the list has.';
+
+CREATE FUNCTION apikeys.is_access_list(candidate text) RETURNS boolean
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_is_access_list';
+COMMENT ON FUNCTION apikeys.is_access_list(text) IS
+	'Whether a text is one that type access_list takes.';

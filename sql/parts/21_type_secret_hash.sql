@@ -58,3 +58,8 @@ CREATE FUNCTION apikeys.pepper_state(pepper text) RETURNS text
 	LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_pepper_state';
 COMMENT ON FUNCTION apikeys.pepper_state(text) IS
 	'What a pepper id in a hash means here: current (as new secrets are hashed), retired (verifies still), missing (nobody with such a hash gets in), or, for NULL, foreign (hashed by another system).';
+
+CREATE FUNCTION apikeys.is_secret_hash(candidate text) RETURNS boolean
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_is_secret_hash';
+COMMENT ON FUNCTION apikeys.is_secret_hash(text) IS
+	'Whether a text is one that type secret_hash takes.';

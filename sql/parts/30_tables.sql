@@ -2,9 +2,7 @@
 -- tables and indexes by column number: a column that is added goes to the end.
 
 CREATE FUNCTION apikeys.is_name(candidate text) RETURNS boolean
-	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-	RETURN length(candidate) BETWEEN 1 AND 250
-		AND candidate COLLATE "C" !~ '(^[[:space:]])|([[:space:]]$)|[\u0001-\u001F\u007F]';
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_is_name';
 COMMENT ON FUNCTION apikeys.is_name(text) IS
 	'Whether a text may be a name or a description: 1 to 250 characters, none of them a control character, and no blank at either end.';
 
@@ -14,8 +12,7 @@ COMMENT ON FUNCTION apikeys.is_private_key(text) IS
 	'Whether a text has the form of a private key issued here, its checksum included.';
 
 CREATE FUNCTION apikeys.is_public_key(candidate text) RETURNS boolean
-	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-	RETURN candidate COLLATE "C" ~ '^[A-Za-z0-9_.~+/=-]{1,128}$' AND NOT apikeys.is_private_key(candidate);
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_is_public_key';
 COMMENT ON FUNCTION apikeys.is_public_key(text) IS
 	'Whether a text may name a key: 1 to 128 letters, digits and characters of _.~+/=-, and not a private key.';
 

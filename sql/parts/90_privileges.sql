@@ -43,6 +43,7 @@ GRANT EXECUTE ON FUNCTION
 	apikeys.matching_network(apikeys.access_list, inet), apikeys.cardinality(apikeys.access_list),
 	apikeys.secret_hash_in(cstring), apikeys.secret_hash_out(apikeys.secret_hash),
 	apikeys.secret_hash_recv(internal), apikeys.secret_hash_send(apikeys.secret_hash),
+	apikeys.is_access_list(text), apikeys.is_secret_hash(text),
 	apikeys.verify(apikeys.secret_hash, text, text),
 	apikeys.algorithm(apikeys.secret_hash), apikeys.pepper(apikeys.secret_hash),
 	apikeys.current_pepper(), apikeys.pepper_state(text)
@@ -85,6 +86,8 @@ GRANT EXECUTE ON FUNCTION
 	apikeys.disable_key(text, text), apikeys.enable_key(text), apikeys.delete_key(text),
 	apikeys.end_secret(text, integer), apikeys.find_leaked(text),
 	apikeys.import_key(uuid, text, apikeys.secret_hash, text, text[], apikeys.access_list, timestamptz),
+	apikeys.public_key_is_taken(text, uuid), apikeys.import_columns(regclass),
+	apikeys.check_import(uuid, regclass), apikeys.import_keys(uuid, regclass),
 	apikeys.explain_authorize(text, inet, text, uuid),
 	apikeys.expiring_keys(interval), apikeys.notify_expiring(interval),
 	apikeys.find_keys(timestamptz, timestamptz, text, uuid, text, uuid),
