@@ -108,7 +108,7 @@ demo-stop:  ## end that server and remove its folder
 test:       ## build and test in tmp/test; SUITES="regress tap" runs only those
 	@test/run-tests.sh $(SUITES)
 
-bench:      ## measure the cost of a decision
+bench:      ## measure the cost of a decision, and of new keys
 	@test/install-deps.sh bench
 	@test/bench/run.sh
 

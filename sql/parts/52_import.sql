@@ -96,7 +96,7 @@ BEGIN
 		RAISE EXCEPTION USING
 			ERRCODE = bad.fault[1],
 			MESSAGE = format('row %s cannot be imported: %s', bad.n, bad.fault[2]),
-			DETAIL = 'Nothing was imported.' || coalesce(format(' The public key of the row is "%s".', bad.public_key), '');
+			DETAIL = 'Nothing was imported.' || coalesce(' The public key of the row is "' || bad.public_key || '".', '');
 	END IF;
 END;
 $$;
@@ -112,10 +112,13 @@ DECLARE
 	rows text := 'WITH s AS MATERIALIZED (SELECT %s FROM %s AS s ORDER BY public_key COLLATE "C")';
 	keys constant text := $query$
 		INSERT INTO apikeys.key (public_key, organization_id, description, access_list, expires_at)
-		SELECT s.public_key, $1, s.description, coalesce(s.access_list, '{}')::apikeys.access_list, s.expires_at FROM s$query$;
+		SELECT s.public_key, $1, s.description, coalesce(s.access_list, '{}')::apikeys.access_list, s.expires_at FROM s
+		RETURNING 1$query$;
+	-- One after the other, so that the events are too.
 	roles constant text := $query$
 		INSERT INTO apikeys.key_role (public_key, organization_id, role)
-		SELECT s.public_key, $1, g.name FROM s CROSS JOIN unnest(s.roles) AS g (name)$query$;
+		SELECT s.public_key, $1, g.name FROM s CROSS JOIN unnest(s.roles) AS g (name)
+		WHERE (SELECT count(*) FROM k) >= 0$query$;
 	secrets constant text := $query$
 		INSERT INTO apikeys.key_secret (public_key, version, hash, hint)
 		SELECT s.public_key, 1, s.hash::apikeys.secret_hash, '' FROM s$query$;
@@ -137,7 +140,8 @@ BEGIN
 			EXECUTE format('%s, k AS (%s) %s', rows, keys, roles) USING organization;
 			EXECUTE format('%s %s', rows, secrets);
 		ELSE
-			EXECUTE format('%s, k AS (%s), r AS (%s) %s', rows, keys, roles, secrets) USING organization;
+			EXECUTE format('%s, k AS (%s), r AS (%s RETURNING 1) %s WHERE (SELECT count(*) FROM r) >= 0',
+				rows, keys, roles, secrets) USING organization;
 		END IF;
 		GET DIAGNOSTICS imported = ROW_COUNT;
 	EXCEPTION

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # run.sh: measures what a decision costs, beside other things that a server does,
+# and how fast keys are created and brought in,
 # in a folder tmp/bench and against a server of its own; see "make help".
 #
 #   KEYS=1000000           keys in the tables
@@ -7,6 +8,7 @@
 #   ROUNDS=5 SECONDS_EACH=5
 #                          each measurement over the socket is made ROUNDS
 #                          times, in turn with the others, for that long
+#   IMPORT=200000          keys that are brought in at once
 #   CALLS=50000            calls in one measurement inside the server
 #   SHARED_BUFFERS=2GB     more than all tables: a million keys are 1.2 GB
 #   LOCATOR_SIZE=15625kB   apikeys.locator_size; by default 16 bytes a key
@@ -27,6 +29,7 @@ CLIENTS=${CLIENTS:-2}
 ROUNDS=${ROUNDS:-5}
 SECONDS_EACH=${SECONDS_EACH:-5}
 CALLS=${CALLS:-50000}
+IMPORT=${IMPORT:-200000}
 SHARED_BUFFERS=${SHARED_BUFFERS:-2GB}
 LOCATOR_SIZE=${LOCATOR_SIZE:-$((KEYS < 4096 ? 64 : KEYS / 64))kB}
 USAGE_MAX_ENTRIES=${USAGE_MAX_ENTRIES:-$((KEYS * 5 / 2 + 10000))}
@@ -48,8 +51,8 @@ WIRE=(
 
 psql_file() {
   as_user "$WORK/bin/psql" -X -q -A -t -v ON_ERROR_STOP=1 -v keys="$KEYS" \
-    -v calls="$CALLS" -v rounds="$ROUNDS" -d bench \
-    -f "$WORK/tree/test/bench/$1"
+    -v calls="$CALLS" -v rounds="$ROUNDS" -v import="$IMPORT" -d bench \
+    -f "$WORK/tree/test/bench/$1" "${@:2}"
 }
 
 # --- The keys --------------------------------------------------------------
@@ -116,6 +119,32 @@ wire_rounds() {
   done
 }
 
+# --- New keys --------------------------------------------------------------
+
+# measure_create ENABLE|DISABLE NAME ROUND: appends to create.csv.
+measure_create() {
+  local tps
+  psql_file audit.sql -v audit="$1"
+  tps=$(
+    as_user "$WORK/bin/pgbench" -n -M prepared -c "$CLIENTS" -j "$CLIENTS" \
+      -T "$SECONDS_EACH" -f "$WORK/tree/test/bench/wire/create_key.sql" bench \
+      2>>"$WORK/log/pgbench.log" | sed -n 's/^tps = \([0-9]*\).*/\1/p'
+  ) || say "$2: pgbench failed, see $WORK/log/pgbench.log" >&2
+  say "\"$2\",$3,${tps:-0}" | as_user tee -a "$WORK/out/create.csv" >/dev/null
+}
+
+new_key_rounds() {
+  local round
+  psql_file import_tables.sql
+  for round in $(seq "$ROUNDS"); do
+    measure_create ENABLE 'create_key' "$round"
+    measure_create DISABLE 'create_key, not audited' "$round"
+    psql_file audit.sql -v audit=ENABLE
+    psql_file import.sql -v round="$round" |
+      as_user tee -a "$WORK/out/import.csv" >/dev/null
+  done
+}
+
 # --- The report ------------------------------------------------------------
 
 # summarize CSV BASELINE: a table of medians, separated by tabs.
@@ -136,7 +165,7 @@ summarize_latencies() {
 
 # show FORMAT: a table, separated by tabs, with FORMAT for the rest of a row.
 show() {
-  awk -F '\t' -v format="  %-34s $1\n" \
+  awk -F '\t' -v format="  %-44s $1\n" \
     '{ printf format, $1, $2, $3, $4, $5 }'
 }
 
@@ -175,6 +204,15 @@ report() {
     show '%10s %10s %10s %8s'
   summarize policy 'current_setting() in a sub-select' |
     show '%10d %10d %10d %8s'
+  say "" "Creating keys, synchronous_commit off: keys per second"
+  printf 'measurement\tmedian\tlowest\thighest\tratio\n' |
+    show '%10s %10s %10s %8s'
+  summarize create 'create_key, not audited' | show '%10d %10d %10d %8s'
+  say "" "Bringing in $IMPORT keys at once: keys per second"
+  printf 'measurement\tmedian\tlowest\thighest\tratio\n' |
+    show '%10s %10s %10s %8s'
+  summarize import 'plain INSERT, no triggers and foreign keys' |
+    show '%10d %10d %10d %8s'
   say ""
   describe_machine | as_user tee "$WORK/out/machine.txt"
   plot
@@ -200,6 +238,7 @@ main() {
   psql_file inside.sql | as_user tee "$WORK/out/inside.csv" >/dev/null
   psql_file policy.sql | as_user tee "$WORK/out/policy.csv" >/dev/null
   wire_rounds
+  new_key_rounds
   report
 }
 

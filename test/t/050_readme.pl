@@ -22,6 +22,7 @@ my @internal = qw(
   check_not_null check_is_no_key check_name check_principal
   check_permission check_grant check_project_roles
   refuse refuse_key replace_roles principal_founds usage_status
+  public_key_is_taken import_columns
 );
 
 my $readme = slurp_file(

@@ -1,0 +1,18 @@
+-- import_tables.sql: :import keys in a staging table, an owner to bring them in,
+-- and copies of the tables that have their indexes and checks, but no triggers
+-- and no foreign keys.
+SET client_min_messages = warning;
+CREATE ROLE bench_owner;
+SELECT apikeys.create_organization('Import', 'role:bench_owner') \g /dev/null
+
+CREATE TABLE bench.staging AS
+SELECT 'import_' || md5(n::text) AS public_key, 'sha256$$' || encode(sha256(n::text::bytea), 'hex') AS hash,
+    'Key number ' || n AS description, ARRAY['ORG_READ_ONLY'] AS roles
+FROM generate_series(1, :import) AS n;
+ANALYZE bench.staging;
+GRANT USAGE ON SCHEMA bench TO bench_owner;
+GRANT SELECT ON bench.staging TO bench_owner;
+
+CREATE TABLE bench.key (LIKE apikeys.key INCLUDING ALL);
+CREATE TABLE bench.key_role (LIKE apikeys.key_role INCLUDING ALL);
+CREATE TABLE bench.key_secret (LIKE apikeys.key_secret INCLUDING ALL);

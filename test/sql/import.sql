@@ -1,0 +1,196 @@
+-- Keys of another system, many at once: all of a table or none, and the row
+-- that is in the way is named by its number.
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS apikeys;
+\set VERBOSITY default
+\set SHOW_CONTEXT never
+
+CREATE ROLE regress_apikeys_import_owner;
+CREATE ROLE regress_apikeys_import_admin;
+GRANT EXECUTE ON FUNCTION apikeys.authenticate TO regress_apikeys_import_owner;
+SELECT apikeys.create_organization('regress_import', 'role:regress_apikeys_import_owner') AS org \gset
+SELECT apikeys.create_organization('regress_import_other', 'user:regress_import') AS other \gset
+SELECT apikeys.create_project(:'org', 'one') AS one \gset
+SELECT apikeys.add_member(:'org', 'role:regress_apikeys_import_admin', 'GROUP_OWNER', :'one') \g /dev/null
+SELECT coalesce(max(id), 0) AS before FROM apikeys.audit_event \gset
+
+CREATE TABLE regress_import (
+	number integer,
+	public_key text,
+	hash text,
+	description text,
+	roles text[],
+	access_list text,
+	expires_at timestamptz
+);
+GRANT ALL ON regress_import TO regress_apikeys_import_owner, regress_apikeys_import_admin;
+INSERT INTO regress_import VALUES
+	(1, 'regress.1', 'sha256$$' || encode(sha256('one'), 'hex'), 'First', '{ORG_READ_ONLY,ORG_MEMBER}', '{10.0.0.0/8}', '2999-01-01 00:00:00+00'),
+	(2, 'regress.2', 'sha512$$' || encode(sha512('two'), 'hex'), 'Second', '{}', NULL, NULL),
+	(3, 'regress.3', 'sha256$$' || encode(sha256('three'), 'hex'), 'Third', NULL, '{}', NULL);
+
+CREATE TEMP TABLE original AS TABLE regress_import;
+
+-- ------------------------------------------------------------------------ all
+BEGIN;
+SET ROLE regress_apikeys_import_owner;
+SELECT apikeys.import_keys(:'org', 'regress_import');
+SELECT public_key, description, organization_roles, access_list, status, created_by, expires_at IS NULL AS for_ever FROM apikeys.keys ORDER BY public_key;
+RESET ROLE;
+SELECT n, d.allowed, d.reason FROM (VALUES (1, 'regress.1', 'one', '10.0.0.1'::inet), (2, 'regress.1', 'two', '10.0.0.1'), (3, 'regress.1', 'one', '192.0.2.1'), (4, 'regress.2', 'two', NULL), (5, 'regress.3', 'three', NULL)) AS t (n, key, secret, ip),
+	apikeys.decide(key, secret, ip, 'clusters.read') AS d ORDER BY n;
+SELECT action, public_key, principal, organization_id = :'org' AS org, detail -> 'new' ->> 'role' AS role FROM apikeys.audit_event WHERE id > :before ORDER BY public_key, id;
+SELECT count(*) FROM apikeys.audit_event WHERE id > :before AND detail::text LIKE '%sha%';
+ROLLBACK;
+-- By one whom row-level security does not concern, from a view without what may be left out.
+BEGIN;
+CREATE TEMP VIEW few AS SELECT public_key, hash::apikeys.secret_hash AS hash, description FROM regress_import WHERE number < 3;
+SELECT apikeys.import_keys(:'org', 'few');
+SELECT public_key, organization_roles, access_list FROM apikeys.keys WHERE public_key LIKE 'regress.%' ORDER BY public_key;
+SELECT count(*), count(*) FILTER (WHERE i::text IS DISTINCT FROM s::text) AS different
+	FROM apikeys.key_image AS i FULL JOIN apikeys.key_image_source AS s USING (public_key);
+ROLLBACK;
+-- None.
+CREATE TEMP TABLE none AS SELECT public_key, hash, description FROM regress_import LIMIT 0;
+SELECT apikeys.import_keys(:'org', 'none');
+
+-- --------------------------------------------------------------- or the bad row
+-- The third row is changed, and it is tried by an owner and by a superuser.
+CREATE FUNCTION pg_temp.try(change text, organization uuid) RETURNS TABLE (answer text) LANGUAGE plpgsql AS $$
+DECLARE
+	detail text;
+BEGIN
+	FOR i IN 1 .. 2 LOOP
+		BEGIN
+			EXECUTE 'UPDATE regress_import SET ' || change || ' WHERE number = 3';
+			IF i = 1 THEN
+				SET LOCAL ROLE regress_apikeys_import_owner;
+			END IF;
+			answer := apikeys.import_keys(organization, 'regress_import');
+			RAISE SQLSTATE 'RG000';
+		EXCEPTION
+			WHEN SQLSTATE 'RG000' THEN NULL;
+			WHEN OTHERS THEN
+				GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+				answer := format('%s %s. %s', SQLSTATE, SQLERRM, detail);
+		END;
+		RETURN NEXT;
+	END LOOP;
+END;
+$$;
+SELECT apikeys.import_key(:'other', 'regress.taken', ('sha256$$' || repeat('0', 64))::apikeys.secret_hash, 'a key', '{}') \g /dev/null
+SELECT apikeys.import_key(:'other', 'regress.deleted', ('sha256$$' || repeat('0', 64))::apikeys.secret_hash, 'a key', '{}') \g /dev/null
+SELECT apikeys.delete_key('regress.deleted') \g /dev/null
+SELECT private_key AS secret FROM apikeys.create_key(:'other', 'a key', '{}') \gset
+SELECT * FROM pg_temp.try('number = 3', :'org');
+SELECT * FROM pg_temp.try('public_key = NULL', :'org');
+SELECT * FROM pg_temp.try('public_key = ''no key''', :'org');
+SELECT replace(answer, :'secret', 'SECRET') FROM pg_temp.try(format('public_key = %L', :'secret'), :'org') AS answer;
+SELECT * FROM pg_temp.try('public_key = ''regress.1''', :'org');
+SELECT * FROM pg_temp.try('public_key = ''regress.taken''', :'org');
+SELECT * FROM pg_temp.try('public_key = ''regress.deleted''', :'org');
+SELECT * FROM pg_temp.try('hash = NULL', :'org');
+SELECT * FROM pg_temp.try('hash = ''sesame''', :'org');
+SELECT * FROM pg_temp.try('hash = ''$argon2id$v=19$m=99999999,t=1,p=1$c29tZXNhbHQ$'' || repeat(''A'', 43)', :'org');
+SELECT * FROM pg_temp.try('description = NULL', :'org');
+SELECT * FROM pg_temp.try('description = '' blank''', :'org');
+SELECT * FROM pg_temp.try('description = repeat(''x'', 251)', :'org');
+SELECT * FROM pg_temp.try('roles = ''{ORG_MEMBER,sesame}''', :'org');
+SELECT * FROM pg_temp.try('roles = ''{NULL}''', :'org');
+SELECT * FROM pg_temp.try('roles = ''{ORG_MEMBER,ORG_MEMBER}''', :'org');
+SELECT * FROM pg_temp.try('roles = ''{GROUP_OWNER}''', :'org');
+SELECT * FROM pg_temp.try('access_list = ''{sesame}''', :'org');
+SELECT * FROM pg_temp.try('access_list = ''{10.0.0.1/8}''', :'org');
+-- A life that the organization does not allow: 2 rows have no end.
+UPDATE apikeys.organization SET max_key_lifetime = '1 year' WHERE id = :'org';
+SELECT * FROM pg_temp.try('expires_at = now() + interval ''1 year''', :'org');
+TRUNCATE regress_import;
+INSERT INTO regress_import SELECT number, public_key, hash, description, roles, access_list, now() + interval '1 year' FROM original ORDER BY number;
+SELECT * FROM pg_temp.try('expires_at = now() + interval ''13 months''', :'org');
+SELECT * FROM pg_temp.try('expires_at = now() + interval ''1 year''', :'org');
+UPDATE apikeys.organization SET max_key_lifetime = NULL WHERE id = :'org';
+TRUNCATE regress_import;
+INSERT INTO regress_import SELECT * FROM original ORDER BY number;
+SELECT count(*) FROM apikeys.key WHERE organization_id = :'org';
+SELECT count(*) FROM apikeys.audit_event WHERE id > :before AND organization_id = :'org' AND action LIKE 'key.%';
+-- It can be asked without importing.
+SELECT apikeys.check_import(:'org', 'regress_import');
+SELECT apikeys.check_import(:'other', 'apikeys.key');
+
+-- ------------------------------------------------------------------ no such table
+CREATE TEMP TABLE wrong (public_key text, hash text);
+SELECT apikeys.import_keys(:'org', 'wrong');
+ALTER TABLE wrong ADD description varchar;
+SELECT apikeys.import_keys(:'org', 'wrong');
+SELECT apikeys.import_keys(:'org', NULL);
+SELECT apikeys.import_keys(NULL, 'wrong');
+SELECT apikeys.import_keys('00000000-0000-0000-0000-000000000000', 'regress_import');
+
+-- ------------------------------------------------------------------------ who
+SET ROLE regress_apikeys_import_admin;
+SELECT apikeys.import_keys(:'org', 'regress_import');
+-- Nobody else learns which names are taken.
+SELECT apikeys.public_key_is_taken('regress.taken', :'org'), apikeys.public_key_is_taken('regress.taken', :'other');
+SET ROLE regress_apikeys_import_owner;
+SELECT apikeys.import_keys(:'other', 'regress_import');
+SELECT apikeys.public_key_is_taken('regress.taken', :'org'), apikeys.public_key_is_taken('regress.taken', :'other');
+RESET ROLE;
+-- Roles that are not his to grant.
+SELECT apikeys.create_role('REGRESS_IMPORTER', 'organization', '{apikeys.keys.manage,organization.read}', '{}', 'Imports keys.') \g /dev/null
+SELECT apikeys.add_member(:'org', 'role:regress_apikeys_import_admin', 'REGRESS_IMPORTER') \g /dev/null
+SET ROLE regress_apikeys_import_admin;
+SELECT apikeys.import_keys(:'org', 'regress_import');
+BEGIN;
+UPDATE regress_import SET roles = '{ORG_MEMBER}';
+SELECT apikeys.import_keys(:'org', 'regress_import');
+ROLLBACK;
+-- The table is read with the caller's rights.
+RESET ROLE;
+REVOKE ALL ON regress_import FROM regress_apikeys_import_admin;
+SET ROLE regress_apikeys_import_admin;
+SELECT apikeys.import_keys(:'org', 'regress_import');
+
+-- A key that acts imports no more than it has.
+RESET ROLE;
+SELECT apikeys.import_key(:'org', 'regress.acting', ('sha256$$' || encode(sha256('acting'), 'hex'))::apikeys.secret_hash, 'Imports', '{ORG_OWNER}', '{10.0.0.0/8}', '2999-06-01 00:00:00+00') \g /dev/null
+UPDATE regress_import SET access_list = '{10.0.0.0/8}', expires_at = '2999-01-01 00:00:00+00';
+SET ROLE regress_apikeys_import_owner;
+BEGIN;
+SELECT apikeys.authenticate('regress.acting', 'acting', '10.0.0.1');
+SAVEPOINT a;
+SELECT apikeys.import_keys(:'org', 'regress_import');
+SELECT DISTINCT created_by FROM apikeys.key WHERE public_key ~ '^regress\.[123]$';
+ROLLBACK TO a;
+UPDATE regress_import SET access_list = '{}' WHERE number = 2;
+SELECT apikeys.import_keys(:'org', 'regress_import');
+ROLLBACK TO a;
+UPDATE regress_import SET expires_at = '2999-07-01 00:00:00+00' WHERE number = 2;
+SELECT apikeys.import_keys(:'org', 'regress_import');
+ROLLBACK TO a;
+SELECT apikeys.import_keys(:'other', 'regress_import');
+ROLLBACK;
+RESET ROLE;
+
+-- -------------------------------------------------------------- more than a few
+TRUNCATE regress_import;
+INSERT INTO regress_import SELECT n, 'regress.many.' || n, 'sha256$$' || repeat('0', 64), 'One of many', '{ORG_MEMBER}' FROM generate_series(1, 3000) AS n;
+SELECT apikeys.import_keys(:'org', 'regress_import');
+SELECT count(*), count(*) FILTER (WHERE i::text IS DISTINCT FROM s::text) AS different
+	FROM apikeys.key_image AS i FULL JOIN apikeys.key_image_source AS s USING (public_key)
+	WHERE public_key LIKE 'regress.many%';
+SELECT action, count(*) FROM apikeys.audit_event WHERE public_key LIKE 'regress.many%' GROUP BY action ORDER BY action;
+INSERT INTO regress_import VALUES (3001, 'regress one more');
+DELETE FROM apikeys.key WHERE organization_id = :'org';
+DELETE FROM apikeys.deleted_key;
+SELECT apikeys.import_keys(:'org', 'regress_import');
+SELECT count(*) FROM apikeys.key WHERE organization_id = :'org';
+
+DROP TABLE regress_import;
+SELECT apikeys.delete_key('regress.taken') \g /dev/null
+DELETE FROM apikeys.key WHERE organization_id IN (:'org', :'other');
+DELETE FROM apikeys.deleted_key;
+SELECT apikeys.delete_organization(:'org'), apikeys.delete_organization(:'other') \g /dev/null
+SELECT apikeys.drop_role('REGRESS_IMPORTER') \g /dev/null
+DELETE FROM apikeys.audit_event WHERE id > :before;
+REVOKE ALL ON FUNCTION apikeys.authenticate FROM regress_apikeys_import_owner;
+DROP ROLE regress_apikeys_import_owner, regress_apikeys_import_admin;
