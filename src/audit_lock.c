@@ -6,14 +6,13 @@
  * transaction commits.  So that no number is passed over that an event still
  * comes with, there are two locks, neither of which SQL can take:
  *
- * The writers' lock.  Who writes events shares it from before they are numbered
- * until they are in the table and its index, which is no longer than the
- * INSERT, and not until he commits.  Who seals has it for himself while he takes
- * a snapshot.  Hence every event that this snapshot finds neither committed nor
- * in progress nor gone comes later, with a higher number than all that are
- * there; and those in progress can be seen in the table.
- *
- * (The sequence must give out numbers one by one, as it does with CACHE 1.)
+ * The writers' lock.  Who writes events shares it from before they are
+ * numbered until they are in the table and its index, which is no longer than
+ * the INSERT, and not until he commits.  Who seals has it for himself while he
+ * takes a snapshot.  Hence every event that this snapshot finds neither
+ * committed nor in progress nor gone comes later, with a higher number than
+ * all that are there; and those in progress can be seen in the table.  (The
+ * sequence must give out numbers one by one, as it does with CACHE 1.)
  *
  * The chain's lock, of who adds seals or takes some away, until he commits.
  *

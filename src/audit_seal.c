@@ -3,11 +3,11 @@
  *	  See audit_seal.h.
  *
  * A seal is a hash over the seal before it and the events that follow those of
- * that one, in the order of their numbers (audit_hash.h).  It takes all events up
- * to the first one whose transaction is not over; of those that go on longer,
- * the events follow in a later seal.  Nobody waits for a transaction to end
- * here, and nobody who writes events waits for who seals them, but for a moment
- * (audit_lock.c).
+ * that one, in the order of their numbers (audit_hash.h).  It takes all events
+ * up to the first one whose transaction is not over; of those that go on
+ * longer, the events follow in a later seal.  Nobody waits for a transaction to
+ * end here, and nobody who writes events waits for who seals them, but for a
+ * moment (audit_lock.c).
  *
  * The number of the last seal is noted apart from the seals, so that one that
  * is taken away from the end is missed.  Then nothing is sealed any more: what
