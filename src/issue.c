@@ -95,6 +95,10 @@ store_secret(text *public_key, struct varlena *hash, const char *hint,
 				"WHERE k.public_key OPERATOR(pg_catalog.=) $1 "
 				"FOR NO KEY UPDATE", 1, types, values) == 0)
 		execute("SELECT apikeys.refuse_key($1)", 1, types, values);
+	/* Fails where a snapshot is too old to see who has rotated since. */
+	execute("SELECT FROM apikeys.key_secret AS s "
+			"WHERE s.public_key OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE",
+			1, types, values);
 	execute("WITH kept AS MATERIALIZED ("
 			"SELECT s.version FROM apikeys.key_secret AS s "
 			"WHERE s.public_key OPERATOR(pg_catalog.=) $1 "

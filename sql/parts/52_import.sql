@@ -51,7 +51,9 @@ CREATE FUNCTION apikeys.check_import(organization uuid, source regclass) RETURNS
 	SET max_parallel_workers_per_gather = 0
 AS $$
 DECLARE
-	bad record;
+	bad_row bigint;
+	fault text[];
+	bad_key text;
 BEGIN
 	EXECUTE format($query$
 		SELECT j.n, j.fault, CASE WHEN apikeys.is_public_key(j.public_key) THEN j.public_key END AS public_key
@@ -91,12 +93,12 @@ BEGIN
 		WHERE j.fault IS NOT NULL
 		ORDER BY j.n LIMIT 1
 		$query$, apikeys.import_columns(source), source)
-		INTO bad USING organization;
-	IF bad.n IS NOT NULL THEN
+		INTO bad_row, fault, bad_key USING organization;
+	IF bad_row IS NOT NULL THEN
 		RAISE EXCEPTION USING
-			ERRCODE = bad.fault[1],
-			MESSAGE = format('row %s cannot be imported: %s', bad.n, bad.fault[2]),
-			DETAIL = 'Nothing was imported.' || coalesce(' The public key of the row is "' || bad.public_key || '".', '');
+			ERRCODE = fault[1],
+			MESSAGE = format('row %s cannot be imported: %s', bad_row, fault[2]),
+			DETAIL = 'Nothing was imported.' || coalesce(' The public key of the row is "' || bad_key || '".', '');
 	END IF;
 END;
 $$;
