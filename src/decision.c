@@ -69,16 +69,6 @@ choose_reason(AkReason a, AkReason b)
 	return AK_WRONG_SECRET;
 }
 
-static int32
-get_secret_version(const AkImage *key, int index)
-{
-	int32		version;
-
-	memcpy(&version, ak_packed_array_at(&key->secret_versions, index,
-										sizeof(version)), sizeof(version));
-	return version;
-}
-
 /*
  * Whether the secret is a live one of the key, and which.  Every secret is
  * compared, be an earlier one the right one.
@@ -104,7 +94,7 @@ check_secrets(const AkRequest *request, const AkSecretClaim *claim,
 		outcome = check_secret(claim, hash, expires_at, decision->now);
 		if (outcome == AK_OK)
 		{
-			decision->secret_version = get_secret_version(key, i);
+			decision->secret_version = ak_image_secret_version(key, i);
 			ak_rehash_offer(request->public_key, hash.data, hash.size, claim);
 		}
 		reason = choose_reason(reason, outcome);

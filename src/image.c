@@ -50,6 +50,16 @@ view_array(Datum value, size_t element_size, AkPackedArray *array)
 		refuse_image();
 }
 
+static const char *
+view_versions(Datum value, int count)
+{
+	struct varlena *versions = PG_DETOAST_DATUM_PACKED(value);
+
+	if (VARSIZE_ANY_EXHDR(versions) != count * sizeof(int32))
+		refuse_image();
+	return VARDATA_ANY(versions);
+}
+
 /*
  * Takes a row of key_image apart, without copying what is in it: the caller
  * keeps the row as long as the image, and has a snapshot that sees it.  Raises
@@ -76,14 +86,13 @@ ak_image_read(Relation table, HeapTuple row, AkImage *image)
 	view_array(values[IMAGE_SECRETS], 0, &image->secrets);
 	view_array(values[IMAGE_SECRET_EXPIRATIONS], sizeof(TimestampTz),
 			   &image->secret_expirations);
-	view_array(values[IMAGE_SECRET_VERSIONS], sizeof(int32),
-			   &image->secret_versions);
 	view_array(values[IMAGE_ORGANIZATION_ROLES], 0,
 			   &image->organization_roles);
 	view_array(values[IMAGE_PROJECT_ROLES], 0, &image->project_roles);
 	view_array(values[IMAGE_PROJECTS], sizeof(pg_uuid_t), &image->projects);
+	image->secret_versions = view_versions(values[IMAGE_SECRET_VERSIONS],
+										   image->secrets.count);
 	if (image->secrets.count != image->secret_expirations.count ||
-		image->secrets.count != image->secret_versions.count ||
 		image->project_roles.count != image->projects.count)
 		refuse_image();
 }

@@ -10,6 +10,7 @@
 
 #include "packed_array.h"
 
+#include "port/pg_bswap.h"
 #include "access/htup.h"
 #include "datatype/timestamp.h"
 #include "utils/relcache.h"
@@ -30,11 +31,22 @@ typedef struct AkImage
 	struct varlena *access_list;
 	AkPackedArray secrets;		/* stored secret hashes */
 	AkPackedArray secret_expirations;	/* one for each; TimestampTz */
-	AkPackedArray secret_versions;	/* one for each; int32 */
+	const char *secret_versions;	/* one for each; ak_image_secret_version() */
 	AkPackedArray organization_roles;	/* names */
 	AkPackedArray project_roles;	/* one for each of projects; names */
 	AkPackedArray projects;		/* pg_uuid_t */
 } AkImage;
+
+/* The version of the secret at an index below the number of secrets. */
+static inline int32
+ak_image_secret_version(const AkImage *image, int index)
+{
+	uint32		version;
+
+	memcpy(&version, image->secret_versions + index * sizeof(version),
+		   sizeof(version));
+	return (int32) pg_ntoh32(version);
+}
 
 extern void ak_image_read(Relation table, HeapTuple row, AkImage *image);
 

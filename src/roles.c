@@ -51,9 +51,15 @@ ak_role_hash(const char *name, size_t length)
 uint64
 ak_grant_id(uint64 role_hash, const pg_uuid_t *project)
 {
-	uint64		id = project ?
-		hash_bytes_extended(project->data, UUID_LEN, role_hash) : role_hash;
+	uint64		id = role_hash;
 
+	if (project)
+	{
+		uint64		halves[2];
+
+		memcpy(halves, project->data, UUID_LEN);
+		id = hash_combine64(hash_combine64(id, halves[0]), halves[1]);
+	}
 	return id ? id : 1;
 }
 

@@ -13,7 +13,7 @@ CREATE TEMP TABLE original AS
 		ARRAY['ORG_READ_ONLY'] AS organization_roles,
 		ARRAY['GROUP_BACKUP_ADMIN', 'GROUP_MONITORING_ADMIN'] AS project_roles,
 		ARRAY['10000000-0000-0000-0000-000000000000', '20000000-0000-0000-0000-000000000000']::uuid[] AS projects, now() AS created_at,
-		'{1}'::integer[] AS secret_versions;
+		'\x00000001'::bytea AS secret_versions;
 INSERT INTO apikeys.key_image SELECT * FROM original;
 
 -- What the key may do with the change, asked twice, and then without it.
@@ -57,7 +57,7 @@ BEGIN
 	END LOOP;
 	RETURN pg_temp.try($change$secrets = array_fill(('sha256$$' || encode(sha256('not this'), 'hex'))::apikeys.secret_hash, '{500}') || secrets,
 		secret_expirations = array_fill('infinity'::timestamptz, '{500}') || secret_expirations,
-		secret_versions = array_fill(2, '{500}') || secret_versions,
+		secret_versions = decode(repeat('00000002', 500), 'hex') || secret_versions,
 		organization_roles = array_fill('no such role'::text, '{500}') || organization_roles,
 		project_roles = array_fill('GROUP_OWNER'::text, '{500}') || project_roles,
 		projects = (SELECT array_agg(gen_random_uuid()) FROM generate_series(1, 500)) || projects$change$);
@@ -69,7 +69,7 @@ SELECT pg_temp.try($$organization_roles = (SELECT array_agg('role ' || repeat('x
 SELECT pg_temp.try($$organization_roles = ARRAY['', 'a', repeat('b', 63), repeat('c', 64), repeat('d', 1000)] || organization_roles$$);
 
 -- Empty ones.
-SELECT pg_temp.try($$secrets = '{}', secret_expirations = '{}', secret_versions = '{}'$$);
+SELECT pg_temp.try($$secrets = '{}', secret_expirations = '{}', secret_versions = ''$$);
 SELECT pg_temp.try($$organization_roles = '{}'$$);
 SELECT pg_temp.try($$project_roles = '{}', projects = '{}'$$);
 
@@ -77,20 +77,20 @@ SELECT pg_temp.try($$project_roles = '{}', projects = '{}'$$);
 SELECT pg_temp.try($$secrets = '{}'$$);
 SELECT pg_temp.try($$secrets = secrets || secrets$$);
 SELECT pg_temp.try($$secret_expirations = secret_expirations || secret_expirations$$);
-SELECT pg_temp.try($$secret_versions = '{}'$$);
+SELECT pg_temp.try($$secret_versions = ''$$);
+SELECT pg_temp.try($$secret_versions = secret_versions || secret_versions$$);
+SELECT pg_temp.try($$secret_versions = '\x000001'$$);
 SELECT pg_temp.try($$project_roles = project_roles[1:1]$$);
 SELECT pg_temp.try($$projects = '{}'$$);
 
 -- NULLs, and more dimensions.
 SELECT pg_temp.try($$secrets = ARRAY[NULL::apikeys.secret_hash]$$);
 SELECT pg_temp.try($$secret_expirations = ARRAY[NULL::timestamptz]$$);
-SELECT pg_temp.try($$secret_versions = '{NULL}'$$);
 SELECT pg_temp.try($$organization_roles = organization_roles || NULL::text$$);
 SELECT pg_temp.try($$project_roles[1] = NULL$$);
 SELECT pg_temp.try($$projects[2] = NULL$$);
 SELECT pg_temp.try($$secrets = ARRAY[secrets]$$);
 SELECT pg_temp.try($$secret_expirations = ARRAY[secret_expirations]$$);
-SELECT pg_temp.try($$secret_versions = ARRAY[secret_versions]$$);
 SELECT pg_temp.try($$organization_roles = ARRAY[organization_roles, organization_roles]$$);
 SELECT pg_temp.try($$project_roles = ARRAY[project_roles]$$);
 SELECT pg_temp.try($$projects = ARRAY[ARRAY[projects]]$$);

@@ -23,7 +23,7 @@ $body$;
 CREATE FUNCTION pg_temp.make_image(key text, org uuid, disabled boolean DEFAULT false) RETURNS void LANGUAGE sql AS $body$
 	INSERT INTO apikeys.key_image VALUES (key, org, disabled, 'infinity', '{}',
 		ARRAY[('sha256$$' || encode(sha256(('secret of ' || key)::bytea), 'hex'))::apikeys.secret_hash],
-		'{infinity}', '{ORG_READ_ONLY}', '{}', '{}', now(), '{1}');
+		'{infinity}', '{ORG_READ_ONLY}', '{}', '{}', now(), '\x00000001');
 $body$;
 -- VACUUM removes what nobody else in the database can see any more.
 CREATE PROCEDURE pg_temp.wait_for_others() LANGUAGE plpgsql AS $$

@@ -403,7 +403,7 @@ INSERT INTO act (name, setup, statement, expected) VALUES
 
 ('insert key_image',
  $$DELETE FROM apikeys.key_image WHERE public_key = 'regress_matrix_a'$$,
- $$INSERT INTO apikeys.key_image SELECT 'regress_matrix_a', {acme}, false, 'infinity', '{}', '{}', '{}', '{ORG_OWNER}', '{}', '{}', now(), '{}'$$,
+ $$INSERT INTO apikeys.key_image SELECT 'regress_matrix_a', {acme}, false, 'infinity', '{}', '{}', '{}', '{ORG_OWNER}', '{}', '{}', now(), ''$$,
                                      '1 - - -        - - - - -        - - -     - - -     - -'),
 ('update key_image', NULL,
  $$UPDATE apikeys.key_image SET organization_roles = '{ORG_OWNER}' WHERE public_key = 'regress_matrix_a'$$,

@@ -79,8 +79,8 @@ CREATE TEMPORARY VIEW secrets AS
 SELECT s.version, s.hint = '********' || right(:'private_key', 4) AS is_first, s.hint = k.private_key AS is_newest,
 	now() - s.created_at < interval '5 minutes' AS is_new, s.expires_at - now() < interval '2 hours' AS ends_soon,
 	now() - s.last_used_at < interval '5 minutes' AS used_lately
-FROM apikeys.keys AS k, jsonb_to_recordset(k.secrets) WITH ORDINALITY
-	AS s (version integer, hint text, created_at timestamptz, expires_at timestamptz, last_used_at timestamptz, place bigint)
+FROM apikeys.keys AS k, ROWS FROM (jsonb_to_recordset(k.secrets) AS (version integer, hint text, created_at timestamptz,
+	expires_at timestamptz, last_used_at timestamptz)) WITH ORDINALITY AS s (version, hint, created_at, expires_at, last_used_at, place)
 WHERE k.description = 'Key' AND k.organization = 'regress_unused' ORDER BY s.place;
 SELECT (SELECT array_agg(key ORDER BY key) FROM jsonb_object_keys(secrets -> 0) AS key) FROM apikeys.keys WHERE public_key = :'public_key';
 DELETE FROM apikeys.key_usage WHERE public_key = :'public_key';
