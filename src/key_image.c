@@ -42,11 +42,12 @@ PG_FUNCTION_INFO_V1(apikeys_rebuild_images);
 	"coalesce(k.expires_at, 'infinity'), k.access_list, " \
 	"coalesce(s.hashes, '{}'), coalesce(s.expirations, '{}'), " \
 	"coalesce(r.organization_roles, '{}'), coalesce(r.project_roles, '{}'), " \
-	"coalesce(r.projects, '{}'), k.created_at " \
+	"coalesce(r.projects, '{}'), k.created_at, coalesce(s.versions, '') " \
 	"FROM apikeys.key AS k " \
 	"LEFT JOIN (SELECT s.public_key, pg_catalog.array_agg(s.hash) AS hashes, " \
-	"pg_catalog.array_agg(coalesce(s.expires_at, 'infinity')) AS expirations " \
-	"FROM (SELECT s.public_key, s.hash, s.expires_at FROM apikeys.key_secret AS s " \
+	"pg_catalog.array_agg(coalesce(s.expires_at, 'infinity')) AS expirations, " \
+	"pg_catalog.string_agg(pg_catalog.int4send(s.version), ''::pg_catalog.bytea) AS versions " \
+	"FROM (SELECT s.public_key, s.version, s.hash, s.expires_at FROM apikeys.key_secret AS s " \
 	"WHERE s.public_key OPERATOR(pg_catalog.=) ANY ($1) " \
 	"ORDER BY s.public_key, s.version) AS s GROUP BY s.public_key) AS s " \
 	"ON s.public_key OPERATOR(pg_catalog.=) k.public_key " \

@@ -30,7 +30,7 @@ COMMENT ON COLUMN apikeys.key_image.organization_roles IS 'Its roles in the orga
 COMMENT ON COLUMN apikeys.key_image.project_roles IS 'Its roles in projects, one for each of projects.';
 COMMENT ON COLUMN apikeys.key_image.projects IS 'The projects of those roles.';
 COMMENT ON COLUMN apikeys.key_image.created_at IS 'When the key was made.';
-COMMENT ON COLUMN apikeys.key_image.secret_versions IS 'The versions of its secrets, four bytes for each, the highest first: an array would be five times as long.';
+COMMENT ON COLUMN apikeys.key_image.secret_versions IS 'The versions of its secrets, one for each of secrets, four bytes long, the most significant byte first.';
 
 CREATE VIEW apikeys.key_image_source WITH (security_invoker = true) AS
 SELECT
