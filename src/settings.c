@@ -91,7 +91,7 @@ define_usage_settings(GucContext at_start)
 							NULL);
 	DefineCustomIntVariable("apikeys.usage_max_entries",
 							"How many counters of uses and denials fit into shared memory.",
-							"A key takes one, and one more for each network it was let in by and each reason it was denied for, until they are written.",
+							"A key takes one, and one more for each network, secret and role it was let in by and each reason it was denied for, until they are written.",
 							&ak_usage_max_entries,
 							100000,
 							1000,

@@ -110,6 +110,7 @@ INSERT INTO deed (answer, statement) VALUES
 	(NULL, $$SELECT s.public_key, s.version, s.hint FROM apikeys.key_secret AS s$$),
 	(NULL, $$SELECT * FROM apikeys.key_usage, apikeys.key_denial$$),
 	(NULL, $$SELECT * FROM apikeys.pending_usage(pg_temp.fact('key'))$$),
+	(NULL, $$SELECT * FROM apikeys.unused_keys, apikeys.unused_access_list_entries, apikeys.unused_roles$$),
 	(NULL, $$SELECT * FROM apikeys.status(), apikeys.usage_status()$$),
 	(NULL, $$SELECT * FROM apikeys.rehash_status, apikeys.pepper_state('0')$$),
 	(NULL, $$SELECT * FROM apikeys.expiring_keys('1000 years')$$),
@@ -180,7 +181,7 @@ BEGIN;
 SELECT apikeys.act_as('user:one');
 SELECT apikeys.principal();
 COMMIT;
-SELECT apikeys.merge_usage('10000000-0000-0000-0000-000000000000', 1, ARRAY[:'public_key', :'public_key'], ARRAY[NULL, 'wrong_secret'], '{NULL,NULL}', '{1,2}', '{2001-01-01,2001-01-01}', '{NULL,NULL}');
+SELECT apikeys.merge_usage('10000000-0000-0000-0000-000000000000', 1, ARRAY[:'public_key', :'public_key'], ARRAY[NULL, 'wrong_secret'], '{NULL,NULL}', '{1,2}', '{2001-01-01,2001-01-01}', '{NULL,NULL}', '{1,NULL}', ARRAY[apikeys.grant_id('ORG_OWNER', NULL), NULL]);
 SELECT apikeys.settle_usage('10000000-0000-0000-0000-000000000000', 1);
 SELECT apikeys.flush_usage() \g /dev/null
 SELECT apikeys.rebuild_images();

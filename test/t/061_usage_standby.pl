@@ -122,6 +122,13 @@ use_key($standby, 'key1', 1, '192.0.2.3');
 flush_usage($standby);
 is(usage_of($primary, 'key1'), '13|192.0.2.3', 'a later use is the last use');
 
+is( $primary->safe_psql(
+		'postgres', q{
+		SELECT DISTINCT u.secret_version, r.role, r.project_id
+		FROM apikeys.key_usage AS u JOIN apikeys.key_role_usage AS r USING (public_key)}),
+	'1|ORG_READ_ONLY|',
+	'with the secrets and the roles that were used');
+
 # --- What breaks -----------------------------------------------------------------
 
 # The primary is busy with the table; the connection breaks, or the worker ends.
