@@ -96,7 +96,7 @@ $(SQL_SCRIPT): $(SQL_PARTS) sql/parts apikeys.control
 
 # --- What installs what it needs by itself ---------------------------------
 
-.PHONY: demo demo-stop test bench help
+.PHONY: demo demo-stop test upgrade bench help
 export PG_CONFIG
 
 demo:       ## start a private server in tmp/demo with the extension and data to play with
@@ -107,6 +107,9 @@ demo-stop:  ## end that server and remove its folder
 
 test:       ## build and test in tmp/test; SUITES="regress tap" runs only those
 	@test/run-tests.sh $(SUITES)
+
+upgrade:    ## pg_upgrade with live keys from 15 to 17, in a chroot; as root
+	@test/upgrade/run.sh
 
 bench:      ## measure the cost of a decision, and of new keys
 	@test/install-deps.sh bench

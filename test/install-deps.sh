@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# install-deps.sh demo|test|bench: installs the Debian packages that it needs
+# install-deps.sh demo|test|upgrade|bench: installs the Debian packages that it needs
 # and that are missing, as root or through sudo.  No cluster is created, and no
 # service is started, stopped or restarted.
 set -euo pipefail
@@ -14,6 +14,7 @@ required_packages() {
       say perl libipc-run-perl shellcheck clang clang-tidy pgbouncer
       node_packages
       ;;
+    upgrade) say mmdebstrap debian-archive-keyring ;;
     bench) say gnuplot-nox ;;
   esac
 }
@@ -184,6 +185,6 @@ main() {
 }
 
 case ${1:-} in
-  demo | test | bench) main "$1" ;;
-  *) die "usage: install-deps.sh demo|test|bench" ;;
+  demo | test | upgrade | bench) main "$1" ;;
+  *) die "usage: install-deps.sh demo|test|upgrade|bench" ;;
 esac
