@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# install-deps.sh demo|test|upgrade|bench: installs the Debian packages that it needs
-# and that are missing, as root or through sudo.  No cluster is created, and no
-# service is started, stopped or restarted.
+# install-deps.sh demo|test|upgrade|bench: installs the Debian packages that it
+# needs and that are missing, as root or through sudo.  No cluster is created,
+# and no service is started, stopped or restarted.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
