@@ -32,7 +32,10 @@ SELECT is_called AS called_by_install FROM regress_hostile.called;
 -- superuser. What one answers is known to those after it by a name.
 CREATE TEMPORARY TABLE deed (position pg_catalog.int4 GENERATED ALWAYS AS IDENTITY PRIMARY KEY, answer pg_catalog.text, statement pg_catalog.text);
 CREATE TEMPORARY TABLE fact (name pg_catalog.text PRIMARY KEY, value pg_catalog.text);
+CREATE TEMPORARY TABLE staging (public_key pg_catalog.text, hash pg_catalog.text, description pg_catalog.text,
+	roles pg_catalog.text[], access_list pg_catalog.text, expires_at pg_catalog.timestamptz);
 GRANT SELECT ON deed TO PUBLIC;
+GRANT ALL ON staging TO PUBLIC;
 GRANT ALL ON fact TO PUBLIC;
 CREATE FUNCTION pg_temp.fact(name pg_catalog.text) RETURNS pg_catalog.text LANGUAGE plpgsql AS $$
 BEGIN
@@ -59,7 +62,7 @@ BEGIN
 			END IF;
 		EXCEPTION WHEN OTHERS THEN
 			statement := d.statement;
-			outcome := pg_catalog.replace(pg_catalog.concat_ws(': ', SQLSTATE, SQLERRM), pg_temp.fact('key'), '<key>');
+			outcome := pg_catalog.replace(pg_catalog.concat_ws(': ', SQLSTATE, SQLERRM), coalesce(pg_temp.fact('key'), '?'), '<key>');
 			RETURN NEXT;
 		END;
 	END LOOP;
@@ -82,6 +85,10 @@ INSERT INTO deed (answer, statement) VALUES
 	(NULL, $$SELECT apikeys.create_project_key(pg_temp.id('project'), 'Another key', '{GROUP_OWNER}')$$),
 	('imported', $$SELECT 'regress_hostile_' OPERATOR(pg_catalog.||) pg_temp.fact('key')$$),
 	(NULL, $body$SELECT apikeys.import_key(pg_temp.id('org'), pg_temp.fact('imported'), 'sha256$$ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad', 'An imported key', '{ORG_READ_ONLY}')$body$),
+	(NULL, $$DELETE FROM pg_temp.staging$$),
+	(NULL, $body$INSERT INTO pg_temp.staging VALUES ('staged_' OPERATOR(pg_catalog.||) pg_temp.fact('key'), 'sha256$$ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad', 'A staged key', '{ORG_MEMBER}', '{192.0.2.0/24}', '2030-01-01')$body$),
+	(NULL, $$SELECT apikeys.import_keys(pg_temp.id('org'), 'pg_temp.staging')$$),
+	(NULL, $$SELECT apikeys.import_keys(pg_temp.id('org'), 'pg_temp.staging')$$),
 	(NULL, $$SELECT apikeys.update_key(pg_temp.fact('key'), 'A key, changed', '{192.0.2.0/24,10.0.0.0/8}', '2998-01-01')$$),
 	(NULL, $$SELECT apikeys.set_organization_roles(pg_temp.fact('key'), '{ORG_OWNER,ORG_READ_ONLY}')$$),
 	(NULL, $$SELECT apikeys.set_project_roles(pg_temp.fact('key'), pg_temp.id('project'), '{GROUP_OWNER,REGRESS_HOSTILE}')$$),
@@ -112,6 +119,7 @@ INSERT INTO deed (answer, statement) VALUES
 	(NULL, $$SELECT * FROM apikeys.pending_usage(pg_temp.fact('key'))$$),
 	(NULL, $$SELECT * FROM apikeys.unused_keys, apikeys.unused_access_list_entries, apikeys.unused_roles$$),
 	(NULL, $$SELECT * FROM apikeys.status(), apikeys.usage_status()$$),
+	(NULL, $$SELECT apikeys.is_access_list('{192.0.2.1}'), apikeys.is_secret_hash('x')$$),
 	(NULL, $$SELECT * FROM apikeys.rehash_status, apikeys.pepper_state('0')$$),
 	(NULL, $$SELECT * FROM apikeys.expiring_keys('1000 years')$$),
 	(NULL, $$SELECT apikeys.notify_expiring('1000 years')$$),
@@ -182,6 +190,10 @@ SELECT apikeys.act_as('user:one');
 SELECT apikeys.principal();
 COMMIT;
 SELECT apikeys.merge_usage('10000000-0000-0000-0000-000000000000', 1, ARRAY[:'public_key', :'public_key'], ARRAY[NULL, 'wrong_secret'], '{NULL,NULL}', '{1,2}', '{2001-01-01,2001-01-01}', '{NULL,NULL}', '{1,NULL}', ARRAY[apikeys.grant_id('ORG_OWNER', NULL), NULL]);
+SELECT apikeys.seal_audit() \g /dev/null
+SELECT v.intact FROM apikeys.verify_audit() AS v;
+SELECT apikeys.prune_audit(pg_catalog.clock_timestamp()) \g /dev/null
+SELECT v.intact, v.problem FROM apikeys.verify_audit() AS v;
 SELECT apikeys.settle_usage('10000000-0000-0000-0000-000000000000', 1);
 SELECT apikeys.flush_usage() \g /dev/null
 SELECT apikeys.rebuild_images();
