@@ -162,12 +162,15 @@ change(q{TRUNCATE apikeys.key_role});
 is($subscriber->safe_psql('postgres', $ask_many),
 	'scope_denied|250', 'a table is emptied');
 
-# The tables are the same, and so are the images: they say what the tables say.
+# The tables are the same.  But for hashes: each server's worker stores better
+# ones of secrets that are used there, as those of other systems here.
 foreach my $table (qw(organization project role member key key_role key_secret
-	deleted_key key_image))
+	deleted_key))
 {
+	my $columns = $table eq 'key_secret' ?
+	  '(t.public_key, t.version, t.hint, t.created_at, t.expires_at)' : 't';
 	my $query =
-	  qq{SELECT t FROM apikeys."$table" AS t ORDER BY t::text COLLATE "C"};
+	  qq{SELECT $columns FROM apikeys."$table" AS t ORDER BY $columns\::text COLLATE "C"};
 	is( $subscriber->safe_psql('postgres', $query),
 		$publisher->safe_psql('postgres', $query),
 		"table $table is equal");
