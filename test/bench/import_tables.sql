@@ -2,6 +2,9 @@
 -- and copies of the tables that have their indexes and checks, but no triggers
 -- and no foreign keys.
 SET client_min_messages = warning;
+ALTER TABLE apikeys.key ENABLE REPLICA TRIGGER key_replicated;
+ALTER TABLE apikeys.key_role ENABLE REPLICA TRIGGER key_role_replicated;
+ALTER TABLE apikeys.key_secret ENABLE REPLICA TRIGGER key_secret_replicated;
 CREATE ROLE bench_owner;
 SELECT apikeys.create_organization('Import', 'role:bench_owner') \g /dev/null
 
@@ -13,6 +16,6 @@ ANALYZE bench.staging;
 GRANT USAGE ON SCHEMA bench TO bench_owner;
 GRANT SELECT ON bench.staging TO bench_owner;
 
-CREATE TABLE bench.key (LIKE apikeys.key INCLUDING ALL);
-CREATE TABLE bench.key_role (LIKE apikeys.key_role INCLUDING ALL);
-CREATE TABLE bench.key_secret (LIKE apikeys.key_secret INCLUDING ALL);
+CREATE TABLE bench.plain_key (LIKE apikeys.key INCLUDING ALL);
+CREATE TABLE bench.plain_key_role (LIKE apikeys.key_role INCLUDING ALL);
+CREATE TABLE bench.plain_key_secret (LIKE apikeys.key_secret INCLUDING ALL);

@@ -10,9 +10,9 @@ SET session_replication_role = replica;
 SET client_min_messages = warning;
 
 CREATE EXTENSION apikeys;
-ALTER TABLE apikeys.key DISABLE TRIGGER ALL;
-ALTER TABLE apikeys.key_role DISABLE TRIGGER ALL;
-ALTER TABLE apikeys.key_secret DISABLE TRIGGER ALL;
+ALTER TABLE apikeys.key DISABLE TRIGGER key_replicated;
+ALTER TABLE apikeys.key_role DISABLE TRIGGER key_role_replicated;
+ALTER TABLE apikeys.key_secret DISABLE TRIGGER key_secret_replicated;
 CREATE SCHEMA bench;
 
 CREATE FUNCTION bench.organization_id(n bigint) RETURNS uuid
