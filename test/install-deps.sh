@@ -1,21 +1,36 @@
 #!/usr/bin/env bash
-# install-deps.sh demo|test|upgrade|bench: installs the Debian packages that it
-# needs and that are missing, as root or through sudo.  No cluster is created,
-# and no service is started, stopped or restarted.
+# install-deps.sh PROFILE [SUITE…]: installs the Debian packages that a target of
+# the Makefile needs and that are missing, as root or through sudo; for "test",
+# those of the suites named.  No cluster is created, and no service is started,
+# stopped or restarted.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 # --- What is needed --------------------------------------------------------
 
+PROFILES='demo|test|bench|matrix|upgrade|coverage'
+
+# required_packages PROFILE [SUITE…]
 required_packages() {
+  local suite
   say gcc make libc6-dev pkg-config libsodium-dev
   case $1 in
-    test)
-      say perl libipc-run-perl shellcheck clang clang-tidy pgbouncer
+    test) for suite in "${@:2}"; do suite_packages "$suite"; done ;;
+    bench) say gnuplot-nox ;;
+    matrix | upgrade) say mmdebstrap debian-archive-keyring ;;
+    coverage) say lcov ;;
+  esac
+}
+
+suite_packages() {
+  case $1 in
+    unit) say perl ;;
+    fuzz) say clang ;;
+    lint) say shellcheck clang-tidy ;;
+    tap)
+      say perl libipc-run-perl pgbouncer
       node_packages
       ;;
-    upgrade) say mmdebstrap debian-archive-keyring ;;
-    bench) say gnuplot-nox ;;
   esac
 }
 
@@ -28,11 +43,16 @@ node_packages() {
   fi
 }
 
-# Good to have, where the distribution has them.
+# optional_packages MAJOR [SUITE…]: good to have, where the distribution has
+# them.
 optional_packages() {
-  case $1 in
-    test) say libclang-rt-dev "postgresql-$2-plpgsql-check" ;;
-  esac
+  local suite
+  for suite in "${@:2}"; do
+    case $suite in
+      fuzz) say libclang-rt-dev ;;
+      plpgsql) say "postgresql-$1-plpgsql-check" ;;
+    esac
+  done
 }
 
 # A server that the user chose, or that brings its own headers, is his.
@@ -156,7 +176,7 @@ install_packages() {
 }
 
 main() {
-  local profile=$1 major missing=()
+  local profile=$1 suites=("${@:2}") major missing=()
   if is_chosen; then find_pg_config >/dev/null; fi
   if ! command -v apt-get >/dev/null; then
     say "this is no Debian: what $profile needs has to be there already, see" \
@@ -164,7 +184,9 @@ main() {
     return
   fi
   # shellcheck disable=SC2046 # package names, many to a line
-  readarray -t missing < <(keep_missing $(required_packages "$profile"))
+  readarray -t missing < <(keep_missing $(
+    required_packages "$profile" "${suites[@]}"
+  ))
   major=$(choose_major)
   if [ ${#missing[@]} -gt 0 ] || [ -z "$major" ]; then
     require_root "${missing[@]}"
@@ -176,7 +198,7 @@ main() {
   # shellcheck disable=SC2046
   readarray -O ${#missing[@]} -t missing < <(
     keep_missing $(server_packages "$major")
-    keep_available $(keep_missing $(optional_packages "$profile" "$major"))
+    keep_available $(keep_missing $(optional_packages "$major" "${suites[@]}"))
   )
   [ ${#missing[@]} -gt 0 ] || return 0
   require_root "${missing[@]}"
@@ -184,7 +206,5 @@ main() {
   install_packages "$major" "${missing[@]}"
 }
 
-case ${1:-} in
-  demo | test | upgrade | bench) main "$1" ;;
-  *) die "usage: install-deps.sh demo|test|upgrade|bench" ;;
-esac
+[[ ${1:-} =~ ^($PROFILES)$ ]] || die "usage: install-deps.sh $PROFILES"
+main "$@"

@@ -162,7 +162,7 @@ list_programs() {
 
 # The version of a pg_config's headers, and of its server.
 header_version() {
-  sed -n 's/^#define PG_VERSION "\([^"]*\)".*/\1/p' \
+  sed -n 's/^#define PG_VERSION "\([^" ]*\).*/\1/p' \
     "$("$1" --includedir-server)"/pg_config*.h | head -n 1
 }
 
@@ -220,13 +220,42 @@ private_install() {
 }
 
 # private_build [MAKE-ARGUMENT…]: builds the copied sources and installs them
-# into the private installation.
+# into the private installation.  COPT in the environment: flags for the
+# compiler and the linker.
 private_build() {
   local arguments=("$@" PG_CONFIG="$WORK/bin/pg_config")
   if [ -n "${with_llvm:-}" ]; then arguments+=(with_llvm="$with_llvm"); fi
+  if [ -n "${COPT:-}" ]; then arguments+=(COPT="$COPT"); fi
   private_install
   quietly build as_user make -C "$WORK/tree" -j"$(nproc)" all "${arguments[@]}"
   quietly install as_user make -C "$WORK/tree" install "${arguments[@]}"
+}
+
+# --- Runs of the suites ----------------------------------------------------
+
+PASSED=0
+FAILED=0
+
+# count_run LABEL COMMAND…: runs a command that runs suites, shows what it
+# prints behind LABEL, and adds what its last line counts to PASSED and FAILED.
+count_run() {
+  local label=$1 log=$WORK/log/run-$1.log passed failed
+  shift
+  "$@" 2>&1 </dev/null | as_user tee "$log" |
+    sed -u "/ passed, [0-9]* failed$/d; s/^/$label  /" || true
+  # Whatever kept it from counting is a failure too.
+  read -r passed failed < <(
+    sed -n '$s/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$log"
+    say "0 1"
+  )
+  PASSED=$((PASSED + passed))
+  FAILED=$((FAILED + failed))
+}
+
+# The last line of a target that counts, and its status.
+report_counts() {
+  printf '%d passed, %d failed\n' "$PASSED" "$FAILED"
+  [ "$FAILED" -eq 0 ]
 }
 
 # --- Private servers -------------------------------------------------------

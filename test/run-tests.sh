@@ -14,8 +14,6 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 SUITES=(unit fuzz regress plain isolation tap plpgsql lint)
-PASSED=0
-FAILED=0
 
 # --- The suites ------------------------------------------------------------
 
@@ -146,8 +144,7 @@ finish() {
   if [ -n "${WORK:-}" ]; then stop_servers; fi
   # Whatever kept the suites from running is a failure too.
   if [ "$status" -ne 0 ]; then FAILED=$((FAILED + 1)); fi
-  printf '%d passed, %d failed\n' "$PASSED" "$FAILED"
-  if [ "$FAILED" -gt 0 ]; then exit 1; fi
+  report_counts || exit 1
 }
 
 main() {
@@ -157,7 +154,7 @@ main() {
     declare -F "suite_$suite" >/dev/null || die "no suite $suite: ${SUITES[*]}"
   done
   trap finish EXIT
-  "$TOP/test/install-deps.sh" test
+  "$TOP/test/install-deps.sh" test "$@"
   work_open "${TEST_NAME:-test}"
   copy_sources
   private_build WERROR=1
