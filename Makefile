@@ -96,7 +96,7 @@ $(SQL_SCRIPT): $(SQL_PARTS) sql/parts apikeys.control
 
 # --- What installs what it needs by itself ---------------------------------
 
-.PHONY: demo demo-stop test upgrade bench help
+.PHONY: demo demo-stop test upgrade bench help matrix coverage
 export PG_CONFIG
 
 demo:       ## start a private server in tmp/demo with the extension and data to play with
@@ -110,6 +110,12 @@ test:       ## build and test in tmp/test; SUITES="regress tap" runs only those
 
 upgrade:    ## pg_upgrade with live keys from 15 to 17, in a chroot; as root
 	@test/upgrade/run.sh
+
+matrix:     ## test on PostgreSQL 15, 17 and 18, in chroots made for it (as root, on Debian)
+	@test/matrix.sh
+
+coverage:   ## test, and show which lines of C no test reaches
+	@test/coverage.sh
 
 bench:      ## measure the cost of a decision, and of new keys
 	@test/install-deps.sh bench
