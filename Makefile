@@ -3,20 +3,25 @@
 #   PG_CONFIG=/path/to/pg_config   the server to build for
 #   WERROR=1                       warnings are errors
 #   with_llvm=no                   leave out the bitcode for the JIT compiler
+#
+# "make -f /elsewhere/Makefile" builds in the current folder.
+
+# Where the sources are.
+TOP := $(patsubst %/,%,$(dir $(firstword $(MAKEFILE_LIST))))
 
 # --- What is built and installed -------------------------------------------
 
 MODULE_big = apikeys
-OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
+OBJS = $(patsubst $(TOP)/%.c,%.o,$(sort $(wildcard $(TOP)/src/*.c)))
 
 EXTENSION = apikeys
 # The version stands in the control file only.
-EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" apikeys.control)
-SQL_PARTS := $(sort $(wildcard sql/parts/*.sql))
+EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(TOP)/apikeys.control)
+SQL_PARTS := $(sort $(wildcard $(TOP)/sql/parts/*.sql))
 SQL_SCRIPT = sql/apikeys--$(EXTVERSION).sql
 DATA_built = $(SQL_SCRIPT)
 # Scripts from one version to the next.
-DATA = $(wildcard sql/apikeys--*--*.sql)
+DATA = $(patsubst $(TOP)/%,%,$(wildcard $(TOP)/sql/apikeys--*--*.sql))
 
 # --- How it is compiled and linked -----------------------------------------
 
@@ -33,10 +38,10 @@ endif
 
 # --- Tests against an installed server (make installcheck) -----------------
 
-REGRESS = $(sort $(basename $(notdir $(wildcard test/sql/*.sql))))
-REGRESS_OPTS = --inputdir=test
-ISOLATION = $(sort $(basename $(notdir $(wildcard test/isolation/specs/*.spec))))
-ISOLATION_OPTS = --inputdir=test/isolation
+REGRESS = $(sort $(basename $(notdir $(wildcard $(TOP)/test/sql/*.sql))))
+REGRESS_OPTS = --inputdir=$(TOP)/test
+ISOLATION = $(sort $(basename $(notdir $(wildcard $(TOP)/test/isolation/specs/*.spec))))
+ISOLATION_OPTS = --inputdir=$(TOP)/test/isolation
 EXTRA_CLEAN = test/unit/build test/fuzz/build
 
 # --- The server's build system ---------------------------------------------
@@ -71,25 +76,38 @@ else
 
 # Before 16, isolation tests look for expected/ beside specs/ by themselves.
 ifneq ($(PG_MAJOR),15)
-ISOLATION_OPTS += --expecteddir=test/isolation
+ISOLATION_OPTS += --expecteddir=$(TOP)/test/isolation
 endif
 
 include $(PGXS)
 
+ifneq ($(TOP),.)
+# pg_regress looks for outputs in the current folder.
+installcheck: | $(CURDIR)/expected
+$(CURDIR)/expected:
+	ln -s $(abspath $(TOP)/expected) $@
+EXTRA_CLEAN += expected
+endif
+
 # Nothing but what the server looks up is exported (16 and later do it with
 # -fvisibility=hidden, for which 15's headers are not ready).
 ifeq ($(with_gnu_ld),yes)
-SHLIB_LINK += -Wl,--version-script=src/apikeys.map
+SHLIB_LINK += -Wl,--version-script=$(TOP)/src/apikeys.map
 $(shlib): src/apikeys.map
 endif
 
 # PGXS tracks no headers.
-$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h) Makefile
+$(OBJS) $(OBJS:.o=.bc): $(wildcard $(TOP)/src/*.h) $(TOP)/Makefile
+
+# ... and makes no folders.
+$(OBJS) $(OBJS:.o=.bc) $(SQL_SCRIPT): | $(CURDIR)/src $(CURDIR)/sql
+$(CURDIR)/src $(CURDIR)/sql:
+	mkdir -p $@
 
 endif
 
 # The folder is named too, so that a part taken away counts as a change.
-$(SQL_SCRIPT): $(SQL_PARTS) sql/parts apikeys.control
+$(SQL_SCRIPT): $(SQL_PARTS) $(TOP)/sql/parts $(TOP)/apikeys.control
 	cat $(SQL_PARTS) > $@
 
 .DELETE_ON_ERROR:
@@ -100,13 +118,13 @@ $(SQL_SCRIPT): $(SQL_PARTS) sql/parts apikeys.control
 export PG_CONFIG
 
 demo:       ## start a private server in tmp/demo with the extension and data to play with
-	@test/demo.sh start
+	@$(TOP)/test/demo.sh start
 
 demo-stop:  ## end that server and remove its folder
-	@test/demo.sh stop
+	@$(TOP)/test/demo.sh stop
 
 test:       ## build and test in tmp/test; SUITES="regress tap" runs only those
-	@test/run-tests.sh $(SUITES)
+	@$(TOP)/test/run-tests.sh $(SUITES)
 
 upgrade:    ## pg_upgrade with live keys from 15 to 17, in a chroot; as root
 	@test/upgrade/run.sh
@@ -118,12 +136,12 @@ coverage:   ## test, and show which lines of C no test reaches
 	@test/coverage.sh
 
 bench:      ## measure the cost of a decision, and of new keys
-	@test/install-deps.sh bench
-	@test/bench/run.sh
+	@$(TOP)/test/install-deps.sh bench
+	@$(TOP)/test/bench/run.sh
 
 help:       ## this list
 	@echo 'all          build the extension (the default)'
 	@echo 'install      put it where $(PG_CONFIG) says'
 	@echo 'installcheck run the regression tests against a running server that has it'
 	@echo 'clean        remove what was built'
-	@sed -n 's/^\([a-z-]*\): *## /\1 /p' Makefile | awk '{n = $$1; $$1 = ""; printf "%-12s%s\n", n, $$0}'
+	@sed -n 's/^\([a-z-]*\): *## /\1 /p' $(TOP)/Makefile | awk '{n = $$1; $$1 = ""; printf "%-12s%s\n", n, $$0}'
