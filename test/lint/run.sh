@@ -9,7 +9,10 @@ PG_CONFIG=${1:-pg_config}
 
 check_shell() {
   local scripts
-  readarray -t scripts < <(find test .ci -name '*.sh' -o -path .ci/run)
+  readarray -t scripts < <(
+    find . -path ./tmp -prune -o -name '*.sh' -print \
+      -o -path ./.ci/run -print -o -path ./debian/tests/installcheck -print
+  )
   shellcheck "${scripts[@]}"
 }
 
@@ -37,6 +40,11 @@ check_leftovers() {
     --exclude-dir=lint
 }
 
+# What PGXN and Debian are told agrees with the rest.
+check_meta() {
+  perl test/lint/meta.pl
+}
+
 # Files include only what stands in a layer below their own.
 check_layers() {
   awk -f test/lint/layers.awk test/lint/layers src/*.[ch]
@@ -52,7 +60,8 @@ check_sizes() {
 }
 
 failed=0
-for check in shell clang_tidy sql version_conditions leftovers layers sizes; do
+for check in shell clang_tidy sql version_conditions leftovers meta layers \
+  sizes; do
   # A tool that is missing says so on its standard error.
   findings=$("check_$check" 2>&1 || true)
   if [ -z "$findings" ]; then
