@@ -8,7 +8,7 @@ set -euo pipefail
 
 # --- What is needed --------------------------------------------------------
 
-PROFILES='demo|test|bench|matrix|upgrade|coverage'
+PROFILES='demo|test|bench|deb|deb-check|matrix|upgrade|coverage'
 
 # required_packages PROFILE [SUITE…]
 required_packages() {
@@ -19,6 +19,8 @@ required_packages() {
     bench) say gnuplot-nox ;;
     matrix | upgrade) say mmdebstrap debian-archive-keyring ;;
     coverage) say lcov ;;
+    deb) say debhelper dpkg-dev postgresql-server-dev-all ;;
+    deb-check) say mmdebstrap ;;
   esac
 }
 
