@@ -114,7 +114,7 @@ $(SQL_SCRIPT): $(SQL_PARTS) $(TOP)/sql/parts $(TOP)/apikeys.control
 
 # --- What installs what it needs by itself ---------------------------------
 
-.PHONY: demo demo-stop test upgrade bench help matrix coverage
+.PHONY: demo demo-stop test upgrade bench help matrix coverage dist dist-check deb deb-check
 export PG_CONFIG
 
 demo:       ## start a private server in tmp/demo with the extension and data to play with
@@ -138,6 +138,18 @@ coverage:   ## test, and show which lines of C no test reaches
 bench:      ## measure the cost of a decision, and of new keys
 	@$(TOP)/test/install-deps.sh bench
 	@$(TOP)/test/bench/run.sh
+
+dist:       ## tmp/dist/apikeys-VERSION.zip for PGXN, of what is committed
+	@$(TOP)/test/package/make-dist.sh
+
+dist-check: ## build, install and clean what "make dist" made, in several ways
+	@$(TOP)/test/package/try-dist.sh
+
+deb:        ## Debian packages in tmp/deb, tested as they are built
+	@$(TOP)/test/package/build-deb.sh
+
+deb-check:  ## try the package of "make deb" in a bare Debian, as root
+	@$(TOP)/test/package/try-deb.sh
 
 help:       ## this list
 	@echo 'all          build the extension (the default)'

@@ -8,7 +8,7 @@ set -euo pipefail
 
 # --- What is needed --------------------------------------------------------
 
-PROFILES='demo|test|bench|deb|deb-check|matrix|upgrade|coverage'
+PROFILES='demo|test|bench|deb|deb-check|dist-check|matrix|upgrade|coverage'
 
 # required_packages PROFILE [SUITE…]
 required_packages() {
@@ -21,6 +21,7 @@ required_packages() {
     coverage) say lcov ;;
     deb) say debhelper dpkg-dev postgresql-server-dev-all ;;
     deb-check) say mmdebstrap ;;
+    dist-check) say unzip zip ;;
   esac
 }
 

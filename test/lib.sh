@@ -130,21 +130,34 @@ work_remove() {
   rm -rf "$link"
 }
 
-# Copies the sources into $WORK/tree: what git knows or would add, or all that
-# is not built where this is no git checkout.
+# Prints the names of the sources, each ended by a zero byte: what git knows or
+# would add, or all that is not built where this is no git checkout.
+list_sources() {
+  local file
+  {
+    if is_checkout; then
+      in_git ls-files -z -co --exclude-standard
+    else
+      find . -path ./tmp -prune -o -path ./.git -prune -o -type f \
+        ! -name '*.o' ! -name '*.bc' ! -name '*.so' \
+        \( ! -name 'apikeys--*.sql' -o -name 'apikeys--*--*.sql' \) -print0
+    fi
+  } | while IFS= read -r -d '' file; do
+    # A file listed may be gone already.
+    if [ -e "$file" ]; then printf '%s\0' "$file"; fi
+  done
+}
+
+in_git() { git -c safe.directory="$TOP" -C "$TOP" "$@"; }
+
+# Is the tree a git checkout of its own, and no folder in another?
+is_checkout() { [ "$(in_git rev-parse --show-prefix 2>&1)" = "" ]; }
+
+# Copies the sources into $WORK/tree.
 copy_sources() {
-  local list=$WORK/log/sources
   (
     cd "$TOP"
-    if ! git -c safe.directory="$TOP" ls-files -z -co --exclude-standard \
-      >"$list" 2>/dev/null || [ ! -s "$list" ]; then
-      find . -path ./tmp -prune -o -path ./.git -prune -o \
-        -type f ! -name '*.o' ! -name '*.bc' ! -name '*.so' -print0 >"$list"
-    fi
-    # A file listed may be gone already.
-    while IFS= read -r -d '' file; do
-      if [ -e "$file" ]; then printf '%s\0' "$file"; fi
-    done <"$list" | tar --null --files-from=- -cf -
+    list_sources | tar --null --files-from=- -cf -
   ) | as_user tar -C "$WORK/tree" -xf -
 }
 
