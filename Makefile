@@ -8,6 +8,10 @@
 
 # Where the sources are.
 TOP := $(patsubst %/,%,$(dir $(firstword $(MAKEFILE_LIST))))
+ifneq ($(TOP),.)
+# PGXS makes no folders; made by a rule, they would appear under make's feet.
+$(shell mkdir -p src sql)
+endif
 
 # --- What is built and installed -------------------------------------------
 
@@ -93,16 +97,11 @@ endif
 # -fvisibility=hidden, for which 15's headers are not ready).
 ifeq ($(with_gnu_ld),yes)
 SHLIB_LINK += -Wl,--version-script=$(TOP)/src/apikeys.map
-$(shlib): src/apikeys.map
+$(shlib): $(TOP)/src/apikeys.map
 endif
 
 # PGXS tracks no headers.
 $(OBJS) $(OBJS:.o=.bc): $(wildcard $(TOP)/src/*.h) $(TOP)/Makefile
-
-# ... and makes no folders.
-$(OBJS) $(OBJS:.o=.bc) $(SQL_SCRIPT): | $(CURDIR)/src $(CURDIR)/sql
-$(CURDIR)/src $(CURDIR)/sql:
-	mkdir -p $@
 
 endif
 

@@ -37,7 +37,7 @@ expect_installed() {
 
 check_build() {
   local modules
-  quietly build make_in any_name -j all WERROR=1
+  quietly build make_in any_name -j"$(nproc)" all WERROR=1
   [ -s "$WORK/any_name/$PROVIDED" ] ||
     die "META.json provides $PROVIDED, and it was not made"
   quietly install make_in any_name install DESTDIR="$WORK/destdir"
@@ -81,7 +81,7 @@ list_zip() { unzip -Z1 "$1" | grep -v '/$' | sort; }
 check_other_folder() {
   as_user chmod -R a-w "$WORK/any_name"
   as_user mkdir "$WORK/other_folder"
-  quietly other make_in other_folder -j -f ../any_name/Makefile install \
+  quietly other make_in other_folder -j"$(nproc)" -f ../any_name/Makefile install \
     with_llvm=no DESTDIR="$WORK/other_destdir"
   expect_installed "$WORK/other_destdir"
   [ "$(count_files "$WORK/other_destdir" '*')" -eq 3 ] ||
@@ -96,7 +96,7 @@ check_other_folder() {
 check_own_server() {
   private_install
   CONFIG=$WORK/bin/pg_config
-  quietly own make_in other_folder -j -f ../any_name/Makefile install
+  quietly own make_in other_folder -j"$(nproc)" -f ../any_name/Makefile install
   server_start own
   quietly create as_user "$WORK/bin/psql" -X -v ON_ERROR_STOP=1 -d postgres \
     -c 'CREATE EXTENSION apikeys' -c 'SELECT * FROM apikeys.status()'
