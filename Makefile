@@ -113,7 +113,8 @@ $(SQL_SCRIPT): $(SQL_PARTS) $(TOP)/sql/parts $(TOP)/apikeys.control
 
 # --- What installs what it needs by itself ---------------------------------
 
-.PHONY: demo demo-stop test upgrade bench help matrix coverage dist dist-check deb deb-check
+.PHONY: demo demo-stop test matrix upgrade coverage crash failover load bench \
+	dist dist-check deb deb-check help
 export PG_CONFIG
 
 demo:       ## start a private server in tmp/demo with the extension and data to play with
@@ -126,13 +127,13 @@ test:       ## build and test in tmp/test; SUITES="regress tap" runs only those
 	@$(TOP)/test/run-tests.sh $(SUITES)
 
 upgrade:    ## pg_upgrade with live keys from 15 to 17, in a chroot; as root
-	@test/upgrade/run.sh
+	@$(TOP)/test/upgrade/run.sh
 
 matrix:     ## test on PostgreSQL 15, 17 and 18, in chroots made for it (as root, on Debian)
-	@test/matrix.sh
+	@$(TOP)/test/matrix.sh
 
 coverage:   ## test, and show which lines of C no test reaches
-	@test/coverage.sh
+	@$(TOP)/test/coverage.sh
 
 bench:      ## measure the cost of a decision, and of new keys
 	@$(TOP)/test/install-deps.sh bench
@@ -149,6 +150,15 @@ deb:        ## Debian packages in tmp/deb, tested as they are built
 
 deb-check:  ## try the package of "make deb" in a bare Debian, as root
 	@$(TOP)/test/package/try-deb.sh
+
+crash:      ## kill a server under load again and again: nothing acknowledged is lost
+	@$(TOP)/test/traffic/run.sh crash
+
+failover:   ## kill the leader of a cluster (Patroni, etcd, haproxy) under load
+	@$(TOP)/test/traffic/run.sh failover
+
+load:       ## 1,000 connections through a pooler, 100,000 keys: every use is counted once
+	@$(TOP)/test/traffic/run.sh load
 
 help:       ## this list
 	@echo 'all          build the extension (the default)'

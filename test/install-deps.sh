@@ -8,7 +8,7 @@ set -euo pipefail
 
 # --- What is needed --------------------------------------------------------
 
-PROFILES='demo|test|bench|deb|deb-check|dist-check|matrix|upgrade|coverage'
+PROFILES='demo|test|bench|traffic|failover|deb|deb-check|dist-check|matrix|upgrade|coverage'
 
 # required_packages PROFILE [SUITE…]
 required_packages() {
@@ -19,6 +19,14 @@ required_packages() {
     bench) say gnuplot-nox ;;
     matrix | upgrade) say mmdebstrap debian-archive-keyring ;;
     coverage) say lcov ;;
+    traffic)
+      say pgbouncer
+      node_packages
+      ;;
+    failover)
+      say patroni etcd-server haproxy
+      node_packages
+      ;;
     deb) say debhelper dpkg-dev postgresql-server-dev-all ;;
     deb-check) say mmdebstrap ;;
     dist-check) say unzip zip ;;
@@ -157,6 +165,19 @@ release_services() {
   fi
 }
 
+# Nor are they started when the machine is.
+disable_services() {
+  local package service
+  for package in "$@"; do
+    case $package in
+      pgbouncer | haproxy | patroni) service=$package ;;
+      etcd-server) service=etcd ;;
+      *) continue ;;
+    esac
+    as_root update-rc.d "$service" disable >/dev/null
+  done
+}
+
 # install_packages MAJOR PACKAGE…
 install_packages() {
   local begin=$SECONDS log held
@@ -172,9 +193,7 @@ install_packages() {
     die "could not install $*"
   fi
   rm -f "$log"
-  case " $* " in
-    *" pgbouncer "*) as_root update-rc.d pgbouncer disable >/dev/null ;;
-  esac
+  disable_services "$@"
   say "installed $# packages in $((SECONDS - begin)) s"
 }
 
