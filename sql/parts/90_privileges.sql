@@ -66,6 +66,8 @@ GRANT EXECUTE ON FUNCTION
 	apikeys.grant_id(text, uuid), apikeys.pending_usage(text), apikeys.usage_status(), apikeys.status()
 TO PUBLIC;
 
+GRANT EXECUTE ON FUNCTION apikeys.help() TO PUBLIC;
+
 -- Management, protected by row-level security.
 GRANT EXECUTE ON FUNCTION
 	apikeys.check_not_null(text[]), apikeys.check_permission(text, uuid, uuid), apikeys.check_is_no_key(text), apikeys.check_grant(text[], uuid, uuid, text[]),
