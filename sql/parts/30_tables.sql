@@ -46,7 +46,7 @@ CREATE TABLE apikeys.organization (
 	CONSTRAINT organization_max_rotation_overlap_check CHECK (max_rotation_overlap >= '0' AND max_rotation_overlap <= '1000 years')
 );
 COMMENT ON TABLE apikeys.organization IS
-	'Owns projects and keys.';
+	'An organization, which owns projects and keys. Its members, and those of its projects, read it.';
 COMMENT ON COLUMN apikeys.organization.id IS 'Identifies the organization.';
 COMMENT ON COLUMN apikeys.organization.name IS 'Unique name, for people.';
 COMMENT ON COLUMN apikeys.organization.require_access_list IS 'Whether a key with an empty access list is refused.';
@@ -64,7 +64,7 @@ CREATE TABLE apikeys.project (
 	CONSTRAINT project_name_check CHECK (apikeys.is_name(name))
 );
 COMMENT ON TABLE apikeys.project IS
-	'Belongs to one organization; deleting it takes along the roles granted in it.';
+	'A project of one organization; deleting it takes along the roles granted in it. Who has a permission in it, or apikeys.projects.read in the organization, reads it.';
 COMMENT ON COLUMN apikeys.project.id IS 'Identifies the project.';
 COMMENT ON COLUMN apikeys.project.organization_id IS 'The organization it belongs to; never changes.';
 COMMENT ON COLUMN apikeys.project.name IS 'Name, unique in the organization.';
@@ -88,7 +88,7 @@ CREATE TABLE apikeys.role (
 	CONSTRAINT role_description_check CHECK (apikeys.is_name(description))
 );
 COMMENT ON TABLE apikeys.role IS
-	'A named set of permissions that can be granted to members and to keys.';
+	'A named set of permissions that can be granted to members and to keys. Everybody reads it.';
 COMMENT ON COLUMN apikeys.role.name IS 'Unique name.';
 COMMENT ON COLUMN apikeys.role.level IS 'Where it can be granted: organization or project.';
 COMMENT ON COLUMN apikeys.role.organization_permissions IS 'What it allows in the organization itself: patterns of scopes.';
@@ -115,7 +115,7 @@ ALTER TABLE apikeys.member REPLICA IDENTITY FULL;
 COMMENT ON INDEX apikeys.member_organization_idx IS 'Finds the members of an organization.';
 COMMENT ON INDEX apikeys.member_project_idx IS 'Finds the members of a project.';
 COMMENT ON TABLE apikeys.member IS
-	'A principal that holds a role in an organization, or in one of its projects.';
+	'A principal that holds a role in an organization, or in one of its projects. He reads his own rows; apikeys.members.read reads all there.';
 COMMENT ON COLUMN apikeys.member.organization_id IS 'The organization.';
 COMMENT ON COLUMN apikeys.member.project_id IS 'The project; NULL where the role is held in the organization.';
 COMMENT ON COLUMN apikeys.member.principal IS 'role:<PostgreSQL role> or user:<user of the application>.';
@@ -138,7 +138,7 @@ CREATE TABLE apikeys.key (
 	CONSTRAINT key_disabled_reason_check CHECK (apikeys.is_name(disabled_reason))
 );
 COMMENT ON TABLE apikeys.key IS
-	'An API key. What it may do is in key_role, its secrets are in key_secret.';
+	'An API key. What it may do is in key_role, its secrets are in key_secret. apikeys.keys.read, in its organization or in a project it has a role in, reads it; view keys shows all of it.';
 COMMENT ON COLUMN apikeys.key.public_key IS 'The name of the key; never changes, is never used again.';
 COMMENT ON COLUMN apikeys.key.organization_id IS 'The organization it belongs to; never changes.';
 COMMENT ON COLUMN apikeys.key.description IS 'What the key is for, 1 to 250 characters.';
@@ -168,7 +168,7 @@ CREATE INDEX key_role_project_idx ON apikeys.key_role (project_id);
 ALTER TABLE apikeys.key_role REPLICA IDENTITY FULL;
 COMMENT ON INDEX apikeys.key_role_project_idx IS 'Finds the keys of a project.';
 COMMENT ON TABLE apikeys.key_role IS
-	'A role granted to a key, in its organization or in one of that organization''s projects.';
+	'A role granted to a key, in its organization or in one of that organization''s projects. apikeys.keys.read there reads it.';
 COMMENT ON COLUMN apikeys.key_role.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.key_role.organization_id IS 'The organization of the key.';
 COMMENT ON COLUMN apikeys.key_role.project_id IS 'The project; NULL where the role is granted in the organization.';
@@ -189,7 +189,7 @@ CREATE TABLE apikeys.key_secret (
 	CONSTRAINT key_secret_hint_check CHECK (length(hint) <= 4)
 );
 COMMENT ON TABLE apikeys.key_secret IS
-	'The hashed secrets of a key, at most two of them live.';
+	'The hashed secrets of a key, at most two of them live. Who reads the key reads all but the hash, which nobody does.';
 COMMENT ON COLUMN apikeys.key_secret.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.key_secret.version IS 'Counts the secrets of the key.';
 COMMENT ON COLUMN apikeys.key_secret.hash IS 'The hash of the secret; nobody is granted to read it.';
@@ -213,7 +213,7 @@ CREATE TABLE apikeys.key_usage (
 ) WITH (fillfactor = 70);
 ALTER TABLE apikeys.key_usage REPLICA IDENTITY FULL;
 COMMENT ON TABLE apikeys.key_usage IS
-	'When and from where a key was last allowed, by the entry of its access list and the secret.';
+	'When and from where a key was last allowed, by the entry of its access list and the secret. Who reads the key reads it; view usage adds what is not written yet.';
 COMMENT ON COLUMN apikeys.key_usage.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.key_usage.network IS 'The entry that let the address in; NULL while the list was empty.';
 COMMENT ON COLUMN apikeys.key_usage.use_count IS 'How many uses were recorded.';
@@ -230,7 +230,7 @@ CREATE TABLE apikeys.key_role_usage (
 ) WITH (fillfactor = 70);
 ALTER TABLE apikeys.key_role_usage REPLICA IDENTITY FULL;
 COMMENT ON TABLE apikeys.key_role_usage IS
-	'When a role of a key last allowed something, written once an hour; kept until the key is deleted, also where the role is taken away and granted again.';
+	'When a role of a key last allowed something, written once an hour; who reads the role reads it. Kept until the key is deleted, also where the role is taken away and granted again.';
 COMMENT ON COLUMN apikeys.key_role_usage.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.key_role_usage.project_id IS 'The project; NULL where the role is granted in the organization.';
 COMMENT ON COLUMN apikeys.key_role_usage.role IS 'The role.';
@@ -245,7 +245,7 @@ CREATE TABLE apikeys.key_denial (
 	PRIMARY KEY (public_key, reason)
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE apikeys.key_denial IS
-	'How often, when and from where a key was last denied, by the reason.';
+	'How often, when and from where a key was last denied, by the reason. Who reads the key reads it; view usage adds what is not written yet.';
 COMMENT ON COLUMN apikeys.key_denial.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.key_denial.reason IS 'The reason, as decide gives it.';
 COMMENT ON COLUMN apikeys.key_denial.denial_count IS 'How many denials were counted.';
@@ -259,7 +259,7 @@ CREATE TABLE apikeys.usage_flush (
 	flushed_at timestamptz NOT NULL
 );
 COMMENT ON TABLE apikeys.usage_flush IS
-	'The last batch of counted uses that each server has written.';
+	'The last batch of counted uses that each server has written. Nobody reads it.';
 COMMENT ON COLUMN apikeys.usage_flush.instance IS 'One run of a server.';
 COMMENT ON COLUMN apikeys.usage_flush.batch IS 'The number of its last batch.';
 COMMENT ON COLUMN apikeys.usage_flush.flushed_at IS 'When that was written.';
@@ -269,6 +269,6 @@ CREATE TABLE apikeys.deleted_key (
 	deleted_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE apikeys.deleted_key IS
-	'The names of deleted keys, so that none is used again.';
+	'The names of deleted keys, so that none is used again. Nobody reads it.';
 COMMENT ON COLUMN apikeys.deleted_key.public_key IS 'The name of the key.';
 COMMENT ON COLUMN apikeys.deleted_key.deleted_at IS 'When it was deleted.';

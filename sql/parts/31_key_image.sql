@@ -18,7 +18,7 @@ CREATE TABLE apikeys.key_image (
 	secret_versions bytea NOT NULL
 ) WITH (fillfactor = 90);
 COMMENT ON TABLE apikeys.key_image IS
-	'All that a decision reads of a key, derived from key, key_secret and key_role by triggers.';
+	'All that a decision reads of a key, derived from key, key_secret and key_role by triggers. Nobody reads it.';
 COMMENT ON COLUMN apikeys.key_image.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.key_image.organization_id IS 'Its organization.';
 COMMENT ON COLUMN apikeys.key_image.disabled IS 'Whether it is disabled.';
@@ -56,7 +56,7 @@ SELECT
 		FROM apikeys.key_secret AS s WHERE s.public_key = k.public_key) AS secret_versions
 FROM apikeys.key AS k;
 COMMENT ON VIEW apikeys.key_image_source IS
-	'What key_image has to contain.';
+	'What key_image has to contain. Nobody reads it.';
 COMMENT ON COLUMN apikeys.key_image_source.public_key IS 'As in key_image.';
 COMMENT ON COLUMN apikeys.key_image_source.organization_id IS 'As in key_image.';
 COMMENT ON COLUMN apikeys.key_image_source.disabled IS 'As in key_image.';

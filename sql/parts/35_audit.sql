@@ -18,7 +18,7 @@ COMMENT ON INDEX apikeys.audit_event_organization_idx IS 'Finds the events of an
 COMMENT ON INDEX apikeys.audit_event_key_idx IS 'Finds the events of a key.';
 COMMENT ON SEQUENCE apikeys.audit_event_id_seq IS 'Numbers the events.';
 COMMENT ON TABLE apikeys.audit_event IS
-	'What was changed, by whom, in the transaction that changed it; never a secret or a hash.';
+	'What was changed, by whom, in the transaction that changed it; never a secret or a hash. apikeys.audit.read in the organization, or in the project, reads its events.';
 COMMENT ON COLUMN apikeys.audit_event.id IS 'Identifies the event; of two transactions at a time, the one that commits first may have the higher one.';
 COMMENT ON COLUMN apikeys.audit_event.at IS 'When it happened.';
 COMMENT ON COLUMN apikeys.audit_event.principal IS 'Who did it.';

@@ -9,7 +9,7 @@ CREATE TABLE apikeys.audit_seal (
 	hash bytea NOT NULL
 );
 COMMENT ON TABLE apikeys.audit_seal IS
-	'Seals of the audit: each a hash over the seal before it and the events after those of that one.';
+	'Seals of the audit: each a hash over the seal before it and the events after those of that one. Nobody reads it.';
 COMMENT ON COLUMN apikeys.audit_seal.id IS 'Counts the seals, without gaps.';
 COMMENT ON COLUMN apikeys.audit_seal.last_event IS 'The last event that it covers; the first one comes after the last of the seal before.';
 COMMENT ON COLUMN apikeys.audit_seal.event_count IS 'How many events it covers.';
@@ -27,7 +27,7 @@ CREATE TABLE apikeys.audit_chain (
 	CONSTRAINT audit_chain_is_only_check CHECK (is_only)
 );
 COMMENT ON TABLE apikeys.audit_chain IS
-	'Where the chain of seals begins and ends, in one row, so that it is noticed when seals are taken from either end.';
+	'Where the chain of seals begins and ends, in one row, so that it is noticed when seals are taken from either end. Nobody reads it.';
 COMMENT ON COLUMN apikeys.audit_chain.is_only IS 'Always true, so that there is one row at most.';
 COMMENT ON COLUMN apikeys.audit_chain.last_seal IS 'The last seal.';
 COMMENT ON COLUMN apikeys.audit_chain.pruned_seal IS 'The seal up to which was pruned: it is there, its events are not; NULL: nothing was.';

@@ -395,4 +395,10 @@ SELECT name AS client, public_key, private_key FROM client WHERE public_key IN
 \echo '    RESET ROLE;                                   -- the superuser again'
 \echo '    SELECT d.* FROM client, apikeys.decide(public_key, private_key, ''198.51.100.7'','
 \echo '        ''clusters.read'', apikeys.project(''Acme'', ''production'')) AS d WHERE name = ''reports'';'
+\echo '    SELECT * FROM apikeys.help();                 -- what people come for, and the call for it'
 \echo '    \\df+ apikeys.*                                -- what else there is'
+\echo
+\echo 'And shortcuts, for tables that fit the screen (:apikeys lists them all):'
+\echo
+\echo '    \\i test/demo/apikeys.psql'
+\echo '    :keys'

@@ -1,7 +1,6 @@
 -- help(): what it tells to do can be done.
 SET client_min_messages = warning;
-DROP EXTENSION IF EXISTS apikeys CASCADE;
-CREATE EXTENSION apikeys;
+CREATE EXTENSION IF NOT EXISTS apikeys;
 RESET client_min_messages;
 
 CREATE TEMPORARY VIEW help AS
@@ -44,21 +43,22 @@ ORDER BY p.proname;
 
 -- Each call runs, with values for its parameters, where what it speaks of is
 -- there; and is taken back.
+BEGIN;
 SELECT apikeys.create_organization('Acme', 'role:' || current_user) IS NOT NULL AS organization;
 SELECT apikeys.create_project(apikeys.organization('Acme'), 'production') IS NOT NULL AS project;
 SELECT apikeys.import_key(apikeys.organization('Acme'), 'ak_pub_0123456789abcdef', 'sha256$$9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08', 'Key', '{ORG_READ_ONLY}', '{203.0.113.0/24}');
+SELECT apikeys.set_project_roles('ak_pub_0123456789abcdef', apikeys.project('Acme', 'production'), '{GROUP_READ_ONLY}');
 CREATE TEMPORARY TABLE your_table (organization_id uuid, project_id uuid, public_key text, hash text, description text);
 INSERT INTO your_table (public_key, hash, description)
 VALUES ('legacy-18', 'sha256$$2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b', 'Backups');
-SELECT set_config('request.headers', '{"x-api-key": "ak_pub_0123456789abcdef:test"}', false) IS NOT NULL AS headers;
-SELECT set_config('apikeys.trusted_proxies', '{127.0.0.1,::1}', false) IS NOT NULL AS proxies;
+SET LOCAL "request.headers" = '{"x-api-key": "ak_pub_0123456789abcdef:test"}';
 
 CREATE FUNCTION pg_temp.try(call text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	filled text := call;
 BEGIN
-	-- The names are taken by what stands above; a connection by a socket has no
-	-- address, so that neither add_current_address nor a list can be tried.
+	-- The names are taken by what stands above; and a connection by a socket has
+	-- no address.
 	filled := replace(filled, 'create_organization(name => ''Acme''', 'create_organization(name => ''Globex''');
 	filled := replace(filled, 'name => ''production''', 'name => ''staging''');
 	filled := replace(filled, '$1', CASE WHEN call LIKE '%leaked%' THEN '''no key''' ELSE '''ak_pub_0123456789abcdef''' END);
@@ -82,4 +82,4 @@ $$;
 SELECT count(*) > 40 AS many, count(*) = count(*) FILTER (WHERE t = 'done') AS all_done FROM help, pg_temp.try(call) AS t;
 SELECT task, t FROM help, pg_temp.try(call) AS t WHERE t <> 'done' ORDER BY n;
 
-DROP EXTENSION apikeys CASCADE;
+ROLLBACK;

@@ -112,6 +112,24 @@ FROM pg_class AS c JOIN pg_index AS i ON i.indexrelid = c.oid
 WHERE c.relnamespace = 'apikeys'::regnamespace AND obj_description(c.oid, 'pg_class') IS NULL
 	AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.conindid = c.oid)
 ORDER BY 1;
+-- Each is a sentence, but for those of operators, as PostgreSQL has them; and
+-- where a function is nobody's, it says so or for whom it is.
+SELECT description AS not_a_sentence FROM object
+WHERE classid <> 'pg_operator'::regclass AND obj_description(objid, catalog) !~ '\.$'
+ORDER BY description COLLATE "C";
+SELECT c.oid::regclass AS relation, a.attname AS column_not_a_sentence
+FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
+WHERE c.relnamespace = 'apikeys'::regnamespace AND col_description(c.oid, a.attnum) !~ '\.$'
+ORDER BY c.relname, a.attnum;
+SELECT oid::regprocedure AS silent_about_who_may FROM pg_proc
+WHERE pronamespace = 'apikeys'::regnamespace AND prorettype <> 'trigger'::regtype
+	AND NOT has_function_privilege('public', oid, 'EXECUTE')
+	AND obj_description(oid, 'pg_proc') !~ 'Nobody may call it until granted|nobody may call it until granted|For the owner of the extension'
+ORDER BY proname;
+SELECT c.oid::regclass AS silent_about_who_may FROM pg_class AS c
+WHERE c.relnamespace = 'apikeys'::regnamespace AND c.relkind IN ('r', 'v')
+	AND obj_description(c.oid, 'pg_class') !~ '(reads?|may see)( |\.|,|$)'
+ORDER BY c.relname;
 SELECT obj_description('apikeys'::regnamespace, 'pg_namespace') IS NOT NULL AS schema,
 	obj_description((SELECT oid FROM pg_extension WHERE extname = 'apikeys'), 'pg_extension') IS NOT NULL AS extension;
 
