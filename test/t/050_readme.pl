@@ -101,6 +101,61 @@ is( $node->safe_psql(
 	'Acme Globex',
 	'what the examples have made is committed');
 
+# --- Queries for others to run ------------------------------------------------------
+
+# Each query of postgres_exporter's, by a role like the one that the chapter
+# makes, has just the columns that its metrics name.
+my ($yaml) = blocks_of('yaml');
+my @queries = split /^(?=\w)/m, $yaml->{text};
+cmp_ok(scalar(@queries), '>', 1, 'README.md has queries for postgres_exporter');
+foreach my $query (@queries)
+{
+	my ($name) = $query =~ /^(\w+):/;
+	my ($sql) = $query =~ /query: \|\n(.*?)^  metrics:/ms;
+	my @metrics = $query =~ /^    - (\w+): \{usage: \w+, description: "[^"]+"\}$/mg;
+	my $columns = $node->safe_psql('postgres',
+		"SET ROLE exporter; CREATE TEMPORARY TABLE $name AS $sql;
+		 SELECT string_agg(attname, ',' ORDER BY attnum) FROM pg_attribute
+		 WHERE attrelid = '$name'::regclass AND attnum > 0");
+
+	is($columns, join(',', @metrics), "$name: its columns are its metrics");
+}
+
+# Each of pg_cron's jobs.
+my ($cron) = grep { $_->{text} =~ /cron\.schedule/ } blocks_of('text');
+my @jobs = $cron->{text} =~ /\$\$(.*?)\$\$/g;
+cmp_ok(scalar(@jobs), '>', 1, "README.md has jobs for pg_cron");
+foreach my $job (@jobs)
+{
+	my ($stdout, $stderr);
+
+	is($node->psql('postgres', "BEGIN; $job; ROLLBACK;", stdout => \$stdout, stderr => \$stderr),
+		0, "job runs: $job");
+}
+
+# --- Its links ----------------------------------------------------------------------
+
+# As GitHub makes anchors of headings.
+my (%anchors, $in_code);
+foreach my $line (split /\n/, $readme)
+{
+	$in_code = !$in_code if $line =~ /^```/;
+	next if $in_code || $line !~ /^#+ +(.*?)\s*$/;
+	my $anchor = lc $1;
+	$anchor =~ s/[^\w\- ]//g;
+	$anchor =~ s/ /-/g;
+	ok(!$anchors{$anchor}++, "heading is the only one of its name: $anchor");
+}
+foreach my $anchor ($readme =~ /\]\(#([^)]*)\)/g)
+{
+	ok($anchors{$anchor}, "link leads to a heading: $anchor");
+}
+my $top = File::Spec->catdir(dirname(__FILE__), '..', '..');
+foreach my $file ($readme =~ /\]\((?!#|https?:)([^)#]*)/g)
+{
+	ok(-e "$top/$file", "link leads to a file: $file");
+}
+
 # --- The regular expression for private keys ---------------------------------
 
 my ($scanner) = grep { $_->{text} =~ /_sec_\[/ } blocks_of('text');
