@@ -181,6 +181,7 @@ class Ledger {
     this.creations = [] // in doubt
     this.acknowledged = {} // kind: how many
     this.inDoubt = 0
+    this.seal = { number: null, hash: null } // the last one of the audit, kept outside
   }
 
   add (key) {

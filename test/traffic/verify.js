@@ -154,12 +154,20 @@ async function checkUsage (ledger, database, { exact = false, durable = true } =
   return { checked, wrong, uses }
 }
 
-// The events are those that were sealed.
+// The events are those that were sealed, and the last seal is the one of the check before.
 async function checkSeals (ledger, database) {
-  const { rows: [{ exists }] } = await database.query("SELECT to_regproc('apikeys.verify_audit') IS NOT NULL AS exists")
-  if (!exists) return { checked: 0, wrong: [] }
-  const { rows: [{ intact, seals, problem }] } = await database.query('SELECT intact, seals::integer, problem FROM apikeys.verify_audit()')
-  return { checked: seals, wrong: intact ? [] : [problem] }
+  const verify = async () => {
+    const { rows: [row] } = await database.query('SELECT * FROM apikeys.verify_audit($1, $2)', [ledger.seal.number, ledger.seal.hash])
+    return row
+  }
+  const before = await verify()
+  await database.query('SELECT apikeys.seal_audit()')
+  ledger.seal = { number: null, hash: null }
+  const after = await verify()
+  ledger.seal = { number: after.last_seal, hash: after.last_hash }
+  const wrong = [before, after].filter(({ intact }) => !intact).map(({ problem }) => problem)
+  if (Number(after.unsealed) > 0) wrong.push(`${after.unsealed} events cannot be sealed`)
+  return { checked: Number(after.seals), wrong }
 }
 
 module.exports = { checkDecisions, checkEvents, checkKeys, checkSeals, checkUsage, checkWorker, settle }
