@@ -113,8 +113,8 @@ $(SQL_SCRIPT): $(SQL_PARTS) $(TOP)/sql/parts $(TOP)/apikeys.control
 
 # --- What installs what it needs by itself ---------------------------------
 
-.PHONY: demo demo-stop test matrix upgrade coverage crash failover load bench \
-	dist dist-check deb deb-check help
+.PHONY: demo demo-stop test matrix upgrade coverage sanitize fuzz \
+	crash failover load bench dist dist-check deb deb-check help
 export PG_CONFIG
 
 demo:       ## start a private server in tmp/demo with the extension and data to play with
@@ -134,6 +134,12 @@ matrix:     ## test on PostgreSQL 15, 17 and 18, in chroots made for it (as root
 
 coverage:   ## test, and show which lines of C no test reaches
 	@$(TOP)/test/coverage.sh
+
+sanitize:   ## test on a server with sanitizers and assertions, and under valgrind
+	@$(TOP)/test/sanitize.sh
+
+fuzz:       ## feed the parsers for FUZZ_SECONDS each, two at a time (300: ten minutes)
+	@FUZZ_SECONDS=$${FUZZ_SECONDS:-300} TEST_NAME=fuzz $(TOP)/test/run-tests.sh fuzz
 
 bench:      ## measure the cost of a decision, and of new keys
 	@$(TOP)/test/install-deps.sh bench

@@ -8,7 +8,7 @@ set -euo pipefail
 
 # --- What is needed --------------------------------------------------------
 
-PROFILES='demo|test|bench|traffic|failover|deb|deb-check|dist-check|matrix|upgrade|coverage'
+PROFILES='demo|test|bench|sanitize|traffic|failover|deb|deb-check|dist-check|matrix|upgrade|coverage'
 
 # required_packages PROFILE [SUITE…]
 required_packages() {
@@ -19,6 +19,7 @@ required_packages() {
     bench) say gnuplot-nox ;;
     matrix | upgrade) say mmdebstrap debian-archive-keyring ;;
     coverage) say lcov ;;
+    sanitize) say perl bison flex dpkg-dev valgrind ;;
     traffic)
       say pgbouncer
       node_packages

@@ -83,7 +83,9 @@ make_chroot() {
 }
 
 # in_chroot MAJOR OPTION… -- COMMAND…: runs a command in a chroot, where the
-# folder $WORK/MAJOR is /apikeys; the options are those of unshare.
+# folder $WORK/MAJOR is /apikeys; the options are those of unshare.  The first
+# process of a namespace only hears the signals that it has a trap for; with it
+# all others end.
 in_chroot() {
   local major=$1 options=()
   shift
@@ -106,8 +108,10 @@ in_chroot() {
         touch "$root$file"
         mount --bind "$file" "$root$file"
       done
-      exec chroot "$root" env -i HOME=/root http_proxy="${http_proxy:-}" \
-        with_llvm=no PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"
+      trap "exit 1" INT TERM
+      chroot "$root" env -i HOME=/root http_proxy="${http_proxy:-}" \
+        with_llvm=no PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@" &
+      wait $!
     ' in_chroot "$CACHE/$major" "$WORK/$major" "$@"
 }
 

@@ -25,7 +25,8 @@ suite_unit() {
 
 suite_fuzz() {
   need_files 'test/fuzz/*.c'
-  as_user make -C "$WORK/tree/test/fuzz" -j"$(nproc)" run SECONDS_EACH=30
+  as_user make -C "$WORK/tree/test/fuzz" -j"$(nproc)" run \
+    SECONDS_EACH="${FUZZ_SECONDS:-30}"
 }
 
 # pg_regress, as in production ...
