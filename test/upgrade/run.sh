@@ -35,6 +35,7 @@ make_chroot() {
   say "making a chroot of Debian 13 with PostgreSQL 15 and 17"
   hook="cd /tmp && apt-get -qq update && apt-get -qq download "
   hook+="postgresql-server-dev-15 postgresql-server-dev-17 && "
+  # shellcheck disable=SC2016 # $deb is for the shell in the chroot
   hook+='for deb in *.deb; do dpkg -x "$deb" /; done && rm -f *.deb'
   rm -rf "$root" "$CACHE/made"
   # shellcheck disable=SC2016 # $1 is for mmdebstrap's shell
