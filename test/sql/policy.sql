@@ -55,7 +55,9 @@ CREATE FUNCTION pg_temp.paths(org uuid, one uuid, list text, expires text) RETUR
 	(3, 'import_key', format('SELECT apikeys.import_key(%L, %L, %L, %L, %L, %L, %s)', org, 'regress_policy_new', 'sha256$$' || repeat('0', 64), 'new', '{}', list, expires)),
 	(4, 'INSERT', format('INSERT INTO apikeys.key (public_key, organization_id, description, access_list, expires_at) VALUES (%L, %L, %L, %L, %s)', 'regress_policy_new', org, 'new', list, expires)),
 	(5, 'update_key', format('SELECT apikeys.update_key(%L, access_list => %L, expires_at => coalesce(%s, %L))', 'regress_policy_a', list, expires, 'infinity')),
-	(6, 'UPDATE', format('UPDATE apikeys.key SET access_list = %L, expires_at = %s WHERE public_key = %L', list, expires, 'regress_policy_a'))
+	(6, 'UPDATE', format('UPDATE apikeys.key SET access_list = %L, expires_at = %s WHERE public_key = %L', list, expires, 'regress_policy_a')),
+	(7, 'import_keys', format('CREATE TEMP TABLE staging AS SELECT %L AS public_key, %L AS hash, %L AS description, %L AS access_list, %s AS expires_at; SELECT apikeys.import_keys(%L, %L)',
+		'regress_policy_new', 'sha256$$' || repeat('0', 64), 'new', list, expires, org, 'staging'))
 $body$;
 CREATE FUNCTION pg_temp.tries(org uuid, one uuid) RETURNS TABLE (path text, list text, expires text, outcome text) LANGUAGE sql AS $body$
 	SELECT p.path, v.list, v.expires, pg_temp.attempt(p.statement)
