@@ -114,7 +114,7 @@ $(SQL_SCRIPT): $(SQL_PARTS) $(TOP)/sql/parts $(TOP)/apikeys.control
 # --- What installs what it needs by itself ---------------------------------
 
 .PHONY: demo demo-stop test matrix upgrade coverage sanitize fuzz \
-	crash failover load bench dist dist-check deb deb-check help
+	crash failover load soak bench dist dist-check deb deb-check help
 export PG_CONFIG
 
 demo:       ## start a private server in tmp/demo with the extension and data to play with
@@ -140,6 +140,9 @@ sanitize:   ## test on a server with sanitizers and assertions, and under valgri
 
 fuzz:       ## feed the parsers for FUZZ_SECONDS each, two at a time (300: ten minutes)
 	@FUZZ_SECONDS=$${FUZZ_SECONDS:-300} TEST_NAME=fuzz $(TOP)/test/run-tests.sh fuzz
+
+soak:       ## use and manage keys at full speed for ten minutes: no process grows, all is counted
+	@$(TOP)/test/soak/run.sh
 
 bench:      ## measure the cost of a decision, and of new keys
 	@$(TOP)/test/install-deps.sh bench
