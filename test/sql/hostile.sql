@@ -147,7 +147,7 @@ INSERT INTO deed (answer, statement) VALUES
 	(NULL, $$SELECT apikeys.check_is_no_key('do this'), apikeys.check_not_null('name', 'value')$$),
 	(NULL, $$SELECT apikeys.update_key('regress_no_key', 'A key')$$),
 	(NULL, $$SELECT apikeys.end_secret(pg_temp.fact('key'), 99)$$),
-	(NULL, $$SELECT apikeys.add_current_address(pg_temp.fact('key'))$$),
+	(NULL, $$SELECT apikeys.add_current_address(NULL)$$),
 	(NULL, $$SELECT apikeys.drop_role('ORG_OWNER')$$),
 	(NULL, $$SELECT apikeys.delete_organization(pg_temp.id('org'))$$),
 	(NULL, $$SELECT apikeys.authorize(pg_temp.fact('key'), pg_temp.fact('secret'), '192.0.2.1', 'no scope')$$),
