@@ -126,11 +126,12 @@ run_valgrind() {
   for test in $VALGRIND_TESTS; do
     as_user "$WORK/bin/psql" -X -q -d valgrind \
       -f "$WORK/tree/test/sql/$test.sql" >"$log.$test.out" 2>&1 </dev/null ||
-      say "valgrind  $test: psql failed"
+      die "valgrind  $test: psql failed, see $log.$test.out"
     say "valgrind  $test has run"
   done
   server_stop valgrind
-  count_findings valgrind 'ERROR SUMMARY: [1-9]' "$WORK"/log/valgrind.pid.*
+  compgen -G "$log.pid.*" >/dev/null || die "valgrind has not run"
+  count_findings valgrind 'ERROR SUMMARY: [1-9]' "$log".pid.*
 }
 
 # As server_start does, with the server's program under valgrind.
