@@ -101,11 +101,12 @@ CREATE TABLE apikeys.member (
 	project_id uuid,
 	principal text COLLATE "C" NOT NULL,
 	role text COLLATE "C" NOT NULL,
-	level text COLLATE "C" NOT NULL GENERATED ALWAYS AS (
-		CASE WHEN project_id IS NULL THEN 'organization' ELSE 'project' END) STORED,
+	level text COLLATE "C" NOT NULL,
 	CONSTRAINT member_key UNIQUE NULLS NOT DISTINCT (principal, organization_id, project_id, role),
 	CONSTRAINT member_project_fkey FOREIGN KEY (project_id, organization_id)
 		REFERENCES apikeys.project (id, organization_id) ON DELETE CASCADE,
+	CONSTRAINT member_level_check CHECK (
+		level = CASE WHEN project_id IS NULL THEN 'organization' ELSE 'project' END),
 	CONSTRAINT member_role_fkey FOREIGN KEY (role, level) REFERENCES apikeys.role (name, level),
 	CONSTRAINT member_principal_check CHECK (apikeys.is_principal(principal))
 );
@@ -154,14 +155,15 @@ CREATE TABLE apikeys.key_role (
 	organization_id uuid NOT NULL,
 	project_id uuid,
 	role text COLLATE "C" NOT NULL,
-	level text COLLATE "C" NOT NULL GENERATED ALWAYS AS (
-		CASE WHEN project_id IS NULL THEN 'organization' ELSE 'project' END) STORED,
+	level text COLLATE "C" NOT NULL,
 	-- With the organization, so that it tells nothing of another one's keys.
 	CONSTRAINT key_role_key UNIQUE NULLS NOT DISTINCT (public_key, project_id, role, organization_id),
 	CONSTRAINT key_role_key_fkey FOREIGN KEY (organization_id, public_key)
 		REFERENCES apikeys.key (organization_id, public_key) ON DELETE CASCADE,
 	CONSTRAINT key_role_project_fkey FOREIGN KEY (project_id, organization_id)
 		REFERENCES apikeys.project (id, organization_id) ON DELETE CASCADE,
+	CONSTRAINT key_role_level_check CHECK (
+		level = CASE WHEN project_id IS NULL THEN 'organization' ELSE 'project' END),
 	CONSTRAINT key_role_role_fkey FOREIGN KEY (role, level) REFERENCES apikeys.role (name, level)
 );
 CREATE INDEX key_role_project_idx ON apikeys.key_role (project_id);

@@ -24,6 +24,22 @@ COMMENT ON TRIGGER role_truncated ON apikeys.role IS 'Makes every session read t
 COMMENT ON TRIGGER organization_changed ON apikeys.organization IS 'Makes every session read the policies again.';
 COMMENT ON TRIGGER organization_truncated ON apikeys.organization IS 'Makes every session read the policies again.';
 
+-- The level that a role must have where it is held or granted.
+CREATE FUNCTION apikeys.level_noted() RETURNS trigger
+	LANGUAGE c AS 'MODULE_PATHNAME', 'apikeys_level_noted';
+COMMENT ON FUNCTION apikeys.level_noted() IS
+	'Trigger function: notes which level a role must have in the organization, or in the project.';
+
+CREATE TRIGGER member_level_noted BEFORE INSERT OR UPDATE ON apikeys.member
+	FOR EACH ROW EXECUTE FUNCTION apikeys.level_noted();
+CREATE TRIGGER key_role_level_noted BEFORE INSERT OR UPDATE ON apikeys.key_role
+	FOR EACH ROW EXECUTE FUNCTION apikeys.level_noted();
+-- Also where rows are loaded as a replica's.
+ALTER TABLE apikeys.member ENABLE ALWAYS TRIGGER member_level_noted;
+ALTER TABLE apikeys.key_role ENABLE ALWAYS TRIGGER key_role_level_noted;
+COMMENT ON TRIGGER member_level_noted ON apikeys.member IS 'Notes the level that the role must have.';
+COMMENT ON TRIGGER key_role_level_noted ON apikeys.key_role IS 'Notes the level that the role must have.';
+
 -- No public key is used again.
 CREATE FUNCTION apikeys.key_inserted() RETURNS trigger
 	LANGUAGE c AS 'MODULE_PATHNAME', 'apikeys_key_inserted';
