@@ -16,20 +16,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "utils/timestamp.h"
-
-/* A pepper that is not there is looked for once in a while. */
-#define LOOK_INTERVAL_MS	1000
-
 /* What the setting says; loads counts how often a file was read. */
 static char used_path[MAXPGPATH];
 static AkPepperSet used;
 static AkPepperSet loaded;
 static uint64 loads = 0;
 
-/* What was found in the file since. */
+/* What was found since, and in which file, as it was then. */
 static AkPepperSet found;
-static TimestampTz found_at = 0;
+static struct stat found_in;
 
 /* --- The file ------------------------------------------------------------- */
 
@@ -119,7 +114,7 @@ ak_pepper_use(const char *path, uint64 load)
 	used = loaded;
 	ak_crypto_wipe(&loaded, sizeof(loaded));
 	ak_crypto_wipe(&found, sizeof(found));
-	found_at = 0;
+	memset(&found_in, 0, sizeof(found_in));
 }
 
 /* --- Asking --------------------------------------------------------------- */
@@ -131,17 +126,25 @@ ak_pepper_current(void)
 	return used.count > 0 ? &used.peppers[0] : NULL;
 }
 
+static bool
+is_same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
+		a->st_size == b->st_size && a->st_ctime == b->st_ctime;
+}
+
+/* A file is read once, as long as it stays as it is. */
 static void
 look_again(void)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	struct stat status;
 	AkPepperSet set;
 	char	   *fault = NULL;
 
-	if (used_path[0] == '\0' ||
-		!TimestampDifferenceExceeds(found_at, now, LOOK_INTERVAL_MS))
+	if (used_path[0] == '\0' || stat(used_path, &status) != 0 ||
+		is_same_file(&status, &found_in))
 		return;
-	found_at = now;
+	found_in = status;
 	if (read_peppers(used_path, &set, &fault))
 		found = set;
 	else
