@@ -67,7 +67,7 @@ build_server() {
     --without-readline --without-zlib \
     CFLAGS="-O1 -g -fno-omit-frame-pointer $SANITIZERS" LDFLAGS="$SANITIZERS"
   in_cache make -s -C source -j"$(nproc)"
-  for folder in . src/test/isolation src/test/perl; do
+  for folder in . contrib/pg_stat_statements src/test/isolation src/test/perl; do
     in_cache make -s -C "source/$folder" install
   done
 }
