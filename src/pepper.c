@@ -14,6 +14,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* What the setting says; loads counts how often a file was read. */
@@ -25,6 +26,7 @@ static uint64 loads = 0;
 /* What was found since, and in which file, as it was then. */
 static AkPepperSet found;
 static struct stat found_in;
+static time_t found_at;
 
 /* --- The file ------------------------------------------------------------- */
 
@@ -133,7 +135,10 @@ is_same_file(const struct stat *a, const struct stat *b)
 		a->st_size == b->st_size && a->st_ctime == b->st_ctime;
 }
 
-/* A file is read once, as long as it stays as it is. */
+/*
+ * A file is read once, as long as it stays as it is.  Its times count seconds:
+ * what was read in the second of a change may not have been all of it.
+ */
 static void
 look_again(void)
 {
@@ -142,9 +147,10 @@ look_again(void)
 	char	   *fault = NULL;
 
 	if (used_path[0] == '\0' || stat(used_path, &status) != 0 ||
-		is_same_file(&status, &found_in))
+		(is_same_file(&status, &found_in) && status.st_ctime < found_at))
 		return;
 	found_in = status;
+	found_at = time(NULL);
 	if (read_peppers(used_path, &set, &fault))
 		found = set;
 	else

@@ -266,7 +266,8 @@ my $load = IPC::Run::start(
 my $long = IPC::Run::start(
 	[ 'psql', '-X', '-A', '-t', '-d', $node->connstr('postgres'), '-c', q{
 		SELECT count(*) FILTER (WHERE NOT apikeys.authorize(i.public_key, i.private_key, NULL, 'clusters.read')), count(*) > 0
-		FROM generate_series(1, 200) AS n, public.issued AS i, pg_sleep(0.0001)} ],
+		FROM generate_series(1, 4000) AS n, public.issued AS i
+		WHERE clock_timestamp() < now() + interval '4 s'} ],
 	'>', \my $long_out, '2>', \my $long_err);
 my @lines = (pepper(3), pepper(2));
 foreach my $id (4 .. 9)
@@ -274,7 +275,7 @@ foreach my $id (4 .. 9)
 	unshift @lines, pepper($id);
 	write_file($file, @lines);
 	$node->reload;
-	usleep(500_000);
+	usleep(400_000);
 }
 $load->finish;
 $long->finish;
