@@ -16,6 +16,7 @@
 #include "policy.h"
 #include "privileged.h"
 #include "tables.h"
+#include "trigger.h"
 #include "type_access_list.h"
 
 #include "access/htup_details.h"
@@ -38,37 +39,12 @@ enum
 PG_FUNCTION_INFO_V1(apikeys_key_complies);
 PG_FUNCTION_INFO_V1(apikeys_key_secret_complies);
 
-static TriggerData *
-get_trigger(FunctionCallInfo fcinfo)
-{
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("this function must be called as a trigger")));
-	return (TriggerData *) fcinfo->context;
-}
-
-/* The row as it is going to be. */
-static HeapTuple
-get_new_row(const TriggerData *trigger)
-{
-	return TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ?
-		trigger->tg_newtuple : trigger->tg_trigtuple;
-}
-
-static Datum
-get_column(const TriggerData *trigger, HeapTuple row, int column, bool *isnull)
-{
-	return heap_getattr(row, column, RelationGetDescr(trigger->tg_relation),
-						isnull);
-}
-
 /* DT_NOEND if it is NULL. */
 static TimestampTz
 get_time(const TriggerData *trigger, HeapTuple row, int column)
 {
 	bool		isnull;
-	Datum		value = get_column(trigger, row, column, &isnull);
+	Datum		value = ak_trigger_get_column(trigger, row, column, &isnull);
 
 	return isnull ? DT_NOEND : DatumGetTimestampTz(value);
 }
@@ -88,8 +64,8 @@ is_changed(const TriggerData *trigger, int column)
 
 	if (!TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
 		return true;
-	old = get_column(trigger, trigger->tg_trigtuple, column, &old_isnull);
-	new = get_column(trigger, trigger->tg_newtuple, column, &new_isnull);
+	old = ak_trigger_get_column(trigger, trigger->tg_trigtuple, column, &old_isnull);
+	new = ak_trigger_get_column(trigger, trigger->tg_newtuple, column, &new_isnull);
 	return old_isnull != new_isnull ||
 		(!new_isnull &&
 		 !datum_image_eq(old, new, attribute->attbyval, attribute->attlen));
@@ -100,7 +76,7 @@ static void
 check_list(const TriggerData *trigger, const AkPolicy *policy)
 {
 	bool		isnull;
-	Datum		list = get_column(trigger, trigger->tg_newtuple,
+	Datum		list = ak_trigger_get_column(trigger, trigger->tg_newtuple,
 								  KEY_ACCESS_LIST, &isnull);
 	AkNetset	set;
 
@@ -117,7 +93,7 @@ check_list(const TriggerData *trigger, const AkPolicy *policy)
 static void
 check_life(const TriggerData *trigger, const AkPolicy *policy)
 {
-	HeapTuple	row = get_new_row(trigger);
+	HeapTuple	row = ak_trigger_new_row(trigger);
 	TimestampTz end;
 
 	if (!policy->limits_lifetime)
@@ -138,8 +114,8 @@ check_life(const TriggerData *trigger, const AkPolicy *policy)
 Datum
 apikeys_key_complies(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = get_trigger(fcinfo);
-	HeapTuple	row = get_new_row(trigger);
+	TriggerData *trigger = ak_trigger_get(fcinfo);
+	HeapTuple	row = ak_trigger_new_row(trigger);
 	bool		list_is_changed = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) &&
 		is_changed(trigger, KEY_ACCESS_LIST);
 	bool		life_is_changed = is_changed(trigger, KEY_EXPIRES_AT);
@@ -148,7 +124,7 @@ apikeys_key_complies(PG_FUNCTION_ARGS)
 	Datum		organization;
 	bool		isnull;
 
-	organization = get_column(trigger, row, KEY_ORGANIZATION_ID, &isnull);
+	organization = ak_trigger_get_column(trigger, row, KEY_ORGANIZATION_ID, &isnull);
 	if (isnull || !(list_is_changed || life_is_changed) ||
 		ak_tables_are_restored())
 		PG_RETURN_POINTER(NULL);
@@ -261,7 +237,7 @@ check_secrets(Datum keys, const TriggerData *trigger)
 Datum
 apikeys_key_secret_complies(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = get_trigger(fcinfo);
+	TriggerData *trigger = ak_trigger_get(fcinfo);
 
 	if (!ak_tables_are_restored())
 		ak_changed_keys_each(trigger, check_secrets);

@@ -38,15 +38,15 @@
 
 /* --- The secret ----------------------------------------------------------- */
 
-/* What a secret that a claim is said to be makes of it. */
+/* What comparing a claim with one of the key's secrets makes of it. */
 static AkReason
-check_secret(const AkSecretClaim *claim, AkBytes hash, TimestampTz expires_at,
-			 TimestampTz now)
+judge(AkVerdict verdict, bool is_live)
 {
-	switch (ak_secret_hash_verify(hash.data, hash.size, claim))
+	switch (verdict)
 	{
 		case AK_SECRET_MATCHES:
-			return expires_at > now ? AK_OK : AK_SECRET_EXPIRED;
+		case AK_SECRET_IS_OUTDATED:
+			return is_live ? AK_OK : AK_SECRET_EXPIRED;
 		case AK_PEPPER_UNKNOWN:
 			return AK_PEPPER_MISSING;
 		case AK_SECRET_DIFFERS:
@@ -84,6 +84,7 @@ check_secrets(const AkRequest *request, const AkSecretClaim *claim,
 	for (int i = 0; i < key->secrets.count; i++)
 	{
 		AkBytes		hash = ak_packed_array_next(&key->secrets, &offset);
+		AkVerdict	verdict = ak_secret_hash_verify(hash.data, hash.size, claim);
 		TimestampTz expires_at;
 		AkReason	outcome;
 
@@ -91,11 +92,13 @@ check_secrets(const AkRequest *request, const AkSecretClaim *claim,
 			   ak_packed_array_at(&key->secret_expirations, i,
 								  sizeof(expires_at)),
 			   sizeof(expires_at));
-		outcome = check_secret(claim, hash, expires_at, decision->now);
+		outcome = judge(verdict, expires_at > decision->now);
 		if (outcome == AK_OK)
 		{
 			decision->secret_version = ak_image_secret_version(key, i);
-			ak_rehash_offer(request->public_key, hash.data, hash.size, claim);
+			if (verdict == AK_SECRET_IS_OUTDATED)
+				ak_rehash_offer(request->public_key, hash.data, hash.size,
+								claim);
 		}
 		reason = choose_reason(reason, outcome);
 	}

@@ -13,6 +13,7 @@
 #include "identity.h"
 #include "privileged.h"
 #include "tables.h"
+#include "trigger.h"
 #include "type_access_list.h"
 
 #include "catalog/pg_type.h"
@@ -47,23 +48,6 @@ enum
 PG_FUNCTION_INFO_V1(apikeys_key_guarded);
 PG_FUNCTION_INFO_V1(apikeys_owner_removed);
 PG_FUNCTION_INFO_V1(apikeys_secret_ended);
-
-static TriggerData *
-get_trigger(FunctionCallInfo fcinfo)
-{
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("this function must be called as a trigger")));
-	return (TriggerData *) fcinfo->context;
-}
-
-static Datum
-get_column(const TriggerData *trigger, HeapTuple row, int column, bool *isnull)
-{
-	return heap_getattr(row, column, RelationGetDescr(trigger->tg_relation),
-						isnull);
-}
 
 static bool
 texts_are_equal(const text *a, const text *b)
@@ -118,12 +102,12 @@ keep_an_owner(Datum organization, text *but_key)
 Datum
 apikeys_owner_removed(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = get_trigger(fcinfo);
+	TriggerData *trigger = ak_trigger_get(fcinfo);
 	bool		is_member =
 		RelationGetRelid(trigger->tg_relation) == ak_table_oid(AK_MEMBER);
 	bool		isnull;
 
-	keep_an_owner(get_column(trigger, trigger->tg_trigtuple,
+	keep_an_owner(ak_trigger_get_column(trigger, trigger->tg_trigtuple,
 							 is_member ? MEMBER_ORGANIZATION_ID :
 							 KEY_ROLE_ORGANIZATION_ID, &isnull),
 				  cstring_to_text(""));
@@ -169,18 +153,18 @@ read_key(const TriggerData *trigger, HeapTuple row, KeyRow *key)
 
 	for (int i = 0; i < lengthof(columns); i++)
 	{
-		values[i] = get_column(trigger, row, columns[i], &isnull);
+		values[i] = ak_trigger_get_column(trigger, row, columns[i], &isnull);
 		if (isnull)
 			return false;
 	}
 	key->public_key = DatumGetTextPP(values[0]);
 	key->organization = values[1];
 	key->access_list = PG_DETOAST_DATUM_PACKED(values[2]);
-	key->expires_at = DatumGetTimestampTz(get_column(trigger, row,
+	key->expires_at = DatumGetTimestampTz(ak_trigger_get_column(trigger, row,
 													 KEY_EXPIRES_AT, &isnull));
 	if (isnull)
 		key->expires_at = DT_NOEND;
-	(void) get_column(trigger, row, KEY_DISABLED_AT, &isnull);
+	(void) ak_trigger_get_column(trigger, row, KEY_DISABLED_AT, &isnull);
 	key->disabled = !isnull;
 	return true;
 }
@@ -252,7 +236,7 @@ check_owner(const KeyRow *key)
 Datum
 apikeys_key_guarded(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = get_trigger(fcinfo);
+	TriggerData *trigger = ak_trigger_get(fcinfo);
 	KeyRow		old;
 	KeyRow		new;
 
@@ -293,12 +277,12 @@ apikeys_secret_ended(PG_FUNCTION_ARGS)
 		"AND (s.expires_at IS NULL OR s.expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp()))",
 		1, {TEXTOID}
 	};
-	TriggerData *trigger = get_trigger(fcinfo);
+	TriggerData *trigger = ak_trigger_get(fcinfo);
 	text	   *acting = ak_identity_key();
 	Datum		public_key;
 	bool		isnull;
 
-	public_key = get_column(trigger, trigger->tg_trigtuple,
+	public_key = ak_trigger_get_column(trigger, trigger->tg_trigtuple,
 							KEY_SECRET_PUBLIC_KEY, &isnull);
 	if (acting && texts_are_equal(DatumGetTextPP(public_key), acting) &&
 		ak_privileged_execute(&find, &public_key, NULL) > 0)

@@ -15,6 +15,7 @@
 #include "rights.h"
 #include "settings.h"
 #include "token.h"
+#include "trigger.h"
 #include "type_secret_hash.h"
 #include "usage.h"
 
@@ -152,13 +153,9 @@ apikeys_issue_secret(PG_FUNCTION_ARGS)
 static text *
 get_trigger_key(FunctionCallInfo fcinfo)
 {
-	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	TriggerData *trigger = ak_trigger_get(fcinfo);
 	bool		isnull;
 
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("this function must be called as a trigger")));
 	return DatumGetTextPP(heap_getattr(trigger->tg_trigtuple, 1,
 									   RelationGetDescr(trigger->tg_relation),
 									   &isnull));

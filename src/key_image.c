@@ -18,6 +18,7 @@
 #include "keystore.h"
 #include "privileged.h"
 #include "tables.h"
+#include "trigger.h"
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
@@ -203,12 +204,8 @@ follow_more_changes(Datum keys, const TriggerData *trigger)
 Datum
 apikeys_key_changed(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	TriggerData *trigger = ak_trigger_get(fcinfo);
 
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("key_changed must be called as a trigger")));
 	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
 		make_all_images();
 	else

@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "compat.h"
+#include "trigger.h"
 
 #include "access/htup_details.h"
 #include "commands/trigger.h"
@@ -23,20 +24,15 @@ PG_FUNCTION_INFO_V1(apikeys_level_noted);
 Datum
 apikeys_level_noted(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	TriggerData *trigger = ak_trigger_get(fcinfo);
 	TupleDesc	descriptor;
 	HeapTuple	row;
 	int			column;
 	Datum		level;
 	bool		isnull = false;
 
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("this function must be called as a trigger")));
 	descriptor = RelationGetDescr(trigger->tg_relation);
-	row = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ?
-		trigger->tg_newtuple : trigger->tg_trigtuple;
+	row = ak_trigger_new_row(trigger);
 	column = SPI_fnumber(descriptor, "level");
 	level = CStringGetTextDatum(heap_attisnull(row,
 											   SPI_fnumber(descriptor,

@@ -103,9 +103,9 @@ hash_entry(const Entry *entry)
 }
 
 /*
- * Queues the hash that the secret of a claim has today, if the stored bytes,
- * by which the claim was proved, are not of that kind.  Raises no error of its
- * own, and waits for nobody.
+ * Queues the hash that the secret of a claim would have now, to replace the
+ * stored bytes, by which the claim was proved.  Raises no error of its own, and
+ * waits for nobody.
  */
 void
 ak_rehash_offer(const text *public_key, const char *stored, size_t stored_size,
@@ -118,13 +118,11 @@ ak_rehash_offer(const text *public_key, const char *stored, size_t stored_size,
 	uint64		hash;
 	bool		is_filling;
 
-	if (queue == NULL || stored_size > AK_STORED_HASH_MAX ||
+	if (queue == NULL || RecoveryInProgress() ||
+		stored_size > AK_STORED_HASH_MAX ||
 		VARSIZE_ANY_EXHDR(public_key) > KEY_MAX)
 		return;
-	entry.new_size = ak_secret_hash_renew(stored, stored_size, claim,
-										  entry.new_hash);
-	if (entry.new_size == 0 || RecoveryInProgress())
-		return;
+	entry.new_size = ak_secret_hash_renew(claim, entry.new_hash);
 	entry.key_size = VARSIZE_ANY_EXHDR(public_key);
 	memcpy(entry.public_key, VARDATA_ANY(public_key), entry.key_size);
 	entry.old_size = stored_size;

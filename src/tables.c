@@ -17,6 +17,7 @@
 
 #include "compat.h"
 #include "tables.h"
+#include "trigger.h"
 
 #include "catalog/namespace.h"
 #include "commands/trigger.h"
@@ -182,10 +183,6 @@ ak_tables_are_restored(void)
 Datum
 apikeys_table_changed(PG_FUNCTION_ARGS)
 {
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("table_changed must be called as a trigger")));
-	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
+	CacheInvalidateRelcache(ak_trigger_get(fcinfo)->tg_relation);
 	PG_RETURN_POINTER(NULL);
 }

@@ -251,32 +251,24 @@ ak_secret_hash_make(const char *public_key, size_t public_key_size,
 }
 
 /*
- * Where the secret of a claim is hashed otherwise than a new one would be, by
- * another algorithm or with another pepper, puts the bytes of the new hash
- * (AK_NEW_HASH_MAX at most) into renewed[] and returns how many they are; 0
- * where the stored bytes are of that kind already.
+ * Puts the bytes of the hash that the secret of a claim would have now into
+ * renewed[], AK_NEW_HASH_MAX at most, and returns how many they are.
  */
 size_t
-ak_secret_hash_renew(const char *stored, size_t stored_size,
-					 const AkSecretClaim *claim, uint8 *renewed)
+ak_secret_hash_renew(const AkSecretClaim *claim, uint8 *renewed)
 {
-	SecretHash	hash;
-	SecretHash	today = hash_claim(claim);
+	SecretHash	hash = hash_claim(claim);
 
-	load_hash((const uint8 *) stored, stored_size, &hash);
-	if (hash.algorithm == today.algorithm &&
-		hash.pepper_id_size == today.pepper_id_size &&
-		memcmp(hash.pepper_id, today.pepper_id, hash.pepper_id_size) == 0)
-		return 0;
-	put_bytes(&today, renewed);
-	return get_stored_size(&today);
+	put_bytes(&hash, renewed);
+	return get_stored_size(&hash);
 }
 
+/* What equal digests mean is the caller's to say. */
 static AkVerdict
-compare(const void *digest, const SecretHash *hash)
+compare(const void *digest, const SecretHash *hash, AkVerdict if_equal)
 {
 	return ak_crypto_equal(digest, hash->digest, hash->digest_size) ?
-		AK_SECRET_MATCHES : AK_SECRET_DIFFERS;
+		if_equal : AK_SECRET_DIFFERS;
 }
 
 /* The pepper of a blake2b hash, NULL if it has none; false if it is missing. */
@@ -300,11 +292,11 @@ verify_blake2b(const SecretHash *hash, const AkSecretClaim *claim)
 	if (!find_pepper(hash, &pepper))
 		return AK_PEPPER_UNKNOWN;
 	if (pepper == claim->pepper)
-		return compare(claim->blake2b, hash);
+		return compare(claim->blake2b, hash, AK_SECRET_MATCHES);
 	ak_crypto_blake2b(digest, pepper ? pepper->bytes : NULL,
 					  claim->public_key, claim->public_key_size,
 					  claim->secret, claim->secret_size);
-	return compare(digest, hash);
+	return compare(digest, hash, AK_SECRET_IS_OUTDATED);
 }
 
 /* Whether a secret can be compared with a hash: not if its pepper is missing. */
@@ -348,13 +340,13 @@ ak_secret_hash_verify(const char *stored, size_t stored_size,
 			return verify_blake2b(&hash, claim);
 		case SHA256:
 			ak_crypto_sha256(digest, claim->secret, claim->secret_size);
-			return compare(digest, &hash);
+			return compare(digest, &hash, AK_SECRET_IS_OUTDATED);
 		case SHA512:
 			ak_crypto_sha512(digest, claim->secret, claim->secret_size);
-			return compare(digest, &hash);
+			return compare(digest, &hash, AK_SECRET_IS_OUTDATED);
 		case ARGON2ID:
 			if (verify_argon2id(&hash, claim->secret, claim->secret_size))
-				return AK_SECRET_MATCHES;
+				return AK_SECRET_IS_OUTDATED;
 	}
 	return AK_SECRET_DIFFERS;
 }
@@ -380,13 +372,15 @@ apikeys_verify(PG_FUNCTION_ARGS)
 	text	   *public_key = PG_GETARG_TEXT_PP(1);
 	text	   *secret = PG_GETARG_TEXT_PP(2);
 	AkSecretClaim claim;
+	AkVerdict	verdict;
 
 	ak_secret_claim_init(&claim,
 						 VARDATA_ANY(public_key), VARSIZE_ANY_EXHDR(public_key),
 						 VARDATA_ANY(secret), VARSIZE_ANY_EXHDR(secret));
-	PG_RETURN_BOOL(ak_secret_hash_verify(VARDATA_ANY(hash),
-										 VARSIZE_ANY_EXHDR(hash),
-										 &claim) == AK_SECRET_MATCHES);
+	verdict = ak_secret_hash_verify(VARDATA_ANY(hash),
+									VARSIZE_ANY_EXHDR(hash), &claim);
+	PG_RETURN_BOOL(verdict == AK_SECRET_MATCHES ||
+				   verdict == AK_SECRET_IS_OUTDATED);
 }
 
 /* --- What a hash is made of ----------------------------------------------- */

@@ -36,6 +36,7 @@ typedef enum AkVerdict
 {
 	AK_SECRET_DIFFERS,
 	AK_SECRET_MATCHES,
+	AK_SECRET_IS_OUTDATED,		/* matches, and would be hashed otherwise now */
 	AK_PEPPER_UNKNOWN			/* nobody can tell without it */
 } AkVerdict;
 
@@ -53,8 +54,6 @@ extern AkVerdict ak_secret_hash_verify(const char *stored,
 extern bool ak_secret_hash_can_verify(const char *stored, size_t stored_size);
 extern void ak_secret_hash_verify_nothing(const AkSecretClaim *claim);
 extern char *ak_secret_hash_format(const char *stored, size_t stored_size);
-extern size_t ak_secret_hash_renew(const char *stored, size_t stored_size,
-								   const AkSecretClaim *claim,
-								   uint8 *renewed);
+extern size_t ak_secret_hash_renew(const AkSecretClaim *claim, uint8 *renewed);
 
 #endif							/* AK_TYPE_SECRET_HASH_H */

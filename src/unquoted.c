@@ -12,6 +12,7 @@
 
 #include "compat.h"
 #include "tables.h"
+#include "trigger.h"
 
 #include "access/htup_details.h"
 #include "commands/trigger.h"
@@ -85,15 +86,10 @@ check_secret(Relation table, HeapTuple row)
 Datum
 apikeys_row_unquoted(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	TriggerData *trigger = ak_trigger_get(fcinfo);
 	HeapTuple	row;
 
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("this function must be called as a trigger")));
-	row = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ?
-		trigger->tg_newtuple : trigger->tg_trigtuple;
+	row = ak_trigger_new_row(trigger);
 	check_nulls(trigger->tg_relation, row);
 	if (RelationGetRelid(trigger->tg_relation) != ak_table_oid(AK_KEY_IMAGE))
 		check_secret(trigger->tg_relation, row);

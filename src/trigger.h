@@ -1,0 +1,18 @@
+/*
+ * trigger.h
+ *	  What trigger functions ask of their call.
+ */
+#ifndef AK_TRIGGER_H
+#define AK_TRIGGER_H
+
+#include "postgres.h"
+
+#include "commands/trigger.h"
+#include "fmgr.h"
+
+extern TriggerData *ak_trigger_get(FunctionCallInfo fcinfo);
+extern HeapTuple ak_trigger_new_row(const TriggerData *trigger);
+extern Datum ak_trigger_get_column(const TriggerData *trigger, HeapTuple row,
+								   int column, bool *isnull);
+
+#endif							/* AK_TRIGGER_H */
