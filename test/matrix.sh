@@ -16,10 +16,10 @@
 # tmp/matrix/MAJOR/tmp/test/log.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/chroot.sh"
 
 MAJORS=${MAJORS:-15 17 18}
 SUITES=${SUITES:-unit regress plain isolation tap}
-MAX_AGE=${MAX_AGE:-14}
 CACHE=${XDG_CACHE_HOME:-/var/cache}/apikeys-matrix
 
 # The suite of Debian that a major version comes from.
@@ -42,43 +42,12 @@ explain_absence() {
 
 # --- The chroots -----------------------------------------------------------
 
-# Where the distribution's own packages come from.
-find_mirror() {
-  # shellcheck disable=SC2016 # apt's, not the shell's
-  apt-get indextargets --format '$(ORIGIN) $(LABEL) $(REPO_URI)' \
-    'Created-By: Packages' |
-    awk '$1 == "Debian" && $2 == "Debian" && !found { found = 1; print $3 }'
-}
-
-is_fresh() {
-  [ -n "$(find "$CACHE/$1.made" -mtime "-$MAX_AGE" 2>/dev/null)" ]
-}
-
-# The server's headers are only unpacked: as a package they would bring along a
-# compiler for the bitcode of JIT.
 make_chroot() {
-  local major=$1 root=$CACHE/$1 begin=$SECONDS hook
+  local major=$1 begin=$SECONDS
   say "$major  making a chroot of Debian $(debian_suite "$major")"
-  hook="cd /tmp && apt-get -qq update && "
-  hook+="apt-get -qq download postgresql-server-dev-$major && "
-  hook+="dpkg -x postgresql-server-dev-*.deb / && rm -f *.deb"
-  rm -rf "$root.new" "$root" "$root.made"
-  # shellcheck disable=SC2016 # $1 is for mmdebstrap's shell
-  quietly "chroot-$major" mmdebstrap --mode=root --variant=minbase \
-    --aptopt='Acquire::Check-Valid-Until "false"' \
-    --aptopt='APT::Install-Recommends "false"' \
-    --dpkgopt='path-exclude=/usr/share/doc/*' \
-    --dpkgopt='path-exclude=/usr/share/man/*' \
-    --dpkgopt='path-exclude=/usr/share/locale/*' \
-    --include="postgresql-$major,libpq-dev,iproute2" \
-    --setup-hook='mkdir -p "$1/etc/postgresql-common/createcluster.d"
-      echo "create_main_cluster = false" \
-        >"$1/etc/postgresql-common/createcluster.d/apikeys.conf"
-      mkdir "$1/apikeys"' \
-    --customize-hook="chroot \"\$1\" sh -c '$hook'" \
-    "$(debian_suite "$major")" "$root.new" "${MIRROR:-$(find_mirror)}"
-  mv "$root.new" "$root"
-  touch "$root.made"
+  chroot_make "$CACHE/$major" "$(debian_suite "$major")" \
+    "postgresql-$major,libpq-dev,iproute2" "$major" \
+    "${MIRROR:-$(find_mirror)}"
   say "$major  made in $((SECONDS - begin)) s"
 }
 
@@ -120,7 +89,7 @@ in_chroot() {
 prepare_chroot() {
   exec 8>"$CACHE/$1.lock"
   flock 8
-  is_fresh "$1" || make_chroot "$1"
+  chroot_is_fresh "$CACHE/$1" || make_chroot "$1"
   # shellcheck disable=SC2086 # names, many to a line
   quietly "deps-$1" in_chroot "$1" -- \
     /apikeys/test/install-deps.sh test $SUITES

@@ -12,48 +12,16 @@
 # goes into a layer over it, which is gone afterwards.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../chroot.sh"
 
-MAX_AGE=${MAX_AGE:-14}
 CACHE=${XDG_CACHE_HOME:-/var/cache}/apikeys-upgrade
 
-# Where the distribution's own packages come from.
-find_mirror() {
-  # shellcheck disable=SC2016 # apt's, not the shell's
-  apt-get indextargets --format '$(ORIGIN) $(LABEL) $(REPO_URI)' \
-    'Created-By: Packages' |
-    awk '$1 == "Debian" && $2 == "Debian" && !found { found = 1; print $3 }'
-}
-
-is_fresh() {
-  [ -n "$(find "$CACHE/made" -mtime "-$MAX_AGE" 2>/dev/null)" ]
-}
-
-# The servers' headers are only unpacked: as packages they would bring along a
-# compiler for the bitcode of JIT.
 make_chroot() {
-  local root=$CACHE/root mirror=${MIRROR:-$(find_mirror)} begin=$SECONDS hook
+  local mirror=${MIRROR:-$(find_mirror)} begin=$SECONDS
   say "making a chroot of Debian 13 with PostgreSQL 15 and 17"
-  hook="cd /tmp && apt-get -qq update && apt-get -qq download "
-  hook+="postgresql-server-dev-15 postgresql-server-dev-17 && "
-  # shellcheck disable=SC2016 # $deb is for the shell in the chroot
-  hook+='for deb in *.deb; do dpkg -x "$deb" /; done && rm -f *.deb'
-  rm -rf "$root" "$CACHE/made"
-  # shellcheck disable=SC2016 # $1 is for mmdebstrap's shell
-  quietly chroot mmdebstrap --mode=root --variant=minbase \
-    --aptopt='Acquire::Check-Valid-Until "false"' \
-    --aptopt='APT::Install-Recommends "false"' \
-    --dpkgopt='path-exclude=/usr/share/doc/*' \
-    --dpkgopt='path-exclude=/usr/share/man/*' \
-    --dpkgopt='path-exclude=/usr/share/locale/*' \
-    --include="postgresql-15,postgresql-17,libpq-dev,libsodium-dev" \
-    --include="gcc,make,libc6-dev,pkg-config" \
-    --setup-hook='mkdir -p "$1/etc/postgresql-common/createcluster.d"
-      echo "create_main_cluster = false" \
-        >"$1/etc/postgresql-common/createcluster.d/apikeys.conf"
-      mkdir "$1/apikeys"' \
-    --customize-hook="chroot \"\$1\" sh -c '$hook'" \
-    trixie "$root" "deb $mirror trixie main" "deb $mirror bookworm main"
-  touch "$CACHE/made"
+  chroot_make "$CACHE/root" trixie \
+    "postgresql-15,postgresql-17,libpq-dev,libsodium-dev,gcc,make,libc6-dev,pkg-config" \
+    "15 17" "deb $mirror trixie main" "deb $mirror bookworm main"
   say "made in $((SECONDS - begin)) s"
 }
 
@@ -88,7 +56,7 @@ main() {
   mkdir -p "$CACHE"
   exec 8>"$CACHE/lock"
   flock 8
-  is_fresh || make_chroot
+  chroot_is_fresh "$CACHE/root" || make_chroot
   exec 8>&-
   run_inside
 }
