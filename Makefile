@@ -114,7 +114,7 @@ $(SQL_SCRIPT): $(SQL_PARTS) $(TOP)/sql/parts $(TOP)/apikeys.control
 # --- What installs what it needs by itself ---------------------------------
 
 .PHONY: demo demo-stop test matrix upgrade coverage sanitize fuzz \
-	crash failover load soak bench dist dist-check deb deb-check help
+	lint crash failover load soak bench dist dist-check deb deb-check help
 export PG_CONFIG
 
 demo:       ## start a private server in tmp/demo with the extension and data to play with
@@ -128,6 +128,9 @@ test:       ## build and test in tmp/test; SUITES="regress tap" runs only those
 
 upgrade:    ## pg_upgrade with live keys from 15 to 17, in a chroot; as root
 	@$(TOP)/test/upgrade/run.sh
+
+lint:       ## only what a reader should not have to look for: clang-tidy with clang's analyzer, shellcheck, layers
+	@$(TOP)/test/run-tests.sh lint plpgsql
 
 matrix:     ## test on PostgreSQL 15, 17 and 18, in chroots made for it (as root, on Debian)
 	@$(TOP)/test/matrix.sh
