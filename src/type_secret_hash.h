@@ -7,14 +7,13 @@
 
 #include "postgres.h"
 
-#include "crypto.h"
+#include "hash_form.h"
 #include "pepper.h"
 
 /* A longer secret is none: it is refused without being read. */
 #define AK_SECRET_MAX_SIZE	1024
 
-/* The bytes of any stored hash, and of one that is made here. */
-#define AK_STORED_HASH_MAX	(1 + AK_ARGON2ID_TEXT_SIZE)
+/* The bytes of a stored hash that is made here. */
 #define AK_NEW_HASH_MAX		(1 + 1 + AK_PEPPER_ID_MAX + AK_BLAKE2B_SIZE)
 
 /*
