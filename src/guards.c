@@ -246,7 +246,8 @@ apikeys_key_guarded(PG_FUNCTION_ARGS)
 			check_delegation(NULL, &new);
 		return PointerGetDatum(trigger->tg_trigtuple);
 	}
-	(void) read_key(trigger, trigger->tg_trigtuple, &old);
+	if (!read_key(trigger, trigger->tg_trigtuple, &old))
+		elog(ERROR, "a key has a NULL where there can be none");
 	if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
 	{
 		check_owner(&old);
