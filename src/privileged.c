@@ -121,11 +121,23 @@ end(const Caller *caller)
 uint64
 ak_privileged_execute(AkStatement *statement, Datum *values, const char *nulls)
 {
+	return ak_privileged_execute_at(InvalidSnapshot, statement, values, nulls);
+}
+
+/*
+ * The same, for several statements that must not differ in what they see: that
+ * of the snapshot, and what this transaction has done before each.
+ */
+uint64
+ak_privileged_execute_at(Snapshot snapshot, AkStatement *statement,
+						 Datum *values, const char *nulls)
+{
 	Caller		caller;
 	uint64		processed;
 
 	begin(statement, &caller);
-	SPI_execute_plan(statement->plan, values, nulls, false, 0);
+	SPI_execute_snapshot(statement->plan, values, nulls, snapshot,
+						 InvalidSnapshot, false, true, 0);
 	processed = SPI_processed;
 	end(&caller);
 	return processed;

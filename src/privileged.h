@@ -7,6 +7,8 @@
 
 #include "postgres.h"
 
+#include "utils/snapshot.h"
+
 /*
  * A statement with its arguments' types, to be a static variable: the plan is
  * made once in a session, for whatever values.
@@ -27,6 +29,9 @@ typedef struct AkStatement
 
 extern uint64 ak_privileged_execute(AkStatement *statement, Datum *values,
 									const char *nulls);
+extern uint64 ak_privileged_execute_at(Snapshot snapshot,
+									   AkStatement *statement, Datum *values,
+									   const char *nulls);
 extern bool ak_privileged_get_int64(AkStatement *statement, Datum *values,
 									int64 *result);
 

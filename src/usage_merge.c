@@ -175,7 +175,7 @@ ak_usage_make_batch(AkHarvest *harvest, AkBatch *batch)
 	"AND (b.count IS NULL OR b.count OPERATOR(pg_catalog.<>) 0) "
 
 static uint64
-merge_uses(AkBatch *batch)
+merge_uses(AkBatch *batch, Snapshot snapshot)
 {
 	static AkStatement merge = {
 		"INSERT INTO apikeys.key_usage AS u " AK_USAGE_COLUMNS
@@ -185,11 +185,11 @@ merge_uses(AkBatch *batch)
 		AK_BATCH_COLUMN_COUNT, BATCH_TYPES
 	};
 
-	return ak_privileged_execute(&merge, batch->columns, NULL);
+	return ak_privileged_execute_at(snapshot, &merge, batch->columns, NULL);
 }
 
 static uint64
-merge_denials(AkBatch *batch)
+merge_denials(AkBatch *batch, Snapshot snapshot)
 {
 	static AkStatement merge = {
 		"INSERT INTO apikeys.key_denial AS d "
@@ -208,7 +208,7 @@ merge_denials(AkBatch *batch)
 		AK_BATCH_COLUMN_COUNT, BATCH_TYPES
 	};
 
-	return ak_privileged_execute(&merge, batch->columns, NULL);
+	return ak_privileged_execute_at(snapshot, &merge, batch->columns, NULL);
 }
 
 /*
@@ -217,7 +217,7 @@ merge_denials(AkBatch *batch)
  * subqueries and limited, so that no plan reads all roles.
  */
 static void
-merge_grants(AkBatch *batch)
+merge_grants(AkBatch *batch, Snapshot snapshot)
 {
 	static AkStatement merge = {
 		"INSERT INTO apikeys.key_role_usage AS u "
@@ -244,7 +244,7 @@ merge_grants(AkBatch *batch)
 		AK_BATCH_COLUMN_COUNT, BATCH_TYPES
 	};
 
-	ak_privileged_execute(&merge, batch->columns, NULL);
+	ak_privileged_execute_at(snapshot, &merge, batch->columns, NULL);
 }
 
 /* False if this batch, or a later one, is there already. */
@@ -290,9 +290,8 @@ count_rows(AkBatch *batch)
 
 /* Which of the batch's rows have no key, counted from 1. */
 static ArrayType *
-find_missing(AkBatch *batch)
+find_missing(AkBatch *batch, AkKeystore *store)
 {
-	AkKeystore	store;
 	Datum	   *keys;
 	Datum	   *missing = palloc(batch->count * sizeof(Datum));
 	int			count = 0;
@@ -301,16 +300,14 @@ find_missing(AkBatch *batch)
 	deconstruct_array(DatumGetArrayTypeP(batch->columns[AK_BATCH_PUBLIC_KEYS]),
 					  TEXTOID, -1, false, TYPALIGN_INT, &keys, NULL,
 					  &key_count);
-	ak_keystore_open(&store);
 	for (int i = 0; i < key_count; i++)
 	{
 		pg_uuid_t	organization;
 
-		if (!ak_keystore_find_key(&store, DatumGetTextPP(keys[i]),
+		if (!ak_keystore_find_key(store, DatumGetTextPP(keys[i]),
 								  &organization))
 			missing[count++] = Int32GetDatum(i + 1);
 	}
-	ak_keystore_close(&store);
 	return construct_array(missing, count, INT4OID, sizeof(int32), true,
 						   TYPALIGN_INT);
 }
@@ -318,19 +315,27 @@ find_missing(AkBatch *batch)
 /*
  * Adds a batch to the tables, in the current transaction and with the rights
  * of their owner, unless that was done before.  Returns which of its rows,
- * counted from 1, were left out, because there is no such key.
+ * counted from 1, were left out, because there is no such key.  All is done
+ * as one snapshot sees the keys, or what is counted of one that is being
+ * committed meanwhile would neither be added nor said to be left out.
  */
 ArrayType *
 ak_usage_merge(const pg_uuid_t *instance, uint64 number, AkBatch *batch)
 {
+	AkKeystore	store;
 	uint64		merged;
+	ArrayType  *missing;
 
 	if (!note_batch(instance, number) || batch->count == 0)
 		return construct_empty_array(INT4OID);
-	merged = merge_uses(batch) + merge_denials(batch);
-	merge_grants(batch);
-	return merged == count_rows(batch) ? construct_empty_array(INT4OID) :
-		find_missing(batch);
+	ak_keystore_open(&store);
+	merged = merge_uses(batch, store.snapshot) +
+		merge_denials(batch, store.snapshot);
+	merge_grants(batch, store.snapshot);
+	missing = merged == count_rows(batch) ? construct_empty_array(INT4OID) :
+		find_missing(batch, &store);
+	ak_keystore_close(&store);
+	return missing;
 }
 
 /*
