@@ -341,7 +341,7 @@ ak_keystore_search_in_vain(AkKeystore *store, text *public_key)
 	if (store->image_is_by_index)
 		return;
 	init_text_key(&key, public_key);
-	begin_scan(store, AK_KEY_IMAGE, AK_KEY_IMAGE_BY_NAME, &key, true, &scan);
+	begin_scan(store, AK_KEY_IMAGE, AK_KEY_IMAGE_BY_NAME, &key, false, &scan);
 	(void) index_getnext_tid(scan.scan, ForwardScanDirection);
 	end_scan(&scan);
 }

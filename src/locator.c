@@ -188,6 +188,27 @@ ak_locator_hash(const text *key)
 }
 
 /*
+ * Where a look-up begins: at the first entry for the tag, or, if there is none,
+ * at any, so that a key that is not there takes as long as one that is.
+ */
+static int
+choose_way(Bucket *bucket, uint32 tag)
+{
+	int			used = 0;
+
+	for (int way = 0; way < WAYS; way++)
+	{
+		uint64		entry = pg_atomic_read_u64(&bucket->entries[way]);
+
+		if (is_for(entry, tag))
+			return way;
+		if (entry != 0)
+			used = way;
+	}
+	return used;
+}
+
+/*
  * Has the processor fetch what ak_locator_find() is going to read.  Takes no
  * pin: what is fetched may be anything.
  */
@@ -195,27 +216,19 @@ void
 ak_locator_prefetch(uint64 hash)
 {
 	Bucket	   *bucket = get_bucket(hash);
-	uint32		tag = get_tag(hash);
+	int			way = choose_way(bucket, get_tag(hash));
+	Place		place;
+	char	   *page;
 
-	for (int way = 0; way < WAYS; way++)
-	{
-		uint64		entry = pg_atomic_read_u64(&bucket->entries[way]);
-		Place		place;
-		char	   *page;
-
-		if (!is_for(entry, tag))
-			continue;
-		unpack(entry, &place);
-		if (place.buffer < 1 || place.buffer > NBuffers)
-			continue;
-		page = (char *) BufferGetBlock(place.buffer);
-		ak_prefetch(GetBufferDescriptor(place.buffer - 1));
-		ak_prefetch(page);
-		ak_prefetch(PageGetItemId(page, place.offset));
-		for (int i = 0; i < PREFETCHED_LINES; i++)
-			ak_prefetch(page + ((place.line + i) * LINE_SIZE) % BLCKSZ);
+	unpack(pg_atomic_read_u64(&bucket->entries[way]), &place);
+	if (place.buffer < 1 || place.buffer > NBuffers)
 		return;
-	}
+	page = (char *) BufferGetBlock(place.buffer);
+	ak_prefetch(GetBufferDescriptor(place.buffer - 1));
+	ak_prefetch(page);
+	ak_prefetch(PageGetItemId(page, place.offset));
+	for (int i = 0; i < PREFETCHED_LINES; i++)
+		ak_prefetch(page + ((place.line + i) * LINE_SIZE) % BLCKSZ);
 }
 
 /*
@@ -334,15 +347,16 @@ ak_locator_find(uint64 hash, Relation table, Snapshot snapshot,
 {
 	Bucket	   *bucket = get_bucket(hash);
 	uint32		tag = get_tag(hash);
+	int			first = choose_way(bucket, tag);
 
 	if (!is_usable(table))
 		return false;
-	for (int way = 0; way < WAYS; way++)
+	for (int way = first; way < WAYS; way++)
 	{
 		uint64		entry = pg_atomic_read_u64(&bucket->entries[way]);
 		Place		place;
 
-		if (!is_for(entry, tag))
+		if (way != first && !is_for(entry, tag))
 			continue;
 		unpack(entry, &place);
 		if (!find_at(&place, table, snapshot, key, row))
