@@ -129,7 +129,7 @@ test:       ## build and test in tmp/test; SUITES="regress tap" runs only those
 upgrade:    ## pg_upgrade with live keys from 15 to 17, in a chroot; as root
 	@$(TOP)/test/upgrade/run.sh
 
-lint:       ## only what a reader should not have to look for: clang-tidy with clang's analyzer, shellcheck, layers
+lint:       ## only what a reader should not have to look for: clang-tidy, scan-build, shellcheck, layers
 	@$(TOP)/test/run-tests.sh lint plpgsql
 
 matrix:     ## test on PostgreSQL 15, 17 and 18, in chroots made for it (as root, on Debian)

@@ -38,7 +38,7 @@ suite_packages() {
   case $1 in
     unit) say perl ;;
     fuzz) say clang ;;
-    lint) say shellcheck clang-tidy ;;
+    lint) say shellcheck clang-tidy clang-tools ;;
     tap)
       say perl libipc-run-perl pgbouncer
       node_packages

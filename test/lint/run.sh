@@ -28,6 +28,26 @@ check_clang_tidy() {
     "$("$PG_CONFIG" --includedir)"
 }
 
+# Across the functions of a file, with the compiler that builds it; what it
+# writes is thrown away.
+check_scan_build() {
+  local folder
+  folder=$(mktemp -d)
+  # shellcheck disable=SC2016 # the arguments are the inner shell's
+  printf '%s\n' src/*.c |
+    scan-build --status-bugs -o "$folder" xargs -P "$(nproc)" -n 8 sh -c '
+      folder=$1 server=$2 client=$3
+      shift 3
+      for file; do
+        "$CC" -O2 -D_GNU_SOURCE -I src -isystem "$server" -isystem "$client" \
+          -c -o "$folder/$(basename "$file").o" "$file" || exit
+      done' \
+      scan-build "$folder" "$("$PG_CONFIG" --includedir-server)" \
+      "$("$PG_CONFIG" --includedir)" >"$folder/log" 2>&1 ||
+    cat "$folder/log"
+  rm -rf "$folder"
+}
+
 # Everything runs with the rights of its caller, and the install script never
 # takes over what somebody else has planted.
 check_sql() {
@@ -65,8 +85,8 @@ check_sizes() {
 }
 
 failed=0
-for check in shell clang_tidy sql version_conditions leftovers meta layers \
-  sizes; do
+for check in shell clang_tidy scan_build sql version_conditions leftovers meta \
+  layers sizes; do
   # A tool that is missing says so on its standard error.
   findings=$("check_$check" 2>&1 || true)
   if [ -z "$findings" ]; then
