@@ -1,6 +1,7 @@
 # Random bytes as the binary form of both types: the server refuses them or
 # reads them, but never fails, and what it has read is written as text that
-# reads the same.
+# reads the same.  And rows of key_image that no trigger has made: decisions
+# read them, or say that they are damaged.
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;
@@ -105,27 +106,53 @@ sub mutate
 	return $bytes;
 }
 
-# The file of a COPY of one row of one value.
-sub copy_file
+# Writes the file of a COPY of one row.
+sub write_copy_file
 {
-	my ($number, $bytes) = @_;
-	return
-	    "PGCOPY\n\377\r\n\0"
-	  . pack('NN', 0, 0)
-	  . pack('n', 2)
-	  . pack('NN', 4, $number)
-	  . pack('N', length $bytes)
-	  . $bytes
-	  . pack('n', 0xffff);
+	my ($path, @fields) = @_;
+	open my $file, '>:raw', $path or die $!;
+	print $file "PGCOPY\n\377\r\n\0", pack('NN', 0, 0),
+	  pack('n', scalar @fields),
+	  (map { pack('N', length $_) . $_ } @fields), pack('n', 0xffff);
+	close $file;
+}
+
+# Copies all files into the table, each by itself.  The answer is what SQL says
+# of the table "refused" (state, message).
+sub copy_files
+{
+	my ($table, $name, $sql) = @_;
+	return $node->safe_psql(
+		'postgres', qq{
+		CREATE TEMP TABLE refused (state text, message text);
+		DO \$\$
+		BEGIN
+			FOR number IN 1 .. $rows LOOP
+				BEGIN
+					EXECUTE format('COPY $table FROM %L (FORMAT binary)', '$folder/$name.' || number);
+				EXCEPTION WHEN OTHERS THEN
+					INSERT INTO refused VALUES (SQLSTATE, SQLERRM);
+				END;
+			END LOOP;
+		END;
+		\$\$;
+		$sql
+	});
+}
+
+# The binary forms of what SQL expressions give.
+sub get_binary
+{
+	return map {
+		pack 'H*', $node->safe_psql('postgres', "SELECT encode($_, 'hex')")
+	} @_;
 }
 
 foreach my $type (sort keys %valid)
 {
-	my @seeds = map {
-		pack 'H*',
-		  $node->safe_psql('postgres',
-			"SELECT encode(apikeys.${type}_send('$_'::apikeys.$type), 'hex')")
-	} @{ $valid{$type} };
+	my @seeds = get_binary(
+		map { "apikeys.${type}_send('$_'::apikeys.$type)" }
+		  @{ $valid{$type} });
 
 	foreach my $number (1 .. $rows)
 	{
@@ -144,28 +171,13 @@ foreach my $type (sort keys %valid)
 			  for 1 .. $count;
 		}
 		else { $bytes = mutate($seeds[ int rand @seeds ], @seeds); }
-		open my $file, '>:raw', "$folder/$type.$number" or die $!;
-		print $file copy_file($number, $bytes);
-		close $file;
+		write_copy_file("$folder/$type.$number", pack('N', $number), $bytes);
 	}
 
-	my $refused = $node->safe_psql(
-		'postgres', qq{
-		CREATE TEMP TABLE refused (state text, message text);
-		DO \$\$
-		BEGIN
-			FOR number IN 1 .. $rows LOOP
-				BEGIN
-					EXECUTE format('COPY $type FROM %L (FORMAT binary)', '$folder/$type.' || number);
-				EXCEPTION WHEN OTHERS THEN
-					INSERT INTO refused VALUES (SQLSTATE, SQLERRM);
-				END;
-			END LOOP;
-		END;
-		\$\$;
+	my ($refused_count, $states, $short) = split /\|/,
+	  copy_files($type, $type, q{
 		SELECT count(*), string_agg(DISTINCT state, ' ' ORDER BY state), max(length(message)) < 200 FROM refused;
 	});
-	my ($refused_count, $states, $short) = split /\|/, $refused;
 	my $accepted =
 	  $node->safe_psql('postgres', "SELECT count(*) FROM $type");
 	note("$type, seed $seed: $accepted accepted, $refused_count refused: $states");
@@ -219,6 +231,112 @@ is( $node->safe_psql('postgres',
 		q{SELECT count(*) FROM secret_hash WHERE value::text !~ '^.argon2id' AND apikeys.verify(value, 'a', 'b')}),
 	'0',
 	'no hash proves a secret at hazard');
+
+# --- Images -----------------------------------------------------------------
+
+# Values of each column after the first, the valid one first.
+my @columns = (
+	[q{uuid_send('10000000-0000-0000-0000-000000000000')}],
+	[ 'boolsend(false)', 'boolsend(true)' ],
+	[
+		map { "timestamptz_send('$_')" } 'infinity', '2001-01-01',
+		'-infinity'
+	],
+	[
+		map { "apikeys.access_list_send('$_')" } @{ $valid{access_list} }
+	],
+	[
+		map { "array_send(CAST($_ AS apikeys.secret_hash[]))" }
+		  q{ARRAY['sha256$$' || encode(sha256('a secret'), 'hex')]},
+		q{'{}'},
+		q{ARRAY[NULL]},
+		q{ARRAY[[} . "'$valid{secret_hash}[0]'" . q{]]},
+		"'[5:6]={$valid{secret_hash}[2],$valid{secret_hash}[3]}'",
+		"ARRAY['$valid{secret_hash}[1]', '$valid{secret_hash}[4]', NULL]"
+	],
+	[
+		map { "array_send(CAST($_ AS timestamptz[]))" } q{'{infinity}'}, q{'{}'},
+		q{'{NULL}'}, q{'{2001-01-01}'}, q{'{infinity,infinity}'},
+		q{'{{infinity}}'}, q{'[5:5]={infinity}'}
+	],
+	[
+		map { "array_send(CAST($_ AS text[]))" } q{'{fuzz}'}, q{'{}'}, q{'{NULL}'},
+		q{'{fuzz,ORG_OWNER}'}, q{'{{fuzz}}'}, q{'[0:0]={fuzz}'},
+		q{ARRAY[repeat('x', 100000)]}
+	],
+	[
+		map { "array_send(CAST($_ AS text[]))" } q{'{fuzz}'}, q{'{}'}, q{'{NULL}'},
+		q{'{fuzz,GROUP_OWNER}'}, q{'{{fuzz}}'}, q{array_fill('fuzz'::text, ARRAY[9])}
+	],
+	[
+		map { "array_send(CAST($_ AS uuid[]))" }
+		  q{'{1a000000-0000-0000-0000-000000000000}'}, q{'{}'}, q{'{NULL}'},
+		q{'{{1a000000-0000-0000-0000-000000000000}}'},
+		q{array_fill('1a000000-0000-0000-0000-000000000000'::uuid, ARRAY[9])}
+	],
+	[ map { "timestamptz_send('$_')" } '2001-01-01', 'infinity', '-infinity' ],
+	[ map { "'$_'::bytea" } '\x01000000', '\x', '\x01', '\x0100000001000000' ]
+);
+@columns = map { [ get_binary(@$_) ] } @columns;
+foreach my $number (1 .. $rows)
+{
+	my @fields = map { $_->[0] } @columns;
+	for (1 .. ($number == 1 ? 0 : 1 + int rand 3))
+	{
+		my $column = int rand @columns;
+		my @values = @{ $columns[$column] };
+		my $value = $values[ int rand @values ];
+		$fields[$column] = rand() < 0.6 ? $value : mutate($value, @values);
+	}
+	write_copy_file("$folder/image.$number", "image.$number", @fields);
+}
+$node->safe_psql(
+	'postgres', q{
+	INSERT INTO apikeys.organization (id, name) VALUES ('10000000-0000-0000-0000-000000000000', 'fuzz');
+	INSERT INTO apikeys.role (name, level, organization_permissions, project_permissions)
+	VALUES ('fuzz', 'organization', '{a}', '{a}');
+});
+my ($refused_count, $states) = split /\|/,
+  copy_files('apikeys.key_image', 'image',
+	q{SELECT count(*), string_agg(DISTINCT state, ' ' ORDER BY state) FROM refused});
+
+# Each is asked twice: by the index, and where it was found.
+my %outcomes = map { split /\|/ } split /\n/, $node->safe_psql(
+	'postgres', q{
+	CREATE TEMP TABLE outcome (public_key text, outcome text);
+	DO $$
+	DECLARE
+		image apikeys.key_image;
+		project uuid;
+	BEGIN
+		FOR image IN SELECT * FROM apikeys.key_image LOOP
+			FOREACH project IN ARRAY ARRAY[NULL, NULL, '1a000000-0000-0000-0000-000000000000']::uuid[] LOOP
+				BEGIN
+					INSERT INTO outcome
+						SELECT image.public_key, reason
+						FROM apikeys.decide(image.public_key, 'a secret', '10.1.2.3', 'a', project);
+				EXCEPTION WHEN OTHERS THEN
+					INSERT INTO outcome VALUES (image.public_key, SQLSTATE);
+				END;
+			END LOOP;
+		END LOOP;
+	END;
+	$$;
+	SELECT outcome, count(*) FROM outcome GROUP BY 1;
+});
+note("images: $refused_count refused: $states; then "
+	  . join(', ', map { "$outcomes{$_} $_" } sort keys %outcomes));
+my $accepted = $node->safe_psql('postgres',
+	'SELECT count(*) FROM apikeys.key_image');
+is($accepted + $refused_count, $rows, 'images: each row was judged');
+cmp_ok($refused_count, '<', $rows / 2, 'images: most can be written');
+cmp_ok($outcomes{XX001}, '>', $rows / 10, 'images: many are damaged');
+cmp_ok($outcomes{ok}, '>', $rows / 10, 'images: many are not');
+is( join(' ', sort grep {
+			!/^(?:ok|wrong_secret|secret_expired|pepper_missing|key_disabled|key_expired|policy_denied|address_required|address_denied|scope_denied|XX001)$/
+		} keys %outcomes),
+	'',
+	'images: decided, or said to be damaged');
 
 is($node->safe_psql('postgres', 'SELECT pg_postmaster_start_time()'),
 	$begun, 'the server is the same');
