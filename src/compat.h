@@ -15,7 +15,8 @@
 #include "utils/guc.h"
 #include "utils/tuplesort.h"
 
-#if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 190000
+#if (PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 190000) && \
+	!defined(AK_ANY_VERSION)
 #error "apikeys supports PostgreSQL 15 to 18"
 #endif
 

@@ -19,7 +19,8 @@ chroot_is_fresh() {
 
 # chroot_make ROOT SUITE PACKAGES MAJORS SOURCE…: with a folder /apikeys to mount
 # things on.  The headers of the servers MAJORS are only unpacked: as packages
-# they would bring along a compiler for the bitcode of JIT.
+# they would bring along a compiler for the bitcode of JIT.  Of Debian's
+# experimental packages, where that is a source, only PostgreSQL's are taken.
 chroot_make() {
   local root=$1 suite=$2 packages=$3 headers='' major
   for major in $4; do headers+=" postgresql-server-dev-$major"; done
@@ -35,7 +36,10 @@ chroot_make() {
     --setup-hook='mkdir -p "$1/etc/postgresql-common/createcluster.d"
       echo "create_main_cluster = false" \
         >"$1/etc/postgresql-common/createcluster.d/apikeys.conf"
-      mkdir "$1/apikeys"' \
+      mkdir -p "$1/apikeys" "$1/etc/apt/preferences.d"
+      printf "%s\n" "Package: src:postgresql-common src:postgresql-??" \
+        "Pin: release a=experimental" "Pin-Priority: 600" \
+        >"$1/etc/apt/preferences.d/apikeys"' \
     --customize-hook="chroot \"\$1\" sh -c 'cd /tmp &&
       apt-get -qq update && apt-get -qq download$headers &&
       for deb in *.deb; do dpkg -x \"\$deb\" /; done && rm -f *.deb'" \

@@ -2,7 +2,9 @@
 # matrix.sh: the suites on every supported major version of PostgreSQL that a
 # suite of Debian has; see "make help".
 #
-#   MAJORS="15 17 18"      the versions to try
+#   MAJORS="15 17 18"      the versions to try; 16 is in no suite of Debian
+#   PRERELEASES=19         those to build for only: what the compiler says of
+#                          them is information, and no failure
 #   SUITES="unit regress plain isolation tap"
 #   MAX_AGE=14             days after which a chroot is made again; 0: now
 #   MIRROR=URL             where Debian's packages are had from; by default
@@ -18,11 +20,12 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/chroot.sh"
 
-MAJORS=${MAJORS:-15 17 18}
+MAJORS=${MAJORS-15 17 18}
+PRERELEASES=${PRERELEASES-19}
 SUITES=${SUITES:-unit regress plain isolation tap}
 CACHE=${XDG_CACHE_HOME:-/var/cache}/apikeys-matrix
 
-# The suite of Debian that a major version comes from.
+# The suite of Debian that a major version comes from; 16 is in none.
 debian_suite() {
   case $1 in
     15) say bookworm ;;
@@ -32,22 +35,19 @@ debian_suite() {
   esac
 }
 
-explain_absence() {
-  case $1 in
-    16) say "no suite of Debian has it" ;;
-    19) say "a pre-release, and src/compat.h refuses it" ;;
-    *) say "it is not supported" ;;
-  esac
-}
-
 # --- The chroots -----------------------------------------------------------
 
+# make_chroot MAJOR: a pre-release is among the experimental packages, which go
+# with those of the next suite.
 make_chroot() {
-  local major=$1 begin=$SECONDS
-  say "$major  making a chroot of Debian $(debian_suite "$major")"
-  chroot_make "$CACHE/$major" "$(debian_suite "$major")" \
-    "postgresql-$major,libpq-dev,iproute2" "$major" \
-    "${MIRROR:-$(find_mirror)}"
+  local major=$1 begin=$SECONDS suite mirror=${MIRROR:-$(find_mirror)} sources
+  suite=$(debian_suite "$major" || say forky)
+  sources=("deb $mirror $suite main")
+  debian_suite "$major" >/dev/null ||
+    sources+=("deb $mirror experimental main")
+  say "$major  making a chroot of Debian $suite"
+  chroot_make "$CACHE/$major" "$suite" \
+    "postgresql-$major,libpq-dev,iproute2" "$major" "${sources[@]}"
   say "$major  made in $((SECONDS - begin)) s"
 }
 
@@ -84,26 +84,41 @@ in_chroot() {
     ' in_chroot "$CACHE/$major" "$WORK/$major" "$@"
 }
 
-# A fresh chroot with all that the suites need.  What tests need may be other
-# things than when it was made.
+# prepare_chroot MAJOR COMMAND…: a fresh chroot, in which the command installs
+# what is needed: that may be other things than when it was made.
 prepare_chroot() {
+  as_user cp -R "$WORK/tree" "$WORK/$1"
   exec 8>"$CACHE/$1.lock"
   flock 8
   chroot_is_fresh "$CACHE/$1" || make_chroot "$1"
-  # shellcheck disable=SC2086 # names, many to a line
-  quietly "deps-$1" in_chroot "$1" -- \
-    /apikeys/test/install-deps.sh test $SUITES
+  quietly "deps-$1" in_chroot "$1" -- "${@:2}"
   exec 8>&-
 }
 
 # --- The suites ------------------------------------------------------------
 
 run_major() {
-  as_user cp -R "$WORK/tree" "$WORK/$1"
-  prepare_chroot "$1"
+  # shellcheck disable=SC2086 # names, many to a line
+  prepare_chroot "$1" /apikeys/test/install-deps.sh test $SUITES
   # shellcheck disable=SC2086,SC2016
   count_run "$1" in_chroot "$1" --net -- sh -c \
     'ip link set lo up && exec /apikeys/test/run-tests.sh "$@"' sh $SUITES
+}
+
+# Says which errors the compiler finds, of each kind and file the first.
+try_prerelease() {
+  local log=$WORK/log/build-$1.log
+  prepare_chroot "$1" sh -c 'apt-get -qq update && apt-get -qq -y install \
+    gcc make libc6-dev pkg-config libsodium-dev'
+  if in_chroot "$1" --net -- make -C /apikeys -k -j"$(nproc)" all \
+    SUPPORTED_MAJORS="$1" COPT=-DAK_ANY_VERSION \
+    PG_CONFIG="/usr/lib/postgresql/$1/bin/pg_config" >"$log" 2>&1; then
+    say "$1  builds (a pre-release: for information)"
+  else
+    say "$1  does not build (a pre-release: for information)"
+    sed -n "s/^src\/\([^:]*\):[0-9:]* error: \(.*\)/$1  \1: \2/p" "$log" |
+      awk '!seen[$0]++'
+  fi
 }
 
 main() {
@@ -119,12 +134,10 @@ main() {
     if debian_suite "$major" >/dev/null; then
       run_major "$major"
     else
-      say "$major  not tried: $(explain_absence "$major")"
+      say "$major  not tried: no suite of Debian has it"
     fi
   done
-  for major in 16 19; do
-    say "$major  not tried: $(explain_absence "$major")"
-  done
+  for major in $PRERELEASES; do try_prerelease "$major"; done
   report_counts
 }
 
