@@ -141,8 +141,8 @@ coverage:   ## test, and show which lines of C no test reaches
 sanitize:   ## test on a server with sanitizers and assertions, and under valgrind
 	@$(TOP)/test/sanitize.sh
 
-fuzz:       ## feed the parsers for FUZZ_SECONDS each, two at a time (200: ten minutes)
-	@FUZZ_SECONDS=$${FUZZ_SECONDS:-200} TEST_NAME=fuzz $(TOP)/test/run-tests.sh fuzz
+fuzz:       ## feed the parsers for FUZZ_SECONDS each, two at a time (150: ten minutes)
+	@FUZZ_SECONDS=$${FUZZ_SECONDS:-150} TEST_NAME=fuzz $(TOP)/test/run-tests.sh fuzz
 
 soak:       ## use and manage keys at full speed for ten minutes: no process grows, all is counted
 	@$(TOP)/test/soak/run.sh

@@ -116,7 +116,7 @@ ak_packed_array_view(struct varlena *stored, size_t element_size,
 	array->size = size - DATA_OFFSET;
 	array->count = preamble.length;
 	return element_size > 0 ?
-		array->count <= array->size / element_size :
+		(size_t) array->count <= array->size / element_size :
 		has_all_elements(array);
 }
 

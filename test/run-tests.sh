@@ -17,16 +17,17 @@ SUITES=(unit fuzz regress plain isolation tap plpgsql lint)
 
 # --- The suites ------------------------------------------------------------
 
-# What knows no PostgreSQL, under the sanitizers.
+# What needs no server, under the sanitizers.
 suite_unit() {
   need_files 'test/unit/test_*.c'
-  as_user make -C "$WORK/tree/test/unit" check
+  as_user make -C "$WORK/tree/test/unit" check \
+    PG_CONFIG="$WORK/bin/pg_config"
 }
 
 suite_fuzz() {
   need_files 'test/fuzz/*.c'
   as_user make -C "$WORK/tree/test/fuzz" -j"$(nproc)" run \
-    SECONDS_EACH="${FUZZ_SECONDS:-30}"
+    PG_CONFIG="$WORK/bin/pg_config" SECONDS_EACH="${FUZZ_SECONDS:-30}"
 }
 
 # pg_regress, as in production ...
