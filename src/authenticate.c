@@ -122,6 +122,7 @@ static const AkNetwork *
 get_address(const AkRequestHeaders *headers, AkNetwork *address)
 {
 	AkNetset	trusted;
+	AkHeader	header;
 	bool		has_peer = get_peer(address);
 
 	ak_trusted_proxies_view(&trusted);
@@ -129,19 +130,12 @@ get_address(const AkRequestHeaders *headers, AkNetwork *address)
 		return has_peer ? address : NULL;
 	if (headers->forwarded_for == NULL)
 		return NULL;
-	switch (ak_forwarded_address(headers->forwarded_for,
-								 strlen(headers->forwarded_for),
-								 &trusted, address))
-	{
-		case AK_HEADER_GOOD:
-			return address;
-		case AK_HEADER_MALFORMED:
-			raise_malformed("Header X-Forwarded-For is no list of addresses.");
-			break;
-		case AK_HEADER_ABSENT:
-			break;
-	}
-	return NULL;
+	header = ak_forwarded_address(headers->forwarded_for,
+								  strlen(headers->forwarded_for), &trusted,
+								  address);
+	if (header == AK_HEADER_MALFORMED)
+		raise_malformed("Header X-Forwarded-For is no list of addresses.");
+	return header == AK_HEADER_GOOD ? address : NULL;
 }
 
 /* The header that is meant for keys goes before the one for everything. */
@@ -169,19 +163,15 @@ authenticate_http(HttpRequest *http)
 	AkRequest	request = {.any_scope = true};
 	AkNetwork	address;
 	AkCredentials credentials;
+	AkHeader	header;
 
 	if (!ak_request_headers_read(&http->headers))
 		raise_malformed("Setting request.headers is no JSON object of strings.");
-	switch (find_credentials(http, &credentials))
-	{
-		case AK_HEADER_ABSENT:
-			return;
-		case AK_HEADER_MALFORMED:
-			raise_malformed("A header holds no public key and private key.");
-			break;
-		case AK_HEADER_GOOD:
-			break;
-	}
+	header = find_credentials(http, &credentials);
+	if (header == AK_HEADER_MALFORMED)
+		raise_malformed("A header holds no public key and private key.");
+	if (header == AK_HEADER_ABSENT)
+		return;
 	http->public_key = cstring_to_text_with_len(credentials.public_key,
 												credentials.public_key_length);
 	http->secret = cstring_to_text_with_len(credentials.secret,

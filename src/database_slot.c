@@ -88,14 +88,12 @@ find_slot(Oid database)
 	return NULL;
 }
 
-/* The slot of a database, or NULL. */
+/* The slot of a database, or NULL; there is shared memory. */
 AkDatabaseSlot *
 ak_database_slot_find(Oid database)
 {
 	AkDatabaseSlot *slot;
 
-	if (directory == NULL)
-		return NULL;
 	LWLockAcquire(lock, LW_SHARED);
 	slot = find_slot(database);
 	LWLockRelease(lock);

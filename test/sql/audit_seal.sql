@@ -187,6 +187,12 @@ SELECT apikeys.prune_audit(:'second_at') = :first_events AS only_the_first;
 SELECT intact, seals, unsealed FROM apikeys.verify_audit();
 SELECT id FROM apikeys.audit_seal ORDER BY id;
 ROLLBACK;
+-- Who prunes is noted, and from where.
+BEGIN;
+SELECT apikeys.authenticate(:'owner', :'owner_secret', '2001:db8::7') IS NOT NULL AS bound;
+SELECT apikeys.prune_audit(:'second_at') = :first_events AS only_the_first;
+SELECT principal = 'key:' || :'owner' AS by_the_key, address FROM apikeys.audit_event WHERE action = 'audit.pruned';
+ROLLBACK;
 SET ROLE regress_apikeys_seal_auditor;
 SELECT apikeys.prune_audit(:'third_at') = :first_two AS two_seals;
 SELECT apikeys.prune_audit(:'third_at') AS nothing_more;

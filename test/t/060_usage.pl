@@ -19,6 +19,22 @@ autovacuum = off
 });
 $node->start;
 
+# Where there can be no worker, whoever waits for one is told, after a while:
+# meanwhile the rest goes on.
+my $crowded = PostgreSQL::Test::Cluster->new('crowded');
+$crowded->init;
+$crowded->append_conf('postgresql.conf',
+	"shared_preload_libraries = 'apikeys'\nmax_worker_processes = 0");
+$crowded->start;
+$crowded->safe_psql('postgres', 'CREATE EXTENSION apikeys');
+my $crowded_said = '';
+my $waiting = IPC::Run::start(
+	[
+		'psql', '-X', '-d', $crowded->connstr('postgres'),
+		'-c', 'SELECT apikeys.flush_usage()'
+	],
+	'<', \undef, '>&', \$crowded_said);
+
 # Keys key1 to keyCOUNT, all with the same secret.
 sub make_keys
 {
@@ -226,13 +242,54 @@ query(use_key('key1', 3), 'another');
 flush_usage('another');
 query('CREATE DATABASE copy TEMPLATE another');
 is(written('copy'), 6, 'a database with a worker can be renamed and copied');
+
+# Two databases have hashes to bring up to date.
+my $old_hashes = q{SELECT string_agg(public_key, ' ' ORDER BY public_key) FROM apikeys.key_secret WHERE hash::text ~ '^sha256' AND public_key IN ('key8', 'key9')};
+flush_usage($_) for 'another', 'copy';
+query(use_key('key8', 1), $_) for 'another', 'copy';
+flush_usage();
+is(query($old_hashes, 'another'), 'key8 key9', 'hashes of others stay as they are');
+flush_usage('another');
+is(query($old_hashes, 'another') . ', ' . query($old_hashes, 'copy'),
+	'key9, key8 key9', 'each database has its own');
+flush_usage('copy');
+is(query($old_hashes, 'copy'), 'key9', 'in any order');
+
+query('SET allow_in_place_tablespaces = on; CREATE TABLESPACE elsewhere LOCATION ' . q{''});
+query(use_key('key1', 3), 'another');
+query('ALTER DATABASE another SET TABLESPACE elsewhere');
+query(use_key('key1', 3), 'another');
+flush_usage('another');
+is(written('another'), 13, 'a database with a worker can be moved');
+query('ALTER DATABASE another CONNECTION LIMIT -1');
+query('ALTER DATABASE another IS_TEMPLATE true');
+query('CREATE ROLE maker LOGIN CREATEDB; CREATE ROLE guest LOGIN');
+my $worker = q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'apikeys worker' AND datname = 'another'};
+my $pid = query($worker);
+foreach my $command ('DROP DATABASE another', 'ALTER DATABASE another SET TABLESPACE pg_default', 'CREATE DATABASE theirs TEMPLATE another')
+{
+	my ($status) = $node->psql('postgres', $command, extra_params => [ '-U', 'guest' ]);
+	isnt($status, 0, "not by anybody: $command");
+}
+ok($pid, 'there is a worker');
+is(query($worker), $pid, 'who may not do it does not disturb the worker');
+my ($status, undef, $stderr) = $node->psql('postgres', 'CREATE DATABASE theirs TEMPLATE another', extra_params => [ '-U', 'maker' ]);
+is($stderr, '', 'but copied by who may create databases');
+query('DROP DATABASE theirs');
+query('ALTER DATABASE another IS_TEMPLATE false');
 query(use_key('key1', 3), 'another');
 query('DROP DATABASE another');
 query('DROP DATABASE copy');
+query('DROP TABLESPACE elsewhere');
 is(query(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'apikeys worker'}),
 	1, 'and dropped');
 flush_usage();
 is(written(), 20_050, 'while others go on counting');
+
+$waiting->finish;
+like($crowded_said, qr/there is no background worker to write usage.*max_worker_processes/s,
+	'who waits for a worker that cannot be is told');
+$crowded->stop;
 
 # --- Keys and sessions -----------------------------------------------------------
 

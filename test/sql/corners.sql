@@ -1,0 +1,95 @@
+-- What hardly ever happens.
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS apikeys;
+\set VERBOSITY terse
+
+CREATE ROLE regress_apikeys_corner_service;
+GRANT EXECUTE ON FUNCTION apikeys.authenticate, apikeys.act_as TO regress_apikeys_corner_service;
+
+-- A member of many organizations: what he is, is read from the index alone once
+-- the table is vacuumed, and still as it is now.
+CREATE TEMP TABLE org AS
+	SELECT n, apikeys.create_organization('regress_corner_' || n, 'user:regress_corner') AS id FROM generate_series(1, 20) AS n;
+GRANT SELECT ON org TO PUBLIC;
+SELECT id AS org FROM org WHERE n = 1 \gset
+SELECT apikeys.create_project(:'org', 'one') AS one \gset
+SELECT public_key AS owner, private_key AS owner_secret FROM apikeys.create_key(:'org', 'Owns', '{ORG_OWNER}') \gset
+SELECT public_key AS other, private_key AS other_secret FROM apikeys.create_key(:'org', 'Reads', '{ORG_READ_ONLY}', '{10.0.0.0/8}') \gset
+VACUUM apikeys.member, apikeys.key_role, apikeys.key_image, apikeys.organization;
+BEGIN;
+SET LOCAL ROLE regress_apikeys_corner_service;
+SELECT apikeys.act_as('user:regress_corner');
+SELECT cardinality(apikeys.principal_organizations()) AS organizations, cardinality(apikeys.principal_projects()) AS projects;
+SELECT apikeys.add_member(id, 'user:regress_corner_2', 'ORG_OWNER') FROM org WHERE n = 20;
+SELECT apikeys.remove_member(id, 'user:regress_corner', 'ORG_OWNER') FROM org WHERE n = 20;
+SELECT cardinality(apikeys.principal_organizations()) AS organizations;
+ROLLBACK;
+
+-- A key that has deleted itself manages nothing any more, nor does it for whom
+-- no policy holds.
+BEGIN;
+SET LOCAL ROLE regress_apikeys_corner_service;
+SELECT apikeys.authenticate(:'owner', :'owner_secret', '10.1.2.3') = :'owner' AS bound;
+SELECT apikeys.permits('organization.members.manage') AS before;
+SELECT apikeys.delete_key(:'owner');
+SELECT cardinality(apikeys.principal_organizations()) AS organizations;
+SAVEPOINT s;
+SELECT * FROM apikeys.create_key(:'org', 'Made by a key that is no more', '{ORG_READ_ONLY}');
+ROLLBACK TO s;
+RESET ROLE;
+INSERT INTO apikeys.key (public_key, organization_id, description) VALUES ('regress_corner', :'org', 'a key');
+ROLLBACK TO s;
+UPDATE apikeys.key SET expires_at = now() + interval '1 day' WHERE public_key = :'other';
+ROLLBACK;
+
+-- Nobody issues a secret for a key that no decision would know.
+BEGIN;
+SELECT apikeys.authenticate(:'owner', :'owner_secret', NULL) = :'owner' AS bound;
+SELECT apikeys.principal_may_issue(:'other');
+DELETE FROM apikeys.key_image WHERE public_key = :'other';
+SELECT apikeys.principal_may_issue(:'other');
+SELECT apikeys.principal_may_issue(NULL);
+ROLLBACK;
+
+-- One statement does several things to several keys.
+BEGIN;
+SELECT max(id) AS before FROM apikeys.audit_event \gset
+SELECT apikeys.disable_key(:'other');
+UPDATE apikeys.key SET disabled_at = CASE WHEN disabled_at IS NULL THEN now() END, description = 'Changed', access_list = '{}' WHERE organization_id = :'org';
+SELECT action, count(*) FROM apikeys.audit_event WHERE id > :before GROUP BY action ORDER BY action;
+ROLLBACK;
+
+-- NULLs.
+SELECT apikeys.grant_id(NULL, :'one');
+
+-- A key whose name is longer than a key's can be: an image that somebody wrote.
+INSERT INTO apikeys.key_image
+	SELECT repeat('x', 500), organization_id, disabled, expires_at, access_list,
+		ARRAY[('sha256$$' || encode(sha256('a secret'), 'hex'))::apikeys.secret_hash], secret_expirations, organization_roles,
+		project_roles, projects, created_at, secret_versions
+	FROM apikeys.key_image WHERE public_key = :'owner';
+SELECT reason FROM apikeys.decide(repeat('x', 500), 'a secret', NULL, 'organization.read');
+DELETE FROM apikeys.key_image WHERE public_key = repeat('x', 500);
+
+-- Values that are none are said to be damaged, and not quoted.
+CREATE CAST (bytea AS apikeys.access_list) WITHOUT FUNCTION;
+CREATE CAST (bytea AS apikeys.secret_hash) WITHOUT FUNCTION;
+SELECT '\x'::bytea::apikeys.access_list;
+SELECT '\x00000002c0000201'::bytea::apikeys.access_list;
+SELECT apikeys.networks('\xffffffff'::bytea::apikeys.access_list);
+SELECT '\x'::bytea::apikeys.secret_hash;
+SELECT apikeys.verify('\x0300'::bytea::apikeys.secret_hash, 'a', 'b');
+DROP CAST (bytea AS apikeys.access_list);
+DROP CAST (bytea AS apikeys.secret_hash);
+
+-- What a trigger calls is called by nothing else.
+CREATE FUNCTION pg_temp.key_guarded() RETURNS void LANGUAGE c AS 'apikeys', 'apikeys_key_guarded';
+SELECT pg_temp.key_guarded();
+CREATE FUNCTION pg_temp.audited() RETURNS void LANGUAGE c AS 'apikeys', 'apikeys_audited';
+SELECT pg_temp.audited();
+
+SELECT apikeys.delete_key(public_key) FROM apikeys.key WHERE organization_id = :'org';
+SELECT apikeys.delete_project(:'one');
+SELECT apikeys.delete_organization(id) FROM org \g /dev/null
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA apikeys FROM regress_apikeys_corner_service;
+DROP ROLE regress_apikeys_corner_service;
