@@ -422,10 +422,10 @@ read_grant(Scan *scan, AttrNumber project_column, AttrNumber role_column,
 	grant->role.size = VARSIZE_ANY_EXHDR(role);
 }
 
-/* Calls back with each role that is granted to a key. */
+/* Calls back with each role that is granted to a key, until one fails. */
 void
-ak_keystore_scan_key_roles(AkKeystore *store, text *public_key,
-						   AkGrantCallback callback, void *argument)
+ak_keystore_check_key_roles(AkKeystore *store, text *public_key,
+							AkGrantCheck check, void *argument)
 {
 	ScanKeyData key;
 	Scan		scan;
@@ -438,7 +438,7 @@ ak_keystore_scan_key_roles(AkKeystore *store, text *public_key,
 
 		read_grant(&scan, KEY_ROLE_INDEX_PROJECT_ID, KEY_ROLE_INDEX_ROLE,
 				   &grant);
-		if (!callback(&grant, argument))
+		if (!check(&grant, argument))
 			break;
 	}
 	end_scan(&scan);
@@ -465,8 +465,7 @@ ak_keystore_scan_members(AkKeystore *store, text *principal,
 		if (!isnull)
 			grant.organization_id = *DatumGetUUIDP(organization);
 		read_grant(&scan, MEMBER_INDEX_PROJECT_ID, MEMBER_INDEX_ROLE, &grant);
-		if (!callback(&grant, argument))
-			break;
+		callback(&grant, argument);
 	}
 	end_scan(&scan);
 }
@@ -510,9 +509,8 @@ ak_keystore_scan_projects(AkKeystore *store, const pg_uuid_t *organization,
 	begin_scan(store, AK_PROJECT, AK_PROJECT_BY_ORGANIZATION, &key, false,
 			   &scan);
 	while (next_row(&scan))
-		if (!callback(DatumGetUUIDP(slot_getattr(scan.slot, PROJECT_ID,
-												 &isnull)), argument))
-			break;
+		callback(DatumGetUUIDP(slot_getattr(scan.slot, PROJECT_ID, &isnull)),
+				 argument);
 	end_scan(&scan);
 }
 

@@ -65,9 +65,10 @@ typedef struct AkGrant
 	AkBytes		role;
 } AkGrant;
 
-/* What scans call for each row; they stop when it answers false. */
-typedef bool (*AkGrantCallback) (const AkGrant *grant, void *argument);
-typedef bool (*AkIdCallback) (const pg_uuid_t *id, void *argument);
+/* What scans call for each row; those that check stop when it answers false. */
+typedef void (*AkGrantCallback) (const AkGrant *grant, void *argument);
+typedef bool (*AkGrantCheck) (const AkGrant *grant, void *argument);
+typedef void (*AkIdCallback) (const pg_uuid_t *id, void *argument);
 
 /* A row of role; all pointers are into what is scanned. */
 typedef struct AkRoleRow
@@ -103,9 +104,8 @@ extern bool ak_keystore_image_is_since(AkKeystore *store, text *public_key,
 extern bool ak_keystore_find_key(AkKeystore *store, text *public_key,
 								 pg_uuid_t *organization);
 extern bool ak_keystore_was_deleted(AkKeystore *store, text *public_key);
-extern void ak_keystore_scan_key_roles(AkKeystore *store, text *public_key,
-									   AkGrantCallback callback,
-									   void *argument);
+extern void ak_keystore_check_key_roles(AkKeystore *store, text *public_key,
+										AkGrantCheck check, void *argument);
 extern void ak_keystore_scan_members(AkKeystore *store, text *principal,
 									 AkGrantCallback callback,
 									 void *argument);

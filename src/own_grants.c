@@ -30,8 +30,7 @@ scan_key_grants(AkKeystore *store, text *public_key,
 	for (int i = 0; i < key.organization_roles.count; i++)
 	{
 		grant.role = ak_packed_array_next(&key.organization_roles, &offset);
-		if (!callback(&grant, argument))
-			return;
+		callback(&grant, argument);
 	}
 	grant.has_project = true;
 	offset = 0;
@@ -41,8 +40,7 @@ scan_key_grants(AkKeystore *store, text *public_key,
 		memcpy(&grant.project_id,
 			   ak_packed_array_at(&key.projects, i, sizeof(pg_uuid_t)),
 			   sizeof(pg_uuid_t));
-		if (!callback(&grant, argument))
-			return;
+		callback(&grant, argument);
 	}
 }
 

@@ -89,7 +89,7 @@ add_held(List *list, const AkPermissions *permissions, uint64 grant)
 	return lappend(list, held);
 }
 
-static bool
+static void
 collect_permissions(const AkGrant *grant, void *argument)
 {
 	PlaceSearch *search = argument;
@@ -99,7 +99,7 @@ collect_permissions(const AkGrant *grant, void *argument)
 
 	if (role == NULL ||
 		!uuids_are_equal(&grant->organization_id, &place->organization))
-		return true;
+		return;
 	id = ak_own_grant_id(grant, role);
 	if (!grant->has_project)
 		search->organization = add_held(search->organization,
@@ -108,7 +108,6 @@ collect_permissions(const AkGrant *grant, void *argument)
 		(place->has_project &&
 		 uuids_are_equal(&grant->project_id, &place->project)))
 		search->project = add_held(search->project, &role->project, id);
-	return true;
 }
 
 /*
@@ -313,7 +312,7 @@ manages_key(AkKeystore *store, text *public_key, pg_uuid_t *organization)
 	if (may_at(store, &place, SCOPE_KEYS_MANAGE, strlen(SCOPE_KEYS_MANAGE)))
 		return true;
 	check.organization = *organization;
-	ak_keystore_scan_key_roles(store, public_key, check_key_role, &check);
+	ak_keystore_check_key_roles(store, public_key, check_key_role, &check);
 	return check.has_role && check.manages;
 }
 
@@ -400,8 +399,8 @@ ak_rights_reads_key(text *public_key)
 		place.organization = check.organization;
 		check.reads = reads_keys_at(&store, &place);
 		if (!check.reads)
-			ak_keystore_scan_key_roles(&store, public_key, check_key_read,
-									   &check);
+			ak_keystore_check_key_roles(&store, public_key, check_key_read,
+										&check);
 	}
 	ak_keystore_close(&store);
 	return check.reads;
@@ -432,8 +431,8 @@ apikeys_principal_may_issue(PG_FUNCTION_ARGS)
 	if (may)
 	{
 		check.may_grant = true;
-		ak_keystore_scan_key_roles(&store, PG_GETARG_TEXT_PP(0),
-								   check_key_grant, &check);
+		ak_keystore_check_key_roles(&store, PG_GETARG_TEXT_PP(0),
+									check_key_grant, &check);
 		may = check.may_grant &&
 			ak_delegation_covers_key(&store, PG_GETARG_TEXT_PP(0));
 	}
@@ -454,7 +453,7 @@ typedef struct IdSet
 	int			allocated;
 } IdSet;
 
-static bool
+static void
 add_id(const pg_uuid_t *id, void *argument)
 {
 	IdSet	   *set = argument;
@@ -462,7 +461,7 @@ add_id(const pg_uuid_t *id, void *argument)
 
 	for (int i = 0; i < set->count; i++)
 		if (uuids_are_equal(DatumGetUUIDP(set->ids[i]), id))
-			return true;
+			return;
 	if (set->count == set->allocated)
 	{
 		set->allocated *= 2;
@@ -471,7 +470,6 @@ add_id(const pg_uuid_t *id, void *argument)
 	copy = palloc(sizeof(pg_uuid_t));
 	*copy = *id;
 	set->ids[set->count++] = UUIDPGetDatum(copy);
-	return true;
 }
 
 static bool
@@ -485,7 +483,7 @@ one_scope_is_allowed(const IdSet *set, const AkPermissions *permissions)
 	return false;
 }
 
-static bool
+static void
 collect_organization(const AkGrant *grant, void *argument)
 {
 	IdSet	   *set = argument;
@@ -499,20 +497,19 @@ collect_organization(const AkGrant *grant, void *argument)
 			ak_own_grants_record_use(ak_own_grant_id(grant, role));
 		add_id(&grant->organization_id, set);
 	}
-	return true;
 }
 
-static bool
+static void
 collect_project(const AkGrant *grant, void *argument)
 {
 	IdSet	   *set = argument;
 	const AkRole *role = find_role(&grant->role);
 
 	if (role == NULL)
-		return true;
+		return;
 	if (set->scopes ? !one_scope_is_allowed(set, &role->project) :
 		(!grant->has_project && role->project.count == 0))
-		return true;
+		return;
 	if (set->scopes)
 		ak_own_grants_record_use(ak_own_grant_id(grant, role));
 	if (grant->has_project)
@@ -520,7 +517,6 @@ collect_project(const AkGrant *grant, void *argument)
 	else
 		ak_keystore_scan_projects(set->store, &grant->organization_id,
 								  add_id, set);
-	return true;
 }
 
 /* Collects ids by the callback for the scopes in argument 0, if there is one. */

@@ -183,6 +183,8 @@ is(query(q{SELECT sum((denials ->> 'pepper_missing')::integer) FROM apikeys.usag
 my ($status_code, $out, $err) = $node->psql('postgres', "SELECT apikeys.authenticate(public_key, private_key, NULL) FROM public.issued LIMIT 1");
 like($err, qr/API key is not valid/, 'who asks is told no more than ever');
 unlike($err, qr/pepper/, 'and nothing of peppers');
+write_file($file, 'no pepper');
+is(query($decide_all), 'pepper_missing 11', 'nor does any where there is a bad file now');
 # Another session finds it before it is told to.
 my $session = $node->background_psql('postgres', on_error_stop => 1);
 $session->query_safe('SELECT apikeys.current_pepper()');
