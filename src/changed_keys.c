@@ -54,14 +54,13 @@ compare_keys(const void *a, const void *b)
 	return order != 0 ? order : one_size - other_size;
 }
 
+/* There is at least one key. */
 static void
 flush_batch(Batch *batch)
 {
-	MemoryContext old;
+	MemoryContext old = MemoryContextSwitchTo(batch->context);
 
-	if (batch->count == 0)
-		return;
-	old = MemoryContextSwitchTo(batch->context);
+	Assert(batch->count > 0);
 	batch->callback(PointerGetDatum(construct_array(batch->keys, batch->count,
 													TEXTOID, -1, false,
 													TYPALIGN_INT)),
