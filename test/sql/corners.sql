@@ -58,6 +58,14 @@ SELECT apikeys.disable_key(:'other');
 UPDATE apikeys.key SET disabled_at = CASE WHEN disabled_at IS NULL THEN now() END, description = 'Changed', access_list = '{}' WHERE organization_id = :'org';
 SELECT action, count(*) FROM apikeys.audit_event WHERE id > :before GROUP BY action ORDER BY action;
 ROLLBACK;
+-- ... and to so many that they are told of with one notice for each.
+BEGIN;
+INSERT INTO apikeys.key (public_key, organization_id, description, disabled_at)
+	SELECT 'regress_corner_' || n, :'org', 'a key', CASE WHEN n % 3 = 0 THEN now() END FROM generate_series(1, 1500) AS n;
+SELECT max(id) AS before FROM apikeys.audit_event \gset
+UPDATE apikeys.key SET disabled_at = CASE WHEN disabled_at IS NULL THEN now() END WHERE public_key LIKE 'regress_corner_%';
+SELECT action, count(*) FROM apikeys.audit_event WHERE id > :before GROUP BY action ORDER BY action;
+ROLLBACK;
 
 -- NULLs.
 SELECT apikeys.grant_id(NULL, :'one');
