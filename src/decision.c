@@ -2,9 +2,10 @@
  * decision.c
  *	  See decision.h.
  *
- * Nothing about a key is told before its secret is proved, and where there is
- * no such key the same hashing is done for nothing; where there is one and the
- * secret is wrong, the index is asked for nothing, as an unknown key asks it.
+ * Nothing about a key is told before its secret is proved, nor by how long that
+ * takes: where there is no such key, another one's image is read for nothing,
+ * and as much is hashed; where there is one and the secret is wrong, the index
+ * is asked for nothing, as an unknown key asks it.
  *
  * Everything is read from the tables as they are at the call (keystore.h), so
  * that a key revoked by a committed transaction is refused by the next call,
@@ -125,6 +126,7 @@ prove_key(const AkRequest *request, const AkSecretClaim *claim,
 			ak_keystore_search_in_vain(&decision->store, request->public_key);
 		return reason;
 	}
+	ak_keystore_read_in_vain(&decision->store);
 	if (request->secret)
 		ak_secret_hash_verify_nothing(claim);
 	return AK_UNKNOWN_KEY;

@@ -32,41 +32,31 @@ enum
 	IMAGE_COLUMN_COUNT
 };
 
-static void
-refuse_image(void)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_DATA_CORRUPTED),
-			 errmsg("image of a key is damaged"),
-			 errhint("SELECT apikeys.rebuild_images() makes all of them again.")));
-}
-
 /* An element size of 0 stands for varlenas. */
-static void
+static bool
 view_array(Datum value, size_t element_size, AkPackedArray *array)
 {
-	if (!ak_packed_array_view(PG_DETOAST_DATUM_PACKED(value), element_size,
-							  array))
-		refuse_image();
+	return ak_packed_array_view(PG_DETOAST_DATUM_PACKED(value), element_size,
+								array);
 }
 
-static const char *
-view_versions(Datum value, int count)
+/* A secret's version is four bytes. */
+static bool
+view_versions(Datum value, int count, const char **versions)
 {
-	struct varlena *versions = PG_DETOAST_DATUM_PACKED(value);
+	struct varlena *stored = PG_DETOAST_DATUM_PACKED(value);
 
-	if (VARSIZE_ANY_EXHDR(versions) != count * sizeof(int32))
-		refuse_image();
-	return VARDATA_ANY(versions);
+	*versions = VARDATA_ANY(stored);
+	return VARSIZE_ANY_EXHDR(stored) == count * sizeof(int32);
 }
 
 /*
  * Takes a row of key_image apart, without copying what is in it: the caller
- * keeps the row as long as the image, and has a snapshot that sees it.  Raises
- * XX001 if it is no image.
+ * keeps the row as long as the image, and has a snapshot that sees it.  False
+ * if it is no image.
  */
-void
-ak_image_read(Relation table, HeapTuple row, AkImage *image)
+bool
+ak_image_try(Relation table, HeapTuple row, AkImage *image)
 {
 	Datum		values[IMAGE_COLUMN_COUNT];
 	bool		nulls[IMAGE_COLUMN_COUNT];
@@ -74,7 +64,7 @@ ak_image_read(Relation table, HeapTuple row, AkImage *image)
 	if (RelationGetNumberOfAttributes(table) != IMAGE_COLUMN_COUNT ||
 		HeapTupleHeaderGetNatts(row->t_data) != IMAGE_COLUMN_COUNT ||
 		HeapTupleHasNulls(row))
-		refuse_image();
+		return false;
 	heap_deform_tuple(row, RelationGetDescr(table), values, nulls);
 	image->writer = HeapTupleHeaderGetRawXmin(row->t_data);
 	image->organization_id = *DatumGetUUIDP(values[IMAGE_ORGANIZATION_ID]);
@@ -83,16 +73,27 @@ ak_image_read(Relation table, HeapTuple row, AkImage *image)
 	image->access_list = (struct varlena *)
 		DatumGetPointer(values[IMAGE_ACCESS_LIST]);
 	image->created_at = DatumGetTimestampTz(values[IMAGE_CREATED_AT]);
-	view_array(values[IMAGE_SECRETS], 0, &image->secrets);
-	view_array(values[IMAGE_SECRET_EXPIRATIONS], sizeof(TimestampTz),
-			   &image->secret_expirations);
-	view_array(values[IMAGE_ORGANIZATION_ROLES], 0,
-			   &image->organization_roles);
-	view_array(values[IMAGE_PROJECT_ROLES], 0, &image->project_roles);
-	view_array(values[IMAGE_PROJECTS], sizeof(pg_uuid_t), &image->projects);
-	image->secret_versions = view_versions(values[IMAGE_SECRET_VERSIONS],
-										   image->secrets.count);
-	if (image->secrets.count != image->secret_expirations.count ||
-		image->project_roles.count != image->projects.count)
-		refuse_image();
+	return view_array(values[IMAGE_SECRETS], 0, &image->secrets) &&
+		view_array(values[IMAGE_SECRET_EXPIRATIONS], sizeof(TimestampTz),
+				   &image->secret_expirations) &&
+		view_array(values[IMAGE_ORGANIZATION_ROLES], 0,
+				   &image->organization_roles) &&
+		view_array(values[IMAGE_PROJECT_ROLES], 0, &image->project_roles) &&
+		view_array(values[IMAGE_PROJECTS], sizeof(pg_uuid_t),
+				   &image->projects) &&
+		view_versions(values[IMAGE_SECRET_VERSIONS], image->secrets.count,
+					  &image->secret_versions) &&
+		image->secrets.count == image->secret_expirations.count &&
+		image->project_roles.count == image->projects.count;
+}
+
+/* The same, but raises XX001 if it is no image. */
+void
+ak_image_read(Relation table, HeapTuple row, AkImage *image)
+{
+	if (!ak_image_try(table, row, image))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("image of a key is damaged"),
+				 errhint("SELECT apikeys.rebuild_images() makes all of them again.")));
 }

@@ -48,6 +48,7 @@ ak_image_secret_version(const AkImage *image, int index)
 	return (int32) pg_ntoh32(version);
 }
 
+extern bool ak_image_try(Relation table, HeapTuple row, AkImage *image);
 extern void ak_image_read(Relation table, HeapTuple row, AkImage *image);
 
 #endif							/* AK_IMAGE_H */

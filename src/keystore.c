@@ -347,6 +347,29 @@ ak_keystore_search_in_vain(AkKeystore *store, text *public_key)
 }
 
 /*
+ * Reads the image of another key, if one is at hand, for nothing: so that an
+ * image that was not found takes as long as one that was.
+ */
+void
+ak_keystore_read_in_vain(AkKeystore *store)
+{
+	Relation	table = table_open(ak_table_oid(AK_KEY_IMAGE),
+								   AccessShareLock);
+	HeapTupleData row;
+	Buffer		buffer;
+	AkImage		image;
+
+	if (ak_locator_find_another(store->image_hash, table, store->snapshot,
+								&row, &buffer))
+	{
+		if (!HeapTupleHasExternal(&row))
+			(void) ak_image_try(table, &row, &image);
+		ReleaseBuffer(buffer);
+	}
+	table_close(table, NoLock);
+}
+
+/*
  * Whether the image of a key was written by this transaction, with that
  * command or a later one.
  */

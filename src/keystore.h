@@ -97,6 +97,7 @@ extern void ak_keystore_close(AkKeystore *store);
 extern bool ak_keystore_find_image(AkKeystore *store, text *public_key,
 								   AkImage *image);
 extern void ak_keystore_search_in_vain(AkKeystore *store, text *public_key);
+extern void ak_keystore_read_in_vain(AkKeystore *store);
 extern bool ak_keystore_find_any_image(AkKeystore *store, text *public_key,
 									   AkImage *image);
 extern bool ak_keystore_image_is_since(AkKeystore *store, text *public_key,

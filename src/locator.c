@@ -187,10 +187,7 @@ ak_locator_hash(const text *key)
 	return hash;
 }
 
-/*
- * Where a look-up begins: at the first entry for the tag, or, if there is none,
- * at any, so that a key that is not there takes as long as one that is.
- */
+/* The first entry for the tag, or any that is used, if there is none. */
 static int
 choose_way(Bucket *bucket, uint32 tag)
 {
@@ -298,11 +295,10 @@ has_key(HeapTuple row, Relation table, const text *key)
 
 /*
  * Reads the row that the chain of versions at a line pointer has for the
- * snapshot.  If it has the key, the buffer remains pinned.
+ * snapshot.  If there is one, the buffer remains pinned.
  */
 static bool
-find_at(const Place *place, Relation table, Snapshot snapshot,
-		const text *key, HeapTuple row)
+find_at(const Place *place, Relation table, Snapshot snapshot, HeapTuple row)
 {
 	BlockNumber block = pin_page(table, place->buffer);
 	ItemPointerData tid;
@@ -315,10 +311,9 @@ find_at(const Place *place, Relation table, Snapshot snapshot,
 	found = heap_hot_search_buffer(&tid, table, place->buffer, snapshot, row,
 								   NULL, true);
 	LockBuffer(place->buffer, BUFFER_LOCK_UNLOCK);
-	if (found && has_key(row, table, key))
-		return true;
-	ReleaseBuffer(place->buffer);
-	return false;
+	if (!found)
+		ReleaseBuffer(place->buffer);
+	return found;
 }
 
 static void
@@ -347,20 +342,24 @@ ak_locator_find(uint64 hash, Relation table, Snapshot snapshot,
 {
 	Bucket	   *bucket = get_bucket(hash);
 	uint32		tag = get_tag(hash);
-	int			first = choose_way(bucket, tag);
 
 	if (!is_usable(table))
 		return false;
-	for (int way = first; way < WAYS; way++)
+	for (int way = 0; way < WAYS; way++)
 	{
 		uint64		entry = pg_atomic_read_u64(&bucket->entries[way]);
 		Place		place;
 
-		if (way != first && !is_for(entry, tag))
+		if (!is_for(entry, tag))
 			continue;
 		unpack(entry, &place);
-		if (!find_at(&place, table, snapshot, key, row))
+		if (!find_at(&place, table, snapshot, row))
 			continue;
+		if (!has_key(row, table, key))
+		{
+			ReleaseBuffer(place.buffer);
+			continue;
+		}
 		*buffer = place.buffer;
 		/* The row may have moved, within its page only. */
 		describe_place(hash, place.offset, row, *buffer, &place);
@@ -369,6 +368,25 @@ ak_locator_find(uint64 hash, Relation table, Snapshot snapshot,
 		return true;
 	}
 	return false;
+}
+
+/*
+ * Finds a row of any key that is remembered beside this one, as the function
+ * above does.
+ */
+bool
+ak_locator_find_another(uint64 hash, Relation table, Snapshot snapshot,
+						HeapTuple row, Buffer *buffer)
+{
+	Bucket	   *bucket = get_bucket(hash);
+	int			way = choose_way(bucket, get_tag(hash));
+	Place		place;
+
+	unpack(pg_atomic_read_u64(&bucket->entries[way]), &place);
+	if (!is_usable(table) || !find_at(&place, table, snapshot, row))
+		return false;
+	*buffer = place.buffer;
+	return true;
 }
 
 /*

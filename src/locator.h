@@ -29,6 +29,9 @@ extern uint64 ak_locator_hash(const text *key);
 extern void ak_locator_prefetch(uint64 hash);
 extern bool ak_locator_find(uint64 hash, Relation table, Snapshot snapshot,
 							const text *key, HeapTuple row, Buffer *buffer);
+extern bool ak_locator_find_another(uint64 hash, Relation table,
+									Snapshot snapshot, HeapTuple row,
+									Buffer *buffer);
 extern void ak_locator_remember(uint64 hash, Relation table,
 								const ItemPointerData *root, HeapTuple row,
 								Buffer buffer);

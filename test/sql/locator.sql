@@ -155,12 +155,11 @@ SELECT apikeys.rebuild_images() >= 1 AS rebuilt;
 SELECT * FROM pg_temp.ask('regress_b');
 SELECT * FROM pg_temp.ask('regress_b');
 
--- More keys than are remembered, in places that are cut off at the end.  Where
--- nothing is remembered any place is looked at, which by chance may be the one.
+-- More keys than are remembered, in places that are cut off at the end.
 CREATE TEMP TABLE many AS
 	SELECT 'regress_many_' || n AS key, n FROM generate_series(1, 20000) AS n;
 SELECT pg_temp.make_image(key, :'org', n % 2 = 0) FROM many \g /dev/null
-SELECT reason, n % 2 AS odd, count(*), sum(scans) > 9900 AS many_scans
+SELECT reason, n % 2 AS odd, count(*), sum(scans)
 	FROM many, pg_temp.ask(key) GROUP BY 1, 2 ORDER BY 1, 2;
 SELECT reason, n % 2 AS odd, count(*), sum(scans) < 10000 AS fewer_scans
 	FROM many, pg_temp.ask(key) GROUP BY 1, 2 ORDER BY 1, 2;
