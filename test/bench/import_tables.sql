@@ -12,7 +12,9 @@ CREATE TABLE bench.staging AS
 SELECT 'import_' || md5(n::text) AS public_key, 'sha256$$' || encode(sha256(n::text::bytea), 'hex') AS hash,
     'Key number ' || n AS description, ARRAY['ORG_READ_ONLY'] AS roles
 FROM generate_series(1, :import) AS n;
-ANALYZE bench.staging;
+CREATE TABLE bench.staging_1 AS SELECT * FROM bench.staging WHERE public_key < 'import_8';
+CREATE TABLE bench.staging_2 AS SELECT * FROM bench.staging WHERE public_key >= 'import_8';
+ANALYZE bench.staging, bench.staging_1, bench.staging_2;
 GRANT USAGE ON SCHEMA bench TO bench_owner;
 GRANT SELECT ON bench.staging TO bench_owner;
 

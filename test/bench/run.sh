@@ -133,6 +133,19 @@ measure_create() {
   say "\"$2\",$3,${tps:-0}" | as_user tee -a "$WORK/out/create.csv" >/dev/null
 }
 
+# measure_import_in_two ROUND: two sessions at the same time, each half of the
+# keys; appends to import.csv.
+measure_import_in_two() {
+  local begin=$EPOCHREALTIME half
+  for half in 1 2; do psql_file import_half.sql -v half="$half" & done
+  wait
+  awk -v begin="$begin" -v end="$EPOCHREALTIME" -v round="$1" -v keys="$IMPORT" \
+    'BEGIN { printf "\"import_keys, a half in each of two sessions\",%s,%s\n",
+      round, keys / (end - begin) }' |
+    as_user tee -a "$WORK/out/import.csv" >/dev/null
+  as_user "$WORK/bin/psql" -X -q -d bench -c VACUUM
+}
+
 new_key_rounds() {
   local round
   psql_file import_tables.sql
@@ -142,6 +155,7 @@ new_key_rounds() {
     psql_file audit.sql -v audit=ENABLE
     psql_file import.sql -v round="$round" |
       as_user tee -a "$WORK/out/import.csv" >/dev/null
+    measure_import_in_two "$round"
   done
 }
 
