@@ -2,34 +2,23 @@
  * keystore.c
  *	  See keystore.h.
  *
- * Rows are read in one of two ways: from the table, or from an index that
- * holds all that is asked (roles of keys and members), where the table is
- * visited only for pages that the visibility map does not vouch for, as an
- * index-only scan does.  The image of a key, which every decision reads, is
- * looked for where it was last found, before the index is asked (locator.c).
- *
- * Locks on tables and indexes are kept until the transaction ends, as the
- * executor keeps them: taking them again is cheap.
+ * The image of a key, which every decision reads, is looked for where it was
+ * last found, before the index is asked (locator.c).
  */
 #include "postgres.h"
 
 #include "compat.h"
+#include "index_scan.h"
 #include "keystore.h"
 #include "locator.h"
 #include "tables.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/relscan.h"
 #include "access/table.h"
 #include "access/tableam.h"
-#include "access/visibilitymap.h"
 #include "access/xact.h"
-#include "catalog/pg_collation.h"
-#include "executor/tuptable.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -120,131 +109,30 @@ ak_keystore_close(AkKeystore *store)
 	store->snapshot = NULL;
 }
 
-/* --- Scans ---------------------------------------------------------------- */
-
-typedef struct Scan
-{
-	Relation	table;
-	Relation	index;
-	IndexScanDesc scan;
-	TupleTableSlot *slot;
-	Buffer		map_buffer;		/* a page of the visibility map */
-} Scan;
-
-/* The table of the scan is open already. */
-static void
-begin_index_scan(AkKeystore *store, AkIndex index, ScanKey key,
-				 bool index_only, Scan *scan)
-{
-	scan->index = index_open(ak_index_oid(index), AccessShareLock);
-	scan->slot = table_slot_create(scan->table, NULL);
-	scan->scan = ak_index_beginscan(scan->table, scan->index, store->snapshot,
-									key ? 1 : 0);
-	scan->scan->xs_want_itup = index_only;
-	scan->map_buffer = InvalidBuffer;
-	index_rescan(scan->scan, key, key ? 1 : 0, NULL, 0);
-}
-
-static void
-end_index_scan(Scan *scan)
-{
-	index_endscan(scan->scan);
-	if (BufferIsValid(scan->map_buffer))
-		ReleaseBuffer(scan->map_buffer);
-	ExecDropSingleTupleTableSlot(scan->slot);
-	index_close(scan->index, NoLock);
-}
-
-static void
-begin_scan(AkKeystore *store, AkTable table, AkIndex index, ScanKey key,
-		   bool index_only, Scan *scan)
-{
-	scan->table = table_open(ak_table_oid(table), AccessShareLock);
-	begin_index_scan(store, index, key, index_only, scan);
-}
-
-static void
-end_scan(Scan *scan)
-{
-	end_index_scan(scan);
-	table_close(scan->table, NoLock);
-}
-
-/* The next row, in the scan's slot; false if there is none. */
-static bool
-next_row(Scan *scan)
-{
-	return index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot);
-}
-
-/*
- * The next index entry of a visible row, in scan->scan->xs_itup; false if
- * there is none.
- */
-static bool
-next_entry(Scan *scan)
-{
-	ItemPointer tid;
-
-	while ((tid = index_getnext_tid(scan->scan, ForwardScanDirection)) != NULL)
-	{
-		if (VM_ALL_VISIBLE(scan->table, ItemPointerGetBlockNumber(tid),
-						   &scan->map_buffer))
-			return true;
-		if (index_fetch_heap(scan->scan, scan->slot))
-		{
-			ExecClearTuple(scan->slot);
-			return true;
-		}
-	}
-	return false;
-}
-
-static Datum
-get_entry_column(Scan *scan, AttrNumber column, bool *isnull)
-{
-	return index_getattr(scan->scan->xs_itup, column,
-						 scan->scan->xs_itupdesc, isnull);
-}
-
-/* Both kinds of keys are compared with the first column of the index. */
-static void
-init_text_key(ScanKey key, text *value)
-{
-	ScanKeyEntryInitialize(key, 0, 1, BTEqualStrategyNumber, InvalidOid,
-						   C_COLLATION_OID, F_TEXTEQ,
-						   PointerGetDatum(value));
-}
-
-static void
-init_uuid_key(ScanKey key, const pg_uuid_t *value)
-{
-	ScanKeyEntryInitialize(key, 0, 1, BTEqualStrategyNumber, InvalidOid,
-						   InvalidOid, F_UUID_EQ, UUIDPGetDatum(value));
-}
+/* --- Single rows ---------------------------------------------------------- */
 
 /* Finds the one row, by id; the caller ends the scan in any case. */
 static bool
 find_by_id(AkKeystore *store, AkTable table, AkIndex index,
-		   const pg_uuid_t *id, Scan *scan)
+		   const pg_uuid_t *id, AkIndexScan *scan)
 {
 	ScanKeyData key;
 
-	init_uuid_key(&key, id);
-	begin_scan(store, table, index, &key, false, scan);
-	return next_row(scan);
+	ak_index_scan_uuid_key(&key, id);
+	ak_index_scan_open(store->snapshot, table, index, &key, false, scan);
+	return ak_index_scan_next_row(scan);
 }
 
 /* Whether an index finds any visible row. */
 static bool
 finds_any(AkKeystore *store, AkTable table, AkIndex index, ScanKey key)
 {
-	Scan		scan;
+	AkIndexScan scan;
 	bool		found;
 
-	begin_scan(store, table, index, key, true, &scan);
-	found = next_entry(&scan);
-	end_scan(&scan);
+	ak_index_scan_open(store->snapshot, table, index, key, true, &scan);
+	found = ak_index_scan_next_entry(&scan);
+	ak_index_scan_close(&scan);
 	return found;
 }
 
@@ -268,15 +156,17 @@ keep_row(TupleTableSlot *slot, Buffer *buffer)
 
 /* Finds the row by the index, and has it remembered where it is. */
 static bool
-search_image(AkKeystore *store, text *public_key, Scan *scan, HeapTuple row)
+search_image(AkKeystore *store, text *public_key, AkIndexScan *scan,
+			 HeapTuple row)
 {
 	ScanKeyData key;
 	ItemPointer tid;
 	bool		found = false;
 
 	store->image_is_by_index = true;
-	init_text_key(&key, public_key);
-	begin_index_scan(store, AK_KEY_IMAGE_BY_NAME, &key, false, scan);
+	ak_index_scan_text_key(&key, public_key);
+	ak_index_scan_begin(store->snapshot, AK_KEY_IMAGE_BY_NAME, &key, false,
+						scan);
 	while (!found &&
 		   (tid = index_getnext_tid(scan->scan, ForwardScanDirection)) != NULL)
 	{
@@ -291,7 +181,7 @@ search_image(AkKeystore *store, text *public_key, Scan *scan, HeapTuple row)
 			ak_locator_remember(store->image_hash, scan->table, &root, row,
 								store->image_buffer);
 	}
-	end_index_scan(scan);
+	ak_index_scan_end(scan);
 	return found;
 }
 
@@ -304,7 +194,7 @@ search_image(AkKeystore *store, text *public_key, Scan *scan, HeapTuple row)
 bool
 ak_keystore_find_image(AkKeystore *store, text *public_key, AkImage *image)
 {
-	Scan		scan;
+	AkIndexScan scan;
 	HeapTupleData row;
 	bool		found;
 
@@ -336,14 +226,15 @@ void
 ak_keystore_search_in_vain(AkKeystore *store, text *public_key)
 {
 	ScanKeyData key;
-	Scan		scan;
+	AkIndexScan scan;
 
 	if (store->image_is_by_index)
 		return;
-	init_text_key(&key, public_key);
-	begin_scan(store, AK_KEY_IMAGE, AK_KEY_IMAGE_BY_NAME, &key, false, &scan);
+	ak_index_scan_text_key(&key, public_key);
+	ak_index_scan_open(store->snapshot, AK_KEY_IMAGE, AK_KEY_IMAGE_BY_NAME,
+					   &key, false, &scan);
 	(void) index_getnext_tid(scan.scan, ForwardScanDirection);
-	end_scan(&scan);
+	ak_index_scan_close(&scan);
 }
 
 /*
@@ -378,12 +269,13 @@ ak_keystore_image_is_since(AkKeystore *store, text *public_key,
 						   CommandId command)
 {
 	ScanKeyData key;
-	Scan		scan;
+	AkIndexScan scan;
 	bool		is_since = false;
 
-	init_text_key(&key, public_key);
-	begin_scan(store, AK_KEY_IMAGE, AK_KEY_IMAGE_BY_NAME, &key, false, &scan);
-	if (next_row(&scan))
+	ak_index_scan_text_key(&key, public_key);
+	ak_index_scan_open(store->snapshot, AK_KEY_IMAGE, AK_KEY_IMAGE_BY_NAME,
+					   &key, false, &scan);
+	if (ak_index_scan_next_row(&scan))
 	{
 		HeapTuple	row = ExecFetchSlotHeapTuple(scan.slot, false, NULL);
 
@@ -391,7 +283,7 @@ ak_keystore_image_is_since(AkKeystore *store, text *public_key,
 			TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(row->t_data)) &&
 			HeapTupleHeaderGetCmin(row->t_data) >= command;
 	}
-	end_scan(&scan);
+	ak_index_scan_close(&scan);
 	return is_since;
 }
 
@@ -401,18 +293,19 @@ ak_keystore_find_key(AkKeystore *store, text *public_key,
 					 pg_uuid_t *organization)
 {
 	ScanKeyData key;
-	Scan		scan;
+	AkIndexScan scan;
 	bool		found;
 	bool		isnull;
 
-	init_text_key(&key, public_key);
-	begin_scan(store, AK_KEY, AK_KEY_BY_NAME, &key, false, &scan);
-	found = next_row(&scan);
+	ak_index_scan_text_key(&key, public_key);
+	ak_index_scan_open(store->snapshot, AK_KEY, AK_KEY_BY_NAME, &key, false,
+					   &scan);
+	found = ak_index_scan_next_row(&scan);
 	if (found)
 		*organization = *DatumGetUUIDP(slot_getattr(scan.slot,
 													KEY_ORGANIZATION_ID,
 													&isnull));
-	end_scan(&scan);
+	ak_index_scan_close(&scan);
 	return found;
 }
 
@@ -422,7 +315,7 @@ ak_keystore_was_deleted(AkKeystore *store, text *public_key)
 {
 	ScanKeyData key;
 
-	init_text_key(&key, public_key);
+	ak_index_scan_text_key(&key, public_key);
 	return finds_any(store, AK_DELETED_KEY, AK_DELETED_KEY_BY_NAME, &key);
 }
 
@@ -430,17 +323,18 @@ ak_keystore_was_deleted(AkKeystore *store, text *public_key)
 
 /* The project and the role of the entry that a scan is at. */
 static void
-read_grant(Scan *scan, AttrNumber project_column, AttrNumber role_column,
+read_grant(AkIndexScan *scan, AttrNumber project_column,
+		   AttrNumber role_column,
 		   AkGrant *grant)
 {
 	bool		isnull;
-	Datum		project = get_entry_column(scan, project_column, &isnull);
+	Datum		project = ak_index_scan_column(scan, project_column, &isnull);
 	text	   *role;
 
 	grant->has_project = !isnull;
 	if (grant->has_project)
 		grant->project_id = *DatumGetUUIDP(project);
-	role = DatumGetTextPP(get_entry_column(scan, role_column, &isnull));
+	role = DatumGetTextPP(ak_index_scan_column(scan, role_column, &isnull));
 	grant->role.data = VARDATA_ANY(role);
 	grant->role.size = VARSIZE_ANY_EXHDR(role);
 }
@@ -451,11 +345,12 @@ ak_keystore_check_key_roles(AkKeystore *store, text *public_key,
 							AkGrantCheck check, void *argument)
 {
 	ScanKeyData key;
-	Scan		scan;
+	AkIndexScan scan;
 
-	init_text_key(&key, public_key);
-	begin_scan(store, AK_KEY_ROLE, AK_KEY_ROLE_BY_KEY, &key, true, &scan);
-	while (next_entry(&scan))
+	ak_index_scan_text_key(&key, public_key);
+	ak_index_scan_open(store->snapshot, AK_KEY_ROLE, AK_KEY_ROLE_BY_KEY, &key,
+					   true, &scan);
+	while (ak_index_scan_next_entry(&scan))
 	{
 		AkGrant		grant = {0};
 
@@ -464,7 +359,7 @@ ak_keystore_check_key_roles(AkKeystore *store, text *public_key,
 		if (!check(&grant, argument))
 			break;
 	}
-	end_scan(&scan);
+	ak_index_scan_close(&scan);
 }
 
 /* Calls back with each role that a principal holds as a member. */
@@ -473,24 +368,25 @@ ak_keystore_scan_members(AkKeystore *store, text *principal,
 						 AkGrantCallback callback, void *argument)
 {
 	ScanKeyData key;
-	Scan		scan;
+	AkIndexScan scan;
 
-	init_text_key(&key, principal);
-	begin_scan(store, AK_MEMBER, AK_MEMBER_BY_PRINCIPAL, &key, true, &scan);
-	while (next_entry(&scan))
+	ak_index_scan_text_key(&key, principal);
+	ak_index_scan_open(store->snapshot, AK_MEMBER, AK_MEMBER_BY_PRINCIPAL,
+					   &key, true, &scan);
+	while (ak_index_scan_next_entry(&scan))
 	{
 		AkGrant		grant = {0};
 		Datum		organization;
 		bool		isnull;
 
-		organization = get_entry_column(&scan, MEMBER_INDEX_ORGANIZATION_ID,
+		organization = ak_index_scan_column(&scan, MEMBER_INDEX_ORGANIZATION_ID,
 										&isnull);
 		if (!isnull)
 			grant.organization_id = *DatumGetUUIDP(organization);
 		read_grant(&scan, MEMBER_INDEX_PROJECT_ID, MEMBER_INDEX_ROLE, &grant);
 		callback(&grant, argument);
 	}
-	end_scan(&scan);
+	ak_index_scan_close(&scan);
 }
 
 /* Calls back with each role there is. */
@@ -498,10 +394,11 @@ void
 ak_keystore_scan_roles(AkKeystore *store,
 					   AkRoleCallback callback, void *argument)
 {
-	Scan		scan;
+	AkIndexScan scan;
 
-	begin_scan(store, AK_ROLE, AK_ROLE_BY_NAME, NULL, false, &scan);
-	while (next_row(&scan))
+	ak_index_scan_open(store->snapshot, AK_ROLE, AK_ROLE_BY_NAME, NULL, false,
+					   &scan);
+	while (ak_index_scan_next_row(&scan))
 	{
 		Datum	   *values = scan.slot->tts_values;
 		AkRoleRow	role;
@@ -514,7 +411,7 @@ ak_keystore_scan_roles(AkKeystore *store,
 			DatumGetArrayTypeP(values[ROLE_PROJECT_PERMISSIONS - 1]);
 		callback(&role, argument);
 	}
-	end_scan(&scan);
+	ak_index_scan_close(&scan);
 }
 
 /* --- Organizations and projects ------------------------------------------- */
@@ -525,16 +422,16 @@ ak_keystore_scan_projects(AkKeystore *store, const pg_uuid_t *organization,
 						  AkIdCallback callback, void *argument)
 {
 	ScanKeyData key;
-	Scan		scan;
+	AkIndexScan scan;
 	bool		isnull;
 
-	init_uuid_key(&key, organization);
-	begin_scan(store, AK_PROJECT, AK_PROJECT_BY_ORGANIZATION, &key, false,
-			   &scan);
-	while (next_row(&scan))
+	ak_index_scan_uuid_key(&key, organization);
+	ak_index_scan_open(store->snapshot, AK_PROJECT, AK_PROJECT_BY_ORGANIZATION,
+					   &key, false, &scan);
+	while (ak_index_scan_next_row(&scan))
 		callback(DatumGetUUIDP(slot_getattr(scan.slot, PROJECT_ID, &isnull)),
 				 argument);
-	end_scan(&scan);
+	ak_index_scan_close(&scan);
 }
 
 /* Finds what an organization demands; false if there is no such one. */
@@ -542,7 +439,7 @@ bool
 ak_keystore_find_policy(AkKeystore *store, const pg_uuid_t *organization,
 						AkPolicy *policy)
 {
-	Scan		scan;
+	AkIndexScan scan;
 	Datum		value;
 	bool		isnull;
 	bool		found = find_by_id(store, AK_ORGANIZATION,
@@ -558,7 +455,7 @@ ak_keystore_find_policy(AkKeystore *store, const pg_uuid_t *organization,
 		if (!isnull)
 			policy->max_key_lifetime = *DatumGetIntervalP(value);
 	}
-	end_scan(&scan);
+	ak_index_scan_close(&scan);
 	return found;
 }
 
@@ -567,7 +464,7 @@ bool
 ak_keystore_project_belongs(AkKeystore *store, const pg_uuid_t *project,
 							const pg_uuid_t *organization)
 {
-	Scan		scan;
+	AkIndexScan scan;
 	bool		isnull;
 	bool		belongs = find_by_id(store, AK_PROJECT, AK_PROJECT_BY_ID,
 									 project, &scan);
@@ -577,7 +474,7 @@ ak_keystore_project_belongs(AkKeystore *store, const pg_uuid_t *project,
 													PROJECT_ORGANIZATION_ID,
 													&isnull)),
 						 organization, sizeof(pg_uuid_t)) == 0;
-	end_scan(&scan);
+	ak_index_scan_close(&scan);
 	return belongs;
 }
 
@@ -592,7 +489,7 @@ ak_keystore_is_new(AkKeystore *store, const pg_uuid_t *organization,
 {
 	const pg_uuid_t *id = project ? project : organization;
 	ScanKeyData key;
-	Scan		scan;
+	AkIndexScan scan;
 	bool		is_own;
 	bool		isnull;
 
@@ -606,10 +503,10 @@ ak_keystore_is_new(AkKeystore *store, const pg_uuid_t *organization,
 		is_own = TransactionIdIsCurrentTransactionId(DatumGetTransactionId(slot_getsysattr(scan.slot,
 																						   MinTransactionIdAttributeNumber,
 																						   &isnull)));
-	end_scan(&scan);
+	ak_index_scan_close(&scan);
 	if (!is_own)
 		return false;
-	init_uuid_key(&key, id);
+	ak_index_scan_uuid_key(&key, id);
 	return project ?
 		!finds_any(store, AK_MEMBER, AK_MEMBER_BY_PROJECT, &key) &&
 		!finds_any(store, AK_KEY_ROLE, AK_KEY_ROLE_BY_PROJECT, &key) :
