@@ -24,6 +24,7 @@
 #include "notices.h"
 #include "privileged.h"
 #include "tables.h"
+#include "trigger.h"
 #include "type_access_list.h"
 
 #include "catalog/pg_type.h"
@@ -426,8 +427,10 @@ add_change(Events *events, const Change *change)
 }
 
 static const Subject *
-find_subject(const char *name)
+find_subject(const Trigger *trigger)
 {
+	const char *name = trigger->tgnargs == 1 ? trigger->tgargs[0] : "";
+
 	for (int i = 0; i < lengthof(subjects); i++)
 		if (strcmp(subjects[i].name, name) == 0)
 			return &subjects[i];
@@ -475,20 +478,16 @@ read_change(const TriggerData *trigger, Change *change)
 Datum
 apikeys_audited(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	TriggerData *trigger = ak_trigger_get(fcinfo);
 	Change		change = {0};
 	Events		events = {0};
 	Tuplestorestate *rows;
 
-	if (!CALLED_AS_TRIGGER(fcinfo) || trigger->tg_trigger->tgnargs != 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("this function must be called as a trigger")));
 	rows = trigger->tg_newtable ? trigger->tg_newtable : trigger->tg_oldtable;
 	if (rows == NULL || tuplestore_tuple_count(rows) == 0 ||
 		ak_tables_are_restored())
 		PG_RETURN_POINTER(NULL);
-	change.subject = find_subject(trigger->tg_trigger->tgargs[0]);
+	change.subject = find_subject(trigger->tg_trigger);
 	change.old = begin_reading(trigger, trigger->tg_oldtable);
 	change.new = begin_reading(trigger, trigger->tg_newtable);
 	change.row = change.new ? change.new : change.old;

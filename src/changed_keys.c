@@ -13,6 +13,7 @@
 
 #include "changed_keys.h"
 #include "compat.h"
+#include "trigger.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_collation.h"
@@ -93,8 +94,7 @@ get_row_key(const TriggerData *trigger, HeapTuple row)
 {
 	bool		isnull;
 
-	return heap_getattr(row, 1, RelationGetDescr(trigger->tg_relation),
-						&isnull);
+	return ak_trigger_get_column(trigger, row, 1, &isnull);
 }
 
 static int

@@ -64,8 +64,10 @@ is_changed(const TriggerData *trigger, int column)
 
 	if (!TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
 		return true;
-	old = ak_trigger_get_column(trigger, trigger->tg_trigtuple, column, &old_isnull);
-	new = ak_trigger_get_column(trigger, trigger->tg_newtuple, column, &new_isnull);
+	old = ak_trigger_get_column(trigger, trigger->tg_trigtuple, column,
+								&old_isnull);
+	new = ak_trigger_get_column(trigger, trigger->tg_newtuple, column,
+								&new_isnull);
 	return old_isnull != new_isnull ||
 		(!new_isnull &&
 		 !datum_image_eq(old, new, attribute->attbyval, attribute->attlen));
@@ -77,7 +79,7 @@ check_list(const TriggerData *trigger, const AkPolicy *policy)
 {
 	bool		isnull;
 	Datum		list = ak_trigger_get_column(trigger, trigger->tg_newtuple,
-								  KEY_ACCESS_LIST, &isnull);
+											 KEY_ACCESS_LIST, &isnull);
 	AkNetset	set;
 
 	if (isnull || !policy->require_access_list)
@@ -124,7 +126,8 @@ apikeys_key_complies(PG_FUNCTION_ARGS)
 	Datum		organization;
 	bool		isnull;
 
-	organization = ak_trigger_get_column(trigger, row, KEY_ORGANIZATION_ID, &isnull);
+	organization = ak_trigger_get_column(trigger, row, KEY_ORGANIZATION_ID,
+										 &isnull);
 	if (isnull || !(list_is_changed || life_is_changed) ||
 		ak_tables_are_restored())
 		PG_RETURN_POINTER(NULL);

@@ -108,8 +108,8 @@ apikeys_owner_removed(PG_FUNCTION_ARGS)
 	bool		isnull;
 
 	keep_an_owner(ak_trigger_get_column(trigger, trigger->tg_trigtuple,
-							 is_member ? MEMBER_ORGANIZATION_ID :
-							 KEY_ROLE_ORGANIZATION_ID, &isnull),
+										is_member ? MEMBER_ORGANIZATION_ID :
+										KEY_ROLE_ORGANIZATION_ID, &isnull),
 				  cstring_to_text(""));
 	PG_RETURN_POINTER(NULL);
 }
@@ -160,8 +160,9 @@ read_key(const TriggerData *trigger, HeapTuple row, KeyRow *key)
 	key->public_key = DatumGetTextPP(values[0]);
 	key->organization = values[1];
 	key->access_list = PG_DETOAST_DATUM_PACKED(values[2]);
-	key->expires_at = DatumGetTimestampTz(ak_trigger_get_column(trigger, row,
-													 KEY_EXPIRES_AT, &isnull));
+	key->expires_at =
+		DatumGetTimestampTz(ak_trigger_get_column(trigger, row, KEY_EXPIRES_AT,
+												  &isnull));
 	if (isnull)
 		key->expires_at = DT_NOEND;
 	(void) ak_trigger_get_column(trigger, row, KEY_DISABLED_AT, &isnull);
@@ -284,7 +285,7 @@ apikeys_secret_ended(PG_FUNCTION_ARGS)
 	bool		isnull;
 
 	public_key = ak_trigger_get_column(trigger, trigger->tg_trigtuple,
-							KEY_SECRET_PUBLIC_KEY, &isnull);
+									   KEY_SECRET_PUBLIC_KEY, &isnull);
 	if (acting && texts_are_equal(DatumGetTextPP(public_key), acting) &&
 		ak_privileged_execute(&find, &public_key, NULL) > 0)
 		ereport(ERROR,

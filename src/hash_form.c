@@ -61,7 +61,7 @@ parse_base64(const char **text, const char *end, size_t min_digits)
 
 /*
  * Whether a text is an argon2id string (PHC string format) that is within
- * the limits above.
+ * the limits of hash_form.h.
  */
 static bool
 argon2id_is_valid(const char *text, size_t size)

@@ -156,9 +156,8 @@ get_trigger_key(FunctionCallInfo fcinfo)
 	TriggerData *trigger = ak_trigger_get(fcinfo);
 	bool		isnull;
 
-	return DatumGetTextPP(heap_getattr(trigger->tg_trigtuple, 1,
-									   RelationGetDescr(trigger->tg_relation),
-									   &isnull));
+	return DatumGetTextPP(ak_trigger_get_column(trigger, trigger->tg_trigtuple,
+												1, &isnull));
 }
 
 /* Only who could find out by trying to make such a key is told. */

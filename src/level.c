@@ -25,15 +25,12 @@ Datum
 apikeys_level_noted(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = ak_trigger_get(fcinfo);
-	TupleDesc	descriptor;
-	HeapTuple	row;
-	int			column;
+	TupleDesc	descriptor = RelationGetDescr(trigger->tg_relation);
+	HeapTuple	row = ak_trigger_new_row(trigger);
+	int			column = SPI_fnumber(descriptor, "level");
 	Datum		level;
 	bool		isnull = false;
 
-	descriptor = RelationGetDescr(trigger->tg_relation);
-	row = ak_trigger_new_row(trigger);
-	column = SPI_fnumber(descriptor, "level");
 	level = CStringGetTextDatum(heap_attisnull(row,
 											   SPI_fnumber(descriptor,
 														   "project_id"),

@@ -264,8 +264,8 @@ apikeys_is_secret_hash(PG_FUNCTION_ARGS)
 	uint8		buffer[AK_SHA512_SIZE];
 	AkHashForm	hash;
 
-	PG_RETURN_BOOL(ak_hash_form_parse(text_to_cstring(PG_GETARG_TEXT_PP(0)), &hash,
-							  buffer));
+	PG_RETURN_BOOL(ak_hash_form_parse(text_to_cstring(PG_GETARG_TEXT_PP(0)),
+									  &hash, buffer));
 }
 
 Datum
@@ -317,7 +317,7 @@ apikeys_secret_hash_recv(PG_FUNCTION_ARGS)
 	AkHashForm	hash;
 
 	if (!ak_hash_form_load((const uint8 *) pq_getmsgbytes(message, size), size,
-					&hash))
+						   &hash))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 				 errmsg("invalid binary representation of type %s",

@@ -87,9 +87,8 @@ Datum
 apikeys_row_unquoted(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = ak_trigger_get(fcinfo);
-	HeapTuple	row;
+	HeapTuple	row = ak_trigger_new_row(trigger);
 
-	row = ak_trigger_new_row(trigger);
 	check_nulls(trigger->tg_relation, row);
 	if (RelationGetRelid(trigger->tg_relation) != ak_table_oid(AK_KEY_IMAGE))
 		check_secret(trigger->tg_relation, row);

@@ -41,10 +41,12 @@ debian_suite() {
 # with those of the next suite.
 make_chroot() {
   local major=$1 begin=$SECONDS suite mirror=${MIRROR:-$(find_mirror)} sources
-  suite=$(debian_suite "$major" || say forky)
-  sources=("deb $mirror $suite main")
-  debian_suite "$major" >/dev/null ||
-    sources+=("deb $mirror experimental main")
+  if suite=$(debian_suite "$major"); then
+    sources=("deb $mirror $suite main")
+  else
+    suite=forky
+    sources=("deb $mirror forky main" "deb $mirror experimental main")
+  fi
   say "$major  making a chroot of Debian $suite"
   chroot_make "$CACHE/$major" "$suite" \
     "postgresql-$major,libpq-dev,iproute2" "$major" "${sources[@]}"

@@ -255,24 +255,25 @@ is(query($old_hashes, 'another') . ', ' . query($old_hashes, 'copy'),
 flush_usage('copy');
 is(query($old_hashes, 'copy'), 'key9', 'in any order');
 
-query('SET allow_in_place_tablespaces = on; CREATE TABLESPACE elsewhere LOCATION ' . q{''});
+query(q{SET allow_in_place_tablespaces = on; CREATE TABLESPACE elsewhere LOCATION ''});
 query(use_key('key1', 3), 'another');
 query('ALTER DATABASE another SET TABLESPACE elsewhere');
 query(use_key('key1', 3), 'another');
 flush_usage('another');
 is(written('another'), 13, 'a database with a worker can be moved');
-query('ALTER DATABASE another CONNECTION LIMIT -1');
-query('ALTER DATABASE another IS_TEMPLATE true');
+
+# What does not need the database for itself, or is not allowed.
 query('CREATE ROLE maker LOGIN CREATEDB; CREATE ROLE guest LOGIN');
 my $worker = q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'apikeys worker' AND datname = 'another'};
 my $pid = query($worker);
+query('ALTER DATABASE another IS_TEMPLATE true');
 foreach my $command ('DROP DATABASE another', 'ALTER DATABASE another SET TABLESPACE pg_default', 'CREATE DATABASE theirs TEMPLATE another')
 {
 	my ($status) = $node->psql('postgres', $command, extra_params => [ '-U', 'guest' ]);
 	isnt($status, 0, "not by anybody: $command");
 }
 ok($pid, 'there is a worker');
-is(query($worker), $pid, 'who may not do it does not disturb the worker');
+is(query($worker), $pid, 'none of that disturbs the worker');
 my ($status, undef, $stderr) = $node->psql('postgres', 'CREATE DATABASE theirs TEMPLATE another', extra_params => [ '-U', 'maker' ]);
 is($stderr, '', 'but copied by who may create databases');
 query('DROP DATABASE theirs');
