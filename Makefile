@@ -10,13 +10,13 @@
 TOP := $(patsubst %/,%,$(dir $(firstword $(MAKEFILE_LIST))))
 ifneq ($(TOP),.)
 # PGXS makes no folders; made by a rule, they would appear under make's feet.
-$(shell mkdir -p src sql)
+$(shell mkdir -p $(patsubst $(TOP)/%/,%,$(wildcard $(TOP)/src/*/)) sql)
 endif
 
 # --- What is built and installed -------------------------------------------
 
 MODULE_big = apikeys
-OBJS = $(patsubst $(TOP)/%.c,%.o,$(sort $(wildcard $(TOP)/src/*.c)))
+OBJS = $(patsubst $(TOP)/%.c,%.o,$(sort $(wildcard $(TOP)/src/*.c $(TOP)/src/*/*.c)))
 
 EXTENSION = apikeys
 # The version stands in the control file only.
@@ -30,7 +30,7 @@ DATA = $(patsubst $(TOP)/%,%,$(wildcard $(TOP)/sql/apikeys--*--*.sql))
 # --- How it is compiled and linked -----------------------------------------
 
 PKG_CONFIG ?= pkg-config
-PG_CPPFLAGS = -I$(libpq_srcdir) $(shell $(PKG_CONFIG) --cflags libsodium 2>/dev/null)
+PG_CPPFLAGS = -I$(TOP)/src -I$(libpq_srcdir) $(shell $(PKG_CONFIG) --cflags libsodium 2>/dev/null)
 SHLIB_LINK = $(shell $(PKG_CONFIG) --libs libsodium 2>/dev/null || echo -lsodium) $(libpq)
 
 # The second line: what PostgreSQL's own headers and idioms need.
@@ -101,7 +101,7 @@ $(shlib): $(TOP)/src/apikeys.map
 endif
 
 # PGXS tracks no headers.
-$(OBJS) $(OBJS:.o=.bc): $(wildcard $(TOP)/src/*.h) $(TOP)/Makefile
+$(OBJS) $(OBJS:.o=.bc): $(wildcard $(TOP)/src/*/*.h) $(TOP)/Makefile
 
 endif
 

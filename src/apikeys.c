@@ -6,20 +6,20 @@
  */
 #include "postgres.h"
 
-#include "crypto.h"
-#include "database_commands.h"
+#include "core/crypto.h"
+#include "operations/database_commands.h"
 #include "fmgr.h"
-#include "identity.h"
-#include "locator.h"
+#include "identity/identity.h"
+#include "store/locator.h"
 #include "miscadmin.h"
-#include "notices.h"
-#include "rehash.h"
-#include "settings.h"
+#include "audit/notices.h"
+#include "base/settings.h"
+#include "usage/rehash.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
-#include "tables.h"
-#include "usage.h"
+#include "base/tables.h"
+#include "usage/usage.h"
 
 PG_MODULE_MAGIC;
 

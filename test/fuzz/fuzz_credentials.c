@@ -3,8 +3,8 @@
  *	  Fuzz src/credentials.c.  The first byte of an input says what the rest
  *	  is: a pair, the value of Authorization, or of X-Forwarded-For.
  */
-#include "credentials.h"
-#include "crypto.h"
+#include "core/credentials.h"
+#include "core/crypto.h"
 #include "fuzz.h"
 
 /* Neither is empty, both lie in the text, and a colon is between them. */

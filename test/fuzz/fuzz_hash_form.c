@@ -4,8 +4,8 @@
  *	  stored bytes.
  */
 #include "fuzz.h"
-#include "hash_form.h"
-#include "pepper_file.h"
+#include "core/hash_form.h"
+#include "core/pepper_file.h"
 
 /* A hash is the same in either form, and stays within what is promised. */
 static void

@@ -4,7 +4,7 @@
  *	  network, as the bytes of a stored set, and as networks to make a set of.
  */
 #include "fuzz.h"
-#include "netset.h"
+#include "core/netset.h"
 
 #define NETWORKS_MAX	32
 

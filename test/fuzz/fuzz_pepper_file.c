@@ -3,7 +3,7 @@
  *	  Fuzz src/pepper_file.c.  An input is the text of a pepper file.
  */
 #include "fuzz.h"
-#include "pepper_file.h"
+#include "core/pepper_file.h"
 
 
 /* Nothing of the file is in what is said of a fault. */

@@ -4,7 +4,7 @@
  *	  permission, and a scope.
  */
 #include "fuzz.h"
-#include "scope.h"
+#include "core/scope.h"
 
 typedef struct Line
 {

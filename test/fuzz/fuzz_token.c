@@ -4,7 +4,7 @@
  *	  the bits to make one of.
  */
 #include "fuzz.h"
-#include "token.h"
+#include "core/token.h"
 
 static const char digits62[] =
 "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";

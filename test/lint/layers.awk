@@ -1,41 +1,60 @@
-# Reads the layers, then the sources; prints the includes that go upward or
-# sideways, and the files that stand in no layer.
+# Reads the folders of src/ in their order, then the sources; prints the
+# includes that go to a folder above, folders that have no place in the order,
+# and circles of includes.
 
-function module(path)
+function complain(place, text)
 {
-    sub(/.*\//, "", path)
-    sub(/\.[ch]$/, "", path)
-    return path
-}
-
-function complain(text)
-{
-    print FILENAME ":" FNR ": " text
+    print place ": " text
     bad = 1
 }
 
 FILENAME ~ /layers$/ {
     if (!/^#/)
-        for (i = 1; i <= NF; i++)
-            layer[$i] = FNR
+        floor[$1] = FNR
     next
 }
 
 FNR == 1 {
-    self = module(FILENAME)
-    if (!(self in layer))
-        complain("no layer for it in test/lint/layers")
+    self = FILENAME
+    sub(/^.*src\//, "", self)
+    folder = self
+    if (!sub(/\/.*/, "", folder))
+        folder = ""
+    else if (!(folder in floor))
+        complain(FILENAME, "its folder is not in test/lint/layers")
+    module = self
+    sub(/\.[ch]$/, "", module)
 }
 
 # PostgreSQL's own headers are not among ours.
 /^#[ \t]*include[ \t]+"/ {
     split($0, part, "\"")
-    other = module(part[2])
-    if (part[2] ~ /\// || other == self ||
-        !(self in layer) || !(other in layer))
+    other = part[2]
+    target = other
+    sub(/\/.*/, "", target)
+    sub(/\.h$/, "", other)
+    if (!(target in floor) || other == module)
         next
-    if (layer[other] >= layer[self])
-        complain("includes " part[2] ", which is not below it")
+    if (folder != "" && floor[target] > floor[folder])
+        complain(FILENAME ":" FNR, "includes " part[2] ", which is above it")
+    edges[module] = edges[module] " " other
 }
 
-END { exit bad }
+function visit(name, path,   i, n, next_name)
+{
+    state[name] = 1
+    n = split(edges[name], next_name, " ")
+    for (i = 1; i <= n; i++)
+        if (state[next_name[i]] == 1)
+            complain("circle", path " " name " " next_name[i])
+        else if (!state[next_name[i]])
+            visit(next_name[i], path " " name)
+    state[name] = 2
+}
+
+END {
+    for (name in edges)
+        if (!state[name])
+            visit(name, "")
+    exit bad
+}

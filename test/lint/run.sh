@@ -18,7 +18,7 @@ check_shell() {
 
 check_clang_tidy() {
   # shellcheck disable=SC2016 # the arguments are the inner shell's
-  printf '%s\n' src/*.c | xargs -P "$(nproc)" -n 8 sh -c '
+  printf '%s\n' src/*.c src/*/*.c | xargs -P "$(nproc)" -n 8 sh -c '
     server=$1 client=$2
     shift 2
     clang-tidy --quiet "$@" -- -D_GNU_SOURCE -I src \
@@ -34,7 +34,7 @@ check_scan_build() {
   local folder
   folder=$(mktemp -d)
   # shellcheck disable=SC2016 # the arguments are the inner shell's
-  printf '%s\n' src/*.c |
+  printf '%s\n' src/*.c src/*/*.c |
     scan-build --status-bugs -o "$folder" xargs -P "$(nproc)" -n 8 sh -c '
       folder=$1 server=$2 client=$3
       shift 3
@@ -56,7 +56,7 @@ check_sql() {
 }
 
 check_version_conditions() {
-  grep -n PG_VERSION_NUM src/* --exclude=compat.h
+  grep -rn PG_VERSION_NUM src --exclude=compat.h
 }
 
 check_leftovers() {
@@ -70,9 +70,9 @@ check_meta() {
   perl test/lint/meta.pl
 }
 
-# Files include only what stands in a layer below their own.
+# Files include only what stands in their own folder or below.
 check_layers() {
-  awk -f test/lint/layers.awk test/lint/layers src/*.[ch]
+  awk -f test/lint/layers.awk test/lint/layers src/*.c src/*/*.[ch]
 }
 
 # Files of at most 600 lines, functions of at most 100.
@@ -81,7 +81,7 @@ check_sizes() {
     FNR > 600 && !told[FILENAME]++ { print FILENAME ": over 600 lines" }
     /^{/ { start = FNR }
     /^}/ && FNR - start > 100 { print FILENAME ":" start ": over 100 lines" }
-  ' src/*.c
+  ' src/*.c src/*/*.[ch]
 }
 
 failed=0

@@ -2,8 +2,8 @@
  * test_credentials.c
  *	  Unit tests of src/credentials.c.
  */
-#include "credentials.h"
-#include "crypto.h"
+#include "core/credentials.h"
+#include "core/crypto.h"
 #include "tap.h"
 
 #include <stdlib.h>

@@ -2,7 +2,7 @@
  * test_netset.c
  *	  Unit tests of src/netset.c.
  */
-#include "netset.h"
+#include "core/netset.h"
 #include "tap.h"
 
 #define NETWORKS_MAX	64

@@ -4,8 +4,8 @@
  */
 #include "postgres.h"
 
-#include "compat.h"
-#include "packed_array.h"
+#include "core/compat.h"
+#include "core/packed_array.h"
 
 /* The C library's, not the server's. */
 #undef printf

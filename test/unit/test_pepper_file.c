@@ -2,7 +2,7 @@
  * test_pepper_file.c
  *	  Unit tests of src/pepper_file.c.
  */
-#include "pepper_file.h"
+#include "core/pepper_file.h"
 #include "tap.h"
 
 #define A "aa00000000000000000000000000000000000000000000000000000000000001"

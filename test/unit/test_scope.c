@@ -2,7 +2,7 @@
  * test_scope.c
  *	  Unit tests of src/scope.c.
  */
-#include "scope.h"
+#include "core/scope.h"
 #include "tap.h"
 
 /* Patterns and scopes of up to this length are enumerated. */

@@ -6,7 +6,7 @@
  * numbers of any size, not with the code under test.
  */
 #include "tap.h"
-#include "token.h"
+#include "core/token.h"
 
 static const char digits62[] =
 "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";

@@ -1,0 +1,64 @@
+/*
+ * audit_chain.h
+ *	  Reads the audit's events and seals by number, and what is noted of the
+ *	  chain of seals as a whole.
+ *
+ * The reader sees all rows, whoever is asking: who calls this has made sure
+ * that he may.
+ */
+#ifndef AK_AUDIT_CHAIN_H
+#define AK_AUDIT_CHAIN_H
+
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "core/crypto.h"
+#include "datatype/timestamp.h"
+#include "executor/tuptable.h"
+#include "utils/relcache.h"
+#include "utils/snapshot.h"
+
+/* A row of audit_seal; all zero where there is none yet. */
+typedef struct AkSeal
+{
+	int64		id;
+	int64		last_event;
+	int64		event_count;
+	TimestampTz sealed_at;
+	uint8		hash[AK_BLAKE2B_SIZE];
+} AkSeal;
+
+/* The row of audit_chain; all zero where there is none yet. */
+typedef struct AkChain
+{
+	int64		last_seal;
+	int64		pruned_seal;	/* 0: nothing was pruned */
+	int64		pruned_by;		/* the event that tells of it */
+} AkChain;
+
+/*
+ * The rows of a table by their number, upwards from the one after "after".  A
+ * scan that has come to its end is not to be asked for more.
+ */
+typedef struct AkChainScan
+{
+	Relation	table;
+	Relation	index;
+	IndexScanDesc scan;
+	TupleTableSlot *slot;		/* the row that was found last */
+} AkChainScan;
+
+extern void ak_chain_read(Snapshot snapshot, AkChain *chain);
+extern void ak_chain_find_last_seal(Snapshot snapshot, AkSeal *seal);
+
+extern void ak_chain_begin_events(AkChainScan *scan, Snapshot snapshot,
+								  int64 after);
+extern void ak_chain_begin_seals(AkChainScan *scan, Snapshot snapshot);
+extern bool ak_chain_next(AkChainScan *scan);
+extern void ak_chain_end(AkChainScan *scan);
+
+extern int64 ak_chain_event_id(AkChainScan *events);
+extern TimestampTz ak_chain_event_time(AkChainScan *events);
+extern void ak_chain_get_seal(AkChainScan *seals, AkSeal *seal);
+
+#endif							/* AK_AUDIT_CHAIN_H */

@@ -1,0 +1,200 @@
+/*
+ * audit_seal.c
+ *	  See audit_seal.h.
+ *
+ * A seal is a hash over the seal before it and the events that follow those of
+ * that one, in the order of their numbers (audit_hash.h).  It takes all events
+ * up to the first one whose transaction is not over; of those that go on
+ * longer, the events follow in a later seal.  Nobody waits for a transaction to
+ * end here, and nobody who writes events waits for who seals them, but for a
+ * moment (audit_lock.c).
+ *
+ * The number of the last seal is noted apart from the seals, so that one that
+ * is taken away from the end is missed.  Then nothing is sealed any more: what
+ * was done to the chain shall be looked at, and not be covered.
+ */
+#include "postgres.h"
+
+#include "audit/audit_chain.h"
+#include "audit/audit_hash.h"
+#include "audit/audit_lock.h"
+#include "audit/audit_seal.h"
+#include "base/privileged.h"
+#include "core/compat.h"
+
+#include "access/htup_details.h"
+#include "access/tableam.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "tcop/utility.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/*
+ * A seal covers no more events, so that what is pruned, a seal at a time, can
+ * be chosen finely enough.
+ */
+#define MAX_EVENTS		10000
+
+/* What is being sealed. */
+typedef struct Sealing
+{
+	Snapshot	snapshot;
+	AkSeal		last;			/* the last seal that is made */
+	AkChainScan events;			/* all versions of those after it */
+	bool		at_end;			/* no more of them can be sealed now */
+	MemoryContext event_context;
+} Sealing;
+
+PG_FUNCTION_INFO_V1(apikeys_seal_audit);
+
+/* --- The events ----------------------------------------------------------- */
+
+/* Whether the transaction that has inserted the event is not over. */
+static bool
+is_in_progress(const Sealing *sealing)
+{
+	HeapTuple	row = ExecFetchSlotHeapTuple(sealing->events.slot, false, NULL);
+	TransactionId inserter = HeapTupleHeaderGetXmin(row->t_data);
+
+	return TransactionIdIsCurrentTransactionId(inserter) ||
+		XidInMVCCSnapshot(inserter, sealing->snapshot);
+}
+
+/*
+ * Finds the next event that can be sealed.  What was rolled back, or deleted
+ * before it was sealed, is passed over.
+ */
+static bool
+next_event(Sealing *sealing)
+{
+	while (!sealing->at_end)
+	{
+		CHECK_FOR_INTERRUPTS();
+		sealing->at_end = !ak_chain_next(&sealing->events) ||
+			is_in_progress(sealing);
+		if (!sealing->at_end &&
+			table_tuple_satisfies_snapshot(sealing->events.table,
+										   sealing->events.slot,
+										   sealing->snapshot))
+			return true;
+	}
+	return false;
+}
+
+/* --- The seals ------------------------------------------------------------ */
+
+static void
+write_seal(const AkSeal *seal)
+{
+	static AkStatement insert = {
+		"INSERT INTO apikeys.audit_seal "
+		"(id, last_event, event_count, sealed_at, hash) "
+		"VALUES ($1, $2, $3, $4, $5)",
+		5, {INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID, BYTEAOID}
+	};
+	static AkStatement note = {
+		"INSERT INTO apikeys.audit_chain (last_seal) VALUES ($1) "
+		"ON CONFLICT (is_only) DO UPDATE SET last_seal = excluded.last_seal",
+		1, {INT8OID}
+	};
+	bytea	   *hash = palloc(VARHDRSZ + sizeof(seal->hash));
+	Datum		values[5];
+
+	SET_VARSIZE(hash, VARHDRSZ + sizeof(seal->hash));
+	memcpy(VARDATA(hash), seal->hash, sizeof(seal->hash));
+	values[0] = Int64GetDatum(seal->id);
+	values[1] = Int64GetDatum(seal->last_event);
+	values[2] = Int64GetDatum(seal->event_count);
+	values[3] = TimestampTzGetDatum(seal->sealed_at);
+	values[4] = PointerGetDatum(hash);
+	ak_privileged_execute(&insert, values, NULL);
+	ak_privileged_execute(&note, values, NULL);
+}
+
+/* Makes the next seal; returns how many events it covers, 0 if there is none. */
+static int64
+make_seal(Sealing *sealing)
+{
+	AkSeal		seal = {0};
+	AkBlake2b	hash;
+
+	ak_audit_hash_begin(&hash, &sealing->last);
+	while (seal.event_count < MAX_EVENTS && next_event(sealing))
+	{
+		MemoryContext old = MemoryContextSwitchTo(sealing->event_context);
+
+		ak_audit_hash_event(&hash, sealing->events.slot);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(sealing->event_context);
+		seal.last_event = ak_chain_event_id(&sealing->events);
+		seal.event_count++;
+	}
+	if (seal.event_count == 0)
+		return 0;
+	seal.id = sealing->last.id + 1;
+	seal.sealed_at = GetCurrentTimestamp();
+	ak_audit_hash_end(&hash, &seal, seal.hash);
+	write_seal(&seal);
+	sealing->last = seal;
+	return seal.event_count;
+}
+
+static void
+find_end_of_chain(Sealing *sealing)
+{
+	AkChain		chain;
+
+	ak_chain_read(sealing->snapshot, &chain);
+	ak_chain_find_last_seal(sealing->snapshot, &sealing->last);
+	if (chain.last_seal != sealing->last.id)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("the last seal of the audit is not the one that was made last"),
+				 errhint("apikeys.verify_audit() says what is wrong.")));
+}
+
+/*
+ * Seals what there is to seal, with so many seals at most, in the current
+ * transaction, which keeps others from sealing until it ends.  Returns how many
+ * events were sealed; 0 if somebody else is sealing and "wait" is false.
+ * Raises XX001 where the chain's end is damaged.
+ */
+int64
+ak_audit_seal(int max_seals, bool wait)
+{
+	Sealing		sealing = {0};
+	int64		sealed = 0;
+	int64		count = 1;
+
+	if (!ak_audit_lock_chain(wait))
+		return 0;
+	sealing.snapshot = ak_audit_take_snapshot();
+	find_end_of_chain(&sealing);
+	sealing.event_context = AllocSetContextCreate(CurrentMemoryContext,
+												  "apikeys audit event",
+												  ALLOCSET_DEFAULT_SIZES);
+	ak_chain_begin_events(&sealing.events, SnapshotAny,
+						  sealing.last.last_event);
+	for (int seals = 0; seals < max_seals && count > 0; seals++)
+	{
+		count = make_seal(&sealing);
+		sealed += count;
+	}
+	ak_chain_end(&sealing.events);
+	MemoryContextDelete(sealing.event_context);
+	UnregisterSnapshot(sealing.snapshot);
+	return sealed;
+}
+
+Datum
+apikeys_seal_audit(PG_FUNCTION_ARGS)
+{
+	PreventCommandDuringRecovery("seal_audit()");
+	PreventCommandIfReadOnly("seal_audit()");
+	PG_RETURN_INT64(ak_audit_seal(PG_INT32_MAX, true));
+}

@@ -1,0 +1,344 @@
+/*
+ * audit_verify.c
+ *	  See audit_verify.h.
+ *
+ * Events and seals are read side by side, each once, in the order of their
+ * numbers, so that memory does not grow with them.
+ *
+ * What can be found so is all that is done to sealed events and to seals by
+ * whoever does not make all later seals anew, and a seal that is taken from
+ * the end.  Who can write the tables can do the first as well as the extension
+ * can, and take events, seals and the note of the last seal away from the end;
+ * a seal that is kept elsewhere finds both.
+ */
+#include "postgres.h"
+
+#include "audit/audit_chain.h"
+#include "audit/audit_hash.h"
+#include "audit/audit_verify.h"
+#include "base/privileged.h"
+#include "core/compat.h"
+
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+typedef struct Reader
+{
+	AkChainScan events;
+	bool		has_event;		/* the scan has one that is not looked at */
+	MemoryContext event_context;
+	const AkSeal *known;		/* id and hash of one kept elsewhere, or NULL */
+	bool		found_known;
+	AkVerification *result;
+} Reader;
+
+PG_FUNCTION_INFO_V1(apikeys_verify_audit);
+
+/* Only the first problem is told. */
+static void
+tell(Reader *reader, char *problem)
+{
+	if (reader->result->problem == NULL)
+		reader->result->problem = problem;
+}
+
+/* --- One seal ------------------------------------------------------------- */
+
+/*
+ * Reads the events up to one; returns how many there are.  They are added to
+ * the hash, if that is not NULL, and the time of the latest one is left in
+ * "latest".
+ */
+static int64
+read_events(Reader *reader, int64 last, AkBlake2b *hash, TimestampTz *latest)
+{
+	int64		count = 0;
+
+	for (; reader->has_event && ak_chain_event_id(&reader->events) <= last;
+		 reader->has_event = ak_chain_next(&reader->events))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (hash)
+		{
+			MemoryContext old = MemoryContextSwitchTo(reader->event_context);
+
+			ak_audit_hash_event(hash, reader->events.slot);
+			MemoryContextSwitchTo(old);
+			MemoryContextReset(reader->event_context);
+		}
+		if (latest)
+			*latest = Max(*latest, ak_chain_event_time(&reader->events));
+		count++;
+	}
+	return count;
+}
+
+/* What the events found and the hash made of them say of a seal; or NULL. */
+static char *
+judge_seal(const AkSeal *before, const AkSeal *seal, int64 found,
+		   const uint8 *digest)
+{
+	if (found != seal->event_count)
+		return psprintf("seal " INT64_FORMAT " holds " INT64_FORMAT
+						" events, numbered " INT64_FORMAT " to " INT64_FORMAT
+						", of which there are " INT64_FORMAT ": %s",
+						seal->id, seal->event_count, before->last_event + 1,
+						seal->last_event, found,
+						found < seal->event_count ? "some are missing" :
+						"some were added");
+	if (memcmp(digest, seal->hash, AK_BLAKE2B_SIZE) != 0)
+		return psprintf("seal " INT64_FORMAT ", or one of its events, numbered "
+						INT64_FORMAT " to " INT64_FORMAT ", was altered",
+						seal->id, before->last_event + 1, seal->last_event);
+	return NULL;
+}
+
+static void
+compare_with_known(Reader *reader, const AkSeal *seal)
+{
+	if (reader->known == NULL || reader->known->id != seal->id)
+		return;
+	reader->found_known = true;
+	if (memcmp(reader->known->hash, seal->hash, AK_BLAKE2B_SIZE) != 0)
+		tell(reader, psprintf("seal " INT64_FORMAT " has another hash than the one given",
+							  seal->id));
+}
+
+/*
+ * Looks at the seal that follows the last one.  False if it is not as it was
+ * made, or not all of its events are older than "before".
+ */
+static bool
+read_seal(Reader *reader, const AkSeal *seal, TimestampTz before)
+{
+	AkVerification *result = reader->result;
+	AkBlake2b	hash;
+	uint8		digest[AK_BLAKE2B_SIZE];
+	TimestampTz latest = DT_NOBEGIN;
+	int64		found;
+	char	   *problem;
+
+	if (seal->id != result->last.id + 1)
+	{
+		tell(reader, psprintf("seal " INT64_FORMAT " is missing",
+							  result->last.id + 1));
+		return false;
+	}
+	if (seal->last_event <= result->last.last_event)
+	{
+		tell(reader, psprintf("seal " INT64_FORMAT " was altered: it ends before the one before it",
+							  seal->id));
+		return false;
+	}
+	ak_audit_hash_begin(&hash, &result->last);
+	found = read_events(reader, seal->last_event, &hash, &latest);
+	ak_audit_hash_end(&hash, seal, digest);
+	problem = judge_seal(&result->last, seal, found, digest);
+	if (problem)
+		tell(reader, problem);
+	if (problem || (latest >= before && before != DT_NOEND))
+		return false;
+	compare_with_known(reader, seal);
+	result->seals++;
+	result->events += found;
+	result->last = *seal;
+	return true;
+}
+
+/* --- The chain ------------------------------------------------------------ */
+
+/* Whether the event that tells of a pruning does. */
+static bool
+is_told(const AkChain *chain, const AkSeal *seal)
+{
+	static AkStatement find = {
+		"SELECT id FROM apikeys.audit_event "
+		"WHERE id OPERATOR(pg_catalog.=) $1 "
+		"AND action OPERATOR(pg_catalog.=) 'audit.pruned' "
+		"AND detail OPERATOR(pg_catalog.@>) pg_catalog.jsonb_build_object("
+		"'new', pg_catalog.jsonb_build_object('seal', $2, 'event', $3))",
+		3, {INT8OID, INT8OID, INT8OID}
+	};
+	Datum		values[] = {
+		Int64GetDatum(chain->pruned_by), Int64GetDatum(seal->id),
+		Int64GetDatum(seal->last_event)
+	};
+	int64		id;
+
+	return ak_privileged_get_int64(&find, values, &id);
+}
+
+/* Looks at the seal up to which was pruned, which the chain begins with then. */
+static bool
+read_pruned_seal(Reader *reader, const AkChain *chain, AkChainScan *seals)
+{
+	AkSeal		seal = {0};
+
+	if (ak_chain_next(seals))
+		ak_chain_get_seal(seals, &seal);
+	if (seal.id != chain->pruned_seal)
+		tell(reader, psprintf("seal " INT64_FORMAT ", up to which was pruned, is missing",
+							  chain->pruned_seal));
+	else if (!is_told(chain, &seal))
+		tell(reader, psprintf("no event tells that was pruned up to seal " INT64_FORMAT
+							  " and event " INT64_FORMAT,
+							  seal.id, seal.last_event));
+	else if (read_events(reader, seal.last_event, NULL, NULL) > 0)
+		tell(reader, psprintf("there are events numbered up to " INT64_FORMAT
+							  ", which were pruned: some were added",
+							  seal.last_event));
+	compare_with_known(reader, &seal);
+	reader->result->last = seal;
+	return reader->result->problem == NULL;
+}
+
+/* Whether all seals were read, and are as they were made. */
+static bool
+read_seals(Reader *reader, const AkChain *chain, TimestampTz before,
+		   AkChainScan *seals)
+{
+	AkSeal		seal;
+
+	if (chain->pruned_seal != 0 && !read_pruned_seal(reader, chain, seals))
+		return false;
+	while (ak_chain_next(seals))
+	{
+		ak_chain_get_seal(seals, &seal);
+		if (!read_seal(reader, &seal, before))
+			return false;
+	}
+	return true;
+}
+
+/* Looks at what comes after the last seal. */
+static void
+read_end(Reader *reader, const AkChain *chain)
+{
+	AkVerification *result = reader->result;
+
+	if (result->last.id < chain->last_seal)
+		tell(reader, psprintf("seal " INT64_FORMAT " is missing",
+							  result->last.id + 1));
+	else if (result->last.id > chain->last_seal)
+		tell(reader, psprintf("seal " INT64_FORMAT " was added, or the note that it is the last one is missing",
+							  result->last.id));
+	else
+		result->unsealed = read_events(reader, PG_INT64_MAX, NULL, NULL);
+	if (reader->known == NULL || reader->found_known)
+		return;
+	tell(reader, psprintf(reader->known->id < result->pruned_seal ?
+						  "seal " INT64_FORMAT ", which was given, was pruned" :
+						  "seal " INT64_FORMAT ", which was given, is missing",
+						  reader->known->id));
+}
+
+/*
+ * Looks at all seals and their events, but stops at the first seal not all of
+ * whose events are older than "before" (DT_NOEND: at none).  "known" is NULL,
+ * or a seal with the id and the hash that it should have.
+ *
+ * It is the latest state that is looked at, whatever the transaction's
+ * isolation level: with an older snapshot a seal that the transaction has made
+ * itself would be there, and the events that it covers would not.
+ */
+void
+ak_audit_verify(TimestampTz before, const AkSeal *known,
+				AkVerification *result)
+{
+	Reader		reader = {.known = known, .result = result};
+	Snapshot	snapshot;
+	AkChainScan seals;
+	AkChain		chain;
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	snapshot = GetActiveSnapshot();
+	memset(result, 0, sizeof(*result));
+	result->unsealed = -1;
+	reader.event_context = AllocSetContextCreate(CurrentMemoryContext,
+												 "apikeys audit event",
+												 ALLOCSET_DEFAULT_SIZES);
+	ak_chain_read(snapshot, &chain);
+	result->pruned_seal = chain.pruned_seal;
+	ak_chain_begin_seals(&seals, snapshot);
+	ak_chain_begin_events(&reader.events, snapshot, PG_INT64_MIN);
+	reader.has_event = ak_chain_next(&reader.events);
+	if (read_seals(&reader, &chain, before, &seals))
+		read_end(&reader, &chain);
+	ak_chain_end(&reader.events);
+	ak_chain_end(&seals);
+	MemoryContextDelete(reader.event_context);
+	PopActiveSnapshot();
+}
+
+/* --- For SQL -------------------------------------------------------------- */
+
+/* A hash as verify_audit() gives it, in hexadecimal digits. */
+static void
+parse_hash(const text *digits, uint8 hash[AK_BLAKE2B_SIZE])
+{
+	if (!ak_crypto_hex_decode(VARDATA_ANY(digits), VARSIZE_ANY_EXHDR(digits),
+							  hash, AK_BLAKE2B_SIZE))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a hash has %d hexadecimal digits",
+						2 * AK_BLAKE2B_SIZE)));
+}
+
+/* Whether a seal is given to compare with. */
+static bool
+get_known(FunctionCallInfo fcinfo, AkSeal *known)
+{
+	if (PG_ARGISNULL(0) && PG_ARGISNULL(1))
+		return false;
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("seal and hash are given together, or not at all")));
+	known->id = PG_GETARG_INT64(0);
+	parse_hash(PG_GETARG_TEXT_PP(1), known->hash);
+	return true;
+}
+
+static Datum
+format_hash(const uint8 *hash)
+{
+	char		digits[2 * AK_BLAKE2B_SIZE];
+
+	hex_encode((const char *) hash, AK_BLAKE2B_SIZE, digits);
+	return PointerGetDatum(cstring_to_text_with_len(digits, sizeof(digits)));
+}
+
+Datum
+apikeys_verify_audit(PG_FUNCTION_ARGS)
+{
+	AkSeal		known = {0};
+	bool		has_known = get_known(fcinfo, &known);
+	AkVerification result;
+	TupleDesc	descriptor;
+	Datum		values[9];
+	bool		nulls[9] = {false};
+
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	ak_audit_verify(DT_NOEND, has_known ? &known : NULL, &result);
+	values[0] = BoolGetDatum(result.problem == NULL);
+	values[1] = Int64GetDatum(result.seals);
+	values[2] = Int64GetDatum(result.events);
+	values[3] = Int64GetDatum(result.last.last_event);
+	values[4] = TimestampTzGetDatum(result.last.sealed_at);
+	values[5] = Int64GetDatum(result.unsealed);
+	values[6] = Int64GetDatum(result.last.id);
+	values[7] = format_hash(result.last.hash);
+	nulls[3] = nulls[4] = nulls[6] = nulls[7] = result.last.id == 0;
+	nulls[5] = result.unsealed < 0;
+	nulls[8] = result.problem == NULL;
+	if (result.problem)
+		values[8] = CStringGetTextDatum(result.problem);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor),
+													  values, nulls)));
+}

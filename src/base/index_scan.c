@@ -1,0 +1,121 @@
+/*
+ * index_scan.c
+ *	  See index_scan.h.
+ *
+ * Rows are read from the table, or from an index that holds all that is asked,
+ * where the table is visited only for pages that the visibility map does not
+ * vouch for, as an index-only scan does.
+ */
+#include "postgres.h"
+
+#include "base/index_scan.h"
+#include "core/compat.h"
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/visibilitymap.h"
+#include "catalog/pg_collation.h"
+#include "storage/bufmgr.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+
+/* A key to find a text by; it points to the value. */
+void
+ak_index_scan_text_key(ScanKey key, text *value)
+{
+	ScanKeyEntryInitialize(key, 0, 1, BTEqualStrategyNumber, InvalidOid,
+						   C_COLLATION_OID, F_TEXTEQ,
+						   PointerGetDatum(value));
+}
+
+/* A key to find an id by; it points to the value. */
+void
+ak_index_scan_uuid_key(ScanKey key, const pg_uuid_t *value)
+{
+	ScanKeyEntryInitialize(key, 0, 1, BTEqualStrategyNumber, InvalidOid,
+						   InvalidOid, F_UUID_EQ, UUIDPGetDatum(value));
+}
+
+/* The same as ak_index_scan_open(), where scan->table is open already. */
+void
+ak_index_scan_begin(Snapshot snapshot, AkIndex index, ScanKey key,
+					bool index_only, AkIndexScan *scan)
+{
+	scan->index = index_open(ak_index_oid(index), AccessShareLock);
+	scan->slot = table_slot_create(scan->table, NULL);
+	scan->scan = ak_index_beginscan(scan->table, scan->index, snapshot,
+									key ? 1 : 0);
+	scan->scan->xs_want_itup = index_only;
+	scan->map_buffer = InvalidBuffer;
+	index_rescan(scan->scan, key, key ? 1 : 0, NULL, 0);
+}
+
+/* Ends it, and leaves the table open. */
+void
+ak_index_scan_end(AkIndexScan *scan)
+{
+	index_endscan(scan->scan);
+	if (BufferIsValid(scan->map_buffer))
+		ReleaseBuffer(scan->map_buffer);
+	ExecDropSingleTupleTableSlot(scan->slot);
+	index_close(scan->index, NoLock);
+}
+
+/*
+ * Begins a scan of the rows that the snapshot sees and the key, which may be
+ * NULL for all, finds: for ak_index_scan_next_entry(), if it is index_only,
+ * else for ak_index_scan_next_row().  Memory is of the current context.
+ */
+void
+ak_index_scan_open(Snapshot snapshot, AkTable table, AkIndex index,
+				   ScanKey key, bool index_only, AkIndexScan *scan)
+{
+	scan->table = table_open(ak_table_oid(table), AccessShareLock);
+	ak_index_scan_begin(snapshot, index, key, index_only, scan);
+}
+
+/* Ends it. */
+void
+ak_index_scan_close(AkIndexScan *scan)
+{
+	ak_index_scan_end(scan);
+	table_close(scan->table, NoLock);
+}
+
+/* The next row, in the scan's slot; false if there is none. */
+bool
+ak_index_scan_next_row(AkIndexScan *scan)
+{
+	return index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot);
+}
+
+/*
+ * The next index entry of a visible row, for ak_index_scan_column(); false if
+ * there is none.
+ */
+bool
+ak_index_scan_next_entry(AkIndexScan *scan)
+{
+	ItemPointer tid;
+
+	while ((tid = index_getnext_tid(scan->scan, ForwardScanDirection)) != NULL)
+	{
+		if (VM_ALL_VISIBLE(scan->table, ItemPointerGetBlockNumber(tid),
+						   &scan->map_buffer))
+			return true;
+		if (index_fetch_heap(scan->scan, scan->slot))
+		{
+			ExecClearTuple(scan->slot);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* A column of the index entry that the scan is at; points into it. */
+Datum
+ak_index_scan_column(AkIndexScan *scan, AttrNumber column, bool *isnull)
+{
+	return index_getattr(scan->scan->xs_itup, column,
+						 scan->scan->xs_itupdesc, isnull);
+}

@@ -1,0 +1,253 @@
+/*
+ * settings.c
+ *	  See settings.h.
+ */
+#include "base/settings.h"
+
+#include "core/compat.h"
+#include "core/credentials.h"
+#include "core/token.h"
+#include "types/pepper.h"
+#include "types/type_access_list.h"
+
+#include "access/parallel.h"
+#include "miscadmin.h"
+#include "utils/guc.h"
+
+char	   *ak_token_prefix;
+bool		ak_track_usage;
+int			ak_usage_flush_interval;
+int			ak_usage_max_entries;
+char	   *ak_usage_primary_conninfo;
+int			ak_locator_size;
+char	   *ak_api_key_header;
+
+static char *pepper_file;
+
+/* The setting as text, and as the stored access list that it stands for. */
+static char *trusted_proxies_text;
+static struct varlena *trusted_proxies;
+
+static bool check_token_prefix(char **newval, void **extra, GucSource source);
+static bool check_pepper_file(char **newval, void **extra, GucSource source);
+static void assign_pepper_file(const char *newval, void *extra);
+static bool check_api_key_header(char **newval, void **extra,
+								 GucSource source);
+static bool check_trusted_proxies(char **newval, void **extra,
+								  GucSource source);
+static void assign_trusted_proxies(const char *newval, void *extra);
+
+/* --- Definitions ---------------------------------------------------------- */
+
+static void
+define_key_settings(void)
+{
+	DefineCustomStringVariable("apikeys.token_prefix",
+							   "What new public and private keys begin with.",
+							   "A lower-case letter and up to 15 lower-case letters, digits and underscores, not ending in an underscore.",
+							   &ak_token_prefix,
+							   "ak",
+							   PGC_SUSET,
+							   0,
+							   check_token_prefix,
+							   NULL,
+							   NULL);
+	DefineCustomStringVariable("apikeys.pepper_file",
+							   "The file with the peppers of hashes: lines of id:64 hex digits, the current one first.",
+							   "Read at start and on reload; a relative path starts in the data directory.",
+							   &pepper_file,
+							   "",
+							   PGC_SIGHUP,
+							   GUC_SUPERUSER_ONLY,
+							   check_pepper_file,
+							   assign_pepper_file,
+							   NULL);
+}
+
+static void
+define_usage_settings(GucContext at_start)
+{
+	DefineCustomBoolVariable("apikeys.track_usage",
+							 "Records when and from where keys are used.",
+							 NULL,
+							 &ak_track_usage,
+							 true,
+							 PGC_SUSET,
+							 0,
+							 NULL,
+							 NULL,
+							 NULL);
+	DefineCustomIntVariable("apikeys.usage_flush_interval",
+							"How often counted uses are written to the tables.",
+							NULL,
+							&ak_usage_flush_interval,
+							10000,
+							10,
+							3600 * 1000,
+							PGC_SIGHUP,
+							GUC_UNIT_MS,
+							NULL,
+							NULL,
+							NULL);
+	DefineCustomIntVariable("apikeys.usage_max_entries",
+							"How many counters of uses and denials fit into shared memory.",
+							"A key takes one, and one more for each network, secret and role it was let in by and each reason it was denied for, until they are written.",
+							&ak_usage_max_entries,
+							100000,
+							1000,
+							100000000,
+							at_start,
+							0,
+							NULL,
+							NULL,
+							NULL);
+	DefineCustomStringVariable("apikeys.usage_primary_conninfo",
+							   "Where a standby sends the uses it has counted: a libpq connection string without a database.",
+							   "Empty: they stay in its memory.",
+							   &ak_usage_primary_conninfo,
+							   "",
+							   PGC_SIGHUP,
+							   GUC_SUPERUSER_ONLY,
+							   NULL,
+							   NULL,
+							   NULL);
+	DefineCustomIntVariable("apikeys.locator_size",
+							"How much shared memory remembers where keys are stored.",
+							"Sixteen bytes for each key in use are plenty.",
+							&ak_locator_size,
+							16 * 1024,
+							64,
+							2 * 1024 * 1024,
+							at_start,
+							GUC_UNIT_KB,
+							NULL,
+							NULL,
+							NULL);
+}
+
+static void
+define_request_settings(void)
+{
+	DefineCustomStringVariable("apikeys.api_key_header",
+							   "The HTTP header in which authenticate_request looks for a public and a private key.",
+							   NULL,
+							   &ak_api_key_header,
+							   "X-API-Key",
+							   PGC_SUSET,
+							   0,
+							   check_api_key_header,
+							   NULL,
+							   NULL);
+	DefineCustomStringVariable("apikeys.trusted_proxies",
+							   "The proxies whose X-Forwarded-For header authenticate_request believes, as an access list.",
+							   "127.0.0.1 and ::1 stand for Unix-domain sockets too.",
+							   &trusted_proxies_text,
+							   "{}",
+							   PGC_SUSET,
+							   0,
+							   check_trusted_proxies,
+							   assign_trusted_proxies,
+							   NULL);
+}
+
+/* Defines the settings; called once, when the library is loaded. */
+void
+ak_settings_define(void)
+{
+	define_key_settings();
+
+	/*
+	 * A setting that needs a restart can be defined while the server starts
+	 * only.  Where the library is not preloaded those have no effect, and are
+	 * there so that they can stand in postgresql.conf in any case.
+	 */
+	define_usage_settings(process_shared_preload_libraries_in_progress ?
+						  PGC_POSTMASTER : PGC_SIGHUP);
+	define_request_settings();
+	MarkGUCPrefixReserved("apikeys");
+}
+
+/* --- What they may be, and what is made of them --------------------------- */
+
+static bool
+check_token_prefix(char **newval, void **extra, GucSource source)
+{
+	if (ak_token_prefix_is_valid(*newval))
+		return true;
+	GUC_check_errdetail("A prefix is a lower-case letter followed by up to %d lower-case letters, digits and underscores, and does not end in an underscore.",
+						AK_TOKEN_PREFIX_MAX - 1);
+	return false;
+}
+
+/*
+ * The file is read here, in each process on each reload.  A parallel worker is
+ * told the settings of its leader, and has the postmaster's peppers already.
+ */
+static bool
+check_pepper_file(char **newval, void **extra, GucSource source)
+{
+	uint64		load;
+	char	   *fault = NULL;
+
+	if (InitializingParallelWorker)
+		return true;
+	if (!ak_pepper_load(*newval, &load, &fault))
+	{
+		GUC_check_errdetail("%s", fault);
+		pfree(fault);
+		return false;
+	}
+	*extra = ak_guc_malloc(sizeof(load));
+	if (*extra == NULL)
+		return false;
+	memcpy(*extra, &load, sizeof(load));
+	return true;
+}
+
+static void
+assign_pepper_file(const char *newval, void *extra)
+{
+	if (extra)
+		ak_pepper_use(newval, *(uint64 *) extra);
+}
+
+static bool
+check_api_key_header(char **newval, void **extra, GucSource source)
+{
+	if (ak_header_name_is_valid(*newval, strlen(*newval)))
+		return true;
+	GUC_check_errdetail("The name of a header is 1 to %d letters, digits and characters of !#$%%&'*+-.^_`|~.",
+						AK_HEADER_NAME_MAX);
+	return false;
+}
+
+static bool
+check_trusted_proxies(char **newval, void **extra, GucSource source)
+{
+	struct varlena *list = ak_access_list_parse(*newval);
+
+	if (list)
+	{
+		*extra = ak_guc_malloc(VARSIZE(list));
+		if (*extra == NULL)
+			return false;
+		memcpy(*extra, list, VARSIZE(list));
+		pfree(list);
+		return true;
+	}
+	GUC_check_errdetail("It is an access list, written {10.0.0.0/8,2001:db8::/32}.");
+	return false;
+}
+
+static void
+assign_trusted_proxies(const char *newval, void *extra)
+{
+	trusted_proxies = extra;
+}
+
+/* Fills in *proxies as a view of setting apikeys.trusted_proxies. */
+void
+ak_trusted_proxies_view(AkNetset *proxies)
+{
+	ak_access_list_view(trusted_proxies, proxies);
+}

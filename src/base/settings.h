@@ -1,0 +1,23 @@
+/*
+ * settings.h
+ *	  The apikeys.* settings.
+ */
+#ifndef AK_SETTINGS_H
+#define AK_SETTINGS_H
+
+#include "postgres.h"
+
+#include "core/netset.h"
+
+extern char *ak_token_prefix;
+extern bool ak_track_usage;
+extern int	ak_usage_flush_interval;	/* milliseconds */
+extern int	ak_usage_max_entries;
+extern char *ak_usage_primary_conninfo;
+extern int	ak_locator_size;	/* in kB */
+extern char *ak_api_key_header;
+
+extern void ak_settings_define(void);
+extern void ak_trusted_proxies_view(AkNetset *proxies);
+
+#endif							/* AK_SETTINGS_H */

@@ -1,0 +1,188 @@
+/*
+ * tables.c
+ *	  See tables.h.
+ *
+ * The OIDs are looked up once, and again after any relcache message about one
+ * of the relations: DROP EXTENSION sends one, and a new CREATE EXTENSION in
+ * the same session finds the new ones.
+ *
+ * The tables whose rows are kept in memory by other files have a trigger that
+ * makes a change of a row send such a message too.  PostgreSQL delivers it at
+ * commit (of a prepared transaction, and on standbys, as well), and to the
+ * changing transaction itself before its next command and when it is rolled
+ * back.  So what was read from the tables is current as long as the number
+ * that ak_tables_refresh() answers is the same.
+ */
+#include "postgres.h"
+
+#include "base/tables.h"
+#include "base/trigger.h"
+#include "core/compat.h"
+
+#include "catalog/namespace.h"
+#include "commands/trigger.h"
+#include "miscadmin.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/rls.h"
+
+static const char *const table_names[AK_TABLE_COUNT] = {
+	[AK_ORGANIZATION] = "organization",
+	[AK_PROJECT] = "project",
+	[AK_ROLE] = "role",
+	[AK_MEMBER] = "member",
+	[AK_KEY] = "key",
+	[AK_KEY_ROLE] = "key_role",
+	[AK_KEY_IMAGE] = "key_image",
+	[AK_DELETED_KEY] = "deleted_key",
+	[AK_AUDIT_EVENT] = "audit_event",
+	[AK_AUDIT_SEAL] = "audit_seal",
+	[AK_AUDIT_CHAIN] = "audit_chain",
+};
+
+static const char *const index_names[AK_INDEX_COUNT] = {
+	[AK_ORGANIZATION_BY_ID] = "organization_pkey",
+	[AK_PROJECT_BY_ID] = "project_pkey",
+	[AK_PROJECT_BY_ORGANIZATION] = "project_name_key",
+	[AK_ROLE_BY_NAME] = "role_pkey",
+	[AK_MEMBER_BY_PRINCIPAL] = "member_key",
+	[AK_MEMBER_BY_ORGANIZATION] = "member_organization_idx",
+	[AK_MEMBER_BY_PROJECT] = "member_project_idx",
+	[AK_KEY_BY_NAME] = "key_pkey",
+	[AK_KEY_ROLE_BY_KEY] = "key_role_key",
+	[AK_KEY_ROLE_BY_PROJECT] = "key_role_project_idx",
+	[AK_KEY_IMAGE_BY_NAME] = "key_image_pkey",
+	[AK_DELETED_KEY_BY_NAME] = "deleted_key_pkey",
+	[AK_AUDIT_EVENT_BY_ID] = "audit_event_pkey",
+	[AK_AUDIT_SEAL_BY_ID] = "audit_seal_pkey",
+};
+
+static Oid	table_oids[AK_TABLE_COUNT];
+static Oid	index_oids[AK_INDEX_COUNT];
+static bool oids_are_valid = false;
+
+/* Counts the messages; never 0. */
+static uint64 generation = 1;
+
+PG_FUNCTION_INFO_V1(apikeys_table_changed);
+
+static bool
+is_one_of(Oid relation, const Oid *oids, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (oids[i] == relation)
+			return true;
+	return false;
+}
+
+static void
+take_message(Datum argument, Oid relation)
+{
+	if (oids_are_valid &&
+		(!OidIsValid(relation) ||
+		 is_one_of(relation, table_oids, AK_TABLE_COUNT) ||
+		 is_one_of(relation, index_oids, AK_INDEX_COUNT)))
+	{
+		oids_are_valid = false;
+		generation++;
+	}
+}
+
+static void
+find_oids(Oid *oids, const char *const *names, int count, Oid schema)
+{
+	for (int i = 0; i < count; i++)
+	{
+		oids[i] = get_relname_relid(names[i], schema);
+		if (!OidIsValid(oids[i]))
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_TABLE),
+					 errmsg("relation \"apikeys.%s\" does not exist",
+							names[i]),
+					 errhint("Is the extension apikeys created in this database?")));
+	}
+}
+
+static void
+ensure_oids(void)
+{
+	Oid			schema;
+
+	/*
+	 * The look-ups may let messages in, one of them about what was looked up
+	 * before: then all are looked up again.
+	 */
+	while (!oids_are_valid)
+	{
+		schema = get_namespace_oid("apikeys", false);
+		oids_are_valid = true;
+		PG_TRY();
+		{
+			find_oids(table_oids, table_names, AK_TABLE_COUNT, schema);
+			find_oids(index_oids, index_names, AK_INDEX_COUNT, schema);
+		}
+		PG_CATCH();
+		{
+			oids_are_valid = false;
+			PG_RE_THROW();
+		}
+		PG_END_TRY();
+	}
+}
+
+/* Called once, when the library is loaded. */
+void
+ak_tables_init(void)
+{
+	CacheRegisterRelcacheCallback(take_message, (Datum) 0);
+}
+
+/*
+ * Takes the messages that are there, and returns a number that is another one
+ * after each message about the tables.  Raises 42P01 or 3F000 if the extension
+ * is not in this database.  The number is never 0.
+ */
+uint64
+ak_tables_refresh(void)
+{
+	AcceptInvalidationMessages();
+	ensure_oids();
+	return generation;
+}
+
+/* The OID of a table. */
+Oid
+ak_table_oid(AkTable table)
+{
+	ensure_oids();
+	return table_oids[table];
+}
+
+/* The OID of an index. */
+Oid
+ak_index_oid(AkIndex index)
+{
+	ensure_oids();
+	return index_oids[index];
+}
+
+/*
+ * Whether rows that are written now are taken to be a restored dump's, which
+ * is not judged: pg_dump and pg_restore switch row_security off, which lets
+ * only those pass who may go by row-level security.
+ */
+bool
+ak_tables_are_restored(void)
+{
+	return !row_security && has_bypassrls_privilege(GetUserId());
+}
+
+/* Trigger of the tables whose rows are kept in memory. */
+Datum
+apikeys_table_changed(PG_FUNCTION_ARGS)
+{
+	CacheInvalidateRelcache(ak_trigger_get(fcinfo)->tg_relation);
+	PG_RETURN_POINTER(NULL);
+}

@@ -1,0 +1,232 @@
+/*
+ * credentials.c
+ *	  See credentials.h.
+ */
+#include "core/credentials.h"
+
+#include <string.h>
+
+#include "core/crypto.h"
+
+#define BASIC	"Basic"
+
+/* --- Characters (RFC 9110; no locale has a say) ---------------------------- */
+
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static bool
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static char
+to_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
+}
+
+static bool
+is_token_character(char c)
+{
+	return is_digit(c) || (to_lower(c) >= 'a' && to_lower(c) <= 'z') ||
+		(c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+}
+
+static bool
+has_control_character(const char *text, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		if ((unsigned char) text[i] < ' ' || text[i] == 0x7f)
+			return true;
+	return false;
+}
+
+/* Cuts blanks off both ends. */
+static void
+trim(const char **text, size_t *length)
+{
+	while (*length > 0 && is_blank(**text))
+	{
+		(*text)++;
+		(*length)--;
+	}
+	while (*length > 0 && is_blank((*text)[*length - 1]))
+		(*length)--;
+}
+
+/* Whether it can name a header: a token of RFC 9110, section 5.6.2. */
+bool
+ak_header_name_is_valid(const char *name, size_t length)
+{
+	if (length == 0 || length > AK_HEADER_NAME_MAX)
+		return false;
+	for (size_t i = 0; i < length; i++)
+		if (!is_token_character(name[i]))
+			return false;
+	return true;
+}
+
+/* Whether both name the same header, in upper or lower case. */
+bool
+ak_header_name_equals(const char *a, size_t a_length,
+					  const char *b, size_t b_length)
+{
+	if (a_length != b_length)
+		return false;
+	for (size_t i = 0; i < a_length; i++)
+		if (to_lower(a[i]) != to_lower(b[i]))
+			return false;
+	return true;
+}
+
+/* --- Public key and secret ------------------------------------------------ */
+
+/* What stands before and after the first colon. */
+static AkHeader
+split(const char *pair, size_t length, AkCredentials *credentials)
+{
+	const char *colon = length ? memchr(pair, ':', length) : NULL;
+
+	if (colon == NULL || has_control_character(pair, length))
+		return AK_HEADER_MALFORMED;
+	credentials->public_key = pair;
+	credentials->public_key_length = colon - pair;
+	credentials->secret = colon + 1;
+	credentials->secret_length = pair + length - credentials->secret;
+	return credentials->public_key_length > 0 &&
+		credentials->secret_length > 0 ?
+		AK_HEADER_GOOD : AK_HEADER_MALFORMED;
+}
+
+/*
+ * Reads <public key>:<secret>, of which neither is empty.  The credentials
+ * point into the value.
+ */
+AkHeader
+ak_credentials_from_pair(const char *value, size_t length,
+						 AkCredentials *credentials)
+{
+	trim(&value, &length);
+	return split(value, length, credentials);
+}
+
+/*
+ * Reads the value of an Authorization header, scheme Basic (RFC 7617), with
+ * the public key for the user and the secret for the password; absent is what
+ * is of another scheme.  The credentials point into buffer, which has room
+ * for length bytes, and which the caller wipes in any case.
+ */
+AkHeader
+ak_credentials_from_authorization(const char *value, size_t length,
+								  char *buffer, AkCredentials *credentials)
+{
+	size_t		scheme_length = 0;
+	size_t		size;
+
+	trim(&value, &length);
+	while (scheme_length < length && !is_blank(value[scheme_length]))
+		scheme_length++;
+	if (!ak_header_name_equals(value, scheme_length, BASIC, strlen(BASIC)))
+		return AK_HEADER_ABSENT;
+	value += scheme_length;
+	length -= scheme_length;
+	trim(&value, &length);
+	if (!ak_crypto_base64_decode(value, length, buffer, length, &size))
+		return AK_HEADER_MALFORMED;
+	return split(buffer, size, credentials);
+}
+
+/* --- The client's address ------------------------------------------------- */
+
+/* Whether it is a colon and a port. */
+static bool
+is_port(const char *text, size_t length)
+{
+	unsigned	port = 0;
+
+	if (length < 2 || length > 6 || *text != ':')
+		return false;
+	for (size_t i = 1; i < length; i++)
+	{
+		if (!is_digit(text[i]))
+			return false;
+		port = port * 10 + (text[i] - '0');
+	}
+	return port > 0 && port <= 65535;
+}
+
+/*
+ * Reads an address, with a port or without: 203.0.113.7, 203.0.113.7:80,
+ * 2001:db8::1, [2001:db8::1] or [2001:db8::1]:80.
+ */
+static bool
+read_address(const char *text, size_t length, AkNetwork *address)
+{
+	const char *end = text + length;
+	const char *address_end = end;
+	bool		in_brackets = length > 0 && *text == '[';
+
+	if (in_brackets)
+	{
+		text++;
+		address_end = memchr(text, ']', end - text);
+		if (address_end == NULL ||
+			(address_end + 1 != end &&
+			 !is_port(address_end + 1, end - address_end - 1)))
+			return false;
+	}
+	else
+	{
+		const char *colon = length ? memchr(text, ':', length) : NULL;
+
+		if (colon && memchr(text, '.', colon - text))
+		{
+			if (!is_port(colon, end - colon))
+				return false;
+			address_end = colon;
+		}
+	}
+	if (memchr(text, '/', address_end - text) ||
+		(in_brackets && !memchr(text, ':', address_end - text)))
+		return false;
+	return ak_network_parse(text, address_end - text, address) == AK_NETWORK_OK;
+}
+
+/*
+ * Finds the client in the value of an X-Forwarded-For header, to whose right
+ * end each proxy has added the address that it was asked from.  What stands to
+ * the left of an address that is not a trusted proxy may be forged, so that
+ * one is the client; if all are trusted it is the leftmost.
+ */
+AkHeader
+ak_forwarded_address(const char *value, size_t length,
+					 const AkNetset *trusted, AkNetwork *address)
+{
+	AkNetwork	network;
+
+	trim(&value, &length);
+	if (length == 0)
+		return AK_HEADER_ABSENT;
+	for (;;)
+	{
+		const char *entry;
+		size_t		start = length;
+		size_t		entry_length;
+
+		while (start > 0 && value[start - 1] != ',')
+			start--;
+		entry = value + start;
+		entry_length = length - start;
+		trim(&entry, &entry_length);
+		if (!read_address(entry, entry_length, address))
+			return AK_HEADER_MALFORMED;
+		if (start == 0 || !ak_netset_find(trusted, address, &network))
+			return AK_HEADER_GOOD;
+		length = start - 1;
+	}
+}

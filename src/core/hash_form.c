@@ -1,0 +1,220 @@
+/*
+ * hash_form.c
+ *	  See hash_form.h.
+ */
+#include "core/hash_form.h"
+#include "core/pepper_file.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* In the order of their numbers. */
+static const struct
+{
+	AkHashAlgorithm algorithm;
+	const char *name;
+	size_t		digest_size;
+}			digests[] = {
+	{AK_BLAKE2B, "blake2b", AK_BLAKE2B_SIZE},
+	{AK_SHA256, "sha256", AK_SHA256_SIZE},
+	{AK_SHA512, "sha512", AK_SHA512_SIZE},
+};
+
+#define DIGEST_COUNT	((int) (sizeof(digests) / sizeof(digests[0])))
+
+/* --- What is a hash ------------------------------------------------------- */
+
+/* Reads "name=number" and a terminator at *text; false if it is not there. */
+static bool
+parse_parameter(const char **text, const char *end, const char *name,
+				char terminator, unsigned long max)
+{
+	size_t		name_size = strlen(name);
+	unsigned long value = 0;
+	const char *digits;
+
+	if ((size_t) (end - *text) < name_size ||
+		memcmp(*text, name, name_size) != 0)
+		return false;
+	digits = *text += name_size;
+	while (*text < end && **text >= '0' && **text <= '9' && value <= max)
+		value = value * 10 + (*(*text)++ - '0');
+	if (*text == digits || *digits == '0' || value > max)
+		return false;
+	return *text < end && *(*text)++ == terminator;
+}
+
+/* Reads base64 digits up to a dollar sign, or the end of the text. */
+static bool
+parse_base64(const char **text, const char *end, size_t min_digits)
+{
+	const char *start = *text;
+
+	while (*text < end &&
+		   ((**text >= '0' && **text <= '9') ||
+			(**text >= 'A' && **text <= 'Z') ||
+			(**text >= 'a' && **text <= 'z') ||
+			**text == '+' || **text == '/'))
+		(*text)++;
+	return (size_t) (*text - start) >= min_digits;
+}
+
+/*
+ * Whether a text is an argon2id string (PHC string format) that is within
+ * the limits of hash_form.h.
+ */
+static bool
+argon2id_is_valid(const char *text, size_t size)
+{
+	const char *end = text + size;
+
+	return size < AK_ARGON2ID_TEXT_SIZE &&
+		parse_parameter(&text, end, "$argon2id$v=19$m=", ',',
+						AK_ARGON2ID_MAX_MEMORY_KIB) &&
+		parse_parameter(&text, end, "t=", ',', AK_ARGON2ID_MAX_PASSES) &&
+		parse_parameter(&text, end, "p=", '$', AK_ARGON2ID_MAX_LANES) &&
+		parse_base64(&text, end, 11) &&
+		text < end && *text++ == '$' &&
+		parse_base64(&text, end, 22) && text == end;
+}
+
+/* Whether the parts fit each other: what input and damaged data may break. */
+static bool
+hash_is_valid(const AkHashForm *hash)
+{
+	if (hash->algorithm == AK_ARGON2ID)
+		return argon2id_is_valid((const char *) hash->digest,
+								 hash->digest_size);
+	for (int i = 0; i < DIGEST_COUNT; i++)
+		if (digests[i].algorithm == hash->algorithm)
+			return digests[i].digest_size == hash->digest_size &&
+				(hash->algorithm != AK_BLAKE2B ||
+				 ak_pepper_id_is_valid(hash->pepper_id, hash->pepper_id_size));
+	return false;
+}
+
+/* --- The stored form ------------------------------------------------------ */
+
+/* Takes stored bytes apart; false if they are no hash. */
+bool
+ak_hash_form_load(const uint8_t *bytes, size_t size, AkHashForm *hash)
+{
+	memset(hash, 0, sizeof(*hash));
+	if (size < 1)
+		return false;
+	hash->algorithm = *bytes++;
+	size--;
+	if (hash->algorithm == AK_BLAKE2B)
+	{
+		if (size < 1 || size - 1 < bytes[0])
+			return false;
+		hash->pepper_id_size = *bytes++;
+		hash->pepper_id = (const char *) bytes;
+		bytes += hash->pepper_id_size;
+		size -= 1 + hash->pepper_id_size;
+	}
+	hash->digest = bytes;
+	hash->digest_size = size;
+	return hash_is_valid(hash);
+}
+
+/* How many bytes the stored form has, AK_STORED_HASH_MAX at most. */
+size_t
+ak_hash_form_size(const AkHashForm *hash)
+{
+	return 1 + (hash->algorithm == AK_BLAKE2B ? 1 + hash->pepper_id_size : 0) +
+		hash->digest_size;
+}
+
+/* Writes the stored form: ak_hash_form_size() bytes. */
+void
+ak_hash_form_store(const AkHashForm *hash, uint8_t *bytes)
+{
+	*bytes++ = hash->algorithm;
+	if (hash->algorithm == AK_BLAKE2B)
+	{
+		*bytes++ = hash->pepper_id_size;
+		memcpy(bytes, hash->pepper_id, hash->pepper_id_size);
+		bytes += hash->pepper_id_size;
+	}
+	memcpy(bytes, hash->digest, hash->digest_size);
+}
+
+/* --- The text form -------------------------------------------------------- */
+
+/* Reads algorithm$pepper-id$hex; the digest goes to buffer. */
+static bool
+parse_digest(const char *text, AkHashForm *hash, uint8_t *buffer)
+{
+	for (int i = 0; i < DIGEST_COUNT; i++)
+	{
+		size_t		name_size = strlen(digests[i].name);
+		const char *dollar;
+
+		if (strncmp(text, digests[i].name, name_size) != 0 ||
+			text[name_size] != '$')
+			continue;
+		hash->algorithm = digests[i].algorithm;
+		hash->pepper_id = text + name_size + 1;
+		dollar = strchr(hash->pepper_id, '$');
+		if (dollar == NULL)
+			return false;
+		hash->pepper_id_size = dollar - hash->pepper_id;
+		if (hash->algorithm != AK_BLAKE2B && hash->pepper_id_size != 0)
+			return false;
+		hash->digest = buffer;
+		hash->digest_size = digests[i].digest_size;
+		return ak_crypto_hex_decode(dollar + 1, strlen(dollar + 1), buffer,
+									hash->digest_size);
+	}
+	return false;
+}
+
+/*
+ * Reads the text form of a hash, which may point to the text or the buffer
+ * then; false if it is none.
+ */
+bool
+ak_hash_form_parse(const char *text, AkHashForm *hash,
+				   uint8_t buffer[AK_SHA512_SIZE])
+{
+	memset(hash, 0, sizeof(*hash));
+	if (text[0] == '$')
+	{
+		hash->algorithm = AK_ARGON2ID;
+		hash->digest = (const uint8_t *) text;
+		hash->digest_size = strnlen(text, AK_ARGON2ID_TEXT_SIZE);
+	}
+	else if (!parse_digest(text, hash, buffer))
+		return false;
+	return hash_is_valid(hash);
+}
+
+/* Writes the text form, with its end, and returns its length. */
+size_t
+ak_hash_form_print(const AkHashForm *hash, char text[AK_HASH_TEXT_SIZE])
+{
+	size_t		length;
+
+	if (hash->algorithm == AK_ARGON2ID)
+	{
+		memcpy(text, hash->digest, hash->digest_size);
+		text[hash->digest_size] = '\0';
+		return hash->digest_size;
+	}
+	length = snprintf(text, AK_HASH_TEXT_SIZE, "%s$%.*s$",
+					  ak_hash_form_algorithm(hash), (int) hash->pepper_id_size,
+					  hash->pepper_id ? hash->pepper_id : "");
+	for (size_t i = 0; i < hash->digest_size; i++)
+		length += snprintf(text + length, AK_HASH_TEXT_SIZE - length, "%02x",
+						   hash->digest[i]);
+	return length;
+}
+
+/* What the algorithm is called. */
+const char *
+ak_hash_form_algorithm(const AkHashForm *hash)
+{
+	return hash->algorithm == AK_ARGON2ID ? "argon2id" :
+		digests[hash->algorithm - AK_BLAKE2B].name;
+}

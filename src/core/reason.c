@@ -1,0 +1,26 @@
+/*
+ * reason.c
+ *	  See reason.h.
+ */
+#include "core/reason.h"
+
+static const char *const names[] = {
+	[AK_OK] = "ok",
+	[AK_UNKNOWN_KEY] = "unknown_key",
+	[AK_WRONG_SECRET] = "wrong_secret",
+	[AK_SECRET_EXPIRED] = "secret_expired",
+	[AK_PEPPER_MISSING] = "pepper_missing",
+	[AK_KEY_DISABLED] = "key_disabled",
+	[AK_KEY_EXPIRED] = "key_expired",
+	[AK_POLICY_DENIED] = "policy_denied",
+	[AK_ADDRESS_REQUIRED] = "address_required",
+	[AK_ADDRESS_DENIED] = "address_denied",
+	[AK_SCOPE_DENIED] = "scope_denied",
+};
+
+/* What the reason is called in SQL. */
+const char *
+ak_reason_name(AkReason reason)
+{
+	return names[reason];
+}

@@ -1,0 +1,135 @@
+/*
+ * scope.c
+ *	  Scopes, and the permission patterns that allow them.
+ *
+ * A permission is a scope in which each "*" stands for any run of characters,
+ * the empty one and separators included; nothing else is special.
+ *
+ * A leaf: it knows no PostgreSQL, allocates nothing and raises nothing.  Its
+ * alphabet is ASCII, whatever the locale.
+ */
+#include <string.h>
+
+#include "core/scope.h"
+
+static bool
+is_scope_character(char c)
+{
+	return (c >= 'a' && c <= 'z') ||
+		(c >= 'A' && c <= 'Z') ||
+		(c >= '0' && c <= '9') ||
+		c == '_' || c == '.' || c == ':' || c == '/' || c == '-';
+}
+
+static bool
+is_valid(const char *text, size_t length, bool star_allowed)
+{
+	size_t		i;
+
+	if (length < 1 || length > AK_SCOPE_MAX_LENGTH)
+		return false;
+	for (i = 0; i < length; i++)
+	{
+		if (!is_scope_character(text[i]) && !(star_allowed && text[i] == '*'))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Is this a scope: 1 to AK_SCOPE_MAX_LENGTH characters of [A-Za-z0-9_.:/-]?
+ * The caller owns the bytes.
+ */
+bool
+ak_scope_is_valid(const char *scope, size_t length)
+{
+	return is_valid(scope, length, false);
+}
+
+/*
+ * Is this a permission: as a scope, but with "*" in the alphabet?  The caller
+ * owns the bytes.
+ */
+bool
+ak_permission_is_valid(const char *permission, size_t length)
+{
+	return is_valid(permission, length, true);
+}
+
+/*
+ * Does the pattern match the whole subject?  A "*" of the subject is a
+ * character like any other, but as the pattern's own "*" is never compared
+ * with it, only a "*" of the pattern can match it.
+ *
+ * Only the last star met is ever tried again: whatever an earlier one could
+ * match more, the last one can match instead.  So this takes at most
+ * pattern_length * subject_length steps, and no stack.
+ */
+static bool
+match_pattern(const char *pattern, size_t pattern_length,
+			  const char *subject, size_t subject_length)
+{
+	const char *star = memchr(pattern, '*', pattern_length);
+	size_t		after_star = 0; /* where the pattern goes on after its star */
+	size_t		matched = 0;	/* end of what that star matches so far */
+	size_t		p = 0;
+	size_t		s = 0;
+
+	if (star == NULL)
+		return pattern_length == subject_length &&
+			memcmp(pattern, subject, subject_length) == 0;
+	if (pattern_length == 1)
+		return true;
+
+	while (s < subject_length)
+	{
+		if (p < pattern_length && pattern[p] == '*')
+		{
+			after_star = ++p;
+			matched = s;
+		}
+		else if (p < pattern_length && pattern[p] == subject[s])
+		{
+			p++;
+			s++;
+		}
+		else if (after_star > 0)
+		{
+			p = after_star;
+			s = ++matched;
+		}
+		else
+			return false;
+	}
+	while (p < pattern_length && pattern[p] == '*')
+		p++;
+	return p == pattern_length;
+}
+
+/*
+ * Does the permission allow the scope?  Both are valid, which the caller has
+ * checked, and remain the caller's.
+ */
+bool
+ak_permission_allows(const char *permission, size_t permission_length,
+					 const char *scope, size_t scope_length)
+{
+	return match_pattern(permission, permission_length, scope, scope_length);
+}
+
+/*
+ * Does the permission allow every scope that the other permission allows?
+ * Both are valid, which the caller has checked, and remain the caller's.
+ *
+ * True is always right: if a "*" of the permission matches each "*" of the
+ * other, it matches any run of characters in its place, too.  False is right
+ * if the permission lacks any one of the alphabet's 67 characters: the other
+ * permission, with that character for each "*", is a scope that this one does
+ * not allow.
+ */
+bool
+ak_permission_covers(const char *permission, size_t permission_length,
+					 const char *other, size_t other_length)
+{
+	return match_pattern(permission, permission_length, other, other_length);
+}

@@ -1,0 +1,217 @@
+/*
+ * authenticate.c
+ *	  Binds a key to the transaction, once its secret is proved: one that the
+ *	  caller gives, or that of the HTTP request which the transaction serves.
+ */
+#include "postgres.h"
+
+#include "base/settings.h"
+#include "core/compat.h"
+#include "core/credentials.h"
+#include "core/crypto.h"
+#include "decision/decision.h"
+#include "decision/request_headers.h"
+#include "identity/identity.h"
+#include "types/type_access_list.h"
+
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+
+PG_FUNCTION_INFO_V1(apikeys_authenticate);
+PG_FUNCTION_INFO_V1(apikeys_authenticate_request);
+
+/*
+ * Binds the key of the request if it is good, and raises 28000 if it is not:
+ * both count, as a use or as a denial.
+ */
+static void
+authenticate(const AkRequest *request)
+{
+	AkDecision	decision;
+
+	ak_decision_open(request, &decision);
+	if (decision.reason == AK_OK)
+		ak_identity_bind(request->public_key, &decision.key,
+						 request->address);
+	ak_decision_close(request, &decision);
+	if (decision.reason != AK_OK)
+		ak_decision_raise(&decision,
+						  ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION);
+}
+
+Datum
+apikeys_authenticate(PG_FUNCTION_ARGS)
+{
+	AkRequest	request = {.any_scope = true};
+	AkNetwork	address;
+
+	if (!PG_ARGISNULL(0))
+		request.public_key = PG_GETARG_TEXT_PP(0);
+	if (!PG_ARGISNULL(1))
+		request.secret = PG_GETARG_TEXT_PP(1);
+	if (!PG_ARGISNULL(2))
+	{
+		ak_network_from_inet(PG_GETARG_INET_PP(2), &address);
+		request.address = &address;
+	}
+	authenticate(&request);
+	PG_RETURN_TEXT_P(request.public_key);
+}
+
+/* --- A request's headers -------------------------------------------------- */
+
+/*
+ * What was read of them, each NULL or palloc'd.  It is wiped when its memory
+ * context is reset, be it after an error.
+ */
+typedef struct HttpRequest
+{
+	MemoryContextCallback wipe;
+	AkRequestHeaders headers;
+	char	   *decoded;
+	size_t		decoded_size;
+	text	   *public_key;		/* NULL if the request has no key */
+	text	   *secret;
+} HttpRequest;
+
+static void
+raise_malformed(const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+			 errmsg("malformed request"),
+			 errdetail_internal("%s", what),
+			 errhidestmt(true),
+			 errhidecontext(true)));
+}
+
+/* The address that this connection comes from; false for a Unix-domain socket. */
+static bool
+get_peer(AkNetwork *peer)
+{
+	LOCAL_FCINFO(call, 0);
+	Datum		address;
+
+	InitFunctionCallInfoData(*call, NULL, 0, InvalidOid, NULL, NULL);
+	address = inet_client_addr(call);
+	if (call->isnull)
+		return false;
+	ak_network_from_inet(DatumGetInetPP(address), peer);
+	return true;
+}
+
+/* A Unix-domain socket is trusted where the addresses of this machine are. */
+static bool
+is_trusted(const AkNetset *trusted, const AkNetwork *peer)
+{
+	static const AkNetwork loopback4 = {4, 32, {127, 0, 0, 1}};
+	static const AkNetwork loopback6 = {6, 128, {[15] = 1}};
+	AkNetwork	match;
+
+	if (peer)
+		return ak_netset_find(trusted, peer, &match);
+	return ak_netset_find(trusted, &loopback4, &match) ||
+		ak_netset_find(trusted, &loopback6, &match);
+}
+
+/*
+ * The address that the request comes from, or NULL: this connection's, unless
+ * that is a trusted proxy, who is believed what it says instead.
+ */
+static const AkNetwork *
+get_address(const AkRequestHeaders *headers, AkNetwork *address)
+{
+	AkNetset	trusted;
+	AkHeader	header;
+	bool		has_peer = get_peer(address);
+
+	ak_trusted_proxies_view(&trusted);
+	if (!is_trusted(&trusted, has_peer ? address : NULL))
+		return has_peer ? address : NULL;
+	if (headers->forwarded_for == NULL)
+		return NULL;
+	header = ak_forwarded_address(headers->forwarded_for,
+								  strlen(headers->forwarded_for), &trusted,
+								  address);
+	if (header == AK_HEADER_MALFORMED)
+		raise_malformed("Header X-Forwarded-For is no list of addresses.");
+	return header == AK_HEADER_GOOD ? address : NULL;
+}
+
+/* The header that is meant for keys goes before the one for everything. */
+static AkHeader
+find_credentials(HttpRequest *http, AkCredentials *credentials)
+{
+	const AkRequestHeaders *headers = &http->headers;
+
+	if (headers->api_key)
+		return ak_credentials_from_pair(headers->api_key,
+										strlen(headers->api_key),
+										credentials);
+	if (headers->authorization == NULL)
+		return AK_HEADER_ABSENT;
+	http->decoded_size = strlen(headers->authorization);
+	http->decoded = palloc(http->decoded_size + 1);
+	return ak_credentials_from_authorization(headers->authorization,
+											 http->decoded_size,
+											 http->decoded, credentials);
+}
+
+static void
+authenticate_http(HttpRequest *http)
+{
+	AkRequest	request = {.any_scope = true};
+	AkNetwork	address;
+	AkCredentials credentials;
+	AkHeader	header;
+
+	if (!ak_request_headers_read(&http->headers))
+		raise_malformed("Setting request.headers is no JSON object of strings.");
+	header = find_credentials(http, &credentials);
+	if (header == AK_HEADER_MALFORMED)
+		raise_malformed("A header holds no public key and private key.");
+	if (header == AK_HEADER_ABSENT)
+		return;
+	http->public_key = cstring_to_text_with_len(credentials.public_key,
+												credentials.public_key_length);
+	http->secret = cstring_to_text_with_len(credentials.secret,
+											credentials.secret_length);
+	request.public_key = http->public_key;
+	request.secret = http->secret;
+	request.address = get_address(&http->headers, &address);
+	authenticate(&request);
+}
+
+static void
+wipe(void *argument)
+{
+	HttpRequest *http = argument;
+
+	ak_request_headers_wipe(&http->headers);
+	if (http->decoded)
+		ak_crypto_wipe(http->decoded, http->decoded_size);
+	if (http->secret)
+		ak_crypto_wipe(VARDATA(http->secret), VARSIZE(http->secret) - VARHDRSZ);
+}
+
+Datum
+apikeys_authenticate_request(PG_FUNCTION_ARGS)
+{
+	HttpRequest *http = palloc0(sizeof(HttpRequest));
+
+	http->wipe.func = wipe;
+	http->wipe.arg = http;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, &http->wipe);
+	authenticate_http(http);
+	if (http->public_key)
+		PG_RETURN_TEXT_P(http->public_key);
+	if (PG_ARGISNULL(0) || PG_GETARG_BOOL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+				 errmsg("request has no API key"),
+				 errhint("Send the public key and the private key by HTTP Basic, or as %s: <public key>:<private key>.",
+						 ak_api_key_header),
+				 errhidestmt(true),
+				 errhidecontext(true)));
+	PG_RETURN_NULL();
+}

@@ -1,0 +1,109 @@
+/*
+ * authorize.c
+ *	  The decision as SQL functions: yes or no, with the reason, or an error.
+ */
+#include "postgres.h"
+
+#include "base/names.h"
+#include "core/compat.h"
+#include "decision/decision.h"
+#include "types/type_access_list.h"
+
+#include "access/htup_details.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+
+PG_FUNCTION_INFO_V1(apikeys_authorize);
+PG_FUNCTION_INFO_V1(apikeys_decide);
+PG_FUNCTION_INFO_V1(apikeys_require);
+
+/* Decides what the arguments ask; *address is what *request points to. */
+static void
+decide(FunctionCallInfo fcinfo, AkRequest *request, AkNetwork *address,
+	   AkDecision *decision)
+{
+	memset(request, 0, sizeof(*request));
+	if (!PG_ARGISNULL(3))
+	{
+		request->scope = PG_GETARG_TEXT_PP(3);
+		ak_check_scope(request->scope);
+	}
+	if (!PG_ARGISNULL(0))
+		request->public_key = PG_GETARG_TEXT_PP(0);
+	if (!PG_ARGISNULL(1))
+		request->secret = PG_GETARG_TEXT_PP(1);
+	if (!PG_ARGISNULL(2))
+	{
+		ak_network_from_inet(PG_GETARG_INET_PP(2), address);
+		request->address = address;
+	}
+	if (!PG_ARGISNULL(4))
+		request->project = PG_GETARG_UUID_P(4);
+
+	ak_decision_open(request, decision);
+	ak_decision_close(request, decision);
+}
+
+Datum
+apikeys_authorize(PG_FUNCTION_ARGS)
+{
+	AkRequest	request;
+	AkNetwork	address;
+	AkDecision	decision;
+
+	decide(fcinfo, &request, &address, &decision);
+	PG_RETURN_BOOL(decision.reason == AK_OK);
+}
+
+Datum
+apikeys_require(PG_FUNCTION_ARGS)
+{
+	AkRequest	request;
+	AkNetwork	address;
+	AkDecision	decision;
+
+	decide(fcinfo, &request, &address, &decision);
+	if (decision.reason != AK_OK)
+		ak_decision_raise(&decision, ERRCODE_INSUFFICIENT_PRIVILEGE);
+	PG_RETURN_TEXT_P(request.public_key);
+}
+
+Datum
+apikeys_decide(PG_FUNCTION_ARGS)
+{
+	AkRequest	request;
+	AkNetwork	address;
+	AkDecision	decision;
+	TupleDesc	descriptor;
+	Datum		values[6] = {0};
+	bool		nulls[6] = {false, false, true, true, true, true};
+
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	decide(fcinfo, &request, &address, &decision);
+
+	values[0] = BoolGetDatum(decision.reason == AK_OK);
+	values[1] = CStringGetTextDatum(ak_reason_name(decision.reason));
+	if (decision.key_exists)
+	{
+		values[2] = PointerGetDatum(request.public_key);
+		nulls[2] = false;
+	}
+	if (ak_decision_proves(&decision))
+	{
+		values[3] = UUIDPGetDatum(&decision.key.organization_id);
+		nulls[3] = false;
+	}
+	if (request.address)
+	{
+		values[4] = InetPGetDatum(ak_network_to_inet(request.address));
+		nulls[4] = false;
+	}
+	if (decision.has_network)
+	{
+		values[5] = InetPGetDatum(ak_network_to_inet(&decision.network));
+		nulls[5] = false;
+	}
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor),
+													  values, nulls)));
+}

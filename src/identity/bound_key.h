@@ -1,0 +1,28 @@
+/*
+ * bound_key.h
+ *	  What a key that is bound to the transaction may do, in the backend's
+ *	  memory.
+ *
+ * Its roles, and what they permit, are resolved when it is bound and stay as
+ * they were; everything is in TopTransactionContext and goes with it.
+ */
+#ifndef AK_BOUND_KEY_H
+#define AK_BOUND_KEY_H
+
+#include "postgres.h"
+
+#include "core/netset.h"
+#include "store/image.h"
+
+typedef struct AkBoundKey AkBoundKey;
+
+extern AkBoundKey *ak_bound_key_make(const text *public_key,
+									 const AkImage *image,
+									 const AkNetwork *address);
+extern text *ak_bound_key_name(AkBoundKey *key);
+extern const pg_uuid_t *ak_bound_key_organization(const AkBoundKey *key);
+extern const AkNetwork *ak_bound_key_address(const AkBoundKey *key);
+extern bool ak_bound_key_permits(AkBoundKey *key, const text *scope,
+								 const pg_uuid_t *project);
+
+#endif							/* AK_BOUND_KEY_H */

@@ -1,0 +1,82 @@
+/*
+ * own_grants.c
+ *	  See own_grants.h.
+ */
+#include "postgres.h"
+
+#include "core/compat.h"
+#include "identity/identity.h"
+#include "identity/own_grants.h"
+#include "usage/usage.h"
+
+#include "utils/timestamp.h"
+
+/*
+ * Calls back with each role of the bound key: as it is now, so that one that
+ * was disabled since, or has expired, has none.
+ */
+static void
+scan_key_grants(AkKeystore *store, text *public_key,
+				AkGrantCallback callback, void *argument)
+{
+	AkImage		key;
+	AkGrant		grant = {0};
+	size_t		offset = 0;
+
+	if (!ak_keystore_find_any_image(store, public_key, &key) ||
+		key.disabled || key.expires_at <= GetCurrentTimestamp())
+		return;
+	grant.organization_id = key.organization_id;
+	for (int i = 0; i < key.organization_roles.count; i++)
+	{
+		grant.role = ak_packed_array_next(&key.organization_roles, &offset);
+		callback(&grant, argument);
+	}
+	grant.has_project = true;
+	offset = 0;
+	for (int i = 0; i < key.project_roles.count; i++)
+	{
+		grant.role = ak_packed_array_next(&key.project_roles, &offset);
+		memcpy(&grant.project_id,
+			   ak_packed_array_at(&key.projects, i, sizeof(pg_uuid_t)),
+			   sizeof(pg_uuid_t));
+		callback(&grant, argument);
+	}
+}
+
+/*
+ * Calls back with each role that the one who is acting holds: a bound key has
+ * its own, and none of those of the PostgreSQL role that carries it.
+ */
+void
+ak_own_grants_scan(AkKeystore *store, AkGrantCallback callback, void *argument)
+{
+	text	   *bound = ak_identity_key();
+	ListCell   *cell;
+
+	if (bound)
+	{
+		scan_key_grants(store, bound, callback, argument);
+		return;
+	}
+	foreach(cell, ak_identity_names())
+		ak_keystore_scan_members(store, lfirst(cell), callback, argument);
+}
+
+/* The ak_grant_id() of a grant of a role. */
+uint64
+ak_own_grant_id(const AkGrant *grant, const AkRole *role)
+{
+	return ak_grant_id(role->name_hash,
+					   grant->has_project ? &grant->project_id : NULL);
+}
+
+/* Records that a grant allowed something, if it is a bound key's. */
+void
+ak_own_grants_record_use(uint64 id)
+{
+	text	   *bound = ak_identity_key();
+
+	if (bound)
+		ak_usage_record_grant(bound, id);
+}

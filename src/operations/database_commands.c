@@ -1,0 +1,125 @@
+/*
+ * database_commands.c
+ *	  See database_commands.h.
+ *
+ * DROP DATABASE, ALTER DATABASE ... RENAME and SET TABLESPACE, and CREATE
+ * DATABASE of its template, fail while anybody is connected; our worker ends
+ * before they run.  What a dropped database has left in shared memory is
+ * forgotten.
+ */
+#include "postgres.h"
+
+#include "core/compat.h"
+#include "operations/database_commands.h"
+#include "usage/database_slot.h"
+#include "usage/usage_counters.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_authid.h"
+#include "commands/dbcommands.h"
+#include "commands/defrem.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "tcop/utility.h"
+#include "utils/syscache.h"
+
+static ProcessUtility_hook_type previous_hook = NULL;
+
+static const char *
+find_option(List *options, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, options)
+	{
+		DefElem    *option = lfirst(cell);
+
+		if (strcmp(option->defname, name) == 0)
+			return option->arg ? defGetString(option) : NULL;
+	}
+	return NULL;
+}
+
+/* The database that the command needs for itself, or NULL. */
+static const char *
+get_database(Node *statement)
+{
+	const char *template;
+
+	switch (nodeTag(statement))
+	{
+		case T_DropdbStmt:
+			return ((DropdbStmt *) statement)->dbname;
+		case T_CreatedbStmt:
+			template = find_option(((CreatedbStmt *) statement)->options,
+								   "template");
+			return template ? template : "template1";
+		case T_AlterDatabaseStmt:
+			return find_option(((AlterDatabaseStmt *) statement)->options,
+							   "tablespace") ?
+				((AlterDatabaseStmt *) statement)->dbname : NULL;
+		case T_RenameStmt:
+			return ((RenameStmt *) statement)->renameType == OBJECT_DATABASE ?
+				((RenameStmt *) statement)->subname : NULL;
+		default:
+			return NULL;
+	}
+}
+
+static bool
+may_create_databases(void)
+{
+	HeapTuple	tuple = SearchSysCache1(AUTHOID,
+										ObjectIdGetDatum(GetUserId()));
+	bool		may = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		may = ((Form_pg_authid) GETSTRUCT(tuple))->rolcreatedb;
+		ReleaseSysCache(tuple);
+	}
+	return may;
+}
+
+/* Who may not do such a thing does not disturb the worker. */
+static bool
+may_command(Oid database)
+{
+	return superuser() || ak_owns_database(database, GetUserId()) ||
+		may_create_databases();
+}
+
+static void
+process_utility(PlannedStmt *planned, const char *query, bool read_only_tree,
+				ProcessUtilityContext context, ParamListInfo parameters,
+				QueryEnvironment *environment, DestReceiver *receiver,
+				QueryCompletion *completion)
+{
+	const char *name = get_database(planned->utilityStmt);
+	Oid			database = name ? get_database_oid(name, true) : InvalidOid;
+	AkDatabaseSlot *slot = OidIsValid(database) && may_command(database) ?
+		ak_database_slot_find(database) : NULL;
+
+	if (slot)
+		ak_database_slot_send_away(slot);
+	(previous_hook ? previous_hook : standard_ProcessUtility)
+		(planned, query, read_only_tree, context, parameters, environment,
+		 receiver, completion);
+	if (slot == NULL)
+		return;
+	if (IsA(planned->utilityStmt, DropdbStmt))
+	{
+		ak_counters_purge(database);
+		ak_database_slot_free(slot);
+	}
+	else
+		ak_database_slot_let_back(slot);
+}
+
+/* Called once, when the library is preloaded. */
+void
+ak_database_commands_init(void)
+{
+	previous_hook = ProcessUtility_hook;
+	ProcessUtility_hook = process_utility;
+}

@@ -1,0 +1,428 @@
+/*
+ * locator.c
+ *	  See locator.h.
+ *
+ * A table of buckets, each one cache line of eight entries, chosen by the hash
+ * of the key.  An entry is one word: the shared buffer that held the row, the
+ * row's line pointer, in which of the page's cache lines the row began, and
+ * some more bits of the hash.  It is read and written as a whole, with no lock
+ * and in no order; the page's number is the one that the buffer has now.
+ *
+ * With many keys a look-up costs what its memory costs: the bucket, and then the
+ * buffer's header and the row, which are in places that only the bucket tells.
+ * So they are asked for ahead, in two steps, by who has other work to do in
+ * between.
+ *
+ * Nothing is ever taken out.  An entry may name a buffer that now holds another
+ * page, a page that was cut off, a line pointer that was used again or a row
+ * that was rolled back, and it may be of a dropped table or another database:
+ * the row found there is not the key's or not visible, and the entry is
+ * written over when the index has told where the row is.
+ */
+#include "postgres.h"
+
+#include "base/settings.h"
+#include "core/compat.h"
+#include "store/locator.h"
+
+#include "access/heapam.h"
+#include "access/xact.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "port/atomics.h"
+#include "storage/buf_internals.h"
+#include "storage/bufmgr.h"
+#include "storage/shmem.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+/* Without shared memory each backend has so much of its own, in bytes. */
+#define LOCAL_SIZE			((Size) 64 * 1024)
+
+/* A row with short lists has no more cache lines that matter. */
+#define PREFETCHED_LINES	6
+
+#define WAYS				8
+#define LINE_SIZE			64
+
+typedef struct Bucket
+{
+	pg_atomic_uint64 entries[WAYS];
+} Bucket;
+
+/*
+ * An entry's parts, from the lowest bit on.  There are fewer than 2^30 shared
+ * buffers, and pages of at most 32 kB.  The buffer is never 0: that is a free
+ * entry.
+ */
+#define BUFFER_BITS			30
+#define OFFSET_BITS			11
+#define LINE_BITS			9
+#define TAG_BITS			14
+
+typedef struct Place
+{
+	Buffer		buffer;
+	OffsetNumber offset;		/* where the chain of versions begins */
+	uint32		line;			/* of the row, within the page */
+	uint32		tag;
+} Place;
+
+static Bucket *buckets = NULL;
+static uint32 bucket_count;
+
+/* --- The table ------------------------------------------------------------ */
+
+static uint64
+pack(const Place *place)
+{
+	return (uint64) place->buffer |
+		(uint64) place->offset << BUFFER_BITS |
+		(uint64) place->line << (BUFFER_BITS + OFFSET_BITS) |
+		(uint64) place->tag << (BUFFER_BITS + OFFSET_BITS + LINE_BITS);
+}
+
+static uint32
+take_bits(uint64 *entry, int bits)
+{
+	uint32		taken = *entry & ((UINT64CONST(1) << bits) - 1);
+
+	*entry >>= bits;
+	return taken;
+}
+
+static void
+unpack(uint64 entry, Place *place)
+{
+	place->buffer = take_bits(&entry, BUFFER_BITS);
+	place->offset = take_bits(&entry, OFFSET_BITS);
+	place->line = take_bits(&entry, LINE_BITS);
+	place->tag = entry;
+}
+
+static uint32
+get_tag(uint64 hash)
+{
+	return hash & ((1 << TAG_BITS) - 1);
+}
+
+static bool
+is_for(uint64 entry, uint32 tag)
+{
+	return entry >> (64 - TAG_BITS) == tag && entry != 0;
+}
+
+/* The high half of the hash chooses the bucket, so that any count will do. */
+static Bucket *
+get_bucket(uint64 hash)
+{
+	return &buckets[((hash >> 32) * bucket_count) >> 32];
+}
+
+static void
+use_memory(void *memory, Size size)
+{
+	buckets = memory;
+	bucket_count = size / sizeof(Bucket);
+}
+
+static void
+clear_buckets(void)
+{
+	for (uint32 i = 0; i < bucket_count; i++)
+		for (int way = 0; way < WAYS; way++)
+			pg_atomic_init_u64(&buckets[i].entries[way], 0);
+}
+
+/* In the backend's memory; it lives as long as the backend. */
+static void
+make_local_buckets(void)
+{
+	char	   *memory = MemoryContextAlloc(TopMemoryContext,
+											LOCAL_SIZE + LINE_SIZE);
+
+	use_memory((void *) TYPEALIGN(LINE_SIZE, memory), LOCAL_SIZE);
+	clear_buckets();
+}
+
+/* How much shared memory ak_locator_attach() will take, in bytes. */
+Size
+ak_locator_shared_size(void)
+{
+	return (Size) ak_locator_size * 1024;
+}
+
+/*
+ * Makes the table in shared memory, or finds the one that is there.  Called
+ * from shmem_startup_hook with AddinShmemInitLock held.
+ */
+void
+ak_locator_attach(void)
+{
+	bool		found;
+
+	use_memory(ShmemInitStruct("apikeys locator", ak_locator_shared_size(),
+							   &found),
+			   ak_locator_shared_size());
+	if (!found)
+		clear_buckets();
+}
+
+/* --- Asking it ------------------------------------------------------------ */
+
+/*
+ * The hash that the other functions want.  The key's bucket is on its way into
+ * the processor's cache when this returns.
+ */
+uint64
+ak_locator_hash(const text *key)
+{
+	uint64		hash =
+		hash_bytes_extended((const unsigned char *) VARDATA_ANY(key),
+							VARSIZE_ANY_EXHDR(key), MyDatabaseId);
+
+	if (buckets == NULL)
+		make_local_buckets();
+	ak_prefetch(get_bucket(hash));
+	return hash;
+}
+
+/* The first entry for the tag, or any that is used, if there is none. */
+static int
+choose_way(Bucket *bucket, uint32 tag)
+{
+	int			used = 0;
+
+	for (int way = 0; way < WAYS; way++)
+	{
+		uint64		entry = pg_atomic_read_u64(&bucket->entries[way]);
+
+		if (is_for(entry, tag))
+			return way;
+		if (entry != 0)
+			used = way;
+	}
+	return used;
+}
+
+/*
+ * Has the processor fetch what ak_locator_find() is going to read.  Takes no
+ * pin: what is fetched may be anything.
+ */
+void
+ak_locator_prefetch(uint64 hash)
+{
+	Bucket	   *bucket = get_bucket(hash);
+	int			way = choose_way(bucket, get_tag(hash));
+	Place		place;
+	char	   *page;
+
+	unpack(pg_atomic_read_u64(&bucket->entries[way]), &place);
+	if (place.buffer < 1 || place.buffer > NBuffers)
+		return;
+	page = (char *) BufferGetBlock(place.buffer);
+	ak_prefetch(GetBufferDescriptor(place.buffer - 1));
+	ak_prefetch(page);
+	ak_prefetch(PageGetItemId(page, place.offset));
+	for (int i = 0; i < PREFETCHED_LINES; i++)
+		ak_prefetch(page + ((place.line + i) * LINE_SIZE) % BLCKSZ);
+}
+
+/*
+ * Serializable transactions ask the index, so that they lock what they have
+ * always locked.
+ */
+static bool
+is_usable(Relation table)
+{
+	return table->rd_tableam == GetHeapamTableAmRoutine() &&
+		!RelationUsesLocalBuffers(table) && !IsolationIsSerializable();
+}
+
+/*
+ * Counts a use of a buffer, as reading it the usual way does: without that,
+ * pages would be thrown out that are read all the time.  It is as good as
+ * counted if somebody else changes the state at the same moment.
+ */
+static void
+count_use(BufferDesc *descriptor)
+{
+	uint32		state = pg_atomic_read_u32(&descriptor->state);
+
+	if ((state & BM_LOCKED) == 0 &&
+		BUF_STATE_GET_USAGECOUNT(state) < BM_MAX_USAGE_COUNT)
+		(void) pg_atomic_compare_exchange_u32(&descriptor->state, &state,
+											  state + BUF_USAGECOUNT_ONE);
+}
+
+/*
+ * Pins a buffer, if it holds a page of the table, and returns the number of
+ * the page; else InvalidBlockNumber.
+ */
+static BlockNumber
+pin_page(Relation table, Buffer buffer)
+{
+	BufferDesc *descriptor;
+	BlockNumber block;
+
+	if (buffer < 1 || buffer > NBuffers)
+		return InvalidBlockNumber;
+	/* A guess; ReadRecentBuffer() looks at it with the header locked. */
+	descriptor = GetBufferDescriptor(buffer - 1);
+	block = descriptor->tag.blockNum;
+	if (!ReadRecentBuffer(ak_relation_locator(table), MAIN_FORKNUM, block,
+						  buffer))
+		return InvalidBlockNumber;
+	count_use(descriptor);
+	return block;
+}
+
+static bool
+has_key(HeapTuple row, Relation table, const text *key)
+{
+	bool		isnull;
+	text	   *found = (text *) DatumGetPointer(heap_getattr(row, 1,
+															  RelationGetDescr(table),
+															  &isnull));
+
+	/* So long a key that it was compressed is left to the index. */
+	return !isnull &&
+		!VARATT_IS_EXTERNAL(found) && !VARATT_IS_COMPRESSED(found) &&
+		VARSIZE_ANY_EXHDR(found) == VARSIZE_ANY_EXHDR(key) &&
+		memcmp(VARDATA_ANY(found), VARDATA_ANY(key),
+			   VARSIZE_ANY_EXHDR(key)) == 0;
+}
+
+/*
+ * Reads the row that the chain of versions at a line pointer has for the
+ * snapshot.  If there is one, the buffer remains pinned.
+ */
+static bool
+find_at(const Place *place, Relation table, Snapshot snapshot, HeapTuple row)
+{
+	BlockNumber block = pin_page(table, place->buffer);
+	ItemPointerData tid;
+	bool		found;
+
+	if (block == InvalidBlockNumber)
+		return false;
+	ItemPointerSet(&tid, block, place->offset);
+	LockBuffer(place->buffer, BUFFER_LOCK_SHARE);
+	found = heap_hot_search_buffer(&tid, table, place->buffer, snapshot, row,
+								   NULL, true);
+	LockBuffer(place->buffer, BUFFER_LOCK_UNLOCK);
+	if (!found)
+		ReleaseBuffer(place->buffer);
+	return found;
+}
+
+static void
+describe_place(uint64 hash, OffsetNumber root, HeapTuple row, Buffer buffer,
+			   Place *place)
+{
+	place->buffer = buffer;
+	place->offset = root;
+	place->line = ((char *) row->t_data - (char *) BufferGetPage(buffer)) /
+		LINE_SIZE;
+	place->tag = get_tag(hash);
+}
+
+/*
+ * Finds the row of a key that the snapshot sees, if it is where it was
+ * remembered.  Then the row points into the buffer, which is pinned for the
+ * caller to release, and the row does not change as long.  False says nothing
+ * about the row.
+ *
+ * The table is open, and locked by the caller until he has released the
+ * buffer.  Locks the page while it looks.  Raises no error of its own.
+ */
+bool
+ak_locator_find(uint64 hash, Relation table, Snapshot snapshot,
+				const text *key, HeapTuple row, Buffer *buffer)
+{
+	Bucket	   *bucket = get_bucket(hash);
+	uint32		tag = get_tag(hash);
+
+	if (!is_usable(table))
+		return false;
+	for (int way = 0; way < WAYS; way++)
+	{
+		uint64		entry = pg_atomic_read_u64(&bucket->entries[way]);
+		Place		place;
+
+		if (!is_for(entry, tag))
+			continue;
+		unpack(entry, &place);
+		if (!find_at(&place, table, snapshot, row))
+			continue;
+		if (!has_key(row, table, key))
+		{
+			ReleaseBuffer(place.buffer);
+			continue;
+		}
+		*buffer = place.buffer;
+		/* The row may have moved, within its page only. */
+		describe_place(hash, place.offset, row, *buffer, &place);
+		if (pack(&place) != entry)
+			pg_atomic_write_u64(&bucket->entries[way], pack(&place));
+		return true;
+	}
+	return false;
+}
+
+/*
+ * Finds a row of any key that is remembered beside this one, as the function
+ * above does.
+ */
+bool
+ak_locator_find_another(uint64 hash, Relation table, Snapshot snapshot,
+						HeapTuple row, Buffer *buffer)
+{
+	Bucket	   *bucket = get_bucket(hash);
+	int			way = choose_way(bucket, get_tag(hash));
+	Place		place;
+
+	unpack(pg_atomic_read_u64(&bucket->entries[way]), &place);
+	if (!is_usable(table) || !find_at(&place, table, snapshot, row))
+		return false;
+	*buffer = place.buffer;
+	return true;
+}
+
+/*
+ * Remembers where the index has led to: to the line pointer root, and there to
+ * this row, in this buffer.  Does nothing where it cannot be used.
+ */
+void
+ak_locator_remember(uint64 hash, Relation table, const ItemPointerData *root,
+					HeapTuple row, Buffer buffer)
+{
+	static uint32 turn = 0;
+
+	Bucket	   *bucket = get_bucket(hash);
+	uint32		tag = get_tag(hash);
+	Place		place;
+	int			chosen = -1;
+
+	if (!is_usable(table) || !BufferIsValid(buffer) || BufferIsLocal(buffer))
+		return;
+	describe_place(hash, ItemPointerGetOffsetNumber(root), row, buffer,
+				   &place);
+
+	/* In place of its last entry, or of none, or of any. */
+	for (int way = 0; way < WAYS; way++)
+	{
+		uint64		entry = pg_atomic_read_u64(&bucket->entries[way]);
+
+		if (is_for(entry, tag))
+		{
+			chosen = way;
+			break;
+		}
+		if (entry == 0 && chosen < 0)
+			chosen = way;
+	}
+	if (chosen < 0)
+		chosen = turn++ % WAYS;
+	pg_atomic_write_u64(&bucket->entries[chosen], pack(&place));
+}

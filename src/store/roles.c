@@ -1,0 +1,213 @@
+/*
+ * roles.c
+ *	  See roles.h.
+ *
+ * Roles are few and change seldom, so every backend keeps all of them, read
+ * in one scan when first asked, and again after a change (tables.c).
+ *
+ * Permissions are valid patterns: the table's constraint has seen to that.
+ */
+#include "postgres.h"
+
+#include "core/compat.h"
+#include "core/scope.h"
+#include "store/roles.h"
+
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+
+typedef struct RoleEntry
+{
+	char		name[NAMEDATALEN];	/* hash key: zero-padded */
+	AkRole		role;
+} RoleEntry;
+
+static MemoryContext cache_context = NULL;
+static HTAB *cache = NULL;		/* in cache_context, as all of it */
+static uint64 cache_generation;
+
+PG_FUNCTION_INFO_V1(apikeys_are_permissions);
+PG_FUNCTION_INFO_V1(apikeys_grant_id);
+
+/* --- Names of grants ------------------------------------------------------ */
+
+/* What ak_grant_id() asks of the name of a role. */
+uint64
+ak_role_hash(const char *name, size_t length)
+{
+	return hash_bytes_extended((const unsigned char *) name, length, 0);
+}
+
+/*
+ * A number for a role that is held in a project, or, where that is NULL, in
+ * the organization; never 0.  Two grants of a key have the same one with a
+ * chance that can be neglected.  It is stored nowhere, for it may be another
+ * one on another machine.
+ */
+uint64
+ak_grant_id(uint64 role_hash, const pg_uuid_t *project)
+{
+	uint64		id = role_hash;
+
+	if (project)
+	{
+		uint64		halves[2];
+
+		memcpy(halves, project->data, UUID_LEN);
+		id = hash_combine64(hash_combine64(id, halves[0]), halves[1]);
+	}
+	return id ? id : 1;
+}
+
+Datum
+apikeys_grant_id(PG_FUNCTION_ARGS)
+{
+	text	   *role;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	role = PG_GETARG_TEXT_PP(0);
+	PG_RETURN_INT64(ak_grant_id(ak_role_hash(VARDATA_ANY(role),
+											 VARSIZE_ANY_EXHDR(role)),
+								PG_ARGISNULL(1) ? NULL : PG_GETARG_UUID_P(1)));
+}
+
+/* --- Permissions ---------------------------------------------------------- */
+
+static void
+copy_permissions(ArrayType *array, AkPermissions *permissions)
+{
+	Datum	   *elements;
+	bool	   *nulls;
+
+	array = DatumGetArrayTypePCopy(PointerGetDatum(array));
+	deconstruct_array(array, TEXTOID, -1, false,
+					  TYPALIGN_INT, &elements, &nulls, &permissions->count);
+	permissions->items = palloc(permissions->count * sizeof(AkPermission));
+	for (int i = 0; i < permissions->count; i++)
+	{
+		text	   *element = DatumGetTextPP(elements[i]);
+
+		permissions->items[i].text = VARDATA_ANY(element);
+		permissions->items[i].length = VARSIZE_ANY_EXHDR(element);
+	}
+}
+
+static bool
+make_hash_key(const char *name, size_t length, char key[NAMEDATALEN])
+{
+	if (length >= NAMEDATALEN)
+		return false;
+	memset(key, 0, NAMEDATALEN);
+	memcpy(key, name, length);
+	return true;
+}
+
+static void
+take_role(const AkRoleRow *row, void *argument)
+{
+	HTAB	   *roles = argument;
+	MemoryContext old = MemoryContextSwitchTo(cache_context);
+	char		key[NAMEDATALEN];
+
+	if (make_hash_key(VARDATA_ANY(row->name), VARSIZE_ANY_EXHDR(row->name),
+					  key))
+	{
+		RoleEntry  *entry = hash_search(roles, key, HASH_ENTER, NULL);
+
+		entry->role.name_hash = ak_role_hash(VARDATA_ANY(row->name),
+											 VARSIZE_ANY_EXHDR(row->name));
+		copy_permissions(row->organization_permissions,
+						 &entry->role.organization);
+		copy_permissions(row->project_permissions, &entry->role.project);
+	}
+	MemoryContextSwitchTo(old);
+}
+
+static void
+fill_cache(AkKeystore *store)
+{
+	HASHCTL		info = {0};
+	HTAB	   *roles;
+
+	cache = NULL;
+	if (cache_context)
+		MemoryContextReset(cache_context);
+	else
+		cache_context = AllocSetContextCreate(TopMemoryContext,
+											  "apikeys roles",
+											  ALLOCSET_SMALL_SIZES);
+	info.keysize = NAMEDATALEN;
+	info.entrysize = sizeof(RoleEntry);
+	info.hcxt = cache_context;
+	roles = hash_create("apikeys roles", 64, &info,
+						HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	ak_keystore_scan_roles(store, take_role, roles);
+	cache = roles;
+	cache_generation = store->generation;
+}
+
+/*
+ * Reads the roles again if they have changed; to be called after opening the
+ * store and before looking up roles.
+ */
+void
+ak_roles_refresh(AkKeystore *store)
+{
+	if (cache == NULL || !ak_keystore_knows(store, cache_generation))
+		fill_cache(store);
+}
+
+/* The role of this name, or NULL; good until the next ak_roles_refresh(). */
+const AkRole *
+ak_roles_find(const char *name, size_t length)
+{
+	char		key[NAMEDATALEN];
+	RoleEntry  *entry;
+
+	if (!make_hash_key(name, length, key))
+		return NULL;
+	entry = hash_search(cache, key, HASH_FIND, NULL);
+	return entry ? &entry->role : NULL;
+}
+
+/* Whether one of the permissions allows the scope. */
+bool
+ak_permissions_allow(const AkPermissions *permissions,
+					 const char *scope, size_t scope_length)
+{
+	for (int i = 0; i < permissions->count; i++)
+		if (ak_permission_allows(permissions->items[i].text,
+								 permissions->items[i].length,
+								 scope, scope_length))
+			return true;
+	return false;
+}
+
+Datum
+apikeys_are_permissions(PG_FUNCTION_ARGS)
+{
+	ArrayType  *array = PG_GETARG_ARRAYTYPE_P(0);
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count;
+
+	if (ARR_NDIM(array) > 1)
+		PG_RETURN_BOOL(false);
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT,
+					  &elements, &nulls, &count);
+	for (int i = 0; i < count; i++)
+	{
+		text	   *element = nulls[i] ? NULL : DatumGetTextPP(elements[i]);
+
+		if (element == NULL ||
+			!ak_permission_is_valid(VARDATA_ANY(element),
+									VARSIZE_ANY_EXHDR(element)))
+			PG_RETURN_BOOL(false);
+	}
+	PG_RETURN_BOOL(true);
+}

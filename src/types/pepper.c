@@ -1,0 +1,175 @@
+/*
+ * pepper.c
+ *	  See pepper.h.
+ *
+ * The file is read when the server starts and on each reload.  In between, a
+ * process that meets a hash with a pepper that it does not know looks into the
+ * file again: another one may have taken the reload earlier, and made hashes
+ * since, while this one was still busy.  What it finds so verifies, but makes
+ * no new hashes.
+ */
+#include "postgres.h"
+
+#include "types/pepper.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* What the setting says; loads counts how often a file was read. */
+static char used_path[MAXPGPATH];
+static AkPepperSet used;
+static AkPepperSet loaded;
+static uint64 loads = 0;
+
+/* What was found since, and in which file, as it was then. */
+static AkPepperSet found;
+static struct stat found_in;
+static time_t found_at;
+
+/* --- The file ------------------------------------------------------------- */
+
+/* As PostgreSQL demands it of the file with a server's private key. */
+static bool
+is_private(const struct stat *status)
+{
+	if (status->st_uid == 0 && geteuid() != 0)
+		return (status->st_mode & (S_IWGRP | S_IXGRP | S_IRWXO)) == 0;
+	return status->st_uid == geteuid() &&
+		(status->st_mode & (S_IRWXG | S_IRWXO)) == 0;
+}
+
+/* Answers the size of what was read, or -1 with *fault. */
+static ssize_t
+read_file(int file, char *text, size_t room, char **fault)
+{
+	struct stat status;
+	size_t		size = 0;
+	ssize_t		count = 1;
+
+	if (fstat(file, &status) != 0)
+		*fault = psprintf("It could not be looked at: %m.");
+	else if (!S_ISREG(status.st_mode))
+		*fault = pstrdup("It is no regular file.");
+	else if (!is_private(&status))
+		*fault = pstrdup("It must be readable by the server's user alone (mode 0600), or belong to root and be readable by its group (0640).");
+	else if (status.st_size > (off_t) room)
+		*fault = psprintf("It has more than %zu bytes.", room);
+	else
+	{
+		while (size < room && (count = read(file, text + size, room - size)) > 0)
+			size += count;
+		if (count >= 0)
+			return size;
+		*fault = psprintf("It could not be read: %m.");
+	}
+	return -1;
+}
+
+/* *fault is palloc'd; it tells nothing of what stands in the file. */
+static bool
+read_peppers(const char *path, AkPepperSet *set, char **fault)
+{
+	char		text[AK_PEPPER_FILE_MAX];
+	int			file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	ssize_t		size;
+	AkPepperFault found_fault;
+	bool		ok;
+
+	if (file < 0)
+	{
+		*fault = psprintf("It could not be opened: %m.");
+		return false;
+	}
+	size = read_file(file, text, sizeof(text), fault);
+	close(file);
+	if (size < 0)
+		return false;
+	ok = ak_pepper_set_parse(text, size, set, &found_fault);
+	if (!ok)
+		*fault = psprintf("Line %d %s.", found_fault.line, found_fault.what);
+	ak_crypto_wipe(text, sizeof(text));
+	return ok;
+}
+
+/*
+ * Reads a file, to be used by ak_pepper_use() with the number that *load is
+ * then; no path stands for no file.  False, with *fault (palloc'd), if it is
+ * none that can be used.
+ */
+bool
+ak_pepper_load(const char *path, uint64 *load, char **fault)
+{
+	ak_crypto_wipe(&loaded, sizeof(loaded));
+	*load = ++loads;
+	return path[0] == '\0' || read_peppers(path, &loaded, fault);
+}
+
+/* Takes what was read for the peppers there are. */
+void
+ak_pepper_use(const char *path, uint64 load)
+{
+	if (load != loads)
+		return;
+	strlcpy(used_path, path, sizeof(used_path));
+	used = loaded;
+	ak_crypto_wipe(&loaded, sizeof(loaded));
+	ak_crypto_wipe(&found, sizeof(found));
+	memset(&found_in, 0, sizeof(found_in));
+}
+
+/* --- Asking --------------------------------------------------------------- */
+
+/* The pepper that new hashes are made with; NULL: none. */
+const AkPepper *
+ak_pepper_current(void)
+{
+	return used.count > 0 ? &used.peppers[0] : NULL;
+}
+
+static bool
+is_same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
+		a->st_size == b->st_size && a->st_ctime == b->st_ctime;
+}
+
+/*
+ * A file is read once, as long as it stays as it is.  Its times count seconds:
+ * what was read in the second of a change may not have been all of it.
+ */
+static void
+look_again(void)
+{
+	struct stat status;
+	AkPepperSet set;
+	char	   *fault = NULL;
+
+	if (used_path[0] == '\0' || stat(used_path, &status) != 0 ||
+		(is_same_file(&status, &found_in) && status.st_ctime < found_at))
+		return;
+	found_in = status;
+	found_at = time(NULL);
+	if (read_peppers(used_path, &set, &fault))
+		found = set;
+	else
+		pfree(fault);
+	ak_crypto_wipe(&set, sizeof(set));
+}
+
+/* The pepper of this id, to verify with; NULL if it cannot be had. */
+const AkPepper *
+ak_pepper_find(const char *id, size_t size)
+{
+	const AkPepper *pepper = ak_pepper_set_find(&used, id, size);
+
+	if (pepper == NULL)
+		pepper = ak_pepper_set_find(&found, id, size);
+	if (pepper == NULL)
+	{
+		look_again();
+		pepper = ak_pepper_set_find(&found, id, size);
+	}
+	return pepper;
+}

@@ -1,0 +1,482 @@
+/*
+ * type_access_list.c
+ *	  The SQL face of type apikeys.access_list: a netset in a varlena.
+ *
+ * A stored list is the number of its IPv4 networks and the packed entries of
+ * netset.h; how many IPv6 networks follow is told by the size.  Nothing in it
+ * is aligned, so that short headers need no copy.
+ */
+#include "postgres.h"
+
+#include "core/compat.h"
+#include "types/access_list_text.h"
+#include "types/type_access_list.h"
+
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "funcapi.h"
+#include "libpq/pqformat.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+#define COUNT_SIZE		sizeof(uint32)
+
+PG_FUNCTION_INFO_V1(apikeys_is_access_list);
+PG_FUNCTION_INFO_V1(apikeys_access_list_in);
+PG_FUNCTION_INFO_V1(apikeys_access_list_out);
+PG_FUNCTION_INFO_V1(apikeys_access_list_recv);
+PG_FUNCTION_INFO_V1(apikeys_access_list_send);
+PG_FUNCTION_INFO_V1(apikeys_access_list_contains);
+PG_FUNCTION_INFO_V1(apikeys_access_list_contained);
+PG_FUNCTION_INFO_V1(apikeys_access_list_add);
+PG_FUNCTION_INFO_V1(apikeys_access_list_remove);
+PG_FUNCTION_INFO_V1(apikeys_access_list_eq);
+PG_FUNCTION_INFO_V1(apikeys_access_list_ne);
+PG_FUNCTION_INFO_V1(apikeys_access_list_hash);
+PG_FUNCTION_INFO_V1(apikeys_access_list_hash_extended);
+PG_FUNCTION_INFO_V1(apikeys_access_list);
+PG_FUNCTION_INFO_V1(apikeys_networks_array);
+PG_FUNCTION_INFO_V1(apikeys_networks);
+PG_FUNCTION_INFO_V1(apikeys_matching_network);
+PG_FUNCTION_INFO_V1(apikeys_cardinality);
+
+/* --- Lists, networks and PostgreSQL's inet -------------------------------- */
+
+/*
+ * Fills in *set as a view of a detoasted list, which must live as long.
+ * Raises XX001 if the sizes in it do not fit.
+ */
+void
+ak_access_list_view(struct varlena *list, AkNetset *set)
+{
+	const uint8 *bytes = (const uint8 *) VARDATA_ANY(list);
+	size_t		size = VARSIZE_ANY_EXHDR(list);
+	uint32		count4;
+
+	if (size >= COUNT_SIZE)
+	{
+		memcpy(&count4, bytes, COUNT_SIZE);
+		size -= COUNT_SIZE;
+		if (count4 <= size / AK_NETSET_ENTRY4_SIZE)
+		{
+			size -= (size_t) count4 * AK_NETSET_ENTRY4_SIZE;
+			if (size % AK_NETSET_ENTRY6_SIZE == 0)
+			{
+				set->count4 = count4;
+				set->count6 = size / AK_NETSET_ENTRY6_SIZE;
+				set->entries4 = bytes + COUNT_SIZE;
+				set->entries6 = set->entries4 +
+					(size_t) count4 * AK_NETSET_ENTRY4_SIZE;
+				return;
+			}
+		}
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("access list is damaged")));
+}
+
+/* The network, or the address, that an inet or cidr value stands for. */
+void
+ak_network_from_inet(const inet *value, AkNetwork *network)
+{
+	memset(network, 0, sizeof(*network));
+	network->family = ip_family(value) == PGSQL_AF_INET ? 4 : 6;
+	network->prefix = ip_bits(value);
+	memcpy(network->address, ip_addr(value), ip_addrsize(value));
+	ak_network_normalize(network);
+}
+
+/* An inet, which is a cidr too if no host bits are set; palloc'd. */
+inet *
+ak_network_to_inet(const AkNetwork *network)
+{
+	inet	   *value = palloc0(sizeof(inet));
+
+	ip_family(value) = network->family == 4 ? PGSQL_AF_INET : PGSQL_AF_INET6;
+	ip_bits(value) = network->prefix;
+	memcpy(ip_addr(value), network->address, ip_addrsize(value));
+	SET_INET_VARSIZE(value);
+	return value;
+}
+
+static void
+get_list_argument(FunctionCallInfo fcinfo, int argument, AkNetset *set)
+{
+	ak_access_list_view(PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(argument)),
+						set);
+}
+
+static size_t
+count_networks(const AkNetset *set)
+{
+	return set->count4 + set->count6;
+}
+
+/* Makes a list of networks in any order, doubles included; palloc'd. */
+static struct varlena *
+make_list(AkNetwork *networks, size_t count)
+{
+	size_t		unique = ak_netset_sort(networks, count);
+	size_t		count4 = 0;
+	size_t		size;
+	struct varlena *list;
+	uint32		stored_count4;
+
+	while (count4 < unique && networks[count4].family == 4)
+		count4++;
+	size = VARHDRSZ + COUNT_SIZE + ak_netset_size(count4, unique - count4);
+	list = palloc(size);
+	SET_VARSIZE(list, size);
+	ak_netset_pack(networks, unique,
+				   (uint8 *) VARDATA(list) + COUNT_SIZE, &count4);
+	stored_count4 = count4;
+	memcpy(VARDATA(list), &stored_count4, COUNT_SIZE);
+	return list;
+}
+
+/* The networks of a set, palloc'd, with room for some more. */
+static AkNetwork *
+unpack_networks(const AkNetset *set, size_t more)
+{
+	size_t		count = count_networks(set);
+	AkNetwork  *networks = palloc((count + more) * sizeof(AkNetwork));
+
+	for (size_t i = 0; i < count; i++)
+		ak_netset_get(set, i, &networks[i]);
+	return networks;
+}
+
+/* --- Text and binary form ------------------------------------------------- */
+
+/*
+ * The list that a text stands for, as a plain varlena that is palloc'd, or
+ * NULL if it stands for none.  Raises nothing but out of memory.
+ */
+struct varlena *
+ak_access_list_parse(const char *text)
+{
+	AkNetwork  *networks;
+	size_t		count;
+	AkListFault fault;
+
+	return ak_list_parse(text, &networks, &count, &fault) ?
+		make_list(networks, count) : NULL;
+}
+
+Datum
+apikeys_access_list_in(PG_FUNCTION_ARGS)
+{
+	AkNetwork  *networks;
+	size_t		count;
+	AkListFault fault;
+
+	if (!ak_list_parse(PG_GETARG_CSTRING(0), &networks, &count, &fault))
+	{
+		ak_list_report(fcinfo->context, &fault);
+		PG_RETURN_NULL();
+	}
+	PG_RETURN_POINTER(make_list(networks, count));
+}
+
+Datum
+apikeys_is_access_list(PG_FUNCTION_ARGS)
+{
+	AkNetwork  *networks;
+	size_t		count;
+	AkListFault fault;
+
+	PG_RETURN_BOOL(ak_list_parse(text_to_cstring(PG_GETARG_TEXT_PP(0)),
+								 &networks, &count, &fault));
+}
+
+Datum
+apikeys_access_list_out(PG_FUNCTION_ARGS)
+{
+	AkNetset	set;
+	StringInfoData text;
+
+	get_list_argument(fcinfo, 0, &set);
+	initStringInfo(&text);
+	appendStringInfoChar(&text, '{');
+	for (size_t i = 0; i < count_networks(&set); i++)
+	{
+		AkNetwork	network;
+		char		entry[AK_NETWORK_TEXT_SIZE];
+
+		ak_netset_get(&set, i, &network);
+		ak_network_format(&network, entry);
+		if (i > 0)
+			appendStringInfoChar(&text, ',');
+		appendStringInfoString(&text, entry);
+	}
+	appendStringInfoChar(&text, '}');
+	PG_RETURN_CSTRING(text.data);
+}
+
+/*
+ * The binary form: the number of networks (4 bytes), and of each the family
+ * (4 or 6), the prefix length, and the 4 or 16 bytes of the address.
+ */
+Datum
+apikeys_access_list_recv(PG_FUNCTION_ARGS)
+{
+	StringInfo	message = (StringInfo) PG_GETARG_POINTER(0);
+	uint32		count = pq_getmsgint(message, 4);
+	AkNetwork  *networks;
+
+	if (count > AK_ACCESS_LIST_MAX)
+		ak_list_report_too_long(NULL);
+	/* No entry is shorter than 6 bytes: do not allocate for what is not there */
+	if (count > (message->len - message->cursor) / 6)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("insufficient data left in access list")));
+
+	networks = palloc0(count * sizeof(AkNetwork));
+	for (uint32 i = 0; i < count; i++)
+	{
+		AkNetwork  *network = &networks[i];
+
+		network->family = pq_getmsgbyte(message);
+		network->prefix = pq_getmsgbyte(message);
+		if (network->family == 4 || network->family == 6)
+			pq_copymsgbytes(message, (char *) network->address,
+							network->family == 4 ? 4 : 16);
+		if (ak_network_check(network) != AK_NETWORK_OK)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+					 errmsg("entry %u of access list is not a network", i + 1)));
+		ak_network_normalize(network);
+	}
+	PG_RETURN_POINTER(make_list(networks, count));
+}
+
+Datum
+apikeys_access_list_send(PG_FUNCTION_ARGS)
+{
+	AkNetset	set;
+	StringInfoData message;
+
+	get_list_argument(fcinfo, 0, &set);
+	pq_begintypsend(&message);
+	pq_sendint32(&message, count_networks(&set));
+	for (size_t i = 0; i < count_networks(&set); i++)
+	{
+		AkNetwork	network;
+
+		ak_netset_get(&set, i, &network);
+		pq_sendbyte(&message, network.family);
+		pq_sendbyte(&message, network.prefix);
+		pq_sendbytes(&message, (char *) network.address,
+					 network.family == 4 ? 4 : 16);
+	}
+	PG_RETURN_BYTEA_P(pq_endtypsend(&message));
+}
+
+/* --- Operators ------------------------------------------------------------ */
+
+static bool
+find_network(const AkNetset *set, const inet *address, AkNetwork *match)
+{
+	AkNetwork	network;
+
+	ak_network_from_inet(address, &network);
+	return ak_netset_find(set, &network, match);
+}
+
+Datum
+apikeys_access_list_contains(PG_FUNCTION_ARGS)
+{
+	AkNetset	set;
+	AkNetwork	match;
+
+	get_list_argument(fcinfo, 0, &set);
+	PG_RETURN_BOOL(find_network(&set, PG_GETARG_INET_PP(1), &match));
+}
+
+Datum
+apikeys_access_list_contained(PG_FUNCTION_ARGS)
+{
+	AkNetset	set;
+	AkNetwork	match;
+
+	get_list_argument(fcinfo, 1, &set);
+	PG_RETURN_BOOL(find_network(&set, PG_GETARG_INET_PP(0), &match));
+}
+
+Datum
+apikeys_matching_network(PG_FUNCTION_ARGS)
+{
+	AkNetset	set;
+	AkNetwork	match;
+
+	get_list_argument(fcinfo, 0, &set);
+	if (!find_network(&set, PG_GETARG_INET_PP(1), &match))
+		PG_RETURN_NULL();
+	PG_RETURN_INET_P(ak_network_to_inet(&match));
+}
+
+Datum
+apikeys_access_list_add(PG_FUNCTION_ARGS)
+{
+	AkNetset	set;
+	AkNetwork  *networks;
+	size_t		count;
+
+	get_list_argument(fcinfo, 0, &set);
+	count = count_networks(&set);
+	networks = unpack_networks(&set, 1);
+	ak_network_from_inet(PG_GETARG_INET_PP(1), &networks[count]);
+	if (count >= AK_ACCESS_LIST_MAX &&
+		!ak_netset_contains_entry(&set, &networks[count]))
+		ak_list_report_too_long(NULL);
+	PG_RETURN_POINTER(make_list(networks, count + 1));
+}
+
+Datum
+apikeys_access_list_remove(PG_FUNCTION_ARGS)
+{
+	AkNetset	set;
+	AkNetwork	removed;
+	AkNetwork  *networks;
+	size_t		count;
+	size_t		kept = 0;
+
+	get_list_argument(fcinfo, 0, &set);
+	count = count_networks(&set);
+	networks = unpack_networks(&set, 0);
+	ak_network_from_inet(PG_GETARG_INET_PP(1), &removed);
+	for (size_t i = 0; i < count; i++)
+		if (ak_network_compare(&networks[i], &removed) != 0)
+			networks[kept++] = networks[i];
+	PG_RETURN_POINTER(make_list(networks, kept));
+}
+
+/* Whether two lists, arguments 0 and 1, have the same entries. */
+static bool
+lists_are_equal(FunctionCallInfo fcinfo)
+{
+	struct varlena *a = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0));
+	struct varlena *b = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(1));
+
+	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
+		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
+}
+
+Datum
+apikeys_access_list_eq(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(lists_are_equal(fcinfo));
+}
+
+Datum
+apikeys_access_list_ne(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(!lists_are_equal(fcinfo));
+}
+
+Datum
+apikeys_access_list_hash(PG_FUNCTION_ARGS)
+{
+	struct varlena *list = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0));
+
+	return hash_any((unsigned char *) VARDATA_ANY(list),
+					VARSIZE_ANY_EXHDR(list));
+}
+
+Datum
+apikeys_access_list_hash_extended(PG_FUNCTION_ARGS)
+{
+	struct varlena *list = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0));
+
+	return hash_any_extended((unsigned char *) VARDATA_ANY(list),
+							 VARSIZE_ANY_EXHDR(list), PG_GETARG_INT64(1));
+}
+
+/* --- Arrays and sets ------------------------------------------------------ */
+
+Datum
+apikeys_access_list(PG_FUNCTION_ARGS)
+{
+	ArrayType  *array = PG_GETARG_ARRAYTYPE_P(0);
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count;
+	AkNetwork  *networks;
+
+	deconstruct_array(array, CIDROID, -1, false, TYPALIGN_INT,
+					  &elements, &nulls, &count);
+	if (count > AK_ACCESS_LIST_MAX)
+		ak_list_report_too_long(NULL);
+	networks = palloc(count * sizeof(AkNetwork));
+	for (int i = 0; i < count; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("a network must not be null")));
+		ak_network_from_inet(DatumGetInetPP(elements[i]), &networks[i]);
+	}
+	PG_RETURN_POINTER(make_list(networks, count));
+}
+
+Datum
+apikeys_networks_array(PG_FUNCTION_ARGS)
+{
+	AkNetset	set;
+	size_t		count;
+	Datum	   *elements;
+
+	get_list_argument(fcinfo, 0, &set);
+	count = count_networks(&set);
+	elements = palloc(count * sizeof(Datum));
+	for (size_t i = 0; i < count; i++)
+	{
+		AkNetwork	network;
+
+		ak_netset_get(&set, i, &network);
+		elements[i] = InetPGetDatum(ak_network_to_inet(&network));
+	}
+	PG_RETURN_ARRAYTYPE_P(construct_array(elements, count, CIDROID,
+										  -1, false, TYPALIGN_INT));
+}
+
+Datum
+apikeys_networks(PG_FUNCTION_ARGS)
+{
+	FuncCallContext *call;
+	AkNetset   *set;
+
+	if (SRF_IS_FIRSTCALL())
+	{
+		MemoryContext old;
+
+		call = SRF_FIRSTCALL_INIT();
+		old = MemoryContextSwitchTo(call->multi_call_memory_ctx);
+		set = palloc(sizeof(AkNetset));
+		ak_access_list_view(PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(0)), set);
+		call->user_fctx = set;
+		call->max_calls = count_networks(set);
+		MemoryContextSwitchTo(old);
+	}
+	call = SRF_PERCALL_SETUP();
+	set = call->user_fctx;
+	if (call->call_cntr < call->max_calls)
+	{
+		AkNetwork	network;
+
+		ak_netset_get(set, call->call_cntr, &network);
+		SRF_RETURN_NEXT(call, InetPGetDatum(ak_network_to_inet(&network)));
+	}
+	SRF_RETURN_DONE(call);
+}
+
+Datum
+apikeys_cardinality(PG_FUNCTION_ARGS)
+{
+	AkNetset	set;
+
+	get_list_argument(fcinfo, 0, &set);
+	PG_RETURN_INT32(count_networks(&set));
+}

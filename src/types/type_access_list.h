@@ -1,0 +1,20 @@
+/*
+ * type_access_list.h
+ *	  What the decision needs of type apikeys.access_list.
+ */
+#ifndef AK_TYPE_ACCESS_LIST_H
+#define AK_TYPE_ACCESS_LIST_H
+
+#include "postgres.h"
+
+#include <sys/socket.h>			/* AF_INET, which utils/inet.h needs */
+
+#include "core/netset.h"
+#include "utils/inet.h"
+
+extern struct varlena *ak_access_list_parse(const char *text);
+extern void ak_access_list_view(struct varlena *list, AkNetset *set);
+extern void ak_network_from_inet(const inet *value, AkNetwork *network);
+extern inet *ak_network_to_inet(const AkNetwork *network);
+
+#endif							/* AK_TYPE_ACCESS_LIST_H */

@@ -1,0 +1,337 @@
+/*
+ * type_secret_hash.c
+ *	  The SQL face of type apikeys.secret_hash, and what is made and compared of
+ *	  its values.  Their forms are told in hash_form.h.
+ *
+ * No error of this file quotes its input: it may be a secret in clear text.
+ */
+#include "postgres.h"
+
+#include "core/compat.h"
+#include "core/crypto.h"
+#include "types/type_secret_hash.h"
+
+#include "libpq/pqformat.h"
+#include "utils/builtins.h"
+
+PG_FUNCTION_INFO_V1(apikeys_is_secret_hash);
+PG_FUNCTION_INFO_V1(apikeys_secret_hash_in);
+PG_FUNCTION_INFO_V1(apikeys_secret_hash_out);
+PG_FUNCTION_INFO_V1(apikeys_secret_hash_recv);
+PG_FUNCTION_INFO_V1(apikeys_secret_hash_send);
+PG_FUNCTION_INFO_V1(apikeys_verify);
+PG_FUNCTION_INFO_V1(apikeys_algorithm);
+PG_FUNCTION_INFO_V1(apikeys_pepper);
+
+/* --- Stored form ---------------------------------------------------------- */
+
+static struct varlena *
+store_hash(const AkHashForm *hash)
+{
+	size_t		size = VARHDRSZ + ak_hash_form_size(hash);
+	struct varlena *stored = palloc(size);
+
+	SET_VARSIZE(stored, size);
+	ak_hash_form_store(hash, (uint8 *) VARDATA(stored));
+	return stored;
+}
+
+static void
+load_hash(const uint8 *stored, size_t size, AkHashForm *hash)
+{
+	if (!ak_hash_form_load(stored, size, hash))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("secret hash is damaged")));
+}
+
+/* --- Making and checking -------------------------------------------------- */
+
+/*
+ * Makes a claim that this is a secret of that key, and does the hashing that
+ * nearly every check of it needs, whether or not there is such a key.  A secret
+ * that is too long is not read.  The claim points to both.
+ */
+void
+ak_secret_claim_init(AkSecretClaim *claim,
+					 const char *public_key, size_t public_key_size,
+					 const char *secret, size_t secret_size)
+{
+	claim->public_key = public_key;
+	claim->public_key_size = public_key_size;
+	claim->secret = secret;
+	claim->secret_size = secret_size;
+	claim->pepper = ak_pepper_current();
+	if (secret_size <= AK_SECRET_MAX_SIZE)
+		ak_crypto_blake2b(claim->blake2b,
+						  claim->pepper ? claim->pepper->bytes : NULL,
+						  public_key, public_key_size, secret, secret_size);
+}
+
+/* The hash that the secret of a claim has today. */
+static AkHashForm
+hash_claim(const AkSecretClaim *claim)
+{
+	AkHashForm	hash = {0};
+
+	hash.algorithm = AK_BLAKE2B;
+	hash.pepper_id = claim->pepper ? claim->pepper->id : AK_NO_PEPPER;
+	hash.pepper_id_size = strlen(hash.pepper_id);
+	hash.digest = claim->blake2b;
+	hash.digest_size = AK_BLAKE2B_SIZE;
+	return hash;
+}
+
+/* The hash of a secret that is issued here; palloc'd. */
+struct varlena *
+ak_secret_hash_make(const char *public_key, size_t public_key_size,
+					const char *secret, size_t secret_size)
+{
+	AkSecretClaim claim;
+	AkHashForm	hash;
+
+	ak_secret_claim_init(&claim, public_key, public_key_size,
+						 secret, secret_size);
+	hash = hash_claim(&claim);
+	return store_hash(&hash);
+}
+
+/*
+ * Puts the bytes of the hash that the secret of a claim would have now into
+ * renewed[], AK_NEW_HASH_MAX at most, and returns how many they are.
+ */
+size_t
+ak_secret_hash_renew(const AkSecretClaim *claim, uint8 *renewed)
+{
+	AkHashForm	hash = hash_claim(claim);
+
+	ak_hash_form_store(&hash, renewed);
+	return ak_hash_form_size(&hash);
+}
+
+/* What equal digests mean is the caller's to say. */
+static AkVerdict
+compare(const void *digest, const AkHashForm *hash, AkVerdict if_equal)
+{
+	return ak_crypto_equal(digest, hash->digest, hash->digest_size) ?
+		if_equal : AK_SECRET_DIFFERS;
+}
+
+/* The pepper of a blake2b hash, NULL if it has none; false if it is missing. */
+static bool
+find_pepper(const AkHashForm *hash, const AkPepper **pepper)
+{
+	*pepper = NULL;
+	if (hash->pepper_id_size == strlen(AK_NO_PEPPER) &&
+		memcmp(hash->pepper_id, AK_NO_PEPPER, hash->pepper_id_size) == 0)
+		return true;
+	*pepper = ak_pepper_find(hash->pepper_id, hash->pepper_id_size);
+	return *pepper != NULL;
+}
+
+static AkVerdict
+verify_blake2b(const AkHashForm *hash, const AkSecretClaim *claim)
+{
+	const AkPepper *pepper;
+	uint8		digest[AK_BLAKE2B_SIZE];
+
+	if (!find_pepper(hash, &pepper))
+		return AK_PEPPER_UNKNOWN;
+	if (pepper == claim->pepper)
+		return compare(claim->blake2b, hash, AK_SECRET_MATCHES);
+	ak_crypto_blake2b(digest, pepper ? pepper->bytes : NULL,
+					  claim->public_key, claim->public_key_size,
+					  claim->secret, claim->secret_size);
+	return compare(digest, hash, AK_SECRET_IS_OUTDATED);
+}
+
+/* Whether a secret can be compared with a hash: not if its pepper is missing. */
+bool
+ak_secret_hash_can_verify(const char *stored, size_t stored_size)
+{
+	AkHashForm	hash;
+	const AkPepper *pepper;
+
+	load_hash((const uint8 *) stored, stored_size, &hash);
+	return hash.algorithm != AK_BLAKE2B || find_pepper(&hash, &pepper);
+}
+
+static bool
+verify_argon2id(const AkHashForm *hash, const char *secret, size_t secret_size)
+{
+	char		text[AK_ARGON2ID_TEXT_SIZE] = {0};
+
+	memcpy(text, hash->digest, hash->digest_size);
+	return ak_crypto_argon2id_verify(text, secret, secret_size);
+}
+
+/*
+ * Whether what is claimed is so, as the stored bytes of a hash of the key tell;
+ * in a time that depends on the algorithm, the pepper and the sizes alone.
+ * Raises XX001 if the hash is damaged.  The bytes need no alignment.
+ */
+AkVerdict
+ak_secret_hash_verify(const char *stored, size_t stored_size,
+					  const AkSecretClaim *claim)
+{
+	AkHashForm	hash;
+	uint8		digest[AK_SHA512_SIZE];
+
+	load_hash((const uint8 *) stored, stored_size, &hash);
+	if (claim->secret_size > AK_SECRET_MAX_SIZE)
+		return AK_SECRET_DIFFERS;
+	switch (hash.algorithm)
+	{
+		case AK_BLAKE2B:
+			return verify_blake2b(&hash, claim);
+		case AK_SHA256:
+			ak_crypto_sha256(digest, claim->secret, claim->secret_size);
+			return compare(digest, &hash, AK_SECRET_IS_OUTDATED);
+		case AK_SHA512:
+			ak_crypto_sha512(digest, claim->secret, claim->secret_size);
+			return compare(digest, &hash, AK_SECRET_IS_OUTDATED);
+		case AK_ARGON2ID:
+			if (verify_argon2id(&hash, claim->secret, claim->secret_size))
+				return AK_SECRET_IS_OUTDATED;
+	}
+	return AK_SECRET_DIFFERS;
+}
+
+/* The rest of the work of a check, for a key that does not exist. */
+void
+ak_secret_hash_verify_nothing(const AkSecretClaim *claim)
+{
+	uint8		bytes[AK_NEW_HASH_MAX];
+	uint8		digest[AK_BLAKE2B_SIZE] = {0};
+	AkHashForm	hash = hash_claim(claim);
+
+	hash.digest = digest;
+	ak_hash_form_store(&hash, bytes);
+	(void) ak_secret_hash_verify((const char *) bytes, ak_hash_form_size(&hash),
+								 claim);
+}
+
+Datum
+apikeys_verify(PG_FUNCTION_ARGS)
+{
+	struct varlena *hash = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0));
+	text	   *public_key = PG_GETARG_TEXT_PP(1);
+	text	   *secret = PG_GETARG_TEXT_PP(2);
+	AkSecretClaim claim;
+	AkVerdict	verdict;
+
+	ak_secret_claim_init(&claim,
+						 VARDATA_ANY(public_key), VARSIZE_ANY_EXHDR(public_key),
+						 VARDATA_ANY(secret), VARSIZE_ANY_EXHDR(secret));
+	verdict = ak_secret_hash_verify(VARDATA_ANY(hash),
+									VARSIZE_ANY_EXHDR(hash), &claim);
+	PG_RETURN_BOOL(verdict == AK_SECRET_MATCHES ||
+				   verdict == AK_SECRET_IS_OUTDATED);
+}
+
+/* --- What a hash is made of ----------------------------------------------- */
+
+Datum
+apikeys_algorithm(PG_FUNCTION_ARGS)
+{
+	struct varlena *stored = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0));
+	AkHashForm	hash;
+
+	load_hash((const uint8 *) VARDATA_ANY(stored), VARSIZE_ANY_EXHDR(stored),
+			  &hash);
+	PG_RETURN_TEXT_P(cstring_to_text(ak_hash_form_algorithm(&hash)));
+}
+
+Datum
+apikeys_pepper(PG_FUNCTION_ARGS)
+{
+	struct varlena *stored = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0));
+	AkHashForm	hash;
+
+	load_hash((const uint8 *) VARDATA_ANY(stored), VARSIZE_ANY_EXHDR(stored),
+			  &hash);
+	if (hash.algorithm != AK_BLAKE2B)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(hash.pepper_id,
+											  hash.pepper_id_size));
+}
+
+/* --- Text and binary form ------------------------------------------------- */
+
+Datum
+apikeys_is_secret_hash(PG_FUNCTION_ARGS)
+{
+	uint8		buffer[AK_SHA512_SIZE];
+	AkHashForm	hash;
+
+	PG_RETURN_BOOL(ak_hash_form_parse(text_to_cstring(PG_GETARG_TEXT_PP(0)),
+									  &hash, buffer));
+}
+
+Datum
+apikeys_secret_hash_in(PG_FUNCTION_ARGS)
+{
+	uint8		buffer[AK_SHA512_SIZE];
+	AkHashForm	hash;
+
+	if (!ak_hash_form_parse(PG_GETARG_CSTRING(0), &hash, buffer))
+		ereturn(fcinfo->context, (Datum) 0,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("invalid input syntax for type %s", "apikeys.secret_hash"),
+				 errdetail("What was given is not quoted, as it may be a secret."),
+				 errhint("A hash is written blake2b$<pepper id>$<hex>, sha256$$<hex>, sha512$$<hex> or $argon2id$v=19$m=<up to %d>,t=<up to %d>,p=<up to %d>$<salt>$<hash>.",
+						 AK_ARGON2ID_MAX_MEMORY_KIB, AK_ARGON2ID_MAX_PASSES,
+						 AK_ARGON2ID_MAX_LANES),
+				 errhidestmt(true),
+				 errhidecontext(true)));
+	PG_RETURN_POINTER(store_hash(&hash));
+}
+
+/* The text form of stored bytes; palloc'd.  Raises XX001 if they are damaged. */
+char *
+ak_secret_hash_format(const char *stored, size_t stored_size)
+{
+	AkHashForm	hash;
+	char	   *text = palloc(AK_HASH_TEXT_SIZE);
+
+	load_hash((const uint8 *) stored, stored_size, &hash);
+	(void) ak_hash_form_print(&hash, text);
+	return text;
+}
+
+Datum
+apikeys_secret_hash_out(PG_FUNCTION_ARGS)
+{
+	struct varlena *stored = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0));
+
+	PG_RETURN_CSTRING(ak_secret_hash_format(VARDATA_ANY(stored),
+											VARSIZE_ANY_EXHDR(stored)));
+}
+
+/* The binary form is the stored one. */
+Datum
+apikeys_secret_hash_recv(PG_FUNCTION_ARGS)
+{
+	StringInfo	message = (StringInfo) PG_GETARG_POINTER(0);
+	int			size = message->len - message->cursor;
+	AkHashForm	hash;
+
+	if (!ak_hash_form_load((const uint8 *) pq_getmsgbytes(message, size), size,
+						   &hash))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid binary representation of type %s",
+						"apikeys.secret_hash")));
+	PG_RETURN_POINTER(store_hash(&hash));
+}
+
+Datum
+apikeys_secret_hash_send(PG_FUNCTION_ARGS)
+{
+	struct varlena *stored = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0));
+	StringInfoData message;
+
+	pq_begintypsend(&message);
+	pq_sendbytes(&message, VARDATA_ANY(stored), VARSIZE_ANY_EXHDR(stored));
+	PG_RETURN_BYTEA_P(pq_endtypsend(&message));
+}

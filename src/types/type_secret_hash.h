@@ -1,0 +1,58 @@
+/*
+ * type_secret_hash.h
+ *	  What issuing and deciding need of type apikeys.secret_hash.
+ */
+#ifndef AK_TYPE_SECRET_HASH_H
+#define AK_TYPE_SECRET_HASH_H
+
+#include "postgres.h"
+
+#include "core/hash_form.h"
+#include "types/pepper.h"
+
+/* A longer secret is none: it is refused without being read. */
+#define AK_SECRET_MAX_SIZE	1024
+
+/* The bytes of a stored hash that is made here. */
+#define AK_NEW_HASH_MAX		(1 + 1 + AK_PEPPER_ID_MAX + AK_BLAKE2B_SIZE)
+
+/*
+ * A secret that is said to be a key's, and what nearly all hashes of the key
+ * are compared with.  It points to the key and the secret, which are the
+ * caller's.
+ */
+typedef struct AkSecretClaim
+{
+	const char *public_key;
+	size_t		public_key_size;
+	const char *secret;
+	size_t		secret_size;
+	const AkPepper *pepper;		/* what blake2b was made with; NULL: none */
+	uint8		blake2b[AK_BLAKE2B_SIZE];
+} AkSecretClaim;
+
+typedef enum AkVerdict
+{
+	AK_SECRET_DIFFERS,
+	AK_SECRET_MATCHES,
+	AK_SECRET_IS_OUTDATED,		/* matches, and would be hashed otherwise now */
+	AK_PEPPER_UNKNOWN			/* nobody can tell without it */
+} AkVerdict;
+
+extern struct varlena *ak_secret_hash_make(const char *public_key,
+										   size_t public_key_size,
+										   const char *secret,
+										   size_t secret_size);
+extern void ak_secret_claim_init(AkSecretClaim *claim,
+								 const char *public_key,
+								 size_t public_key_size,
+								 const char *secret, size_t secret_size);
+extern AkVerdict ak_secret_hash_verify(const char *stored,
+									   size_t stored_size,
+									   const AkSecretClaim *claim);
+extern bool ak_secret_hash_can_verify(const char *stored, size_t stored_size);
+extern void ak_secret_hash_verify_nothing(const AkSecretClaim *claim);
+extern char *ak_secret_hash_format(const char *stored, size_t stored_size);
+extern size_t ak_secret_hash_renew(const AkSecretClaim *claim, uint8 *renewed);
+
+#endif							/* AK_TYPE_SECRET_HASH_H */

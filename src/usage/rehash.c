@@ -1,0 +1,249 @@
+/*
+ * rehash.c
+ *	  See rehash.h.
+ *
+ * Where the queue is full a hash is dropped: the next use offers it again.
+ */
+#include "postgres.h"
+
+#include "base/privileged.h"
+#include "core/compat.h"
+#include "usage/database_slot.h"
+#include "usage/rehash.h"
+
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#define TRANCHE_NAME	"apikeys rehash"
+#define QUEUE_LENGTH	1024
+#define KEY_MAX			128		/* apikeys.is_public_key() */
+
+/* What a process has queued lately it does not queue again. */
+#define RECENT_COUNT		1024
+#define RECENT_INTERVAL_MS	60000
+
+typedef struct Entry
+{
+	Oid			database;
+	uint8		key_size;
+	uint8		old_size;
+	uint8		new_size;
+	char		public_key[KEY_MAX];
+	uint8		old_hash[AK_STORED_HASH_MAX];
+	uint8		new_hash[AK_NEW_HASH_MAX];
+} Entry;
+
+typedef struct Queue
+{
+	int			count;
+	Entry		entries[QUEUE_LENGTH];
+} Queue;
+
+typedef struct RecentOffer
+{
+	uint64		hash;
+	TimestampTz at;
+} RecentOffer;
+
+static Queue *queue = NULL;
+static LWLock *lock;
+static RecentOffer recent[RECENT_COUNT];
+
+/* Asks for the shared memory; called once, in the postmaster. */
+void
+ak_rehash_request(void)
+{
+	RequestAddinShmemSpace(MAXALIGN(sizeof(Queue)));
+	RequestNamedLWLockTranche(TRANCHE_NAME, 1);
+}
+
+/* Makes or finds the shared memory; the caller holds AddinShmemInitLock. */
+void
+ak_rehash_attach(void)
+{
+	bool		found;
+
+	queue = ShmemInitStruct(TRANCHE_NAME, sizeof(Queue), &found);
+	lock = &GetNamedLWLockTranche(TRANCHE_NAME)->lock;
+	if (!found)
+		queue->count = 0;
+}
+
+/* --- Offering ------------------------------------------------------------- */
+
+/* False if there is no room; *is_filling: it is time to make some. */
+static bool
+enqueue(const Entry *entry, bool *is_filling)
+{
+	bool		has_room;
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	has_room = queue->count < QUEUE_LENGTH;
+	if (has_room)
+		queue->entries[queue->count++] = *entry;
+	*is_filling = queue->count > QUEUE_LENGTH / 2;
+	LWLockRelease(lock);
+	return has_room;
+}
+
+static uint64
+hash_entry(const Entry *entry)
+{
+	return hash_bytes_extended((const unsigned char *) entry->public_key,
+							   entry->key_size,
+							   hash_bytes_extended(entry->old_hash,
+												   entry->old_size, 0));
+}
+
+/*
+ * Queues the hash that the secret of a claim would have now, to replace the
+ * stored bytes, by which the claim was proved.  Raises no error of its own, and
+ * waits for nobody.
+ */
+void
+ak_rehash_offer(const text *public_key, const char *stored, size_t stored_size,
+				const AkSecretClaim *claim)
+{
+	Entry		entry = {.database = MyDatabaseId};
+	TimestampTz now;
+	RecentOffer *offer;
+	AkDatabaseSlot *slot;
+	uint64		hash;
+	bool		is_filling;
+
+	if (queue == NULL || RecoveryInProgress() ||
+		stored_size > AK_STORED_HASH_MAX ||
+		VARSIZE_ANY_EXHDR(public_key) > KEY_MAX)
+		return;
+	entry.new_size = ak_secret_hash_renew(claim, entry.new_hash);
+	entry.key_size = VARSIZE_ANY_EXHDR(public_key);
+	memcpy(entry.public_key, VARDATA_ANY(public_key), entry.key_size);
+	entry.old_size = stored_size;
+	memcpy(entry.old_hash, stored, stored_size);
+
+	now = GetCurrentTimestamp();
+	hash = hash_entry(&entry);
+	offer = &recent[hash % RECENT_COUNT];
+	if (offer->hash == hash &&
+		!TimestampDifferenceExceeds(offer->at, now, RECENT_INTERVAL_MS))
+		return;
+	slot = ak_database_slot_get();
+	if (slot == NULL)
+		return;
+	if (enqueue(&entry, &is_filling))
+	{
+		offer->hash = hash;
+		offer->at = now;
+	}
+	if (is_filling)
+		ak_database_slot_make_room(slot);
+	ak_database_slot_start_worker(slot, now);
+}
+
+/* --- Writing, by the database's worker only ------------------------------- */
+
+/* Whether something is queued, be it for another database. */
+bool
+ak_rehash_is_queued(void)
+{
+	return queue && queue->count > 0;
+}
+
+/* Takes all entries of this database out of the queue. */
+static int
+take_entries(Entry *entries)
+{
+	int			taken = 0;
+	int			kept = 0;
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	for (int i = 0; i < queue->count; i++)
+	{
+		const Entry *entry = &queue->entries[i];
+
+		if (entry->database == MyDatabaseId)
+			entries[taken++] = *entry;
+		else if (kept++ != i)
+			queue->entries[kept - 1] = *entry;
+	}
+	queue->count = kept;
+	LWLockRelease(lock);
+	return taken;
+}
+
+static int
+compare_entries(const void *a, const void *b)
+{
+	const Entry *left = a;
+	const Entry *right = b;
+	int			difference = memcmp(left->public_key, right->public_key,
+									Min(left->key_size, right->key_size));
+
+	return difference ? difference :
+		(int) left->key_size - (int) right->key_size;
+}
+
+static Datum
+make_bytes(const uint8 *bytes, size_t size)
+{
+	bytea	   *value = palloc(VARHDRSZ + size);
+
+	SET_VARSIZE(value, VARHDRSZ + size);
+	memcpy(VARDATA(value), bytes, size);
+	return PointerGetDatum(value);
+}
+
+/*
+ * Stores what is queued for this database, in the current transaction and with
+ * the rights of the tables' owner, where the row still holds the old hash.
+ * Keys are taken in the order of their index, as whoever changes many does.
+ */
+void
+ak_rehash_write(void)
+{
+	static AkStatement update = {
+		"UPDATE apikeys.key_secret AS s "
+		"SET hash = r.new_hash::apikeys.secret_hash "
+		"FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), "
+		"pg_catalog.unnest($3)) AS r (public_key, old_hash, new_hash) "
+		"WHERE s.public_key OPERATOR(pg_catalog.=) r.public_key "
+		"AND apikeys.secret_hash_send(s.hash) OPERATOR(pg_catalog.=) r.old_hash",
+		3, {TEXTARRAYOID, BYTEAARRAYOID, TEXTARRAYOID}
+	};
+	Entry	   *entries;
+	Datum	   *columns[3];
+	Datum		values[3];
+	int			count;
+
+	entries = palloc(sizeof(Entry) * QUEUE_LENGTH);
+	count = take_entries(entries);
+	if (count == 0)
+		return;
+	qsort(entries, count, sizeof(Entry), compare_entries);
+	for (int i = 0; i < 3; i++)
+		columns[i] = palloc(count * sizeof(Datum));
+	for (int i = 0; i < count; i++)
+	{
+		const Entry *entry = &entries[i];
+
+		columns[0][i] =
+			PointerGetDatum(cstring_to_text_with_len(entry->public_key,
+													 entry->key_size));
+		columns[1][i] = make_bytes(entry->old_hash, entry->old_size);
+		columns[2][i] =
+			CStringGetTextDatum(ak_secret_hash_format((const char *) entry->new_hash,
+													  entry->new_size));
+	}
+	for (int i = 0; i < 3; i++)
+		values[i] = PointerGetDatum(construct_array(columns[i], count,
+													i == 1 ? BYTEAOID : TEXTOID,
+													-1, false, TYPALIGN_INT));
+	ak_privileged_execute(&update, values, NULL);
+}

@@ -1,0 +1,72 @@
+/*
+ * usage_counters.h
+ *	  Counts in shared memory how often, when and from where each key was
+ *	  allowed, by the entry of its access list, the secret and the role, and
+ *	  denied, by the reason.
+ *
+ * A counter (counter_table.h, which tells how they are locked) holds what is
+ * new, pending, and what is being written to the tables, in flight, with the
+ * number of its batch.  What was in flight is dropped when the next batch is
+ * taken, and not when it is written: so that a reader with a snapshot from
+ * before it was written can still add it.
+ */
+#ifndef AK_USAGE_COUNTERS_H
+#define AK_USAGE_COUNTERS_H
+
+#include "postgres.h"
+
+#include "core/use.h"
+#include "usage/counter_table.h"
+
+/*
+ * A kind of counter beside the reasons, which stand for uses (AK_OK) and
+ * denials: of what a role allowed to a bound key, which is no use of its own.
+ */
+#define AK_COUNTER_GRANT		0xfe
+
+/* A copy of what a counter says. */
+typedef struct AkCount
+{
+	uint8		key_length;
+	char		public_key[AK_PUBLIC_KEY_MAX];
+	AkCounted	counted;
+	AkNetwork	address;		/* of the last one; family 0: none */
+	TimestampTz last_at;
+	uint64		count;
+	uint64		batch;			/* in flight with it; 0: pending */
+} AkCount;
+
+/* Whether it counts denials; their reason is what kind of counter it is. */
+static inline bool
+ak_count_is_denial(const AkCount *count)
+{
+	return count->counted.kind != AK_OK &&
+		count->counted.kind != AK_COUNTER_GRANT;
+}
+
+/* What shall be written; all of it is palloc'd. */
+typedef struct AkHarvest
+{
+	AkCount    *counts;
+	int			count;
+	int			allocated;
+	text	  **stale;			/* keys whose rows shall be cleaned up */
+	int			stale_count;
+	int			stale_allocated;
+} AkHarvest;
+
+extern bool ak_usage_counters_add(const text *public_key, const AkUse *use);
+extern bool ak_usage_counters_add_grant(const text *public_key, uint64 grant,
+										TimestampTz now);
+extern bool ak_usage_counters_note_deletion(const text *public_key,
+											TransactionId deleter);
+extern int	ak_usage_counters_read(const text *public_key, AkCount **counts);
+extern int64 ak_usage_counters_pending(Oid database, uint64 settled);
+
+extern void ak_usage_counters_harvest(Oid database, int partition,
+									  uint64 batch, AkHarvest *harvest);
+extern void ak_usage_counters_take_back(Oid database, uint64 batch);
+extern void ak_usage_counters_take_back_one(Oid database,
+											const AkCount *count);
+
+#endif							/* AK_USAGE_COUNTERS_H */

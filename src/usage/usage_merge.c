@@ -1,0 +1,444 @@
+/*
+ * usage_merge.c
+ *	  See usage_merge.h.
+ *
+ * Counts are added, and of two last uses the later one stays, so that it does
+ * not matter who merges first: this server's worker or those of its standbys.
+ * The number of the last batch is written in the same transaction
+ * (usage_flush), so that a batch whose fate is not known can be asked about,
+ * or sent again.
+ */
+#include "postgres.h"
+
+#include "base/privileged.h"
+#include "core/compat.h"
+#include "store/keystore.h"
+#include "types/type_access_list.h"
+#include "usage/usage_merge.h"
+#include "usage/usage_rows.h"
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(apikeys_merge_usage);
+PG_FUNCTION_INFO_V1(apikeys_settle_usage);
+
+/* --- Batches -------------------------------------------------------------- */
+
+/* By the row of a table that they are added to. */
+static int
+compare_rows(const AkCount *left, const AkCount *right)
+{
+	int			difference = memcmp(left->public_key, right->public_key,
+									Min(left->key_length, right->key_length));
+
+	if (difference == 0)
+		difference = (int) left->key_length - (int) right->key_length;
+	if (difference == 0)
+		difference = (int) left->counted.kind - (int) right->counted.kind;
+	if (difference == 0)
+		difference = memcmp(&left->counted.network, &right->counted.network,
+							sizeof(AkNetwork));
+	return difference ? difference :
+		left->counted.secret_version - right->counted.secret_version;
+}
+
+/* Of those of one row the latest first. */
+static int
+compare_counts(const void *a, const void *b)
+{
+	const AkCount *left = a;
+	const AkCount *right = b;
+	int			difference = compare_rows(left, right);
+
+	if (difference == 0)
+		difference = (left->last_at < right->last_at) -
+			(left->last_at > right->last_at);
+	return difference;
+}
+
+/*
+ * How much of the batch goes into the table with the count at a place: of
+ * those of one row all with the first, and nothing with the others, which only
+ * say what role was used, as do those that count no use.
+ */
+static uint64
+get_sum(const AkHarvest *harvest, int place)
+{
+	const AkCount *counts = harvest->counts;
+	uint64		sum = counts[place].count;
+
+	if (counts[place].counted.kind == AK_COUNTER_GRANT ||
+		(place > 0 && compare_rows(&counts[place - 1], &counts[place]) == 0))
+		return 0;
+	while (++place < harvest->count &&
+		   compare_rows(&counts[place - 1], &counts[place]) == 0)
+		sum += counts[place].count;
+	return sum;
+}
+
+static Datum
+make_column(Datum *values, bool *nulls, int count, Oid type, int16 length,
+			bool by_value, char alignment)
+{
+	int			lower_bound = 1;
+
+	return PointerGetDatum(construct_md_array(values, nulls, 1, &count,
+											  &lower_bound, type, length,
+											  by_value, alignment));
+}
+
+static void
+set_network(const AkNetwork *network, Datum *value, bool *isnull)
+{
+	*isnull = network->family == 0;
+	*value = *isnull ? (Datum) 0 : InetPGetDatum(ak_network_to_inet(network));
+}
+
+/*
+ * Sorts the counts, in the order of the index, so that two merges lock rows in
+ * the same order, and makes arrays of them, in the current memory context;
+ * there is at least one.
+ */
+void
+ak_usage_make_batch(AkHarvest *harvest, AkBatch *batch)
+{
+	int			count = harvest->count;
+	Datum	   *values[AK_BATCH_COLUMN_COUNT];
+	bool	   *nulls[AK_BATCH_COLUMN_COUNT];
+	Datum	   *columns = batch->columns;
+
+	qsort(harvest->counts, count, sizeof(AkCount), compare_counts);
+	for (int column = 0; column < AK_BATCH_COLUMN_COUNT; column++)
+	{
+		values[column] = palloc0(count * sizeof(Datum));
+		nulls[column] = palloc0(count * sizeof(bool));
+	}
+	for (int i = 0; i < count; i++)
+	{
+		const AkCount *row = &harvest->counts[i];
+
+		values[AK_BATCH_PUBLIC_KEYS][i] =
+			PointerGetDatum(cstring_to_text_with_len(row->public_key,
+													 row->key_length));
+		nulls[AK_BATCH_REASONS][i] = !ak_count_is_denial(row);
+		if (ak_count_is_denial(row))
+			values[AK_BATCH_REASONS][i] =
+				CStringGetTextDatum(ak_reason_name(row->counted.kind));
+		set_network(&row->counted.network, &values[AK_BATCH_NETWORKS][i],
+					&nulls[AK_BATCH_NETWORKS][i]);
+		values[AK_BATCH_COUNTS][i] = Int64GetDatum(get_sum(harvest, i));
+		values[AK_BATCH_TIMES][i] = TimestampTzGetDatum(row->last_at);
+		set_network(&row->address, &values[AK_BATCH_ADDRESSES][i],
+					&nulls[AK_BATCH_ADDRESSES][i]);
+		values[AK_BATCH_VERSIONS][i] =
+			Int32GetDatum(row->counted.secret_version);
+		values[AK_BATCH_GRANTS][i] = Int64GetDatum(row->counted.grant);
+		nulls[AK_BATCH_GRANTS][i] = row->counted.grant == 0;
+	}
+
+#define MAKE_COLUMN(column, ...) \
+	columns[column] = make_column(values[column], nulls[column], count, \
+								  __VA_ARGS__)
+	MAKE_COLUMN(AK_BATCH_PUBLIC_KEYS, TEXTOID, -1, false, TYPALIGN_INT);
+	MAKE_COLUMN(AK_BATCH_REASONS, TEXTOID, -1, false, TYPALIGN_INT);
+	MAKE_COLUMN(AK_BATCH_NETWORKS, CIDROID, -1, false, TYPALIGN_INT);
+	MAKE_COLUMN(AK_BATCH_COUNTS, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+	MAKE_COLUMN(AK_BATCH_TIMES, TIMESTAMPTZOID, 8, FLOAT8PASSBYVAL,
+				TYPALIGN_DOUBLE);
+	MAKE_COLUMN(AK_BATCH_ADDRESSES, INETOID, -1, false, TYPALIGN_INT);
+	MAKE_COLUMN(AK_BATCH_VERSIONS, INT4OID, 4, true, TYPALIGN_INT);
+	MAKE_COLUMN(AK_BATCH_GRANTS, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+#undef MAKE_COLUMN
+	batch->count = count;
+}
+
+/* --- Merging -------------------------------------------------------------- */
+
+#define BATCH_TYPES \
+	{TEXTARRAYOID, TEXTARRAYOID, CIDRARRAYOID, INT8ARRAYOID, \
+	TIMESTAMPTZARRAYOID, INETARRAYOID, INT4ARRAYOID, INT8ARRAYOID}
+
+#define BATCH \
+	"ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), " \
+	"pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5), " \
+	"pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8)) " \
+	"AS b (public_key, reason, network, count, last_at, address, version, " \
+	"grant_id) "
+
+/* The look-up of the key is a subquery, so that no plan reads all keys. */
+#define EXISTING_ROWS \
+	"FROM " BATCH \
+	"WHERE (SELECT true FROM apikeys.key AS k " \
+	"WHERE k.public_key OPERATOR(pg_catalog.=) b.public_key) " \
+	"AND (b.count IS NULL OR b.count OPERATOR(pg_catalog.<>) 0) "
+
+static uint64
+merge_uses(AkBatch *batch, Snapshot snapshot)
+{
+	static AkStatement merge = {
+		"INSERT INTO apikeys.key_usage AS u " AK_USAGE_COLUMNS
+		"SELECT b.public_key, b.network, b.count, b.last_at, b.address, "
+		"coalesce(b.version, 0) "
+		EXISTING_ROWS "AND b.reason IS NULL " AK_ADD_USES,
+		AK_BATCH_COLUMN_COUNT, BATCH_TYPES
+	};
+
+	return ak_privileged_execute_at(snapshot, &merge, batch->columns, NULL);
+}
+
+static uint64
+merge_denials(AkBatch *batch, Snapshot snapshot)
+{
+	static AkStatement merge = {
+		"INSERT INTO apikeys.key_denial AS d "
+		"(public_key, reason, denial_count, last_denied_at, last_denied_address) "
+		"SELECT b.public_key, b.reason, b.count, b.last_at, b.address "
+		EXISTING_ROWS "AND b.reason IS NOT NULL "
+		"ON CONFLICT ON CONSTRAINT key_denial_pkey DO UPDATE SET "
+		"denial_count = d.denial_count "
+		"OPERATOR(pg_catalog.+) excluded.denial_count, "
+		"last_denied_at = CASE WHEN excluded.last_denied_at "
+		"OPERATOR(pg_catalog.>=) d.last_denied_at "
+		"THEN excluded.last_denied_at ELSE d.last_denied_at END, "
+		"last_denied_address = CASE WHEN excluded.last_denied_at "
+		"OPERATOR(pg_catalog.>=) d.last_denied_at "
+		"THEN excluded.last_denied_address ELSE d.last_denied_address END",
+		AK_BATCH_COLUMN_COUNT, BATCH_TYPES
+	};
+
+	return ak_privileged_execute_at(snapshot, &merge, batch->columns, NULL);
+}
+
+/*
+ * Notes which roles were used, where what is there is older than an hour: the
+ * table is written seldom, however often a role is used.  The look-ups are
+ * subqueries and limited, so that no plan reads all roles.
+ */
+static void
+merge_grants(AkBatch *batch, Snapshot snapshot)
+{
+	static AkStatement merge = {
+		"INSERT INTO apikeys.key_role_usage AS u "
+		"(public_key, project_id, role, last_used_at) "
+		"SELECT b.public_key, r.project_id, r.role, "
+		"pg_catalog.max(b.last_at) "
+		"FROM " BATCH
+		"CROSS JOIN LATERAL (SELECT g.project_id, g.role "
+		"FROM apikeys.key_role AS g "
+		"WHERE g.public_key OPERATOR(pg_catalog.=) b.public_key "
+		"AND apikeys.grant_id(g.role, g.project_id) "
+		"OPERATOR(pg_catalog.=) b.grant_id LIMIT 1) AS r "
+		"WHERE b.grant_id IS NOT NULL AND (SELECT true "
+		"FROM apikeys.key_role_usage AS w "
+		"WHERE w.public_key OPERATOR(pg_catalog.=) b.public_key "
+		"AND apikeys.grant_id(w.role, w.project_id) "
+		"OPERATOR(pg_catalog.=) b.grant_id "
+		"AND w.last_used_at OPERATOR(pg_catalog.>) (b.last_at "
+		"OPERATOR(pg_catalog.-) '1 hour'::pg_catalog.interval)) IS NULL "
+		"GROUP BY 1, 2, 3 "
+		"ON CONFLICT ON CONSTRAINT key_role_usage_key DO UPDATE SET "
+		"last_used_at = excluded.last_used_at "
+		"WHERE excluded.last_used_at OPERATOR(pg_catalog.>) u.last_used_at",
+		AK_BATCH_COLUMN_COUNT, BATCH_TYPES
+	};
+
+	ak_privileged_execute_at(snapshot, &merge, batch->columns, NULL);
+}
+
+/* False if this batch, or a later one, is there already. */
+static bool
+note_batch(const pg_uuid_t *instance, uint64 number)
+{
+	static AkStatement note = {
+		"INSERT INTO apikeys.usage_flush AS f (instance, batch, flushed_at) "
+		"VALUES ($1, $2, pg_catalog.now()) "
+		"ON CONFLICT (instance) DO UPDATE "
+		"SET batch = excluded.batch, flushed_at = excluded.flushed_at "
+		"WHERE f.batch OPERATOR(pg_catalog.<) excluded.batch",
+		2, {UUIDOID, INT8OID}
+	};
+	static AkStatement clean = {
+		"DELETE FROM apikeys.usage_flush WHERE flushed_at "
+		"OPERATOR(pg_catalog.<) (pg_catalog.now() "
+		"OPERATOR(pg_catalog.-) '30 days'::pg_catalog.interval)"
+	};
+	Datum		values[] = {UUIDPGetDatum(instance), Int64GetDatum(number)};
+
+	if (number == 1)
+		ak_privileged_execute(&clean, NULL, NULL);
+	return ak_privileged_execute(&note, values, NULL) > 0;
+}
+
+/* How many rows of the tables a batch is added to, if it has all keys. */
+static uint64
+count_rows(AkBatch *batch)
+{
+	ArrayType  *counts = DatumGetArrayTypeP(batch->columns[AK_BATCH_COUNTS]);
+	Datum	   *values;
+	bool	   *nulls;
+	int			value_count;
+	uint64		rows = 0;
+
+	deconstruct_array(counts, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
+					  &values, &nulls, &value_count);
+	for (int i = 0; i < value_count; i++)
+		rows += nulls[i] || DatumGetInt64(values[i]) != 0;
+	return rows;
+}
+
+/* Which of the batch's rows have no key, counted from 1. */
+static ArrayType *
+find_missing(AkBatch *batch, AkKeystore *store)
+{
+	Datum	   *keys;
+	Datum	   *missing = palloc(batch->count * sizeof(Datum));
+	int			count = 0;
+	int			key_count;
+
+	deconstruct_array(DatumGetArrayTypeP(batch->columns[AK_BATCH_PUBLIC_KEYS]),
+					  TEXTOID, -1, false, TYPALIGN_INT, &keys, NULL,
+					  &key_count);
+	for (int i = 0; i < key_count; i++)
+	{
+		pg_uuid_t	organization;
+
+		if (!ak_keystore_find_key(store, DatumGetTextPP(keys[i]),
+								  &organization))
+			missing[count++] = Int32GetDatum(i + 1);
+	}
+	return construct_array(missing, count, INT4OID, sizeof(int32), true,
+						   TYPALIGN_INT);
+}
+
+/*
+ * Adds a batch to the tables, in the current transaction and with the rights
+ * of their owner, unless that was done before.  Returns which of its rows,
+ * counted from 1, were left out, because there is no such key.  All is done
+ * as one snapshot sees the keys, or what is counted of one that is being
+ * committed meanwhile would neither be added nor said to be left out.
+ */
+ArrayType *
+ak_usage_merge(const pg_uuid_t *instance, uint64 number, AkBatch *batch)
+{
+	AkKeystore	store;
+	uint64		merged;
+	ArrayType  *missing;
+
+	if (!note_batch(instance, number) || batch->count == 0)
+		return construct_empty_array(INT4OID);
+	ak_keystore_open(&store);
+	merged = merge_uses(batch, store.snapshot) +
+		merge_denials(batch, store.snapshot);
+	merge_grants(batch, store.snapshot);
+	missing = merged == count_rows(batch) ? construct_empty_array(INT4OID) :
+		find_missing(batch, &store);
+	ak_keystore_close(&store);
+	return missing;
+}
+
+/*
+ * Whether a batch was added; if it was not, it never will be: who is still at
+ * it is waited for, and who comes later finds it noted already.
+ */
+bool
+ak_usage_settle(const pg_uuid_t *instance, uint64 number)
+{
+	return !note_batch(instance, number);
+}
+
+/* The last batch of an instance that the active snapshot sees; 0: none. */
+uint64
+ak_usage_merged_batch(const pg_uuid_t *instance)
+{
+	static AkStatement find = {
+		"SELECT batch FROM apikeys.usage_flush "
+		"WHERE instance OPERATOR(pg_catalog.=) $1",
+		1, {UUIDOID}
+	};
+	Datum		value = UUIDPGetDatum(instance);
+	int64		batch = 0;
+
+	ak_privileged_get_int64(&find, &value, &batch);
+	return batch;
+}
+
+/*
+ * Deletes what is recorded of these keys, if they are no more, and else adds
+ * what was recorded of each secret that is no more to what is of none, so that
+ * rows do not grow in number with each rotation.
+ */
+void
+ak_usage_clean_up(text **public_keys, int count)
+{
+#define OF_KEYS_THAT_ARE_NO_MORE \
+	"WHERE u.public_key OPERATOR(pg_catalog.=) ANY ($1) " \
+	"AND NOT EXISTS (SELECT FROM apikeys.key AS k " \
+	"WHERE k.public_key OPERATOR(pg_catalog.=) u.public_key)"
+	static AkStatement statements[] = {
+		{
+			"DELETE FROM apikeys.key_usage AS u " OF_KEYS_THAT_ARE_NO_MORE,
+			1, {TEXTARRAYOID}
+		},
+		{
+			"DELETE FROM apikeys.key_denial AS u " OF_KEYS_THAT_ARE_NO_MORE,
+			1, {TEXTARRAYOID}
+		},
+		{
+			"DELETE FROM apikeys.key_role_usage AS u " OF_KEYS_THAT_ARE_NO_MORE,
+			1, {TEXTARRAYOID}
+		},
+		{
+			"WITH ended AS (DELETE FROM apikeys.key_usage AS v "
+			"WHERE v.public_key OPERATOR(pg_catalog.=) ANY ($1) "
+			"AND " AK_SECRET_HAS_ENDED "RETURNING v.*) " AK_ADD_ENDED_USES,
+			1, {TEXTARRAYOID}
+		}
+	};
+#undef OF_KEYS_THAT_ARE_NO_MORE
+	Datum	   *elements = palloc(count * sizeof(Datum));
+	Datum		value;
+
+	for (int i = 0; i < count; i++)
+		elements[i] = PointerGetDatum(public_keys[i]);
+	value = PointerGetDatum(construct_array(elements, count, TEXTOID, -1,
+											false, TYPALIGN_INT));
+	for (int i = 0; i < lengthof(statements); i++)
+		ak_privileged_execute(&statements[i], &value, NULL);
+}
+
+/* --- For the workers of standbys ------------------------------------------ */
+
+static int
+get_array_length(Datum array)
+{
+	ArrayType  *value = DatumGetArrayTypeP(array);
+
+	return ArrayGetNItems(ARR_NDIM(value), ARR_DIMS(value));
+}
+
+Datum
+apikeys_merge_usage(PG_FUNCTION_ARGS)
+{
+	AkBatch		batch;
+
+	for (int column = 0; column < AK_BATCH_COLUMN_COUNT; column++)
+	{
+		batch.columns[column] = PG_GETARG_DATUM(2 + column);
+		if (column == 0)
+			batch.count = get_array_length(batch.columns[column]);
+		else if (get_array_length(batch.columns[column]) != batch.count)
+			ereport(ERROR,
+					(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+					 errmsg("the arrays differ in length")));
+	}
+	PG_RETURN_ARRAYTYPE_P(ak_usage_merge(PG_GETARG_UUID_P(0),
+										 PG_GETARG_INT64(1), &batch));
+}
+
+Datum
+apikeys_settle_usage(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(ak_usage_settle(PG_GETARG_UUID_P(0), PG_GETARG_INT64(1)));
+}

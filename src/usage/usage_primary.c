@@ -1,0 +1,193 @@
+/*
+ * usage_primary.c
+ *	  See usage_primary.h.
+ *
+ * An ordinary libpq connection, to the database of the same name, as
+ * apikeys.usage_primary_conninfo says.  Only waits for the network happen
+ * here, never inside a transaction, and none of them outlasts a shutdown for
+ * more than some seconds.
+ */
+#include "postgres.h"
+
+#include "base/settings.h"
+#include "core/compat.h"
+#include "usage/usage_primary.h"
+
+#include "libpq-fe.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/interrupt.h"
+#include "storage/latch.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#define TIMEOUT_MS				30000
+#define SHUTDOWN_TIMEOUT_MS		3000
+
+static PGconn *connection = NULL;
+
+/* Text of an error of libpq's, in one line. */
+static char *
+get_message(void)
+{
+	return pchomp(PQerrorMessage(connection));
+}
+
+/*
+ * Waits until the socket can be read or written (WL_SOCKET_...), or the time
+ * since "begin" is over, which raises 08006.
+ */
+static void
+wait_for_socket(int event, TimestampTz begin)
+{
+	int			timeout = ShutdownRequestPending ? SHUTDOWN_TIMEOUT_MS :
+		TIMEOUT_MS;
+
+	if (TimestampDifferenceExceeds(begin, GetCurrentTimestamp(), timeout))
+		ereport(ERROR,
+				(errcode(ERRCODE_CONNECTION_FAILURE),
+				 errmsg("the primary does not answer in time")));
+	WaitLatchOrSocket(MyLatch,
+					  WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH | event,
+					  PQsocket(connection), SHUTDOWN_TIMEOUT_MS / 3,
+					  PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+}
+
+/*
+ * Executes a query of one row and one column; the text is palloc'd.  Raises
+ * 08006 if that fails.
+ */
+static char *
+query(const char *sql, int count, const char *const *parameters)
+{
+	TimestampTz begin = GetCurrentTimestamp();
+	PGresult   *result;
+	char	   *text = NULL;
+
+	if (PQsendQueryParams(connection, sql, count, NULL, parameters, NULL, NULL,
+						  0))
+		while (PQisBusy(connection))
+		{
+			wait_for_socket(WL_SOCKET_READABLE, begin);
+			if (!PQconsumeInput(connection))
+				break;
+		}
+	result = PQgetResult(connection);
+	if (PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1)
+		text = pstrdup(PQgetvalue(result, 0, 0));
+	PQclear(result);
+	if (text == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONNECTION_FAILURE),
+				 errmsg("could not send usage to the primary"),
+				 errdetail_internal("%s", get_message())));
+	/* The end of the query's results. */
+	PQclear(PQgetResult(connection));
+	return text;
+}
+
+/* Ends the connection, if there is one. */
+void
+ak_usage_primary_disconnect(void)
+{
+	if (connection)
+		PQfinish(connection);
+	connection = NULL;
+}
+
+/*
+ * Connects to a database of the primary.  Raises 08001 if that fails; whoever
+ * catches an error disconnects.
+ */
+void
+ak_usage_primary_connect(const char *database)
+{
+	/* The second dbname is that of the database; the first is expanded. */
+	const char *keywords[] = {
+		"dbname", "dbname", "fallback_application_name", "client_encoding",
+		NULL
+	};
+	const char *values[] = {
+		ak_usage_primary_conninfo, database, "apikeys",
+		GetDatabaseEncodingName(), NULL
+	};
+	TimestampTz begin = GetCurrentTimestamp();
+	PostgresPollingStatusType status;
+
+	ak_usage_primary_disconnect();
+	connection = PQconnectStartParams(keywords, values, 1);
+	if (connection == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory")));
+	status = PQstatus(connection) == CONNECTION_BAD ?
+		PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
+	while (status != PGRES_POLLING_OK && status != PGRES_POLLING_FAILED)
+	{
+		wait_for_socket(status == PGRES_POLLING_READING ?
+						WL_SOCKET_READABLE : WL_SOCKET_WRITEABLE, begin);
+		status = PQconnectPoll(connection);
+	}
+	if (status == PGRES_POLLING_FAILED)
+		ereport(ERROR,
+				(errcode(ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION),
+				 errmsg("could not connect to the primary to send usage"),
+				 errdetail_internal("%s", get_message())));
+
+	/* No session there outlasts our patience, and adds what we gave up on. */
+	query("SELECT pg_catalog.set_config('lock_timeout', '20s', false)", 0,
+		  NULL);
+}
+
+static char *
+format_uuid(const pg_uuid_t *uuid)
+{
+	return DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(uuid)));
+}
+
+/*
+ * Whether the primary has added a batch; if it has not, it never will.  Waits
+ * for a session there that is still at it.
+ */
+bool
+ak_usage_primary_settle(const pg_uuid_t *instance, uint64 number)
+{
+	const char *parameters[] = {
+		format_uuid(instance), psprintf(UINT64_FORMAT, number)
+	};
+
+	return strcmp(query("SELECT apikeys.settle_usage($1, $2)",
+						lengthof(parameters), parameters), "t") == 0;
+}
+
+/* The text form of a batch; in a transaction. */
+void
+ak_usage_primary_format(const AkBatch *batch, AkTextBatch *text)
+{
+	for (int i = 0; i < AK_BATCH_COLUMN_COUNT; i++)
+		text->columns[i] = OidOutputFunctionCall(F_ARRAY_OUT,
+												 batch->columns[i]);
+}
+
+/*
+ * Adds a batch to the primary's tables, unless it has done that before.
+ * Returns the text form of an int4 array: which rows were left out, because
+ * there is no such key.
+ */
+char *
+ak_usage_primary_merge(const pg_uuid_t *instance, uint64 number,
+					   const AkTextBatch *batch)
+{
+	const char *parameters[2 + AK_BATCH_COLUMN_COUNT];
+
+	parameters[0] = format_uuid(instance);
+	parameters[1] = psprintf(UINT64_FORMAT, number);
+	memcpy(&parameters[2], batch->columns, sizeof(batch->columns));
+	return query("SELECT apikeys.merge_usage($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+				 lengthof(parameters), parameters);
+}
