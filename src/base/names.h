@@ -8,5 +8,6 @@
 #include "postgres.h"
 
 extern void ak_check_scope(const text *scope);
+extern bool ak_is_principal(const text *candidate);
 
 #endif							/* AK_NAMES_H */

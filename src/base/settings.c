@@ -16,6 +16,7 @@
 
 char	   *ak_token_prefix;
 bool		ak_track_usage;
+bool		ak_notify;
 int			ak_usage_flush_interval;
 int			ak_usage_max_entries;
 char	   *ak_usage_primary_conninfo;
@@ -67,6 +68,16 @@ define_key_settings(void)
 static void
 define_usage_settings(GucContext at_start)
 {
+	DefineCustomBoolVariable("apikeys.notify",
+							 "Notifies channel apikeys of changes, once a transaction.",
+							 "A transaction that notifies holds a lock of the whole cluster until its commit is durable.",
+							 &ak_notify,
+							 false,
+							 PGC_SUSET,
+							 0,
+							 NULL,
+							 NULL,
+							 NULL);
 	DefineCustomBoolVariable("apikeys.track_usage",
 							 "Records when and from where keys are used.",
 							 NULL,

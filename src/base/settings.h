@@ -11,6 +11,7 @@
 
 extern char *ak_token_prefix;
 extern bool ak_track_usage;
+extern bool ak_notify;
 extern int	ak_usage_flush_interval;	/* milliseconds */
 extern int	ak_usage_max_entries;
 extern char *ak_usage_primary_conninfo;

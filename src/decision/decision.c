@@ -144,7 +144,7 @@ check_address(const AkRequest *request, const AkPolicy *policy,
 
 	ak_access_list_view(list, &set);
 	if (set.count4 + set.count6 == 0)
-		return policy->require_access_list ? AK_ADDRESS_REQUIRED : AK_OK;
+		return policy->require_access_list ? AK_ACCESS_LIST_REQUIRED : AK_OK;
 	decision->has_network = request->address &&
 		ak_netset_find(&set, request->address, &decision->network);
 	return decision->has_network ? AK_OK : AK_ADDRESS_DENIED;
@@ -229,8 +229,8 @@ find_reason(const AkRequest *request, const AkSecretClaim *claim,
 	if (key->expires_at <= decision->now)
 		return AK_KEY_EXPIRED;
 	policy = ak_policy_get(&decision->store, &key->organization_id);
-	if (!ak_policy_tolerates_life(&policy, key->created_at, key->expires_at))
-		return AK_POLICY_DENIED;
+	if (key->expires_at > ak_policy_end_of_life(&policy, key->created_at))
+		return AK_LIFETIME_EXCEEDED;
 	reason = check_address(request, &policy, decision);
 	if (reason != AK_OK)
 		return reason;

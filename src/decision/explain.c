@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "base/errors.h"
 #include "base/names.h"
 #include "core/compat.h"
 #include "core/scope.h"
@@ -109,12 +110,12 @@ explain_policy(Inquiry *inquiry)
 	AkPolicy	policy = ak_policy_get(&inquiry->store, &key->organization_id);
 
 	if (!policy.limits_lifetime)
-		put_check(inquiry, AK_POLICY_DENIED, true,
+		put_check(inquiry, AK_LIFETIME_EXCEEDED, true,
 				  "the organization does not limit the life of its keys");
 	else
-		put_check(inquiry, AK_POLICY_DENIED,
-				  ak_policy_tolerates_life(&policy, key->created_at,
-										   key->expires_at),
+		put_check(inquiry, AK_LIFETIME_EXCEEDED,
+				  key->expires_at <=
+				  ak_policy_end_of_life(&policy, key->created_at),
 				  psprintf("the organization lets the key live until %s",
 						   timestamptz_to_str(ak_policy_end_of_life(&policy,
 																	key->created_at))));
@@ -185,10 +186,10 @@ explain_address(Inquiry *inquiry)
 	ak_access_list_view(ak_list_cache_get(key->access_list, key->writer),
 						&set);
 	is_empty = set.count4 + set.count6 == 0;
-	put_check(inquiry, AK_ADDRESS_REQUIRED, !required || !is_empty,
-			  !required ? "the organization demands no access list" :
-			  is_empty ? "the organization demands an access list, and the key has none" :
-			  "the organization demands an access list, and the key has one");
+	put_check(inquiry, AK_ACCESS_LIST_REQUIRED, !required || !is_empty,
+			  !required ? "the organization does not require an access list" :
+			  is_empty ? "the organization requires an access list, and the key has none" :
+			  "the organization requires an access list, and the key has one");
 	if (is_empty)
 		put_check(inquiry, AK_ADDRESS_DENIED, true,
 				  "the access list is empty: any address will do");
@@ -285,16 +286,13 @@ explain_scope(Inquiry *inquiry)
 /* --- All together --------------------------------------------------------- */
 
 static void
-refuse(bool is_hidden)
+refuse(void)
 {
-	if (is_hidden)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("key does not exist, or is not visible to %s",
-						ak_identity_principal())));
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("key does not exist")));
+			 errmsg("key does not exist, or is not visible to %s",
+					ak_identity_principal()),
+			 ak_errid("key_not_found")));
 }
 
 Datum
@@ -307,7 +305,8 @@ apikeys_explain_authorize(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("public_key must not be null")));
+				 errmsg("public_key must not be null"),
+				 ak_errid("null_argument")));
 	public_key = PG_GETARG_TEXT_PP(0);
 	if (!PG_ARGISNULL(1))
 	{
@@ -325,11 +324,11 @@ apikeys_explain_authorize(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	inquiry.result = (ReturnSetInfo *) fcinfo->resultinfo;
 	if (!ak_rights_reads_key(public_key))
-		refuse(true);
+		refuse();
 	ak_keystore_open_for_image(&inquiry.store, ak_locator_hash(public_key));
 	ak_roles_refresh(&inquiry.store);
 	if (!ak_keystore_find_image(&inquiry.store, public_key, &inquiry.key))
-		refuse(false);
+		refuse();
 	explain_secrets(&inquiry);
 	explain_state(&inquiry);
 	explain_policy(&inquiry);

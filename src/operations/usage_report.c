@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "base/errors.h"
 #include "base/settings.h"
 #include "core/compat.h"
 #include "identity/rights.h"
@@ -102,16 +103,19 @@ apikeys_flush_usage(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("a standby cannot write usage by itself"),
+				 ak_errid("standby"),
 				 errhint("Set apikeys.usage_primary_conninfo to where the primary is.")));
 	slot = ak_database_slot_get();
 	if (slot == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-				 errmsg("usage is counted in too many databases already")));
+				 errmsg("usage is counted in too many databases already"),
+				 ak_errid("too_many_databases")));
 	if (!ak_database_slot_flush(slot))
 		ereport(ERROR,
 				(errcode(ERRCODE_IO_ERROR),
 				 errmsg("usage could not be written"),
+				 ak_errid("flush_failed"),
 				 errdetail("It is kept in memory, and written later."),
 				 errhint("The server's log says why.")));
 	PG_RETURN_VOID();

@@ -15,7 +15,7 @@
  */
 #include "postgres.h"
 
-#include "base/privileged.h"
+#include "base/owner.h"
 #include "core/compat.h"
 #include "types/type_access_list.h"
 #include "usage/usage_direct.h"
@@ -149,8 +149,8 @@ write_use(text *public_key, const AkUse *use)
 		values[3] = InetPGetDatum(ak_network_to_inet(use->address));
 	else
 		nulls[3] = 'n';
-	return ak_privileged_execute(&update, values, nulls) > 0 ||
-		ak_privileged_execute(&insert, values, nulls) > 0;
+	return ak_owner_execute(&update, values, nulls) > 0 ||
+		ak_owner_execute(&insert, values, nulls) > 0;
 }
 
 /*
@@ -189,8 +189,8 @@ write_grant(text *public_key, const AkUse *use)
 		TimestampTzGetDatum(use->at)
 	};
 
-	if (ak_privileged_execute(&update, values, NULL) == 0)
-		ak_privileged_execute(&insert, values, NULL);
+	if (ak_owner_execute(&update, values, NULL) == 0)
+		ak_owner_execute(&insert, values, NULL);
 }
 
 /*
@@ -297,9 +297,9 @@ ak_usage_direct_forget(text *public_key)
 	};
 	Datum		values[] = {PointerGetDatum(public_key)};
 
-	ak_privileged_execute(&forget_uses, values, NULL);
-	ak_privileged_execute(&forget_denials, values, NULL);
-	ak_privileged_execute(&forget_grants, values, NULL);
+	ak_owner_execute(&forget_uses, values, NULL);
+	ak_owner_execute(&forget_denials, values, NULL);
+	ak_owner_execute(&forget_grants, values, NULL);
 }
 
 /*
@@ -323,5 +323,5 @@ ak_usage_direct_forget_secret(text *public_key)
 	Datum		value = PointerGetDatum(public_key);
 
 	if (!IsolationUsesXactSnapshot())
-		ak_privileged_execute(&forget, &value, NULL);
+		ak_owner_execute(&forget, &value, NULL);
 }

@@ -10,7 +10,8 @@
  */
 #include "postgres.h"
 
-#include "base/privileged.h"
+#include "base/errors.h"
+#include "base/owner.h"
 #include "core/compat.h"
 #include "store/keystore.h"
 #include "types/type_access_list.h"
@@ -185,7 +186,7 @@ merge_uses(AkBatch *batch, Snapshot snapshot)
 		AK_BATCH_COLUMN_COUNT, BATCH_TYPES
 	};
 
-	return ak_privileged_execute_at(snapshot, &merge, batch->columns, NULL);
+	return ak_owner_execute_at(snapshot, &merge, batch->columns, NULL);
 }
 
 static uint64
@@ -208,7 +209,7 @@ merge_denials(AkBatch *batch, Snapshot snapshot)
 		AK_BATCH_COLUMN_COUNT, BATCH_TYPES
 	};
 
-	return ak_privileged_execute_at(snapshot, &merge, batch->columns, NULL);
+	return ak_owner_execute_at(snapshot, &merge, batch->columns, NULL);
 }
 
 /*
@@ -228,12 +229,12 @@ merge_grants(AkBatch *batch, Snapshot snapshot)
 		"CROSS JOIN LATERAL (SELECT g.project_id, g.role "
 		"FROM apikeys.key_role AS g "
 		"WHERE g.public_key OPERATOR(pg_catalog.=) b.public_key "
-		"AND apikeys.grant_id(g.role, g.project_id) "
+		"AND apikeys_internal.grant_id(g.role, g.project_id) "
 		"OPERATOR(pg_catalog.=) b.grant_id LIMIT 1) AS r "
 		"WHERE b.grant_id IS NOT NULL AND (SELECT true "
 		"FROM apikeys.key_role_usage AS w "
 		"WHERE w.public_key OPERATOR(pg_catalog.=) b.public_key "
-		"AND apikeys.grant_id(w.role, w.project_id) "
+		"AND apikeys_internal.grant_id(w.role, w.project_id) "
 		"OPERATOR(pg_catalog.=) b.grant_id "
 		"AND w.last_used_at OPERATOR(pg_catalog.>) (b.last_at "
 		"OPERATOR(pg_catalog.-) '1 hour'::pg_catalog.interval)) IS NULL "
@@ -244,7 +245,7 @@ merge_grants(AkBatch *batch, Snapshot snapshot)
 		AK_BATCH_COLUMN_COUNT, BATCH_TYPES
 	};
 
-	ak_privileged_execute_at(snapshot, &merge, batch->columns, NULL);
+	ak_owner_execute_at(snapshot, &merge, batch->columns, NULL);
 }
 
 /* False if this batch, or a later one, is there already. */
@@ -267,8 +268,8 @@ note_batch(const pg_uuid_t *instance, uint64 number)
 	Datum		values[] = {UUIDPGetDatum(instance), Int64GetDatum(number)};
 
 	if (number == 1)
-		ak_privileged_execute(&clean, NULL, NULL);
-	return ak_privileged_execute(&note, values, NULL) > 0;
+		ak_owner_execute(&clean, NULL, NULL);
+	return ak_owner_execute(&note, values, NULL) > 0;
 }
 
 /* How many rows of the tables a batch is added to, if it has all keys. */
@@ -360,7 +361,7 @@ ak_usage_merged_batch(const pg_uuid_t *instance)
 	Datum		value = UUIDPGetDatum(instance);
 	int64		batch = 0;
 
-	ak_privileged_get_int64(&find, &value, &batch);
+	ak_owner_get_int64(&find, &value, &batch);
 	return batch;
 }
 
@@ -405,7 +406,7 @@ ak_usage_clean_up(text **public_keys, int count)
 	value = PointerGetDatum(construct_array(elements, count, TEXTOID, -1,
 											false, TYPALIGN_INT));
 	for (int i = 0; i < lengthof(statements); i++)
-		ak_privileged_execute(&statements[i], &value, NULL);
+		ak_owner_execute(&statements[i], &value, NULL);
 }
 
 /* --- For the workers of standbys ------------------------------------------ */
@@ -431,7 +432,8 @@ apikeys_merge_usage(PG_FUNCTION_ARGS)
 		else if (get_array_length(batch.columns[column]) != batch.count)
 			ereport(ERROR,
 					(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-					 errmsg("the arrays differ in length")));
+					 errmsg("the arrays differ in length"),
+					 ak_errid("invalid_batch")));
 	}
 	PG_RETURN_ARRAYTYPE_P(ak_usage_merge(PG_GETARG_UUID_P(0),
 										 PG_GETARG_INT64(1), &batch));
