@@ -11,9 +11,9 @@
 #include "audit/audit_lock.h"
 #include "audit/audit_verify.h"
 #include "audit/notices.h"
-#include "base/errors.h"
 #include "base/owner.h"
 #include "core/compat.h"
+#include "core/errors.h"
 #include "identity/identity.h"
 #include "types/type_access_list.h"
 

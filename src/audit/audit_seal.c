@@ -15,13 +15,13 @@
  */
 #include "postgres.h"
 
-#include "base/errors.h"
 #include "audit/audit_chain.h"
 #include "audit/audit_hash.h"
 #include "audit/audit_lock.h"
 #include "audit/audit_seal.h"
 #include "base/owner.h"
 #include "core/compat.h"
+#include "core/errors.h"
 
 #include "access/htup_details.h"
 #include "access/tableam.h"

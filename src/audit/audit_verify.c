@@ -13,12 +13,12 @@
  */
 #include "postgres.h"
 
-#include "base/errors.h"
 #include "audit/audit_chain.h"
 #include "audit/audit_hash.h"
 #include "audit/audit_verify.h"
 #include "base/owner.h"
 #include "core/compat.h"
+#include "core/errors.h"
 
 #include "catalog/pg_type.h"
 #include "funcapi.h"

@@ -9,6 +9,7 @@
 #include "core/token.h"
 #include "types/pepper.h"
 #include "types/type_access_list.h"
+#include "types/type_secret_hash.h"
 
 #include "access/parallel.h"
 #include "miscadmin.h"
@@ -122,6 +123,18 @@ define_usage_settings(GucContext at_start)
 							   NULL,
 							   NULL,
 							   NULL);
+	DefineCustomIntVariable("apikeys.argon2id_max_cost",
+							"What an imported argon2id hash can cost at most: its memory times its passes.",
+							"A decision does not compute a hash that costs more, and it cannot be imported. The default is 64 MB and 3 passes.",
+							&ak_argon2id_max_cost,
+							192 * 1024,
+							8 * 1024,
+							AK_ARGON2ID_MAX_COST_KIB,
+							PGC_SIGHUP,
+							GUC_UNIT_KB,
+							NULL,
+							NULL,
+							NULL);
 	DefineCustomIntVariable("apikeys.locator_size",
 							"How much shared memory remembers where keys are stored.",
 							"Sixteen bytes for each key in use are plenty.",

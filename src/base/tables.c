@@ -15,9 +15,9 @@
  */
 #include "postgres.h"
 
-#include "base/errors.h"
 #include "base/tables.h"
 #include "core/compat.h"
+#include "core/errors.h"
 
 #include "catalog/namespace.h"
 #include "utils/inval.h"

@@ -4,10 +4,10 @@
  */
 #include "postgres.h"
 
-#include "base/errors.h"
 #include "base/owner.h"
 #include "base/trigger.h"
 #include "core/compat.h"
+#include "core/errors.h"
 
 #include "access/htup_details.h"
 #include "miscadmin.h"

@@ -285,3 +285,56 @@ ak_token_classify(const char *text, size_t length)
 		return AK_TOKEN_SECRET;
 	return AK_TOKEN_NONE;
 }
+
+/* --- Within a text -------------------------------------------------------- */
+
+/* How much stands behind the mark. */
+#define DIGITS	(AK_TOKEN_SECRET_DIGITS + AK_TOKEN_CHECKSUM_DIGITS)
+
+/*
+ * The private key around a mark in a text, or NULL.  The checksum covers the
+ * prefix, so of the texts that stand before the mark only one can be it.
+ */
+static const char *
+find_around(const char *text, const char *mark, const char *end,
+			size_t *length)
+{
+	size_t		most = mark - text;
+
+	if ((size_t) (end - mark) < MARK_LENGTH + DIGITS)
+		return NULL;
+	if (most > AK_TOKEN_PREFIX_MAX)
+		most = AK_TOKEN_PREFIX_MAX;
+	for (size_t before = most; before > 0; before--)
+	{
+		*length = before + MARK_LENGTH + DIGITS;
+		if (ak_token_classify(mark - before, *length) == AK_TOKEN_SECRET)
+			return mark - before;
+	}
+	return NULL;
+}
+
+/*
+ * The first private key in a text, or NULL; its length goes to *length.  Marks
+ * are looked for from "from" on: to find the next one, pass the end of the
+ * one found.
+ */
+const char *
+ak_token_find_secret(const char *text, const char *from, const char *end,
+					 size_t *length)
+{
+	const char *found;
+
+	for (; (size_t) (end - from) >= MARK_LENGTH; from++)
+	{
+		from = memchr(from, SECRET_MARK[0], end - from);
+		if (from == NULL || (size_t) (end - from) < MARK_LENGTH)
+			return NULL;
+		if (memcmp(from, SECRET_MARK, MARK_LENGTH) != 0)
+			continue;
+		found = find_around(text, from, end, length);
+		if (found)
+			return found;
+	}
+	return NULL;
+}

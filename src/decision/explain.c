@@ -9,9 +9,9 @@
  */
 #include "postgres.h"
 
-#include "base/errors.h"
 #include "base/names.h"
 #include "core/compat.h"
+#include "core/errors.h"
 #include "core/scope.h"
 #include "decision/decision.h"
 #include "identity/identity.h"
@@ -42,6 +42,7 @@ typedef struct Inquiry
 } Inquiry;
 
 PG_FUNCTION_INFO_V1(apikeys_explain_authorize);
+PG_FUNCTION_INFO_V1(apikeys_explain_authorize_text);
 
 /* The check is named after the reason that it gives. */
 static void
@@ -295,8 +296,9 @@ refuse(void)
 			 ak_errid("key_not_found")));
 }
 
-Datum
-apikeys_explain_authorize(PG_FUNCTION_ARGS)
+/* explain_authorize(), whose address is an inet or a text. */
+static Datum
+explain(FunctionCallInfo fcinfo, bool address_is_text)
 {
 	Inquiry		inquiry = {0};
 	AkNetwork	address;
@@ -310,7 +312,10 @@ apikeys_explain_authorize(PG_FUNCTION_ARGS)
 	public_key = PG_GETARG_TEXT_PP(0);
 	if (!PG_ARGISNULL(1))
 	{
-		ak_network_from_inet(PG_GETARG_INET_PP(1), &address);
+		if (address_is_text)
+			ak_network_from_text(PG_GETARG_TEXT_PP(1), &address);
+		else
+			ak_network_from_inet(PG_GETARG_INET_PP(1), &address);
 		inquiry.address = &address;
 	}
 	if (!PG_ARGISNULL(2))
@@ -336,4 +341,16 @@ apikeys_explain_authorize(PG_FUNCTION_ARGS)
 	explain_scope(&inquiry);
 	ak_keystore_close(&inquiry.store);
 	return (Datum) 0;
+}
+
+Datum
+apikeys_explain_authorize(PG_FUNCTION_ARGS)
+{
+	return explain(fcinfo, false);
+}
+
+Datum
+apikeys_explain_authorize_text(PG_FUNCTION_ARGS)
+{
+	return explain(fcinfo, true);
 }

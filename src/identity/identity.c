@@ -11,10 +11,10 @@
  */
 #include "postgres.h"
 
-#include "base/errors.h"
 #include "base/names.h"
 #include "base/owner.h"
 #include "core/compat.h"
+#include "core/errors.h"
 #include "identity/identity.h"
 #include "types/type_access_list.h"
 

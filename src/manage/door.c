@@ -15,9 +15,9 @@
  */
 #include "postgres.h"
 
-#include "base/errors.h"
 #include "base/owner.h"
 #include "core/compat.h"
+#include "core/errors.h"
 
 #include "access/htup_details.h"
 #include "access/parallel.h"

@@ -8,9 +8,9 @@
  */
 #include "postgres.h"
 
-#include "base/errors.h"
 #include "base/owner.h"
 #include "core/compat.h"
+#include "core/errors.h"
 
 #include "access/xact.h"
 #include "catalog/namespace.h"

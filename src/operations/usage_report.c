@@ -4,9 +4,9 @@
  */
 #include "postgres.h"
 
-#include "base/errors.h"
 #include "base/settings.h"
 #include "core/compat.h"
+#include "core/errors.h"
 #include "identity/rights.h"
 #include "types/type_access_list.h"
 #include "usage/database_slot.h"

@@ -8,8 +8,8 @@
  */
 #include "postgres.h"
 
-#include "base/errors.h"
 #include "core/compat.h"
+#include "core/errors.h"
 #include "store/image.h"
 
 #include "access/htup_details.h"

@@ -10,9 +10,9 @@
  */
 #include "postgres.h"
 
-#include "base/errors.h"
 #include "base/owner.h"
 #include "core/compat.h"
+#include "core/errors.h"
 #include "store/keystore.h"
 #include "types/type_access_list.h"
 #include "usage/usage_merge.h"
