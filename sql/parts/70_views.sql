@@ -87,14 +87,14 @@ CREATE VIEW apikeys.access_list_entries WITH (security_invoker = true, security_
 SELECT
 	k.public_key,
 	n.network,
-	coalesce(u.use_count, 0) + coalesce(p.count, 0) AS use_count,
+	least(coalesce(u.use_count, 0) + coalesce(p.count, 0)::numeric, 9223372036854775807)::bigint AS use_count,
 	greatest(u.last_used_at, p.last_at) AS last_used_at,
 	CASE WHEN p.last_at >= u.last_used_at OR u.last_used_at IS NULL
 		THEN p.last_address ELSE u.last_used_address END AS last_used_address
 FROM apikeys.key AS k
 	CROSS JOIN LATERAL apikeys.networks(k.access_list) AS n (network)
 	LEFT JOIN LATERAL (
-		SELECT u.network, sum(u.use_count)::bigint AS use_count, max(u.last_used_at) AS last_used_at,
+		SELECT u.network, least(sum(u.use_count), 9223372036854775807)::bigint AS use_count, max(u.last_used_at) AS last_used_at,
 			(array_agg(u.last_used_address ORDER BY u.last_used_at DESC))[1] AS last_used_address
 		FROM apikeys.key_usage AS u
 		WHERE u.public_key = k.public_key
@@ -127,7 +127,7 @@ SELECT
 	(SELECT s.lost_count FROM apikeys_internal.usage_status() AS s) AS lost_count
 FROM apikeys.key AS k
 	CROSS JOIN LATERAL (
-		SELECT coalesce(sum(c.count), 0)::bigint AS use_count, max(c.last_at) AS last_used_at,
+		SELECT least(coalesce(sum(c.count), 0), 9223372036854775807)::bigint AS use_count, max(c.last_at) AS last_used_at,
 			(array_agg(c.address ORDER BY c.last_at DESC))[1] AS last_used_address
 		FROM (
 			SELECT u.use_count AS count, u.last_used_at AS last_at, u.last_used_address AS address
@@ -138,12 +138,12 @@ FROM apikeys.key AS k
 			FROM apikeys_internal.pending_usage(k.public_key) AS p
 			WHERE p.reason IS NULL AND p.count > 0) AS c) AS u
 	CROSS JOIN LATERAL (
-		SELECT coalesce(sum(r.count), 0)::bigint AS denial_count,
+		SELECT least(coalesce(sum(r.count), 0), 9223372036854775807)::bigint AS denial_count,
 			coalesce(jsonb_object_agg(r.reason, r.count), '{}') AS denials,
 			max(r.last_at) AS last_denied_at,
 			(array_agg(r.address ORDER BY r.last_at DESC))[1] AS last_denied_address
 		FROM (
-			SELECT c.reason, sum(c.count)::bigint AS count, max(c.last_at) AS last_at,
+			SELECT c.reason, least(sum(c.count), 9223372036854775807)::bigint AS count, max(c.last_at) AS last_at,
 				(array_agg(c.address ORDER BY c.last_at DESC))[1] AS address
 			FROM (
 				SELECT d.reason, d.denial_count AS count, d.last_denied_at AS last_at, d.last_denied_address AS address

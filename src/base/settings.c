@@ -6,6 +6,7 @@
 
 #include "core/compat.h"
 #include "core/credentials.h"
+#include "core/errors.h"
 #include "core/token.h"
 #include "types/pepper.h"
 #include "types/type_access_list.h"
@@ -274,4 +275,26 @@ void
 ak_trusted_proxies_view(AkNetset *proxies)
 {
 	ak_access_list_view(trusted_proxies, proxies);
+}
+
+/* --- Preloading ----------------------------------------------------------- */
+
+bool		ak_is_preloaded = false;
+
+/*
+ * Raises 55000 where the library was not preloaded: whatever decides or counts
+ * calls it first.  The statement is hidden from the log, because a secret may
+ * stand in it.
+ */
+void
+ak_require_preload(void)
+{
+	if (unlikely(!ak_is_preloaded))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("apikeys must be loaded via \"shared_preload_libraries\""),
+				 errhint("Add apikeys to shared_preload_libraries, and restart the server."),
+				 ak_errid("not_preloaded"),
+				 errhidestmt(true),
+				 errhidecontext(true)));
 }

@@ -31,6 +31,7 @@ authenticate(const AkRequest *request)
 {
 	AkDecision	decision;
 
+	ak_require_preload();
 	ak_decision_open(request, &decision);
 	if (decision.reason == AK_OK)
 		ak_identity_bind(request->public_key, &decision.key,
@@ -216,8 +217,10 @@ wipe(void *argument)
 Datum
 apikeys_authenticate_request(PG_FUNCTION_ARGS)
 {
-	HttpRequest *http = palloc0(sizeof(HttpRequest));
+	HttpRequest *http;
 
+	ak_require_preload();
+	http = palloc0(sizeof(HttpRequest));
 	http->wipe.func = wipe;
 	http->wipe.arg = http;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &http->wipe);

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "base/names.h"
+#include "base/settings.h"
 #include "core/compat.h"
 #include "core/errors.h"
 #include "decision/decision.h"
@@ -42,6 +43,7 @@ static void
 decide(FunctionCallInfo fcinfo, bool address_is_text, AkRequest *request,
 	   AkNetwork *address, AkDecision *decision)
 {
+	ak_require_preload();
 	check_cost(fcinfo);
 	memset(request, 0, sizeof(*request));
 	if (!PG_ARGISNULL(3))

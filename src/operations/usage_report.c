@@ -96,9 +96,7 @@ apikeys_flush_usage(PG_FUNCTION_ARGS)
 {
 	AkDatabaseSlot *slot;
 
-	/* Without shared memory each use is written at once. */
-	if (!ak_counters_exist())
-		PG_RETURN_VOID();
+	ak_require_preload();
 	if (RecoveryInProgress() && ak_usage_primary_conninfo[0] == '\0')
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -134,7 +132,7 @@ static const char *
 get_advice(AkDatabaseSlot *slot, int64 lost)
 {
 	if (!ak_counters_exist())
-		return "apikeys is not in shared_preload_libraries: a last use is written at most once a minute, and denials are not counted";
+		return "apikeys is not in shared_preload_libraries: nothing can be decided or counted";
 	if (slot == NULL)
 		return "usage is counted in too many databases already: nothing is counted in this one";
 	if (lost > 0)
