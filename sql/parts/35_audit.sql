@@ -52,6 +52,8 @@ COMMENT ON FUNCTION apikeys_internal.is_direct_change() IS
 CREATE FUNCTION apikeys_internal.directly_changed() RETURNS trigger
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
+	SET timezone = 'UTC'
+	SET intervalstyle = 'postgres'
 AS $$
 DECLARE
 	before jsonb;

@@ -19,6 +19,7 @@
 #include "catalog/pg_class.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "pgtime.h"
 #include "utils/guc.h"
 #include "utils/rls.h"
 #include "utils/syscache.h"
@@ -35,18 +36,31 @@ set_locally(const char *name, const char *value)
 							 GUC_ACTION_SAVE, true, 0, false);
 }
 
-/* Returns the level of what was set, to be ended; 0 if nothing was. */
+/*
+ * Pins what names mean, and how times and intervals are written in events, which
+ * are the same whoever makes them.  Returns the level of what was set, to be
+ * ended; 0 if nothing was.
+ */
 static int
 pin_settings(bool by_index)
 {
 	bool		is_pinned = strcmp(namespace_search_path, SEARCH_PATH) == 0;
+	bool		is_utc =
+		strcmp(pg_get_timezone_name(session_timezone), "UTC") == 0;
 	int			level;
 
-	if (is_pinned && row_security && !by_index)
+	if (is_pinned && is_utc && IntervalStyle == INTSTYLE_POSTGRES &&
+		DateStyle == USE_ISO_DATES && row_security && !by_index)
 		return 0;
 	level = NewGUCNestLevel();
 	if (!is_pinned)
 		set_locally("search_path", SEARCH_PATH);
+	if (!is_utc)
+		set_locally("timezone", "UTC");
+	if (IntervalStyle != INTSTYLE_POSTGRES)
+		set_locally("intervalstyle", "postgres");
+	if (DateStyle != USE_ISO_DATES)
+		set_locally("datestyle", "ISO");
 	if (!row_security)
 		set_locally("row_security", "on");
 	if (by_index)

@@ -246,6 +246,6 @@ ak_rehash_write(void)
 		values[i] = PointerGetDatum(construct_array(columns[i], count,
 													i == 1 ? BYTEAOID : TEXTOID,
 													-1, false, TYPALIGN_INT));
-	ak_owner_execute(&update, values, NULL);
-	ak_key_image_make(values[0]);
+	if (ak_owner_execute(&update, values, NULL) > 0)
+		ak_key_image_make(values[0]);
 }
