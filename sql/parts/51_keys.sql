@@ -19,20 +19,20 @@ CREATE FUNCTION apikeys.add_to_access_list(public_key text, VARIADIC networks in
 COMMENT ON FUNCTION apikeys.add_to_access_list(text, inet[]) IS
 	'Adds networks to the access list of a key, and returns the list. The first entry excludes all other addresses. Requires to manage the key.';
 
-CREATE FUNCTION apikeys.add_to_access_list(public_key text, VARIADIC networks text[]) RETURNS apikeys.access_list
+CREATE FUNCTION apikeys.add_to_access_list(public_key text, network text) RETURNS apikeys.access_list
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
-COMMENT ON FUNCTION apikeys.add_to_access_list(text, text[]) IS
-	'The same as add_to_access_list(text, inet[]), for networks that are given as text.';
+COMMENT ON FUNCTION apikeys.add_to_access_list(text, text) IS
+	'The same as add_to_access_list(text, inet[]), for one network that is given as text.';
 
 CREATE FUNCTION apikeys.remove_from_access_list(public_key text, VARIADIC networks inet[]) RETURNS apikeys.access_list
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.remove_from_access_list(text, inet[]) IS
 	'Removes entries from the access list of a key, and returns the list; not the last entry. Requires to manage the key.';
 
-CREATE FUNCTION apikeys.remove_from_access_list(public_key text, VARIADIC networks text[]) RETURNS apikeys.access_list
+CREATE FUNCTION apikeys.remove_from_access_list(public_key text, network text) RETURNS apikeys.access_list
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
-COMMENT ON FUNCTION apikeys.remove_from_access_list(text, text[]) IS
-	'The same as remove_from_access_list(text, inet[]), for networks that are given as text.';
+COMMENT ON FUNCTION apikeys.remove_from_access_list(text, text) IS
+	'The same as remove_from_access_list(text, inet[]), for one network that is given as text.';
 
 CREATE FUNCTION apikeys.add_current_address(public_key text) RETURNS inet
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
@@ -314,14 +314,14 @@ END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.add_to_access_list(text, inet[]) IS 'Body of apikeys.add_to_access_list.';
 
-CREATE FUNCTION apikeys_internal.add_to_access_list(public_key text, VARIADIC networks text[]) RETURNS apikeys.access_list
+CREATE FUNCTION apikeys_internal.add_to_access_list(public_key text, network text) RETURNS apikeys.access_list
 	LANGUAGE plpgsql VOLATILE
 AS $$
 BEGIN
-	RETURN apikeys_internal.add_to_access_list(public_key, VARIADIC apikeys_internal.networks_of(networks));
+	RETURN apikeys_internal.add_to_access_list(public_key, VARIADIC apikeys_internal.networks_of(ARRAY[network]));
 END;
 $$;
-COMMENT ON FUNCTION apikeys_internal.add_to_access_list(text, text[]) IS 'Body of apikeys.add_to_access_list.';
+COMMENT ON FUNCTION apikeys_internal.add_to_access_list(text, text) IS 'Body of apikeys.add_to_access_list.';
 
 CREATE FUNCTION apikeys_internal.remove_from_access_list(public_key text, VARIADIC networks inet[]) RETURNS apikeys.access_list
 	LANGUAGE plpgsql VOLATILE
@@ -346,14 +346,14 @@ END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.remove_from_access_list(text, inet[]) IS 'Body of apikeys.remove_from_access_list.';
 
-CREATE FUNCTION apikeys_internal.remove_from_access_list(public_key text, VARIADIC networks text[]) RETURNS apikeys.access_list
+CREATE FUNCTION apikeys_internal.remove_from_access_list(public_key text, network text) RETURNS apikeys.access_list
 	LANGUAGE plpgsql VOLATILE
 AS $$
 BEGIN
-	RETURN apikeys_internal.remove_from_access_list(public_key, VARIADIC apikeys_internal.networks_of(networks));
+	RETURN apikeys_internal.remove_from_access_list(public_key, VARIADIC apikeys_internal.networks_of(ARRAY[network]));
 END;
 $$;
-COMMENT ON FUNCTION apikeys_internal.remove_from_access_list(text, text[]) IS 'Body of apikeys.remove_from_access_list.';
+COMMENT ON FUNCTION apikeys_internal.remove_from_access_list(text, text) IS 'Body of apikeys.remove_from_access_list.';
 
 CREATE FUNCTION apikeys_internal.add_current_address(public_key text) RETURNS inet
 	LANGUAGE plpgsql VOLATILE

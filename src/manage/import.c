@@ -214,20 +214,37 @@ apikeys_import_keys(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(import_source(PG_GETARG_DATUM(0), PG_GETARG_OID(1)));
 }
 
-/* Imports in a subtransaction, and rolls that back. */
+/*
+ * Imports in a subtransaction, and rolls that back.  An error inside is raised
+ * again once the subtransaction is gone: PostgreSQL asks for that of whoever
+ * begins one (src/backend/access/transam/README).
+ */
 Datum
 apikeys_check_import(PG_FUNCTION_ARGS)
 {
 	MemoryContext old_context = CurrentMemoryContext;
 	ResourceOwner old_owner = CurrentResourceOwner;
-	int64		count;
+	ErrorData  *volatile error = NULL;
+	volatile int64 count = 0;
 
 	refuse_null(fcinfo);
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(old_context);
-	count = import_source(PG_GETARG_DATUM(0), PG_GETARG_OID(1));
+	PG_TRY();
+	{
+		count = import_source(PG_GETARG_DATUM(0), PG_GETARG_OID(1));
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(old_context);
+		error = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
 	RollbackAndReleaseCurrentSubTransaction();
 	MemoryContextSwitchTo(old_context);
 	CurrentResourceOwner = old_owner;
+	if (error)
+		ReThrowError(error);
 	PG_RETURN_INT64(count);
 }

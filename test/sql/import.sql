@@ -83,7 +83,7 @@ $$;
 SELECT apikeys.import_key(:'other', 'regress.taken', ('sha256$$' || repeat('0', 64))::apikeys.secret_hash, 'a key', '{}') \g /dev/null
 SELECT apikeys.import_key(:'other', 'regress.deleted', ('sha256$$' || repeat('0', 64))::apikeys.secret_hash, 'a key', '{}') \g /dev/null
 SELECT apikeys.delete_key('regress.deleted') \g /dev/null
-SELECT private_key AS secret FROM apikeys.create_key(:'other', 'a key', '{}') \gset
+SELECT private_key AS secret FROM apikeys.create_key(:'other', 'a key', '{ORG_MEMBER}') \gset
 SELECT * FROM pg_temp.try('number = 3', :'org');
 SELECT * FROM pg_temp.try('public_key = NULL', :'org');
 SELECT * FROM pg_temp.try('public_key = ''no key''', :'org');
