@@ -17,6 +17,7 @@
 #include "mb/pg_wchar.h"
 
 #define NAME_MAX_CHARACTERS		250
+#define NAME_MAX_SIZE			((size_t) NAME_MAX_CHARACTERS * MAX_MULTIBYTE_CHAR_LEN)
 #define ROLE_NAME_MAX_SIZE		63
 #define PRINCIPAL_MAX_SIZE		255
 #define PRINCIPAL_PREFIX_SIZE	5	/* role: or user: */
@@ -110,7 +111,7 @@ apikeys_is_name(PG_FUNCTION_ARGS)
 	size_t		size = VARSIZE_ANY_EXHDR(candidate);
 
 	PG_RETURN_BOOL(size > 0 &&
-				   size <= NAME_MAX_CHARACTERS * MAX_MULTIBYTE_CHAR_LEN &&
+				   size <= NAME_MAX_SIZE &&
 				   pg_mbstrlen_with_len(bytes, size) <= NAME_MAX_CHARACTERS &&
 				   is_plain(bytes, size));
 }

@@ -115,10 +115,32 @@ fuzz_bits(const uint8_t *data, size_t size)
 	REQUIRE(ak_token_classify(text, length) == AK_TOKEN_NONE);
 }
 
+/*
+ * All that is found is a secret, and stands in the text after what was found
+ * before it.
+ */
+static void
+fuzz_find(const char *text, size_t size)
+{
+	const char *from = text;
+	const char *found;
+	size_t		length;
+
+	while ((found = ak_token_find_secret(text, from, text + size,
+										 &length)) != NULL)
+	{
+		REQUIRE(found >= text && found + length <= text + size);
+		REQUIRE(found + length > from);
+		REQUIRE(ak_token_classify(found, length) == AK_TOKEN_SECRET);
+		from = found + length;
+	}
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	fuzz_text((const char *) data, size);
 	fuzz_bits(data, size);
+	fuzz_find((const char *) data, size);
 	return 0;
 }

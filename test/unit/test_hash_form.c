@@ -36,7 +36,8 @@ test_text(void)
 		  "the longest pepper id");
 	CHECK(keeps("sha256$$" HEX32), "sha256");
 	CHECK(keeps("sha512$$" HEX32 HEX32), "sha512");
-	CHECK(keeps("$argon2id$v=19$m=262144,t=16,p=16$" SALT "$" HASH),
+	CHECK(keeps("$argon2id$v=19$m=102400,t=2,p=16$" SALT "$" HASH) &&
+		  keeps("$argon2id$v=19$m=12800,t=16,p=1$" SALT "$" HASH),
 		  "argon2id at its limits");
 	CHECK(parses("sha256$$00112233445566778899AABBCCDDEEFF" "00112233445566778899AABBCCDDEEFF"),
 		  "capital digits");
@@ -50,7 +51,9 @@ test_text(void)
 	CHECK(!parses("sha256$$" HEX32 "0") && !parses("sha256$$" HEX32 "00") &&
 		  !parses("sha512$$" HEX32) && !parses("sha256$$ " HEX32),
 		  "digests of another length");
-	CHECK(!parses("$argon2id$v=19$m=262145,t=1,p=1$" SALT "$" HASH) &&
+	CHECK(!parses("$argon2id$v=19$m=102401,t=1,p=1$" SALT "$" HASH) &&
+		  !parses("$argon2id$v=19$m=102400,t=3,p=1$" SALT "$" HASH) &&
+		  !parses("$argon2id$v=19$m=12801,t=16,p=1$" SALT "$" HASH) &&
 		  !parses("$argon2id$v=19$m=64,t=17,p=1$" SALT "$" HASH) &&
 		  !parses("$argon2id$v=19$m=64,t=1,p=17$" SALT "$" HASH) &&
 		  !parses("$argon2id$v=19$m=99999999999999999999,t=1,p=1$" SALT "$" HASH),

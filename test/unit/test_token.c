@@ -262,9 +262,43 @@ test_round_trip(void)
 	CHECK(wrong == 0, "20,000 random secrets return");
 }
 
+/*
+ * Where in the text does the search, from its begin, find the secret?  -1:
+ * nowhere.
+ */
+static int
+find(const char *text)
+{
+	size_t		length = 0;
+	const char *found = ak_token_find_secret(text, text, text + strlen(text),
+											 &length);
+
+	return found && ak_token_classify(found, length) == AK_TOKEN_SECRET ?
+		(int) (found - text) : -1;
+}
+
+static void
+test_find(void)
+{
+	char		text[3 * AK_TOKEN_TEXT_SIZE];
+	char		token[AK_TOKEN_TEXT_SIZE];
+	uint8_t		secret[AK_TOKEN_SECRET_BYTES] = {7};
+
+	CHECK(ak_token_format_secret("ak", secret, token) == 56, "a token");
+	CHECK(find(token) == 0, "a token alone");
+	snprintf(text, sizeof(text), "key = '%s';", token);
+	CHECK(find(text) == 7, "a token within a line");
+	snprintf(text, sizeof(text), "ak_sec_ak_sec_%s", token);
+	CHECK(find(text) >= 0, "a token after what looks like one");
+	snprintf(text, sizeof(text), "%.55s", token);
+	CHECK(find(text) == -1, "a token that is cut");
+	CHECK(find("") == -1 && find("_sec_") == -1, "no token");
+}
+
 int
 main(void)
 {
+	test_find();
 	test_crc32();
 	test_prefix();
 	test_public();
