@@ -8,8 +8,8 @@ SELECT clock_timestamp() AS begun \gset
 WITH s AS MATERIALIZED (SELECT * FROM bench.staging ORDER BY public_key COLLATE "C"),
     k AS (INSERT INTO bench.plain_key (public_key, organization_id, description)
         SELECT public_key, :'org', description FROM s),
-    r AS (INSERT INTO bench.plain_key_role (public_key, organization_id, role, level)
-        SELECT public_key, :'org', unnest(roles), 'organization' FROM s)
+    r AS (INSERT INTO bench.plain_key_role (public_key, organization_id, role)
+        SELECT public_key, :'org', unnest(roles) FROM s)
 INSERT INTO bench.plain_key_secret (public_key, version, hash, hint)
 SELECT public_key, 1, hash::apikeys.secret_hash, '' FROM s;
 SELECT format('"plain INSERT, no triggers and foreign keys",%s,%s', :round,

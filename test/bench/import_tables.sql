@@ -5,7 +5,8 @@ SET client_min_messages = warning;
 ALTER TABLE apikeys.key ENABLE REPLICA TRIGGER key_replicated;
 ALTER TABLE apikeys.key_role ENABLE REPLICA TRIGGER key_role_replicated;
 ALTER TABLE apikeys.key_secret ENABLE REPLICA TRIGGER key_secret_replicated;
-CREATE ROLE bench_owner;
+CREATE ROLE bench_owner LOGIN;
+SELECT apikeys.grant_access('bench_owner', 'manage') \g /dev/null
 SELECT apikeys.create_organization('Import', 'role:bench_owner') \g /dev/null
 
 CREATE TABLE bench.staging AS
