@@ -78,8 +78,8 @@ class Key {
 
 // --- The changes ------------------------------------------------------------------
 
-// A change has: kind; text and values of its statement; the events that it makes, the
-// first of which tells whether it was made; and apply(), which is given the times when
+// A change has: kind; text and values of its statement; the event that it makes,
+// which tells whether it was made; and apply(), which is given the times when
 // it was sent and when it was answered, and what was answered.
 
 function create (organization, description) {
@@ -88,7 +88,7 @@ function create (organization, description) {
     text: 'SELECT public_key, private_key AS secret FROM apikeys.create_key($1, $2, $3)',
     values: [organization, description, [ROLES.allowing]],
     description,
-    events: { 'key.created': 1, 'key.role_granted': 1, 'key.secret_issued': 1 }
+    events: { 'key.created': 1 }
   }
 }
 
@@ -98,12 +98,7 @@ function rotate (key) {
     kind: 'rotate',
     text: 'SELECT apikeys.rotate_secret($1, make_interval(secs => $2)) AS secret',
     values: [key.name, overlap],
-    // The secret before the last is deleted.
-    events: {
-      'key.secret_issued': 1,
-      'key.secret_ended': 1,
-      ...(key.secrets.length > 1 ? { 'key.secret_deleted': 1 } : {})
-    },
+    events: { 'key.secret_rotated': 1 },
     apply (sent, answered, secret) {
       key.secrets[key.secrets.length - 1].ends = { from: sent + overlap * 1000, to: answered + overlap * 1000 }
       key.secrets.push({ text: secret })
@@ -147,7 +142,7 @@ function changeList (key) {
     kind: 'list',
     text: 'SELECT apikeys.update_key($1, access_list => $2::apikeys.access_list)',
     values: [key.name, LISTS[list]],
-    events: { 'key.access_list_changed': 1 },
+    events: { 'key.updated': 1 },
     apply () { key.list = list }
   }
 }
@@ -158,7 +153,7 @@ function changeRole (key) {
     kind: 'roles',
     text: 'SELECT apikeys.set_organization_roles($1, $2)',
     values: [key.name, [ROLES[role]]],
-    events: { 'key.role_granted': 1, 'key.role_revoked': 1 },
+    events: { 'key.roles_changed': 1 },
     apply () { key.role = role }
   }
 }
