@@ -130,11 +130,12 @@ function statement(o) {
 
 const secrets = new Map();      // public key -> the newest secret
 
-function canAuthenticate(state, name) {
+// With the secret that is the newest of the key in the state known.
+function canAuthenticate(state, name, known = state) {
   const key = state.keys[name];
   const { requireList, maxYears } = state.organizations[key.organization];
-  const newest = key.secrets.reduce((a, b) => (a.version > b.version ? a : b));
-  return secrets.has(name) && newest.live && !key.disabled &&
+  const { version } = known.keys[name].secrets.reduce((a, b) => (a.version > b.version ? a : b));
+  return secrets.has(name) && key.secrets.some((s) => s.version === version && s.live) && !key.disabled &&
     (key.list.length ? key.list.includes(NETWORKS[0]) : !requireList) &&
     (maxYears === null || (key.years !== null && key.years <= maxYears));
 }
@@ -300,7 +301,7 @@ async function testPairs([one, other, reader], state) {
       const answers = [];
       [first, second].forEach((i) => {
         const then = boundEarly ? state : next;
-        const bound = actors[i].kind !== 'key' || (then.keys[actors[i].name] && canAuthenticate(then, actors[i].name));
+        const bound = actors[i].kind !== 'key' || (then.keys[actors[i].name] && canAuthenticate(then, actors[i].name, state));
         answers[i] = bound ? apply(next, actors[i], operations[i]) : 'key_not_valid';
       });
       const same = results.every((r, i) => r.outcome === (answers[i] === 'same' ? 'ok' : answers[i]) ||

@@ -111,7 +111,6 @@ DROP TABLE regress_faults_1, regress_faults_2;
 SELECT pg_temp.tries('regress_apikeys_nobody', 'LOCK TABLE apikeys.organization, apikeys.role, apikeys.key IN ACCESS EXCLUSIVE MODE'),
 	pg_temp.tries('regress_apikeys_alice', 'LOCK TABLE apikeys.key IN ROW EXCLUSIVE MODE');
 -- Many events in one transaction, with and without notices.
-LISTEN apikeys;
 SET apikeys.notify = on;
 BEGIN;
 SELECT count(apikeys.add_member(:'org', 'user:' || n, 'ORG_MEMBER')) FROM generate_series(1, 20000) AS n;
@@ -120,7 +119,6 @@ BEGIN;
 SELECT count(apikeys.remove_member(:'org', 'user:' || n, 'ORG_MEMBER')) FROM generate_series(1, 20000) AS n;
 COMMIT;
 RESET apikeys.notify;
-UNLISTEN apikeys;
 -- A hash that takes seconds, in a column or among the secrets of a key.
 SELECT pg_temp.tries('none', format('SELECT apikeys.import_key(%L, ''regress_slow'', ''$argon2id$v=19$m=262144,t=16,p=16$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA'', ''a key'', ''{}'')', :'org'));
 -- Counters at the end of bigint.
