@@ -626,23 +626,26 @@ CREATE FUNCTION apikeys_internal.revoke_leaked(secret text) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
-	leaked text;
 	before apikeys.key;
+	is_live boolean := false;
 BEGIN
 	IF NOT apikeys_internal.is_private_key(secret) THEN
 		RETURN false;
 	END IF;
-	SELECT s.public_key INTO leaked FROM apikeys.key_secret AS s
-		WHERE (s.expires_at IS NULL OR s.expires_at > clock_timestamp())
-			AND apikeys_internal.algorithm(s.hash) <> 'argon2id'
-			AND apikeys.verify(s.hash, s.public_key, secret)
-		LIMIT 1;
-	SELECT k.* INTO before FROM apikeys.key AS k WHERE k.public_key = leaked FOR NO KEY UPDATE;
-	IF NOT FOUND THEN
-		RETURN false;
-	END IF;
-	PERFORM apikeys_internal.stop_key(before, 'compromised');
-	RETURN true;
+	FOR before IN
+		SELECT k.* FROM apikeys.key AS k
+		WHERE k.public_key = ANY (ARRAY(
+			SELECT s.public_key FROM apikeys.key_secret AS s
+			WHERE (s.expires_at IS NULL OR s.expires_at > clock_timestamp())
+				AND apikeys_internal.algorithm(s.hash) <> 'argon2id'
+				AND apikeys.verify(s.hash, s.public_key, secret)))
+		ORDER BY k.public_key COLLATE "C"
+		FOR NO KEY UPDATE
+	LOOP
+		PERFORM apikeys_internal.stop_key(before, 'compromised');
+		is_live := true;
+	END LOOP;
+	RETURN is_live;
 END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.revoke_leaked(text) IS 'Body of apikeys.revoke_leaked.';

@@ -65,7 +65,7 @@ $node->safe_psql(
 	SELECT apikeys.flush_usage()});
 ok( $node->poll_query_until(
 		'hostile',
-		qq{SELECT s.pepper OPERATOR(pg_catalog.=) 'one' FROM apikeys.key_secret AS s}
+		qq{SELECT apikeys_internal.pepper(s.hash) OPERATOR(pg_catalog.=) 'one' FROM apikeys.key_secret AS s}
 	),
 	'the worker has stored a new hash');
 isnt($node->safe_psql('hostile', 'SELECT hash FROM apikeys.key_secret'),
