@@ -1,0 +1,153 @@
+/*
+ * unicode_names.c
+ *	  See unicode_names.h.
+ */
+#include "core/unicode_names.h"
+
+#include <stdint.h>
+
+typedef struct Range
+{
+	uint32_t	first;
+	uint32_t	last;
+} Range;
+
+/*
+ * The code points that no name contains, in ascending order:
+ *
+ * - general categories Cc (control), Cf (format), Zl, Zp (line and paragraph
+ *	 separator), Zs (space) but U+0020, Co (private use) and Cs (surrogate),
+ *	 from UnicodeData.txt, version 15.0.0;
+ * - Default_Ignorable_Code_Point, from DerivedCoreProperties.txt, version
+ *	 15.0.0, which includes code points that are reserved for more of them;
+ * - U+2800, the Braille pattern without a dot;
+ * - the noncharacters U+FDD0 to U+FDEF.  Those at the end of each plane are
+ *	 told by is_plane_end().
+ *
+ * Version 17.0.0 of both files gives the same table.
+ */
+static const Range refused[] = {
+	{0x0000, 0x001F},			/* Cc */
+	{0x007F, 0x00A0},			/* Cc; no-break space */
+	{0x00AD, 0x00AD},			/* soft hyphen */
+	{0x034F, 0x034F},			/* combining grapheme joiner */
+	{0x0600, 0x0605},			/* Arabic number signs */
+	{0x061C, 0x061C},			/* Arabic letter mark */
+	{0x06DD, 0x06DD},			/* Arabic end of ayah */
+	{0x070F, 0x070F},			/* Syriac abbreviation mark */
+	{0x0890, 0x0891},			/* Arabic currency marks above */
+	{0x08E2, 0x08E2},			/* Arabic disputed end of ayah */
+	{0x115F, 0x1160},			/* Hangul fillers */
+	{0x1680, 0x1680},			/* Ogham space */
+	{0x17B4, 0x17B5},			/* Khmer inherent vowels */
+	{0x180B, 0x180F},			/* Mongolian variation selectors */
+	{0x2000, 0x200F},			/* spaces, zero widths, direction marks */
+	{0x2028, 0x202F},			/* Zl, Zp, directions; narrow no-break space */
+	{0x205F, 0x206F},			/* a space, invisible operators, directions */
+	{0x2800, 0x2800},			/* Braille pattern blank */
+	{0x3000, 0x3000},			/* ideographic space */
+	{0x3164, 0x3164},			/* Hangul filler */
+	{0xD800, 0xF8FF},			/* Cs, Co */
+	{0xFDD0, 0xFDEF},			/* noncharacters */
+	{0xFE00, 0xFE0F},			/* variation selectors */
+	{0xFEFF, 0xFEFF},			/* zero width no-break space */
+	{0xFFA0, 0xFFA0},			/* halfwidth Hangul filler */
+	{0xFFF0, 0xFFFB},			/* reserved; annotation marks */
+	{0x110BD, 0x110BD},			/* Kaithi number sign */
+	{0x110CD, 0x110CD},			/* Kaithi number sign above */
+	{0x13430, 0x1343F},			/* Egyptian hieroglyph format controls */
+	{0x1BCA0, 0x1BCA3},			/* shorthand format controls */
+	{0x1D173, 0x1D17A},			/* musical symbol format controls */
+	{0xE0000, 0xE0FFF},			/* tags, variation selectors, reserved */
+	{0xF0000, 0x10FFFF},		/* Co */
+};
+
+#define RANGE_COUNT		(sizeof(refused) / sizeof(refused[0]))
+
+/* The noncharacters U+FFFE and U+FFFF, and the same of the other planes. */
+static bool
+is_plane_end(uint32_t character)
+{
+	return (character & 0xFFFE) == 0xFFFE;
+}
+
+static bool
+is_refused(uint32_t character)
+{
+	size_t		low = 0;
+	size_t		high = RANGE_COUNT;
+
+	while (low < high)
+	{
+		size_t		middle = low + (high - low) / 2;
+
+		if (character > refused[middle].last)
+			low = middle + 1;
+		else if (character < refused[middle].first)
+			high = middle;
+		else
+			return true;
+	}
+	return is_plane_end(character);
+}
+
+/*
+ * Reads the next character at *text, before end, and moves on; false if the
+ * bytes are no UTF-8 (RFC 3629), whose forms are the shortest ones.  A
+ * surrogate is read as any other: the table refuses it.
+ */
+static bool
+decode(const unsigned char **text, const unsigned char *end,
+	   uint32_t *character)
+{
+	unsigned char lead = *(*text)++;
+	uint32_t	least;
+	int			more;
+
+	if (lead < 0x80)
+	{
+		*character = lead;
+		return true;
+	}
+	if (lead < 0xC0 || lead > 0xF7)
+		return false;
+	more = lead < 0xE0 ? 1 : lead < 0xF0 ? 2 : 3;
+	least = more == 1 ? 0x80 : more == 2 ? 0x800 : 0x10000;
+	if (end - *text < more)
+		return false;
+	*character = lead & (0x3F >> more);
+	for (int i = 0; i < more; i++)
+	{
+		unsigned char byte = *(*text)++;
+
+		if ((byte & 0xC0) != 0x80)
+			return false;
+		*character = *character << 6 | (byte & 0x3F);
+	}
+	return *character >= least && *character <= 0x10FFFF;
+}
+
+/*
+ * Is this text a name: 1 to max_characters code points in UTF-8, each of which
+ * can be seen, and spaces (U+0020) only one by one between others?
+ */
+bool
+ak_unicode_is_name(const char *text, size_t length, size_t max_characters)
+{
+	const unsigned char *next = (const unsigned char *) text;
+	const unsigned char *end = next + length;
+	uint32_t	character;
+	uint32_t	previous = ' ';
+	size_t		count = 0;
+
+	while (next < end)
+	{
+		if (!decode(&next, end, &character) || is_refused(character) ||
+			(character == ' ' && previous == ' ') ||
+			++count > max_characters)
+			return false;
+		previous = character;
+	}
+	/* That is what it still is of the empty text. */
+	return previous != ' ';
+}
