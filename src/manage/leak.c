@@ -13,87 +13,50 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
-#define MARK	"_sec_"
-
-/* How much stands behind the mark. */
-#define DIGITS	(AK_TOKEN_SECRET_DIGITS + AK_TOKEN_CHECKSUM_DIGITS)
+/* So much of a text is searched before the next look for a cancel request. */
+#define PIECE_SIZE	((size_t) 64 * 1024)
 
 PG_FUNCTION_INFO_V1(apikeys_find_leaked);
 PG_FUNCTION_INFO_V1(apikeys_revoke_leaked);
 
-/*
- * The private key around a mark in a text, the longest there is; false if
- * there is none.  The checksum covers the prefix, so of the texts that stand
- * before the mark only one can be it.
- */
-static bool
-find_around(const char *text, const char *mark, const char *end,
-			const char **token, size_t *length)
+/* Adds the bytes as a row of one column, a text. */
+static void
+put_text(ReturnSetInfo *result, const char *bytes, size_t size)
 {
-	const char *token_end = mark + strlen(MARK) + DIGITS;
+	Datum		value = PointerGetDatum(cstring_to_text_with_len(bytes, size));
+	bool		isnull = false;
 
-	if (end - mark < (ptrdiff_t) (strlen(MARK) + DIGITS))
-		return false;
-	for (ptrdiff_t before = Min(mark - text, AK_TOKEN_PREFIX_MAX);
-		 before > 0; before--)
-	{
-		*token = mark - before;
-		*length = token_end - *token;
-		if (ak_token_classify(*token, *length) == AK_TOKEN_SECRET)
-			return true;
-	}
-	return false;
-}
-
-static const char *
-find_mark(const char *text, const char *end)
-{
-	for (; end - text >= (ptrdiff_t) strlen(MARK); text++)
-	{
-		text = memchr(text, MARK[0], end - text);
-		if (text == NULL || end - text < (ptrdiff_t) strlen(MARK))
-			return NULL;
-		if (memcmp(text, MARK, strlen(MARK)) == 0)
-			return text;
-	}
-	return NULL;
+	tuplestore_putvalues(result->setResult, result->setDesc, &value, &isnull);
 }
 
 Datum
 apikeys_find_leaked(PG_FUNCTION_ARGS)
 {
 	text	   *searched = PG_GETARG_TEXT_PP(0);
-	const char *text_start = VARDATA_ANY(searched);
-	const char *end = text_start + VARSIZE_ANY_EXHDR(searched);
-	const char *mark = text_start;
-	ReturnSetInfo *result;
+	const char *bytes = VARDATA_ANY(searched);
+	size_t		size = VARSIZE_ANY_EXHDR(searched);
+	size_t		from = 0;
+	size_t		reached = 0;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-	result = (ReturnSetInfo *) fcinfo->resultinfo;
-	while ((mark = find_mark(mark, end)) != NULL)
+	while (reached < size)
 	{
 		const char *token;
 		size_t		length;
 
 		CHECK_FOR_INTERRUPTS();
-		if (find_around(text_start, mark, end, &token, &length))
-		{
-			Datum		value =
-				PointerGetDatum(cstring_to_text_with_len(token, length));
-			bool		isnull = false;
-
-			tuplestore_putvalues(result->setResult, result->setDesc,
-								 &value, &isnull);
-		}
-		mark += strlen(MARK);
+		reached += Min(PIECE_SIZE, size - reached);
+		while ((token = ak_token_find_secret(bytes, reached, &from,
+											 &length)) != NULL)
+			put_text((ReturnSetInfo *) fcinfo->resultinfo, token, length);
 	}
 	return (Datum) 0;
 }
 
 /*
  * Disables the key that the secret is a live one of.  Whoever has the secret
- * could use the key; so he may end it, and needs no other right.  No index
- * finds a hash, so all that are live are tried.
+ * could use the key, so ending it needs no other right.  No index finds a
+ * hash, so all that are live are tried.
  */
 Datum
 apikeys_revoke_leaked(PG_FUNCTION_ARGS)
