@@ -2,7 +2,8 @@
  * apikeys.c
  *	  The module's entry: makes the other files ready, and does nothing else.
  *
- * Where the library is preloaded, they have shared memory too.
+ * Decisions and counts need the library preloaded, for its shared memory; types,
+ * management, dumps and restores do not.
  */
 #include "postgres.h"
 
@@ -61,9 +62,9 @@ _PG_init(void)
 	ak_tables_init();
 	ak_identity_init();
 	ak_notices_init();
-	ak_usage_init();
 
-	if (!process_shared_preload_libraries_in_progress)
+	ak_is_preloaded = process_shared_preload_libraries_in_progress;
+	if (!ak_is_preloaded)
 		return;
 	ak_database_commands_init();
 	previous_request_hook = shmem_request_hook;

@@ -13,7 +13,7 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-SUITES=(unit fuzz regress plain isolation tap plpgsql lint)
+SUITES=(unit fuzz regress isolation tap plpgsql lint)
 
 # --- The suites ------------------------------------------------------------
 

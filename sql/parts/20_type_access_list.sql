@@ -2,31 +2,31 @@
 
 CREATE TYPE apikeys.access_list;
 
-CREATE FUNCTION apikeys.access_list_in(text_form cstring) RETURNS apikeys.access_list
+CREATE FUNCTION apikeys_internal.access_list_in(text_form cstring) RETURNS apikeys.access_list
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_in';
-COMMENT ON FUNCTION apikeys.access_list_in(cstring) IS
+COMMENT ON FUNCTION apikeys_internal.access_list_in(cstring) IS
 	'Input function of type access_list.';
 
-CREATE FUNCTION apikeys.access_list_out(list apikeys.access_list) RETURNS cstring
+CREATE FUNCTION apikeys_internal.access_list_out(list apikeys.access_list) RETURNS cstring
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_out';
-COMMENT ON FUNCTION apikeys.access_list_out(apikeys.access_list) IS
+COMMENT ON FUNCTION apikeys_internal.access_list_out(apikeys.access_list) IS
 	'Output function of type access_list.';
 
-CREATE FUNCTION apikeys.access_list_recv(message internal) RETURNS apikeys.access_list
+CREATE FUNCTION apikeys_internal.access_list_recv(message internal) RETURNS apikeys.access_list
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_recv';
-COMMENT ON FUNCTION apikeys.access_list_recv(internal) IS
+COMMENT ON FUNCTION apikeys_internal.access_list_recv(internal) IS
 	'Binary input function of type access_list.';
 
-CREATE FUNCTION apikeys.access_list_send(list apikeys.access_list) RETURNS bytea
+CREATE FUNCTION apikeys_internal.access_list_send(list apikeys.access_list) RETURNS bytea
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_send';
-COMMENT ON FUNCTION apikeys.access_list_send(apikeys.access_list) IS
+COMMENT ON FUNCTION apikeys_internal.access_list_send(apikeys.access_list) IS
 	'Binary output function of type access_list.';
 
 CREATE TYPE apikeys.access_list (
-	INPUT = apikeys.access_list_in,
-	OUTPUT = apikeys.access_list_out,
-	RECEIVE = apikeys.access_list_recv,
-	SEND = apikeys.access_list_send,
+	INPUT = apikeys_internal.access_list_in,
+	OUTPUT = apikeys_internal.access_list_out,
+	RECEIVE = apikeys_internal.access_list_recv,
+	SEND = apikeys_internal.access_list_send,
 	INTERNALLENGTH = VARIABLE,
 	ALIGNMENT = int4,
 	STORAGE = external
@@ -34,74 +34,74 @@ CREATE TYPE apikeys.access_list (
 COMMENT ON TYPE apikeys.access_list IS
 	'A set of networks, IPv4 and IPv6 together, for example {10.0.0.0/8,2001:db8::/32}; always sorted and without doubles. An IPv4-mapped IPv6 network is the IPv4 network it stands for.';
 
-CREATE FUNCTION apikeys.access_list_contains(list apikeys.access_list, address inet) RETURNS boolean
+CREATE FUNCTION apikeys_internal.access_list_contains(list apikeys.access_list, address inet) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_contains';
-COMMENT ON FUNCTION apikeys.access_list_contains(apikeys.access_list, inet) IS
+COMMENT ON FUNCTION apikeys_internal.access_list_contains(apikeys.access_list, inet) IS
 	'Function of operator @>: whether one of the networks of the list contains the address, or the whole network, given.';
 
-CREATE FUNCTION apikeys.access_list_contained(address inet, list apikeys.access_list) RETURNS boolean
+CREATE FUNCTION apikeys_internal.access_list_contained(address inet, list apikeys.access_list) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_contained';
-COMMENT ON FUNCTION apikeys.access_list_contained(inet, apikeys.access_list) IS
+COMMENT ON FUNCTION apikeys_internal.access_list_contained(inet, apikeys.access_list) IS
 	'Function of operator <@: whether the address, or the whole network, is in one of the networks of the list.';
 
-CREATE FUNCTION apikeys.access_list_add(list apikeys.access_list, network cidr) RETURNS apikeys.access_list
+CREATE FUNCTION apikeys_internal.access_list_add(list apikeys.access_list, network cidr) RETURNS apikeys.access_list
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_add';
-COMMENT ON FUNCTION apikeys.access_list_add(apikeys.access_list, cidr) IS
+COMMENT ON FUNCTION apikeys_internal.access_list_add(apikeys.access_list, cidr) IS
 	'Function of operator +: the list with the network added.';
 
-CREATE FUNCTION apikeys.access_list_remove(list apikeys.access_list, network cidr) RETURNS apikeys.access_list
+CREATE FUNCTION apikeys_internal.access_list_remove(list apikeys.access_list, network cidr) RETURNS apikeys.access_list
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_remove';
-COMMENT ON FUNCTION apikeys.access_list_remove(apikeys.access_list, cidr) IS
+COMMENT ON FUNCTION apikeys_internal.access_list_remove(apikeys.access_list, cidr) IS
 	'Function of operator -: the list without this entry; other entries that contain it, or are in it, stay.';
 
-CREATE FUNCTION apikeys.access_list_eq(list apikeys.access_list, other apikeys.access_list) RETURNS boolean
+CREATE FUNCTION apikeys_internal.access_list_eq(list apikeys.access_list, other apikeys.access_list) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_eq';
-COMMENT ON FUNCTION apikeys.access_list_eq(apikeys.access_list, apikeys.access_list) IS
+COMMENT ON FUNCTION apikeys_internal.access_list_eq(apikeys.access_list, apikeys.access_list) IS
 	'Function of operator =: whether both lists have the same entries.';
 
-CREATE FUNCTION apikeys.access_list_ne(list apikeys.access_list, other apikeys.access_list) RETURNS boolean
+CREATE FUNCTION apikeys_internal.access_list_ne(list apikeys.access_list, other apikeys.access_list) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_ne';
-COMMENT ON FUNCTION apikeys.access_list_ne(apikeys.access_list, apikeys.access_list) IS
+COMMENT ON FUNCTION apikeys_internal.access_list_ne(apikeys.access_list, apikeys.access_list) IS
 	'Function of operator <>: whether the lists differ in an entry.';
 
-CREATE FUNCTION apikeys.access_list_hash(list apikeys.access_list) RETURNS integer
+CREATE FUNCTION apikeys_internal.access_list_hash(list apikeys.access_list) RETURNS integer
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_hash';
-COMMENT ON FUNCTION apikeys.access_list_hash(apikeys.access_list) IS
+COMMENT ON FUNCTION apikeys_internal.access_list_hash(apikeys.access_list) IS
 	'Hash function of type access_list.';
 
-CREATE FUNCTION apikeys.access_list_hash_extended(list apikeys.access_list, seed bigint) RETURNS bigint
+CREATE FUNCTION apikeys_internal.access_list_hash_extended(list apikeys.access_list, seed bigint) RETURNS bigint
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_hash_extended';
-COMMENT ON FUNCTION apikeys.access_list_hash_extended(apikeys.access_list, bigint) IS
+COMMENT ON FUNCTION apikeys_internal.access_list_hash_extended(apikeys.access_list, bigint) IS
 	'Seeded hash function of type access_list.';
 
 CREATE OPERATOR apikeys.@> (
-	LEFTARG = apikeys.access_list, RIGHTARG = inet, FUNCTION = apikeys.access_list_contains,
+	LEFTARG = apikeys.access_list, RIGHTARG = inet, FUNCTION = apikeys_internal.access_list_contains,
 	COMMUTATOR = OPERATOR(apikeys.<@), RESTRICT = contsel, JOIN = contjoinsel
 );
 COMMENT ON OPERATOR apikeys.@> (apikeys.access_list, inet) IS
 	'one of the networks contains the address, or the whole network, given';
 
 CREATE OPERATOR apikeys.<@ (
-	LEFTARG = inet, RIGHTARG = apikeys.access_list, FUNCTION = apikeys.access_list_contained,
+	LEFTARG = inet, RIGHTARG = apikeys.access_list, FUNCTION = apikeys_internal.access_list_contained,
 	COMMUTATOR = OPERATOR(apikeys.@>), RESTRICT = contsel, JOIN = contjoinsel
 );
 COMMENT ON OPERATOR apikeys.<@ (inet, apikeys.access_list) IS
 	'the address, or the whole network, is in one of the networks';
 
 CREATE OPERATOR apikeys.+ (
-	LEFTARG = apikeys.access_list, RIGHTARG = cidr, FUNCTION = apikeys.access_list_add
+	LEFTARG = apikeys.access_list, RIGHTARG = cidr, FUNCTION = apikeys_internal.access_list_add
 );
 COMMENT ON OPERATOR apikeys.+ (apikeys.access_list, cidr) IS
 	'add a network';
 
 CREATE OPERATOR apikeys.- (
-	LEFTARG = apikeys.access_list, RIGHTARG = cidr, FUNCTION = apikeys.access_list_remove
+	LEFTARG = apikeys.access_list, RIGHTARG = cidr, FUNCTION = apikeys_internal.access_list_remove
 );
 COMMENT ON OPERATOR apikeys.- (apikeys.access_list, cidr) IS
 	'remove an entry';
 
 CREATE OPERATOR apikeys.= (
-	LEFTARG = apikeys.access_list, RIGHTARG = apikeys.access_list, FUNCTION = apikeys.access_list_eq,
+	LEFTARG = apikeys.access_list, RIGHTARG = apikeys.access_list, FUNCTION = apikeys_internal.access_list_eq,
 	COMMUTATOR = OPERATOR(apikeys.=), NEGATOR = OPERATOR(apikeys.<>),
 	RESTRICT = eqsel, JOIN = eqjoinsel, HASHES
 );
@@ -109,7 +109,7 @@ COMMENT ON OPERATOR apikeys.= (apikeys.access_list, apikeys.access_list) IS
 	'same entries';
 
 CREATE OPERATOR apikeys.<> (
-	LEFTARG = apikeys.access_list, RIGHTARG = apikeys.access_list, FUNCTION = apikeys.access_list_ne,
+	LEFTARG = apikeys.access_list, RIGHTARG = apikeys.access_list, FUNCTION = apikeys_internal.access_list_ne,
 	COMMUTATOR = OPERATOR(apikeys.<>), NEGATOR = OPERATOR(apikeys.=),
 	RESTRICT = neqsel, JOIN = neqjoinsel
 );
@@ -118,8 +118,8 @@ COMMENT ON OPERATOR apikeys.<> (apikeys.access_list, apikeys.access_list) IS
 
 CREATE OPERATOR CLASS apikeys.access_list_hash_ops DEFAULT FOR TYPE apikeys.access_list USING hash AS
 	OPERATOR 1 apikeys.=,
-	FUNCTION 1 apikeys.access_list_hash(apikeys.access_list),
-	FUNCTION 2 apikeys.access_list_hash_extended(apikeys.access_list, bigint);
+	FUNCTION 1 apikeys_internal.access_list_hash(apikeys.access_list),
+	FUNCTION 2 apikeys_internal.access_list_hash_extended(apikeys.access_list, bigint);
 COMMENT ON OPERATOR CLASS apikeys.access_list_hash_ops USING hash IS
 	'Lets access lists be grouped, made distinct and joined.';
 COMMENT ON OPERATOR FAMILY apikeys.access_list_hash_ops USING hash IS
@@ -130,16 +130,16 @@ CREATE FUNCTION apikeys.access_list(networks cidr[]) RETURNS apikeys.access_list
 COMMENT ON FUNCTION apikeys.access_list(cidr[]) IS
 	'The access list of the networks in an array.';
 
-CREATE FUNCTION apikeys.networks_array(list apikeys.access_list) RETURNS cidr[]
+CREATE FUNCTION apikeys_internal.networks_array(list apikeys.access_list) RETURNS cidr[]
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_networks_array';
-COMMENT ON FUNCTION apikeys.networks_array(apikeys.access_list) IS
+COMMENT ON FUNCTION apikeys_internal.networks_array(apikeys.access_list) IS
 	'The networks of an access list as an array, in their order.';
 
 CREATE CAST (cidr[] AS apikeys.access_list) WITH FUNCTION apikeys.access_list(cidr[]) AS ASSIGNMENT;
 COMMENT ON CAST (cidr[] AS apikeys.access_list) IS
 	'An array of networks can be stored in a column of access lists.';
 
-CREATE CAST (apikeys.access_list AS cidr[]) WITH FUNCTION apikeys.networks_array(apikeys.access_list) AS ASSIGNMENT;
+CREATE CAST (apikeys.access_list AS cidr[]) WITH FUNCTION apikeys_internal.networks_array(apikeys.access_list) AS ASSIGNMENT;
 COMMENT ON CAST (apikeys.access_list AS cidr[]) IS
 	'An access list can be stored in a column of networks.';
 
@@ -158,7 +158,7 @@ CREATE FUNCTION apikeys.cardinality(list apikeys.access_list) RETURNS integer
 COMMENT ON FUNCTION apikeys.cardinality(apikeys.access_list) IS
 	'How many networks the list has.';
 
-CREATE FUNCTION apikeys.is_access_list(candidate text) RETURNS boolean
+CREATE FUNCTION apikeys_internal.is_access_list(candidate text) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_is_access_list';
-COMMENT ON FUNCTION apikeys.is_access_list(text) IS
+COMMENT ON FUNCTION apikeys_internal.is_access_list(text) IS
 	'Whether a text is one that type access_list takes.';

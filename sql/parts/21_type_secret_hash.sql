@@ -2,31 +2,31 @@
 
 CREATE TYPE apikeys.secret_hash;
 
-CREATE FUNCTION apikeys.secret_hash_in(text_form cstring) RETURNS apikeys.secret_hash
+CREATE FUNCTION apikeys_internal.secret_hash_in(text_form cstring) RETURNS apikeys.secret_hash
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_secret_hash_in';
-COMMENT ON FUNCTION apikeys.secret_hash_in(cstring) IS
+COMMENT ON FUNCTION apikeys_internal.secret_hash_in(cstring) IS
 	'Input function of type secret_hash.';
 
-CREATE FUNCTION apikeys.secret_hash_out(hash apikeys.secret_hash) RETURNS cstring
+CREATE FUNCTION apikeys_internal.secret_hash_out(hash apikeys.secret_hash) RETURNS cstring
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_secret_hash_out';
-COMMENT ON FUNCTION apikeys.secret_hash_out(apikeys.secret_hash) IS
+COMMENT ON FUNCTION apikeys_internal.secret_hash_out(apikeys.secret_hash) IS
 	'Output function of type secret_hash.';
 
-CREATE FUNCTION apikeys.secret_hash_recv(message internal) RETURNS apikeys.secret_hash
+CREATE FUNCTION apikeys_internal.secret_hash_recv(message internal) RETURNS apikeys.secret_hash
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_secret_hash_recv';
-COMMENT ON FUNCTION apikeys.secret_hash_recv(internal) IS
+COMMENT ON FUNCTION apikeys_internal.secret_hash_recv(internal) IS
 	'Binary input function of type secret_hash.';
 
-CREATE FUNCTION apikeys.secret_hash_send(hash apikeys.secret_hash) RETURNS bytea
+CREATE FUNCTION apikeys_internal.secret_hash_send(hash apikeys.secret_hash) RETURNS bytea
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_secret_hash_send';
-COMMENT ON FUNCTION apikeys.secret_hash_send(apikeys.secret_hash) IS
+COMMENT ON FUNCTION apikeys_internal.secret_hash_send(apikeys.secret_hash) IS
 	'Binary output function of type secret_hash.';
 
 CREATE TYPE apikeys.secret_hash (
-	INPUT = apikeys.secret_hash_in,
-	OUTPUT = apikeys.secret_hash_out,
-	RECEIVE = apikeys.secret_hash_recv,
-	SEND = apikeys.secret_hash_send,
+	INPUT = apikeys_internal.secret_hash_in,
+	OUTPUT = apikeys_internal.secret_hash_out,
+	RECEIVE = apikeys_internal.secret_hash_recv,
+	SEND = apikeys_internal.secret_hash_send,
 	INTERNALLENGTH = VARIABLE,
 	ALIGNMENT = int4,
 	STORAGE = main
@@ -37,29 +37,34 @@ COMMENT ON TYPE apikeys.secret_hash IS
 CREATE FUNCTION apikeys.verify(hash apikeys.secret_hash, public_key text, secret text) RETURNS boolean
 	LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_verify';
 COMMENT ON FUNCTION apikeys.verify(apikeys.secret_hash, text, text) IS
-	'Whether the secret is the one that was hashed for this public key; compared in constant time.';
+	'Checks whether the secret is the one that was hashed for this public key, in constant time. EXECUTE is not granted to PUBLIC.';
 
-CREATE FUNCTION apikeys.algorithm(hash apikeys.secret_hash) RETURNS text
+CREATE FUNCTION apikeys_internal.algorithm(hash apikeys.secret_hash) RETURNS text
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_algorithm';
-COMMENT ON FUNCTION apikeys.algorithm(apikeys.secret_hash) IS
+COMMENT ON FUNCTION apikeys_internal.algorithm(apikeys.secret_hash) IS
 	'The algorithm that the secret was hashed by: blake2b, or sha256, sha512 or argon2id of another system.';
 
-CREATE FUNCTION apikeys.pepper(hash apikeys.secret_hash) RETURNS text
+CREATE FUNCTION apikeys_internal.pepper(hash apikeys.secret_hash) RETURNS text
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_pepper';
-COMMENT ON FUNCTION apikeys.pepper(apikeys.secret_hash) IS
+COMMENT ON FUNCTION apikeys_internal.pepper(apikeys.secret_hash) IS
 	'The id of the pepper that the secret was hashed with, 0 for none; NULL for a hash of another system.';
 
-CREATE FUNCTION apikeys.current_pepper() RETURNS text
+CREATE FUNCTION apikeys_internal.current_pepper() RETURNS text
 	LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_current_pepper';
-COMMENT ON FUNCTION apikeys.current_pepper() IS
+COMMENT ON FUNCTION apikeys_internal.current_pepper() IS
 	'The id of the pepper that new secrets are hashed with: the first one in the file that apikeys.pepper_file names; NULL if there is none.';
 
-CREATE FUNCTION apikeys.pepper_state(pepper text) RETURNS text
+CREATE FUNCTION apikeys_internal.pepper_state(pepper text) RETURNS text
 	LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_pepper_state';
-COMMENT ON FUNCTION apikeys.pepper_state(text) IS
+COMMENT ON FUNCTION apikeys_internal.pepper_state(text) IS
 	'What a pepper id in a hash means here: current (as new secrets are hashed), retired (verifies still), missing (nobody with such a hash gets in), or, for NULL, foreign (hashed by another system).';
 
-CREATE FUNCTION apikeys.is_secret_hash(candidate text) RETURNS boolean
+CREATE FUNCTION apikeys_internal.is_secret_hash(candidate text) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_is_secret_hash';
-COMMENT ON FUNCTION apikeys.is_secret_hash(text) IS
+COMMENT ON FUNCTION apikeys_internal.is_secret_hash(text) IS
 	'Whether a text is one that type secret_hash takes.';
+
+CREATE FUNCTION apikeys_internal.is_affordable(hash apikeys.secret_hash) RETURNS boolean
+	LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_is_affordable';
+COMMENT ON FUNCTION apikeys_internal.is_affordable(apikeys.secret_hash) IS
+	'Checks whether a decision may compute the hash: an argon2id hash within apikeys.argon2id_max_cost, or any other.';

@@ -1,37 +1,35 @@
 -- The tables, and every rule that a constraint can hold.  The C code reads
--- tables and indexes by column number: a column that is added goes to the end.
+-- tables and indexes by column number: add columns at the end.
 
-CREATE FUNCTION apikeys.is_name(candidate text) RETURNS boolean
+CREATE FUNCTION apikeys_internal.is_name(candidate text) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_is_name';
-COMMENT ON FUNCTION apikeys.is_name(text) IS
-	'Whether a text may be a name or a description: 1 to 250 characters, none of them a control character, and no blank at either end.';
+COMMENT ON FUNCTION apikeys_internal.is_name(text) IS
+	'Checks whether a text can be a name or a description: 1 to 250 characters, no control, format or blank character of Unicode but single spaces between words, and no private key in it.';
 
-CREATE FUNCTION apikeys.is_private_key(candidate text) RETURNS boolean
+CREATE FUNCTION apikeys_internal.is_private_key(candidate text) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_is_private_key';
-COMMENT ON FUNCTION apikeys.is_private_key(text) IS
-	'Whether a text has the form of a private key issued here, its checksum included.';
+COMMENT ON FUNCTION apikeys_internal.is_private_key(text) IS
+	'Checks whether a text has the form of a private key, including its checksum.';
 
-CREATE FUNCTION apikeys.is_public_key(candidate text) RETURNS boolean
+CREATE FUNCTION apikeys_internal.is_public_key(candidate text) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_is_public_key';
-COMMENT ON FUNCTION apikeys.is_public_key(text) IS
-	'Whether a text may name a key: 1 to 128 letters, digits and characters of _.~+/=-, and not a private key.';
+COMMENT ON FUNCTION apikeys_internal.is_public_key(text) IS
+	'Checks whether a text can be a public key: 1 to 128 letters, digits and characters of _.~+/=-, and no private key in it.';
 
-CREATE FUNCTION apikeys.is_principal(candidate text) RETURNS boolean
-	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-	RETURN octet_length(candidate) <= 255 AND candidate COLLATE "C" ~ '^(role|user):[^\u0001-\u001F\u007F]+$';
-COMMENT ON FUNCTION apikeys.is_principal(text) IS
-	'Whether a text may name a member: role: or user: and a name, 255 bytes together at most.';
+CREATE FUNCTION apikeys_internal.is_principal(candidate text) RETURNS boolean
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_is_principal';
+COMMENT ON FUNCTION apikeys_internal.is_principal(text) IS
+	'Checks whether a text can name a member: role: or user: and a name, 255 bytes together at most.';
 
-CREATE FUNCTION apikeys.is_role_name(candidate text) RETURNS boolean
-	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-	RETURN candidate COLLATE "C" ~ '^[A-Za-z0-9][A-Za-z0-9_.:-]{0,62}$' AND NOT apikeys.is_private_key(candidate);
-COMMENT ON FUNCTION apikeys.is_role_name(text) IS
-	'Whether a text may name a role: 1 to 63 letters, digits and characters of _.:-, the first a letter or digit, and not a private key.';
+CREATE FUNCTION apikeys_internal.is_role_name(candidate text) RETURNS boolean
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_is_role_name';
+COMMENT ON FUNCTION apikeys_internal.is_role_name(text) IS
+	'Checks whether a text can name a role: 1 to 63 letters, digits and characters of _.:-, the first a letter or digit, and no private key in it.';
 
-CREATE FUNCTION apikeys.are_permissions(candidates text[]) RETURNS boolean
+CREATE FUNCTION apikeys_internal.are_permissions(candidates text[]) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_are_permissions';
-COMMENT ON FUNCTION apikeys.are_permissions(text[]) IS
-	'Whether each element is a permission: 1 to 256 letters, digits and characters of _.:/-*.';
+COMMENT ON FUNCTION apikeys_internal.are_permissions(text[]) IS
+	'Checks whether each element is a permission: 1 to 256 letters, digits and characters of _.:/-*.';
 
 CREATE TABLE apikeys.organization (
 	id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
@@ -41,18 +39,18 @@ CREATE TABLE apikeys.organization (
 	max_rotation_overlap interval NOT NULL DEFAULT '7 days',
 	created_at timestamptz NOT NULL DEFAULT now(),
 	CONSTRAINT organization_name_key UNIQUE (name),
-	CONSTRAINT organization_name_check CHECK (apikeys.is_name(name)),
+	CONSTRAINT organization_name_check CHECK (apikeys_internal.is_name(name)),
 	CONSTRAINT organization_max_key_lifetime_check CHECK (max_key_lifetime > '0' AND max_key_lifetime <= '1000 years'),
 	CONSTRAINT organization_max_rotation_overlap_check CHECK (max_rotation_overlap >= '0' AND max_rotation_overlap <= '1000 years')
 );
 COMMENT ON TABLE apikeys.organization IS
-	'An organization, which owns projects and keys. Its members, and those of its projects, read it.';
+	'An organization owns projects and keys. Its members, and the members of its projects, read it.';
 COMMENT ON COLUMN apikeys.organization.id IS 'Identifies the organization.';
 COMMENT ON COLUMN apikeys.organization.name IS 'Unique name, for people.';
-COMMENT ON COLUMN apikeys.organization.require_access_list IS 'Whether a key with an empty access list is refused.';
+COMMENT ON COLUMN apikeys.organization.require_access_list IS 'Whether a key with an empty access list is denied.';
 COMMENT ON COLUMN apikeys.organization.max_key_lifetime IS 'Longest life of a key; NULL: no limit.';
 COMMENT ON COLUMN apikeys.organization.max_rotation_overlap IS 'How long an old secret may live on after a rotation.';
-COMMENT ON COLUMN apikeys.organization.created_at IS 'When the organization was made.';
+COMMENT ON COLUMN apikeys.organization.created_at IS 'Creation time.';
 
 CREATE TABLE apikeys.project (
 	id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
@@ -61,14 +59,14 @@ CREATE TABLE apikeys.project (
 	created_at timestamptz NOT NULL DEFAULT now(),
 	CONSTRAINT project_name_key UNIQUE (organization_id, name),
 	CONSTRAINT project_organization_key UNIQUE (id, organization_id),
-	CONSTRAINT project_name_check CHECK (apikeys.is_name(name))
+	CONSTRAINT project_name_check CHECK (apikeys_internal.is_name(name))
 );
 COMMENT ON TABLE apikeys.project IS
-	'A project of one organization; deleting it takes along the roles granted in it. Who has a permission in it, or apikeys.projects.read in the organization, reads it.';
+	'A project of one organization; deleting it removes the roles granted in it. Read with any permission in the project, or with apikeys.projects.read in the organization.';
 COMMENT ON COLUMN apikeys.project.id IS 'Identifies the project.';
 COMMENT ON COLUMN apikeys.project.organization_id IS 'The organization it belongs to; never changes.';
 COMMENT ON COLUMN apikeys.project.name IS 'Name, unique in the organization.';
-COMMENT ON COLUMN apikeys.project.created_at IS 'When the project was made.';
+COMMENT ON COLUMN apikeys.project.created_at IS 'Creation time.';
 
 CREATE TABLE apikeys.role (
 	name text COLLATE "C" PRIMARY KEY,
@@ -77,51 +75,54 @@ CREATE TABLE apikeys.role (
 	project_permissions text[] NOT NULL DEFAULT '{}',
 	description text,
 	is_builtin boolean NOT NULL DEFAULT false,
-	CONSTRAINT role_level_key UNIQUE (name, level),
-	CONSTRAINT role_name_check CHECK (apikeys.is_role_name(name)),
+	CONSTRAINT role_name_check CHECK (apikeys_internal.is_role_name(name)),
 	CONSTRAINT role_level_check CHECK (level IN ('organization', 'project')),
 	CONSTRAINT role_permissions_check CHECK (
-		apikeys.are_permissions(organization_permissions)
-		AND apikeys.are_permissions(project_permissions)),
+		apikeys_internal.are_permissions(organization_permissions)
+		AND apikeys_internal.are_permissions(project_permissions)),
 	CONSTRAINT role_project_level_check CHECK (
 		level = 'organization' OR organization_permissions = '{}'),
-	CONSTRAINT role_description_check CHECK (apikeys.is_name(description))
+	CONSTRAINT role_description_check CHECK (apikeys_internal.is_name(description))
 );
 COMMENT ON TABLE apikeys.role IS
-	'A named set of permissions that can be granted to members and to keys. Everybody reads it.';
+	'A named set of permissions that can be granted to members and to keys.';
 COMMENT ON COLUMN apikeys.role.name IS 'Unique name.';
 COMMENT ON COLUMN apikeys.role.level IS 'Where it can be granted: organization or project.';
 COMMENT ON COLUMN apikeys.role.organization_permissions IS 'What it allows in the organization itself: patterns of scopes.';
-COMMENT ON COLUMN apikeys.role.project_permissions IS 'What it allows in projects: in every one of the organization (level organization), or in the one it is granted in.';
+COMMENT ON COLUMN apikeys.role.project_permissions IS 'What it allows in projects: in every project of the organization (level organization), or in the project it is granted in.';
 COMMENT ON COLUMN apikeys.role.description IS 'What the role is for.';
-COMMENT ON COLUMN apikeys.role.is_builtin IS 'Whether the extension brought it; such a role cannot be dropped.';
+COMMENT ON COLUMN apikeys.role.is_builtin IS 'Whether the extension installed it; such a role cannot be dropped.';
 
+-- A PostgreSQL role is a member by its OID, so that a name that is given to
+-- another role passes nothing on.
 CREATE TABLE apikeys.member (
 	organization_id uuid NOT NULL REFERENCES apikeys.organization ON DELETE CASCADE,
 	project_id uuid,
 	principal text COLLATE "C" NOT NULL,
-	role text COLLATE "C" NOT NULL,
-	level text COLLATE "C" NOT NULL,
-	CONSTRAINT member_key UNIQUE NULLS NOT DISTINCT (principal, organization_id, project_id, role),
+	role text COLLATE "C" NOT NULL REFERENCES apikeys.role,
+	database_role regrole,
 	CONSTRAINT member_project_fkey FOREIGN KEY (project_id, organization_id)
 		REFERENCES apikeys.project (id, organization_id) ON DELETE CASCADE,
-	CONSTRAINT member_level_check CHECK (
-		level = CASE WHEN project_id IS NULL THEN 'organization' ELSE 'project' END),
-	CONSTRAINT member_role_fkey FOREIGN KEY (role, level) REFERENCES apikeys.role (name, level),
-	CONSTRAINT member_principal_check CHECK (apikeys.is_principal(principal))
+	CONSTRAINT member_principal_check CHECK (apikeys_internal.is_principal(principal))
 );
+CREATE UNIQUE INDEX member_user_key ON apikeys.member (principal, organization_id, project_id, role)
+	NULLS NOT DISTINCT WHERE database_role IS NULL;
+CREATE UNIQUE INDEX member_role_key ON apikeys.member (database_role, organization_id, project_id, role)
+	NULLS NOT DISTINCT WHERE database_role IS NOT NULL;
 CREATE INDEX member_organization_idx ON apikeys.member (organization_id);
 CREATE INDEX member_project_idx ON apikeys.member (project_id);
 ALTER TABLE apikeys.member REPLICA IDENTITY FULL;
+COMMENT ON INDEX apikeys.member_user_key IS 'Finds what a user of the application holds.';
+COMMENT ON INDEX apikeys.member_role_key IS 'Finds what a PostgreSQL role holds.';
 COMMENT ON INDEX apikeys.member_organization_idx IS 'Finds the members of an organization.';
 COMMENT ON INDEX apikeys.member_project_idx IS 'Finds the members of a project.';
 COMMENT ON TABLE apikeys.member IS
-	'A principal that holds a role in an organization, or in one of its projects. He reads his own rows; apikeys.members.read reads all there.';
+	'A principal that holds a role in an organization, or in one of its projects. A member reads its own rows; apikeys.members.read reads all rows there.';
 COMMENT ON COLUMN apikeys.member.organization_id IS 'The organization.';
 COMMENT ON COLUMN apikeys.member.project_id IS 'The project; NULL where the role is held in the organization.';
-COMMENT ON COLUMN apikeys.member.principal IS 'role:<PostgreSQL role> or user:<user of the application>.';
+COMMENT ON COLUMN apikeys.member.principal IS 'role:<PostgreSQL role>, as it was named when it was added, or user:<user of the application>.';
 COMMENT ON COLUMN apikeys.member.role IS 'The role held.';
-COMMENT ON COLUMN apikeys.member.level IS 'The level a role must have to be held here.';
+COMMENT ON COLUMN apikeys.member.database_role IS 'The PostgreSQL role that is the member; NULL for a user.';
 
 CREATE TABLE apikeys.key (
 	public_key text COLLATE "C" PRIMARY KEY,
@@ -134,48 +135,42 @@ CREATE TABLE apikeys.key (
 	disabled_at timestamptz,
 	disabled_reason text,
 	CONSTRAINT key_organization_key UNIQUE (organization_id, public_key),
-	CONSTRAINT key_public_key_check CHECK (apikeys.is_public_key(public_key)),
-	CONSTRAINT key_description_check CHECK (apikeys.is_name(description)),
-	CONSTRAINT key_disabled_reason_check CHECK (apikeys.is_name(disabled_reason))
+	CONSTRAINT key_public_key_check CHECK (apikeys_internal.is_public_key(public_key)),
+	CONSTRAINT key_description_check CHECK (apikeys_internal.is_name(description)),
+	CONSTRAINT key_disabled_reason_check CHECK (apikeys_internal.is_name(disabled_reason))
 );
 COMMENT ON TABLE apikeys.key IS
-	'An API key. What it may do is in key_role, its secrets are in key_secret. apikeys.keys.read, in its organization or in a project it has a role in, reads it; view keys shows all of it.';
-COMMENT ON COLUMN apikeys.key.public_key IS 'The name of the key; never changes, is never used again.';
+	'An API key. Its roles are in key_role, its secrets in key_secret. Read with apikeys.keys.read in the organization or in a project where the key has a role, and by the key itself; view keys shows all of it.';
+COMMENT ON COLUMN apikeys.key.public_key IS 'Public identifier. Immutable and never reused.';
 COMMENT ON COLUMN apikeys.key.organization_id IS 'The organization it belongs to; never changes.';
 COMMENT ON COLUMN apikeys.key.description IS 'What the key is for, 1 to 250 characters.';
-COMMENT ON COLUMN apikeys.key.access_list IS 'The networks it may be used from; empty: any address.';
-COMMENT ON COLUMN apikeys.key.created_at IS 'When the key was made.';
-COMMENT ON COLUMN apikeys.key.created_by IS 'The principal that made it.';
-COMMENT ON COLUMN apikeys.key.expires_at IS 'From when on it is refused; NULL: never.';
-COMMENT ON COLUMN apikeys.key.disabled_at IS 'Since when it is disabled; NULL: it is not.';
-COMMENT ON COLUMN apikeys.key.disabled_reason IS 'Why it was disabled, in words of who did it; compromised: with its own private key, by revoke_leaked.';
+COMMENT ON COLUMN apikeys.key.access_list IS 'Networks the key can be used from; empty: any address.';
+COMMENT ON COLUMN apikeys.key.created_at IS 'Creation time.';
+COMMENT ON COLUMN apikeys.key.created_by IS 'Principal that created the key.';
+COMMENT ON COLUMN apikeys.key.expires_at IS 'Expiration time; NULL means the key does not expire.';
+COMMENT ON COLUMN apikeys.key.disabled_at IS 'Time the key was disabled; NULL: it is enabled.';
+COMMENT ON COLUMN apikeys.key.disabled_reason IS 'Reason given to disable_key; compromised: disabled by revoke_leaked.';
 
 CREATE TABLE apikeys.key_role (
 	public_key text COLLATE "C" NOT NULL,
 	organization_id uuid NOT NULL,
 	project_id uuid,
-	role text COLLATE "C" NOT NULL,
-	level text COLLATE "C" NOT NULL,
-	-- With the organization, so that it tells nothing of another one's keys.
+	role text COLLATE "C" NOT NULL REFERENCES apikeys.role,
 	CONSTRAINT key_role_key UNIQUE NULLS NOT DISTINCT (public_key, project_id, role, organization_id),
 	CONSTRAINT key_role_key_fkey FOREIGN KEY (organization_id, public_key)
 		REFERENCES apikeys.key (organization_id, public_key) ON DELETE CASCADE,
 	CONSTRAINT key_role_project_fkey FOREIGN KEY (project_id, organization_id)
-		REFERENCES apikeys.project (id, organization_id) ON DELETE CASCADE,
-	CONSTRAINT key_role_level_check CHECK (
-		level = CASE WHEN project_id IS NULL THEN 'organization' ELSE 'project' END),
-	CONSTRAINT key_role_role_fkey FOREIGN KEY (role, level) REFERENCES apikeys.role (name, level)
+		REFERENCES apikeys.project (id, organization_id) ON DELETE CASCADE
 );
 CREATE INDEX key_role_project_idx ON apikeys.key_role (project_id);
 ALTER TABLE apikeys.key_role REPLICA IDENTITY FULL;
 COMMENT ON INDEX apikeys.key_role_project_idx IS 'Finds the keys of a project.';
 COMMENT ON TABLE apikeys.key_role IS
-	'A role granted to a key, in its organization or in one of that organization''s projects. apikeys.keys.read there reads it.';
+	'A role granted to a key, in its organization or in one of that organization''s projects. Read with apikeys.keys.read there, and by the key itself.';
 COMMENT ON COLUMN apikeys.key_role.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.key_role.organization_id IS 'The organization of the key.';
 COMMENT ON COLUMN apikeys.key_role.project_id IS 'The project; NULL where the role is granted in the organization.';
 COMMENT ON COLUMN apikeys.key_role.role IS 'The role granted.';
-COMMENT ON COLUMN apikeys.key_role.level IS 'The level a role must have to be granted here.';
 
 CREATE TABLE apikeys.key_secret (
 	public_key text COLLATE "C" NOT NULL REFERENCES apikeys.key ON DELETE CASCADE,
@@ -184,22 +179,18 @@ CREATE TABLE apikeys.key_secret (
 	hint text NOT NULL,
 	created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
 	expires_at timestamptz,
-	algorithm text COLLATE "C" NOT NULL GENERATED ALWAYS AS (apikeys.algorithm(hash)) STORED,
-	pepper text COLLATE "C" GENERATED ALWAYS AS (apikeys.pepper(hash)) STORED,
 	PRIMARY KEY (public_key, version),
 	CONSTRAINT key_secret_version_check CHECK (version > 0),
 	CONSTRAINT key_secret_hint_check CHECK (length(hint) <= 4)
 );
 COMMENT ON TABLE apikeys.key_secret IS
-	'The hashed secrets of a key, at most two of them live. Who reads the key reads all but the hash, which nobody does.';
+	'The hashed secrets of a key, at most two of them live. Whoever reads the key reads all columns but the hash, which is not granted to anybody.';
 COMMENT ON COLUMN apikeys.key_secret.public_key IS 'The key.';
-COMMENT ON COLUMN apikeys.key_secret.version IS 'Counts the secrets of the key.';
-COMMENT ON COLUMN apikeys.key_secret.hash IS 'The hash of the secret; nobody is granted to read it.';
-COMMENT ON COLUMN apikeys.key_secret.hint IS 'The last characters of the secret, to tell it by.';
-COMMENT ON COLUMN apikeys.key_secret.created_at IS 'When the secret was issued.';
-COMMENT ON COLUMN apikeys.key_secret.expires_at IS 'From when on it is refused; NULL: as long as the key lives.';
-COMMENT ON COLUMN apikeys.key_secret.algorithm IS 'The algorithm of the hash.';
-COMMENT ON COLUMN apikeys.key_secret.pepper IS 'The id of its pepper, 0 for none; NULL for a hash of another system.';
+COMMENT ON COLUMN apikeys.key_secret.version IS 'Number of the secret, counted from 1.';
+COMMENT ON COLUMN apikeys.key_secret.hash IS 'Hash of the secret. SELECT is not granted to anybody.';
+COMMENT ON COLUMN apikeys.key_secret.hint IS 'Last characters of the secret, to recognize it by.';
+COMMENT ON COLUMN apikeys.key_secret.created_at IS 'Time the secret was issued.';
+COMMENT ON COLUMN apikeys.key_secret.expires_at IS 'Expiration time; NULL: the secret lives as long as the key.';
 
 -- No foreign key to key: its lock would keep a key from being deleted as long as
 -- a transaction that has used it is open.  Room in each page, so that a row can
@@ -215,13 +206,13 @@ CREATE TABLE apikeys.key_usage (
 ) WITH (fillfactor = 70);
 ALTER TABLE apikeys.key_usage REPLICA IDENTITY FULL;
 COMMENT ON TABLE apikeys.key_usage IS
-	'When and from where a key was last allowed, by the entry of its access list and the secret. Who reads the key reads it; view usage adds what is not written yet.';
+	'Uses of a key, by the matching entry of its access list and by secret. Read by whoever reads the key; view usage adds what is not written yet.';
 COMMENT ON COLUMN apikeys.key_usage.public_key IS 'The key.';
-COMMENT ON COLUMN apikeys.key_usage.network IS 'The entry that let the address in; NULL while the list was empty.';
-COMMENT ON COLUMN apikeys.key_usage.use_count IS 'How many uses were recorded.';
-COMMENT ON COLUMN apikeys.key_usage.last_used_at IS 'When the last recorded use was.';
-COMMENT ON COLUMN apikeys.key_usage.last_used_address IS 'The address of that use.';
-COMMENT ON COLUMN apikeys.key_usage.secret_version IS 'The secret used, by its version in key_secret; 0: secrets that are no more.';
+COMMENT ON COLUMN apikeys.key_usage.network IS 'Matching entry of the access list; NULL while the list was empty.';
+COMMENT ON COLUMN apikeys.key_usage.use_count IS 'Number of recorded uses.';
+COMMENT ON COLUMN apikeys.key_usage.last_used_at IS 'Time of the last recorded use.';
+COMMENT ON COLUMN apikeys.key_usage.last_used_address IS 'Address of the last recorded use.';
+COMMENT ON COLUMN apikeys.key_usage.secret_version IS 'Version of the secret used; 0: secrets that were deleted.';
 
 CREATE TABLE apikeys.key_role_usage (
 	public_key text COLLATE "C" NOT NULL,
@@ -232,11 +223,11 @@ CREATE TABLE apikeys.key_role_usage (
 ) WITH (fillfactor = 70);
 ALTER TABLE apikeys.key_role_usage REPLICA IDENTITY FULL;
 COMMENT ON TABLE apikeys.key_role_usage IS
-	'When a role of a key last allowed something, written once an hour; who reads the role reads it. Kept until the key is deleted, also where the role is taken away and granted again.';
+	'Last use of each role of a key, written once an hour. Read by whoever reads the role. Kept until the key is deleted, also if the role is revoked and granted again.';
 COMMENT ON COLUMN apikeys.key_role_usage.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.key_role_usage.project_id IS 'The project; NULL where the role is granted in the organization.';
 COMMENT ON COLUMN apikeys.key_role_usage.role IS 'The role.';
-COMMENT ON COLUMN apikeys.key_role_usage.last_used_at IS 'When its last recorded use was; later uses may be up to an hour later.';
+COMMENT ON COLUMN apikeys.key_role_usage.last_used_at IS 'Time of the last recorded use; later uses are at most an hour later.';
 
 CREATE TABLE apikeys.key_denial (
 	public_key text COLLATE "C" NOT NULL,
@@ -247,12 +238,12 @@ CREATE TABLE apikeys.key_denial (
 	PRIMARY KEY (public_key, reason)
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE apikeys.key_denial IS
-	'How often, when and from where a key was last denied, by the reason. Who reads the key reads it; view usage adds what is not written yet.';
+	'Denials of a key, by reason. Read by whoever reads the key; view usage adds what is not written yet.';
 COMMENT ON COLUMN apikeys.key_denial.public_key IS 'The key.';
-COMMENT ON COLUMN apikeys.key_denial.reason IS 'The reason, as decide gives it.';
-COMMENT ON COLUMN apikeys.key_denial.denial_count IS 'How many denials were counted.';
-COMMENT ON COLUMN apikeys.key_denial.last_denied_at IS 'When the last one was.';
-COMMENT ON COLUMN apikeys.key_denial.last_denied_address IS 'The address of that request.';
+COMMENT ON COLUMN apikeys.key_denial.reason IS 'Reason, as decide returns it.';
+COMMENT ON COLUMN apikeys.key_denial.denial_count IS 'Number of denials.';
+COMMENT ON COLUMN apikeys.key_denial.last_denied_at IS 'Time of the last denial.';
+COMMENT ON COLUMN apikeys.key_denial.last_denied_address IS 'Address of the last denied request.';
 
 -- Written along with each batch of counts, so that none is added twice.
 CREATE TABLE apikeys.usage_flush (
@@ -261,16 +252,16 @@ CREATE TABLE apikeys.usage_flush (
 	flushed_at timestamptz NOT NULL
 );
 COMMENT ON TABLE apikeys.usage_flush IS
-	'The last batch of counted uses that each server has written. Nobody reads it.';
-COMMENT ON COLUMN apikeys.usage_flush.instance IS 'One run of a server.';
-COMMENT ON COLUMN apikeys.usage_flush.batch IS 'The number of its last batch.';
-COMMENT ON COLUMN apikeys.usage_flush.flushed_at IS 'When that was written.';
+	'The last batch of counted uses that each run of a server has written. Internal.';
+COMMENT ON COLUMN apikeys.usage_flush.instance IS 'The run of a server.';
+COMMENT ON COLUMN apikeys.usage_flush.batch IS 'Number of its last batch.';
+COMMENT ON COLUMN apikeys.usage_flush.flushed_at IS 'Time the batch was written.';
 
 CREATE TABLE apikeys.deleted_key (
 	public_key text COLLATE "C" PRIMARY KEY,
 	deleted_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE apikeys.deleted_key IS
-	'The names of deleted keys, so that none is used again. Nobody reads it.';
-COMMENT ON COLUMN apikeys.deleted_key.public_key IS 'The name of the key.';
-COMMENT ON COLUMN apikeys.deleted_key.deleted_at IS 'When it was deleted.';
+	'Public keys of deleted keys, which are never reused. Internal.';
+COMMENT ON COLUMN apikeys.deleted_key.public_key IS 'The public key.';
+COMMENT ON COLUMN apikeys.deleted_key.deleted_at IS 'Time of the deletion.';

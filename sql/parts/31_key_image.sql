@@ -1,7 +1,7 @@
--- All that a decision reads of a key, in one row: it costs one index descent
--- instead of three.  Like an index, it says nothing that the tables do not
--- say, is kept by triggers in the transaction that changes them, and is
--- nobody's to write; no dump contains it, for a restore makes it again.
+-- All that a decision reads of a key, in one row: one index descent instead of
+-- three.  Like an index, it holds nothing that the tables do not hold, and is
+-- maintained in the transaction that changes them; dumps leave it out, because a
+-- restore makes it again.
 
 CREATE TABLE apikeys.key_image (
 	public_key text COLLATE "C" PRIMARY KEY,
@@ -18,18 +18,18 @@ CREATE TABLE apikeys.key_image (
 	secret_versions bytea NOT NULL
 ) WITH (fillfactor = 90);
 COMMENT ON TABLE apikeys.key_image IS
-	'All that a decision reads of a key, derived from key, key_secret and key_role by triggers. Nobody reads it.';
+	'All that a decision reads of a key, derived from key, key_secret and key_role by verbs and triggers. Internal.';
 COMMENT ON COLUMN apikeys.key_image.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.key_image.organization_id IS 'Its organization.';
 COMMENT ON COLUMN apikeys.key_image.disabled IS 'Whether it is disabled.';
-COMMENT ON COLUMN apikeys.key_image.expires_at IS 'From when on it is refused; infinity: never.';
+COMMENT ON COLUMN apikeys.key_image.expires_at IS 'Expiration time; infinity: never.';
 COMMENT ON COLUMN apikeys.key_image.access_list IS 'Its access list.';
 COMMENT ON COLUMN apikeys.key_image.secrets IS 'The hashes of its secrets.';
-COMMENT ON COLUMN apikeys.key_image.secret_expirations IS 'From when on each is refused; infinity: never.';
+COMMENT ON COLUMN apikeys.key_image.secret_expirations IS 'Expiration times of the secrets; infinity: never.';
 COMMENT ON COLUMN apikeys.key_image.organization_roles IS 'Its roles in the organization.';
 COMMENT ON COLUMN apikeys.key_image.project_roles IS 'Its roles in projects, one for each of projects.';
 COMMENT ON COLUMN apikeys.key_image.projects IS 'The projects of those roles.';
-COMMENT ON COLUMN apikeys.key_image.created_at IS 'When the key was made.';
+COMMENT ON COLUMN apikeys.key_image.created_at IS 'Creation time.';
 COMMENT ON COLUMN apikeys.key_image.secret_versions IS 'The versions of its secrets, one for each of secrets, four bytes long, the most significant byte first.';
 
 CREATE VIEW apikeys.key_image_source WITH (security_invoker = true) AS
@@ -56,7 +56,7 @@ SELECT
 		FROM apikeys.key_secret AS s WHERE s.public_key = k.public_key) AS secret_versions
 FROM apikeys.key AS k;
 COMMENT ON VIEW apikeys.key_image_source IS
-	'What key_image has to contain. Nobody reads it.';
+	'What key_image must contain. Internal.';
 COMMENT ON COLUMN apikeys.key_image_source.public_key IS 'As in key_image.';
 COMMENT ON COLUMN apikeys.key_image_source.organization_id IS 'As in key_image.';
 COMMENT ON COLUMN apikeys.key_image_source.disabled IS 'As in key_image.';

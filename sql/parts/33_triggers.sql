@@ -1,19 +1,20 @@
--- The triggers written in C.
+-- Triggers: what must hold for a superuser's direct SQL, for restores and for
+-- logical replication as well as for verbs.
 
 -- Sessions keep the roles and the organizations' policies in memory.
-CREATE FUNCTION apikeys.table_changed() RETURNS trigger
+CREATE FUNCTION apikeys_internal.table_changed() RETURNS trigger
 	LANGUAGE c AS 'MODULE_PATHNAME', 'apikeys_table_changed';
-COMMENT ON FUNCTION apikeys.table_changed() IS
-	'Trigger function: makes every session read the table again once the change is committed.';
+COMMENT ON FUNCTION apikeys_internal.table_changed() IS
+	'Trigger function: makes every session read the table again after the change is committed.';
 
 CREATE TRIGGER role_changed AFTER INSERT OR UPDATE OR DELETE ON apikeys.role
-	FOR EACH ROW EXECUTE FUNCTION apikeys.table_changed();
+	FOR EACH ROW EXECUTE FUNCTION apikeys_internal.table_changed();
 CREATE TRIGGER role_truncated AFTER TRUNCATE ON apikeys.role
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.table_changed();
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys_internal.table_changed();
 CREATE TRIGGER organization_changed AFTER UPDATE OR DELETE ON apikeys.organization
-	FOR EACH ROW EXECUTE FUNCTION apikeys.table_changed();
+	FOR EACH ROW EXECUTE FUNCTION apikeys_internal.table_changed();
 CREATE TRIGGER organization_truncated AFTER TRUNCATE ON apikeys.organization
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.table_changed();
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys_internal.table_changed();
 -- Also where rows arrive by logical replication.
 ALTER TABLE apikeys.role ENABLE ALWAYS TRIGGER role_changed;
 ALTER TABLE apikeys.role ENABLE ALWAYS TRIGGER role_truncated;
@@ -24,86 +25,115 @@ COMMENT ON TRIGGER role_truncated ON apikeys.role IS 'Makes every session read t
 COMMENT ON TRIGGER organization_changed ON apikeys.organization IS 'Makes every session read the policies again.';
 COMMENT ON TRIGGER organization_truncated ON apikeys.organization IS 'Makes every session read the policies again.';
 
--- The level that a role must have where it is held or granted.
-CREATE FUNCTION apikeys.level_noted() RETURNS trigger
-	LANGUAGE c AS 'MODULE_PATHNAME', 'apikeys_level_noted';
-COMMENT ON FUNCTION apikeys.level_noted() IS
-	'Trigger function: notes which level a role must have in the organization, or in the project.';
+-- The PostgreSQL role that is the member.  A dump has its name in both columns;
+-- database_role follows a renamed role, so it decides.
+CREATE FUNCTION apikeys_internal.member_role_noted() RETURNS trigger
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF TG_RELID <> 'apikeys.member'::regclass THEN
+		RAISE EXCEPTION USING
+			ERRCODE = '39P01',
+			MESSAGE = 'this function must be called by a trigger of its own table',
+			CONSTRAINT = 'trigger_protocol_violated';
+	END IF;
+	IF NEW.principal NOT LIKE 'role:%' THEN
+		NEW.database_role := NULL;
+	ELSIF NEW.database_role IS NULL OR (TG_OP = 'UPDATE' AND NEW.principal <> OLD.principal) THEN
+		SELECT r.oid INTO NEW.database_role FROM pg_roles AS r WHERE r.rolname = substr(NEW.principal, 6);
+		IF NOT FOUND THEN
+			RAISE undefined_object USING
+				MESSAGE = 'PostgreSQL role does not exist',
+				DETAIL = 'A member role:<name> names an existing PostgreSQL role.',
+				CONSTRAINT = 'database_role_not_found';
+		END IF;
+	ELSE
+		SELECT 'role:' || r.rolname INTO NEW.principal FROM pg_roles AS r WHERE r.oid = NEW.database_role;
+		IF NOT FOUND THEN
+			RAISE undefined_object USING
+				MESSAGE = 'PostgreSQL role does not exist',
+				DETAIL = 'Column database_role names an existing PostgreSQL role.',
+				CONSTRAINT = 'database_role_not_found';
+		END IF;
+	END IF;
+	RETURN NEW;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.member_role_noted() IS
+	'Trigger function: notes which PostgreSQL role a member is.';
 
-CREATE TRIGGER member_level_noted BEFORE INSERT OR UPDATE ON apikeys.member
-	FOR EACH ROW EXECUTE FUNCTION apikeys.level_noted();
-CREATE TRIGGER key_role_level_noted BEFORE INSERT OR UPDATE ON apikeys.key_role
-	FOR EACH ROW EXECUTE FUNCTION apikeys.level_noted();
--- Also where rows are loaded as a replica's.
-ALTER TABLE apikeys.member ENABLE ALWAYS TRIGGER member_level_noted;
-ALTER TABLE apikeys.key_role ENABLE ALWAYS TRIGGER key_role_level_noted;
-COMMENT ON TRIGGER member_level_noted ON apikeys.member IS 'Notes the level that the role must have.';
-COMMENT ON TRIGGER key_role_level_noted ON apikeys.key_role IS 'Notes the level that the role must have.';
+CREATE TRIGGER member_role_noted BEFORE INSERT OR UPDATE ON apikeys.member
+	FOR EACH ROW WHEN (NEW.principal LIKE 'role:%' OR NEW.database_role IS NOT NULL)
+	EXECUTE FUNCTION apikeys_internal.member_role_noted();
+ALTER TABLE apikeys.member ENABLE ALWAYS TRIGGER member_role_noted;
+COMMENT ON TRIGGER member_role_noted ON apikeys.member IS 'Notes which PostgreSQL role the member is.';
 
 -- No public key is used again.
-CREATE FUNCTION apikeys.key_inserted() RETURNS trigger
-	LANGUAGE c AS 'MODULE_PATHNAME', 'apikeys_key_inserted';
-COMMENT ON FUNCTION apikeys.key_inserted() IS
-	'Trigger function: refuses the name of a deleted key.';
-CREATE FUNCTION apikeys.key_deleted() RETURNS trigger
+CREATE FUNCTION apikeys_internal.key_deleted() RETURNS trigger
 	LANGUAGE c AS 'MODULE_PATHNAME', 'apikeys_key_deleted';
-COMMENT ON FUNCTION apikeys.key_deleted() IS
-	'Trigger function: notes the name of a deleted key, and drops its usage.';
-
-CREATE TRIGGER key_inserted AFTER INSERT ON apikeys.key
-	FOR EACH ROW EXECUTE FUNCTION apikeys.key_inserted();
+COMMENT ON FUNCTION apikeys_internal.key_deleted() IS
+	'Trigger function: notes the public key of a deleted key, and drops its usage.';
 CREATE TRIGGER key_deleted AFTER DELETE ON apikeys.key
-	FOR EACH ROW EXECUTE FUNCTION apikeys.key_deleted();
-COMMENT ON TRIGGER key_inserted ON apikeys.key IS 'Refuses the name of a deleted key.';
-COMMENT ON TRIGGER key_deleted ON apikeys.key IS 'Notes the name of a deleted key, and drops its usage.';
+	FOR EACH ROW EXECUTE FUNCTION apikeys_internal.key_deleted();
+COMMENT ON TRIGGER key_deleted ON apikeys.key IS 'Notes the public key of a deleted key, and drops its usage.';
 
--- What is recorded of a secret's uses is kept as the key's once it is deleted.
-CREATE FUNCTION apikeys.secret_deleted() RETURNS trigger
+-- Recorded uses of a secret become uses of the key when the secret is deleted.
+CREATE FUNCTION apikeys_internal.secret_deleted() RETURNS trigger
 	LANGUAGE c AS 'MODULE_PATHNAME', 'apikeys_secret_deleted';
-COMMENT ON FUNCTION apikeys.secret_deleted() IS
-	'Trigger function: adds up the uses of secrets that are no more.';
-
+COMMENT ON FUNCTION apikeys_internal.secret_deleted() IS
+	'Trigger function: adds up the uses of deleted secrets.';
 CREATE TRIGGER secret_deleted AFTER DELETE ON apikeys.key_secret
-	FOR EACH ROW EXECUTE FUNCTION apikeys.secret_deleted();
-COMMENT ON TRIGGER secret_deleted ON apikeys.key_secret IS 'Adds up the uses of secrets that are no more.';
+	FOR EACH ROW EXECUTE FUNCTION apikeys_internal.secret_deleted();
+COMMENT ON TRIGGER secret_deleted ON apikeys.key_secret IS 'Adds up the uses of deleted secrets.';
 
--- What a decision reads of a key follows each change of it: at the end of the
--- statement, or with each row where rows arrive by logical replication.
-CREATE FUNCTION apikeys.key_changed() RETURNS trigger
+-- The images of keys: at the end of the statement, or with each row where rows
+-- arrive by logical replication.  Bodies of verbs call make_images instead.
+CREATE FUNCTION apikeys_internal.key_changed() RETURNS trigger
 	LANGUAGE c AS 'MODULE_PATHNAME', 'apikeys_key_changed';
-COMMENT ON FUNCTION apikeys.key_changed() IS
-	'Trigger function: makes the images of the changed keys again.';
+COMMENT ON FUNCTION apikeys_internal.key_changed() IS
+	'Trigger function: makes the images of the changed keys again, unless a verb changes them.';
+
+CREATE FUNCTION apikeys_internal.make_images(keys text[]) RETURNS void
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_make_images';
+COMMENT ON FUNCTION apikeys_internal.make_images(text[]) IS
+	'Makes the images of the keys again. Called by each verb for the keys that it has changed.';
+
+CREATE FUNCTION apikeys_internal.make_new_images(keys text[]) RETURNS void
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_make_new_images';
+COMMENT ON FUNCTION apikeys_internal.make_new_images(text[]) IS
+	'Makes the images of keys that this transaction has just created.';
 
 CREATE TRIGGER key_rows_inserted AFTER INSERT ON apikeys.key REFERENCING NEW TABLE AS inserted
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.key_changed();
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys_internal.key_changed();
 CREATE TRIGGER key_rows_updated AFTER UPDATE ON apikeys.key REFERENCING OLD TABLE AS before NEW TABLE AS after
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.key_changed();
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys_internal.key_changed();
 CREATE TRIGGER key_rows_deleted AFTER DELETE ON apikeys.key REFERENCING OLD TABLE AS deleted
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.key_changed();
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys_internal.key_changed();
 CREATE TRIGGER key_replicated AFTER INSERT OR UPDATE OR DELETE ON apikeys.key
-	FOR EACH ROW EXECUTE FUNCTION apikeys.key_changed();
+	FOR EACH ROW EXECUTE FUNCTION apikeys_internal.key_changed();
 CREATE TRIGGER key_truncated AFTER TRUNCATE ON apikeys.key
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.key_changed();
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys_internal.key_changed();
 CREATE TRIGGER key_role_rows_inserted AFTER INSERT ON apikeys.key_role REFERENCING NEW TABLE AS inserted
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.key_changed();
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys_internal.key_changed();
 CREATE TRIGGER key_role_rows_updated AFTER UPDATE ON apikeys.key_role REFERENCING OLD TABLE AS before NEW TABLE AS after
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.key_changed();
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys_internal.key_changed();
 CREATE TRIGGER key_role_rows_deleted AFTER DELETE ON apikeys.key_role REFERENCING OLD TABLE AS deleted
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.key_changed();
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys_internal.key_changed();
 CREATE TRIGGER key_role_replicated AFTER INSERT OR UPDATE OR DELETE ON apikeys.key_role
-	FOR EACH ROW EXECUTE FUNCTION apikeys.key_changed();
+	FOR EACH ROW EXECUTE FUNCTION apikeys_internal.key_changed();
 CREATE TRIGGER key_role_truncated AFTER TRUNCATE ON apikeys.key_role
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.key_changed();
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys_internal.key_changed();
 CREATE TRIGGER key_secret_rows_inserted AFTER INSERT ON apikeys.key_secret REFERENCING NEW TABLE AS inserted
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.key_changed();
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys_internal.key_changed();
 CREATE TRIGGER key_secret_rows_updated AFTER UPDATE ON apikeys.key_secret REFERENCING OLD TABLE AS before NEW TABLE AS after
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.key_changed();
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys_internal.key_changed();
 CREATE TRIGGER key_secret_rows_deleted AFTER DELETE ON apikeys.key_secret REFERENCING OLD TABLE AS deleted
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.key_changed();
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys_internal.key_changed();
 CREATE TRIGGER key_secret_replicated AFTER INSERT OR UPDATE OR DELETE ON apikeys.key_secret
-	FOR EACH ROW EXECUTE FUNCTION apikeys.key_changed();
+	FOR EACH ROW EXECUTE FUNCTION apikeys_internal.key_changed();
 CREATE TRIGGER key_secret_truncated AFTER TRUNCATE ON apikeys.key_secret
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.key_changed();
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys_internal.key_changed();
 ALTER TABLE apikeys.key ENABLE REPLICA TRIGGER key_replicated;
 ALTER TABLE apikeys.key ENABLE ALWAYS TRIGGER key_truncated;
 ALTER TABLE apikeys.key_role ENABLE REPLICA TRIGGER key_role_replicated;
@@ -129,20 +159,4 @@ COMMENT ON TRIGGER key_secret_truncated ON apikeys.key_secret IS 'Makes all imag
 CREATE FUNCTION apikeys.rebuild_images() RETURNS bigint
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_rebuild_images';
 COMMENT ON FUNCTION apikeys.rebuild_images() IS
-	'Makes the images of all keys again and returns how many; needed only after rows were loaded with triggers disabled. For the owner of the extension.';
-
--- The server's own errors quote the whole row. Also where rows arrive by logical
--- replication.
-CREATE FUNCTION apikeys.row_unquoted() RETURNS trigger
-	LANGUAGE c AS 'MODULE_PATHNAME', 'apikeys_row_unquoted';
-COMMENT ON FUNCTION apikeys.row_unquoted() IS
-	'Trigger function: refuses what the constraints of a table with hashes refuse, without quoting the row.';
-
-CREATE TRIGGER key_secret_unquoted BEFORE INSERT OR UPDATE ON apikeys.key_secret
-	FOR EACH ROW EXECUTE FUNCTION apikeys.row_unquoted();
-CREATE TRIGGER key_image_unquoted BEFORE INSERT OR UPDATE ON apikeys.key_image
-	FOR EACH ROW EXECUTE FUNCTION apikeys.row_unquoted();
-ALTER TABLE apikeys.key_secret ENABLE ALWAYS TRIGGER key_secret_unquoted;
-ALTER TABLE apikeys.key_image ENABLE ALWAYS TRIGGER key_image_unquoted;
-COMMENT ON TRIGGER key_secret_unquoted ON apikeys.key_secret IS 'No error quotes a hash.';
-COMMENT ON TRIGGER key_image_unquoted ON apikeys.key_image IS 'No error quotes a hash.';
+	'Makes the images of all keys again and returns how many; needed only after rows were loaded with triggers disabled. EXECUTE is not granted to PUBLIC.';

@@ -1,4 +1,5 @@
--- Who has changed what. Nobody is granted to write here: the trigger does.
+-- Who has changed what.  Each verb writes one event; what is changed by direct SQL
+-- is an event of its own.
 
 CREATE TABLE apikeys.audit_event (
 	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -18,84 +19,119 @@ COMMENT ON INDEX apikeys.audit_event_organization_idx IS 'Finds the events of an
 COMMENT ON INDEX apikeys.audit_event_key_idx IS 'Finds the events of a key.';
 COMMENT ON SEQUENCE apikeys.audit_event_id_seq IS 'Numbers the events.';
 COMMENT ON TABLE apikeys.audit_event IS
-	'What was changed, by whom, in the transaction that changed it; never a secret or a hash. apikeys.audit.read in the organization, or in the project, reads its events.';
-COMMENT ON COLUMN apikeys.audit_event.id IS 'Identifies the event; of two transactions at a time, the one that commits first may have the higher one.';
-COMMENT ON COLUMN apikeys.audit_event.at IS 'When it happened.';
-COMMENT ON COLUMN apikeys.audit_event.principal IS 'Who did it.';
-COMMENT ON COLUMN apikeys.audit_event.action IS 'What he did, in dotted words: key.created.';
-COMMENT ON COLUMN apikeys.audit_event.organization_id IS 'The organization; NULL for what belongs to none.';
-COMMENT ON COLUMN apikeys.audit_event.project_id IS 'The project; NULL for what is not about one.';
-COMMENT ON COLUMN apikeys.audit_event.public_key IS 'The key; NULL for what is not about one.';
-COMMENT ON COLUMN apikeys.audit_event.address IS 'Where he came from: the address of the key, or of the connection.';
-COMMENT ON COLUMN apikeys.audit_event.detail IS 'The columns concerned: {"old": {...}, "new": {...}}.';
+	'The audit log: what was changed, by which principal, written in the transaction of the change; never a secret or a hash. Read with apikeys.audit.read in the organization, or in the project.';
+COMMENT ON COLUMN apikeys.audit_event.id IS 'Number of the event; of two concurrent transactions, the one that commits first may have the higher number.';
+COMMENT ON COLUMN apikeys.audit_event.at IS 'Time of the event.';
+COMMENT ON COLUMN apikeys.audit_event.principal IS 'Principal that made the change.';
+COMMENT ON COLUMN apikeys.audit_event.action IS 'What was done, in dotted words: key.created. Changes by direct SQL begin with direct.';
+COMMENT ON COLUMN apikeys.audit_event.organization_id IS 'The organization; NULL if the object belongs to none.';
+COMMENT ON COLUMN apikeys.audit_event.project_id IS 'The project; NULL if the event is not about one.';
+COMMENT ON COLUMN apikeys.audit_event.public_key IS 'The key; NULL if the event is not about one.';
+COMMENT ON COLUMN apikeys.audit_event.address IS 'Address of the key or the user, else of the connection.';
+COMMENT ON COLUMN apikeys.audit_event.detail IS 'What has changed: {"old": {...}, "new": {...}}.';
 COMMENT ON COLUMN apikeys.audit_event.database_role IS 'The PostgreSQL role that was logged in.';
 
-CREATE FUNCTION apikeys.audited() RETURNS trigger
-	LANGUAGE c AS 'MODULE_PATHNAME', 'apikeys_audited';
-COMMENT ON FUNCTION apikeys.audited() IS
-	'Trigger function: writes the events of a change, and tells who listens on channel apikeys.';
 
--- A trigger with transition tables is for one kind of change.
-CREATE TRIGGER organization_audited_insert AFTER INSERT ON apikeys.organization REFERENCING NEW TABLE AS inserted
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('organization');
-CREATE TRIGGER organization_audited_update AFTER UPDATE ON apikeys.organization REFERENCING OLD TABLE AS before NEW TABLE AS after
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('organization');
-CREATE TRIGGER organization_audited_delete AFTER DELETE ON apikeys.organization REFERENCING OLD TABLE AS deleted
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('organization');
-CREATE TRIGGER project_audited_insert AFTER INSERT ON apikeys.project REFERENCING NEW TABLE AS inserted
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('project');
-CREATE TRIGGER project_audited_update AFTER UPDATE ON apikeys.project REFERENCING OLD TABLE AS before NEW TABLE AS after
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('project');
-CREATE TRIGGER project_audited_delete AFTER DELETE ON apikeys.project REFERENCING OLD TABLE AS deleted
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('project');
-CREATE TRIGGER role_audited_insert AFTER INSERT ON apikeys.role REFERENCING NEW TABLE AS inserted
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('role');
-CREATE TRIGGER role_audited_update AFTER UPDATE ON apikeys.role REFERENCING OLD TABLE AS before NEW TABLE AS after
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('role');
-CREATE TRIGGER role_audited_delete AFTER DELETE ON apikeys.role REFERENCING OLD TABLE AS deleted
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('role');
-CREATE TRIGGER member_audited_insert AFTER INSERT ON apikeys.member REFERENCING NEW TABLE AS inserted
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('member');
-CREATE TRIGGER member_audited_update AFTER UPDATE ON apikeys.member REFERENCING OLD TABLE AS before NEW TABLE AS after
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('member');
-CREATE TRIGGER member_audited_delete AFTER DELETE ON apikeys.member REFERENCING OLD TABLE AS deleted
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('member');
-CREATE TRIGGER key_audited_insert AFTER INSERT ON apikeys.key REFERENCING NEW TABLE AS inserted
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('key');
-CREATE TRIGGER key_audited_update AFTER UPDATE ON apikeys.key REFERENCING OLD TABLE AS before NEW TABLE AS after
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('key');
-CREATE TRIGGER key_audited_delete AFTER DELETE ON apikeys.key REFERENCING OLD TABLE AS deleted
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('key');
-CREATE TRIGGER key_role_audited_insert AFTER INSERT ON apikeys.key_role REFERENCING NEW TABLE AS inserted
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('key_role');
-CREATE TRIGGER key_role_audited_update AFTER UPDATE ON apikeys.key_role REFERENCING OLD TABLE AS before NEW TABLE AS after
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('key_role');
-CREATE TRIGGER key_role_audited_delete AFTER DELETE ON apikeys.key_role REFERENCING OLD TABLE AS deleted
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('key_role');
-CREATE TRIGGER key_secret_audited_insert AFTER INSERT ON apikeys.key_secret REFERENCING NEW TABLE AS inserted
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('key_secret');
-CREATE TRIGGER key_secret_audited_update AFTER UPDATE ON apikeys.key_secret REFERENCING OLD TABLE AS before NEW TABLE AS after
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('key_secret');
-CREATE TRIGGER key_secret_audited_delete AFTER DELETE ON apikeys.key_secret REFERENCING OLD TABLE AS deleted
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys.audited('key_secret');
-COMMENT ON TRIGGER organization_audited_insert ON apikeys.organization IS 'Writes to audit_event.';
-COMMENT ON TRIGGER organization_audited_update ON apikeys.organization IS 'Writes to audit_event.';
-COMMENT ON TRIGGER organization_audited_delete ON apikeys.organization IS 'Writes to audit_event.';
-COMMENT ON TRIGGER project_audited_insert ON apikeys.project IS 'Writes to audit_event.';
-COMMENT ON TRIGGER project_audited_update ON apikeys.project IS 'Writes to audit_event.';
-COMMENT ON TRIGGER project_audited_delete ON apikeys.project IS 'Writes to audit_event.';
-COMMENT ON TRIGGER role_audited_insert ON apikeys.role IS 'Writes to audit_event.';
-COMMENT ON TRIGGER role_audited_update ON apikeys.role IS 'Writes to audit_event.';
-COMMENT ON TRIGGER role_audited_delete ON apikeys.role IS 'Writes to audit_event.';
-COMMENT ON TRIGGER member_audited_insert ON apikeys.member IS 'Writes to audit_event.';
-COMMENT ON TRIGGER member_audited_update ON apikeys.member IS 'Writes to audit_event.';
-COMMENT ON TRIGGER member_audited_delete ON apikeys.member IS 'Writes to audit_event.';
-COMMENT ON TRIGGER key_audited_insert ON apikeys.key IS 'Writes to audit_event.';
-COMMENT ON TRIGGER key_audited_update ON apikeys.key IS 'Writes to audit_event.';
-COMMENT ON TRIGGER key_audited_delete ON apikeys.key IS 'Writes to audit_event.';
-COMMENT ON TRIGGER key_role_audited_insert ON apikeys.key_role IS 'Writes to audit_event.';
-COMMENT ON TRIGGER key_role_audited_update ON apikeys.key_role IS 'Writes to audit_event.';
-COMMENT ON TRIGGER key_role_audited_delete ON apikeys.key_role IS 'Writes to audit_event.';
-COMMENT ON TRIGGER key_secret_audited_insert ON apikeys.key_secret IS 'Writes to audit_event.';
-COMMENT ON TRIGGER key_secret_audited_update ON apikeys.key_secret IS 'Writes to audit_event.';
-COMMENT ON TRIGGER key_secret_audited_delete ON apikeys.key_secret IS 'Writes to audit_event.';
+CREATE FUNCTION apikeys_internal.note_event(action text, organization uuid, project uuid, public_key text, detail jsonb) RETURNS void
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_note_event';
+COMMENT ON FUNCTION apikeys_internal.note_event(text, uuid, uuid, text, jsonb) IS
+	'Writes an event to audit_event, with the principal that is acting and its address.';
+
+CREATE FUNCTION apikeys_internal.note_key_events(action text, organization uuid, public_keys text[], details jsonb[]) RETURNS void
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_note_key_events';
+COMMENT ON FUNCTION apikeys_internal.note_key_events(text, uuid, text[], jsonb[]) IS
+	'Writes an event for each of the keys of an organization, with the detail at the same place.';
+
+-- Direct SQL of a superuser.  A restore makes no events.
+
+CREATE FUNCTION apikeys_internal.is_direct_change() RETURNS boolean
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_is_direct_change';
+COMMENT ON FUNCTION apikeys_internal.is_direct_change() IS
+	'Checks whether rows are changed by direct SQL: neither by the extension itself nor by a restore.';
+
+CREATE FUNCTION apikeys_internal.directly_changed() RETURNS trigger
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+	SET timezone = 'UTC'
+	SET intervalstyle = 'postgres'
+AS $$
+DECLARE
+	before jsonb;
+	after jsonb;
+	subject jsonb;
+BEGIN
+	IF TG_TABLE_SCHEMA <> 'apikeys' THEN
+		RAISE EXCEPTION USING
+			ERRCODE = '39P01',
+			MESSAGE = 'this function must be called by a trigger of its own table',
+			CONSTRAINT = 'trigger_protocol_violated';
+	END IF;
+	IF TG_OP IN ('UPDATE', 'DELETE') THEN
+		before := to_jsonb(OLD) - 'hash';
+	END IF;
+	IF TG_OP IN ('INSERT', 'UPDATE') THEN
+		after := to_jsonb(NEW) - 'hash';
+	END IF;
+	subject := coalesce(after, before);
+	PERFORM apikeys_internal.note_event(
+		format('direct.%s.%s', TG_TABLE_NAME, lower(TG_OP)),
+		CASE TG_TABLE_NAME
+			WHEN 'organization' THEN (subject ->> 'id')::uuid
+			WHEN 'key_secret' THEN (
+				SELECT k.organization_id FROM apikeys.key AS k WHERE k.public_key = subject ->> 'public_key')
+			ELSE (subject ->> 'organization_id')::uuid
+		END,
+		CASE TG_TABLE_NAME
+			WHEN 'project' THEN (subject ->> 'id')::uuid
+			ELSE (subject ->> 'project_id')::uuid
+		END,
+		subject ->> 'public_key',
+		jsonb_strip_nulls(jsonb_build_object('old', before, 'new', after)));
+	RETURN NULL;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.directly_changed() IS
+	'Trigger function: writes an event for a row, or for a TRUNCATE, that direct SQL has changed.';
+
+CREATE TRIGGER organization_directly_changed AFTER INSERT OR UPDATE OR DELETE ON apikeys.organization
+	FOR EACH ROW WHEN (apikeys_internal.is_direct_change()) EXECUTE FUNCTION apikeys_internal.directly_changed();
+CREATE TRIGGER organization_directly_truncated AFTER TRUNCATE ON apikeys.organization
+	FOR EACH STATEMENT WHEN (apikeys_internal.is_direct_change()) EXECUTE FUNCTION apikeys_internal.directly_changed();
+CREATE TRIGGER project_directly_changed AFTER INSERT OR UPDATE OR DELETE ON apikeys.project
+	FOR EACH ROW WHEN (apikeys_internal.is_direct_change()) EXECUTE FUNCTION apikeys_internal.directly_changed();
+CREATE TRIGGER project_directly_truncated AFTER TRUNCATE ON apikeys.project
+	FOR EACH STATEMENT WHEN (apikeys_internal.is_direct_change()) EXECUTE FUNCTION apikeys_internal.directly_changed();
+CREATE TRIGGER role_directly_changed AFTER INSERT OR UPDATE OR DELETE ON apikeys.role
+	FOR EACH ROW WHEN (apikeys_internal.is_direct_change()) EXECUTE FUNCTION apikeys_internal.directly_changed();
+CREATE TRIGGER role_directly_truncated AFTER TRUNCATE ON apikeys.role
+	FOR EACH STATEMENT WHEN (apikeys_internal.is_direct_change()) EXECUTE FUNCTION apikeys_internal.directly_changed();
+CREATE TRIGGER member_directly_changed AFTER INSERT OR UPDATE OR DELETE ON apikeys.member
+	FOR EACH ROW WHEN (apikeys_internal.is_direct_change()) EXECUTE FUNCTION apikeys_internal.directly_changed();
+CREATE TRIGGER member_directly_truncated AFTER TRUNCATE ON apikeys.member
+	FOR EACH STATEMENT WHEN (apikeys_internal.is_direct_change()) EXECUTE FUNCTION apikeys_internal.directly_changed();
+CREATE TRIGGER key_directly_changed AFTER INSERT OR UPDATE OR DELETE ON apikeys.key
+	FOR EACH ROW WHEN (apikeys_internal.is_direct_change()) EXECUTE FUNCTION apikeys_internal.directly_changed();
+CREATE TRIGGER key_directly_truncated AFTER TRUNCATE ON apikeys.key
+	FOR EACH STATEMENT WHEN (apikeys_internal.is_direct_change()) EXECUTE FUNCTION apikeys_internal.directly_changed();
+CREATE TRIGGER key_role_directly_changed AFTER INSERT OR UPDATE OR DELETE ON apikeys.key_role
+	FOR EACH ROW WHEN (apikeys_internal.is_direct_change()) EXECUTE FUNCTION apikeys_internal.directly_changed();
+CREATE TRIGGER key_role_directly_truncated AFTER TRUNCATE ON apikeys.key_role
+	FOR EACH STATEMENT WHEN (apikeys_internal.is_direct_change()) EXECUTE FUNCTION apikeys_internal.directly_changed();
+CREATE TRIGGER key_secret_directly_changed AFTER INSERT OR UPDATE OR DELETE ON apikeys.key_secret
+	FOR EACH ROW WHEN (apikeys_internal.is_direct_change()) EXECUTE FUNCTION apikeys_internal.directly_changed();
+CREATE TRIGGER key_secret_directly_truncated AFTER TRUNCATE ON apikeys.key_secret
+	FOR EACH STATEMENT WHEN (apikeys_internal.is_direct_change()) EXECUTE FUNCTION apikeys_internal.directly_changed();
+COMMENT ON TRIGGER organization_directly_changed ON apikeys.organization IS 'Writes an event for each row that direct SQL changes.';
+COMMENT ON TRIGGER organization_directly_truncated ON apikeys.organization IS 'Writes an event for a TRUNCATE.';
+COMMENT ON TRIGGER project_directly_changed ON apikeys.project IS 'Writes an event for each row that direct SQL changes.';
+COMMENT ON TRIGGER project_directly_truncated ON apikeys.project IS 'Writes an event for a TRUNCATE.';
+COMMENT ON TRIGGER role_directly_changed ON apikeys.role IS 'Writes an event for each row that direct SQL changes.';
+COMMENT ON TRIGGER role_directly_truncated ON apikeys.role IS 'Writes an event for a TRUNCATE.';
+COMMENT ON TRIGGER member_directly_changed ON apikeys.member IS 'Writes an event for each row that direct SQL changes.';
+COMMENT ON TRIGGER member_directly_truncated ON apikeys.member IS 'Writes an event for a TRUNCATE.';
+COMMENT ON TRIGGER key_directly_changed ON apikeys.key IS 'Writes an event for each row that direct SQL changes.';
+COMMENT ON TRIGGER key_directly_truncated ON apikeys.key IS 'Writes an event for a TRUNCATE.';
+COMMENT ON TRIGGER key_role_directly_changed ON apikeys.key_role IS 'Writes an event for each row that direct SQL changes.';
+COMMENT ON TRIGGER key_role_directly_truncated ON apikeys.key_role IS 'Writes an event for a TRUNCATE.';
+COMMENT ON TRIGGER key_secret_directly_changed ON apikeys.key_secret IS 'Writes an event for each row that direct SQL changes.';
+COMMENT ON TRIGGER key_secret_directly_truncated ON apikeys.key_secret IS 'Writes an event for a TRUNCATE.';

@@ -1,4 +1,4 @@
--- Seals of the audit: whether it is as it was written. C writes here, and
+-- Seals of the audit log: whether it is as it was written.  C writes here, and
 -- reads by column number.
 
 CREATE TABLE apikeys.audit_seal (
@@ -9,7 +9,7 @@ CREATE TABLE apikeys.audit_seal (
 	hash bytea NOT NULL
 );
 COMMENT ON TABLE apikeys.audit_seal IS
-	'Seals of the audit: each a hash over the seal before it and the events after those of that one. Nobody reads it.';
+	'Seals of the audit: each a hash over the seal before it and the events after those of that one. Internal.';
 COMMENT ON COLUMN apikeys.audit_seal.id IS 'Counts the seals, without gaps.';
 COMMENT ON COLUMN apikeys.audit_seal.last_event IS 'The last event that it covers; the first one comes after the last of the seal before.';
 COMMENT ON COLUMN apikeys.audit_seal.event_count IS 'How many events it covers.';
@@ -27,7 +27,7 @@ CREATE TABLE apikeys.audit_chain (
 	CONSTRAINT audit_chain_is_only_check CHECK (is_only)
 );
 COMMENT ON TABLE apikeys.audit_chain IS
-	'Where the chain of seals begins and ends, in one row, so that it is noticed when seals are taken from either end. Nobody reads it.';
+	'Where the chain of seals begins and ends, in one row, so that it is noticed when seals are taken from either end. Internal.';
 COMMENT ON COLUMN apikeys.audit_chain.is_only IS 'Always true, so that there is one row at most.';
 COMMENT ON COLUMN apikeys.audit_chain.last_seal IS 'The last seal.';
 COMMENT ON COLUMN apikeys.audit_chain.pruned_seal IS 'The seal up to which was pruned: it is there, its events are not; NULL: nothing was.';
@@ -36,7 +36,7 @@ COMMENT ON COLUMN apikeys.audit_chain.pruned_by IS 'The event that tells of that
 CREATE FUNCTION apikeys.seal_audit() RETURNS bigint
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_seal_audit';
 COMMENT ON FUNCTION apikeys.seal_audit() IS
-	'Seals the events that are committed, up to the first one whose transaction is not over, and returns how many. Where the library is preloaded the background worker does it by itself. Nobody may call it until granted.';
+	'Seals the committed events, up to the first one whose transaction is still in progress, and returns how many. The background worker does it by itself. EXECUTE is not granted to PUBLIC.';
 
 CREATE FUNCTION apikeys.verify_audit(
 		seal bigint DEFAULT NULL, hash text DEFAULT NULL,
@@ -45,9 +45,9 @@ CREATE FUNCTION apikeys.verify_audit(
 	RETURNS record
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_verify_audit';
 COMMENT ON FUNCTION apikeys.verify_audit(bigint, text) IS
-	'Whether all sealed events and all seals are as they were made, and seal, if given, has this hash; how many there are as far as they are intact, the last event and the last seal of them, to be kept elsewhere, how many events are not sealed yet, and what is wrong first. Nobody may call it until granted.';
+	'Checks whether all sealed events and all seals are unchanged and whether the given seal has this hash. Returns the number of intact events and seals, the last of them (keep it elsewhere), the number of unsealed events, and the first problem. EXECUTE is not granted to PUBLIC.';
 
 CREATE FUNCTION apikeys.prune_audit(before timestamptz) RETURNS bigint
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_prune_audit';
 COMMENT ON FUNCTION apikeys.prune_audit(timestamptz) IS
-	'Deletes sealed events that are older, seal by seal, and returns how many; an event tells of it, and what is left still verifies. Nobody may call it until granted.';
+	'Deletes sealed events that are older, seal by seal, and returns how many. An event records the pruning, and the rest still verifies. EXECUTE is not granted to PUBLIC.';

@@ -1,48 +1,72 @@
--- What the principal may do.  Policies and management functions ask these;
--- they read the tables by index themselves, need no privilege on them, and
--- tell a caller only about himself.
+-- What the principal may do.  Policies and the bodies of verbs ask these; they
+-- read the tables by index themselves, and answer about the principal only.
 
-CREATE FUNCTION apikeys.principal_may(scope text, organization uuid, project uuid DEFAULT NULL) RETURNS boolean
-	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_principal_may';
-COMMENT ON FUNCTION apikeys.principal_may(text, uuid, uuid) IS
-	'Whether the one who is acting has the scope in the organization itself, or, with a project, in that project of it; never NULL.';
+CREATE FUNCTION apikeys_internal.may(scope text, organization uuid, project uuid DEFAULT NULL) RETURNS boolean
+	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_may';
+COMMENT ON FUNCTION apikeys_internal.may(text, uuid, uuid) IS
+	'Checks whether the principal has the scope in the organization or, with a project, in that project of it. Never NULL.';
 
-CREATE FUNCTION apikeys.principal_organizations() RETURNS uuid[]
+CREATE FUNCTION apikeys_internal.may_grant(role text, organization uuid, project uuid DEFAULT NULL) RETURNS boolean
+	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_may_grant';
+COMMENT ON FUNCTION apikeys_internal.may_grant(text, uuid, uuid) IS
+	'Checks whether the principal has apikeys.roles.grant_any there, or holds each permission of the role there. Never NULL.';
+
+CREATE FUNCTION apikeys_internal.reads_organization(organization uuid) RETURNS boolean
+	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_reads_organization';
+COMMENT ON FUNCTION apikeys_internal.reads_organization(uuid) IS
+	'Checks whether the organization exists and is visible to the principal. Never NULL.';
+
+CREATE FUNCTION apikeys_internal.reads_project(project uuid) RETURNS boolean
+	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_reads_project';
+COMMENT ON FUNCTION apikeys_internal.reads_project(uuid) IS
+	'Checks whether the project exists and is visible to the principal. Never NULL.';
+
+CREATE FUNCTION apikeys_internal.reads_key(public_key text) RETURNS boolean
+	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_reads_key';
+COMMENT ON FUNCTION apikeys_internal.reads_key(text) IS
+	'Checks whether the key exists and is visible to the principal. Never NULL.';
+
+CREATE FUNCTION apikeys_internal.manages_key(public_key text) RETURNS boolean
+	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_manages_key';
+COMMENT ON FUNCTION apikeys_internal.manages_key(text) IS
+	'Checks whether the principal has apikeys.keys.manage in every place where the key has a role (in the organization if it has none), and may grant each of these roles. Never NULL.';
+
+CREATE FUNCTION apikeys_internal.stops_key(public_key text) RETURNS boolean
+	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_stops_key';
+COMMENT ON FUNCTION apikeys_internal.stops_key(text) IS
+	'Checks whether the principal has apikeys.keys.manage in one place where the key has a role (in the organization if it has none). Never NULL.';
+
+CREATE FUNCTION apikeys_internal.rotates_itself(public_key text) RETURNS boolean
+	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_rotates_itself';
+COMMENT ON FUNCTION apikeys_internal.rotates_itself(text) IS
+	'Checks whether the key is the bound one and has apikeys.self.rotate. Never NULL.';
+
+CREATE FUNCTION apikeys_internal.principal_organizations() RETURNS uuid[]
 	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_principal_organizations';
-COMMENT ON FUNCTION apikeys.principal_organizations() IS
-	'The organizations that the one who is acting is a member of, be it in one of their projects only.';
+COMMENT ON FUNCTION apikeys_internal.principal_organizations() IS
+	'Returns the organizations in which, or in a project of which, the principal is a member.';
 
-CREATE FUNCTION apikeys.principal_organizations(VARIADIC scopes text[]) RETURNS uuid[]
+CREATE FUNCTION apikeys_internal.principal_organizations(VARIADIC scopes text[]) RETURNS uuid[]
 	LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_principal_organizations';
-COMMENT ON FUNCTION apikeys.principal_organizations(text[]) IS
-	'The organizations in which the one who is acting has one of the scopes.';
+COMMENT ON FUNCTION apikeys_internal.principal_organizations(text[]) IS
+	'Returns the organizations in which the principal has one of the scopes.';
 
-CREATE FUNCTION apikeys.principal_projects() RETURNS uuid[]
+CREATE FUNCTION apikeys_internal.principal_projects() RETURNS uuid[]
 	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_principal_projects';
-COMMENT ON FUNCTION apikeys.principal_projects() IS
-	'The projects in which the one who is acting has any permission.';
+COMMENT ON FUNCTION apikeys_internal.principal_projects() IS
+	'Returns the projects in which the principal has any permission.';
 
-CREATE FUNCTION apikeys.principal_projects(VARIADIC scopes text[]) RETURNS uuid[]
+CREATE FUNCTION apikeys_internal.principal_projects(VARIADIC scopes text[]) RETURNS uuid[]
 	LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_principal_projects';
-COMMENT ON FUNCTION apikeys.principal_projects(text[]) IS
-	'The projects in which the one who is acting has one of the scopes.';
+COMMENT ON FUNCTION apikeys_internal.principal_projects(text[]) IS
+	'Returns the projects in which the principal has one of the scopes.';
 
-CREATE FUNCTION apikeys.principal_manages_key(public_key text) RETURNS boolean
-	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_principal_manages_key';
-COMMENT ON FUNCTION apikeys.principal_manages_key(text) IS
-	'Whether the one who is acting has apikeys.keys.manage in the key''s organization, or in every project the key has a role in, if it has none elsewhere; never NULL.';
+CREATE FUNCTION apikeys_internal.add_in_utc(start timestamptz, duration interval) RETURNS timestamptz
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_add_in_utc';
+COMMENT ON FUNCTION apikeys_internal.add_in_utc(timestamptz, interval) IS
+	'Adds an interval to a time in UTC, whatever the time zone of the session.';
 
-CREATE FUNCTION apikeys.principal_may_issue(public_key text) RETURNS boolean
-	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_principal_may_issue';
-COMMENT ON FUNCTION apikeys.principal_may_issue(text) IS
-	'Whether the one who is acting manages the key, and may grant each role that it has, so that he may hold a secret of it; a key only where it has as many networks and as long a life itself; never NULL.';
-
-CREATE FUNCTION apikeys.principal_may_grant(role text, organization uuid, project uuid DEFAULT NULL) RETURNS boolean
-	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_principal_may_grant';
-COMMENT ON FUNCTION apikeys.principal_may_grant(text, uuid, uuid) IS
-	'Whether the one who is acting has apikeys.roles.grant_any there, or each permission of the role himself; never NULL.';
-
-CREATE FUNCTION apikeys.principal_founds(organization uuid, project uuid DEFAULT NULL) RETURNS boolean
-	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_principal_founds';
-COMMENT ON FUNCTION apikeys.principal_founds(uuid, uuid) IS
-	'Whether the organization, or the project, was made by this transaction and has no member yet, nor a key with a role in it, so that its first owner may be named; never NULL.';
+CREATE FUNCTION apikeys_internal.principal_roles() RETURNS oid[]
+	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_principal_roles';
+COMMENT ON FUNCTION apikeys_internal.principal_roles() IS
+	'Returns the PostgreSQL roles whose privileges the principal has; none where a key or a user is acting.';

@@ -1,155 +1,264 @@
--- What the management functions share: clear errors.  The policies are what
--- protects the tables; these say beforehand, and better, what is wrong.
+-- What the bodies of verbs share: locks, and clear refusals.
+--
+-- A body first locks what it changes, then checks, and so judges the state after
+-- the lock.  Locks are taken in this order: the organization, its projects, roles
+-- by name, keys by name, members.
 
-CREATE FUNCTION apikeys.check_not_null(VARIADIC names_and_values text[]) RETURNS void
-	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-	SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	FOR i IN 1 .. cardinality(names_and_values) BY 2 LOOP
-		IF names_and_values[i + 1] IS NULL THEN
-			RAISE null_value_not_allowed USING
-				MESSAGE = format('%s must not be null', names_and_values[i]);
-		END IF;
-	END LOOP;
-END;
-$$;
-COMMENT ON FUNCTION apikeys.check_not_null(text[]) IS
-	'Raises 22004 with the name of the first argument whose value is NULL; names and values alternate.';
-
-CREATE FUNCTION apikeys.check_name(kind text, candidate text) RETURNS void
-	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-	SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	IF NOT apikeys.is_name(candidate) THEN
-		RAISE invalid_parameter_value USING
-			MESSAGE = format('invalid %s', kind),
-			DETAIL = format('A %s is 1 to 250 characters, none of them a control character, with no blank at either end.', kind);
-	END IF;
-END;
-$$;
-COMMENT ON FUNCTION apikeys.check_name(text, text) IS
-	'Raises 22023 for what can be no name, or no description; not for NULL.';
-
-CREATE FUNCTION apikeys.check_principal(candidate text) RETURNS void
-	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-	SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	IF NOT apikeys.is_principal(candidate) THEN
-		RAISE invalid_parameter_value USING
-			MESSAGE = 'invalid principal',
-			DETAIL = 'A member is role:<PostgreSQL role> or user:<user of the application>, 255 bytes at most.';
-	END IF;
-END;
-$$;
-COMMENT ON FUNCTION apikeys.check_principal(text) IS
-	'Raises 22023 for what can be no member.';
-
-CREATE FUNCTION apikeys.check_permission(scope text, organization uuid, project uuid DEFAULT NULL) RETURNS void
+CREATE FUNCTION apikeys_internal.raise_not_found(kind text) RETURNS void
 	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
-	SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	IF row_security_active('apikeys.key') AND NOT apikeys.principal_may(scope, organization, project) THEN
-		RAISE insufficient_privilege USING
-			MESSAGE = format('permission denied: %s is needed', scope),
-			DETAIL = format('%s does not have it in this %s, or there is none.', apikeys.principal(),
-				CASE WHEN project IS NULL THEN 'organization' ELSE 'project' END);
-	END IF;
+	RAISE undefined_object USING
+		MESSAGE = format('%s does not exist, or is not visible to %s', kind, apikeys.principal()),
+		CONSTRAINT = kind || '_not_found';
 END;
 $$;
-COMMENT ON FUNCTION apikeys.check_permission(text, uuid, uuid) IS
-	'Raises 42501 where the one who is acting has not the scope there; not for who bypasses row-level security.';
+COMMENT ON FUNCTION apikeys_internal.raise_not_found(text) IS
+	'Raises 42704 for an organization, project or key that does not exist or is not visible: the same error for both. Names nothing, because the argument can be a secret.';
 
-CREATE FUNCTION apikeys.check_is_no_key(deed text) RETURNS void
+CREATE FUNCTION apikeys_internal.refuse(scope text, organization uuid, project uuid DEFAULT NULL) RETURNS void
 	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
-	SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	IF apikeys.current_key() IS NOT NULL THEN
-		RAISE insufficient_privilege USING
-			MESSAGE = format('a key cannot %s', deed),
-			DETAIL = format('%s is bound to this transaction.', apikeys.principal());
+	IF project IS NOT NULL AND NOT (apikeys_internal.reads_project(project) AND EXISTS (
+			SELECT FROM apikeys.project AS p
+			WHERE p.id = refuse.project AND p.organization_id = refuse.organization)) THEN
+		PERFORM apikeys_internal.raise_not_found('project');
+	ELSIF project IS NULL AND NOT apikeys_internal.reads_organization(organization) THEN
+		PERFORM apikeys_internal.raise_not_found('organization');
 	END IF;
+	RAISE insufficient_privilege USING
+		MESSAGE = format('permission denied: %s is required', scope),
+		DETAIL = format('%s does not have it in this %s.', apikeys.principal(),
+			CASE WHEN project IS NULL THEN 'organization' ELSE 'project' END),
+		CONSTRAINT = 'permission_denied';
 END;
 $$;
-COMMENT ON FUNCTION apikeys.check_is_no_key(text) IS
-	'Raises 42501 where a key is acting, for what belongs to no organization and so cannot be a key''s.';
+COMMENT ON FUNCTION apikeys_internal.refuse(text, uuid, uuid) IS
+	'Raises the error for a principal that lacks the scope: 42704 if the organization or the project is not visible, else 42501.';
 
-CREATE FUNCTION apikeys.check_grant(
-	roles text[], organization uuid, project uuid DEFAULT NULL, held text[] DEFAULT '{}') RETURNS void
+CREATE FUNCTION apikeys_internal.refuse_key(public_key text, detail text) RETURNS void
 	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
-	SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	level_here constant text := CASE WHEN project IS NULL THEN 'organization' ELSE 'project' END;
-	role_name text;
-	role_level text;
-	seen text[] := ARRAY[]::text[];
-BEGIN
-	IF array_ndims(roles) > 1 THEN
-		RAISE invalid_parameter_value USING MESSAGE = 'roles must be a list, not a matrix';
-	END IF;
-	FOREACH role_name IN ARRAY roles LOOP
-		PERFORM apikeys.check_not_null('a role', role_name);
-		SELECT r.level INTO role_level FROM apikeys.role AS r WHERE r.name = role_name;
-		IF NOT FOUND THEN
-			RAISE undefined_object USING
-				MESSAGE = 'role does not exist',
-				DETAIL = format('It is number %s of the list.', cardinality(seen) + 1),
-				HINT = 'SELECT name, level, description FROM apikeys.role lists the roles.';
-		ELSIF role_name = ANY (seen) THEN
-			RAISE invalid_parameter_value USING
-				MESSAGE = format('role "%s" is named twice', role_name);
-		ELSIF role_level <> level_here THEN
-			RAISE invalid_parameter_value USING
-				MESSAGE = format('role "%s" cannot be granted in %s', role_name,
-					CASE level_here WHEN 'project' THEN 'a project' ELSE 'an organization' END),
-				DETAIL = format('It is a role of level %s.', role_level);
-		ELSIF row_security_active('apikeys.key') AND role_name <> ALL (held)
-			AND NOT apikeys.principal_may_grant(role_name, organization, project) THEN
-			RAISE insufficient_privilege USING
-				MESSAGE = format('permission denied to grant role "%s"', role_name),
-				DETAIL = 'Nobody can grant a permission that he does not have there himself, except with apikeys.roles.grant_any.';
-		END IF;
-		seen := seen || role_name;
-	END LOOP;
-END;
-$$;
-COMMENT ON FUNCTION apikeys.check_grant(text[], uuid, uuid, text[]) IS
-	'Raises an error where a role of the list does not exist, is named twice, is of the wrong level, or is neither held already nor the caller''s to grant there.';
-
-CREATE FUNCTION apikeys.refuse(kind text) RETURNS void
-	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
-	SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	IF row_security_active('apikeys.key') THEN
-		RAISE insufficient_privilege USING
-			MESSAGE = format('%s does not exist, or is not visible to %s', kind, apikeys.principal());
-	END IF;
-	RAISE undefined_object USING MESSAGE = format('%s does not exist', kind);
-END;
-$$;
-COMMENT ON FUNCTION apikeys.refuse(text) IS
-	'Raises 42501 for what the caller cannot see, whether or not it exists, and 42704 to who sees everything. Names nothing, for what was given may be a secret.';
-
-CREATE FUNCTION apikeys.refuse_key(public_key text) RETURNS void
-	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
-	SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	PERFORM FROM apikeys.key AS k WHERE k.public_key = refuse_key.public_key;
-	IF NOT FOUND THEN
-		PERFORM apikeys.refuse('key');
+	IF NOT apikeys_internal.reads_key(public_key) THEN
+		PERFORM apikeys_internal.raise_not_found('key');
 	END IF;
 	RAISE insufficient_privilege USING
 		MESSAGE = format('permission denied for key "%s"', public_key),
-		DETAIL = format('%s does not have apikeys.keys.manage in the organization of the key, nor in every place where it has a role.',
-			apikeys.principal());
+		DETAIL = format(detail, apikeys.principal()),
+		CONSTRAINT = 'permission_denied';
 END;
 $$;
-COMMENT ON FUNCTION apikeys.refuse_key(text) IS
-	'Raises the error for a key that the caller cannot change: 42501, or 42704 where it does not exist and he would see it.';
+COMMENT ON FUNCTION apikeys_internal.refuse_key(text, text) IS
+	'Raises the error for a key that the principal cannot change: 42704 if it is not visible, else 42501.';
+
+CREATE FUNCTION apikeys_internal.check_managed(public_key text) RETURNS void
+	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
+AS $$
+BEGIN
+	IF NOT apikeys_internal.manages_key(public_key) THEN
+		PERFORM apikeys_internal.refuse_key(public_key,
+			'%s needs apikeys.keys.manage in every place where the key has a role, and each permission that the key has there.');
+	END IF;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.check_managed(text) IS
+	'Raises an error unless the principal manages the key: may enable, widen, extend or delete it, or hold a secret of it.';
+
+CREATE FUNCTION apikeys_internal.check_stopped(public_key text) RETURNS void
+	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
+AS $$
+BEGIN
+	IF NOT apikeys_internal.stops_key(public_key) THEN
+		PERFORM apikeys_internal.refuse_key(public_key,
+			'%s needs apikeys.keys.manage in one of the places where the key has a role.');
+	END IF;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.check_stopped(text) IS
+	'Raises an error unless the principal may disable the key or revoke a secret of it.';
+
+CREATE FUNCTION apikeys_internal.lock_organization(organization uuid, is_deleted boolean DEFAULT false) RETURNS apikeys.organization
+	LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	locked apikeys.organization;
+BEGIN
+	IF apikeys_internal.may('apikeys.organization.manage', organization) THEN
+		IF is_deleted THEN
+			SELECT o.* INTO locked FROM apikeys.organization AS o
+				WHERE o.id = lock_organization.organization FOR UPDATE;
+		ELSE
+			SELECT o.* INTO locked FROM apikeys.organization AS o
+				WHERE o.id = lock_organization.organization FOR NO KEY UPDATE;
+		END IF;
+		IF FOUND AND apikeys_internal.may('apikeys.organization.manage', organization) THEN
+			RETURN locked;
+		END IF;
+	END IF;
+	PERFORM apikeys_internal.refuse('apikeys.organization.manage', organization);
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.lock_organization(uuid, boolean) IS
+	'Locks an organization that the principal manages until the end of the transaction, and returns its row as it is then.';
+
+CREATE FUNCTION apikeys_internal.lock_project(project uuid, is_deleted boolean) RETURNS apikeys.project
+	LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	organization uuid;
+	locked apikeys.project;
+BEGIN
+	SELECT p.organization_id INTO organization FROM apikeys.project AS p WHERE p.id = lock_project.project;
+	IF apikeys_internal.may('apikeys.projects.manage', organization, project) THEN
+		IF is_deleted THEN
+			SELECT p.* INTO locked FROM apikeys.project AS p WHERE p.id = lock_project.project FOR UPDATE;
+		ELSE
+			SELECT p.* INTO locked FROM apikeys.project AS p WHERE p.id = lock_project.project FOR NO KEY UPDATE;
+		END IF;
+		IF FOUND AND apikeys_internal.may('apikeys.projects.manage', organization, project) THEN
+			RETURN locked;
+		END IF;
+	END IF;
+	PERFORM apikeys_internal.refuse('apikeys.projects.manage', organization, project);
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.lock_project(uuid, boolean) IS
+	'Locks a project that the principal manages until the end of the transaction, and returns its row as it is then.';
+
+CREATE FUNCTION apikeys_internal.lock_key(public_key text) RETURNS apikeys.key
+	LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	locked apikeys.key;
+BEGIN
+	IF apikeys_internal.reads_key(public_key) THEN
+		SELECT k.* INTO locked FROM apikeys.key AS k
+			WHERE k.public_key = lock_key.public_key FOR NO KEY UPDATE;
+		IF FOUND THEN
+			RETURN locked;
+		END IF;
+	END IF;
+	PERFORM apikeys_internal.raise_not_found('key');
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.lock_key(text) IS
+	'Locks a key that is visible to the principal until the end of the transaction, and returns its row as it is then.';
+
+CREATE FUNCTION apikeys_internal.keep_project(project uuid) RETURNS uuid
+	LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	organization uuid;
+BEGIN
+	IF apikeys_internal.reads_project(project) THEN
+		SELECT p.organization_id INTO organization FROM apikeys.project AS p
+			WHERE p.id = keep_project.project FOR KEY SHARE;
+		IF FOUND THEN
+			RETURN organization;
+		END IF;
+	END IF;
+	PERFORM apikeys_internal.raise_not_found('project');
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.keep_project(uuid) IS
+	'Keeps a project that is visible to the principal from being deleted until the end of the transaction, and returns its organization.';
+
+CREATE FUNCTION apikeys_internal.check_name(kind text, candidate text) RETURNS void
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+AS $$
+BEGIN
+	IF NOT apikeys_internal.is_name(candidate) THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = format('invalid %s', kind),
+			DETAIL = format('A %s is 1 to 250 characters, with single spaces between words, without control, format or other blank characters, and contains no private key.', kind),
+			CONSTRAINT = 'invalid_' || kind;
+	END IF;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.check_name(text, text) IS
+	'Raises 22023 for a text that cannot be a name, description or reason; not for NULL.';
+
+CREATE FUNCTION apikeys_internal.check_life(max_key_lifetime interval, created_at timestamptz, expires_at timestamptz) RETURNS void
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+AS $$
+DECLARE
+	latest constant timestamptz := apikeys_internal.add_in_utc(created_at, max_key_lifetime);
+BEGIN
+	IF coalesce(expires_at, 'infinity') > latest THEN
+		RAISE check_violation USING
+			MESSAGE = 'organization policy limits the life of keys',
+			HINT = format('Use an expires_at that is not later than %s.', latest),
+			CONSTRAINT = 'lifetime_exceeded';
+	END IF;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.check_life(interval, timestamptz, timestamptz) IS
+	'Raises 23514 if a key lives longer than the organization allows, as a decision would find; NULL: no limit.';
+
+-- A grant waits for drop_role and is waited for by it.
+CREATE FUNCTION apikeys_internal.check_grants(
+	roles text[], organization uuid, project uuid DEFAULT NULL, held text[] DEFAULT '{}') RETURNS void
+	LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	level_here constant text := CASE WHEN project IS NULL THEN 'organization' ELSE 'project' END;
+	names text[];
+	levels text[];
+	role_name text;
+	place integer := 0;
+BEGIN
+	IF array_ndims(roles) > 1 THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = 'roles must be a one-dimensional array', CONSTRAINT = 'invalid_roles';
+	END IF;
+	SELECT array_agg(r.name), array_agg(r.level) INTO names, levels
+		FROM (SELECT r.name, r.level FROM apikeys.role AS r
+			WHERE r.name = ANY (roles) ORDER BY r.name FOR KEY SHARE) AS r;
+	FOREACH role_name IN ARRAY roles LOOP
+		place := place + 1;
+		IF role_name IS NULL THEN
+			RAISE null_value_not_allowed USING
+				MESSAGE = 'a role must not be null', CONSTRAINT = 'null_argument';
+		ELSIF array_position(names, role_name) IS NULL THEN
+			RAISE undefined_object USING
+				MESSAGE = CASE WHEN apikeys_internal.is_role_name(role_name)
+					THEN format('role "%s" does not exist', role_name) ELSE 'role does not exist' END,
+				DETAIL = format('It is element %s of the array.', place),
+				HINT = 'SELECT name, level, description FROM apikeys.role lists the roles.',
+				CONSTRAINT = 'role_not_found';
+		ELSIF array_position(roles, role_name) < place THEN
+			RAISE invalid_parameter_value USING
+				MESSAGE = format('role "%s" is named twice', role_name), CONSTRAINT = 'role_duplicate';
+		ELSIF levels[array_position(names, role_name)] <> level_here THEN
+			RAISE invalid_parameter_value USING
+				MESSAGE = format('role "%s" cannot be granted in %s', role_name,
+					CASE level_here WHEN 'project' THEN 'a project' ELSE 'an organization' END),
+				DETAIL = format('It is a role of level %s.', levels[array_position(names, role_name)]),
+				CONSTRAINT = 'role_level_mismatch';
+		ELSIF role_name <> ALL (held)
+			AND NOT apikeys_internal.may_grant(role_name, organization, project) THEN
+			RAISE insufficient_privilege USING
+				MESSAGE = format('permission denied to grant role "%s"', role_name),
+				DETAIL = format('%s needs each permission of the role there, or apikeys.roles.grant_any.', apikeys.principal()),
+				CONSTRAINT = 'role_not_grantable';
+		END IF;
+	END LOOP;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.check_grants(text[], uuid, uuid, text[]) IS
+	'Locks the roles, and raises an error if one does not exist, is named twice, is of the wrong level, or is neither held already nor grantable by the principal there.';
+
+CREATE FUNCTION apikeys_internal.refuse_bound_key(deed text) RETURNS void
+	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
+AS $$
+BEGIN
+	RAISE insufficient_privilege USING
+		MESSAGE = format('permission denied: a key cannot %s', deed),
+		DETAIL = format('%s is bound to this transaction.', apikeys.principal()),
+		CONSTRAINT = 'permission_denied';
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.refuse_bound_key(text) IS
+	'Raises 42501 where a key is acting, for objects that belong to no organization.';

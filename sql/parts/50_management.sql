@@ -1,277 +1,525 @@
--- Organizations, projects, members and roles.
+-- Organizations, projects, members and roles.  Faces first, then bodies: a face
+-- in schema apikeys is the door to the body of the same name and arguments in
+-- schema apikeys_internal, which runs with the rights of the owner.
 
 CREATE FUNCTION apikeys.organization(name text) RETURNS uuid
-	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
-	SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	found_id uuid;
-BEGIN
-	PERFORM apikeys.check_not_null('name', name);
-	SELECT o.id INTO found_id FROM apikeys.organization AS o WHERE o.name = organization.name;
-	IF NOT FOUND THEN
-		PERFORM apikeys.refuse('organization');
-	END IF;
-	RETURN found_id;
-END;
-$$;
+	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.organization(text) IS
-	'The id of the organization of this name; an error where the caller sees none.';
+	'Returns the id of the organization with this name.';
 
 CREATE FUNCTION apikeys.project(organization_name text, name text) RETURNS uuid
-	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
-	SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	found_id uuid;
-BEGIN
-	PERFORM apikeys.check_not_null('organization_name', organization_name, 'name', name);
-	SELECT p.id INTO found_id
-		FROM apikeys.project AS p
-		WHERE p.organization_id = apikeys.organization(project.organization_name)
-			AND p.name = project.name;
-	IF NOT FOUND THEN
-		PERFORM apikeys.refuse('project');
-	END IF;
-	RETURN found_id;
-END;
-$$;
+	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.project(text, text) IS
-	'The id of the project of this name in the organization of that name; an error where the caller sees none.';
+	'Returns the id of the project with this name in the organization with that name.';
 
 CREATE FUNCTION apikeys.organization_of(project uuid) RETURNS uuid
-	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
-	SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	found_id uuid;
-BEGIN
-	SELECT p.organization_id INTO found_id FROM apikeys.project AS p WHERE p.id = organization_of.project;
-	IF NOT FOUND THEN
-		PERFORM apikeys.refuse('project');
-	END IF;
-	RETURN found_id;
-END;
-$$;
+	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.organization_of(uuid) IS
-	'The id of the organization that a project belongs to; an error where the caller does not see the project.';
+	'Returns the id of the organization that a project belongs to.';
 
 CREATE FUNCTION apikeys.create_organization(
 	name text, owner text DEFAULT apikeys.principal(), require_access_list boolean DEFAULT false) RETURNS uuid
-	LANGUAGE plpgsql VOLATILE
-	SET search_path = pg_catalog, pg_temp
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
+COMMENT ON FUNCTION apikeys.create_organization(text, text, boolean) IS
+	'Creates an organization with its first ORG_OWNER, and returns its id. EXECUTE is not part of any access.';
+
+CREATE FUNCTION apikeys.rename_organization(organization uuid, name text) RETURNS boolean
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
+COMMENT ON FUNCTION apikeys.rename_organization(uuid, text) IS
+	'Renames an organization, and returns whether that changed anything. Requires apikeys.organization.manage.';
+
+CREATE FUNCTION apikeys.set_organization_policy(
+	organization uuid, require_access_list boolean DEFAULT NULL, max_key_lifetime interval DEFAULT NULL,
+	max_rotation_overlap interval DEFAULT NULL) RETURNS boolean
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
+COMMENT ON FUNCTION apikeys.set_organization_policy(uuid, boolean, interval, interval) IS
+	'Sets what an organization requires of its keys, and returns whether that changed anything. NULL leaves require_access_list and max_rotation_overlap as they are, and means no limit for max_key_lifetime. Requires apikeys.organization.manage.';
+
+CREATE FUNCTION apikeys.delete_organization(organization uuid) RETURNS boolean
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
+COMMENT ON FUNCTION apikeys.delete_organization(uuid) IS
+	'Deletes an organization that has no keys, with its projects and members; returns true. Requires apikeys.organization.manage.';
+
+CREATE FUNCTION apikeys.create_project(organization uuid, name text) RETURNS uuid
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
+COMMENT ON FUNCTION apikeys.create_project(uuid, text) IS
+	'Creates a project in an organization, and returns its id. Requires apikeys.projects.create or apikeys.projects.manage; with the first alone the principal becomes GROUP_OWNER of the project.';
+
+CREATE FUNCTION apikeys.rename_project(project uuid, name text) RETURNS boolean
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
+COMMENT ON FUNCTION apikeys.rename_project(uuid, text) IS
+	'Renames a project, and returns whether that changed anything. Requires apikeys.projects.manage in the project.';
+
+CREATE FUNCTION apikeys.delete_project(project uuid) RETURNS boolean
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
+COMMENT ON FUNCTION apikeys.delete_project(uuid) IS
+	'Deletes a project with the roles granted in it; its keys stay in their organization. Returns true. Requires apikeys.projects.manage in the project.';
+
+CREATE FUNCTION apikeys.add_member(organization uuid, principal text, role text, project uuid DEFAULT NULL) RETURNS boolean
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
+COMMENT ON FUNCTION apikeys.add_member(uuid, text, text, uuid) IS
+	'Grants a principal (role:... or user:...) a role in an organization or, with a project, in that project; returns whether that changed anything. Requires apikeys.members.manage there.';
+
+CREATE FUNCTION apikeys.remove_member(organization uuid, principal text, role text, project uuid DEFAULT NULL) RETURNS boolean
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
+COMMENT ON FUNCTION apikeys.remove_member(uuid, text, text, uuid) IS
+	'Revokes a role of a principal in an organization or, with a project, in that project; returns whether that changed anything. Requires apikeys.members.manage there.';
+
+CREATE FUNCTION apikeys.create_role(
+	name text, level text, organization_permissions text[] DEFAULT '{}', project_permissions text[] DEFAULT '{}',
+	description text DEFAULT NULL) RETURNS text
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
+COMMENT ON FUNCTION apikeys.create_role(text, text, text[], text[], text) IS
+	'Creates a custom role of level organization or project for every organization, and returns its name. EXECUTE is not part of any access.';
+
+CREATE FUNCTION apikeys.drop_role(name text) RETURNS boolean
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
+COMMENT ON FUNCTION apikeys.drop_role(text) IS
+	'Drops a custom role that is not granted to anybody; returns true. EXECUTE is not part of any access.';
+
+-- --- Organizations ----------------------------------------------------------
+
+CREATE FUNCTION apikeys_internal.organization(name text) RETURNS uuid
+	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 AS $$
 DECLARE
-	new_id constant uuid := gen_random_uuid();
+	found_id uuid;
 BEGIN
-	PERFORM apikeys.check_not_null('name', name, 'owner', owner, 'require_access_list', require_access_list::text);
-	PERFORM apikeys.check_name('name', name);
-	PERFORM apikeys.check_is_no_key('create an organization');
-	PERFORM apikeys.check_principal(owner);
-	INSERT INTO apikeys.organization (id, name, require_access_list)
-		VALUES (new_id, create_organization.name, create_organization.require_access_list);
-	INSERT INTO apikeys.member (organization_id, principal, role) VALUES (new_id, owner, 'ORG_OWNER');
+	SELECT o.id INTO found_id FROM apikeys.organization AS o WHERE o.name = organization.name;
+	IF NOT apikeys_internal.reads_organization(found_id) THEN
+		PERFORM apikeys_internal.raise_not_found('organization');
+	END IF;
+	RETURN found_id;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.organization(text) IS 'Body of apikeys.organization.';
+
+CREATE FUNCTION apikeys_internal.create_organization(name text, owner text, require_access_list boolean) RETURNS uuid
+	LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	first_owner constant text := coalesce(owner, apikeys.principal());
+	new_id uuid;
+BEGIN
+	IF apikeys.current_key() IS NOT NULL THEN
+		PERFORM apikeys_internal.refuse_bound_key('create an organization');
+	END IF;
+	PERFORM apikeys_internal.check_name('name', name);
+	PERFORM apikeys_internal.check_principal(first_owner);
+	INSERT INTO apikeys.organization (name, require_access_list)
+		VALUES (create_organization.name, coalesce(create_organization.require_access_list, false))
+		ON CONFLICT DO NOTHING
+		RETURNING id INTO new_id;
+	IF NOT FOUND THEN
+		PERFORM apikeys_internal.raise_name_taken('an organization');
+	END IF;
+	INSERT INTO apikeys.member (organization_id, principal, role) VALUES (new_id, first_owner, 'ORG_OWNER');
+	PERFORM apikeys_internal.note_event('organization.created', new_id, NULL, NULL,
+		jsonb_build_object('new', jsonb_build_object('name', name, 'owner', first_owner,
+			'require_access_list', coalesce(require_access_list, false))));
 	RETURN new_id;
 END;
 $$;
-COMMENT ON FUNCTION apikeys.create_organization(text, text, boolean) IS
-	'Makes an organization with its first ORG_OWNER, and returns its id. Nobody may call it until granted.';
+COMMENT ON FUNCTION apikeys_internal.create_organization(text, text, boolean) IS 'Body of apikeys.create_organization.';
 
-CREATE FUNCTION apikeys.set_organization_policy(
-	organization uuid, require_access_list boolean, max_key_lifetime interval, max_rotation_overlap interval) RETURNS void
+CREATE FUNCTION apikeys_internal.rename_organization(organization uuid, name text) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE
-	SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	old_name constant text := (apikeys_internal.lock_organization(organization)).name;
 BEGIN
-	PERFORM apikeys.check_not_null('organization', organization::text);
-	PERFORM apikeys.check_permission('apikeys.organization.manage', organization);
+	PERFORM apikeys_internal.check_name('name', name);
+	IF name = old_name THEN
+		RETURN false;
+	END IF;
+	BEGIN
+		UPDATE apikeys.organization AS o SET name = rename_organization.name
+			WHERE o.id = rename_organization.organization;
+	EXCEPTION WHEN unique_violation THEN
+		PERFORM apikeys_internal.raise_name_taken('an organization');
+	END;
+	PERFORM apikeys_internal.note_event('organization.renamed', organization, NULL, NULL,
+		jsonb_build_object('old', jsonb_build_object('name', old_name), 'new', jsonb_build_object('name', name)));
+	RETURN true;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.rename_organization(uuid, text) IS 'Body of apikeys.rename_organization.';
+
+CREATE FUNCTION apikeys_internal.set_organization_policy(
+	organization uuid, require_access_list boolean, max_key_lifetime interval, max_rotation_overlap interval) RETURNS boolean
+	LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	before constant apikeys.organization := apikeys_internal.lock_organization(organization);
+	after apikeys.organization;
+	own_list apikeys.access_list;
+BEGIN
 	IF max_key_lifetime <= '0' OR max_key_lifetime > '1000 years' THEN
 		RAISE invalid_parameter_value USING
-			MESSAGE = 'max_key_lifetime must be more than nothing, and not more than 1000 years',
-			HINT = 'NULL stands for no limit.';
+			MESSAGE = 'max_key_lifetime must be positive and at most 1000 years',
+			HINT = 'NULL means no limit.',
+			CONSTRAINT = 'invalid_lifetime';
 	ELSIF max_rotation_overlap < '0' OR max_rotation_overlap > '1000 years' THEN
 		RAISE invalid_parameter_value USING
-			MESSAGE = 'max_rotation_overlap must not be negative, nor more than 1000 years';
+			MESSAGE = 'max_rotation_overlap must not be negative and at most 1000 years',
+			CONSTRAINT = 'invalid_overlap';
+	ELSIF require_access_list AND NOT before.require_access_list AND apikeys.current_key() IS NOT NULL THEN
+		SELECT k.access_list INTO own_list FROM apikeys.key AS k WHERE k.public_key = apikeys.current_key();
+		IF own_list OPERATOR(apikeys.=) '{}' THEN
+			RAISE object_not_in_prerequisite_state USING
+				MESSAGE = 'the acting key has no access list itself',
+				HINT = 'Add a network to its access list first.',
+				CONSTRAINT = 'own_access_list';
+		END IF;
 	END IF;
 	UPDATE apikeys.organization AS o SET
 			require_access_list = coalesce(set_organization_policy.require_access_list, o.require_access_list),
 			max_key_lifetime = set_organization_policy.max_key_lifetime,
 			max_rotation_overlap = coalesce(set_organization_policy.max_rotation_overlap, o.max_rotation_overlap)
-		WHERE o.id = set_organization_policy.organization;
-	IF NOT FOUND THEN
-		PERFORM apikeys.refuse('organization');
+		WHERE o.id = set_organization_policy.organization
+		RETURNING o.* INTO after;
+	IF before IS NOT DISTINCT FROM after THEN
+		RETURN false;
 	END IF;
+	PERFORM apikeys_internal.note_event('organization.policy_changed', organization, NULL, NULL,
+		jsonb_build_object('old', to_jsonb(before) - '{id,name,created_at}'::text[],
+			'new', to_jsonb(after) - '{id,name,created_at}'::text[]));
+	RETURN true;
 END;
 $$;
-COMMENT ON FUNCTION apikeys.set_organization_policy(uuid, boolean, interval, interval) IS
-	'Says what an organization demands of its keys: an access list, a life that is not longer, an old secret that does not live on for longer. NULL leaves the first and the last as they are, and sets no limit to the life. Needs apikeys.organization.manage.';
+COMMENT ON FUNCTION apikeys_internal.set_organization_policy(uuid, boolean, interval, interval) IS 'Body of apikeys.set_organization_policy.';
 
-CREATE FUNCTION apikeys.delete_organization(organization uuid) RETURNS void
+CREATE FUNCTION apikeys_internal.delete_organization(organization uuid) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE
-	SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	PERFORM apikeys.check_not_null('organization', organization::text);
-	PERFORM apikeys.check_permission('apikeys.organization.manage', organization);
-	DELETE FROM apikeys.organization AS o WHERE o.id = delete_organization.organization;
-	IF NOT FOUND THEN
-		PERFORM apikeys.refuse('organization');
-	END IF;
-EXCEPTION
-	WHEN foreign_key_violation THEN
-		RAISE dependent_objects_still_exist USING
-			MESSAGE = 'cannot delete an organization that has keys',
-			HINT = 'Delete its keys first, with apikeys.delete_key.';
-END;
-$$;
-COMMENT ON FUNCTION apikeys.delete_organization(uuid) IS
-	'Deletes an organization that has no keys, with its projects and members. Needs apikeys.organization.manage in it.';
-
-CREATE FUNCTION apikeys.create_project(organization uuid, name text) RETURNS uuid
-	LANGUAGE plpgsql VOLATILE
-	SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	new_id constant uuid := gen_random_uuid();
+	old_name constant text := (apikeys_internal.lock_organization(organization, true)).name;
 BEGIN
-	PERFORM apikeys.check_not_null('organization', organization::text, 'name', name);
-	IF NOT apikeys.principal_may('apikeys.projects.manage', organization) THEN
-		PERFORM apikeys.check_permission('apikeys.projects.create', organization);
+	IF EXISTS (SELECT FROM apikeys.key AS k WHERE k.organization_id = delete_organization.organization) THEN
+		RAISE dependent_objects_still_exist USING
+			MESSAGE = 'cannot delete an organization that has keys',
+			HINT = 'Delete its keys first, with apikeys.delete_key or apikeys.delete_keys.',
+			CONSTRAINT = 'organization_has_keys';
 	END IF;
-	PERFORM apikeys.check_name('name', name);
-	INSERT INTO apikeys.project (id, organization_id, name)
-		VALUES (new_id, create_project.organization, create_project.name);
-	IF NOT row_security_active('apikeys.member')
-		OR apikeys.principal_may('apikeys.projects.manage', organization, new_id) THEN
-		RETURN new_id;
+	DELETE FROM apikeys.organization AS o WHERE o.id = delete_organization.organization;
+	PERFORM apikeys_internal.note_event('organization.deleted', organization, NULL, NULL,
+		jsonb_build_object('old', jsonb_build_object('name', old_name)));
+	RETURN true;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.delete_organization(uuid) IS 'Body of apikeys.delete_organization.';
+
+-- --- Projects ---------------------------------------------------------------
+
+CREATE FUNCTION apikeys_internal.project(organization_name text, name text) RETURNS uuid
+	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
+AS $$
+DECLARE
+	found_id uuid;
+BEGIN
+	SELECT p.id INTO found_id FROM apikeys.project AS p
+		WHERE p.organization_id = apikeys_internal.organization(project.organization_name) AND p.name = project.name;
+	IF NOT apikeys_internal.reads_project(found_id) THEN
+		PERFORM apikeys_internal.raise_not_found('project');
 	END IF;
-	IF apikeys.current_key() IS NOT NULL THEN
-		INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role)
-			VALUES (apikeys.current_key(), create_project.organization, new_id, 'GROUP_OWNER');
-	ELSE
-		INSERT INTO apikeys.member (organization_id, project_id, principal, role)
-			VALUES (create_project.organization, new_id, apikeys.principal(), 'GROUP_OWNER');
+	RETURN found_id;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.project(text, text) IS 'Body of apikeys.project.';
+
+CREATE FUNCTION apikeys_internal.organization_of(project uuid) RETURNS uuid
+	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
+AS $$
+BEGIN
+	IF NOT apikeys_internal.reads_project(project) THEN
+		PERFORM apikeys_internal.raise_not_found('project');
 	END IF;
+	RETURN (SELECT p.organization_id FROM apikeys.project AS p WHERE p.id = organization_of.project);
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.organization_of(uuid) IS 'Body of apikeys.organization_of.';
+
+CREATE FUNCTION apikeys_internal.create_project(organization uuid, name text) RETURNS uuid
+	LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	creator constant text := apikeys.principal();
+	new_id uuid;
+	owner text;
+BEGIN
+	PERFORM FROM apikeys.organization AS o WHERE o.id = create_project.organization FOR KEY SHARE;
+	IF NOT FOUND OR NOT (apikeys_internal.may('apikeys.projects.create', organization)
+		OR apikeys_internal.may('apikeys.projects.manage', organization)) THEN
+		PERFORM apikeys_internal.refuse('apikeys.projects.create', organization);
+	END IF;
+	PERFORM apikeys_internal.check_name('name', name);
+	INSERT INTO apikeys.project (organization_id, name)
+		VALUES (create_project.organization, create_project.name)
+		ON CONFLICT DO NOTHING
+		RETURNING id INTO new_id;
+	IF NOT FOUND THEN
+		PERFORM apikeys_internal.raise_name_taken('a project of this organization');
+	END IF;
+	-- Whoever creates a project without managing it otherwise owns it.
+	IF NOT apikeys_internal.may('apikeys.projects.manage', organization, new_id) THEN
+		owner := creator;
+		IF apikeys.current_key() IS NULL THEN
+			INSERT INTO apikeys.member (organization_id, project_id, principal, role)
+				VALUES (create_project.organization, new_id, creator, 'GROUP_OWNER');
+		ELSE
+			PERFORM apikeys_internal.lock_key(apikeys.current_key());
+			INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role)
+				VALUES (apikeys.current_key(), create_project.organization, new_id, 'GROUP_OWNER');
+			PERFORM apikeys_internal.make_images(ARRAY[apikeys.current_key()]);
+		END IF;
+	END IF;
+	PERFORM apikeys_internal.note_event('project.created', organization, new_id, NULL,
+		jsonb_build_object('new', jsonb_strip_nulls(jsonb_build_object('name', name, 'owner', owner))));
 	RETURN new_id;
 END;
 $$;
-COMMENT ON FUNCTION apikeys.create_project(uuid, text) IS
-	'Makes a project in an organization, and returns its id. Needs apikeys.projects.create or apikeys.projects.manage there; with the first alone the caller becomes its GROUP_OWNER.';
+COMMENT ON FUNCTION apikeys_internal.create_project(uuid, text) IS 'Body of apikeys.create_project.';
 
-CREATE FUNCTION apikeys.delete_project(project uuid) RETURNS void
+CREATE FUNCTION apikeys_internal.rename_project(project uuid, name text) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE
-	SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	before constant apikeys.project := apikeys_internal.lock_project(project, false);
 BEGIN
-	PERFORM apikeys.check_not_null('project', project::text);
-	PERFORM apikeys.check_permission('apikeys.projects.manage', apikeys.organization_of(project), project);
+	PERFORM apikeys_internal.check_name('name', name);
+	IF name = before.name THEN
+		RETURN false;
+	END IF;
+	BEGIN
+		UPDATE apikeys.project AS p SET name = rename_project.name WHERE p.id = rename_project.project;
+	EXCEPTION WHEN unique_violation THEN
+		PERFORM apikeys_internal.raise_name_taken('a project of this organization');
+	END;
+	PERFORM apikeys_internal.note_event('project.renamed', before.organization_id, project, NULL,
+		jsonb_build_object('old', jsonb_build_object('name', before.name), 'new', jsonb_build_object('name', name)));
+	RETURN true;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.rename_project(uuid, text) IS 'Body of apikeys.rename_project.';
+
+CREATE FUNCTION apikeys_internal.delete_project(project uuid) RETURNS boolean
+	LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	before constant apikeys.project := apikeys_internal.lock_project(project, true);
+	keys text[];
+BEGIN
+	-- Its keys lose roles.
+	keys := ARRAY(
+		SELECT k.public_key FROM apikeys.key AS k
+		WHERE k.public_key IN (SELECT r.public_key FROM apikeys.key_role AS r WHERE r.project_id = delete_project.project)
+		ORDER BY k.public_key FOR NO KEY UPDATE);
 	DELETE FROM apikeys.project AS p WHERE p.id = delete_project.project;
+	PERFORM apikeys_internal.make_images(keys);
+	PERFORM apikeys_internal.note_event('project.deleted', before.organization_id, project, NULL,
+		jsonb_build_object('old', jsonb_build_object('name', before.name, 'keys', to_jsonb(keys))));
+	RETURN true;
 END;
 $$;
-COMMENT ON FUNCTION apikeys.delete_project(uuid) IS
-	'Deletes a project with the roles granted in it; its keys live on in their organization. Needs apikeys.projects.manage in it.';
+COMMENT ON FUNCTION apikeys_internal.delete_project(uuid) IS 'Body of apikeys.delete_project.';
 
-CREATE FUNCTION apikeys.add_member(organization uuid, principal text, role text, project uuid DEFAULT NULL) RETURNS void
+-- --- Members ----------------------------------------------------------------
+
+-- The organization is locked, so that it is not deleted meanwhile; with
+-- "alone" nobody else removes an owner meanwhile.
+CREATE FUNCTION apikeys_internal.lock_members(organization uuid, project uuid, alone boolean) RETURNS void
 	LANGUAGE plpgsql VOLATILE
-	SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	PERFORM apikeys.check_not_null('organization', organization::text, 'principal', principal, 'role', role);
-	PERFORM apikeys.check_permission('apikeys.members.manage', organization, project);
-	PERFORM apikeys.check_principal(principal);
-	PERFORM apikeys.check_grant(ARRAY[role], organization, project);
+	IF alone THEN
+		PERFORM FROM apikeys.organization AS o WHERE o.id = lock_members.organization FOR NO KEY UPDATE;
+	ELSE
+		PERFORM FROM apikeys.organization AS o WHERE o.id = lock_members.organization FOR KEY SHARE;
+	END IF;
+	IF project IS NOT NULL THEN
+		PERFORM FROM apikeys.project AS p
+			WHERE p.id = lock_members.project AND p.organization_id = lock_members.organization FOR KEY SHARE;
+	END IF;
+	IF NOT FOUND OR NOT apikeys_internal.may('apikeys.members.manage', organization, project) THEN
+		PERFORM apikeys_internal.refuse('apikeys.members.manage', organization, project);
+	END IF;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.lock_members(uuid, uuid, boolean) IS
+	'Locks an organization and a project of it for a change of their members, and raises an error unless the principal may manage them.';
+
+CREATE FUNCTION apikeys_internal.check_principal(candidate text) RETURNS void
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+AS $$
+BEGIN
+	IF NOT apikeys_internal.is_principal(candidate) THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = 'invalid principal',
+			DETAIL = 'A member is role:<PostgreSQL role> or user:<user of the application>, 255 bytes at most.',
+			CONSTRAINT = 'invalid_principal';
+	END IF;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.check_principal(text) IS
+	'Raises 22023 for a text that cannot name a member.';
+
+CREATE FUNCTION apikeys_internal.raise_name_taken(kind text) RETURNS void
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+AS $$
+BEGIN
+	RAISE unique_violation USING
+		MESSAGE = format('the name is taken by %s', kind),
+		CONSTRAINT = 'name_taken';
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.raise_name_taken(text) IS
+	'Raises 23505 for a name that is taken.';
+
+CREATE FUNCTION apikeys_internal.add_member(organization uuid, principal text, role text, project uuid) RETURNS boolean
+	LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+	PERFORM apikeys_internal.lock_members(organization, project, false);
+	PERFORM apikeys_internal.check_principal(principal);
+	PERFORM apikeys_internal.check_grants(ARRAY[role], organization, project);
 	INSERT INTO apikeys.member (organization_id, project_id, principal, role)
-		VALUES (add_member.organization, add_member.project, add_member.principal, add_member.role);
+		VALUES (add_member.organization, add_member.project, add_member.principal, add_member.role)
+		ON CONFLICT DO NOTHING;
+	IF NOT FOUND THEN
+		RETURN false;
+	END IF;
+	PERFORM apikeys_internal.note_event('member.added', organization, project, NULL,
+		jsonb_build_object('new', jsonb_build_object('principal', principal, 'role', role)));
+	RETURN true;
 END;
 $$;
-COMMENT ON FUNCTION apikeys.add_member(uuid, text, text, uuid) IS
-	'Gives a principal (role:... or user:...) a role in an organization or, with a project, in that project. Needs apikeys.members.manage there.';
+COMMENT ON FUNCTION apikeys_internal.add_member(uuid, text, text, uuid) IS 'Body of apikeys.add_member.';
 
-CREATE FUNCTION apikeys.remove_member(organization uuid, principal text, role text, project uuid DEFAULT NULL) RETURNS void
+CREATE FUNCTION apikeys_internal.remove_member(organization uuid, principal text, role text, project uuid) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE
-	SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	is_owner constant boolean := project IS NULL AND role = 'ORG_OWNER';
+	member_role regrole;
 BEGIN
-	PERFORM apikeys.check_not_null('organization', organization::text, 'principal', principal, 'role', role);
-	PERFORM apikeys.check_permission('apikeys.members.manage', organization, project);
+	PERFORM apikeys_internal.lock_members(organization, project, is_owner);
+	PERFORM apikeys_internal.check_principal(principal);
+	IF principal LIKE 'role:%' THEN
+		SELECT r.oid INTO member_role FROM pg_roles AS r WHERE r.rolname = substr(principal, 6);
+	END IF;
+	-- A PostgreSQL role that was dropped is removed by the name it had.
 	DELETE FROM apikeys.member AS m
 		WHERE m.organization_id = remove_member.organization
 			AND m.project_id IS NOT DISTINCT FROM remove_member.project
-			AND m.principal = remove_member.principal
-			AND m.role = remove_member.role;
+			AND m.role = remove_member.role
+			AND CASE
+				WHEN m.database_role IS NULL THEN m.principal = remove_member.principal
+				WHEN member_role IS NOT NULL THEN m.database_role = member_role
+				ELSE m.principal = remove_member.principal
+					AND NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = m.database_role)
+			END;
 	IF NOT FOUND THEN
-		RAISE undefined_object USING
-			MESSAGE = 'there is no such member',
-			HINT = 'SELECT * FROM apikeys.member lists who holds which role.';
+		RETURN false;
 	END IF;
+	IF is_owner THEN
+		-- The lock of the row fails where a snapshot is too old to see that it is gone.
+		PERFORM FROM apikeys.member AS m
+			WHERE m.organization_id = remove_member.organization AND m.project_id IS NULL AND m.role = 'ORG_OWNER'
+				AND (m.database_role IS NULL OR EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = m.database_role))
+			LIMIT 1 FOR KEY SHARE OF m;
+		IF NOT FOUND THEN
+			RAISE object_not_in_prerequisite_state USING
+				MESSAGE = 'cannot remove the last owner of the organization',
+				HINT = 'Grant role ORG_OWNER to another member first.',
+				CONSTRAINT = 'last_owner';
+		END IF;
+	END IF;
+	PERFORM apikeys_internal.note_event('member.removed', organization, project, NULL,
+		jsonb_build_object('old', jsonb_build_object('principal', principal, 'role', role)));
+	RETURN true;
 END;
 $$;
-COMMENT ON FUNCTION apikeys.remove_member(uuid, text, text, uuid) IS
-	'Takes a role in an organization, or in a project, from a principal. Needs apikeys.members.manage there.';
+COMMENT ON FUNCTION apikeys_internal.remove_member(uuid, text, text, uuid) IS 'Body of apikeys.remove_member.';
 
-CREATE FUNCTION apikeys.create_role(
-	name text, level text, organization_permissions text[], project_permissions text[], description text) RETURNS void
+-- --- Roles ------------------------------------------------------------------
+
+CREATE FUNCTION apikeys_internal.create_role(
+	name text, level text, organization_permissions text[], project_permissions text[], description text) RETURNS text
 	LANGUAGE plpgsql VOLATILE
-	SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	created apikeys.role;
 BEGIN
-	PERFORM apikeys.check_not_null('name', name, 'level', level,
-		'organization_permissions', organization_permissions::text,
-		'project_permissions', project_permissions::text);
-	PERFORM apikeys.check_name('description', description);
-	PERFORM apikeys.check_is_no_key('create a role');
-	IF NOT apikeys.is_role_name(name) THEN
+	IF apikeys.current_key() IS NOT NULL THEN
+		PERFORM apikeys_internal.refuse_bound_key('create a role');
+	END IF;
+	PERFORM apikeys_internal.check_name('description', description);
+	IF NOT apikeys_internal.is_role_name(name) THEN
 		RAISE invalid_parameter_value USING
-			MESSAGE = 'invalid name of a role',
-			DETAIL = 'It is 1 to 63 letters, digits and characters of _.:-, the first a letter or a digit.';
+			MESSAGE = 'invalid role name',
+			DETAIL = 'It is 1 to 63 letters, digits and characters of _.:-, the first a letter or a digit, and contains no private key.',
+			CONSTRAINT = 'invalid_role_name';
 	ELSIF level NOT IN ('organization', 'project') THEN
 		RAISE invalid_parameter_value USING
-			MESSAGE = 'the level of a role is organization or project';
+			MESSAGE = 'the level of a role is organization or project',
+			CONSTRAINT = 'invalid_level';
 	ELSIF level = 'project' AND organization_permissions <> '{}' THEN
 		RAISE invalid_parameter_value USING
-			MESSAGE = 'a role of level project has no permissions in the organization';
-	ELSIF NOT (apikeys.are_permissions(organization_permissions) AND apikeys.are_permissions(project_permissions)) THEN
+			MESSAGE = 'a role of level project has no permissions in the organization',
+			CONSTRAINT = 'invalid_level';
+	ELSIF NOT (apikeys_internal.are_permissions(coalesce(organization_permissions, '{}'))
+		AND apikeys_internal.are_permissions(coalesce(project_permissions, '{}'))) THEN
 		RAISE invalid_parameter_value USING
 			MESSAGE = 'invalid permission',
-			DETAIL = 'A permission is 1 to 256 letters, digits and characters of _.:/-, with * for any run of characters.';
+			DETAIL = 'A permission is 1 to 256 letters, digits and characters of _.:/-, with * for any run of characters.',
+			CONSTRAINT = 'invalid_permission';
 	END IF;
 	INSERT INTO apikeys.role (name, level, organization_permissions, project_permissions, description)
-		VALUES (create_role.name, create_role.level, create_role.organization_permissions,
-			create_role.project_permissions, create_role.description);
+		VALUES (create_role.name, create_role.level, coalesce(create_role.organization_permissions, '{}'),
+			coalesce(create_role.project_permissions, '{}'), create_role.description)
+		ON CONFLICT DO NOTHING
+		RETURNING * INTO created;
+	IF NOT FOUND THEN
+		PERFORM apikeys_internal.raise_name_taken('a role');
+	END IF;
+	PERFORM apikeys_internal.note_event('role.created', NULL, NULL, NULL,
+		jsonb_build_object('new', to_jsonb(created) - 'is_builtin'));
+	RETURN name;
 END;
 $$;
-COMMENT ON FUNCTION apikeys.create_role(text, text, text[], text[], text) IS
-	'Makes a custom role of level organization or project. Nobody may call it until granted.';
+COMMENT ON FUNCTION apikeys_internal.create_role(text, text, text[], text[], text) IS 'Body of apikeys.create_role.';
 
-CREATE FUNCTION apikeys.drop_role(name text) RETURNS void
+CREATE FUNCTION apikeys_internal.drop_role(name text) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE
-	SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	dropped apikeys.role;
 BEGIN
-	PERFORM apikeys.check_not_null('name', name);
-	PERFORM apikeys.check_is_no_key('drop a role');
-	PERFORM FROM apikeys.role AS r WHERE r.name = drop_role.name AND r.is_builtin;
-	IF FOUND THEN
+	IF apikeys.current_key() IS NOT NULL THEN
+		PERFORM apikeys_internal.refuse_bound_key('drop a role');
+	END IF;
+	SELECT r.* INTO dropped FROM apikeys.role AS r WHERE r.name = drop_role.name FOR UPDATE;
+	IF NOT FOUND THEN
+		RAISE undefined_object USING
+			MESSAGE = CASE WHEN apikeys_internal.is_role_name(name)
+				THEN format('role "%s" does not exist', name) ELSE 'role does not exist' END,
+			CONSTRAINT = 'role_not_found';
+	ELSIF dropped.is_builtin THEN
 		RAISE dependent_objects_still_exist USING
 			MESSAGE = format('cannot drop role "%s"', name),
-			DETAIL = 'It is one of the extension''s own roles.';
+			DETAIL = 'It belongs to the extension.',
+			CONSTRAINT = 'role_builtin';
+	ELSIF EXISTS (SELECT FROM apikeys.member AS m WHERE m.role = drop_role.name)
+		OR EXISTS (SELECT FROM apikeys.key_role AS r WHERE r.role = drop_role.name) THEN
+		RAISE dependent_objects_still_exist USING
+			MESSAGE = format('cannot drop role "%s"', name),
+			DETAIL = 'It is granted to members or keys.',
+			CONSTRAINT = 'role_in_use';
 	END IF;
 	DELETE FROM apikeys.role AS r WHERE r.name = drop_role.name;
-	IF NOT FOUND THEN
-		PERFORM FROM apikeys.role AS r WHERE r.name = drop_role.name;
-		IF FOUND THEN
-			RAISE insufficient_privilege USING
-				MESSAGE = format('permission denied to drop role "%s"', name),
-				HINT = 'Who may execute apikeys.create_role may drop custom roles.';
-		END IF;
-		RAISE undefined_object USING MESSAGE = 'role does not exist';
-	END IF;
-EXCEPTION
-	WHEN foreign_key_violation THEN
-		RAISE dependent_objects_still_exist USING
-			MESSAGE = format('cannot drop role "%s"', name),
-			DETAIL = 'Members or keys hold it.';
+	PERFORM apikeys_internal.note_event('role.dropped', NULL, NULL, NULL,
+		jsonb_build_object('old', to_jsonb(dropped) - 'is_builtin'));
+	RETURN true;
 END;
 $$;
-COMMENT ON FUNCTION apikeys.drop_role(text) IS
-	'Drops a custom role that nobody holds. For who may execute create_role.';
+COMMENT ON FUNCTION apikeys_internal.drop_role(text) IS 'Body of apikeys.drop_role.';

@@ -1,165 +1,183 @@
--- Keys of other systems, many at once.
+-- Keys of other systems.  import_keys and check_import read their source as the
+-- caller, before they enter; what goes behind the door is values.
 
-CREATE FUNCTION apikeys.public_key_is_taken(public_key text, organization uuid) RETURNS boolean
-	LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_public_key_is_taken';
-COMMENT ON FUNCTION apikeys.public_key_is_taken(text, uuid) IS
-	'Whether a key of this name exists or was deleted, in whatever organization; for who has apikeys.keys.manage in the one named, false to all others.';
+CREATE FUNCTION apikeys.import_keys(organization uuid, source regclass) RETURNS bigint
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_import_keys';
+COMMENT ON FUNCTION apikeys.import_keys(uuid, regclass) IS
+	'Imports all keys of a table, or none, and returns how many. The table has columns public_key, hash and description (text) and, optionally, roles (text[]), access_list (text) and expires_at (timestamptz). Requires apikeys.keys.manage in the organization.';
 
-CREATE FUNCTION apikeys.import_columns(source regclass) RETURNS text
-	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
-	SET search_path = pg_catalog, pg_temp
+CREATE FUNCTION apikeys.check_import(organization uuid, source regclass) RETURNS bigint
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_check_import';
+COMMENT ON FUNCTION apikeys.check_import(uuid, regclass) IS
+	'Does what import_keys does and takes it back: returns how many keys it would import, or raises the error that names the first row it would refuse.';
+
+CREATE FUNCTION apikeys_internal.raise_taken() RETURNS void
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 AS $$
-DECLARE
-	wanted record;
-	found_type oid;
-	columns text[] := ARRAY[]::text[];
 BEGIN
-	FOR wanted IN
-		SELECT w.* FROM (VALUES
-			('public_key', '{text}'::regtype[], true),
-			('hash', '{text,apikeys.secret_hash}', true),
-			('description', '{text}', true),
-			('roles', '{text[]}', false),
-			('access_list', '{text,apikeys.access_list}', false),
-			('expires_at', '{timestamptz}', false)) AS w (name, types, is_required)
-	LOOP
-		SELECT a.atttypid INTO found_type FROM pg_attribute AS a
-			WHERE a.attrelid = source AND a.attname = wanted.name AND a.attnum > 0 AND NOT a.attisdropped;
-		IF NOT FOUND AND wanted.is_required THEN
-			RAISE undefined_column USING
-				MESSAGE = format('the source has no column "%s"', wanted.name),
-				HINT = 'Its columns are public_key, hash and description, all text, and optionally roles text[], access_list text and expires_at timestamptz.';
-		ELSIF found_type::regtype <> ALL (wanted.types) THEN
-			RAISE datatype_mismatch USING
-				MESSAGE = format('column "%s" of the source must be of type %s', wanted.name, wanted.types[1]);
-		END IF;
-		columns := columns || CASE
-			WHEN found_type IS NULL THEN format('NULL::%s AS %I', wanted.types[1], wanted.name)
-			ELSE format('s.%I::%s AS %1$I', wanted.name, wanted.types[1]) END;
-	END LOOP;
-	RETURN array_to_string(columns, ', ');
+	RAISE unique_violation USING
+		MESSAGE = 'public key is taken, or has been used before', CONSTRAINT = 'public_key_taken';
 END;
 $$;
-COMMENT ON FUNCTION apikeys.import_columns(regclass) IS
-	'The columns of a table of keys, as import_keys selects them; raises an error where one is missing or of another type.';
+COMMENT ON FUNCTION apikeys_internal.raise_taken() IS
+	'Raises 23505 for a public key that exists or was deleted. Names nothing, because the argument can be a secret.';
 
--- Rows are numbered as they lie in the table.
-CREATE FUNCTION apikeys.check_import(organization uuid, source regclass) RETURNS void
+CREATE FUNCTION apikeys_internal.import_key(
+	organization uuid, public_key text, hash apikeys.secret_hash, description text, roles text[],
+	access_list apikeys.access_list, expires_at timestamptz) RETURNS text
 	LANGUAGE plpgsql VOLATILE
-	SET search_path = pg_catalog, pg_temp
-	SET synchronize_seqscans = off
-	SET max_parallel_workers_per_gather = 0
 AS $$
 DECLARE
+	longest interval;
+	list constant apikeys.access_list := coalesce(access_list, '{}');
+	ends constant timestamptz := nullif(expires_at, 'infinity');
+BEGIN
+	SELECT o.max_key_lifetime INTO longest FROM apikeys.organization AS o
+		WHERE o.id = import_key.organization FOR KEY SHARE;
+	IF NOT FOUND OR NOT apikeys_internal.may('apikeys.keys.manage', organization) THEN
+		PERFORM apikeys_internal.refuse('apikeys.keys.manage', organization);
+	END IF;
+	IF NOT apikeys_internal.is_public_key(public_key) THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = 'invalid public key',
+			DETAIL = 'It is 1 to 128 letters, digits and characters of _.~+/=-, and contains no private key.',
+			CONSTRAINT = 'invalid_public_key';
+	ELSIF NOT apikeys_internal.is_affordable(hash) THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = 'the hash costs more to verify than a decision may',
+			HINT = 'See setting apikeys.argon2id_max_cost.',
+			CONSTRAINT = 'hash_too_costly';
+	END IF;
+	PERFORM apikeys_internal.check_name('description', description);
+	PERFORM apikeys_internal.check_grants(roles, organization);
+	PERFORM apikeys_internal.check_life(longest, now(), ends);
+	INSERT INTO apikeys.key (public_key, organization_id, description, access_list, expires_at)
+		VALUES (import_key.public_key, import_key.organization, import_key.description, list, ends)
+		ON CONFLICT DO NOTHING;
+	IF NOT FOUND OR EXISTS (SELECT FROM apikeys.deleted_key AS d WHERE d.public_key = import_key.public_key) THEN
+		PERFORM apikeys_internal.raise_taken();
+	END IF;
+	INSERT INTO apikeys.key_role (public_key, organization_id, role)
+		SELECT import_key.public_key, import_key.organization, granted FROM unnest(roles) AS granted;
+	INSERT INTO apikeys.key_secret (public_key, version, hash, hint)
+		VALUES (import_key.public_key, 1, import_key.hash, '');
+	PERFORM apikeys_internal.make_new_images(ARRAY[public_key]);
+	PERFORM apikeys_internal.note_event('key.imported', organization, NULL, public_key,
+		jsonb_build_object('new', jsonb_build_object('description', description, 'roles', to_jsonb(roles),
+			'access_list', list::cidr[], 'expires_at', ends)));
+	RETURN public_key;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.import_key(uuid, text, apikeys.secret_hash, text, text[], apikeys.access_list, timestamptz) IS 'Body of apikeys.import_key.';
+
+-- Rows are numbered as they lie in the source.  A row of the source is an element
+-- of each array; roles are arrays in their text form.
+CREATE FUNCTION apikeys_internal.import_rows(
+	organization uuid, first_row bigint, public_keys text[], hashes text[], descriptions text[],
+	roles text[], access_lists text[], expirations timestamptz[]) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	policy apikeys.organization;
+	known_roles text[];
 	bad_row bigint;
 	fault text[];
 	bad_key text;
+	made text[];
+	details jsonb[];
 BEGIN
-	EXECUTE format($query$
-		SELECT j.n, j.fault, CASE WHEN apikeys.is_public_key(j.public_key) THEN j.public_key END AS public_key
+	SELECT o.* INTO policy FROM apikeys.organization AS o WHERE o.id = import_rows.organization FOR KEY SHARE;
+	IF NOT FOUND OR NOT apikeys_internal.may('apikeys.keys.manage', organization) THEN
+		PERFORM apikeys_internal.refuse('apikeys.keys.manage', organization);
+	END IF;
+	IF cardinality(public_keys) = 0 THEN
+		RETURN;
+	END IF;
+	-- Locked, so that none is dropped meanwhile.
+	known_roles := ARRAY(
+		SELECT r.name FROM apikeys.role AS r
+		WHERE r.name IN (SELECT unnest(g::text[]) FROM unnest(roles) AS g WHERE g IS NOT NULL)
+		ORDER BY r.name FOR KEY SHARE);
+	SELECT j.n, j.fault, CASE WHEN apikeys_internal.is_public_key(j.public_key) THEN j.public_key END
+	INTO bad_row, fault, bad_key
+	FROM (
+		SELECT s.n, s.public_key, CASE
+			WHEN s.public_key IS NULL OR NOT apikeys_internal.is_public_key(s.public_key)
+				THEN '{22023,invalid_public_key,invalid public key}'::text[]
+			WHEN s.occurrence > 1
+				THEN '{23505,public_key_taken,public key is that of another row}'
+			WHEN EXISTS (SELECT FROM apikeys.key AS k WHERE k.public_key = s.public_key)
+				OR EXISTS (SELECT FROM apikeys.deleted_key AS d WHERE d.public_key = s.public_key)
+				THEN '{23505,public_key_taken,"public key is taken, or has been used before"}'
+			WHEN s.hash IS NULL OR NOT apikeys_internal.is_secret_hash(s.hash)
+				THEN '{22P02,invalid_secret_hash,invalid hash}'
+			WHEN NOT apikeys_internal.is_affordable(s.hash::apikeys.secret_hash)
+				THEN '{22023,hash_too_costly,hash costs more to verify than a decision may}'
+			WHEN s.description IS NULL OR NOT apikeys_internal.is_name(s.description)
+				THEN '{22023,invalid_description,invalid description}'
+			WHEN NOT s.roles <@ known_roles
+				THEN '{42704,role_not_found,role does not exist}'
+			WHEN (SELECT count(*) <> count(DISTINCT g.name) FROM unnest(s.roles) AS g (name))
+				THEN '{22023,role_duplicate,role is named twice}'
+			WHEN EXISTS (SELECT FROM apikeys.role AS r WHERE r.name = ANY (s.roles) AND r.level <> 'organization')
+				THEN '{22023,role_level_mismatch,role cannot be granted in an organization}'
+			WHEN EXISTS (SELECT FROM unnest(s.roles) AS g (name) WHERE NOT apikeys_internal.may_grant(g.name, organization))
+				THEN '{42501,role_not_grantable,permission denied to grant role}'
+			WHEN NOT apikeys_internal.is_access_list(s.access_list)
+				THEN '{22P02,invalid_access_list,invalid access list}'
+			WHEN coalesce(s.expires_at, 'infinity') > apikeys_internal.add_in_utc(now(), policy.max_key_lifetime)
+				THEN '{23514,lifetime_exceeded,organization policy limits the life of keys}'
+			END AS fault
 		FROM (
-			SELECT s.n, s.public_key, CASE
-				WHEN s.public_key IS NULL OR NOT apikeys.is_public_key(s.public_key)
-					THEN '{22023,invalid public key}'::text[]
-				WHEN s.occurrence > 1
-					THEN '{23505,public key is that of another row}'
-				WHEN apikeys.public_key_is_taken(s.public_key, $1)
-					THEN '{23505,"public key is taken, or has been used before"}'
-				WHEN s.hash IS NULL OR NOT apikeys.is_secret_hash(s.hash)
-					THEN '{22P02,invalid hash}'
-				WHEN s.description IS NULL OR NOT apikeys.is_name(s.description)
-					THEN '{22023,invalid description}'
-				WHEN (SELECT count(*) <> count(r.name) FROM unnest(s.roles) AS g (name) LEFT JOIN apikeys.role AS r ON r.name = g.name)
-					THEN '{42704,role does not exist}'
-				WHEN (SELECT count(*) <> count(DISTINCT g.name) FROM unnest(s.roles) AS g (name))
-					THEN '{22023,role is named twice}'
-				WHEN EXISTS (SELECT FROM apikeys.role AS r WHERE r.name = ANY (s.roles) AND r.level <> 'organization')
-					THEN '{22023,role cannot be granted in an organization}'
-				WHEN row_security_active('apikeys.key')
-					AND EXISTS (SELECT FROM unnest(s.roles) AS g (name) WHERE NOT apikeys.principal_may_grant(g.name, $1))
-					THEN '{42501,permission denied to grant role}'
-				WHEN NOT apikeys.is_access_list(s.access_list)
-					THEN '{22P02,invalid access list}'
-				WHEN coalesce(s.expires_at, 'infinity') > (
-						SELECT greatest(now() + o.max_key_lifetime,
-							(now() AT TIME ZONE 'UTC' + o.max_key_lifetime) AT TIME ZONE 'UTC')
-						FROM apikeys.organization AS o
-						WHERE o.id = $1 AND o.max_key_lifetime IS NOT NULL)
-					THEN '{23514,the organization limits the life of its keys}'
-				END AS fault
-			FROM (
-				SELECT n.*, row_number() OVER (PARTITION BY n.public_key ORDER BY n.n) AS occurrence
-				FROM (SELECT row_number() OVER () AS n, %s FROM %s AS s) AS n) AS s) AS j
-		WHERE j.fault IS NOT NULL
-		ORDER BY j.n LIMIT 1
-		$query$, apikeys.import_columns(source), source)
-		INTO bad_row, fault, bad_key USING organization;
-	IF bad_row IS NOT NULL THEN
+			SELECT first_row + u.n - 1 AS n, u.public_key, u.hash, u.description, u.roles::text[] AS roles,
+				u.access_list, u.expires_at,
+				row_number() OVER (PARTITION BY u.public_key ORDER BY u.n) AS occurrence
+			FROM ROWS FROM (unnest(public_keys), unnest(hashes), unnest(descriptions), unnest(roles),
+				unnest(access_lists), unnest(expirations))
+				WITH ORDINALITY AS u (public_key, hash, description, roles, access_list, expires_at, n)) AS s) AS j
+	WHERE j.fault IS NOT NULL
+	ORDER BY j.n LIMIT 1;
+	IF FOUND THEN
 		RAISE EXCEPTION USING
 			ERRCODE = fault[1],
-			MESSAGE = format('row %s cannot be imported: %s', bad_row, fault[2]),
-			DETAIL = 'Nothing was imported.' || coalesce(' The public key of the row is "' || bad_key || '".', '');
+			MESSAGE = format('row %s cannot be imported: %s', bad_row, fault[3]),
+			DETAIL = 'Nothing was imported.' || coalesce(' The public key of the row is "' || bad_key || '".', ''),
+			CONSTRAINT = fault[2];
 	END IF;
-END;
-$$;
-COMMENT ON FUNCTION apikeys.check_import(uuid, regclass) IS
-	'Raises an error that names the first row of a table that import_keys would refuse, by its number, and by its public key if it has one.';
-
-CREATE FUNCTION apikeys.import_keys(organization uuid, source regclass) RETURNS bigint
-	LANGUAGE plpgsql VOLATILE
-	SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
 	-- In the order of the indexes.
-	rows text := 'WITH s AS MATERIALIZED (SELECT %s FROM %s AS s ORDER BY public_key COLLATE "C")';
-	keys constant text := $query$
+	WITH s AS MATERIALIZED (
+		SELECT u.public_key, u.hash::apikeys.secret_hash AS hash, u.description,
+			coalesce(u.roles::text[], '{}') AS roles, coalesce(u.access_list, '{}')::apikeys.access_list AS access_list,
+			nullif(u.expires_at, 'infinity') AS expires_at
+		FROM ROWS FROM (unnest(public_keys), unnest(hashes), unnest(descriptions), unnest(roles),
+			unnest(access_lists), unnest(expirations))
+			AS u (public_key, hash, description, roles, access_list, expires_at)
+		ORDER BY u.public_key COLLATE "C"
+	), k AS (
 		INSERT INTO apikeys.key (public_key, organization_id, description, access_list, expires_at)
-		SELECT s.public_key, $1, s.description, coalesce(s.access_list, '{}')::apikeys.access_list, s.expires_at FROM s
-		RETURNING 1$query$;
-	-- One after the other, so that the events are too.
-	roles constant text := $query$
+		SELECT s.public_key, import_rows.organization, s.description, s.access_list, s.expires_at FROM s
+		ON CONFLICT DO NOTHING
+		RETURNING 1
+	), r AS (
 		INSERT INTO apikeys.key_role (public_key, organization_id, role)
-		SELECT s.public_key, $1, g.name FROM s CROSS JOIN unnest(s.roles) AS g (name)
-		WHERE (SELECT count(*) FROM k) >= 0$query$;
-	secrets constant text := $query$
+		SELECT s.public_key, import_rows.organization, g.name FROM s CROSS JOIN unnest(s.roles) AS g (name)
+		WHERE (SELECT count(*) FROM k) = cardinality(public_keys)
+	), c AS (
 		INSERT INTO apikeys.key_secret (public_key, version, hash, hint)
-		SELECT s.public_key, 1, s.hash::apikeys.secret_hash, '' FROM s$query$;
-	imported bigint;
-BEGIN
-	PERFORM apikeys.check_not_null('organization', organization::text, 'source', source::text);
-	PERFORM apikeys.check_permission('apikeys.keys.manage', organization);
-	PERFORM FROM apikeys.organization AS o WHERE o.id = organization;
-	IF NOT FOUND THEN
-		PERFORM apikeys.refuse('organization');
+		SELECT s.public_key, 1, s.hash, '' FROM s
+		WHERE (SELECT count(*) FROM k) = cardinality(public_keys)
+		RETURNING 1
+	)
+	SELECT array_agg(s.public_key), array_agg(jsonb_build_object('new', jsonb_build_object(
+			'description', s.description, 'roles', to_jsonb(s.roles),
+			'access_list', s.access_list::cidr[], 'expires_at', s.expires_at)))
+		INTO made, details FROM s WHERE (SELECT count(*) FROM c) > 0;
+	IF made IS NULL OR EXISTS (SELECT FROM apikeys.deleted_key AS d WHERE d.public_key = ANY (made)) THEN
+		PERFORM apikeys_internal.raise_taken();
 	END IF;
-	rows := format(rows, apikeys.import_columns(source), source);
-	-- Plans of foreign keys that were made while the tables were small would
-	-- read all of them for each row.
-	DISCARD PLANS;
-	BEGIN
-		IF row_security_active('apikeys.key') THEN
-			-- The policy of secrets asks whose they are.
-			EXECUTE format('%s, k AS (%s) %s', rows, keys, roles) USING organization;
-			EXECUTE format('%s %s', rows, secrets);
-		ELSE
-			EXECUTE format('%s, k AS (%s), r AS (%s RETURNING 1) %s WHERE (SELECT count(*) FROM r) >= 0',
-				rows, keys, roles, secrets) USING organization;
-		END IF;
-		GET DIAGNOSTICS imported = ROW_COUNT;
-	EXCEPTION
-		-- The server's messages would quote what may be a secret, and name no row.
-		WHEN data_exception OR integrity_constraint_violation OR insufficient_privilege THEN
-			PERFORM apikeys.check_import(organization, source);
-			IF SQLSTATE < '40000' THEN
-				RAISE EXCEPTION USING
-					ERRCODE = SQLSTATE,
-					MESSAGE = 'the source cannot be imported',
-					DETAIL = 'It was changed meanwhile, or one of its keys was made by somebody else.';
-			END IF;
-			RAISE;
-	END;
-	RETURN imported;
+	PERFORM apikeys_internal.make_new_images(made);
+	PERFORM apikeys_internal.note_key_events('key.imported', organization, made, details);
 END;
 $$;
-COMMENT ON FUNCTION apikeys.import_keys(uuid, regclass) IS
-	'Brings in all keys of a table with columns public_key, hash and description (text) and, if they are there, roles (text[]), access_list (text) and expires_at (timestamptz), or none of them, and returns how many. Needs apikeys.keys.manage in the organization.';
+COMMENT ON FUNCTION apikeys_internal.import_rows(uuid, bigint, text[], text[], text[], text[], text[], timestamptz[]) IS
+	'Imports some rows of a source, of which the first has that number, or raises an error that names the first bad one.';

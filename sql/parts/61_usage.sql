@@ -1,30 +1,30 @@
 -- What was counted in shared memory, and is not in the tables yet.
 
-CREATE FUNCTION apikeys.grant_id(role text, project uuid) RETURNS bigint
+CREATE FUNCTION apikeys_internal.grant_id(role text, project uuid) RETURNS bigint
 	LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_grant_id';
-COMMENT ON FUNCTION apikeys.grant_id(text, uuid) IS
-	'The number that stands for a role in a project, or with NULL in the organization, in what pending_usage returns; another one on another kind of machine.';
+COMMENT ON FUNCTION apikeys_internal.grant_id(text, uuid) IS
+	'Returns the number that stands for a role in a project, or with NULL in the organization, in the result of pending_usage; it differs between kinds of machines.';
 
-CREATE FUNCTION apikeys.pending_usage(public_key text,
+CREATE FUNCTION apikeys_internal.pending_usage(public_key text,
 		OUT network cidr, OUT reason text, OUT count bigint, OUT last_at timestamptz, OUT last_address inet,
 		OUT version integer, OUT grant_id bigint)
 	RETURNS SETOF record
 	LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED ROWS 2
 	AS 'MODULE_PATHNAME', 'apikeys_pending_usage';
-COMMENT ON FUNCTION apikeys.pending_usage(text) IS
-	'The uses (reason NULL) and denials of a key that are counted in this server''s memory and not yet written, by entry of the access list, version of the secret and role (grant_id); count 0: what a role allowed to a bound key. Of a key that the caller may see.';
+COMMENT ON FUNCTION apikeys_internal.pending_usage(text) IS
+	'Returns the uses (reason NULL) and denials of a key that are counted in this server''s memory and not yet written, by entry of the access list, version of the secret and role (grant_id); count 0: what a role allowed to a bound key. Only of a key that the principal reads.';
 
 CREATE FUNCTION apikeys.flush_usage() RETURNS void
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_flush_usage';
 COMMENT ON FUNCTION apikeys.flush_usage() IS
-	'Has the background worker write what is counted in memory now, and waits until that is done. Nobody may call it until granted.';
+	'Makes the background worker write what is counted in memory, and waits until that is done. EXECUTE is not part of any access.';
 
-CREATE FUNCTION apikeys.usage_status(
+CREATE FUNCTION apikeys_internal.usage_status(
 		OUT preloaded boolean, OUT worker_alive boolean, OUT pending_entries bigint, OUT max_entries integer,
 		OUT lost_count bigint, OUT unknown_key_count bigint, OUT flushed_at timestamptz, OUT advice text)
 	RETURNS record
 	LANGUAGE c VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_usage_status';
-COMMENT ON FUNCTION apikeys.usage_status() IS
+COMMENT ON FUNCTION apikeys_internal.usage_status() IS
 	'The state of the counters in shared memory, for status().';
 
 CREATE FUNCTION apikeys.status(
@@ -35,21 +35,21 @@ CREATE FUNCTION apikeys.status(
 	LANGUAGE sql VOLATILE PARALLEL RESTRICTED
 BEGIN ATOMIC
 	SELECT e.extversion, s.preloaded, s.worker_alive, s.pending_entries, s.max_entries, s.lost_count,
-		s.unknown_key_count, s.flushed_at, apikeys.current_pepper() IS NOT NULL, s.advice
-	FROM pg_extension AS e CROSS JOIN apikeys.usage_status() AS s
+		s.unknown_key_count, s.flushed_at, apikeys_internal.current_pepper() IS NOT NULL, s.advice
+	FROM pg_extension AS e CROSS JOIN apikeys_internal.usage_status() AS s
 	WHERE e.extname = 'apikeys';
 END;
 COMMENT ON FUNCTION apikeys.status() IS
-	'How the extension is doing in this database: its version, whether it is preloaded, whether its background worker runs, counters not yet written and how many there may be, uses and denials that could not be counted and denials of unknown keys since the server started, the last time all was written, whether a pepper is loaded, and what should be done.';
+	'Returns the state of the extension in this database: version, whether it is preloaded and its background worker runs, pending counters and their limit, lost uses and denials of unknown keys since the server started, the last flush, whether a pepper is loaded, and what should be done. Access monitor.';
 
 -- Called by the workers of standbys.
 CREATE FUNCTION apikeys.merge_usage(instance uuid, batch bigint, public_keys text[], reasons text[], networks cidr[],
 		counts bigint[], last_at timestamptz[], addresses inet[], versions integer[], grant_ids bigint[]) RETURNS integer[]
 	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_merge_usage';
 COMMENT ON FUNCTION apikeys.merge_usage(uuid, bigint, text[], text[], cidr[], bigint[], timestamptz[], inet[], integer[], bigint[]) IS
-	'Adds a standby''s batch of uses (reason NULL) and denials to the tables, once, and returns which elements, counted from 1, have no key. For the role of apikeys.usage_primary_conninfo; nobody may call it until granted.';
+	'Adds a standby''s batch of uses (reason NULL) and denials to the tables, once, and returns which elements, counted from 1, have no key. For the role of apikeys.usage_primary_conninfo; EXECUTE is not part of any access.';
 
 CREATE FUNCTION apikeys.settle_usage(instance uuid, batch bigint) RETURNS boolean
 	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_settle_usage';
 COMMENT ON FUNCTION apikeys.settle_usage(uuid, bigint) IS
-	'Whether merge_usage has added a batch of a server; if it has not, it never will. For the role of apikeys.usage_primary_conninfo; nobody may call it until granted.';
+	'Whether merge_usage has added a batch of a server; if it has not, it never will. For the role of apikeys.usage_primary_conninfo; EXECUTE is not part of any access.';

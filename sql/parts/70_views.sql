@@ -1,4 +1,4 @@
--- What "View details" shows. All views see with the reader's rights.
+-- What "View details" shows.  Views read with the reader's rights, but for one.
 
 CREATE VIEW apikeys.keys WITH (security_invoker = true, security_barrier = true) AS
 SELECT
@@ -9,10 +9,15 @@ SELECT
 		ORDER BY s.version DESC LIMIT 1) AS private_key,
 	k.description,
 	(SELECT o.name FROM apikeys.organization AS o WHERE o.id = k.organization_id) AS organization,
-	ARRAY(SELECT r.role
+	-- Hidden is NULL, none is empty.
+	CASE WHEN NOT row_security_active('apikeys.key_role')
+		OR k.organization_id = ANY ((SELECT apikeys_internal.principal_organizations(
+			'apikeys.keys.read', 'apikeys.keys.manage'))::uuid[])
+		OR k.public_key = (SELECT apikeys.current_key())
+	THEN ARRAY(SELECT r.role
 		FROM apikeys.key_role AS r
 		WHERE r.public_key = k.public_key AND r.project_id IS NULL
-		ORDER BY r.role) AS organization_roles,
+		ORDER BY r.role) END AS organization_roles,
 	(SELECT coalesce(jsonb_agg(
 			jsonb_build_object('id', p.id, 'name', p.name, 'roles', p.roles) ORDER BY p.name), '[]')
 		FROM (
@@ -39,12 +44,14 @@ SELECT
 						FROM apikeys.key_usage AS w
 						WHERE w.public_key = s.public_key AND w.secret_version = s.version),
 					(SELECT max(p.last_at)
-						FROM apikeys.pending_usage(s.public_key) AS p
+						FROM apikeys_internal.pending_usage(s.public_key) AS p
 						WHERE p.version = s.version)))
 			ORDER BY s.version DESC), '[]')
 		FROM apikeys.key_secret AS s
 		WHERE s.public_key = k.public_key
-			AND (s.expires_at IS NULL OR s.expires_at > clock_timestamp())) AS secrets
+			AND (s.expires_at IS NULL OR s.expires_at > clock_timestamp())) AS secrets,
+	k.organization_id,
+	k.disabled_reason
 FROM apikeys.key AS k
 	LEFT JOIN LATERAL (
 		SELECT c.last_used_at, c.last_used_address
@@ -54,38 +61,40 @@ FROM apikeys.key AS k
 			WHERE u.public_key = k.public_key
 			UNION ALL
 			SELECT p.last_at, p.last_address
-			FROM apikeys.pending_usage(k.public_key) AS p
+			FROM apikeys_internal.pending_usage(k.public_key) AS p
 			WHERE p.reason IS NULL AND p.count > 0) AS c
 		ORDER BY c.last_used_at DESC LIMIT 1) AS u ON true;
 COMMENT ON VIEW apikeys.keys IS
-	'The keys that the reader may see, each with its details; of the private key only the last characters.';
-COMMENT ON COLUMN apikeys.keys.public_key IS 'The name of the key.';
+	'The keys visible to the reader, with their details; of the private key only the last characters.';
+COMMENT ON COLUMN apikeys.keys.public_key IS 'The public key.';
 COMMENT ON COLUMN apikeys.keys.private_key IS 'The last characters of the newest private key.';
 COMMENT ON COLUMN apikeys.keys.description IS 'What the key is for.';
 COMMENT ON COLUMN apikeys.keys.organization IS 'The name of its organization.';
-COMMENT ON COLUMN apikeys.keys.organization_roles IS 'Its roles in the organization.';
+COMMENT ON COLUMN apikeys.keys.organization_roles IS 'Its roles in the organization; NULL if they are hidden from the reader.';
 COMMENT ON COLUMN apikeys.keys.projects IS 'Its projects, with its roles in each.';
 COMMENT ON COLUMN apikeys.keys.access_list IS 'The networks it may be used from; empty: any address.';
 COMMENT ON COLUMN apikeys.keys.status IS 'active, disabled or expired.';
-COMMENT ON COLUMN apikeys.keys.created_at IS 'When it was made.';
-COMMENT ON COLUMN apikeys.keys.created_by IS 'The principal that made it.';
-COMMENT ON COLUMN apikeys.keys.last_used_at IS 'When it was last allowed.';
-COMMENT ON COLUMN apikeys.keys.last_used_address IS 'From which address that was.';
-COMMENT ON COLUMN apikeys.keys.expires_at IS 'From when on it is refused.';
+COMMENT ON COLUMN apikeys.keys.created_at IS 'Creation time.';
+COMMENT ON COLUMN apikeys.keys.created_by IS 'Principal that created the key.';
+COMMENT ON COLUMN apikeys.keys.last_used_at IS 'Time of the last allowed request.';
+COMMENT ON COLUMN apikeys.keys.last_used_address IS 'Address of that request.';
+COMMENT ON COLUMN apikeys.keys.expires_at IS 'Expiration time; NULL: never.';
+COMMENT ON COLUMN apikeys.keys.organization_id IS 'Its organization.';
+COMMENT ON COLUMN apikeys.keys.disabled_reason IS 'Why it was disabled.';
 COMMENT ON COLUMN apikeys.keys.secrets IS 'Its live private keys, the newest first: version, hint, created_at, expires_at, last_used_at.';
 
 CREATE VIEW apikeys.access_list_entries WITH (security_invoker = true, security_barrier = true) AS
 SELECT
 	k.public_key,
 	n.network,
-	coalesce(u.use_count, 0) + coalesce(p.count, 0) AS use_count,
+	least(coalesce(u.use_count, 0) + coalesce(p.count, 0)::numeric, 9223372036854775807)::bigint AS use_count,
 	greatest(u.last_used_at, p.last_at) AS last_used_at,
 	CASE WHEN p.last_at >= u.last_used_at OR u.last_used_at IS NULL
 		THEN p.last_address ELSE u.last_used_address END AS last_used_address
 FROM apikeys.key AS k
 	CROSS JOIN LATERAL apikeys.networks(k.access_list) AS n (network)
 	LEFT JOIN LATERAL (
-		SELECT u.network, sum(u.use_count)::bigint AS use_count, max(u.last_used_at) AS last_used_at,
+		SELECT u.network, least(sum(u.use_count), 9223372036854775807)::bigint AS use_count, max(u.last_used_at) AS last_used_at,
 			(array_agg(u.last_used_address ORDER BY u.last_used_at DESC))[1] AS last_used_address
 		FROM apikeys.key_usage AS u
 		WHERE u.public_key = k.public_key
@@ -93,16 +102,16 @@ FROM apikeys.key AS k
 	LEFT JOIN LATERAL (
 		SELECT p.network, sum(p.count)::bigint AS count, max(p.last_at) AS last_at,
 			(array_agg(p.last_address ORDER BY p.last_at DESC))[1] AS last_address
-		FROM apikeys.pending_usage(k.public_key) AS p
+		FROM apikeys_internal.pending_usage(k.public_key) AS p
 		WHERE p.reason IS NULL AND p.count > 0
 		GROUP BY p.network) AS p ON p.network = n.network;
 COMMENT ON VIEW apikeys.access_list_entries IS
-	'The entries of the access lists of the keys that the reader may see, each with its last recorded use.';
+	'The entries of access lists of the keys visible to the reader, with their recorded uses.';
 COMMENT ON COLUMN apikeys.access_list_entries.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.access_list_entries.network IS 'The entry.';
-COMMENT ON COLUMN apikeys.access_list_entries.use_count IS 'How many uses were recorded that this entry let in.';
-COMMENT ON COLUMN apikeys.access_list_entries.last_used_at IS 'When the last recorded one was.';
-COMMENT ON COLUMN apikeys.access_list_entries.last_used_address IS 'The address of that use.';
+COMMENT ON COLUMN apikeys.access_list_entries.use_count IS 'Number of recorded uses from this entry.';
+COMMENT ON COLUMN apikeys.access_list_entries.last_used_at IS 'Time of the last recorded use.';
+COMMENT ON COLUMN apikeys.access_list_entries.last_used_address IS 'Address of that use.';
 
 CREATE VIEW apikeys.usage WITH (security_invoker = true, security_barrier = true) AS
 SELECT
@@ -114,11 +123,11 @@ SELECT
 	d.denials,
 	d.last_denied_at,
 	d.last_denied_address,
-	(SELECT count(*) FROM apikeys.pending_usage(k.public_key)) AS pending_entries,
-	(SELECT s.lost_count FROM apikeys.usage_status() AS s) AS lost_count
+	(SELECT count(*) FROM apikeys_internal.pending_usage(k.public_key)) AS pending_entries,
+	(SELECT s.lost_count FROM apikeys_internal.usage_status() AS s) AS lost_count
 FROM apikeys.key AS k
 	CROSS JOIN LATERAL (
-		SELECT coalesce(sum(c.count), 0)::bigint AS use_count, max(c.last_at) AS last_used_at,
+		SELECT least(coalesce(sum(c.count), 0), 9223372036854775807)::bigint AS use_count, max(c.last_at) AS last_used_at,
 			(array_agg(c.address ORDER BY c.last_at DESC))[1] AS last_used_address
 		FROM (
 			SELECT u.use_count AS count, u.last_used_at AS last_at, u.last_used_address AS address
@@ -126,15 +135,15 @@ FROM apikeys.key AS k
 			WHERE u.public_key = k.public_key
 			UNION ALL
 			SELECT p.count, p.last_at, p.last_address
-			FROM apikeys.pending_usage(k.public_key) AS p
+			FROM apikeys_internal.pending_usage(k.public_key) AS p
 			WHERE p.reason IS NULL AND p.count > 0) AS c) AS u
 	CROSS JOIN LATERAL (
-		SELECT coalesce(sum(r.count), 0)::bigint AS denial_count,
+		SELECT least(coalesce(sum(r.count), 0), 9223372036854775807)::bigint AS denial_count,
 			coalesce(jsonb_object_agg(r.reason, r.count), '{}') AS denials,
 			max(r.last_at) AS last_denied_at,
 			(array_agg(r.address ORDER BY r.last_at DESC))[1] AS last_denied_address
 		FROM (
-			SELECT c.reason, sum(c.count)::bigint AS count, max(c.last_at) AS last_at,
+			SELECT c.reason, least(sum(c.count), 9223372036854775807)::bigint AS count, max(c.last_at) AS last_at,
 				(array_agg(c.address ORDER BY c.last_at DESC))[1] AS address
 			FROM (
 				SELECT d.reason, d.denial_count AS count, d.last_denied_at AS last_at, d.last_denied_address AS address
@@ -142,35 +151,47 @@ FROM apikeys.key AS k
 				WHERE d.public_key = k.public_key
 				UNION ALL
 				SELECT p.reason, p.count, p.last_at, p.last_address
-				FROM apikeys.pending_usage(k.public_key) AS p
+				FROM apikeys_internal.pending_usage(k.public_key) AS p
 				WHERE p.reason IS NOT NULL) AS c
 			GROUP BY c.reason) AS r) AS d;
 COMMENT ON VIEW apikeys.usage IS
-	'How the keys that the reader may see are used: uses and denials, those not yet written included.';
+	'Uses and denials of the keys visible to the reader, including those not written yet.';
 COMMENT ON COLUMN apikeys.usage.public_key IS 'The key.';
-COMMENT ON COLUMN apikeys.usage.use_count IS 'How often it was allowed.';
-COMMENT ON COLUMN apikeys.usage.last_used_at IS 'When it was last allowed.';
-COMMENT ON COLUMN apikeys.usage.last_used_address IS 'From which address that was.';
-COMMENT ON COLUMN apikeys.usage.denial_count IS 'How often it was denied.';
-COMMENT ON COLUMN apikeys.usage.denials IS 'How often for which reason.';
-COMMENT ON COLUMN apikeys.usage.last_denied_at IS 'When it was last denied.';
-COMMENT ON COLUMN apikeys.usage.last_denied_address IS 'From which address that was.';
-COMMENT ON COLUMN apikeys.usage.pending_entries IS 'How many counters of it are in memory and not yet written.';
+COMMENT ON COLUMN apikeys.usage.use_count IS 'Number of allowed requests.';
+COMMENT ON COLUMN apikeys.usage.last_used_at IS 'Time of the last allowed request.';
+COMMENT ON COLUMN apikeys.usage.last_used_address IS 'Address of that request.';
+COMMENT ON COLUMN apikeys.usage.denial_count IS 'Number of denied requests.';
+COMMENT ON COLUMN apikeys.usage.denials IS 'Number of denied requests by reason.';
+COMMENT ON COLUMN apikeys.usage.last_denied_at IS 'Time of the last denied request.';
+COMMENT ON COLUMN apikeys.usage.last_denied_address IS 'Address of that request.';
+COMMENT ON COLUMN apikeys.usage.pending_entries IS 'Number of its counters in memory that are not written yet.';
 COMMENT ON COLUMN apikeys.usage.lost_count IS 'Uses and denials, of all keys in this database, that could not be counted since the server started.';
 
+-- With the rights of the owner: SELECT on the hash is not granted to anybody.
+CREATE VIEW apikeys_internal.key_secret_form WITH (security_barrier = true) AS
+SELECT s.public_key, s.version, apikeys_internal.algorithm(s.hash) AS algorithm, apikeys_internal.pepper(s.hash) AS pepper
+FROM apikeys.key_secret AS s;
+COMMENT ON VIEW apikeys_internal.key_secret_form IS
+	'How each secret is hashed.';
+COMMENT ON COLUMN apikeys_internal.key_secret_form.public_key IS 'The key.';
+COMMENT ON COLUMN apikeys_internal.key_secret_form.version IS 'The secret.';
+COMMENT ON COLUMN apikeys_internal.key_secret_form.algorithm IS 'The algorithm of its hash.';
+COMMENT ON COLUMN apikeys_internal.key_secret_form.pepper IS 'The id of its pepper, 0 for none; NULL for a hash of another system.';
+
 CREATE VIEW apikeys.rehash_status WITH (security_invoker = true, security_barrier = true) AS
-SELECT s.algorithm, s.pepper, apikeys.pepper_state(s.pepper) AS state, count(*) AS secret_count
+SELECT f.algorithm, f.pepper, apikeys_internal.pepper_state(f.pepper) AS state, count(*) AS secret_count
 FROM apikeys.key_secret AS s
+	JOIN apikeys_internal.key_secret_form AS f ON f.public_key = s.public_key AND f.version = s.version
 WHERE s.expires_at IS NULL OR s.expires_at > clock_timestamp()
-GROUP BY s.algorithm, s.pepper;
+GROUP BY f.algorithm, f.pepper;
 COMMENT ON VIEW apikeys.rehash_status IS
-	'How the live secrets of the keys that the reader may see are hashed: those that are not in state current are hashed anew when they are used, in the background.';
+	'How the live secrets of the keys visible to the reader are hashed. Secrets that are not in state current are rehashed in the background when they are used.';
 COMMENT ON COLUMN apikeys.rehash_status.algorithm IS 'The algorithm: blake2b, or one of another system.';
 COMMENT ON COLUMN apikeys.rehash_status.pepper IS 'The id of the pepper, 0 for none; NULL for another system''s hashes.';
 COMMENT ON COLUMN apikeys.rehash_status.state IS 'current, retired, missing or foreign.';
-COMMENT ON COLUMN apikeys.rehash_status.secret_count IS 'How many live secrets are hashed so.';
+COMMENT ON COLUMN apikeys.rehash_status.secret_count IS 'Number of live secrets.';
 
--- What nobody needs, it seems: never used, or not for 30 days.
+-- What is probably not needed: never used, or not for 30 days.
 
 CREATE VIEW apikeys.unused_keys WITH (security_invoker = true, security_barrier = true) AS
 SELECT
@@ -183,13 +204,13 @@ SELECT
 FROM apikeys.keys AS k
 WHERE k.last_used_at IS NULL OR k.last_used_at < clock_timestamp() - interval '30 days';
 COMMENT ON VIEW apikeys.unused_keys IS
-	'The keys, of those that the reader may see, that were never used, or not for 30 days.';
+	'The keys visible to the reader that were never used, or not for 30 days.';
 COMMENT ON COLUMN apikeys.unused_keys.public_key IS 'The key.';
-COMMENT ON COLUMN apikeys.unused_keys.description IS 'What it is for.';
+COMMENT ON COLUMN apikeys.unused_keys.description IS 'What the key is for.';
 COMMENT ON COLUMN apikeys.unused_keys.organization IS 'The name of its organization.';
-COMMENT ON COLUMN apikeys.unused_keys.created_at IS 'When it was made.';
-COMMENT ON COLUMN apikeys.unused_keys.last_used_at IS 'When it was last allowed; NULL: never.';
-COMMENT ON COLUMN apikeys.unused_keys.idle IS 'For how long it has not been used, since it was made if it never was.';
+COMMENT ON COLUMN apikeys.unused_keys.created_at IS 'Creation time.';
+COMMENT ON COLUMN apikeys.unused_keys.last_used_at IS 'Time of the last allowed request; NULL: never.';
+COMMENT ON COLUMN apikeys.unused_keys.idle IS 'Time since the last use, or since the creation.';
 
 CREATE VIEW apikeys.unused_access_list_entries WITH (security_invoker = true, security_barrier = true) AS
 SELECT
@@ -201,11 +222,11 @@ FROM apikeys.access_list_entries AS e
 	JOIN apikeys.key AS k ON k.public_key = e.public_key
 WHERE e.last_used_at IS NULL OR e.last_used_at < clock_timestamp() - interval '30 days';
 COMMENT ON VIEW apikeys.unused_access_list_entries IS
-	'The entries of access lists, of the keys that the reader may see, that have let nothing in, or nothing for 30 days.';
+	'The entries of access lists of the keys visible to the reader that matched no request, or none for 30 days.';
 COMMENT ON COLUMN apikeys.unused_access_list_entries.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.unused_access_list_entries.network IS 'The entry.';
-COMMENT ON COLUMN apikeys.unused_access_list_entries.created_at IS 'When the key was made.';
-COMMENT ON COLUMN apikeys.unused_access_list_entries.last_used_at IS 'When the entry last let something in; NULL: never.';
+COMMENT ON COLUMN apikeys.unused_access_list_entries.created_at IS 'Creation time of the key.';
+COMMENT ON COLUMN apikeys.unused_access_list_entries.last_used_at IS 'Time of the last use from this entry; NULL: never.';
 
 CREATE VIEW apikeys.unused_roles WITH (security_invoker = true, security_barrier = true) AS
 SELECT
@@ -223,14 +244,14 @@ FROM apikeys.key_role AS r
 				FROM apikeys.key_role_usage AS u
 				WHERE u.public_key = r.public_key AND u.project_id IS NOT DISTINCT FROM r.project_id AND u.role = r.role),
 			(SELECT max(p.last_at)
-				FROM apikeys.pending_usage(r.public_key) AS p
-				WHERE p.grant_id = apikeys.grant_id(r.role, r.project_id))) AS last_used_at) AS u
+				FROM apikeys_internal.pending_usage(r.public_key) AS p
+				WHERE p.grant_id = apikeys_internal.grant_id(r.role, r.project_id))) AS last_used_at) AS u
 WHERE u.last_used_at IS NULL OR u.last_used_at < clock_timestamp() - interval '30 days';
 COMMENT ON VIEW apikeys.unused_roles IS
-	'The roles of keys, of those that the reader may see, that have allowed nothing, or nothing for 30 days: their keys may do more than they need. Of several roles that allow a request, one is used.';
+	'The roles of the keys visible to the reader that allowed no request, or none for 30 days: such keys can do more than they need. Of several roles that allow a request, one is counted.';
 COMMENT ON COLUMN apikeys.unused_roles.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.unused_roles.project_id IS 'The project; NULL where the role is granted in the organization.';
 COMMENT ON COLUMN apikeys.unused_roles.project IS 'The name of the project.';
 COMMENT ON COLUMN apikeys.unused_roles.role IS 'The role.';
-COMMENT ON COLUMN apikeys.unused_roles.created_at IS 'When the key was made.';
-COMMENT ON COLUMN apikeys.unused_roles.last_used_at IS 'When the role last allowed something, to the hour; NULL: never.';
+COMMENT ON COLUMN apikeys.unused_roles.created_at IS 'Creation time of the key.';
+COMMENT ON COLUMN apikeys.unused_roles.last_used_at IS 'Time the role last allowed a request, to the hour; NULL: never.';

@@ -1,98 +1,240 @@
--- Who may touch what at all. First nobody; then what row-level security
--- protects is everybody's. What proves a key, or says who acts, or makes
--- organizations and roles, is nobody's until granted.
+-- Privileges.  First everything is revoked from everybody but the owner, whatever
+-- the default privileges of the installing role are; then PUBLIC gets what types,
+-- their operators and policies on tables of one's own need.  The rest is granted
+-- by grant_access, from the matrix below.
 
-REVOKE ALL ON SCHEMA apikeys FROM PUBLIC;
-REVOKE ALL ON ALL TABLES IN SCHEMA apikeys FROM PUBLIC;
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA apikeys FROM PUBLIC;
+-- What each access grants, as GRANT takes it.
+CREATE FUNCTION apikeys_internal.access_privileges(access text) RETURNS SETOF text
+	LANGUAGE sql STABLE PARALLEL SAFE ROWS 80
+BEGIN ATOMIC
+	SELECT p.privilege
+	FROM (VALUES
+		('decide manage impersonate monitor', 'USAGE ON SCHEMA apikeys'),
+		('decide manage impersonate', 'EXECUTE ON FUNCTION apikeys.principal()'),
+		('decide manage impersonate', 'EXECUTE ON FUNCTION apikeys.principals()'),
+		('decide manage impersonate monitor', 'EXECUTE ON FUNCTION apikeys.help()'),
 
-GRANT USAGE ON SCHEMA apikeys TO PUBLIC;
+		('decide', 'EXECUTE ON FUNCTION apikeys.authorize(text, text, inet, text, uuid, bigint)'),
+		('decide', 'EXECUTE ON FUNCTION apikeys.authorize(text, text, text, text, uuid, bigint)'),
+		('decide', 'EXECUTE ON FUNCTION apikeys.decide(text, text, inet, text, uuid, bigint)'),
+		('decide', 'EXECUTE ON FUNCTION apikeys.decide(text, text, text, text, uuid, bigint)'),
+		('decide', 'EXECUTE ON FUNCTION apikeys.require(text, text, inet, text, uuid, bigint)'),
+		('decide', 'EXECUTE ON FUNCTION apikeys.require(text, text, text, text, uuid, bigint)'),
+		('decide', 'EXECUTE ON FUNCTION apikeys.authenticate(text, text, inet)'),
+		('decide', 'EXECUTE ON FUNCTION apikeys.authenticate(text, text, text)'),
+		('decide', 'EXECUTE ON FUNCTION apikeys.authenticate_request(boolean)'),
 
-GRANT SELECT ON
-	apikeys.organization, apikeys.project, apikeys.role, apikeys.member,
-	apikeys.key, apikeys.key_role, apikeys.key_usage, apikeys.key_role_usage, apikeys.key_denial, apikeys.audit_event,
-	apikeys.keys, apikeys.access_list_entries, apikeys.usage, apikeys.rehash_status,
-	apikeys.unused_keys, apikeys.unused_access_list_entries, apikeys.unused_roles
-TO PUBLIC;
-GRANT SELECT (public_key, version, hint, created_at, expires_at, algorithm, pepper) ON apikeys.key_secret TO PUBLIC;
+		('impersonate', 'EXECUTE ON FUNCTION apikeys.act_as(text, inet)'),
+		('impersonate', 'EXECUTE ON FUNCTION apikeys.act_as(text, text)'),
 
--- What is not named here is never written by hand: created_at, created_by,
--- is_builtin, and after the insert public_key, organization_id and hash.
-GRANT INSERT (id, name, require_access_list, max_key_lifetime, max_rotation_overlap),
-	UPDATE (name, require_access_list, max_key_lifetime, max_rotation_overlap),
-	DELETE ON apikeys.organization TO PUBLIC;
-GRANT INSERT (id, organization_id, name), UPDATE (name), DELETE ON apikeys.project TO PUBLIC;
-GRANT INSERT (name, level, organization_permissions, project_permissions, description),
-	DELETE ON apikeys.role TO PUBLIC;
-GRANT INSERT (organization_id, project_id, principal, role), DELETE ON apikeys.member TO PUBLIC;
-GRANT INSERT (public_key, organization_id, description, access_list, expires_at),
-	UPDATE (description, access_list, expires_at, disabled_at, disabled_reason), DELETE ON apikeys.key TO PUBLIC;
-GRANT INSERT (public_key, organization_id, project_id, role), DELETE ON apikeys.key_role TO PUBLIC;
-GRANT INSERT (public_key, version, hash, hint, expires_at), UPDATE (expires_at), DELETE ON apikeys.key_secret TO PUBLIC;
+		('monitor', 'EXECUTE ON FUNCTION apikeys.status()'),
+		('monitor', 'EXECUTE ON FUNCTION apikeys_internal.usage_status()'),
+		('monitor', 'EXECUTE ON FUNCTION apikeys_internal.current_pepper()'),
 
--- The types.
+		('manage', 'SELECT ON apikeys.organization'),
+		('manage', 'SELECT ON apikeys.project'),
+		('manage', 'SELECT ON apikeys.role'),
+		('manage', 'SELECT ON apikeys.member'),
+		('manage', 'SELECT ON apikeys.key'),
+		('manage', 'SELECT ON apikeys.key_role'),
+		('manage', 'SELECT (public_key, version, hint, created_at, expires_at) ON apikeys.key_secret'),
+		('manage', 'SELECT ON apikeys.key_usage'),
+		('manage', 'SELECT ON apikeys.key_role_usage'),
+		('manage', 'SELECT ON apikeys.key_denial'),
+		('manage', 'SELECT ON apikeys.audit_event'),
+		('manage', 'SELECT ON apikeys.keys'),
+		('manage', 'SELECT ON apikeys.access_list_entries'),
+		('manage', 'SELECT ON apikeys.usage'),
+		('manage', 'SELECT ON apikeys.rehash_status'),
+		('manage', 'SELECT ON apikeys_internal.key_secret_form'),
+		('manage', 'SELECT ON apikeys.unused_keys'),
+		('manage', 'SELECT ON apikeys.unused_access_list_entries'),
+		('manage', 'SELECT ON apikeys.unused_roles'),
+
+		('manage', 'EXECUTE ON FUNCTION apikeys.organization(text)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.project(text, text)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.organization_of(uuid)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.rename_organization(uuid, text)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.set_organization_policy(uuid, boolean, interval, interval)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.delete_organization(uuid)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.create_project(uuid, text)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.rename_project(uuid, text)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.delete_project(uuid)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.add_member(uuid, text, text, uuid)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.remove_member(uuid, text, text, uuid)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.create_key(uuid, text, text[], apikeys.access_list, timestamptz)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.create_project_key(uuid, text, text[], apikeys.access_list, timestamptz)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.update_key(text, text, apikeys.access_list, timestamptz)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.set_organization_roles(text, text[])'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.set_project_roles(text, uuid, text[])'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.remove_from_project(text, uuid)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.add_to_access_list(text, inet[])'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.add_to_access_list(text, text)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.remove_from_access_list(text, inet[])'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.remove_from_access_list(text, text)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.add_current_address(text)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.rotate_secret(text, interval)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.revoke_secret(text, integer)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.disable_key(text, text)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.enable_key(text)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.delete_key(text)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.import_key(uuid, text, apikeys.secret_hash, text, text[], apikeys.access_list, timestamptz)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.import_keys(uuid, regclass)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.check_import(uuid, regclass)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.explain_authorize(text, inet, text, uuid)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.explain_authorize(text, text, text, uuid)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.expiring_keys(interval)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.find_keys(timestamptz, timestamptz, text, uuid, text, uuid)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.disable_keys(timestamptz, timestamptz, text, uuid, text, uuid, boolean)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.delete_keys(timestamptz, timestamptz, text, uuid, text, uuid, boolean)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.find_leaked(text)'),
+
+		-- What policies and views ask; without USAGE on the schema they cannot be called.
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.principal_roles()'),
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.principal_organizations()'),
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.principal_organizations(text[])'),
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.principal_projects()'),
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.principal_projects(text[])'),
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.pending_usage(text)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.usage_status()'),
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.grant_id(text, uuid)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.pepper_state(text)')
+	) AS p (accesses, privilege)
+	WHERE access_privileges.access = ANY (string_to_array(p.accesses, ' '));
+END;
+COMMENT ON FUNCTION apikeys_internal.access_privileges(text) IS
+	'Returns the privileges of an access, in the words of GRANT.';
+
+-- One function of each access tells whether a role has it.
+CREATE FUNCTION apikeys_internal.accesses_of(grantee regrole) RETURNS text[]
+	LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT coalesce(array_agg(m.access ORDER BY m.access), '{}')
+	FROM (VALUES
+		('decide', 'apikeys.authorize(text, text, inet, text, uuid, bigint)'::regprocedure),
+		('impersonate', 'apikeys.act_as(text, inet)'),
+		('manage', 'apikeys.create_key(uuid, text, text[], apikeys.access_list, timestamptz)'),
+		('monitor', 'apikeys.status()')) AS m (access, marker)
+		JOIN pg_proc AS p ON p.oid = m.marker
+	WHERE EXISTS (SELECT FROM aclexplode(p.proacl) AS a WHERE a.grantee = accesses_of.grantee AND p.proowner <> a.grantee);
+END;
+COMMENT ON FUNCTION apikeys_internal.accesses_of(regrole) IS
+	'Returns the accesses that were granted to a role.';
+
+-- Runs with the rights of the caller: only the owner and superusers can GRANT.
+CREATE FUNCTION apikeys_internal.change_access(verb text, grantee regrole, access text[]) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	one_access text;
+	privilege text;
+BEGIN
+	IF grantee IS NULL OR access IS NULL OR array_position(access, NULL) IS NOT NULL THEN
+		RAISE null_value_not_allowed USING
+			MESSAGE = 'grantee and access must not be null', CONSTRAINT = 'null_argument';
+	ELSIF NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = grantee) THEN
+		RAISE undefined_object USING
+			MESSAGE = 'PostgreSQL role does not exist', CONSTRAINT = 'database_role_not_found';
+	END IF;
+	FOREACH one_access IN ARRAY access LOOP
+		IF one_access NOT IN ('decide', 'manage', 'impersonate', 'monitor') THEN
+			RAISE invalid_parameter_value USING
+				MESSAGE = format('unknown access: "%s"', one_access),
+				HINT = 'The accesses are decide, manage, impersonate and monitor.',
+				CONSTRAINT = 'unknown_access';
+		END IF;
+		FOR privilege IN SELECT p FROM apikeys_internal.access_privileges(one_access) AS p LOOP
+			EXECUTE format(CASE verb WHEN 'grant' THEN 'GRANT %s TO %s' ELSE 'REVOKE %s FROM %s' END, privilege, grantee);
+		END LOOP;
+	END LOOP;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.change_access(text, regrole, text[]) IS
+	'Grants or revokes the privileges of accesses.';
+
+CREATE FUNCTION apikeys.grant_access(grantee regrole, VARIADIC access text[]) RETURNS text[]
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM apikeys_internal.change_access('grant', grantee, access);
+	RETURN apikeys_internal.accesses_of(grantee);
+END;
+$$;
+COMMENT ON FUNCTION apikeys.grant_access(regrole, text[]) IS
+	'Grants a PostgreSQL role accesses, and returns all it has: decide (authorize and its kin), manage (views and tables under row-level security, all verbs), impersonate (act_as), monitor (status). Called by a superuser.';
+
+CREATE FUNCTION apikeys.revoke_access(grantee regrole, VARIADIC access text[]) RETURNS text[]
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	kept constant text[] := ARRAY(
+		SELECT a FROM unnest(apikeys_internal.accesses_of(grantee)) AS a WHERE a <> ALL (access));
+BEGIN
+	PERFORM apikeys_internal.change_access('revoke', grantee, access);
+	-- Some privileges belong to several accesses.
+	PERFORM apikeys_internal.change_access('grant', grantee, kept);
+	RETURN kept;
+END;
+$$;
+COMMENT ON FUNCTION apikeys.revoke_access(regrole, text[]) IS
+	'Revokes accesses of a PostgreSQL role, and returns those it keeps. Called by a superuser.';
+
+DO $$
+DECLARE
+	revocation text;
+BEGIN
+	FOR revocation IN
+		SELECT format('REVOKE ALL ON %s FROM %s', o.object,
+			CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::pg_catalog.regrole::text END)
+		FROM (
+			SELECT format('SCHEMA %I', n.nspname) AS object, n.nspowner AS owner,
+				coalesce(n.nspacl, pg_catalog.acldefault('n', n.nspowner)) AS acl
+			FROM pg_catalog.pg_namespace AS n WHERE n.nspname IN ('apikeys', 'apikeys_internal')
+			UNION ALL
+			SELECT format('%s %I.%I', CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, n.nspname, c.relname),
+				c.relowner, coalesce(c.relacl, pg_catalog.acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner))
+			FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+			WHERE n.nspname IN ('apikeys', 'apikeys_internal') AND c.relkind IN ('r', 'v', 'S')
+			UNION ALL
+			SELECT format('FUNCTION %s', p.oid::pg_catalog.regprocedure), p.proowner,
+				coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))
+			FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+			WHERE n.nspname IN ('apikeys', 'apikeys_internal')
+			UNION ALL
+			SELECT format('TYPE %I.%I', n.nspname, t.typname), t.typowner, t.typacl
+			FROM pg_catalog.pg_type AS t JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace
+			WHERE n.nspname IN ('apikeys', 'apikeys_internal') AND t.typacl IS NOT NULL AND t.typelem = 0
+				AND t.typrelid NOT IN (SELECT c.oid FROM pg_catalog.pg_class AS c WHERE c.relkind <> 'c')
+		) AS o CROSS JOIN LATERAL pg_catalog.aclexplode(o.acl) AS a
+		WHERE a.grantee <> o.owner
+		GROUP BY o.object, a.grantee
+	LOOP
+		EXECUTE revocation;
+	END LOOP;
+END;
+$$;
+
+-- The types and their operators.
+GRANT USAGE ON TYPE apikeys.access_list, apikeys.secret_hash, apikeys.decision, apikeys.new_key TO PUBLIC;
 GRANT EXECUTE ON FUNCTION
-	apikeys.access_list_in(cstring), apikeys.access_list_out(apikeys.access_list),
-	apikeys.access_list_recv(internal), apikeys.access_list_send(apikeys.access_list),
-	apikeys.access_list_contains(apikeys.access_list, inet), apikeys.access_list_contained(inet, apikeys.access_list),
-	apikeys.access_list_add(apikeys.access_list, cidr), apikeys.access_list_remove(apikeys.access_list, cidr),
-	apikeys.access_list_eq(apikeys.access_list, apikeys.access_list),
-	apikeys.access_list_ne(apikeys.access_list, apikeys.access_list),
-	apikeys.access_list_hash(apikeys.access_list), apikeys.access_list_hash_extended(apikeys.access_list, bigint),
-	apikeys.access_list(cidr[]), apikeys.networks_array(apikeys.access_list), apikeys.networks(apikeys.access_list),
+	apikeys_internal.access_list_in(cstring), apikeys_internal.access_list_out(apikeys.access_list),
+	apikeys_internal.access_list_recv(internal), apikeys_internal.access_list_send(apikeys.access_list),
+	apikeys_internal.access_list_contains(apikeys.access_list, inet), apikeys_internal.access_list_contained(inet, apikeys.access_list),
+	apikeys_internal.access_list_add(apikeys.access_list, cidr), apikeys_internal.access_list_remove(apikeys.access_list, cidr),
+	apikeys_internal.access_list_eq(apikeys.access_list, apikeys.access_list),
+	apikeys_internal.access_list_ne(apikeys.access_list, apikeys.access_list),
+	apikeys_internal.access_list_hash(apikeys.access_list), apikeys_internal.access_list_hash_extended(apikeys.access_list, bigint),
+	apikeys.access_list(cidr[]), apikeys_internal.networks_array(apikeys.access_list), apikeys.networks(apikeys.access_list),
 	apikeys.matching_network(apikeys.access_list, inet), apikeys.cardinality(apikeys.access_list),
-	apikeys.secret_hash_in(cstring), apikeys.secret_hash_out(apikeys.secret_hash),
-	apikeys.secret_hash_recv(internal), apikeys.secret_hash_send(apikeys.secret_hash),
-	apikeys.is_access_list(text), apikeys.is_secret_hash(text),
-	apikeys.verify(apikeys.secret_hash, text, text),
-	apikeys.algorithm(apikeys.secret_hash), apikeys.pepper(apikeys.secret_hash),
-	apikeys.current_pepper(), apikeys.pepper_state(text)
+	apikeys_internal.secret_hash_in(cstring), apikeys_internal.secret_hash_out(apikeys.secret_hash),
+	apikeys_internal.secret_hash_recv(internal), apikeys_internal.secret_hash_send(apikeys.secret_hash),
+	apikeys_internal.algorithm(apikeys.secret_hash), apikeys_internal.pepper(apikeys.secret_hash)
 TO PUBLIC;
 
--- What constraints, triggers and policies ask.
+-- What a policy of somebody's own tables asks.
 GRANT EXECUTE ON FUNCTION
-	apikeys.is_name(text), apikeys.is_public_key(text), apikeys.is_private_key(text),
-	apikeys.is_principal(text), apikeys.is_role_name(text), apikeys.are_permissions(text[]),
-	apikeys.principal(), apikeys.principals(),
-	apikeys.current_key(), apikeys.current_organization(), apikeys.permits(text, uuid),
-	apikeys.principal_may(text, uuid, uuid), apikeys.principal_may_grant(text, uuid, uuid),
-	apikeys.principal_organizations(), apikeys.principal_organizations(text[]),
-	apikeys.principal_projects(), apikeys.principal_projects(text[]),
-	apikeys.principal_manages_key(text), apikeys.principal_may_issue(text), apikeys.principal_founds(uuid, uuid)
-TO PUBLIC;
-
--- What views and operators read of the counters in memory.
-GRANT EXECUTE ON FUNCTION
-	apikeys.grant_id(text, uuid), apikeys.pending_usage(text), apikeys.usage_status(), apikeys.status()
-TO PUBLIC;
-
-GRANT EXECUTE ON FUNCTION apikeys.help() TO PUBLIC;
-
--- Management, protected by row-level security.
-GRANT EXECUTE ON FUNCTION
-	apikeys.check_not_null(text[]), apikeys.check_permission(text, uuid, uuid), apikeys.check_is_no_key(text), apikeys.check_grant(text[], uuid, uuid, text[]),
-	apikeys.check_project_roles(text[]), apikeys.check_name(text, text), apikeys.check_principal(text), apikeys.refuse(text), apikeys.refuse_key(text),
-	apikeys.organization(text), apikeys.project(text, text), apikeys.organization_of(uuid),
-	apikeys.set_organization_policy(uuid, boolean, interval, interval),
-	apikeys.delete_organization(uuid), apikeys.create_project(uuid, text), apikeys.delete_project(uuid),
-	apikeys.add_member(uuid, text, text, uuid), apikeys.remove_member(uuid, text, text, uuid),
-	apikeys.drop_role(text),
-	apikeys.generate_public_key(), apikeys.issue_secret(text, interval),
-	apikeys.create_key(uuid, text, text[], apikeys.access_list, timestamptz),
-	apikeys.create_project_key(uuid, text, text[], apikeys.access_list, timestamptz),
-	apikeys.update_key(text, text, apikeys.access_list, timestamptz),
-	apikeys.set_organization_roles(text, text[]), apikeys.set_project_roles(text, uuid, text[]),
-	apikeys.replace_roles(text, uuid, uuid, text[]), apikeys.remove_from_project(text, uuid),
-	apikeys.add_to_access_list(text, cidr[]), apikeys.remove_from_access_list(text, cidr[]),
-	apikeys.add_current_address(text), apikeys.rotate_secret(text, interval),
-	apikeys.disable_key(text, text), apikeys.enable_key(text), apikeys.delete_key(text),
-	apikeys.end_secret(text, integer), apikeys.find_leaked(text),
-	apikeys.import_key(uuid, text, apikeys.secret_hash, text, text[], apikeys.access_list, timestamptz),
-	apikeys.public_key_is_taken(text, uuid), apikeys.import_columns(regclass),
-	apikeys.check_import(uuid, regclass), apikeys.import_keys(uuid, regclass),
-	apikeys.explain_authorize(text, inet, text, uuid),
-	apikeys.expiring_keys(interval), apikeys.notify_expiring(interval),
-	apikeys.find_keys(timestamptz, timestamptz, text, uuid, text, uuid),
-	apikeys.disable_keys(timestamptz, timestamptz, text, uuid, text, uuid, boolean),
-	apikeys.delete_keys(timestamptz, timestamptz, text, uuid, text, uuid, boolean)
+	apikeys.current_key(), apikeys.current_organization(), apikeys.current_projects(text), apikeys.permits(text, uuid)
 TO PUBLIC;

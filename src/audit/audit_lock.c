@@ -33,7 +33,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-/* As in usage_direct.c: SQL has the classes 1 and 2. */
+/* SQL has the classes 1 and 2 of advisory locks. */
 #define LOCK_CLASS		4
 
 enum

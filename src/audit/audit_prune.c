@@ -11,8 +11,9 @@
 #include "audit/audit_lock.h"
 #include "audit/audit_verify.h"
 #include "audit/notices.h"
-#include "base/privileged.h"
+#include "base/owner.h"
 #include "core/compat.h"
+#include "core/errors.h"
 #include "identity/identity.h"
 #include "types/type_access_list.h"
 
@@ -34,9 +35,10 @@ find_prunable(TimestampTz before, AkVerification *found)
 	if (found->problem)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("what is not intact is not pruned"),
+				 errmsg("cannot prune: audit log verification failed"),
 				 errdetail_internal("%s", found->problem),
-				 errhint("apikeys.verify_audit() says what is wrong.")));
+				 errhint("apikeys.verify_audit() returns what is wrong."),
+				 ak_errid("audit_damaged")));
 }
 
 /* Writes the event, and notes in the chain where it begins now. */
@@ -47,7 +49,7 @@ note_pruning(TimestampTz before, const AkVerification *found)
 		"WITH event AS ("
 		"INSERT INTO apikeys.audit_event "
 		"(principal, action, address, detail, database_role) "
-		"VALUES ($1, '" ACTION "', coalesce($2, pg_catalog.inet_client_addr()), "
+		"VALUES ($1, '" ACTION "', $2, "
 		"pg_catalog.jsonb_build_object('new', pg_catalog.jsonb_build_object("
 		"'before', $3, 'seal', $4, 'event', $5, 'seals', $6, 'events', $7)), $8) "
 		"RETURNING id) "
@@ -55,13 +57,13 @@ note_pruning(TimestampTz before, const AkVerification *found)
 		"FROM event",
 		8, {TEXTOID, INETOID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT8OID, TEXTOID}
 	};
-	const AkNetwork *address = ak_identity_key_address();
+	AkNetwork	address;
 	Datum		values[8];
 	char		nulls[] = "        ";
 
 	values[0] = CStringGetTextDatum(ak_identity_principal());
-	if (address)
-		values[1] = InetPGetDatum(ak_network_to_inet(address));
+	if (ak_identity_address(&address))
+		values[1] = InetPGetDatum(ak_network_to_inet(&address));
 	else
 		nulls[1] = 'n';
 	values[2] = TimestampTzGetDatum(before);
@@ -71,9 +73,9 @@ note_pruning(TimestampTz before, const AkVerification *found)
 	values[6] = Int64GetDatum(found->events);
 	values[7] = CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false));
 	ak_audit_lock_for_write();
-	ak_privileged_execute(&note, values, nulls);
+	ak_owner_execute(&note, values, nulls);
 	ak_audit_unlock_after_write();
-	ak_notices_add(ACTION, NULL);
+	ak_notices_count(ACTION, NULL, 1);
 }
 
 /*
@@ -94,11 +96,12 @@ delete_pruned(const AkVerification *found)
 	Datum		event = Int64GetDatum(found->last.last_event);
 	Datum		seal = Int64GetDatum(found->last.id);
 
-	if (ak_privileged_execute(&delete_events, &event, NULL) != found->events)
+	if (ak_owner_execute(&delete_events, &event, NULL) != found->events)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("could not serialize access due to concurrent changes of the audit")));
-	ak_privileged_execute(&delete_seals, &seal, NULL);
+				 errmsg("could not serialize access due to concurrent changes of the audit log"),
+				 ak_errid("serialization_failure")));
+	ak_owner_execute(&delete_seals, &seal, NULL);
 }
 
 Datum
@@ -112,7 +115,8 @@ apikeys_prune_audit(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("before must not be NULL")));
+				 errmsg("before must not be null"),
+				 ak_errid("null_argument")));
 	before = PG_GETARG_TIMESTAMPTZ(0);
 	(void) ak_audit_lock_chain(true);
 	find_prunable(before, &found);

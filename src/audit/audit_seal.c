@@ -19,8 +19,9 @@
 #include "audit/audit_hash.h"
 #include "audit/audit_lock.h"
 #include "audit/audit_seal.h"
-#include "base/privileged.h"
+#include "base/owner.h"
 #include "core/compat.h"
+#include "core/errors.h"
 
 #include "access/htup_details.h"
 #include "access/tableam.h"
@@ -112,8 +113,8 @@ write_seal(const AkSeal *seal)
 	values[2] = Int64GetDatum(seal->event_count);
 	values[3] = TimestampTzGetDatum(seal->sealed_at);
 	values[4] = PointerGetDatum(hash);
-	ak_privileged_execute(&insert, values, NULL);
-	ak_privileged_execute(&note, values, NULL);
+	ak_owner_execute(&insert, values, NULL);
+	ak_owner_execute(&note, values, NULL);
 }
 
 /* Makes the next seal; returns how many events it covers, 0 if there is none. */
@@ -154,8 +155,9 @@ find_end_of_chain(Sealing *sealing)
 	if (chain.last_seal != sealing->last.id)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("the last seal of the audit is not the one that was made last"),
-				 errhint("apikeys.verify_audit() says what is wrong.")));
+				 errmsg("audit seal chain is truncated"),
+				 errhint("apikeys.verify_audit() returns what is wrong."),
+				 ak_errid("audit_damaged")));
 }
 
 /*

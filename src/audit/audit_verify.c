@@ -16,8 +16,9 @@
 #include "audit/audit_chain.h"
 #include "audit/audit_hash.h"
 #include "audit/audit_verify.h"
-#include "base/privileged.h"
+#include "base/owner.h"
 #include "core/compat.h"
+#include "core/errors.h"
 
 #include "catalog/pg_type.h"
 #include "funcapi.h"
@@ -170,7 +171,7 @@ is_told(const AkChain *chain, const AkSeal *seal)
 	};
 	int64		id;
 
-	return ak_privileged_get_int64(&find, values, &id);
+	return ak_owner_get_int64(&find, values, &id);
 }
 
 /* Looks at the seal up to which was pruned, which the chain begins with then. */
@@ -286,7 +287,8 @@ parse_hash(const text *digits, uint8 hash[AK_BLAKE2B_SIZE])
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a hash has %d hexadecimal digits",
-						2 * AK_BLAKE2B_SIZE)));
+						2 * AK_BLAKE2B_SIZE),
+				 ak_errid("invalid_seal")));
 }
 
 /* Whether a seal is given to compare with. */
@@ -298,7 +300,8 @@ get_known(FunctionCallInfo fcinfo, AkSeal *known)
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("seal and hash are given together, or not at all")));
+				 errmsg("seal and hash must be given together"),
+				 ak_errid("invalid_seal")));
 	known->id = PG_GETARG_INT64(0);
 	parse_hash(PG_GETARG_TEXT_PP(1), known->hash);
 	return true;

@@ -2,13 +2,20 @@
  * notices.c
  *	  See notices.h.
  *
- * PostgreSQL refuses to prepare a transaction that has notified somebody.  So
- * what is to be told is collected here, and handed over right before a commit;
- * a prepared transaction tells nothing.
+ * A transaction sends one notification, however many events it has written:
+ * only their number is kept, for each subtransaction that may still be rolled
+ * back.  PostgreSQL refuses to prepare a transaction that has notified somebody,
+ * so the notification is handed over right before a commit; a prepared
+ * transaction sends none.
+ *
+ * Notifications are off by default: a transaction that sends one holds a lock
+ * of the whole cluster from its commit until that is durable, on a synchronous
+ * standby too (PreCommit_Notify() in async.c).
  */
 #include "postgres.h"
 
 #include "audit/notices.h"
+#include "base/settings.h"
 
 #include "access/xact.h"
 #include "commands/async.h"
@@ -18,48 +25,68 @@
 
 #define CHANNEL "apikeys"
 
-/* The latest first; in TopTransactionContext. */
-typedef struct Notice
+/* The events of a subtransaction; the latest first, in TopTransactionContext. */
+typedef struct Level
 {
-	struct Notice *before;
+	struct Level *before;
 	SubTransactionId subtransaction;
-	char	   *payload;
-} Notice;
+	int64		count;
+	char	   *payload;		/* of the first event */
+} Level;
 
-static Notice *notices = NULL;
+static Level *levels = NULL;
 
-/* Of those that are the same, PostgreSQL sends one. */
 static void
-send(const Notice *last)
+send(void)
 {
-	if (last == NULL)
-		return;
-	send(last->before);
-	Async_Notify(CHANNEL, last->payload);
+	Level	   *first = NULL;
+	int64		count = 0;
+	char		payload[64];
+
+	for (Level *level = levels; level; level = level->before)
+	{
+		count += level->count;
+		first = level;
+	}
+	if (count == 1)
+		Async_Notify(CHANNEL, first->payload);
+	else if (count > 1)
+	{
+		snprintf(payload, sizeof(payload), "{\"count\": " INT64_FORMAT "}",
+				 count);
+		Async_Notify(CHANNEL, payload);
+	}
 }
 
 static void
 end_transaction(XactEvent event, void *argument)
 {
 	if (event == XACT_EVENT_PRE_COMMIT)
-		send(notices);
+		send();
 	/* In any case: the memory goes with its context. */
 	if (event != XACT_EVENT_PARALLEL_PRE_COMMIT)
-		notices = NULL;
+		levels = NULL;
 }
 
 static void
 end_subtransaction(SubXactEvent event, SubTransactionId own,
 				   SubTransactionId parent, void *argument)
 {
+	if (levels == NULL || levels->subtransaction != own)
+		return;
 	if (event == SUBXACT_EVENT_ABORT_SUB)
-		while (notices && notices->subtransaction == own)
-			notices = notices->before;
+		levels = levels->before;
 	else if (event == SUBXACT_EVENT_COMMIT_SUB)
-		for (Notice *notice = notices;
-			 notice && notice->subtransaction == own;
-			 notice = notice->before)
-			notice->subtransaction = parent;
+	{
+		Level	   *before = levels->before;
+
+		levels->subtransaction = parent;
+		if (before && before->subtransaction == parent)
+		{
+			before->count += levels->count;
+			levels = before;
+		}
+	}
 }
 
 /* Called once, when the library is loaded. */
@@ -70,56 +97,40 @@ ak_notices_init(void)
 	RegisterSubXactCallback(end_subtransaction, NULL);
 }
 
-/* Takes over the payload, which is in TopTransactionContext, as is current. */
-static void
-add_notice(char *payload)
-{
-	Notice	   *notice = palloc(sizeof(Notice));
-
-	notice->before = notices;
-	notice->subtransaction = GetCurrentSubTransactionId();
-	notice->payload = payload;
-	notices = notice;
-}
-
-static void
-begin_payload(StringInfo payload, const char *action)
-{
-	initStringInfo(payload);
-	appendStringInfoString(payload, "{\"action\": ");
-	escape_json(payload, action);
-}
-
 /*
- * Tells of an action, on a key if public_key is not NULL, when the transaction
- * commits.
+ * Counts events of the current (sub)transaction; a single one is told with its
+ * action and, if that is not NULL, its key.
  */
 void
-ak_notices_add(const char *action, const char *public_key)
+ak_notices_count(const char *action, const char *public_key, int64 count)
 {
-	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+	SubTransactionId own = GetCurrentSubTransactionId();
 	StringInfoData payload;
+	MemoryContext old;
+	Level	   *level;
 
-	begin_payload(&payload, action);
+	if (!ak_notify)
+		return;
+	if (levels && levels->subtransaction == own)
+	{
+		levels->count += count;
+		return;
+	}
+	old = MemoryContextSwitchTo(TopTransactionContext);
+	initStringInfo(&payload);
+	appendStringInfoString(&payload, "{\"action\": ");
+	escape_json(&payload, action);
 	if (public_key)
 	{
 		appendStringInfoString(&payload, ", \"public_key\": ");
 		escape_json(&payload, public_key);
 	}
 	appendStringInfoChar(&payload, '}');
-	add_notice(payload.data);
-	MemoryContextSwitchTo(old);
-}
-
-/* The same for an action on as many things at once. */
-void
-ak_notices_add_count(const char *action, int64 count)
-{
-	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
-	StringInfoData payload;
-
-	begin_payload(&payload, action);
-	appendStringInfo(&payload, ", \"count\": " INT64_FORMAT "}", count);
-	add_notice(payload.data);
+	level = palloc(sizeof(Level));
+	level->before = levels;
+	level->subtransaction = own;
+	level->count = count;
+	level->payload = payload.data;
+	levels = level;
 	MemoryContextSwitchTo(old);
 }

@@ -1,7 +1,7 @@
 /*
  * notices.h
- *	  Tells listeners on channel apikeys what a transaction has changed, once
- *	  it is committed.
+ *	  Tells listeners on channel apikeys that a transaction has changed
+ *	  something, once it is committed, where setting apikeys.notify is on.
  */
 #ifndef AK_NOTICES_H
 #define AK_NOTICES_H
@@ -9,7 +9,7 @@
 #include "postgres.h"
 
 extern void ak_notices_init(void);
-extern void ak_notices_add(const char *action, const char *public_key);
-extern void ak_notices_add_count(const char *action, int64 count);
+extern void ak_notices_count(const char *action, const char *public_key,
+							 int64 count);
 
 #endif							/* AK_NOTICES_H */

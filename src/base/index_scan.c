@@ -15,6 +15,7 @@
 #include "access/tableam.h"
 #include "access/visibilitymap.h"
 #include "catalog/pg_collation.h"
+#include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
@@ -34,6 +35,14 @@ ak_index_scan_uuid_key(ScanKey key, const pg_uuid_t *value)
 {
 	ScanKeyEntryInitialize(key, 0, 1, BTEqualStrategyNumber, InvalidOid,
 						   InvalidOid, F_UUID_EQ, UUIDPGetDatum(value));
+}
+
+/* A key to find an OID by. */
+void
+ak_index_scan_oid_key(ScanKey key, Oid value)
+{
+	ScanKeyEntryInitialize(key, 0, 1, BTEqualStrategyNumber, InvalidOid,
+						   InvalidOid, F_OIDEQ, ObjectIdGetDatum(value));
 }
 
 /* The same as ak_index_scan_open(), where scan->table is open already. */
@@ -86,6 +95,7 @@ ak_index_scan_close(AkIndexScan *scan)
 bool
 ak_index_scan_next_row(AkIndexScan *scan)
 {
+	CHECK_FOR_INTERRUPTS();
 	return index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot);
 }
 
@@ -100,6 +110,7 @@ ak_index_scan_next_entry(AkIndexScan *scan)
 
 	while ((tid = index_getnext_tid(scan->scan, ForwardScanDirection)) != NULL)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (VM_ALL_VISIBLE(scan->table, ItemPointerGetBlockNumber(tid),
 						   &scan->map_buffer))
 			return true;

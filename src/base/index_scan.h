@@ -33,6 +33,7 @@ typedef struct AkIndexScan
 
 extern void ak_index_scan_text_key(ScanKey key, text *value);
 extern void ak_index_scan_uuid_key(ScanKey key, const pg_uuid_t *value);
+extern void ak_index_scan_oid_key(ScanKey key, Oid value);
 
 extern void ak_index_scan_open(Snapshot snapshot, AkTable table, AkIndex index,
 							   ScanKey key, bool index_only,

@@ -10,6 +10,7 @@
 
 #include "base/names.h"
 #include "core/compat.h"
+#include "core/errors.h"
 #include "core/scope.h"
 #include "core/token.h"
 #include "core/unicode_names.h"
@@ -186,6 +187,7 @@ ak_check_scope(const text *scope)
 				 errmsg("invalid scope"),
 				 errdetail("A scope is 1 to %d letters, digits and characters of _.:/-.",
 						   AK_SCOPE_MAX_LENGTH),
+				 ak_errid("invalid_scope"),
 				 errhidestmt(true),
 				 errhidecontext(true)));
 }

@@ -6,9 +6,11 @@
 
 #include "core/compat.h"
 #include "core/credentials.h"
+#include "core/errors.h"
 #include "core/token.h"
 #include "types/pepper.h"
 #include "types/type_access_list.h"
+#include "types/type_secret_hash.h"
 
 #include "access/parallel.h"
 #include "miscadmin.h"
@@ -16,6 +18,7 @@
 
 char	   *ak_token_prefix;
 bool		ak_track_usage;
+bool		ak_notify;
 int			ak_usage_flush_interval;
 int			ak_usage_max_entries;
 char	   *ak_usage_primary_conninfo;
@@ -67,6 +70,16 @@ define_key_settings(void)
 static void
 define_usage_settings(GucContext at_start)
 {
+	DefineCustomBoolVariable("apikeys.notify",
+							 "Notifies channel apikeys of changes, once a transaction.",
+							 "A transaction that notifies holds a lock of the whole cluster until its commit is durable.",
+							 &ak_notify,
+							 false,
+							 PGC_SUSET,
+							 0,
+							 NULL,
+							 NULL,
+							 NULL);
 	DefineCustomBoolVariable("apikeys.track_usage",
 							 "Records when and from where keys are used.",
 							 NULL,
@@ -111,6 +124,18 @@ define_usage_settings(GucContext at_start)
 							   NULL,
 							   NULL,
 							   NULL);
+	DefineCustomIntVariable("apikeys.argon2id_max_cost",
+							"What an imported argon2id hash can cost at most: its memory times its passes.",
+							"A decision does not compute a hash that costs more, and it cannot be imported. The default is 64 MB and 3 passes.",
+							&ak_argon2id_max_cost,
+							192 * 1024,
+							8 * 1024,
+							AK_ARGON2ID_MAX_COST_KIB,
+							PGC_SIGHUP,
+							GUC_UNIT_KB,
+							NULL,
+							NULL,
+							NULL);
 	DefineCustomIntVariable("apikeys.locator_size",
 							"How much shared memory remembers where keys are stored.",
 							"Sixteen bytes for each key in use are plenty.",
@@ -250,4 +275,26 @@ void
 ak_trusted_proxies_view(AkNetset *proxies)
 {
 	ak_access_list_view(trusted_proxies, proxies);
+}
+
+/* --- Preloading ----------------------------------------------------------- */
+
+bool		ak_is_preloaded = false;
+
+/*
+ * Raises 55000 where the library was not preloaded: whatever decides or counts
+ * calls it first.  The statement is hidden from the log, because a secret may
+ * stand in it.
+ */
+void
+ak_require_preload(void)
+{
+	if (unlikely(!ak_is_preloaded))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("apikeys must be loaded via \"shared_preload_libraries\""),
+				 errhint("Add apikeys to shared_preload_libraries, and restart the server."),
+				 ak_errid("not_preloaded"),
+				 errhidestmt(true),
+				 errhidecontext(true)));
 }

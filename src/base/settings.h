@@ -11,13 +11,18 @@
 
 extern char *ak_token_prefix;
 extern bool ak_track_usage;
+extern bool ak_notify;
 extern int	ak_usage_flush_interval;	/* milliseconds */
 extern int	ak_usage_max_entries;
 extern char *ak_usage_primary_conninfo;
 extern int	ak_locator_size;	/* in kB */
 extern char *ak_api_key_header;
 
+/* Whether the library is in shared_preload_libraries. */
+extern bool ak_is_preloaded;
+
 extern void ak_settings_define(void);
+extern void ak_require_preload(void);
 extern void ak_trusted_proxies_view(AkNetset *proxies);
 
 #endif							/* AK_SETTINGS_H */

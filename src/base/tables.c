@@ -16,17 +16,12 @@
 #include "postgres.h"
 
 #include "base/tables.h"
-#include "base/trigger.h"
 #include "core/compat.h"
+#include "core/errors.h"
 
 #include "catalog/namespace.h"
-#include "commands/trigger.h"
-#include "miscadmin.h"
-#include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
-#include "utils/rel.h"
-#include "utils/rls.h"
 
 static const char *const table_names[AK_TABLE_COUNT] = {
 	[AK_ORGANIZATION] = "organization",
@@ -35,6 +30,7 @@ static const char *const table_names[AK_TABLE_COUNT] = {
 	[AK_MEMBER] = "member",
 	[AK_KEY] = "key",
 	[AK_KEY_ROLE] = "key_role",
+	[AK_KEY_SECRET] = "key_secret",
 	[AK_KEY_IMAGE] = "key_image",
 	[AK_DELETED_KEY] = "deleted_key",
 	[AK_AUDIT_EVENT] = "audit_event",
@@ -47,12 +43,10 @@ static const char *const index_names[AK_INDEX_COUNT] = {
 	[AK_PROJECT_BY_ID] = "project_pkey",
 	[AK_PROJECT_BY_ORGANIZATION] = "project_name_key",
 	[AK_ROLE_BY_NAME] = "role_pkey",
-	[AK_MEMBER_BY_PRINCIPAL] = "member_key",
-	[AK_MEMBER_BY_ORGANIZATION] = "member_organization_idx",
-	[AK_MEMBER_BY_PROJECT] = "member_project_idx",
+	[AK_MEMBER_BY_USER] = "member_user_key",
+	[AK_MEMBER_BY_ROLE] = "member_role_key",
 	[AK_KEY_BY_NAME] = "key_pkey",
 	[AK_KEY_ROLE_BY_KEY] = "key_role_key",
-	[AK_KEY_ROLE_BY_PROJECT] = "key_role_project_idx",
 	[AK_KEY_IMAGE_BY_NAME] = "key_image_pkey",
 	[AK_DELETED_KEY_BY_NAME] = "deleted_key_pkey",
 	[AK_AUDIT_EVENT_BY_ID] = "audit_event_pkey",
@@ -65,8 +59,6 @@ static bool oids_are_valid = false;
 
 /* Counts the messages; never 0. */
 static uint64 generation = 1;
-
-PG_FUNCTION_INFO_V1(apikeys_table_changed);
 
 static bool
 is_one_of(Oid relation, const Oid *oids, int count)
@@ -101,7 +93,8 @@ find_oids(Oid *oids, const char *const *names, int count, Oid schema)
 					(errcode(ERRCODE_UNDEFINED_TABLE),
 					 errmsg("relation \"apikeys.%s\" does not exist",
 							names[i]),
-					 errhint("Is the extension apikeys created in this database?")));
+					 errhint("Is the extension apikeys created in this database?"),
+					 ak_errid("not_installed")));
 	}
 }
 
@@ -166,23 +159,4 @@ ak_index_oid(AkIndex index)
 {
 	ensure_oids();
 	return index_oids[index];
-}
-
-/*
- * Whether rows that are written now are taken to be a restored dump's, which
- * is not judged: pg_dump and pg_restore switch row_security off, which lets
- * only those pass who may go by row-level security.
- */
-bool
-ak_tables_are_restored(void)
-{
-	return !row_security && has_bypassrls_privilege(GetUserId());
-}
-
-/* Trigger of the tables whose rows are kept in memory. */
-Datum
-apikeys_table_changed(PG_FUNCTION_ARGS)
-{
-	CacheInvalidateRelcache(ak_trigger_get(fcinfo)->tg_relation);
-	PG_RETURN_POINTER(NULL);
 }

@@ -16,6 +16,7 @@ typedef enum AkTable
 	AK_MEMBER,
 	AK_KEY,
 	AK_KEY_ROLE,
+	AK_KEY_SECRET,
 	AK_KEY_IMAGE,
 	AK_DELETED_KEY,
 	AK_AUDIT_EVENT,
@@ -30,12 +31,10 @@ typedef enum AkIndex
 	AK_PROJECT_BY_ID,
 	AK_PROJECT_BY_ORGANIZATION,
 	AK_ROLE_BY_NAME,
-	AK_MEMBER_BY_PRINCIPAL,
-	AK_MEMBER_BY_ORGANIZATION,
-	AK_MEMBER_BY_PROJECT,
+	AK_MEMBER_BY_USER,
+	AK_MEMBER_BY_ROLE,
 	AK_KEY_BY_NAME,
 	AK_KEY_ROLE_BY_KEY,
-	AK_KEY_ROLE_BY_PROJECT,
 	AK_KEY_IMAGE_BY_NAME,
 	AK_DELETED_KEY_BY_NAME,
 	AK_AUDIT_EVENT_BY_ID,
@@ -47,6 +46,5 @@ extern void ak_tables_init(void);
 extern uint64 ak_tables_refresh(void);
 extern Oid	ak_table_oid(AkTable table);
 extern Oid	ak_index_oid(AkIndex index);
-extern bool ak_tables_are_restored(void);
 
 #endif							/* AK_TABLES_H */

@@ -4,28 +4,42 @@
  */
 #include "postgres.h"
 
+#include "base/owner.h"
 #include "base/trigger.h"
+#include "core/compat.h"
+#include "core/errors.h"
 
 #include "access/htup_details.h"
+#include "miscadmin.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/rel.h"
+#include "utils/rls.h"
 
-/* Raises 39P01 where the function was not called by a trigger. */
+PG_FUNCTION_INFO_V1(apikeys_table_changed);
+PG_FUNCTION_INFO_V1(apikeys_is_direct_change);
+
+/*
+ * Raises 39P01 where the function was not called by a trigger of one of the
+ * tables, a set of AK_TABLE_BIT(): it reads columns by number.
+ */
 TriggerData *
-ak_trigger_get(FunctionCallInfo fcinfo)
+ak_trigger_get(FunctionCallInfo fcinfo, uint32 tables)
 {
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("this function must be called as a trigger")));
-	return (TriggerData *) fcinfo->context;
-}
+	if (CALLED_AS_TRIGGER(fcinfo))
+	{
+		TriggerData *trigger = (TriggerData *) fcinfo->context;
 
-/* Of a row trigger for INSERT or UPDATE, the row as it is going to be. */
-HeapTuple
-ak_trigger_new_row(const TriggerData *trigger)
-{
-	return TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ?
-		trigger->tg_newtuple : trigger->tg_trigtuple;
+		for (int i = 0; i < AK_TABLE_COUNT; i++)
+			if ((tables & AK_TABLE_BIT(i)) &&
+				RelationGetRelid(trigger->tg_relation) == ak_table_oid(i))
+				return trigger;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+			 errmsg("this function must be called by a trigger of its own table"),
+			 ak_errid("trigger_protocol_violated")));
+	return NULL;
 }
 
 /* A column of a row of the trigger's table, counted from 1; points into it. */
@@ -35,4 +49,39 @@ ak_trigger_get_column(const TriggerData *trigger, HeapTuple row, int column,
 {
 	return heap_getattr(row, column, RelationGetDescr(trigger->tg_relation),
 						isnull);
+}
+
+/*
+ * Whether a dump is being restored: by a superuser, in a session that has
+ * switched row_security off itself, as the scripts of pg_dump and pg_restore
+ * do.  A default of the database or the role does not count.
+ */
+static bool
+is_restore(void)
+{
+	return !row_security &&
+		ak_setting_source("row_security") == PGC_S_SESSION &&
+		superuser_arg(ak_owner_caller());
+}
+
+/*
+ * Whether a row that is written now is changed by direct SQL, and not by the
+ * extension's own code, which notes its events itself, nor by a restore.
+ */
+Datum
+apikeys_is_direct_change(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(!ak_owner_is_acting() && !is_restore());
+}
+
+/* Trigger of the tables whose rows are kept in memory. */
+Datum
+apikeys_table_changed(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = ak_trigger_get(fcinfo,
+										  AK_TABLE_BIT(AK_ORGANIZATION) |
+										  AK_TABLE_BIT(AK_ROLE));
+
+	CacheInvalidateRelcache(trigger->tg_relation);
+	PG_RETURN_POINTER(NULL);
 }

@@ -7,11 +7,15 @@
 
 #include "postgres.h"
 
+#include "base/tables.h"
+
 #include "commands/trigger.h"
 #include "fmgr.h"
 
-extern TriggerData *ak_trigger_get(FunctionCallInfo fcinfo);
-extern HeapTuple ak_trigger_new_row(const TriggerData *trigger);
+/* The tables that a trigger function is made for. */
+#define AK_TABLE_BIT(table) (1u << (table))
+
+extern TriggerData *ak_trigger_get(FunctionCallInfo fcinfo, uint32 tables);
 extern Datum ak_trigger_get_column(const TriggerData *trigger, HeapTuple row,
 								   int column, bool *isnull);
 

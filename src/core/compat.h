@@ -13,6 +13,7 @@
 #include "storage/lock.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
+#include "utils/guc_tables.h"
 #include "utils/tuplesort.h"
 
 #if (PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 190000) && \
@@ -66,6 +67,24 @@ ak_guc_malloc(size_t size)
 	return guc_malloc(LOG, size);
 #else
 	return malloc(size);
+#endif
+}
+
+/* Where the value of a setting comes from. */
+static inline GucSource
+ak_setting_source(const char *name)
+{
+#if PG_VERSION_NUM >= 160000
+	struct config_generic *setting = find_option(name, false, true, LOG);
+
+	return setting ? setting->source : PGC_S_DEFAULT;
+#else
+	struct config_generic **settings = get_guc_variables();
+
+	for (int i = 0; i < GetNumConfigOptions(); i++)
+		if (strcmp(settings[i]->name, name) == 0)
+			return settings[i]->source;
+	return PGC_S_DEFAULT;
 #endif
 }
 

@@ -27,7 +27,7 @@ static const struct
 /* Reads "name=number" and a terminator at *text; false if it is not there. */
 static bool
 parse_parameter(const char **text, const char *end, const char *name,
-				char terminator, unsigned long max)
+				char terminator, unsigned long max, unsigned long *result)
 {
 	size_t		name_size = strlen(name);
 	unsigned long value = 0;
@@ -41,6 +41,7 @@ parse_parameter(const char **text, const char *end, const char *name,
 		value = value * 10 + (*(*text)++ - '0');
 	if (*text == digits || *digits == '0' || value > max)
 		return false;
+	*result = value;
 	return *text < end && *(*text)++ == terminator;
 }
 
@@ -61,18 +62,25 @@ parse_base64(const char **text, const char *end, size_t min_digits)
 
 /*
  * Whether a text is an argon2id string (PHC string format) that is within
- * the limits of hash_form.h.
+ * the limits of hash_form.h; its memory times its passes goes to *cost.
  */
 static bool
-argon2id_is_valid(const char *text, size_t size)
+parse_argon2id(const char *text, size_t size, unsigned long *cost)
 {
 	const char *end = text + size;
+	unsigned long memory;
+	unsigned long passes;
+	unsigned long lanes;
 
-	return size < AK_ARGON2ID_TEXT_SIZE &&
-		parse_parameter(&text, end, "$argon2id$v=19$m=", ',',
-						AK_ARGON2ID_MAX_MEMORY_KIB) &&
-		parse_parameter(&text, end, "t=", ',', AK_ARGON2ID_MAX_PASSES) &&
-		parse_parameter(&text, end, "p=", '$', AK_ARGON2ID_MAX_LANES) &&
+	if (size >= AK_ARGON2ID_TEXT_SIZE ||
+		!parse_parameter(&text, end, "$argon2id$v=19$m=", ',',
+						 AK_ARGON2ID_MAX_MEMORY_KIB, &memory) ||
+		!parse_parameter(&text, end, "t=", ',', AK_ARGON2ID_MAX_PASSES,
+						 &passes) ||
+		!parse_parameter(&text, end, "p=", '$', AK_ARGON2ID_MAX_LANES, &lanes))
+		return false;
+	*cost = memory * passes;
+	return *cost <= AK_ARGON2ID_MAX_COST_KIB &&
 		parse_base64(&text, end, 11) &&
 		text < end && *text++ == '$' &&
 		parse_base64(&text, end, 22) && text == end;
@@ -82,9 +90,11 @@ argon2id_is_valid(const char *text, size_t size)
 static bool
 hash_is_valid(const AkHashForm *hash)
 {
+	unsigned long cost;
+
 	if (hash->algorithm == AK_ARGON2ID)
-		return argon2id_is_valid((const char *) hash->digest,
-								 hash->digest_size);
+		return parse_argon2id((const char *) hash->digest, hash->digest_size,
+							  &cost);
 	for (int i = 0; i < DIGEST_COUNT; i++)
 		if (digests[i].algorithm == hash->algorithm)
 			return digests[i].digest_size == hash->digest_size &&
@@ -209,6 +219,21 @@ ak_hash_form_print(const AkHashForm *hash, char text[AK_HASH_TEXT_SIZE])
 		length += snprintf(text + length, AK_HASH_TEXT_SIZE - length, "%02x",
 						   hash->digest[i]);
 	return length;
+}
+
+/*
+ * What it costs to compute an argon2id hash: its memory, in KiB, times its
+ * passes; 0 for any other hash, which costs next to nothing.
+ */
+unsigned long
+ak_hash_form_cost(const AkHashForm *hash)
+{
+	unsigned long cost = 0;
+
+	if (hash->algorithm == AK_ARGON2ID)
+		(void) parse_argon2id((const char *) hash->digest, hash->digest_size,
+							  &cost);
+	return cost;
 }
 
 /* What the algorithm is called. */

@@ -17,11 +17,14 @@
 
 /*
  * What an imported argon2id hash may cost to check, so that it is no way to
- * stall the server.
+ * stall the server: at most as much memory, times passes, as Django's default
+ * (100 MiB and 2 passes).  Setting apikeys.argon2id_max_cost bounds what a
+ * decision computes.
  */
-#define AK_ARGON2ID_MAX_MEMORY_KIB	262144
+#define AK_ARGON2ID_MAX_MEMORY_KIB	102400
 #define AK_ARGON2ID_MAX_PASSES		16
 #define AK_ARGON2ID_MAX_LANES		16
+#define AK_ARGON2ID_MAX_COST_KIB	204800
 
 /* The bytes of any stored hash, and the text of any, with its end. */
 #define AK_STORED_HASH_MAX	(1 + AK_ARGON2ID_TEXT_SIZE)
@@ -53,6 +56,7 @@ extern bool ak_hash_form_parse(const char *text, AkHashForm *hash,
 							   uint8_t buffer[AK_SHA512_SIZE]);
 extern size_t ak_hash_form_print(const AkHashForm *hash,
 								 char text[AK_HASH_TEXT_SIZE]);
+extern unsigned long ak_hash_form_cost(const AkHashForm *hash);
 extern const char *ak_hash_form_algorithm(const AkHashForm *hash);
 
 #endif							/* AK_HASH_FORM_H */

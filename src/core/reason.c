@@ -12,8 +12,8 @@ static const char *const names[] = {
 	[AK_PEPPER_MISSING] = "pepper_missing",
 	[AK_KEY_DISABLED] = "key_disabled",
 	[AK_KEY_EXPIRED] = "key_expired",
-	[AK_POLICY_DENIED] = "policy_denied",
-	[AK_ADDRESS_REQUIRED] = "address_required",
+	[AK_LIFETIME_EXCEEDED] = "lifetime_exceeded",
+	[AK_ACCESS_LIST_REQUIRED] = "access_list_required",
 	[AK_ADDRESS_DENIED] = "address_denied",
 	[AK_SCOPE_DENIED] = "scope_denied",
 };

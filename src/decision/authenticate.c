@@ -9,6 +9,7 @@
 #include "core/compat.h"
 #include "core/credentials.h"
 #include "core/crypto.h"
+#include "core/errors.h"
 #include "decision/decision.h"
 #include "decision/request_headers.h"
 #include "identity/identity.h"
@@ -18,6 +19,7 @@
 #include "utils/fmgrprotos.h"
 
 PG_FUNCTION_INFO_V1(apikeys_authenticate);
+PG_FUNCTION_INFO_V1(apikeys_authenticate_text);
 PG_FUNCTION_INFO_V1(apikeys_authenticate_request);
 
 /*
@@ -29,6 +31,7 @@ authenticate(const AkRequest *request)
 {
 	AkDecision	decision;
 
+	ak_require_preload();
 	ak_decision_open(request, &decision);
 	if (decision.reason == AK_OK)
 		ak_identity_bind(request->public_key, &decision.key,
@@ -39,8 +42,9 @@ authenticate(const AkRequest *request)
 						  ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION);
 }
 
-Datum
-apikeys_authenticate(PG_FUNCTION_ARGS)
+/* authenticate(), whose address is an inet or a text. */
+static Datum
+authenticate_key(FunctionCallInfo fcinfo, bool address_is_text)
 {
 	AkRequest	request = {.any_scope = true};
 	AkNetwork	address;
@@ -51,11 +55,26 @@ apikeys_authenticate(PG_FUNCTION_ARGS)
 		request.secret = PG_GETARG_TEXT_PP(1);
 	if (!PG_ARGISNULL(2))
 	{
-		ak_network_from_inet(PG_GETARG_INET_PP(2), &address);
+		if (address_is_text)
+			ak_network_from_text(PG_GETARG_TEXT_PP(2), &address);
+		else
+			ak_network_from_inet(PG_GETARG_INET_PP(2), &address);
 		request.address = &address;
 	}
 	authenticate(&request);
 	PG_RETURN_TEXT_P(request.public_key);
+}
+
+Datum
+apikeys_authenticate(PG_FUNCTION_ARGS)
+{
+	return authenticate_key(fcinfo, false);
+}
+
+Datum
+apikeys_authenticate_text(PG_FUNCTION_ARGS)
+{
+	return authenticate_key(fcinfo, true);
 }
 
 /* --- A request's headers -------------------------------------------------- */
@@ -81,6 +100,7 @@ raise_malformed(const char *what)
 			(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
 			 errmsg("malformed request"),
 			 errdetail_internal("%s", what),
+			 ak_errid("malformed_request"),
 			 errhidestmt(true),
 			 errhidecontext(true)));
 }
@@ -197,8 +217,10 @@ wipe(void *argument)
 Datum
 apikeys_authenticate_request(PG_FUNCTION_ARGS)
 {
-	HttpRequest *http = palloc0(sizeof(HttpRequest));
+	HttpRequest *http;
 
+	ak_require_preload();
+	http = palloc0(sizeof(HttpRequest));
 	http->wipe.func = wipe;
 	http->wipe.arg = http;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &http->wipe);
@@ -211,6 +233,7 @@ apikeys_authenticate_request(PG_FUNCTION_ARGS)
 				 errmsg("request has no API key"),
 				 errhint("Send the public key and the private key by HTTP Basic, or as %s: <public key>:<private key>.",
 						 ak_api_key_header),
+				 ak_errid("key_missing"),
 				 errhidestmt(true),
 				 errhidecontext(true)));
 	PG_RETURN_NULL();

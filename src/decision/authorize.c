@@ -5,7 +5,9 @@
 #include "postgres.h"
 
 #include "base/names.h"
+#include "base/settings.h"
 #include "core/compat.h"
+#include "core/errors.h"
 #include "decision/decision.h"
 #include "types/type_access_list.h"
 
@@ -16,12 +18,33 @@
 PG_FUNCTION_INFO_V1(apikeys_authorize);
 PG_FUNCTION_INFO_V1(apikeys_decide);
 PG_FUNCTION_INFO_V1(apikeys_require);
+PG_FUNCTION_INFO_V1(apikeys_authorize_text);
+PG_FUNCTION_INFO_V1(apikeys_decide_text);
+PG_FUNCTION_INFO_V1(apikeys_require_text);
 
-/* Decides what the arguments ask; *address is what *request points to. */
+/* Raises 22023 for a cost that is no positive number. */
 static void
-decide(FunctionCallInfo fcinfo, AkRequest *request, AkNetwork *address,
-	   AkDecision *decision)
+check_cost(FunctionCallInfo fcinfo)
 {
+	if (PG_ARGISNULL(5) || PG_GETARG_INT64(5) < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("cost must be at least 1"),
+				 ak_errid("invalid_cost"),
+				 errhidestmt(true),
+				 errhidecontext(true)));
+}
+
+/*
+ * Decides what the arguments ask, of which the address is an inet or a text;
+ * *address is what *request points to.
+ */
+static void
+decide(FunctionCallInfo fcinfo, bool address_is_text, AkRequest *request,
+	   AkNetwork *address, AkDecision *decision)
+{
+	ak_require_preload();
+	check_cost(fcinfo);
 	memset(request, 0, sizeof(*request));
 	if (!PG_ARGISNULL(3))
 	{
@@ -34,7 +57,10 @@ decide(FunctionCallInfo fcinfo, AkRequest *request, AkNetwork *address,
 		request->secret = PG_GETARG_TEXT_PP(1);
 	if (!PG_ARGISNULL(2))
 	{
-		ak_network_from_inet(PG_GETARG_INET_PP(2), address);
+		if (address_is_text)
+			ak_network_from_text(PG_GETARG_TEXT_PP(2), address);
+		else
+			ak_network_from_inet(PG_GETARG_INET_PP(2), address);
 		request->address = address;
 	}
 	if (!PG_ARGISNULL(4))
@@ -44,32 +70,35 @@ decide(FunctionCallInfo fcinfo, AkRequest *request, AkNetwork *address,
 	ak_decision_close(request, decision);
 }
 
-Datum
-apikeys_authorize(PG_FUNCTION_ARGS)
+/* Whether the request may go on. */
+static Datum
+answer_boolean(FunctionCallInfo fcinfo, bool address_is_text)
 {
 	AkRequest	request;
 	AkNetwork	address;
 	AkDecision	decision;
 
-	decide(fcinfo, &request, &address, &decision);
+	decide(fcinfo, address_is_text, &request, &address, &decision);
 	PG_RETURN_BOOL(decision.reason == AK_OK);
 }
 
-Datum
-apikeys_require(PG_FUNCTION_ARGS)
+/* The public key, or an error. */
+static Datum
+answer_key(FunctionCallInfo fcinfo, bool address_is_text)
 {
 	AkRequest	request;
 	AkNetwork	address;
 	AkDecision	decision;
 
-	decide(fcinfo, &request, &address, &decision);
+	decide(fcinfo, address_is_text, &request, &address, &decision);
 	if (decision.reason != AK_OK)
 		ak_decision_raise(&decision, ERRCODE_INSUFFICIENT_PRIVILEGE);
 	PG_RETURN_TEXT_P(request.public_key);
 }
 
-Datum
-apikeys_decide(PG_FUNCTION_ARGS)
+/* The decision with its reason. */
+static Datum
+answer_row(FunctionCallInfo fcinfo, bool address_is_text)
 {
 	AkRequest	request;
 	AkNetwork	address;
@@ -80,7 +109,7 @@ apikeys_decide(PG_FUNCTION_ARGS)
 
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
-	decide(fcinfo, &request, &address, &decision);
+	decide(fcinfo, address_is_text, &request, &address, &decision);
 
 	values[0] = BoolGetDatum(decision.reason == AK_OK);
 	values[1] = CStringGetTextDatum(ak_reason_name(decision.reason));
@@ -106,4 +135,42 @@ apikeys_decide(PG_FUNCTION_ARGS)
 	}
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor),
 													  values, nulls)));
+}
+
+/* --- For SQL -------------------------------------------------------------- */
+
+Datum
+apikeys_authorize(PG_FUNCTION_ARGS)
+{
+	return answer_boolean(fcinfo, false);
+}
+
+Datum
+apikeys_authorize_text(PG_FUNCTION_ARGS)
+{
+	return answer_boolean(fcinfo, true);
+}
+
+Datum
+apikeys_decide(PG_FUNCTION_ARGS)
+{
+	return answer_row(fcinfo, false);
+}
+
+Datum
+apikeys_decide_text(PG_FUNCTION_ARGS)
+{
+	return answer_row(fcinfo, true);
+}
+
+Datum
+apikeys_require(PG_FUNCTION_ARGS)
+{
+	return answer_key(fcinfo, false);
+}
+
+Datum
+apikeys_require_text(PG_FUNCTION_ARGS)
+{
+	return answer_key(fcinfo, true);
 }

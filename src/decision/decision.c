@@ -22,7 +22,9 @@
  */
 #include "postgres.h"
 
+#include "base/names.h"
 #include "core/compat.h"
+#include "core/errors.h"
 #include "core/packed_array.h"
 #include "core/scope.h"
 #include "decision/decision.h"
@@ -35,7 +37,11 @@
 #include "usage/rehash.h"
 #include "usage/usage.h"
 
+#include "miscadmin.h"
 #include "utils/timestamp.h"
+
+/* So many of the secrets of a key are looked at. */
+#define MAX_SECRETS	8
 
 /* --- The secret ----------------------------------------------------------- */
 
@@ -72,7 +78,9 @@ choose_reason(AkReason a, AkReason b)
 
 /*
  * Whether the secret is a live one of the key, and which.  Every secret is
- * compared, be an earlier one the right one.
+ * compared, also if an earlier one was the right one; of very many, which only
+ * direct SQL can bring in, the newest.  An expired one is compared only if that
+ * costs nothing.
  */
 static AkReason
 check_secrets(const AkRequest *request, const AkSecretClaim *claim,
@@ -85,14 +93,22 @@ check_secrets(const AkRequest *request, const AkSecretClaim *claim,
 	for (int i = 0; i < key->secrets.count; i++)
 	{
 		AkBytes		hash = ak_packed_array_next(&key->secrets, &offset);
-		AkVerdict	verdict = ak_secret_hash_verify(hash.data, hash.size, claim);
+		AkVerdict	verdict;
 		TimestampTz expires_at;
 		AkReason	outcome;
+
+		if (i < key->secrets.count - MAX_SECRETS)
+			continue;
 
 		memcpy(&expires_at,
 			   ak_packed_array_at(&key->secret_expirations, i,
 								  sizeof(expires_at)),
 			   sizeof(expires_at));
+		if (expires_at <= decision->now &&
+			!ak_secret_hash_is_cheap(hash.data, hash.size))
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		verdict = ak_secret_hash_verify(hash.data, hash.size, claim);
 		outcome = judge(verdict, expires_at > decision->now);
 		if (outcome == AK_OK)
 		{
@@ -106,12 +122,20 @@ check_secrets(const AkRequest *request, const AkSecretClaim *claim,
 	return reason;
 }
 
+/* Whether the public key could be one: a longer text is not even looked for. */
+static bool
+names_key(const AkRequest *request)
+{
+	return request->public_key &&
+		VARSIZE_ANY_EXHDR(request->public_key) <= AK_PUBLIC_KEY_MAX_SIZE;
+}
+
 /* Whether the key exists and the secret is one of its live ones. */
 static AkReason
 prove_key(const AkRequest *request, const AkSecretClaim *claim,
 		  AkDecision *decision)
 {
-	if (request->public_key == NULL)
+	if (!names_key(request))
 		return AK_UNKNOWN_KEY;
 	decision->key_exists = ak_keystore_find_image(&decision->store,
 												  request->public_key,
@@ -144,7 +168,7 @@ check_address(const AkRequest *request, const AkPolicy *policy,
 
 	ak_access_list_view(list, &set);
 	if (set.count4 + set.count6 == 0)
-		return policy->require_access_list ? AK_ADDRESS_REQUIRED : AK_OK;
+		return policy->require_access_list ? AK_ACCESS_LIST_REQUIRED : AK_OK;
 	decision->has_network = request->address &&
 		ak_netset_find(&set, request->address, &decision->network);
 	return decision->has_network ? AK_OK : AK_ADDRESS_DENIED;
@@ -229,8 +253,8 @@ find_reason(const AkRequest *request, const AkSecretClaim *claim,
 	if (key->expires_at <= decision->now)
 		return AK_KEY_EXPIRED;
 	policy = ak_policy_get(&decision->store, &key->organization_id);
-	if (!ak_policy_tolerates_life(&policy, key->created_at, key->expires_at))
-		return AK_POLICY_DENIED;
+	if (key->expires_at > ak_policy_end_of_life(&policy, key->created_at))
+		return AK_LIFETIME_EXCEEDED;
 	reason = check_address(request, &policy, decision);
 	if (reason != AK_OK)
 		return reason;
@@ -248,7 +272,7 @@ open_store(const AkRequest *request, AkSecretClaim *claim, AkKeystore *store)
 {
 	uint64		hash;
 
-	if (request->public_key == NULL)
+	if (!names_key(request))
 	{
 		ak_keystore_open(store);
 		return;
@@ -323,6 +347,7 @@ ak_decision_raise(const AkDecision *decision, int denied_code)
 			 errmsg("API key is not valid"),
 			 proved ? errdetail("The reason is %s.",
 								ak_reason_name(decision->reason)) : 0,
+			 ak_errid(proved ? "key_denied" : "key_not_valid"),
 			 errhidestmt(true),
 			 errhidecontext(true)));
 }

@@ -11,6 +11,7 @@
 
 #include "base/names.h"
 #include "core/compat.h"
+#include "core/errors.h"
 #include "core/scope.h"
 #include "decision/decision.h"
 #include "identity/identity.h"
@@ -41,6 +42,7 @@ typedef struct Inquiry
 } Inquiry;
 
 PG_FUNCTION_INFO_V1(apikeys_explain_authorize);
+PG_FUNCTION_INFO_V1(apikeys_explain_authorize_text);
 
 /* The check is named after the reason that it gives. */
 static void
@@ -109,12 +111,12 @@ explain_policy(Inquiry *inquiry)
 	AkPolicy	policy = ak_policy_get(&inquiry->store, &key->organization_id);
 
 	if (!policy.limits_lifetime)
-		put_check(inquiry, AK_POLICY_DENIED, true,
+		put_check(inquiry, AK_LIFETIME_EXCEEDED, true,
 				  "the organization does not limit the life of its keys");
 	else
-		put_check(inquiry, AK_POLICY_DENIED,
-				  ak_policy_tolerates_life(&policy, key->created_at,
-										   key->expires_at),
+		put_check(inquiry, AK_LIFETIME_EXCEEDED,
+				  key->expires_at <=
+				  ak_policy_end_of_life(&policy, key->created_at),
 				  psprintf("the organization lets the key live until %s",
 						   timestamptz_to_str(ak_policy_end_of_life(&policy,
 																	key->created_at))));
@@ -185,10 +187,10 @@ explain_address(Inquiry *inquiry)
 	ak_access_list_view(ak_list_cache_get(key->access_list, key->writer),
 						&set);
 	is_empty = set.count4 + set.count6 == 0;
-	put_check(inquiry, AK_ADDRESS_REQUIRED, !required || !is_empty,
-			  !required ? "the organization demands no access list" :
-			  is_empty ? "the organization demands an access list, and the key has none" :
-			  "the organization demands an access list, and the key has one");
+	put_check(inquiry, AK_ACCESS_LIST_REQUIRED, !required || !is_empty,
+			  !required ? "the organization does not require an access list" :
+			  is_empty ? "the organization requires an access list, and the key has none" :
+			  "the organization requires an access list, and the key has one");
 	if (is_empty)
 		put_check(inquiry, AK_ADDRESS_DENIED, true,
 				  "the access list is empty: any address will do");
@@ -285,20 +287,18 @@ explain_scope(Inquiry *inquiry)
 /* --- All together --------------------------------------------------------- */
 
 static void
-refuse(bool is_hidden)
+refuse(void)
 {
-	if (is_hidden)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("key does not exist, or is not visible to %s",
-						ak_identity_principal())));
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("key does not exist")));
+			 errmsg("key does not exist, or is not visible to %s",
+					ak_identity_principal()),
+			 ak_errid("key_not_found")));
 }
 
-Datum
-apikeys_explain_authorize(PG_FUNCTION_ARGS)
+/* explain_authorize(), whose address is an inet or a text. */
+static Datum
+explain(FunctionCallInfo fcinfo, bool address_is_text)
 {
 	Inquiry		inquiry = {0};
 	AkNetwork	address;
@@ -307,11 +307,15 @@ apikeys_explain_authorize(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("public_key must not be null")));
+				 errmsg("public_key must not be null"),
+				 ak_errid("null_argument")));
 	public_key = PG_GETARG_TEXT_PP(0);
 	if (!PG_ARGISNULL(1))
 	{
-		ak_network_from_inet(PG_GETARG_INET_PP(1), &address);
+		if (address_is_text)
+			ak_network_from_text(PG_GETARG_TEXT_PP(1), &address);
+		else
+			ak_network_from_inet(PG_GETARG_INET_PP(1), &address);
 		inquiry.address = &address;
 	}
 	if (!PG_ARGISNULL(2))
@@ -325,11 +329,11 @@ apikeys_explain_authorize(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	inquiry.result = (ReturnSetInfo *) fcinfo->resultinfo;
 	if (!ak_rights_reads_key(public_key))
-		refuse(true);
+		refuse();
 	ak_keystore_open_for_image(&inquiry.store, ak_locator_hash(public_key));
 	ak_roles_refresh(&inquiry.store);
 	if (!ak_keystore_find_image(&inquiry.store, public_key, &inquiry.key))
-		refuse(false);
+		refuse();
 	explain_secrets(&inquiry);
 	explain_state(&inquiry);
 	explain_policy(&inquiry);
@@ -337,4 +341,16 @@ apikeys_explain_authorize(PG_FUNCTION_ARGS)
 	explain_scope(&inquiry);
 	ak_keystore_close(&inquiry.store);
 	return (Datum) 0;
+}
+
+Datum
+apikeys_explain_authorize(PG_FUNCTION_ARGS)
+{
+	return explain(fcinfo, false);
+}
+
+Datum
+apikeys_explain_authorize_text(PG_FUNCTION_ARGS)
+{
+	return explain(fcinfo, true);
 }

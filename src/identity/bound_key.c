@@ -60,7 +60,6 @@ struct AkBoundKey
 {
 	text	   *public_key;
 	pg_uuid_t	organization_id;
-	AkNetwork	address;		/* it is called from; family 0: unknown */
 	int			organization_role_count;
 	const AkRole **organization_roles;
 	int			project_role_count;
@@ -165,13 +164,11 @@ take_project_roles(AkBoundKey *key, const AkPackedArray *names,
 }
 
 /*
- * The key with what it may do at this moment, in TopTransactionContext, and
- * the address that it is called from, or NULL.  The store that the image was
- * found in is open, and the roles are refreshed.
+ * The key with what it may do at this moment, in TopTransactionContext.  The
+ * store that the image was found in is open, and the roles are refreshed.
  */
 AkBoundKey *
-ak_bound_key_make(const text *public_key, const AkImage *image,
-				  const AkNetwork *address)
+ak_bound_key_make(const text *public_key, const AkImage *image)
 {
 	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
 	AkBoundKey *key = palloc0(sizeof(AkBoundKey));
@@ -180,8 +177,6 @@ ak_bound_key_make(const text *public_key, const AkImage *image,
 		(text *) DatumGetPointer(datumCopy(PointerGetDatum(public_key),
 										   false, -1));
 	key->organization_id = image->organization_id;
-	if (address)
-		key->address = *address;
 	take_organization_roles(key, &image->organization_roles);
 	take_project_roles(key, &image->project_roles, &image->projects);
 	key->context = AllocSetContextCreate(TopTransactionContext,
@@ -203,13 +198,6 @@ const pg_uuid_t *
 ak_bound_key_organization(const AkBoundKey *key)
 {
 	return &key->organization_id;
-}
-
-/* The address that it is called from, or NULL if that is not known. */
-const AkNetwork *
-ak_bound_key_address(const AkBoundKey *key)
-{
-	return key->address.family ? &key->address : NULL;
 }
 
 /* --- What it permits ------------------------------------------------------ */

@@ -17,11 +17,9 @@
 typedef struct AkBoundKey AkBoundKey;
 
 extern AkBoundKey *ak_bound_key_make(const text *public_key,
-									 const AkImage *image,
-									 const AkNetwork *address);
+									 const AkImage *image);
 extern text *ak_bound_key_name(AkBoundKey *key);
 extern const pg_uuid_t *ak_bound_key_organization(const AkBoundKey *key);
-extern const AkNetwork *ak_bound_key_address(const AkBoundKey *key);
 extern bool ak_bound_key_permits(AkBoundKey *key, const text *scope,
 								 const pg_uuid_t *project);
 

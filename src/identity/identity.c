@@ -2,7 +2,7 @@
  * identity.c
  *	  Who is acting: the key that is bound to the transaction, else a user of
  *	  the application that a trusted role has named with act_as(), else the
- *	  current PostgreSQL role.
+ *	  PostgreSQL role that has called.
  *
  * The key and the user are kept in this process's memory, out of reach of any
  * SET, and end with the transaction, or with the savepoint they were named in
@@ -12,10 +12,14 @@
 #include "postgres.h"
 
 #include "base/names.h"
+#include "base/owner.h"
 #include "core/compat.h"
+#include "core/errors.h"
 #include "identity/identity.h"
+#include "types/type_access_list.h"
 
 #include "access/htup_details.h"
+#include "access/parallel.h"
 #include "access/xact.h"
 #include "catalog/pg_auth_members.h"
 #include "catalog/pg_type.h"
@@ -23,6 +27,7 @@
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/catcache.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
@@ -32,7 +37,6 @@
 #define ROLE_PREFIX			"role:"
 #define USER_PREFIX			"user:"
 #define KEY_PREFIX			"key:"
-#define PRINCIPAL_MAX_SIZE	255	/* as in member_principal_check */
 
 /*
  * Who was named to be acting, the latest first; in TopTransactionContext.
@@ -43,6 +47,7 @@ typedef struct Acting
 	struct Acting *before;
 	SubTransactionId subtransaction;
 	char	   *principal;
+	AkNetwork	address;		/* of the user or key; family 0: unknown */
 	AkBoundKey *key;			/* NULL: a user */
 } Acting;
 
@@ -51,6 +56,9 @@ static Acting *acting = NULL;
 PG_FUNCTION_INFO_V1(apikeys_principal);
 PG_FUNCTION_INFO_V1(apikeys_principals);
 PG_FUNCTION_INFO_V1(apikeys_act_as);
+PG_FUNCTION_INFO_V1(apikeys_act_as_text);
+PG_FUNCTION_INFO_V1(apikeys_principal_address);
+PG_FUNCTION_INFO_V1(apikeys_principal_roles);
 PG_FUNCTION_INFO_V1(apikeys_current_key);
 PG_FUNCTION_INFO_V1(apikeys_current_organization);
 PG_FUNCTION_INFO_V1(apikeys_permits);
@@ -96,12 +104,28 @@ ak_identity_init(void)
 	RegisterSubXactCallback(end_subtransaction, NULL);
 }
 
-/* Whoever is named acts until the end of the (sub)transaction. */
+/*
+ * Only the process that a key was bound in, or a user was named in, knows it: a
+ * parallel worker would answer for another principal.
+ */
 static void
-name_acting(const char *prefix, const text *name, AkBoundKey *key)
+check_process(void)
+{
+	if (IsParallelWorker())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the principal is not known in a parallel worker"),
+				 errhint("Mark the function that asks for it PARALLEL RESTRICTED."),
+				 ak_errid("parallel_worker")));
+}
+
+/* The named principal acts until the end of the (sub)transaction. */
+static void
+name_acting(const char *prefix, const text *name, AkBoundKey *key,
+			const AkNetwork *address)
 {
 	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
-	Acting	   *named = palloc(sizeof(Acting));
+	Acting	   *named = palloc0(sizeof(Acting));
 
 	named->before = acting;
 	named->subtransaction = GetCurrentSubTransactionId();
@@ -109,6 +133,8 @@ name_acting(const char *prefix, const text *name, AkBoundKey *key)
 								(int) VARSIZE_ANY_EXHDR(name),
 								VARDATA_ANY(name));
 	named->key = key;
+	if (address)
+		named->address = *address;
 	acting = named;
 	MemoryContextSwitchTo(old);
 }
@@ -116,9 +142,8 @@ name_acting(const char *prefix, const text *name, AkBoundKey *key)
 /*
  * Binds a key, whose secret was proved, to the (sub)transaction, with the
  * address that it is called from, or NULL; what it may do is resolved now,
- * unless it is bound already.  The store that the image
- * was found in is open, and the roles are refreshed.  Raises 55000 if another
- * key is bound.
+ * unless it is bound already.  The store that the image was found in is open,
+ * and the roles are refreshed.  Raises 55000 if another key is bound.
  */
 void
 ak_identity_bind(text *public_key, const AkImage *image,
@@ -128,7 +153,7 @@ ak_identity_bind(text *public_key, const AkImage *image,
 
 	if (bound == NULL)
 		name_acting(KEY_PREFIX, public_key,
-					ak_bound_key_make(public_key, image, address));
+					ak_bound_key_make(public_key, image), address);
 	else if (VARSIZE_ANY_EXHDR(bound) != VARSIZE_ANY_EXHDR(public_key) ||
 			 memcmp(VARDATA_ANY(bound), VARDATA_ANY(public_key),
 					VARSIZE_ANY_EXHDR(bound)) != 0)
@@ -136,6 +161,7 @@ ak_identity_bind(text *public_key, const AkImage *image,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("another key is bound to this transaction"),
 				 errhint("A key stays bound until the transaction ends."),
+				 ak_errid("key_is_bound"),
 				 errhidestmt(true),
 				 errhidecontext(true)));
 }
@@ -144,34 +170,83 @@ ak_identity_bind(text *public_key, const AkImage *image,
 text *
 ak_identity_key(void)
 {
+	check_process();
 	return acting && acting->key ? ak_bound_key_name(acting->key) : NULL;
 }
 
-/* The address that the bound key is called from; NULL: unknown, or no key. */
-const AkNetwork *
-ak_identity_key_address(void)
+/*
+ * The address of the bound key or of the named user; if neither said one, that
+ * of the connection, if nobody is named.  False: unknown.
+ */
+bool
+ak_identity_address(AkNetwork *address)
 {
-	return acting && acting->key ? ak_bound_key_address(acting->key) : NULL;
+	LOCAL_FCINFO(call, 0);
+	Datum		peer;
+
+	check_process();
+	if (acting)
+	{
+		*address = acting->address;
+		if (address->family || acting->key)
+			return address->family != 0;
+	}
+	InitFunctionCallInfoData(*call, NULL, 0, InvalidOid, NULL, NULL);
+	peer = inet_client_addr(call);
+	if (call->isnull)
+		return false;
+	ak_network_from_inet(DatumGetInetPP(peer), address);
+	return true;
 }
 
 /* The principal that is acting, as text; palloc'd. */
 char *
 ak_identity_principal(void)
 {
+	check_process();
 	if (acting)
 		return pstrdup(acting->principal);
-	/* Where a statement runs with the owner's rights, who has called it. */
 	return psprintf(ROLE_PREFIX "%s",
-					GetUserNameFromId(InNoForceRLSOperation() ?
-									  GetOuterUserId() : GetUserId(), false));
+					GetUserNameFromId(ak_owner_caller(), false));
 }
 
-/* The current role and the roles that it is a member of, at any distance. */
-static List *
-list_role_oids(void)
+/* The user that is acting, as text, palloc'd; NULL: a key or a role is. */
+text *
+ak_identity_user(void)
 {
-	List	   *roles = list_make1_oid(GetUserId());
+	check_process();
+	return acting && !acting->key ? cstring_to_text(acting->principal) : NULL;
+}
 
+/* Whether a superuser is acting, and neither a key nor a user. */
+bool
+ak_identity_is_superuser(void)
+{
+	check_process();
+	return acting == NULL && superuser_arg(ak_owner_caller());
+}
+
+/* Whether a role that bypasses row-level security is acting. */
+bool
+ak_identity_sees_all(void)
+{
+	check_process();
+	return acting == NULL && has_bypassrls_privilege(ak_owner_caller());
+}
+
+/*
+ * The PostgreSQL roles whose privileges the calling role has, itself first, at
+ * any distance, as a List of OIDs; palloc'd.
+ */
+List *
+ak_identity_roles(void)
+{
+	Oid			caller = ak_owner_caller();
+	List	   *roles = list_make1_oid(caller);
+	List	   *own = NIL;
+	ListCell   *cell;
+
+	check_process();
 	/* The list grows while it is walked. */
 	for (int i = 0; i < list_length(roles); i++)
 	{
@@ -189,34 +264,10 @@ list_role_oids(void)
 		}
 		ReleaseSysCacheList(memberships);
 	}
-	return roles;
-}
-
-/*
- * Every name under which the one who is acting may be a member, as a List of
- * text; palloc'd.  Of the roles it is those whose privileges the current role
- * has, as PostgreSQL's own policies count them.
- */
-List *
-ak_identity_names(void)
-{
-	List	   *names = NIL;
-	ListCell   *cell;
-
-	if (acting)
-		return list_make1(cstring_to_text(acting->principal));
-	foreach(cell, list_role_oids())
-	{
-		char	   *role;
-
-		if (!has_privs_of_role(GetUserId(), lfirst_oid(cell)))
-			continue;
-		role = GetUserNameFromId(lfirst_oid(cell), true);
-		if (role)
-			names = lappend(names,
-							cstring_to_text(psprintf(ROLE_PREFIX "%s", role)));
-	}
-	return names;
+	foreach(cell, roles)
+		if (has_privs_of_role(caller, lfirst_oid(cell)))
+			own = lappend_oid(own, lfirst_oid(cell));
+	return own;
 }
 
 Datum
@@ -228,57 +279,104 @@ apikeys_principal(PG_FUNCTION_ARGS)
 Datum
 apikeys_principals(PG_FUNCTION_ARGS)
 {
-	List	   *names = ak_identity_names();
-	Datum	   *elements = palloc(list_length(names) * sizeof(Datum));
-	int			count = 0;
+	List	   *names = NIL;
 	ListCell   *cell;
+	Datum	   *elements;
+	int			count = 0;
 
+	check_process();
+	if (acting)
+		names = list_make1(acting->principal);
+	else
+		foreach(cell, ak_identity_roles())
+		{
+			char	   *role = GetUserNameFromId(lfirst_oid(cell), true);
+
+			if (role)
+				names = lappend(names, psprintf(ROLE_PREFIX "%s", role));
+		}
+	elements = palloc(list_length(names) * sizeof(Datum));
 	foreach(cell, names)
-		elements[count++] = PointerGetDatum(lfirst(cell));
+		elements[count++] = CStringGetTextDatum(lfirst(cell));
 	PG_RETURN_ARRAYTYPE_P(construct_array(elements, count, TEXTOID, -1, false,
 										  TYPALIGN_INT));
 }
 
-/* Whether it begins with user: and would do as a member's name. */
-static bool
-names_user(const text *principal)
+/* act_as(), with the address or NULL; returns the principal. */
+static text *
+act_as(FunctionCallInfo fcinfo, const AkNetwork *address)
 {
-	const char *name = VARDATA_ANY(principal);
-	size_t		size = VARSIZE_ANY_EXHDR(principal);
+	text	   *principal;
 
-	if (size <= strlen(USER_PREFIX) || size > PRINCIPAL_MAX_SIZE ||
-		memcmp(name, USER_PREFIX, strlen(USER_PREFIX)) != 0)
-		return false;
-	for (size_t i = 0; i < size; i++)
-		if ((unsigned char) name[i] < ' ' || name[i] == 0x7f)
-			return false;
-	return true;
+	check_process();
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("principal must not be null"),
+				 ak_errid("null_argument")));
+	principal = PG_GETARG_TEXT_PP(0);
+	if (!ak_is_principal(principal) ||
+		memcmp(VARDATA_ANY(principal), USER_PREFIX, strlen(USER_PREFIX)) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid principal"),
+				 errdetail("act_as takes " USER_PREFIX " and the name of a user, 255 bytes together at most."),
+				 ak_errid("invalid_principal")));
+	if (ak_identity_key())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("a key is bound to this transaction"),
+				 errhint("A key stays bound until the transaction ends."),
+				 ak_errid("key_is_bound")));
+	name_acting("", principal, NULL, address);
+	return principal;
 }
 
 Datum
 apikeys_act_as(PG_FUNCTION_ARGS)
 {
-	text	   *principal;
+	AkNetwork	address;
 
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("principal must not be null")));
-	principal = PG_GETARG_TEXT_PP(0);
-	if (!names_user(principal))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid principal"),
-				 errdetail("act_as takes " USER_PREFIX " and the name of a user, %d bytes together at most.",
-						   PRINCIPAL_MAX_SIZE)));
+	if (!PG_ARGISNULL(1))
+		ak_network_from_inet(PG_GETARG_INET_PP(1), &address);
+	PG_RETURN_TEXT_P(act_as(fcinfo, PG_ARGISNULL(1) ? NULL : &address));
+}
 
-	if (ak_identity_key())
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("a key is bound to this transaction"),
-				 errhint("Nobody but the key acts until the transaction ends.")));
-	name_acting("", principal, NULL);
-	PG_RETURN_VOID();
+Datum
+apikeys_act_as_text(PG_FUNCTION_ARGS)
+{
+	AkNetwork	address;
+
+	if (!PG_ARGISNULL(1))
+		ak_network_from_text(PG_GETARG_TEXT_PP(1), &address);
+	PG_RETURN_TEXT_P(act_as(fcinfo, PG_ARGISNULL(1) ? NULL : &address));
+}
+
+/* For SQL: ak_identity_roles(), none where a key or a user is acting. */
+Datum
+apikeys_principal_roles(PG_FUNCTION_ARGS)
+{
+	List	   *roles = acting ? NIL : ak_identity_roles();
+	Datum	   *elements = palloc((list_length(roles) + 1) * sizeof(Datum));
+	int			count = 0;
+	ListCell   *cell;
+
+	check_process();
+	foreach(cell, roles)
+		elements[count++] = ObjectIdGetDatum(lfirst_oid(cell));
+	PG_RETURN_ARRAYTYPE_P(construct_array(elements, count, OIDOID, sizeof(Oid),
+										  true, TYPALIGN_INT));
+}
+
+/* For SQL: ak_identity_address(). */
+Datum
+apikeys_principal_address(PG_FUNCTION_ARGS)
+{
+	AkNetwork	address;
+
+	if (!ak_identity_address(&address))
+		PG_RETURN_NULL();
+	PG_RETURN_INET_P(ak_network_to_inet(&address));
 }
 
 /* --- The bound key -------------------------------------------------------- */
@@ -308,6 +406,7 @@ apikeys_current_organization(PG_FUNCTION_ARGS)
 Datum
 apikeys_permits(PG_FUNCTION_ARGS)
 {
+	check_process();
 	if (PG_ARGISNULL(0))
 		PG_RETURN_BOOL(false);
 	if (ak_identity_key() == NULL)

@@ -1,6 +1,8 @@
 /*
  * identity.h
- *	  Who is acting.
+ *	  Who is acting: a key, a user of the application, or a PostgreSQL role.
+ *
+ * All functions but ak_identity_init() raise 55000 in a parallel worker.
  */
 #ifndef AK_IDENTITY_H
 #define AK_IDENTITY_H
@@ -15,8 +17,11 @@ extern void ak_identity_init(void);
 extern void ak_identity_bind(text *public_key, const AkImage *image,
 							 const AkNetwork *address);
 extern text *ak_identity_key(void);
-extern const AkNetwork *ak_identity_key_address(void);
+extern text *ak_identity_user(void);
+extern List *ak_identity_roles(void);
 extern char *ak_identity_principal(void);
-extern List *ak_identity_names(void);
+extern bool ak_identity_address(AkNetwork *address);
+extern bool ak_identity_is_superuser(void);
+extern bool ak_identity_sees_all(void);
 
 #endif							/* AK_IDENTITY_H */

@@ -51,16 +51,17 @@ scan_key_grants(AkKeystore *store, text *public_key,
 void
 ak_own_grants_scan(AkKeystore *store, AkGrantCallback callback, void *argument)
 {
-	text	   *bound = ak_identity_key();
+	text	   *key = ak_identity_key();
+	text	   *user = ak_identity_user();
 	ListCell   *cell;
 
-	if (bound)
-	{
-		scan_key_grants(store, bound, callback, argument);
-		return;
-	}
-	foreach(cell, ak_identity_names())
-		ak_keystore_scan_members(store, lfirst(cell), callback, argument);
+	if (key)
+		scan_key_grants(store, key, callback, argument);
+	else if (user)
+		ak_keystore_scan_user(store, user, callback, argument);
+	else
+		foreach(cell, ak_identity_roles())
+			ak_keystore_scan_role(store, lfirst_oid(cell), callback, argument);
 }
 
 /* The ak_grant_id() of a grant of a role. */

@@ -1,31 +1,31 @@
 /*
  * rights.c
- *	  What the principal may do: the predicates that row-level security and
- *	  the management functions ask.
+ *	  What the principal may do: the predicates that policies and the bodies of
+ *	  verbs ask.
  *
- * All of them answer about the one who is acting and about nobody else, from
- * the tables as they are now (keystore.h); what is NULL or unknown is no.
+ * All of them answer about the principal that is acting (identity.h), from the
+ * tables as they are now (keystore.h); what is NULL or unknown is no.  A
+ * superuser who acts as itself may do everything.
  */
 #include "postgres.h"
 
 #include "base/names.h"
-#include "base/tables.h"
 #include "core/compat.h"
 #include "core/scope.h"
-#include "identity/delegation.h"
+#include "identity/identity.h"
 #include "identity/own_grants.h"
 #include "identity/rights.h"
 #include "store/keystore.h"
 #include "store/roles.h"
 
-#include "catalog/pg_type.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/rls.h"
 
 #define SCOPE_KEYS_READ		"apikeys.keys.read"
 #define SCOPE_KEYS_MANAGE	"apikeys.keys.manage"
 #define SCOPE_GRANT_ANY		"apikeys.roles.grant_any"
+#define SCOPE_PROJECTS_READ		"apikeys.projects.read"
+#define SCOPE_PROJECTS_MANAGE	"apikeys.projects.manage"
+#define SCOPE_SELF_ROTATE	"apikeys.self.rotate"
 
 /* A place where a role may be held: an organization, or a project of it. */
 typedef struct Place
@@ -35,13 +35,14 @@ typedef struct Place
 	pg_uuid_t	project;
 } Place;
 
-PG_FUNCTION_INFO_V1(apikeys_principal_may);
-PG_FUNCTION_INFO_V1(apikeys_principal_organizations);
-PG_FUNCTION_INFO_V1(apikeys_principal_projects);
-PG_FUNCTION_INFO_V1(apikeys_principal_manages_key);
-PG_FUNCTION_INFO_V1(apikeys_principal_may_issue);
-PG_FUNCTION_INFO_V1(apikeys_principal_may_grant);
-PG_FUNCTION_INFO_V1(apikeys_principal_founds);
+PG_FUNCTION_INFO_V1(apikeys_may);
+PG_FUNCTION_INFO_V1(apikeys_may_grant);
+PG_FUNCTION_INFO_V1(apikeys_reads_organization);
+PG_FUNCTION_INFO_V1(apikeys_reads_project);
+PG_FUNCTION_INFO_V1(apikeys_reads_key);
+PG_FUNCTION_INFO_V1(apikeys_manages_key);
+PG_FUNCTION_INFO_V1(apikeys_stops_key);
+PG_FUNCTION_INFO_V1(apikeys_rotates_itself);
 
 static void
 open_store(AkKeystore *store)
@@ -152,14 +153,23 @@ search_allows(const PlaceSearch *search, const char *scope, size_t length)
 					  search->project : search->organization, scope, length);
 }
 
+/* Whether the principal has the scope at a place. */
 static bool
 may_at(AkKeystore *store, const Place *place,
 	   const char *scope, size_t scope_length)
 {
 	PlaceSearch search;
 
+	if (ak_identity_is_superuser())
+		return true;
 	search_place(store, place, &search);
 	return search_allows(&search, scope, scope_length);
+}
+
+static bool
+manages_keys_at(AkKeystore *store, const Place *place)
+{
+	return may_at(store, place, SCOPE_KEYS_MANAGE, strlen(SCOPE_KEYS_MANAGE));
 }
 
 /* Whether each of the wanted permissions is covered by one of those held. */
@@ -200,8 +210,9 @@ get_place(FunctionCallInfo fcinfo, int argument, Place *place)
 	return true;
 }
 
+/* Raises 22023 for what is no scope. */
 Datum
-apikeys_principal_may(PG_FUNCTION_ARGS)
+apikeys_may(PG_FUNCTION_ARGS)
 {
 	AkKeystore	store;
 	Place		place;
@@ -219,8 +230,8 @@ apikeys_principal_may(PG_FUNCTION_ARGS)
 }
 
 /*
- * Whether the principal may hand out a role at a place: each of its
- * permissions is covered by his own there, or he may grant any.
+ * Whether the principal may grant a role at a place: each permission of the
+ * role is covered by the principal's own there, or the principal may grant any.
  */
 static bool
 may_grant(AkKeystore *store, const Place *place, const AkBytes *role_name)
@@ -230,6 +241,8 @@ may_grant(AkKeystore *store, const Place *place, const AkBytes *role_name)
 
 	if (role == NULL)
 		return false;
+	if (ak_identity_is_superuser())
+		return true;
 	search_place(store, place, &search);
 	return search_allows(&search, SCOPE_GRANT_ANY, strlen(SCOPE_GRANT_ANY)) ||
 		(all_are_covered(&role->project, search.project) &&
@@ -238,7 +251,7 @@ may_grant(AkKeystore *store, const Place *place, const AkBytes *role_name)
 }
 
 Datum
-apikeys_principal_may_grant(PG_FUNCTION_ARGS)
+apikeys_may_grant(PG_FUNCTION_ARGS)
 {
 	AkKeystore	store;
 	Place		place;
@@ -255,101 +268,90 @@ apikeys_principal_may_grant(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(may);
 }
 
-Datum
-apikeys_principal_founds(PG_FUNCTION_ARGS)
+/* --- Reading -------------------------------------------------------------- */
+
+/* What a grant of the principal is looked at for. */
+typedef struct Visit
 {
-	AkKeystore	store;
-	Place		place;
-	bool		founds;
+	const pg_uuid_t *organization;
+	const pg_uuid_t *project;
+	bool		is_visible;
+} Visit;
 
-	if (!get_place(fcinfo, 0, &place))
-		PG_RETURN_BOOL(false);
-	ak_keystore_open(&store);
-	founds = ak_keystore_is_new(&store, &place.organization,
-								place.has_project ? &place.project : NULL);
-	ak_keystore_close(&store);
-	PG_RETURN_BOOL(founds);
-}
-
-/* --- A key ---------------------------------------------------------------- */
-
-typedef struct KeyCheck
+/* A member of the organization, or of one of its projects, reads it. */
+static void
+visit_organization(const AkGrant *grant, void *argument)
 {
-	AkKeystore *store;
-	pg_uuid_t	organization;
-	bool		has_role;
-	bool		manages;
-	bool		may_grant;
-} KeyCheck;
+	Visit	   *visit = argument;
 
-/* Whether the principal manages keys where the key has this role. */
-static bool
-check_key_role(const AkGrant *grant, void *argument)
-{
-	KeyCheck   *check = argument;
-	Place		place = {check->organization, true, grant->project_id};
-
-	check->has_role = true;
-	check->manages = grant->has_project &&
-		may_at(check->store, &place,
-			   SCOPE_KEYS_MANAGE, strlen(SCOPE_KEYS_MANAGE));
-	return check->manages;
-}
-
-/*
- * Whether the principal manages keys in the organization of the key, which is
- * stored in *organization, or wherever the key has a role.
- */
-static bool
-manages_key(AkKeystore *store, text *public_key, pg_uuid_t *organization)
-{
-	Place		place = {0};
-	KeyCheck	check = {store};
-
-	if (!ak_keystore_find_key(store, public_key, organization))
-		return false;
-	place.organization = *organization;
-	if (may_at(store, &place, SCOPE_KEYS_MANAGE, strlen(SCOPE_KEYS_MANAGE)))
-		return true;
-	check.organization = *organization;
-	ak_keystore_check_key_roles(store, public_key, check_key_role, &check);
-	return check.has_role && check.manages;
+	if (uuids_are_equal(&grant->organization_id, visit->organization))
+		visit->is_visible = true;
 }
 
 Datum
-apikeys_principal_manages_key(PG_FUNCTION_ARGS)
+apikeys_reads_organization(PG_FUNCTION_ARGS)
 {
 	AkKeystore	store;
-	pg_uuid_t	organization;
-	bool		manages;
+	AkPolicy	policy;
+	Visit		visit = {0};
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_BOOL(false);
-	open_store(&store);
-	manages = manages_key(&store, PG_GETARG_TEXT_PP(0), &organization);
+	visit.organization = PG_GETARG_UUID_P(0);
+	ak_keystore_open(&store);
+	if (!ak_keystore_find_policy(&store, visit.organization, &policy))
+		visit.is_visible = false;
+	else if (ak_identity_sees_all())
+		visit.is_visible = true;
+	else
+		ak_own_grants_scan(&store, visit_organization, &visit);
 	ak_keystore_close(&store);
-	PG_RETURN_BOOL(manages);
+	PG_RETURN_BOOL(visit.is_visible);
 }
 
 /*
- * Whether the one who is acting manages the keys of an organization, or is one
- * whom row-level security does not concern.
+ * Whoever has any permission in the project, or reads the projects of the
+ * organization, reads the project.
  */
-bool
-ak_rights_manages_keys(const pg_uuid_t *organization)
+static void
+visit_project(const AkGrant *grant, void *argument)
+{
+	Visit	   *visit = argument;
+	const AkRole *role = find_role(&grant->role);
+
+	if (role == NULL ||
+		!uuids_are_equal(&grant->organization_id, visit->organization))
+		return;
+	if (grant->has_project)
+		visit->is_visible |= uuids_are_equal(&grant->project_id,
+											 visit->project);
+	else
+		visit->is_visible |= role->project.count > 0 ||
+			ak_permissions_allow(&role->organization, SCOPE_PROJECTS_READ,
+								 strlen(SCOPE_PROJECTS_READ)) ||
+			ak_permissions_allow(&role->organization, SCOPE_PROJECTS_MANAGE,
+								 strlen(SCOPE_PROJECTS_MANAGE));
+}
+
+Datum
+apikeys_reads_project(PG_FUNCTION_ARGS)
 {
 	AkKeystore	store;
-	Place		place = {*organization};
-	bool		manages;
+	pg_uuid_t	organization;
+	Visit		visit = {&organization};
 
-	if (check_enable_rls(ak_table_oid(AK_KEY), InvalidOid, true) !=
-		RLS_ENABLED)
-		return true;
+	if (PG_ARGISNULL(0))
+		PG_RETURN_BOOL(false);
+	visit.project = PG_GETARG_UUID_P(0);
 	open_store(&store);
-	manages = may_at(&store, &place,
-					 SCOPE_KEYS_MANAGE, strlen(SCOPE_KEYS_MANAGE));
+	if (!ak_keystore_find_project(&store, visit.project, &organization))
+		visit.is_visible = false;
+	else if (ak_identity_sees_all())
+		visit.is_visible = true;
+	else
+		ak_own_grants_scan(&store, visit_project, &visit);
 	ak_keystore_close(&store);
-	return manages;
+	PG_RETURN_BOOL(visit.is_visible);
 }
 
 static bool
@@ -362,203 +364,175 @@ reads_keys_at(AkKeystore *store, const Place *place)
 		search_allows(&search, SCOPE_KEYS_MANAGE, strlen(SCOPE_KEYS_MANAGE));
 }
 
-typedef struct ReadCheck
+/* A look at the roles of a key. */
+typedef struct KeyCheck
 {
 	AkKeystore *store;
 	pg_uuid_t	organization;
-	bool		reads;
-} ReadCheck;
+	bool		has_role;
+	bool		result;
+} KeyCheck;
+
+/* The place of one of the roles. */
+static Place
+get_key_place(const KeyCheck *check, const AkGrant *grant)
+{
+	Place		place = {check->organization, grant->has_project,
+	grant->project_id};
+
+	return place;
+}
 
 static bool
 check_key_read(const AkGrant *grant, void *argument)
 {
-	ReadCheck  *check = argument;
-	Place		place = {check->organization, true, grant->project_id};
+	KeyCheck   *check = argument;
+	Place		place = get_key_place(check, grant);
 
-	check->reads = grant->has_project && reads_keys_at(check->store, &place);
-	return !check->reads;
+	check->result = grant->has_project && reads_keys_at(check->store, &place);
+	return !check->result;
+}
+
+static bool
+is_own_key(text *public_key)
+{
+	text	   *own = ak_identity_key();
+
+	return own && VARSIZE_ANY_EXHDR(own) == VARSIZE_ANY_EXHDR(public_key) &&
+		memcmp(VARDATA_ANY(own), VARDATA_ANY(public_key),
+			   VARSIZE_ANY_EXHDR(own)) == 0;
 }
 
 /*
- * Whether the one who is acting sees the key, as policy key_reader_select has
- * it, or as one whom row-level security does not concern.
+ * Whether the principal reads the key, as policy key_reader_select has it, or
+ * as a role that bypasses row-level security.
  */
 bool
 ak_rights_reads_key(text *public_key)
 {
 	AkKeystore	store;
-	ReadCheck	check = {&store};
+	KeyCheck	check = {&store};
 	Place		place = {0};
 
-	if (check_enable_rls(ak_table_oid(AK_KEY), InvalidOid, true) !=
-		RLS_ENABLED)
-		return true;
 	open_store(&store);
 	if (ak_keystore_find_key(&store, public_key, &check.organization))
 	{
 		place.organization = check.organization;
-		check.reads = reads_keys_at(&store, &place);
-		if (!check.reads)
+		check.result = ak_identity_sees_all() || is_own_key(public_key) ||
+			reads_keys_at(&store, &place);
+		if (!check.result)
 			ak_keystore_check_key_roles(&store, public_key, check_key_read,
 										&check);
 	}
 	ak_keystore_close(&store);
-	return check.reads;
-}
-
-static bool
-check_key_grant(const AkGrant *grant, void *argument)
-{
-	KeyCheck   *check = argument;
-	Place		place = {check->organization, grant->has_project,
-	grant->project_id};
-
-	check->may_grant = may_grant(check->store, &place, &grant->role);
-	return check->may_grant;
+	return check.result;
 }
 
 Datum
-apikeys_principal_may_issue(PG_FUNCTION_ARGS)
+apikeys_reads_key(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(!PG_ARGISNULL(0) &&
+				   ak_rights_reads_key(PG_GETARG_TEXT_PP(0)));
+}
+
+/* --- Managing and stopping a key ------------------------------------------ */
+
+static bool
+check_key_managed(const AkGrant *grant, void *argument)
+{
+	KeyCheck   *check = argument;
+	Place		place = get_key_place(check, grant);
+
+	check->has_role = true;
+	check->result = manages_keys_at(check->store, &place) &&
+		may_grant(check->store, &place, &grant->role);
+	return check->result;
+}
+
+static bool
+check_key_stopped(const AkGrant *grant, void *argument)
+{
+	KeyCheck   *check = argument;
+	Place		place = get_key_place(check, grant);
+
+	check->has_role = true;
+	check->result = manages_keys_at(check->store, &place);
+	return !check->result;
+}
+
+/*
+ * What the check makes of the roles of the key in argument 0; for a key without
+ * any, whether the principal manages the keys of the organization.
+ */
+static bool
+check_key(FunctionCallInfo fcinfo, AkGrantCheck callback)
 {
 	AkKeystore	store;
 	KeyCheck	check = {&store};
-	bool		may;
 
 	if (PG_ARGISNULL(0))
-		PG_RETURN_BOOL(false);
+		return false;
 	open_store(&store);
-	may = manages_key(&store, PG_GETARG_TEXT_PP(0), &check.organization);
-	if (may)
+	if (ak_keystore_find_key(&store, PG_GETARG_TEXT_PP(0),
+							 &check.organization))
 	{
-		check.may_grant = true;
-		ak_keystore_check_key_roles(&store, PG_GETARG_TEXT_PP(0),
-									check_key_grant, &check);
-		may = check.may_grant &&
-			ak_delegation_covers_key(&store, PG_GETARG_TEXT_PP(0));
+		Place		place = {check.organization};
+
+		ak_keystore_check_key_roles(&store, PG_GETARG_TEXT_PP(0), callback,
+									&check);
+		if (!check.has_role)
+			check.result = manages_keys_at(&store, &place);
 	}
 	ak_keystore_close(&store);
-	PG_RETURN_BOOL(may);
+	return check.result;
 }
 
-/* --- Everywhere ----------------------------------------------------------- */
-
-/* The places where the principal has one of the scopes, or any role. */
-typedef struct IdSet
+/*
+ * Whether the principal manages keys in every place where the key has a role,
+ * and may grant each of these roles.
+ */
+Datum
+apikeys_manages_key(PG_FUNCTION_ARGS)
 {
-	AkKeystore *store;
-	text	  **scopes;			/* NULL: any role will do */
-	int			scope_count;
-	Datum	   *ids;
-	int			count;
-	int			allocated;
-} IdSet;
-
-static void
-add_id(const pg_uuid_t *id, void *argument)
-{
-	IdSet	   *set = argument;
-	pg_uuid_t  *copy;
-
-	for (int i = 0; i < set->count; i++)
-		if (uuids_are_equal(DatumGetUUIDP(set->ids[i]), id))
-			return;
-	if (set->count == set->allocated)
-	{
-		set->allocated *= 2;
-		set->ids = repalloc(set->ids, set->allocated * sizeof(Datum));
-	}
-	copy = palloc(sizeof(pg_uuid_t));
-	*copy = *id;
-	set->ids[set->count++] = UUIDPGetDatum(copy);
+	PG_RETURN_BOOL(check_key(fcinfo, check_key_managed));
 }
 
-static bool
-one_scope_is_allowed(const IdSet *set, const AkPermissions *permissions)
+/* Whether the principal manages keys in one place where the key has a role. */
+Datum
+apikeys_stops_key(PG_FUNCTION_ARGS)
 {
-	for (int i = 0; i < set->scope_count; i++)
-		if (ak_permissions_allow(permissions,
-								 VARDATA_ANY(set->scopes[i]),
-								 VARSIZE_ANY_EXHDR(set->scopes[i])))
-			return true;
-	return false;
+	PG_RETURN_BOOL(check_key(fcinfo, check_key_stopped));
 }
 
 static void
-collect_organization(const AkGrant *grant, void *argument)
+visit_self_rotate(const AkGrant *grant, void *argument)
 {
-	IdSet	   *set = argument;
+	bool	   *may = argument;
 	const AkRole *role = find_role(&grant->role);
-
-	if (set->scopes == NULL ||
-		(role && !grant->has_project &&
-		 one_scope_is_allowed(set, &role->organization)))
-	{
-		if (set->scopes)
-			ak_own_grants_record_use(ak_own_grant_id(grant, role));
-		add_id(&grant->organization_id, set);
-	}
-}
-
-static void
-collect_project(const AkGrant *grant, void *argument)
-{
-	IdSet	   *set = argument;
-	const AkRole *role = find_role(&grant->role);
+	const AkPermissions *permissions;
 
 	if (role == NULL)
 		return;
-	if (set->scopes ? !one_scope_is_allowed(set, &role->project) :
-		(!grant->has_project && role->project.count == 0))
-		return;
-	if (set->scopes)
+	permissions = grant->has_project ? &role->project : &role->organization;
+	if (ak_permissions_allow(permissions, SCOPE_SELF_ROTATE,
+							 strlen(SCOPE_SELF_ROTATE)))
+	{
 		ak_own_grants_record_use(ak_own_grant_id(grant, role));
-	if (grant->has_project)
-		add_id(&grant->project_id, set);
-	else
-		ak_keystore_scan_projects(set->store, &grant->organization_id,
-								  add_id, set);
+		*may = true;
+	}
 }
 
-/* Collects ids by the callback for the scopes in argument 0, if there is one. */
-static ArrayType *
-collect_ids(FunctionCallInfo fcinfo, AkGrantCallback callback)
+/* Whether the key is the bound one and may rotate its own secrets. */
+Datum
+apikeys_rotates_itself(PG_FUNCTION_ARGS)
 {
 	AkKeystore	store;
-	IdSet		set = {&store};
+	bool		may = false;
 
-	if (PG_NARGS() > 0)
-	{
-		Datum	   *elements;
-		bool	   *nulls;
-		int			count;
-
-		deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), TEXTOID, -1, false,
-						  TYPALIGN_INT, &elements, &nulls, &count);
-		set.scopes = palloc(Max(count, 1) * sizeof(text *));
-		for (int i = 0; i < count; i++)
-			if (!nulls[i])
-			{
-				set.scopes[set.scope_count] = DatumGetTextPP(elements[i]);
-				ak_check_scope(set.scopes[set.scope_count++]);
-			}
-	}
-	set.allocated = 8;
-	set.ids = palloc(set.allocated * sizeof(Datum));
+	if (PG_ARGISNULL(0) || !is_own_key(PG_GETARG_TEXT_PP(0)))
+		PG_RETURN_BOOL(false);
 	open_store(&store);
-	ak_own_grants_scan(&store, callback, &set);
+	ak_own_grants_scan(&store, visit_self_rotate, &may);
 	ak_keystore_close(&store);
-	return construct_array(set.ids, set.count, UUIDOID, UUID_LEN, false,
-						   TYPALIGN_CHAR);
-}
-
-Datum
-apikeys_principal_organizations(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_ARRAYTYPE_P(collect_ids(fcinfo, collect_organization));
-}
-
-Datum
-apikeys_principal_projects(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_ARRAYTYPE_P(collect_ids(fcinfo, collect_project));
+	PG_RETURN_BOOL(may);
 }

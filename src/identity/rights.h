@@ -7,9 +7,6 @@
 
 #include "postgres.h"
 
-#include "utils/uuid.h"
-
 extern bool ak_rights_reads_key(text *public_key);
-extern bool ak_rights_manages_keys(const pg_uuid_t *organization);
 
 #endif							/* AK_RIGHTS_H */

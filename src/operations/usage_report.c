@@ -6,6 +6,7 @@
 
 #include "base/settings.h"
 #include "core/compat.h"
+#include "core/errors.h"
 #include "identity/rights.h"
 #include "types/type_access_list.h"
 #include "usage/database_slot.h"
@@ -95,23 +96,24 @@ apikeys_flush_usage(PG_FUNCTION_ARGS)
 {
 	AkDatabaseSlot *slot;
 
-	/* Without shared memory each use is written at once. */
-	if (!ak_counters_exist())
-		PG_RETURN_VOID();
+	ak_require_preload();
 	if (RecoveryInProgress() && ak_usage_primary_conninfo[0] == '\0')
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("a standby cannot write usage by itself"),
+				 ak_errid("standby"),
 				 errhint("Set apikeys.usage_primary_conninfo to where the primary is.")));
 	slot = ak_database_slot_get();
 	if (slot == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-				 errmsg("usage is counted in too many databases already")));
+				 errmsg("usage is counted in too many databases already"),
+				 ak_errid("too_many_databases")));
 	if (!ak_database_slot_flush(slot))
 		ereport(ERROR,
 				(errcode(ERRCODE_IO_ERROR),
 				 errmsg("usage could not be written"),
+				 ak_errid("flush_failed"),
 				 errdetail("It is kept in memory, and written later."),
 				 errhint("The server's log says why.")));
 	PG_RETURN_VOID();
@@ -130,7 +132,7 @@ static const char *
 get_advice(AkDatabaseSlot *slot, int64 lost)
 {
 	if (!ak_counters_exist())
-		return "apikeys is not in shared_preload_libraries: a last use is written at most once a minute, and denials are not counted";
+		return "apikeys is not in shared_preload_libraries: nothing can be decided or counted";
 	if (slot == NULL)
 		return "usage is counted in too many databases already: nothing is counted in this one";
 	if (lost > 0)

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "core/compat.h"
+#include "core/errors.h"
 #include "store/image.h"
 
 #include "access/htup_details.h"
@@ -95,5 +96,6 @@ ak_image_read(Relation table, HeapTuple row, AkImage *image)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("image of a key is damaged"),
+				 ak_errid("image_damaged"),
 				 errhint("SELECT apikeys.rebuild_images() makes all of them again.")));
 }

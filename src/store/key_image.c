@@ -3,28 +3,24 @@
  *	  Keeps table key_image, from which decisions are made, the same as what
  *	  the tables of truth say: key, key_secret and key_role.
  *
- * Triggers on each of them make the images of the keys that a statement has
- * changed again, at its end.  They lock the images first, in the order of the
- * keys, and read the tables after that: of two transactions that change one
- * key, the second waits for the first and then sees what it has done (in READ
- * COMMITTED; in the stricter levels it fails to serialize).  Where rows arrive
- * by logical replication, there are no statements: there a trigger of each row
- * does it.
+ * The bodies of verbs make the images of the keys that they have changed; for
+ * all other changes triggers do it, at the end of each statement.  Images are
+ * locked first, in the order of the keys, and the tables are read after that: of
+ * two transactions that change one key, the second waits for the first and then
+ * sees what it has done (in READ COMMITTED; in the stricter levels it fails to
+ * serialize).  Where rows arrive by logical replication, there are no
+ * statements: there a trigger of each row does it.
  */
 #include "postgres.h"
 
 #include "base/changed_keys.h"
-#include "base/privileged.h"
-#include "base/tables.h"
+#include "base/owner.h"
 #include "base/trigger.h"
 #include "core/compat.h"
-#include "store/keystore.h"
+#include "store/key_image.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "utils/array.h"
-#include "utils/rel.h"
-#include "utils/snapmgr.h"
 
 #define COLUMNS \
 	"public_key, organization_id, disabled, expires_at, access_list, " \
@@ -32,6 +28,8 @@
 	"created_at, secret_versions"
 
 PG_FUNCTION_INFO_V1(apikeys_key_changed);
+PG_FUNCTION_INFO_V1(apikeys_make_images);
+PG_FUNCTION_INFO_V1(apikeys_make_new_images);
 PG_FUNCTION_INFO_V1(apikeys_rebuild_images);
 
 /*
@@ -62,20 +60,11 @@ PG_FUNCTION_INFO_V1(apikeys_rebuild_images);
 	"ON r.public_key OPERATOR(pg_catalog.=) k.public_key " \
 	"WHERE k.public_key OPERATOR(pg_catalog.=) ANY ($1) "
 
-/*
- * Of the keys that are there; the images of the others stay as they are.  Keys
- * that are new are not seen by anybody else yet.
- */
+/* Of the keys that are there; the images of the others stay as they are. */
 static void
-make_images(Datum keys, bool are_new)
+write_images(Datum keys)
 {
-	static AkStatement lock = {
-		"SELECT FROM apikeys.key_image "
-		"WHERE public_key OPERATOR(pg_catalog.=) ANY ($1) "
-		"ORDER BY public_key FOR UPDATE",
-		1, {TEXTARRAYOID}, .by_index = true
-	};
-	static AkStatement make = {
+	static AkStatement write = {
 		"INSERT INTO apikeys.key_image (" COLUMNS ") "
 		SOURCE_OF_KEYS
 		"ON CONFLICT (public_key) DO UPDATE SET "
@@ -90,9 +79,21 @@ make_images(Datum keys, bool are_new)
 		1, {TEXTARRAYOID}, .by_index = true
 	};
 
-	if (!are_new)
-		ak_privileged_execute(&lock, &keys, NULL);
-	ak_privileged_execute(&make, &keys, NULL);
+	ak_owner_execute(&write, &keys, NULL);
+}
+
+/* Of two transactions that change a key, the second waits here for the first. */
+static void
+lock_images(Datum keys)
+{
+	static AkStatement lock = {
+		"SELECT FROM apikeys.key_image "
+		"WHERE public_key OPERATOR(pg_catalog.=) ANY ($1) "
+		"ORDER BY public_key FOR UPDATE",
+		1, {TEXTARRAYOID}, .by_index = true
+	};
+
+	ak_owner_execute(&lock, &keys, NULL);
 }
 
 /* Of keys that are gone, or have another name now. */
@@ -107,111 +108,80 @@ delete_images(Datum keys)
 		1, {TEXTARRAYOID}, .by_index = true
 	};
 
-	ak_privileged_execute(&delete, &keys, NULL);
+	ak_owner_execute(&delete, &keys, NULL);
 }
 
+/*
+ * Makes the images of keys, an array of text, the same as the tables; whoever
+ * has changed a key by the extension's own code calls it afterwards.
+ */
+void
+ak_key_image_make(Datum keys)
+{
+	lock_images(keys);
+	write_images(keys);
+	delete_images(keys);
+}
+
+/* Nobody changes a key until the end of the transaction; decisions go on. */
 static uint64
 make_all_images(void)
 {
+	static AkStatement lock = {
+		"LOCK TABLE apikeys.key, apikeys.key_role, apikeys.key_secret "
+		"IN SHARE ROW EXCLUSIVE MODE"
+	};
 	static AkStatement delete = {"DELETE FROM apikeys.key_image"};
 	static AkStatement make = {
 		"INSERT INTO apikeys.key_image (" COLUMNS ") "
 		"SELECT " COLUMNS " FROM apikeys.key_image_source"
 	};
 
-	ak_privileged_execute(&delete, NULL, NULL);
-	return ak_privileged_execute(&make, NULL, NULL);
+	ak_owner_execute(&lock, NULL, NULL);
+	ak_owner_execute(&delete, NULL, NULL);
+	return ak_owner_execute(&make, NULL, NULL);
 }
 
-/* --- Images that are made already ----------------------------------------- */
-
-/*
- * A query may change several of the tables, each of which has its trigger; all
- * of these are called when the query has done what it does.  So an image that
- * one of them has made is right for the others.  Only what is deleted along
- * with something else is deleted still later.
- *
- * A query is told by its command id, which no other of the transaction has
- * that changes anything; the first command after it is that of the first
- * trigger.
- */
-static FullTransactionId query_transaction;
-static CommandId query_command;
-static CommandId first_command;
-
-/* Whether an earlier trigger of the same query may have made images. */
-static bool
-follows_another(const TriggerData *trigger)
-{
-	FullTransactionId transaction = GetTopFullTransactionIdIfAny();
-	CommandId	command = GetActiveSnapshot()->curcid;
-
-	if (FullTransactionIdEquals(transaction, query_transaction) &&
-		command == query_command)
-		return TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event) &&
-			!TRIGGER_FIRED_BY_DELETE(trigger->tg_event);
-	query_transaction = transaction;
-	query_command = command;
-	first_command = GetCurrentCommandId(false);
-	return false;
-}
-
-/* Leaves those of the keys whose images are older; false if there are none. */
-static bool
-leave_out_made(Datum *keys)
-{
-	AkKeystore	store;
-	Datum	   *elements;
-	bool	   *nulls;
-	int			count;
-	int			kept = 0;
-
-	deconstruct_array(DatumGetArrayTypeP(*keys), TEXTOID, -1, false,
-					  TYPALIGN_INT, &elements, &nulls, &count);
-	ak_keystore_open(&store);
-	for (int i = 0; i < count; i++)
-		if (!ak_keystore_image_is_since(&store, DatumGetTextPP(elements[i]),
-										first_command))
-			elements[kept++] = elements[i];
-	ak_keystore_close(&store);
-	*keys = PointerGetDatum(construct_array(elements, kept, TEXTOID, -1, false,
-											TYPALIGN_INT));
-	return kept > 0;
-}
-
-/* --- Triggers ------------------------------------------------------------- */
+/* --- For SQL -------------------------------------------------------------- */
 
 static void
 follow_changes(Datum keys, const TriggerData *trigger)
 {
-	bool		is_insert = TRIGGER_FIRED_BY_INSERT(trigger->tg_event);
-	bool		is_key =
-		RelationGetRelid(trigger->tg_relation) == ak_table_oid(AK_KEY);
-
-	make_images(keys, is_key && is_insert);
-	if (is_key && !is_insert)
-		delete_images(keys);
+	ak_key_image_make(keys);
 }
 
-static void
-follow_more_changes(Datum keys, const TriggerData *trigger)
-{
-	if (leave_out_made(&keys))
-		follow_changes(keys, trigger);
-}
-
-/* Trigger of tables key, key_role and key_secret. */
+/*
+ * Trigger of tables key, key_role and key_secret, for changes that are not made
+ * by the extension's own code: direct SQL, a restore, logical replication.
+ */
 Datum
 apikeys_key_changed(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = ak_trigger_get(fcinfo);
+	TriggerData *trigger = ak_trigger_get(fcinfo, AK_TABLE_BIT(AK_KEY) |
+										  AK_TABLE_BIT(AK_KEY_ROLE) |
+										  AK_TABLE_BIT(AK_KEY_SECRET));
 
 	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
 		make_all_images();
-	else
-		ak_changed_keys_each(trigger, follows_another(trigger) ?
-							 follow_more_changes : follow_changes);
+	else if (!ak_owner_is_acting())
+		ak_changed_keys_each(trigger, follow_changes);
 	PG_RETURN_POINTER(NULL);
+}
+
+/* make_images(keys text[]): for the bodies of verbs. */
+Datum
+apikeys_make_images(PG_FUNCTION_ARGS)
+{
+	ak_key_image_make(PG_GETARG_DATUM(0));
+	PG_RETURN_VOID();
+}
+
+/* make_new_images(keys text[]): of keys that nobody else sees yet. */
+Datum
+apikeys_make_new_images(PG_FUNCTION_ARGS)
+{
+	write_images(PG_GETARG_DATUM(0));
+	PG_RETURN_VOID();
 }
 
 Datum

@@ -260,33 +260,6 @@ ak_keystore_read_in_vain(AkKeystore *store)
 	table_close(table, NoLock);
 }
 
-/*
- * Whether the image of a key was written by this transaction, with that
- * command or a later one.
- */
-bool
-ak_keystore_image_is_since(AkKeystore *store, text *public_key,
-						   CommandId command)
-{
-	ScanKeyData key;
-	AkIndexScan scan;
-	bool		is_since = false;
-
-	ak_index_scan_text_key(&key, public_key);
-	ak_index_scan_open(store->snapshot, AK_KEY_IMAGE, AK_KEY_IMAGE_BY_NAME,
-					   &key, false, &scan);
-	if (ak_index_scan_next_row(&scan))
-	{
-		HeapTuple	row = ExecFetchSlotHeapTuple(scan.slot, false, NULL);
-
-		is_since =
-			TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(row->t_data)) &&
-			HeapTupleHeaderGetCmin(row->t_data) >= command;
-	}
-	ak_index_scan_close(&scan);
-	return is_since;
-}
-
 /* Finds the organization of a key. */
 bool
 ak_keystore_find_key(AkKeystore *store, text *public_key,
@@ -362,31 +335,50 @@ ak_keystore_check_key_roles(AkKeystore *store, text *public_key,
 	ak_index_scan_close(&scan);
 }
 
-/* Calls back with each role that a principal holds as a member. */
-void
-ak_keystore_scan_members(AkKeystore *store, text *principal,
-						 AkGrantCallback callback, void *argument)
+static void
+scan_members(AkKeystore *store, AkIndex index, ScanKey key,
+			 AkGrantCallback callback, void *argument)
 {
-	ScanKeyData key;
 	AkIndexScan scan;
 
-	ak_index_scan_text_key(&key, principal);
-	ak_index_scan_open(store->snapshot, AK_MEMBER, AK_MEMBER_BY_PRINCIPAL,
-					   &key, true, &scan);
+	ak_index_scan_open(store->snapshot, AK_MEMBER, index, key, true, &scan);
 	while (ak_index_scan_next_entry(&scan))
 	{
 		AkGrant		grant = {0};
 		Datum		organization;
 		bool		isnull;
 
-		organization = ak_index_scan_column(&scan, MEMBER_INDEX_ORGANIZATION_ID,
-										&isnull);
+		organization = ak_index_scan_column(&scan,
+											MEMBER_INDEX_ORGANIZATION_ID,
+											&isnull);
 		if (!isnull)
 			grant.organization_id = *DatumGetUUIDP(organization);
 		read_grant(&scan, MEMBER_INDEX_PROJECT_ID, MEMBER_INDEX_ROLE, &grant);
 		callback(&grant, argument);
 	}
 	ak_index_scan_close(&scan);
+}
+
+/* Calls back with each role that a user of the application holds. */
+void
+ak_keystore_scan_user(AkKeystore *store, text *principal,
+					  AkGrantCallback callback, void *argument)
+{
+	ScanKeyData key;
+
+	ak_index_scan_text_key(&key, principal);
+	scan_members(store, AK_MEMBER_BY_USER, &key, callback, argument);
+}
+
+/* Calls back with each role that a PostgreSQL role holds itself. */
+void
+ak_keystore_scan_role(AkKeystore *store, Oid role,
+					  AkGrantCallback callback, void *argument)
+{
+	ScanKeyData key;
+
+	ak_index_scan_oid_key(&key, role);
+	scan_members(store, AK_MEMBER_BY_ROLE, &key, callback, argument);
 }
 
 /* Calls back with each role there is. */
@@ -459,56 +451,31 @@ ak_keystore_find_policy(AkKeystore *store, const pg_uuid_t *organization,
 	return found;
 }
 
+/* Finds the organization of a project. */
+bool
+ak_keystore_find_project(AkKeystore *store, const pg_uuid_t *project,
+						 pg_uuid_t *organization)
+{
+	AkIndexScan scan;
+	bool		isnull;
+	bool		found = find_by_id(store, AK_PROJECT, AK_PROJECT_BY_ID,
+								   project, &scan);
+
+	if (found)
+		*organization = *DatumGetUUIDP(slot_getattr(scan.slot,
+													PROJECT_ORGANIZATION_ID,
+													&isnull));
+	ak_index_scan_close(&scan);
+	return found;
+}
+
 /* Whether there is such a project in this organization. */
 bool
 ak_keystore_project_belongs(AkKeystore *store, const pg_uuid_t *project,
 							const pg_uuid_t *organization)
 {
-	AkIndexScan scan;
-	bool		isnull;
-	bool		belongs = find_by_id(store, AK_PROJECT, AK_PROJECT_BY_ID,
-									 project, &scan);
+	pg_uuid_t	owner;
 
-	if (belongs)
-		belongs = memcmp(DatumGetUUIDP(slot_getattr(scan.slot,
-													PROJECT_ORGANIZATION_ID,
-													&isnull)),
-						 organization, sizeof(pg_uuid_t)) == 0;
-	ak_index_scan_close(&scan);
-	return belongs;
-}
-
-/*
- * Whether the organization, or the project of it if that is not NULL, was
- * made by this transaction, has no member yet, and no key that has a role
- * there.
- */
-bool
-ak_keystore_is_new(AkKeystore *store, const pg_uuid_t *organization,
-				   const pg_uuid_t *project)
-{
-	const pg_uuid_t *id = project ? project : organization;
-	ScanKeyData key;
-	AkIndexScan scan;
-	bool		is_own;
-	bool		isnull;
-
-	if (project &&
-		!ak_keystore_project_belongs(store, project, organization))
-		return false;
-	is_own = project ?
-		find_by_id(store, AK_PROJECT, AK_PROJECT_BY_ID, id, &scan) :
-		find_by_id(store, AK_ORGANIZATION, AK_ORGANIZATION_BY_ID, id, &scan);
-	if (is_own)
-		is_own = TransactionIdIsCurrentTransactionId(DatumGetTransactionId(slot_getsysattr(scan.slot,
-																						   MinTransactionIdAttributeNumber,
-																						   &isnull)));
-	ak_index_scan_close(&scan);
-	if (!is_own)
-		return false;
-	ak_index_scan_uuid_key(&key, id);
-	return project ?
-		!finds_any(store, AK_MEMBER, AK_MEMBER_BY_PROJECT, &key) &&
-		!finds_any(store, AK_KEY_ROLE, AK_KEY_ROLE_BY_PROJECT, &key) :
-		!finds_any(store, AK_MEMBER, AK_MEMBER_BY_ORGANIZATION, &key);
+	return ak_keystore_find_project(store, project, &owner) &&
+		memcmp(&owner, organization, sizeof(pg_uuid_t)) == 0;
 }

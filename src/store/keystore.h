@@ -100,16 +100,15 @@ extern void ak_keystore_search_in_vain(AkKeystore *store, text *public_key);
 extern void ak_keystore_read_in_vain(AkKeystore *store);
 extern bool ak_keystore_find_any_image(AkKeystore *store, text *public_key,
 									   AkImage *image);
-extern bool ak_keystore_image_is_since(AkKeystore *store, text *public_key,
-									   CommandId command);
 extern bool ak_keystore_find_key(AkKeystore *store, text *public_key,
 								 pg_uuid_t *organization);
 extern bool ak_keystore_was_deleted(AkKeystore *store, text *public_key);
 extern void ak_keystore_check_key_roles(AkKeystore *store, text *public_key,
 										AkGrantCheck check, void *argument);
-extern void ak_keystore_scan_members(AkKeystore *store, text *principal,
-									 AkGrantCallback callback,
-									 void *argument);
+extern void ak_keystore_scan_user(AkKeystore *store, text *principal,
+								  AkGrantCallback callback, void *argument);
+extern void ak_keystore_scan_role(AkKeystore *store, Oid role,
+								  AkGrantCallback callback, void *argument);
 extern void ak_keystore_scan_projects(AkKeystore *store,
 									  const pg_uuid_t *organization,
 									  AkIdCallback callback, void *argument);
@@ -118,11 +117,11 @@ extern void ak_keystore_scan_roles(AkKeystore *store,
 extern bool ak_keystore_find_policy(AkKeystore *store,
 									const pg_uuid_t *organization,
 									AkPolicy *policy);
+extern bool ak_keystore_find_project(AkKeystore *store,
+									 const pg_uuid_t *project,
+									 pg_uuid_t *organization);
 extern bool ak_keystore_project_belongs(AkKeystore *store,
 										const pg_uuid_t *project,
 										const pg_uuid_t *organization);
-extern bool ak_keystore_is_new(AkKeystore *store,
-							   const pg_uuid_t *organization,
-							   const pg_uuid_t *project);
 
 #endif							/* AK_KEYSTORE_H */

@@ -36,9 +36,6 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-/* Without shared memory each backend has so much of its own, in bytes. */
-#define LOCAL_SIZE			((Size) 64 * 1024)
-
 /* A row with short lists has no more cache lines that matter. */
 #define PREFETCHED_LINES	6
 
@@ -134,17 +131,6 @@ clear_buckets(void)
 			pg_atomic_init_u64(&buckets[i].entries[way], 0);
 }
 
-/* In the backend's memory; it lives as long as the backend. */
-static void
-make_local_buckets(void)
-{
-	char	   *memory = MemoryContextAlloc(TopMemoryContext,
-											LOCAL_SIZE + LINE_SIZE);
-
-	use_memory((void *) TYPEALIGN(LINE_SIZE, memory), LOCAL_SIZE);
-	clear_buckets();
-}
-
 /* How much shared memory ak_locator_attach() will take, in bytes. */
 Size
 ak_locator_shared_size(void)
@@ -181,8 +167,6 @@ ak_locator_hash(const text *key)
 		hash_bytes_extended((const unsigned char *) VARDATA_ANY(key),
 							VARSIZE_ANY_EXHDR(key), MyDatabaseId);
 
-	if (buckets == NULL)
-		make_local_buckets();
 	ak_prefetch(get_bucket(hash));
 	return hash;
 }

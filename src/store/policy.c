@@ -24,6 +24,8 @@ typedef struct PolicyEntry
 	AkPolicy	policy;
 } PolicyEntry;
 
+PG_FUNCTION_INFO_V1(apikeys_add_in_utc);
+
 static MemoryContext cache_context = NULL;
 static HTAB *cache = NULL;		/* in cache_context */
 static uint64 cache_generation;
@@ -76,48 +78,33 @@ ak_policy_get(AkKeystore *store, const pg_uuid_t *organization)
 
 /* --- The life of keys ----------------------------------------------------- */
 
-/* Without regard to any time zone. */
+/*
+ * A time with an interval added to it in UTC: the same in every session, whatever
+ * its time zone makes of days and months.
+ */
 static TimestampTz
 add_in_utc(TimestampTz time, const Interval *interval)
 {
 	return DatumGetTimestamp(DirectFunctionCall2(timestamp_pl_interval,
 												 TimestampGetDatum(time),
-												 PointerGetDatum(unconstify(Interval *, interval))));
+												 IntervalPGetDatum(unconstify(Interval *, interval))));
 }
 
 /*
- * Until when a key that was made then may live, if the policy limits that; of
- * what the interval means in UTC and in the session's time zone, the later.
+ * Until when a key that was created then may live; DT_NOEND if the policy does
+ * not limit that.  Verbs and decisions both ask this.
  */
 TimestampTz
 ak_policy_end_of_life(const AkPolicy *policy, TimestampTz created_at)
 {
-	Datum		here =
-		DirectFunctionCall2(timestamptz_pl_interval,
-							TimestampTzGetDatum(created_at),
-							PointerGetDatum(unconstify(Interval *, &policy->max_key_lifetime)));
-
-	return Max(DatumGetTimestampTz(here),
-			   add_in_utc(created_at, &policy->max_key_lifetime));
+	return policy->limits_lifetime ?
+		add_in_utc(created_at, &policy->max_key_lifetime) : DT_NOEND;
 }
 
-/*
- * Whether a key of this life may be used.  Decisions are the same in every
- * session, so this leaves room for what time zones can make of days and months.
- */
-bool
-ak_policy_tolerates_life(const AkPolicy *policy, TimestampTz created_at,
-						 TimestampTz expires_at)
+/* For SQL: a time with an interval added to it in UTC. */
+Datum
+apikeys_add_in_utc(PG_FUNCTION_ARGS)
 {
-	const Interval *lifetime = &policy->max_key_lifetime;
-	TimestampTz end;
-
-	if (!policy->limits_lifetime)
-		return true;
-	end = add_in_utc(created_at, lifetime);
-	if (lifetime->month != 0)
-		end += USECS_PER_DAY;
-	if (lifetime->month != 0 || lifetime->day != 0)
-		end += 2 * USECS_PER_HOUR;
-	return expires_at <= end;
+	PG_RETURN_TIMESTAMPTZ(add_in_utc(PG_GETARG_TIMESTAMPTZ(0),
+									 PG_GETARG_INTERVAL_P(1)));
 }

@@ -13,8 +13,5 @@ extern AkPolicy ak_policy_get(AkKeystore *store,
 							  const pg_uuid_t *organization);
 extern TimestampTz ak_policy_end_of_life(const AkPolicy *policy,
 										 TimestampTz created_at);
-extern bool ak_policy_tolerates_life(const AkPolicy *policy,
-									 TimestampTz created_at,
-									 TimestampTz expires_at);
 
 #endif							/* AK_POLICY_H */

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "core/compat.h"
+#include "core/errors.h"
 #include "types/access_list_text.h"
 
 #include "parser/scansup.h"
@@ -18,7 +19,8 @@ ak_list_report_too_long(Node *context)
 {
 	ereturn(context,,
 			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-			 errmsg("access list has more than %d networks", AK_ACCESS_LIST_MAX)));
+			 errmsg("access list has more than %d networks", AK_ACCESS_LIST_MAX),
+			 ak_errid("access_list_too_long")));
 }
 
 static void
@@ -36,7 +38,8 @@ report_host_bits(Node *context, const AkNetwork *network)
 			 errmsg("invalid network \"%s\" in access list", given),
 			 errdetail("Bits are set to the right of the prefix."),
 			 errhint("The network is \"%s\", its single address \"%.*s\".",
-					 meant, (int) (strchr(given, '/') - given), given)));
+					 meant, (int) (strchr(given, '/') - given), given),
+			 ak_errid("invalid_access_list")));
 }
 
 /*
@@ -55,13 +58,15 @@ ak_list_report(Node *context, const AkListFault *fault)
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("invalid input syntax for type %s", "apikeys.access_list"),
 				 errdetail("Entry %zu is not a network.", fault->number),
-				 errhint("A network is an IPv4 or IPv6 address, and optionally a slash and the length of its prefix.")));
+				 errhint("A network is an IPv4 or IPv6 address, and optionally a slash and the length of its prefix."),
+				 ak_errid("invalid_access_list")));
 	else
 		ereturn(context,,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("invalid input syntax for type %s", "apikeys.access_list"),
-				 errdetail("It does not stand in braces."),
-				 errhint("An access list is written {10.0.0.0/8,2001:db8::/32}.")));
+				 errdetail("The value must be enclosed in braces."),
+				 errhint("An access list is written {10.0.0.0/8,2001:db8::/32}."),
+				 ak_errid("invalid_access_list")));
 }
 
 static void

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "core/compat.h"
+#include "core/errors.h"
 #include "types/access_list_text.h"
 #include "types/type_access_list.h"
 
@@ -73,7 +74,8 @@ ak_access_list_view(struct varlena *list, AkNetset *set)
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_CORRUPTED),
-			 errmsg("access list is damaged")));
+			 errmsg("access list is damaged"),
+			 ak_errid("access_list_damaged")));
 }
 
 /* The network, or the address, that an inet or cidr value stands for. */
@@ -85,6 +87,39 @@ ak_network_from_inet(const inet *value, AkNetwork *network)
 	network->prefix = ip_bits(value);
 	memcpy(network->address, ip_addr(value), ip_addrsize(value));
 	ak_network_normalize(network);
+}
+
+/*
+ * Reads an address as a client may send it: what type inet takes for a single
+ * address, and one with a zone (RFC 4007), fe80::1%eth0, which is judged without
+ * it.  Raises 22P02 for anything else; the text is not quoted, and statement and
+ * context are hidden from the log, because it may be a secret.
+ */
+void
+ak_network_from_text(text *candidate, AkNetwork *network)
+{
+	char		address[AK_NETWORK_TEXT_SIZE];
+	const char *bytes = VARDATA_ANY(candidate);
+	size_t		size = VARSIZE_ANY_EXHDR(candidate);
+	const char *zone = memchr(bytes, '%', size);
+
+	if (zone && memchr(bytes, ':', zone - bytes) && zone + 1 < bytes + size)
+		size = zone - bytes;
+	if (size < sizeof(address))
+	{
+		memcpy(address, bytes, size);
+		address[size] = '\0';
+		if (ak_network_parse(address, size, network) == AK_NETWORK_OK &&
+			network->prefix == (network->family == 4 ? 32 : 128))
+			return;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+			 errmsg("invalid address"),
+			 errdetail("An address is a single IPv4 or IPv6 address."),
+			 ak_errid("invalid_address"),
+			 errhidestmt(true),
+			 errhidecontext(true)));
 }
 
 /* An inet, which is a cidr too if no host bits are set; palloc'd. */
@@ -231,7 +266,8 @@ apikeys_access_list_recv(PG_FUNCTION_ARGS)
 	if (count > (message->len - message->cursor) / 6)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("insufficient data left in access list")));
+				 errmsg("insufficient data left in access list"),
+				 ak_errid("invalid_access_list")));
 
 	networks = palloc0(count * sizeof(AkNetwork));
 	for (uint32 i = 0; i < count; i++)
@@ -246,7 +282,8 @@ apikeys_access_list_recv(PG_FUNCTION_ARGS)
 		if (ak_network_check(network) != AK_NETWORK_OK)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-					 errmsg("entry %u of access list is not a network", i + 1)));
+					 errmsg("entry %u of access list is not a network", i + 1),
+					 ak_errid("invalid_access_list")));
 		ak_network_normalize(network);
 	}
 	PG_RETURN_POINTER(make_list(networks, count));
@@ -415,7 +452,8 @@ apikeys_access_list(PG_FUNCTION_ARGS)
 		if (nulls[i])
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("a network must not be null")));
+					 errmsg("a network must not be null"),
+					 ak_errid("null_argument")));
 		ak_network_from_inet(DatumGetInetPP(elements[i]), &networks[i]);
 	}
 	PG_RETURN_POINTER(make_list(networks, count));

@@ -9,6 +9,7 @@
 
 #include "core/compat.h"
 #include "core/crypto.h"
+#include "core/errors.h"
 #include "types/type_secret_hash.h"
 
 #include "libpq/pqformat.h"
@@ -22,6 +23,9 @@ PG_FUNCTION_INFO_V1(apikeys_secret_hash_send);
 PG_FUNCTION_INFO_V1(apikeys_verify);
 PG_FUNCTION_INFO_V1(apikeys_algorithm);
 PG_FUNCTION_INFO_V1(apikeys_pepper);
+PG_FUNCTION_INFO_V1(apikeys_is_affordable);
+
+int			ak_argon2id_max_cost;
 
 /* --- Stored form ---------------------------------------------------------- */
 
@@ -42,7 +46,8 @@ load_hash(const uint8 *stored, size_t size, AkHashForm *hash)
 	if (!ak_hash_form_load(stored, size, hash))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("secret hash is damaged")));
+				 errmsg("secret hash is damaged"),
+				 ak_errid("secret_hash_damaged")));
 }
 
 /* --- Making and checking -------------------------------------------------- */
@@ -156,10 +161,30 @@ ak_secret_hash_can_verify(const char *stored, size_t stored_size)
 	return hash.algorithm != AK_BLAKE2B || find_pepper(&hash, &pepper);
 }
 
+/* Whether it takes next to no time to compare a secret with a hash. */
+bool
+ak_secret_hash_is_cheap(const char *stored, size_t stored_size)
+{
+	AkHashForm	hash;
+
+	load_hash((const uint8 *) stored, stored_size, &hash);
+	return ak_hash_form_cost(&hash) == 0;
+}
+
+static bool
+is_affordable(const AkHashForm *hash)
+{
+	return ak_hash_form_cost(hash) <= (unsigned long) ak_argon2id_max_cost;
+}
+
+/* A hash that costs more than a decision may is not computed. */
 static bool
 verify_argon2id(const AkHashForm *hash, const char *secret, size_t secret_size)
 {
 	char		text[AK_ARGON2ID_TEXT_SIZE] = {0};
+
+	if (!is_affordable(hash))
+		return false;
 
 	memcpy(text, hash->digest, hash->digest_size);
 	return ak_crypto_argon2id_verify(text, secret, secret_size);
@@ -256,6 +281,17 @@ apikeys_pepper(PG_FUNCTION_ARGS)
 											  hash.pepper_id_size));
 }
 
+Datum
+apikeys_is_affordable(PG_FUNCTION_ARGS)
+{
+	struct varlena *stored = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0));
+	AkHashForm	hash;
+
+	load_hash((const uint8 *) VARDATA_ANY(stored), VARSIZE_ANY_EXHDR(stored),
+			  &hash);
+	PG_RETURN_BOOL(is_affordable(&hash));
+}
+
 /* --- Text and binary form ------------------------------------------------- */
 
 Datum
@@ -279,9 +315,10 @@ apikeys_secret_hash_in(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("invalid input syntax for type %s", "apikeys.secret_hash"),
 				 errdetail("What was given is not quoted, as it may be a secret."),
-				 errhint("A hash is written blake2b$<pepper id>$<hex>, sha256$$<hex>, sha512$$<hex> or $argon2id$v=19$m=<up to %d>,t=<up to %d>,p=<up to %d>$<salt>$<hash>.",
+				 errhint("A hash is written blake2b$<pepper id>$<hex>, sha256$$<hex>, sha512$$<hex> or $argon2id$v=19$m=<up to %d>,t=<up to %d>,p=<up to %d>$<salt>$<hash>, with m times t at most %d.",
 						 AK_ARGON2ID_MAX_MEMORY_KIB, AK_ARGON2ID_MAX_PASSES,
-						 AK_ARGON2ID_MAX_LANES),
+						 AK_ARGON2ID_MAX_LANES, AK_ARGON2ID_MAX_COST_KIB),
+				 ak_errid("invalid_secret_hash"),
 				 errhidestmt(true),
 				 errhidecontext(true)));
 	PG_RETURN_POINTER(store_hash(&hash));
@@ -321,7 +358,8 @@ apikeys_secret_hash_recv(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 				 errmsg("invalid binary representation of type %s",
-						"apikeys.secret_hash")));
+						"apikeys.secret_hash"),
+				 ak_errid("invalid_secret_hash")));
 	PG_RETURN_POINTER(store_hash(&hash));
 }
 

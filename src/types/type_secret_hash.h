@@ -51,6 +51,10 @@ extern AkVerdict ak_secret_hash_verify(const char *stored,
 									   size_t stored_size,
 									   const AkSecretClaim *claim);
 extern bool ak_secret_hash_can_verify(const char *stored, size_t stored_size);
+extern bool ak_secret_hash_is_cheap(const char *stored, size_t stored_size);
+
+/* What an argon2id hash may cost at most to be computed: KiB times passes. */
+extern int	ak_argon2id_max_cost;
 extern void ak_secret_hash_verify_nothing(const AkSecretClaim *claim);
 extern char *ak_secret_hash_format(const char *stored, size_t stored_size);
 extern size_t ak_secret_hash_renew(const AkSecretClaim *claim, uint8 *renewed);

@@ -6,8 +6,9 @@
  */
 #include "postgres.h"
 
-#include "base/privileged.h"
+#include "base/owner.h"
 #include "core/compat.h"
+#include "store/key_image.h"
 #include "usage/database_slot.h"
 #include "usage/rehash.h"
 
@@ -214,7 +215,7 @@ ak_rehash_write(void)
 		"FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), "
 		"pg_catalog.unnest($3)) AS r (public_key, old_hash, new_hash) "
 		"WHERE s.public_key OPERATOR(pg_catalog.=) r.public_key "
-		"AND apikeys.secret_hash_send(s.hash) OPERATOR(pg_catalog.=) r.old_hash",
+		"AND apikeys_internal.secret_hash_send(s.hash) OPERATOR(pg_catalog.=) r.old_hash",
 		3, {TEXTARRAYOID, BYTEAARRAYOID, TEXTARRAYOID}
 	};
 	Entry	   *entries;
@@ -245,5 +246,6 @@ ak_rehash_write(void)
 		values[i] = PointerGetDatum(construct_array(columns[i], count,
 													i == 1 ? BYTEAOID : TEXTOID,
 													-1, false, TYPALIGN_INT));
-	ak_privileged_execute(&update, values, NULL);
+	if (ak_owner_execute(&update, values, NULL) > 0)
+		ak_key_image_make(values[0]);
 }

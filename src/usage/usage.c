@@ -2,11 +2,9 @@
  * usage.c
  *	  See usage.h.
  *
- * With the library preloaded, a use or a denial is counted in shared memory
- * (usage_counters.c), from where a worker writes it to the tables in batches
- * (usage_worker.c): nothing is written here, whatever becomes of the caller's
- * transaction.  Else uses are written as well as may be (usage_direct.c), and
- * denials are not recorded.
+ * A use or a denial is counted in shared memory (usage_counters.c), from where
+ * a worker writes it to the tables in batches (usage_worker.c): nothing is
+ * written here, whatever becomes of the caller's transaction.
  */
 #include "postgres.h"
 
@@ -15,17 +13,10 @@
 #include "usage/database_slot.h"
 #include "usage/usage.h"
 #include "usage/usage_counters.h"
-#include "usage/usage_direct.h"
+#include "usage/usage_merge.h"
 
 #include "access/xact.h"
 #include "utils/timestamp.h"
-
-/* Called once, when the library is loaded. */
-void
-ak_usage_init(void)
-{
-	ak_usage_direct_init();
-}
 
 /* Asks for the shared memory; called once, in the postmaster. */
 void
@@ -65,12 +56,6 @@ ak_usage_record(text *public_key, const AkUse *use)
 
 	if (!ak_track_usage)
 		return;
-	if (!ak_counters_exist())
-	{
-		if (use->reason == AK_OK)
-			ak_usage_direct_record(public_key, use);
-		return;
-	}
 	slot = ak_database_slot_get();
 	if (slot == NULL)
 		return;
@@ -119,7 +104,7 @@ void
 ak_usage_forget(text *public_key)
 {
 	if (!note_deletion(public_key))
-		ak_usage_direct_forget(public_key);
+		ak_usage_clean_up(&public_key, 1);
 }
 
 /*
@@ -130,5 +115,5 @@ void
 ak_usage_forget_secret(text *public_key)
 {
 	if (!note_deletion(public_key))
-		ak_usage_direct_forget_secret(public_key);
+		ak_usage_clean_up(&public_key, 1);
 }

@@ -9,7 +9,6 @@
 
 #include "core/use.h"
 
-extern void ak_usage_init(void);
 extern void ak_usage_request(void);
 extern void ak_usage_attach(void);
 extern void ak_usage_record(text *public_key, const AkUse *use);

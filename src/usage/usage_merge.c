@@ -10,12 +10,13 @@
  */
 #include "postgres.h"
 
-#include "base/privileged.h"
+#include "base/owner.h"
+#include "base/settings.h"
 #include "core/compat.h"
+#include "core/errors.h"
 #include "store/keystore.h"
 #include "types/type_access_list.h"
 #include "usage/usage_merge.h"
-#include "usage/usage_rows.h"
 
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
@@ -154,6 +155,48 @@ ak_usage_make_batch(AkHarvest *harvest, AkBatch *batch)
 	batch->count = count;
 }
 
+/* --- Parts of statements -------------------------------------------------- */
+
+/* A sum of counts, none of them negative, that stops at the largest one. */
+#define MOST "9223372036854775807"
+#define SUM_OF(a, b) \
+	"CASE WHEN " a " OPERATOR(pg_catalog.>) (" MOST \
+	" OPERATOR(pg_catalog.-) " b ") THEN " MOST \
+	" ELSE " a " OPERATOR(pg_catalog.+) " b " END"
+
+/* The columns that the rest is about. */
+#define USAGE_COLUMNS \
+	"(public_key, network, use_count, last_used_at, last_used_address, " \
+	"secret_version) "
+
+/* Of two last uses the later one stays; the table is called u. */
+#define ADD_USES \
+	"ON CONFLICT ON CONSTRAINT key_usage_key DO UPDATE SET " \
+	"use_count = " SUM_OF("u.use_count", "excluded.use_count") ", " \
+	"last_used_at = CASE WHEN excluded.last_used_at " \
+	"OPERATOR(pg_catalog.>=) u.last_used_at " \
+	"THEN excluded.last_used_at ELSE u.last_used_at END, " \
+	"last_used_address = CASE WHEN excluded.last_used_at " \
+	"OPERATOR(pg_catalog.>=) u.last_used_at " \
+	"THEN excluded.last_used_address ELSE u.last_used_address END"
+
+/* Of a row v: its secret is no more. */
+#define SECRET_HAS_ENDED \
+	"v.secret_version OPERATOR(pg_catalog.<>) 0 " \
+	"AND NOT EXISTS (SELECT FROM apikeys.key_secret AS s " \
+	"WHERE s.public_key OPERATOR(pg_catalog.=) v.public_key " \
+	"AND s.version OPERATOR(pg_catalog.=) v.secret_version) "
+
+/* Adds the rows of a common table expression "ended" to those of no secret. */
+#define ADD_ENDED_USES \
+	"INSERT INTO apikeys.key_usage AS u " USAGE_COLUMNS \
+	"SELECT e.public_key, e.network, " \
+	"least(pg_catalog.sum(e.use_count), " MOST ")::pg_catalog.int8, " \
+	"pg_catalog.max(e.last_used_at), " \
+	"(pg_catalog.array_agg(e.last_used_address " \
+	"ORDER BY e.last_used_at DESC))[1], 0 " \
+	"FROM ended AS e GROUP BY e.public_key, e.network " ADD_USES
+
 /* --- Merging -------------------------------------------------------------- */
 
 #define BATCH_TYPES \
@@ -178,14 +221,14 @@ static uint64
 merge_uses(AkBatch *batch, Snapshot snapshot)
 {
 	static AkStatement merge = {
-		"INSERT INTO apikeys.key_usage AS u " AK_USAGE_COLUMNS
+		"INSERT INTO apikeys.key_usage AS u " USAGE_COLUMNS
 		"SELECT b.public_key, b.network, b.count, b.last_at, b.address, "
 		"coalesce(b.version, 0) "
-		EXISTING_ROWS "AND b.reason IS NULL " AK_ADD_USES,
+		EXISTING_ROWS "AND b.reason IS NULL " ADD_USES,
 		AK_BATCH_COLUMN_COUNT, BATCH_TYPES
 	};
 
-	return ak_privileged_execute_at(snapshot, &merge, batch->columns, NULL);
+	return ak_owner_execute_at(snapshot, &merge, batch->columns, NULL);
 }
 
 static uint64
@@ -197,8 +240,8 @@ merge_denials(AkBatch *batch, Snapshot snapshot)
 		"SELECT b.public_key, b.reason, b.count, b.last_at, b.address "
 		EXISTING_ROWS "AND b.reason IS NOT NULL "
 		"ON CONFLICT ON CONSTRAINT key_denial_pkey DO UPDATE SET "
-		"denial_count = d.denial_count "
-		"OPERATOR(pg_catalog.+) excluded.denial_count, "
+		"denial_count = "
+		SUM_OF("d.denial_count", "excluded.denial_count") ", "
 		"last_denied_at = CASE WHEN excluded.last_denied_at "
 		"OPERATOR(pg_catalog.>=) d.last_denied_at "
 		"THEN excluded.last_denied_at ELSE d.last_denied_at END, "
@@ -208,7 +251,7 @@ merge_denials(AkBatch *batch, Snapshot snapshot)
 		AK_BATCH_COLUMN_COUNT, BATCH_TYPES
 	};
 
-	return ak_privileged_execute_at(snapshot, &merge, batch->columns, NULL);
+	return ak_owner_execute_at(snapshot, &merge, batch->columns, NULL);
 }
 
 /*
@@ -228,12 +271,12 @@ merge_grants(AkBatch *batch, Snapshot snapshot)
 		"CROSS JOIN LATERAL (SELECT g.project_id, g.role "
 		"FROM apikeys.key_role AS g "
 		"WHERE g.public_key OPERATOR(pg_catalog.=) b.public_key "
-		"AND apikeys.grant_id(g.role, g.project_id) "
+		"AND apikeys_internal.grant_id(g.role, g.project_id) "
 		"OPERATOR(pg_catalog.=) b.grant_id LIMIT 1) AS r "
 		"WHERE b.grant_id IS NOT NULL AND (SELECT true "
 		"FROM apikeys.key_role_usage AS w "
 		"WHERE w.public_key OPERATOR(pg_catalog.=) b.public_key "
-		"AND apikeys.grant_id(w.role, w.project_id) "
+		"AND apikeys_internal.grant_id(w.role, w.project_id) "
 		"OPERATOR(pg_catalog.=) b.grant_id "
 		"AND w.last_used_at OPERATOR(pg_catalog.>) (b.last_at "
 		"OPERATOR(pg_catalog.-) '1 hour'::pg_catalog.interval)) IS NULL "
@@ -244,7 +287,7 @@ merge_grants(AkBatch *batch, Snapshot snapshot)
 		AK_BATCH_COLUMN_COUNT, BATCH_TYPES
 	};
 
-	ak_privileged_execute_at(snapshot, &merge, batch->columns, NULL);
+	ak_owner_execute_at(snapshot, &merge, batch->columns, NULL);
 }
 
 /* False if this batch, or a later one, is there already. */
@@ -267,8 +310,8 @@ note_batch(const pg_uuid_t *instance, uint64 number)
 	Datum		values[] = {UUIDPGetDatum(instance), Int64GetDatum(number)};
 
 	if (number == 1)
-		ak_privileged_execute(&clean, NULL, NULL);
-	return ak_privileged_execute(&note, values, NULL) > 0;
+		ak_owner_execute(&clean, NULL, NULL);
+	return ak_owner_execute(&note, values, NULL) > 0;
 }
 
 /* How many rows of the tables a batch is added to, if it has all keys. */
@@ -360,7 +403,7 @@ ak_usage_merged_batch(const pg_uuid_t *instance)
 	Datum		value = UUIDPGetDatum(instance);
 	int64		batch = 0;
 
-	ak_privileged_get_int64(&find, &value, &batch);
+	ak_owner_get_int64(&find, &value, &batch);
 	return batch;
 }
 
@@ -392,7 +435,7 @@ ak_usage_clean_up(text **public_keys, int count)
 		{
 			"WITH ended AS (DELETE FROM apikeys.key_usage AS v "
 			"WHERE v.public_key OPERATOR(pg_catalog.=) ANY ($1) "
-			"AND " AK_SECRET_HAS_ENDED "RETURNING v.*) " AK_ADD_ENDED_USES,
+			"AND " SECRET_HAS_ENDED "RETURNING v.*) " ADD_ENDED_USES,
 			1, {TEXTARRAYOID}
 		}
 	};
@@ -405,7 +448,7 @@ ak_usage_clean_up(text **public_keys, int count)
 	value = PointerGetDatum(construct_array(elements, count, TEXTOID, -1,
 											false, TYPALIGN_INT));
 	for (int i = 0; i < lengthof(statements); i++)
-		ak_privileged_execute(&statements[i], &value, NULL);
+		ak_owner_execute(&statements[i], &value, NULL);
 }
 
 /* --- For the workers of standbys ------------------------------------------ */
@@ -418,10 +461,30 @@ get_array_length(Datum array)
 	return ArrayGetNItems(ARR_NDIM(value), ARR_DIMS(value));
 }
 
+/* Raises 22023 for a count that is negative. */
+static void
+check_counts(Datum array)
+{
+	Datum	   *values;
+	bool	   *nulls;
+	int			count;
+
+	deconstruct_array(DatumGetArrayTypeP(array), INT8OID, 8, FLOAT8PASSBYVAL,
+					  TYPALIGN_DOUBLE, &values, &nulls, &count);
+	for (int i = 0; i < count; i++)
+		if (nulls[i] || DatumGetInt64(values[i]) < 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("a count must not be null or negative"),
+					 ak_errid("invalid_batch")));
+}
+
 Datum
 apikeys_merge_usage(PG_FUNCTION_ARGS)
 {
 	AkBatch		batch;
+
+	ak_require_preload();
 
 	for (int column = 0; column < AK_BATCH_COLUMN_COUNT; column++)
 	{
@@ -431,8 +494,10 @@ apikeys_merge_usage(PG_FUNCTION_ARGS)
 		else if (get_array_length(batch.columns[column]) != batch.count)
 			ereport(ERROR,
 					(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-					 errmsg("the arrays differ in length")));
+					 errmsg("the arrays differ in length"),
+					 ak_errid("invalid_batch")));
 	}
+	check_counts(batch.columns[AK_BATCH_COUNTS]);
 	PG_RETURN_ARRAYTYPE_P(ak_usage_merge(PG_GETARG_UUID_P(0),
 										 PG_GETARG_INT64(1), &batch));
 }
@@ -440,5 +505,6 @@ apikeys_merge_usage(PG_FUNCTION_ARGS)
 Datum
 apikeys_settle_usage(PG_FUNCTION_ARGS)
 {
+	ak_require_preload();
 	PG_RETURN_BOOL(ak_usage_settle(PG_GETARG_UUID_P(0), PG_GETARG_INT64(1)));
 }

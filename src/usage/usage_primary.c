@@ -59,6 +59,24 @@ wait_for_socket(int event, TimestampTz begin)
 }
 
 /*
+ * Sends what libpq has kept of a query; what the primary says meanwhile is read,
+ * or both could wait for each other.  False if the connection fails.
+ */
+static bool
+send_all(TimestampTz begin)
+{
+	int			left;
+
+	while ((left = PQflush(connection)) > 0)
+	{
+		wait_for_socket(WL_SOCKET_WRITEABLE | WL_SOCKET_READABLE, begin);
+		if (!PQconsumeInput(connection))
+			return false;
+	}
+	return left == 0;
+}
+
+/*
  * Executes a query of one row and one column; the text is palloc'd.  Raises
  * 08006 if that fails.
  */
@@ -70,7 +88,8 @@ query(const char *sql, int count, const char *const *parameters)
 	char	   *text = NULL;
 
 	if (PQsendQueryParams(connection, sql, count, NULL, parameters, NULL, NULL,
-						  0))
+						  0) &&
+		send_all(begin))
 		while (PQisBusy(connection))
 		{
 			wait_for_socket(WL_SOCKET_READABLE, begin);
@@ -139,6 +158,12 @@ ak_usage_primary_connect(const char *database)
 				 errmsg("could not connect to the primary to send usage"),
 				 errdetail_internal("%s", get_message())));
 
+	/* Sending a batch must not block either. */
+	if (PQsetnonblocking(connection, 1) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONNECTION_FAILURE),
+				 errmsg("could not connect to the primary to send usage"),
+				 errdetail_internal("%s", get_message())));
 	/* No session there outlasts our patience, and adds what we gave up on. */
 	query("SELECT pg_catalog.set_config('lock_timeout', '20s', false)", 0,
 		  NULL);

@@ -127,9 +127,9 @@ SELECT cardinality('{}'::access_list), cardinality('{1.2.3.4,1.2.3.4,::1}'::acce
 
 -- --------------------------------------------------------------- binary form
 
-SELECT access_list_send('{10.0.0.0/8,::1}');
-SELECT access_list_send('{}');
-SELECT access_list_send('{::ffff:1.2.3.4}') = access_list_send('{1.2.3.4}') AS mapped;
+SELECT apikeys_internal.access_list_send('{10.0.0.0/8,::1}');
+SELECT apikeys_internal.access_list_send('{}');
+SELECT apikeys_internal.access_list_send('{::ffff:1.2.3.4}') = apikeys_internal.access_list_send('{1.2.3.4}') AS mapped;
 
 -- ---------------------------------------------------------- in a table's column
 

@@ -4,7 +4,9 @@ CREATE EXTENSION IF NOT EXISTS apikeys;
 \set VERBOSITY terse
 
 CREATE ROLE regress_apikeys_seal_auditor;
+SELECT apikeys.grant_access('regress_apikeys_seal_auditor', 'manage') \g /dev/null
 CREATE ROLE regress_apikeys_seal_guest;
+SELECT apikeys.grant_access('regress_apikeys_seal_guest', 'manage') \g /dev/null
 -- A chain of its own: the audit begins here.
 TRUNCATE apikeys.audit_event, apikeys.audit_seal, apikeys.audit_chain RESTART IDENTITY;
 
@@ -60,7 +62,7 @@ SELECT apikeys.seal_audit() > 0;
 SELECT apikeys.create_role('regress_seal', 'project', '{}', '{clusters.read}', NULL);
 SELECT apikeys.drop_role('regress_seal');
 SELECT apikeys.seal_audit();
-SELECT apikeys.update_key(:'key', 'Not sealed yet');
+SELECT FROM apikeys.update_key(:'key', 'Not sealed yet');
 SELECT intact, seals, unsealed, problem FROM apikeys.verify_audit();
 
 -- Rolled back: the numbers of its events are gaps, and those of the next ones are higher.
@@ -72,7 +74,7 @@ BEGIN;
 SAVEPOINT s;
 SELECT apikeys.disable_key(:'key');
 ROLLBACK TO s;
-SELECT apikeys.update_key(:'key', 'Between gaps');
+SELECT FROM apikeys.update_key(:'key', 'Between gaps');
 COMMIT;
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT apikeys.seal_audit();
@@ -169,7 +171,7 @@ SELECT apikeys.prune_audit(now());
 ROLLBACK;
 
 -- Pruning, a seal at a time.
-SELECT apikeys.update_key(:'key', 'Not sealed yet, and never pruned');
+SELECT FROM apikeys.update_key(:'key', 'Not sealed yet, and never pruned');
 SELECT apikeys.prune_audit(NULL);
 SELECT apikeys.prune_audit('2000-01-01');
 -- What was altered is not pruned.
@@ -224,4 +226,5 @@ DELETE FROM apikeys.key WHERE organization_id = :'org';
 DELETE FROM apikeys.organization WHERE id = :'org';
 TRUNCATE apikeys.audit_event, apikeys.audit_seal, apikeys.audit_chain;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA apikeys FROM regress_apikeys_seal_auditor;
+DROP OWNED BY regress_apikeys_seal_auditor, regress_apikeys_seal_guest;
 DROP ROLE regress_apikeys_seal_auditor, regress_apikeys_seal_guest;

@@ -4,7 +4,8 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS apikeys;
 
 CREATE ROLE regress_apikeys_request_anon;
-GRANT EXECUTE ON FUNCTION apikeys.authenticate_request TO regress_apikeys_request_anon;
+SELECT apikeys.grant_access('regress_apikeys_request_anon', 'manage') \g /dev/null
+SELECT apikeys.grant_access('regress_apikeys_request_anon', 'decide') \g /dev/null
 SELECT apikeys.create_organization('regress_request') AS org \gset
 INSERT INTO apikeys.key (public_key, organization_id, description, access_list) VALUES
 	('regress_any', :'org', 'From anywhere', '{}'), ('regress_office', :'org', 'From the office', '{203.0.113.0/24}');
@@ -120,4 +121,5 @@ RESET ROLE;
 DELETE FROM apikeys.key WHERE organization_id = :'org';
 DELETE FROM apikeys.organization WHERE id = :'org';
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA apikeys FROM regress_apikeys_request_anon;
+DROP OWNED BY regress_apikeys_request_anon;
 DROP ROLE regress_apikeys_request_anon;

@@ -12,8 +12,11 @@ LOAD 'apikeys';
 -- Regress has the projects Alpha and Beta, and a key with the secret TopSecret;
 -- Regress other has the project Gamma, and a key.
 CREATE ROLE regress_apikeys_owner;
-GRANT EXECUTE ON FUNCTION apikeys.authorize, apikeys.decide, apikeys.act_as, apikeys.create_organization, apikeys.create_role
-	TO regress_apikeys_owner;
+SELECT apikeys.grant_access('regress_apikeys_owner', 'manage') \g /dev/null
+GRANT USAGE ON SCHEMA apikeys_internal TO regress_apikeys_owner;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA apikeys_internal TO regress_apikeys_owner;
+SELECT apikeys.grant_access('regress_apikeys_owner', 'decide', 'impersonate') \g /dev/null
+GRANT EXECUTE ON FUNCTION apikeys.create_organization, apikeys.create_role TO regress_apikeys_owner;
 INSERT INTO apikeys.organization (id, name) VALUES
 	('bad00000-0000-4000-8000-000000000001', 'Regress'), ('bad00000-0000-4000-8000-000000000002', 'Regress other');
 INSERT INTO apikeys.project (id, organization_id, name) VALUES
@@ -349,11 +352,11 @@ SELECT reason, public_key FROM apikeys.decide('regress-key', NULL, '192.0.2.1', 
 SELECT reason, public_key FROM apikeys.decide('regress-key', 'TopSecret', '192.0.2.1', NULL);
 SELECT reason, public_key FROM apikeys.decide('regress-key', 'TopSecret', '192.0.2.1', 'clusters.read', 'bad00000-0000-4000-8000-00000000000c');
 SELECT reason, public_key FROM apikeys.decide('regress-key', 'TopSecret', '192.0.2.1', 'clusters.read', 'bad00000-0000-4000-8000-0000000000ff');
-SELECT apikeys.principal_may(NULL, NULL), apikeys.principal_may('clusters.read', NULL), apikeys.principal_manages_key(NULL),
-	apikeys.principal_may_grant(NULL, NULL), apikeys.principal_founds(NULL), apikeys.principal_manages_key('TopSecret'),
-	apikeys.principal_may_grant('NO_SUCH_ROLE', 'bad00000-0000-4000-8000-000000000001'),
-	apikeys.principal_may_grant(repeat('x', 1048576), 'bad00000-0000-4000-8000-000000000001');
-SELECT pg_temp.attempt($_$SELECT apikeys.principal_may('a b', 'bad00000-0000-4000-8000-000000000001')$_$);
+SELECT apikeys_internal.may(NULL, NULL), apikeys_internal.may('clusters.read', NULL), apikeys_internal.manages_key(NULL),
+	apikeys_internal.may_grant(NULL, NULL), apikeys.principal_founds(NULL), apikeys_internal.manages_key('TopSecret'),
+	apikeys_internal.may_grant('NO_SUCH_ROLE', 'bad00000-0000-4000-8000-000000000001'),
+	apikeys_internal.may_grant(repeat('x', 1048576), 'bad00000-0000-4000-8000-000000000001');
+SELECT pg_temp.attempt($_$SELECT apikeys_internal.may('a b', 'bad00000-0000-4000-8000-000000000001')$_$);
 
 -- Nobody learns whether a key exists that he does not see.
 SELECT pg_temp.attempt($_$SELECT apikeys.issue_secret('regress-other-key')$_$) = pg_temp.attempt($_$SELECT apikeys.issue_secret('no-such-key')$_$) AS same,
@@ -368,4 +371,5 @@ DELETE FROM apikeys.organization;
 DELETE FROM apikeys.deleted_key;
 REVOKE EXECUTE ON FUNCTION apikeys.authorize, apikeys.decide, apikeys.act_as, apikeys.create_organization, apikeys.create_role
 	FROM regress_apikeys_owner;
+DROP OWNED BY regress_apikeys_owner;
 DROP ROLE regress_apikeys_owner;

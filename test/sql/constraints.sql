@@ -83,12 +83,13 @@ INSERT INTO apikeys.role (name, level, description) VALUES ('regress_role', 'pro
 INSERT INTO apikeys.role (name, level, project_permissions) VALUES
 	('regress_role', 'project', ARRAY['*', 'a', '*.*', 'a-b_c:d/e.*', repeat('a', 256)]), (repeat('a', 63), 'organization', '{}');
 DELETE FROM apikeys.role WHERE name = repeat('a', 63);
--- The extension's own roles stay as they are, also for who makes custom ones;
--- and these are made and dropped, but not changed.
+-- The extension's own roles stay as they are, also for whoever creates custom
+-- ones; these are created and dropped, but not changed.
 SELECT apikeys.drop_role('ORG_OWNER');
 TRUNCATE apikeys.role;
 CREATE ROLE regress_apikeys_creator;
-GRANT EXECUTE ON FUNCTION apikeys.create_role TO regress_apikeys_creator;
+SELECT apikeys.grant_access('regress_apikeys_creator', 'manage') \g /dev/null
+GRANT EXECUTE ON FUNCTION apikeys.create_role, apikeys.drop_role TO regress_apikeys_creator;
 SET ROLE regress_apikeys_creator;
 SELECT apikeys.drop_role('ORG_OWNER');
 WITH dropped AS (DELETE FROM apikeys.role WHERE is_builtin RETURNING 1) SELECT count(*) FROM dropped;
@@ -98,25 +99,27 @@ INSERT INTO apikeys.role (name, level, is_builtin) VALUES ('regress_other', 'pro
 SELECT apikeys.create_role('regress_other', 'project', '{}', '{a.*}', 'Another role');
 SELECT apikeys.drop_role('regress_other');
 RESET ROLE;
-REVOKE EXECUTE ON FUNCTION apikeys.create_role FROM regress_apikeys_creator;
+REVOKE EXECUTE ON FUNCTION apikeys.create_role, apikeys.drop_role FROM regress_apikeys_creator;
 SET ROLE regress_apikeys_creator;
 SELECT apikeys.create_role('regress_other', 'project', '{}', '{a.*}', 'Another role');
 INSERT INTO apikeys.role (name, level) VALUES ('regress_other', 'project');
 SELECT apikeys.drop_role('regress_role');
 RESET ROLE;
+DROP OWNED BY regress_apikeys_creator;
 DROP ROLE regress_apikeys_creator;
 SELECT count(*), count(*) FILTER (WHERE is_builtin) FROM apikeys.role;
 
 -- -------------------------------------------------------------------- members
 
-INSERT INTO apikeys.member (organization_id, principal, role) VALUES (:'acme', 'role:regress', 'ORG_MEMBER');
-INSERT INTO apikeys.member (organization_id, project_id, principal, role) VALUES (:'acme', :'alpha', 'role:regress', 'GROUP_READ_ONLY');
-INSERT INTO apikeys.member (organization_id, principal, role) VALUES (:'acme', 'role:regress', 'ORG_MEMBER');
-INSERT INTO apikeys.member (organization_id, project_id, principal, role) VALUES (:'acme', :'alpha', 'role:regress', 'GROUP_READ_ONLY');
-INSERT INTO apikeys.member (organization_id, project_id, principal, role) VALUES (:'acme', :'gamma', 'role:regress', 'GROUP_READ_ONLY');
-INSERT INTO apikeys.member (organization_id, project_id, principal, role) VALUES (:'acme', :'alpha', 'role:regress', 'ORG_MEMBER');
-INSERT INTO apikeys.member (organization_id, principal, role) VALUES (:'acme', 'role:regress', 'GROUP_READ_ONLY');
-INSERT INTO apikeys.member (organization_id, principal, role) VALUES (:'acme', 'role:regress', 'NO_SUCH_ROLE');
+CREATE ROLE regress_apikeys_named;
+INSERT INTO apikeys.member (organization_id, principal, role) VALUES (:'acme', 'role:regress_apikeys_nameless', 'ORG_MEMBER');
+
+INSERT INTO apikeys.member (organization_id, principal, role) VALUES (:'acme', 'role:regress_apikeys_named', 'ORG_MEMBER');
+INSERT INTO apikeys.member (organization_id, project_id, principal, role) VALUES (:'acme', :'alpha', 'role:regress_apikeys_named', 'GROUP_READ_ONLY');
+INSERT INTO apikeys.member (organization_id, principal, role) VALUES (:'acme', 'role:regress_apikeys_named', 'ORG_MEMBER');
+INSERT INTO apikeys.member (organization_id, project_id, principal, role) VALUES (:'acme', :'alpha', 'role:regress_apikeys_named', 'GROUP_READ_ONLY');
+INSERT INTO apikeys.member (organization_id, project_id, principal, role) VALUES (:'acme', :'gamma', 'role:regress_apikeys_named', 'GROUP_READ_ONLY');
+INSERT INTO apikeys.member (organization_id, principal, role) VALUES (:'acme', 'role:regress_apikeys_named', 'NO_SUCH_ROLE');
 INSERT INTO apikeys.member (organization_id, principal, role) VALUES (:'acme', 'regress', 'ORG_MEMBER');
 INSERT INTO apikeys.member (organization_id, principal, role) VALUES (:'acme', 'role:', 'ORG_MEMBER');
 INSERT INTO apikeys.member (organization_id, principal, role) VALUES (:'acme', 'user:', 'ORG_MEMBER');
@@ -142,7 +145,7 @@ INSERT INTO apikeys.key (public_key, organization_id, description) VALUES ('regr
 INSERT INTO apikeys.key (public_key, organization_id, description) VALUES (repeat('x', 128), :'acme', 'Key'), ('regress_.~+/=-', :'acme', 'Key');
 -- The name of a deleted key is never used again.
 DELETE FROM apikeys.key WHERE public_key = 'regress_.~+/=-' OR public_key LIKE 'x%';
-INSERT INTO apikeys.key (public_key, organization_id, description) VALUES ('regress_.~+/=-', :'acme', 'Key');
+SELECT apikeys.import_key(:'acme', 'regress_.~+/=-', 'sha256$$ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad', 'Key', '{ORG_MEMBER}');
 
 -- ------------------------------------------------------------ roles of keys
 
@@ -162,18 +165,15 @@ UPDATE apikeys.key SET organization_id = :'other' WHERE public_key = 'regress-1'
 \set VERBOSITY sqlstate
 UPDATE apikeys.project SET organization_id = :'other' WHERE id = :'alpha';
 \set VERBOSITY terse
--- The role is of the level of the place.
-INSERT INTO apikeys.key_role (public_key, organization_id, role) VALUES ('regress-1', :'acme', 'GROUP_READ_ONLY');
-INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role) VALUES ('regress-1', :'acme', :'alpha', 'ORG_MEMBER');
+-- The role exists, and verbs hold it to the level of the place.
+SELECT FROM apikeys.set_organization_roles('regress-1', '{GROUP_READ_ONLY}');
+SELECT FROM apikeys.set_project_roles('regress-1', :'alpha', '{ORG_MEMBER}');
 INSERT INTO apikeys.key_role (public_key, organization_id, role) VALUES ('regress-1', :'acme', 'NO_SUCH_ROLE');
 INSERT INTO apikeys.key_role (public_key, organization_id, role) VALUES ('regress-1', :'acme', NULL);
-INSERT INTO apikeys.key_role (public_key, organization_id, role, level) VALUES ('regress-1', :'acme', 'GROUP_READ_ONLY', 'project');
-UPDATE apikeys.key_role SET project_id = NULL WHERE public_key = 'regress-1' AND project_id = :'alpha';
--- A role that is held is neither dropped nor made one of another level.
+-- A role that is held is not dropped.
 INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role) VALUES ('regress-1', :'acme', :'alpha', 'regress_role');
 SELECT apikeys.drop_role('regress_role');
 DELETE FROM apikeys.role WHERE name = 'regress_role';
-UPDATE apikeys.role SET level = 'organization' WHERE name = 'regress_role';
 
 -- -------------------------------------------------------------------- secrets
 
@@ -186,14 +186,10 @@ INSERT INTO apikeys.key_secret (public_key, version, hash, hint) VALUES ('regres
 INSERT INTO apikeys.key_secret (public_key, version, hash, hint) VALUES ('regress-1', 2, :hash, 'abcde');
 INSERT INTO apikeys.key_secret (public_key, version, hash, hint) VALUES ('regress-3', 1, :hash, '');
 INSERT INTO apikeys.key_secret (public_key, version, hash, hint) VALUES (NULL, 1, :hash, '');
--- At most two of a key are live.
-INSERT INTO apikeys.key_secret (public_key, version, hash, hint) VALUES ('regress-1', 2, :hash, '');
-INSERT INTO apikeys.key_secret (public_key, version, hash, hint) VALUES ('regress-1', 3, :hash, '');
-INSERT INTO apikeys.key_secret (public_key, version, hash, hint, expires_at) VALUES ('regress-1', 3, :hash, '', 'infinity');
-INSERT INTO apikeys.key_secret (public_key, version, hash, hint, expires_at) VALUES ('regress-1', 3, :hash, '', now());
-UPDATE apikeys.key_secret SET expires_at = NULL WHERE public_key = 'regress-1' AND version = 3;
-INSERT INTO apikeys.key_secret (public_key, version, hash, hint) VALUES ('regress-2', 1, :hash, ''), ('regress-2', 2, :hash, ''), ('regress-2', 3, :hash, '');
-SELECT apikeys.issue_secret('regress-1') \g /dev/null
+INSERT INTO apikeys.key_secret (public_key, version, hash, hint) VALUES ('regress-2', 1, :hash, '');
+-- At most two of a key are live: a verb that issues another revokes the oldest.
+SELECT apikeys.rotate_secret('regress-1', '1 day') \g /dev/null
+SELECT apikeys.rotate_secret('regress-1', '1 day') \g /dev/null
 SELECT version, expires_at IS NULL AS live FROM apikeys.key_secret WHERE public_key LIKE 'regress-%' ORDER BY public_key, version;
 
 -- ---------------------------------------------------------------------- usage

@@ -4,7 +4,9 @@ CREATE EXTENSION IF NOT EXISTS apikeys;
 \set VERBOSITY terse
 
 CREATE ROLE regress_apikeys_explain_admin;
+SELECT apikeys.grant_access('regress_apikeys_explain_admin', 'manage') \g /dev/null
 CREATE ROLE regress_apikeys_explain_guest;
+SELECT apikeys.grant_access('regress_apikeys_explain_guest', 'manage') \g /dev/null
 SELECT apikeys.create_organization('regress_explain') AS org \gset
 SELECT apikeys.create_project(:'org', 'one') AS one \gset
 SELECT apikeys.create_project(:'org', 'two') AS two \gset
@@ -61,4 +63,5 @@ SELECT denial_count FROM apikeys.usage WHERE public_key = 'regress_explain_open'
 
 DELETE FROM apikeys.key WHERE organization_id = :'org';
 DELETE FROM apikeys.organization WHERE id = :'org';
+DROP OWNED BY regress_apikeys_explain_admin, regress_apikeys_explain_guest;
 DROP ROLE regress_apikeys_explain_admin, regress_apikeys_explain_guest;

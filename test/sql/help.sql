@@ -6,8 +6,7 @@ RESET client_min_messages;
 CREATE TEMPORARY VIEW help AS
 SELECT row_number() OVER () AS n, * FROM apikeys.help();
 
--- Everybody may ask; a tour has many stops, each named once.
-SELECT has_function_privilege('public', 'apikeys.help()', 'EXECUTE');
+-- A tour has many stops, each named once.
 SELECT topic, count(*) > 1 AS several FROM help GROUP BY topic ORDER BY min(n);
 SELECT task FROM help GROUP BY task HAVING count(*) > 1;
 SELECT task FROM help WHERE topic IS NULL OR task IS NULL OR call IS NULL OR needs IS NULL OR call ~ ';\s*$';
@@ -23,21 +22,21 @@ WHERE NOT EXISTS (
 	WHERE c.n = h.n AND a[1] = ANY (p.proargnames))
 ORDER BY h.n;
 
--- What it says of rights: a call that needs a GRANT has a function that is
--- nobody's, no other has; and a permission is one that policies ask for.
-SELECT h.task, h.needs FROM help AS h
-WHERE (h.needs = 'GRANT EXECUTE') <> EXISTS (
-	SELECT FROM called AS c JOIN pg_proc AS p ON p.proname = c.function AND p.pronamespace = 'apikeys'::regnamespace
-	WHERE c.n = h.n AND NOT has_function_privilege('public', p.oid, 'EXECUTE'))
-ORDER BY h.n;
+-- What it says of rights: an access grants each function of the call, EXECUTE stands
+-- for functions that no access grants, and a permission is one that the extension
+-- asks for.
+SELECT DISTINCT h.task, h.needs FROM help AS h JOIN called AS c ON c.n = h.n JOIN pg_proc AS p ON p.proname = c.function AND p.pronamespace = 'apikeys'::regnamespace
+WHERE h.needs <> 'a superuser' AND NOT has_function_privilege('public', p.oid, 'EXECUTE') AND (h.needs = 'EXECUTE') = EXISTS (
+	SELECT FROM (VALUES ('decide'), ('manage'), ('impersonate'), ('monitor')) AS a (access), apikeys_internal.access_privileges(a.access) AS granted
+	WHERE granted LIKE '% apikeys.' || p.proname || '(%' AND (h.needs NOT LIKE 'access %' OR h.needs = 'access ' || a.access))
+	AND p.proname NOT IN ('organization', 'project');
 SELECT DISTINCT needs FROM help WHERE needs LIKE 'apikeys.%' EXCEPT
-SELECT m[1] FROM pg_policies, regexp_matches(coalesce(qual, '') || coalesce(with_check, ''), '''(apikeys\.[a-z_]+\.[a-z_]+)''', 'g') AS m
-WHERE schemaname = 'apikeys';
+SELECT m[1] FROM pg_proc, regexp_matches(prosrc, '(apikeys\.[a-z_]+\.[a-z_]+)', 'g') AS m WHERE pronamespace = 'apikeys_internal'::regnamespace EXCEPT
+SELECT m[1] FROM pg_policies, regexp_matches(qual, '(apikeys\.[a-z_]+\.[a-z_]+)', 'g') AS m WHERE schemaname = 'apikeys';
 
--- What is granted to nobody is on the tour, but for what standbys call.
-SELECT p.proname FROM pg_proc AS p
+-- What is called is on the tour, except what standbys and the extension's owner call.
+SELECT DISTINCT p.proname FROM pg_proc AS p
 WHERE p.pronamespace = 'apikeys'::regnamespace AND NOT has_function_privilege('public', p.oid, 'EXECUTE')
-	AND p.prorettype <> 'trigger'::regtype
 	AND p.proname NOT IN (SELECT function FROM called)
 ORDER BY p.proname;
 
@@ -46,8 +45,8 @@ ORDER BY p.proname;
 BEGIN;
 SELECT apikeys.create_organization('Acme', 'role:' || current_user) IS NOT NULL AS organization;
 SELECT apikeys.create_project(apikeys.organization('Acme'), 'production') IS NOT NULL AS project;
-SELECT apikeys.import_key(apikeys.organization('Acme'), 'ak_pub_0123456789abcdef', 'sha256$$9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08', 'Key', '{ORG_READ_ONLY}', '{203.0.113.0/24}');
-SELECT apikeys.set_project_roles('ak_pub_0123456789abcdef', apikeys.project('Acme', 'production'), '{GROUP_READ_ONLY}');
+SELECT apikeys.import_key(apikeys.organization('Acme'), 'ak_pub_0123456789abcdef', 'sha256$$9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08', 'Key', '{ORG_READ_ONLY}', '{203.0.113.0/24,203.0.113.7}');
+SELECT FROM apikeys.set_project_roles('ak_pub_0123456789abcdef', apikeys.project('Acme', 'production'), '{GROUP_READ_ONLY}');
 CREATE TEMPORARY TABLE your_table (organization_id uuid, project_id uuid, public_key text, hash text, description text);
 INSERT INTO your_table (public_key, hash, description)
 VALUES ('legacy-18', 'sha256$$2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b', 'Backups');
@@ -79,6 +78,7 @@ EXCEPTION
 	WHEN OTHERS THEN RETURN SQLSTATE || ' ' || SQLERRM;
 END;
 $$;
+CREATE ROLE your_role;
 SELECT count(*) > 40 AS many, count(*) = count(*) FILTER (WHERE t = 'done') AS all_done FROM help, pg_temp.try(call) AS t;
 SELECT task, t FROM help, pg_temp.try(call) AS t WHERE t <> 'done' ORDER BY n;
 

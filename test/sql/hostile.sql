@@ -178,7 +178,7 @@ SELECT apikeys.authenticate(:'public_key', :'private_key', '192.0.2.1') OPERATOR
 SELECT apikeys.permits('a.read'), apikeys.current_organization() IS NOT NULL AS known;
 SELECT apikeys.create_project(pg_temp.id('org'), 'By a key') \g /dev/null
 SELECT apikeys.create_key(pg_temp.id('org'), 'By a key', '{ORG_MEMBER}') \g /dev/null
-SELECT apikeys.update_key(:'public_key', access_list => '{192.0.2.1}');
+SELECT FROM apikeys.update_key(:'public_key', access_list => '{192.0.2.1}');
 SELECT apikeys.end_secret(:'public_key', 1);
 ROLLBACK;
 BEGIN;

@@ -5,8 +5,14 @@ CREATE EXTENSION IF NOT EXISTS apikeys;
 \set VERBOSITY terse
 
 CREATE ROLE regress_apikeys_identity_service;
+SELECT apikeys.grant_access('regress_apikeys_identity_service', 'manage') \g /dev/null
+GRANT USAGE ON SCHEMA apikeys_internal TO regress_apikeys_identity_service;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA apikeys_internal TO regress_apikeys_identity_service;
 CREATE ROLE regress_apikeys_identity_boss;
-GRANT EXECUTE ON FUNCTION apikeys.authenticate, apikeys.require, apikeys.act_as TO regress_apikeys_identity_service;
+SELECT apikeys.grant_access('regress_apikeys_identity_boss', 'manage') \g /dev/null
+GRANT USAGE ON SCHEMA apikeys_internal TO regress_apikeys_identity_boss;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA apikeys_internal TO regress_apikeys_identity_boss;
+SELECT apikeys.grant_access('regress_apikeys_identity_service', 'decide', 'impersonate') \g /dev/null
 SELECT apikeys.create_organization('regress_identity') AS org \gset
 SELECT apikeys.create_organization('regress_identity_other') AS other_org \gset
 SELECT apikeys.add_member(:'org', 'role:regress_apikeys_identity_boss', 'ORG_OWNER');
@@ -198,9 +204,9 @@ SET ROLE regress_apikeys_identity_service;
 BEGIN;
 SELECT apikeys.authenticate(:'reader', :'reader_secret', '10.0.0.1') = :'reader' AS bound;
 RESET ROLE;
-SELECT apikeys.set_project_roles(:'reader', :'two', '{regress_identity_reader}');
-SELECT apikeys.remove_from_project(:'reader', :'one');
-SELECT apikeys.disable_key(:'reader');
+INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role) VALUES (:'reader', :'org', :'two', 'regress_identity_reader');
+DELETE FROM apikeys.key_role WHERE public_key = :'reader' AND project_id = :'one';
+UPDATE apikeys.key SET disabled_at = now() WHERE public_key = :'reader';
 SET LOCAL ROLE regress_apikeys_identity_service;
 EXECUTE bound;
 SELECT pg_temp.count_nodes('SELECT * FROM regress_identity_invoice', 'InitPlan') AS init_plans;
@@ -227,7 +233,7 @@ SELECT pg_temp.count_nodes('SELECT count(*) FROM regress_identity_invoice', 'Gat
 RESET ROLE;
 ALTER POLICY reader ON regress_identity_invoice USING (
 	organization_id = (SELECT apikeys.current_organization())
-	AND project_id = ANY ((SELECT apikeys.principal_projects('invoices.read'))::uuid[]));
+	AND project_id = ANY ((SELECT apikeys_internal.principal_projects('invoices.read'))::uuid[]));
 SET LOCAL ROLE regress_apikeys_identity_service;
 SELECT pg_temp.count_nodes('SELECT count(*) FROM regress_identity_invoice', 'Gather') AS gathers, count(*) FROM regress_identity_invoice;
 ROLLBACK;
@@ -247,4 +253,5 @@ DELETE FROM apikeys.key WHERE organization_id IN (:'org', :'other_org');
 DELETE FROM apikeys.organization WHERE id IN (:'org', :'other_org');
 SELECT apikeys.drop_role('regress_identity_reader');
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA apikeys FROM regress_apikeys_identity_service;
+DROP OWNED BY regress_apikeys_identity_service, regress_apikeys_identity_boss;
 DROP ROLE regress_apikeys_identity_service, regress_apikeys_identity_boss;

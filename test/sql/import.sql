@@ -6,8 +6,10 @@ CREATE EXTENSION IF NOT EXISTS apikeys;
 \set SHOW_CONTEXT never
 
 CREATE ROLE regress_apikeys_import_owner;
+SELECT apikeys.grant_access('regress_apikeys_import_owner', 'manage') \g /dev/null
 CREATE ROLE regress_apikeys_import_admin;
-GRANT EXECUTE ON FUNCTION apikeys.authenticate TO regress_apikeys_import_owner;
+SELECT apikeys.grant_access('regress_apikeys_import_admin', 'manage') \g /dev/null
+SELECT apikeys.grant_access('regress_apikeys_import_owner', 'decide') \g /dev/null
 SELECT apikeys.create_organization('regress_import', 'role:regress_apikeys_import_owner') AS org \gset
 SELECT apikeys.create_organization('regress_import_other', 'user:regress_import') AS other \gset
 SELECT apikeys.create_project(:'org', 'one') AS one \gset
@@ -81,7 +83,7 @@ $$;
 SELECT apikeys.import_key(:'other', 'regress.taken', ('sha256$$' || repeat('0', 64))::apikeys.secret_hash, 'a key', '{}') \g /dev/null
 SELECT apikeys.import_key(:'other', 'regress.deleted', ('sha256$$' || repeat('0', 64))::apikeys.secret_hash, 'a key', '{}') \g /dev/null
 SELECT apikeys.delete_key('regress.deleted') \g /dev/null
-SELECT private_key AS secret FROM apikeys.create_key(:'other', 'a key', '{}') \gset
+SELECT private_key AS secret FROM apikeys.create_key(:'other', 'a key', '{ORG_MEMBER}') \gset
 SELECT * FROM pg_temp.try('number = 3', :'org');
 SELECT * FROM pg_temp.try('public_key = NULL', :'org');
 SELECT * FROM pg_temp.try('public_key = ''no key''', :'org');
@@ -192,5 +194,5 @@ DELETE FROM apikeys.deleted_key;
 SELECT apikeys.delete_organization(:'org'), apikeys.delete_organization(:'other') \g /dev/null
 SELECT apikeys.drop_role('REGRESS_IMPORTER') \g /dev/null
 DELETE FROM apikeys.audit_event WHERE id > :before;
-REVOKE ALL ON FUNCTION apikeys.authenticate FROM regress_apikeys_import_owner;
+DROP OWNED BY regress_apikeys_import_owner, regress_apikeys_import_admin;
 DROP ROLE regress_apikeys_import_owner, regress_apikeys_import_admin;

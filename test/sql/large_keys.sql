@@ -33,13 +33,13 @@ SELECT * FROM pg_temp.ask();
 -- One that is remembered, changed: in the transaction, after it, and taken back.
 SELECT pg_temp.reason('regress_large_1', '192.0.2.1');
 BEGIN;
-SELECT apikeys.add_to_access_list('regress_large_1', '192.0.2.1');
+SELECT apikeys.cardinality(apikeys.add_to_access_list('regress_large_1', '192.0.2.1'));
 SELECT pg_temp.reason('regress_large_1', '192.0.2.1');
 ROLLBACK;
 SELECT pg_temp.reason('regress_large_1', '192.0.2.1');
-SELECT apikeys.add_to_access_list('regress_large_1', '192.0.2.1');
+SELECT apikeys.cardinality(apikeys.add_to_access_list('regress_large_1', '192.0.2.1'));
 SELECT pg_temp.reason('regress_large_1', '192.0.2.1');
-SELECT apikeys.remove_from_access_list('regress_large_1', '192.0.2.1');
+SELECT apikeys.cardinality(apikeys.remove_from_access_list('regress_large_1', '192.0.2.1'));
 SELECT pg_temp.reason('regress_large_1', '192.0.2.1');
 
 -- Roles in many projects, two in some, asked of the decision and of the bound key.
@@ -59,8 +59,8 @@ WHERE organization_id = :'org' GROUP BY scope ORDER BY scope;
 COMMIT;
 
 -- A hash with a seed, as partitions by hash use it: equal lists, equal hashes.
-SELECT apikeys.access_list_hash_extended(list, 0) <> apikeys.access_list_hash_extended(list, 1) AS seeded,
-	apikeys.access_list_hash_extended(list, 7) = apikeys.access_list_hash_extended('{192.0.2.1,10.0.0.0/8}', 7) AS equal
+SELECT apikeys_internal.access_list_hash_extended(list, 0) <> apikeys_internal.access_list_hash_extended(list, 1) AS seeded,
+	apikeys_internal.access_list_hash_extended(list, 7) = apikeys_internal.access_list_hash_extended('{192.0.2.1,10.0.0.0/8}', 7) AS equal
 FROM (SELECT '{10.0.0.0/8,192.0.2.1/32}'::apikeys.access_list AS list) AS l;
 
 DELETE FROM apikeys.key WHERE organization_id = :'org';

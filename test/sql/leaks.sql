@@ -5,7 +5,9 @@ CREATE EXTENSION IF NOT EXISTS apikeys;
 \set VERBOSITY terse
 
 CREATE ROLE regress_apikeys_leaks_owner;
+SELECT apikeys.grant_access('regress_apikeys_leaks_owner', 'manage') \g /dev/null
 CREATE ROLE regress_apikeys_leaks_finder;
+SELECT apikeys.grant_access('regress_apikeys_leaks_finder', 'manage') \g /dev/null
 SELECT apikeys.create_organization('regress_leaks', 'role:regress_apikeys_leaks_owner') AS org \gset
 SELECT apikeys.create_organization('regress_leaks_other') AS other_org \gset
 SET ROLE regress_apikeys_leaks_owner;
@@ -29,16 +31,16 @@ SELECT apikeys.rotate_secret(:'key', '1 hour') AS second \gset
 RESET ROLE;
 SELECT apikeys.authorize(:'key', :'secret', NULL, 'clusters.read'), apikeys.authorize(:'key', :'second', NULL, 'clusters.read');
 SET ROLE regress_apikeys_leaks_finder;
-SELECT apikeys.end_secret(:'key', 1);
+SELECT apikeys.revoke_secret(:'key', 1);
 SET ROLE regress_apikeys_leaks_owner;
-SELECT apikeys.end_secret(:'key', 3);
-SELECT apikeys.end_secret(:'key', NULL);
-SELECT apikeys.end_secret('regress_no_key', 1);
-SELECT apikeys.end_secret(:'key', 1);
-SELECT apikeys.end_secret(:'key', 1);
+SELECT apikeys.revoke_secret(:'key', 3);
+SELECT apikeys.revoke_secret(:'key', NULL);
+SELECT apikeys.revoke_secret('regress_no_key', 1);
+SELECT apikeys.revoke_secret(:'key', 1);
+SELECT apikeys.revoke_secret(:'key', 1);
 \set VERBOSITY default
 \set SHOW_CONTEXT never
-SELECT apikeys.end_secret(:'key', 2);
+SELECT apikeys.revoke_secret(:'key', 2);
 \set VERBOSITY terse
 RESET ROLE;
 SELECT apikeys.authorize(:'key', :'secret', NULL, 'clusters.read'), apikeys.authorize(:'key', :'second', NULL, 'clusters.read');
@@ -49,7 +51,8 @@ SELECT apikeys.revoke_leaked(:'second');
 RESET ROLE;
 GRANT EXECUTE ON FUNCTION apikeys.revoke_leaked TO regress_apikeys_leaks_finder;
 SET ROLE regress_apikeys_leaks_finder;
-SELECT apikeys.revoke_leaked(:'secret') AS ended_before, apikeys.revoke_leaked(left(:'second', -1)) AS cut, apikeys.revoke_leaked(:'key') AS public, apikeys.revoke_leaked('') AS empty, apikeys.revoke_leaked(NULL) AS "null";
+SELECT apikeys.revoke_leaked(:'secret') AS ended_before, apikeys.revoke_leaked(left(:'second', -1)) AS cut, apikeys.revoke_leaked(:'key') AS public, apikeys.revoke_leaked('') AS empty;
+SELECT apikeys.revoke_leaked(NULL);
 SELECT apikeys.revoke_leaked(:'second');
 SELECT apikeys.revoke_leaked(:'second');
 SELECT count(*) FROM apikeys.keys;
@@ -58,7 +61,7 @@ SELECT description, status FROM apikeys.keys WHERE public_key IN (:'key', :'kept
 SELECT reason FROM apikeys.decide(:'key', :'second', NULL, 'clusters.read');
 REVOKE ALL ON FUNCTION apikeys.revoke_leaked FROM regress_apikeys_leaks_finder;
 -- Who looks sees why.
-SELECT principal, action, detail #>> '{new,disabled_reason}' AS reason, count(*) FROM apikeys.audit_event
+SELECT principal, action, detail #>> '{new,reason}' AS reason, count(*) FROM apikeys.audit_event
 WHERE organization_id = :'org' AND action LIKE 'key.%abled' GROUP BY principal, action, reason;
 SELECT description, disabled_reason FROM apikeys.key WHERE disabled_at IS NOT NULL AND organization_id = :'org';
 SET ROLE regress_apikeys_leaks_owner;
@@ -100,4 +103,5 @@ SELECT count(*) FROM apikeys.key WHERE public_key = 'regress_no';
 DELETE FROM apikeys.key WHERE organization_id IN (:'org', :'other_org');
 DELETE FROM apikeys.deleted_key WHERE public_key LIKE 'regress%';
 DELETE FROM apikeys.organization WHERE id IN (:'org', :'other_org');
+DROP OWNED BY regress_apikeys_leaks_owner, regress_apikeys_leaks_finder;
 DROP ROLE regress_apikeys_leaks_owner, regress_apikeys_leaks_finder;

@@ -837,6 +837,5 @@ DELETE FROM apikeys.key WHERE public_key ~ '^regress_matrix';
 DELETE FROM apikeys.deleted_key WHERE public_key ~ '^regress_matrix';
 DELETE FROM apikeys.organization WHERE name ~ '^regress_matrix';
 DELETE FROM apikeys.role WHERE name ~ '^regress_matrix';
-REVOKE EXECUTE ON FUNCTION apikeys.act_as(text) FROM regress_apikeys_matrix_application;
 SELECT format('DROP ROLE %I', database_role) FROM principal WHERE database_role IS NOT NULL ORDER BY number \gexec
 DROP ROLE regress_apikeys_matrix_owners;

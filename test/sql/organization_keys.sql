@@ -12,19 +12,29 @@ RESET client_min_messages;
 -- administrator of a project; Other has an owner, too. The application lets
 -- user:1, an owner of Acme, and user:2, a plain member, act through its role.
 CREATE ROLE regress_apikeys_owner;
+SELECT apikeys.grant_access('regress_apikeys_owner', 'manage') \g /dev/null
 CREATE ROLE regress_apikeys_member;
+SELECT apikeys.grant_access('regress_apikeys_member', 'manage') \g /dev/null
 CREATE ROLE regress_apikeys_reader;
+SELECT apikeys.grant_access('regress_apikeys_reader', 'manage') \g /dev/null
 CREATE ROLE regress_apikeys_admin;
+SELECT apikeys.grant_access('regress_apikeys_admin', 'manage') \g /dev/null
 CREATE ROLE regress_apikeys_other;
+SELECT apikeys.grant_access('regress_apikeys_other', 'manage') \g /dev/null
 CREATE ROLE regress_apikeys_nobody;
+SELECT apikeys.grant_access('regress_apikeys_nobody', 'manage') \g /dev/null
 CREATE ROLE regress_apikeys_app;
-GRANT EXECUTE ON FUNCTION apikeys.act_as, apikeys.authorize, apikeys.decide TO regress_apikeys_app;
+SELECT apikeys.grant_access('regress_apikeys_app', 'manage') \g /dev/null
+SELECT apikeys.grant_access('regress_apikeys_app', 'decide', 'impersonate') \g /dev/null
 -- Who has the owner's privileges through another role; and who has not,
 -- because that role does not inherit them.
 CREATE ROLE regress_apikeys_owners;
+SELECT apikeys.grant_access('regress_apikeys_owners', 'manage') \g /dev/null
 GRANT regress_apikeys_owner TO regress_apikeys_owners;
 CREATE ROLE regress_apikeys_deputy IN ROLE regress_apikeys_owners;
+SELECT apikeys.grant_access('regress_apikeys_deputy', 'manage') \g /dev/null
 CREATE ROLE regress_apikeys_apprentice NOINHERIT IN ROLE regress_apikeys_owners;
+SELECT apikeys.grant_access('regress_apikeys_apprentice', 'manage') \g /dev/null
 
 SELECT apikeys.create_organization('Acme', 'role:regress_apikeys_owner') AS acme \gset
 SELECT apikeys.create_organization('Other', 'role:regress_apikeys_other') AS other \gset
@@ -117,8 +127,8 @@ SELECT * FROM pg_temp.refused('SELECT * FROM apikeys.usage');
 -- --------------------------------------------------------------- change a key
 
 SET ROLE regress_apikeys_owner;
-SELECT apikeys.update_key(:'public_key', description => 'Hourly reports');
-SELECT apikeys.update_key(:'public_key', access_list => '{203.0.113.0/24}');
+SELECT FROM apikeys.update_key(:'public_key', description => 'Hourly reports');
+SELECT FROM apikeys.update_key(:'public_key', access_list => '{203.0.113.0/24}');
 SELECT description, access_list, expires_at FROM apikeys.keys WHERE public_key = :'public_key';
 RESET ROLE;
 SELECT * FROM pg_temp.refused(format($$SELECT apikeys.update_key(%L, 'Mine')$$, :'public_key'));
@@ -138,7 +148,7 @@ SELECT reason, network FROM apikeys.decide(:'public_key', :'private_key', '2001:
 
 -- Its roles.
 SET ROLE regress_apikeys_owner;
-SELECT apikeys.set_organization_roles(:'public_key', '{ORG_BILLING_ADMIN,ORG_READ_ONLY}');
+SELECT FROM apikeys.set_organization_roles(:'public_key', '{ORG_BILLING_ADMIN,ORG_READ_ONLY}');
 SELECT organization_roles FROM apikeys.keys WHERE public_key = :'public_key';
 SELECT apikeys.authorize(:'public_key', :'private_key', '192.0.2.1', 'billing.pay');
 RESET ROLE;
@@ -147,17 +157,17 @@ SELECT * FROM pg_temp.refused(format($$SELECT apikeys.set_organization_roles(%L,
 SELECT * FROM pg_temp.refused(format($$INSERT INTO apikeys.key_role (public_key, organization_id, role) VALUES (%L, %L, 'ORG_OWNER')$$, :'public_key', :'acme'));
 SELECT * FROM pg_temp.refused(format($$DELETE FROM apikeys.key_role WHERE public_key = %L$$, :'public_key'));
 SET ROLE regress_apikeys_owner;
-SELECT apikeys.set_project_roles(:'public_key', apikeys.project('Acme', 'Alpha'), '{GROUP_OWNER}');
+SELECT FROM apikeys.set_project_roles(:'public_key', apikeys.project('Acme', 'Alpha'), '{GROUP_OWNER}');
 SELECT organization_roles, projects = jsonb_build_array(jsonb_build_object('id', :'alpha', 'name', 'Alpha', 'roles', '["GROUP_OWNER"]'::jsonb)) AS projects
 FROM apikeys.keys WHERE public_key = :'public_key';
-SELECT apikeys.set_organization_roles(:'public_key', '{}');
+SELECT FROM apikeys.set_organization_roles(:'public_key', '{}');
 SELECT organization_roles FROM apikeys.keys WHERE public_key = :'public_key';
 RESET ROLE;
 SELECT apikeys.authorize(:'public_key', :'private_key', '192.0.2.1', 'clusters.create', :'alpha') AS alpha,
 	apikeys.authorize(:'public_key', :'private_key', '192.0.2.1', 'clusters.read', :'beta') AS beta,
 	apikeys.authorize(:'public_key', :'private_key', '192.0.2.1', 'clusters.read') AS acme;
-SELECT apikeys.set_organization_roles(:'public_key', '{ORG_MEMBER,ORG_READ_ONLY}');
-SELECT apikeys.remove_from_project(:'public_key', :'alpha');
+SELECT FROM apikeys.set_organization_roles(:'public_key', '{ORG_MEMBER,ORG_READ_ONLY}');
+SELECT FROM apikeys.remove_from_project(:'public_key', :'alpha');
 
 -- Disabled, and enabled again.
 SET ROLE regress_apikeys_owner;
@@ -177,13 +187,13 @@ SELECT * FROM pg_temp.refused(format('SELECT apikeys.disable_key(%L)', :'public_
 
 -- An end to it, and none again.
 SET ROLE regress_apikeys_owner;
-SELECT apikeys.update_key(:'public_key', expires_at => now() - interval '1 second');
+SELECT FROM apikeys.update_key(:'public_key', expires_at => now() - interval '1 second');
 SELECT status FROM apikeys.keys WHERE public_key = :'public_key';
 RESET ROLE;
 SELECT reason FROM apikeys.decide(:'public_key', :'private_key', '192.0.2.1', 'clusters.read');
 SELECT * FROM pg_temp.refused(format($$SELECT apikeys.update_key(%L, expires_at => 'infinity')$$, :'public_key'));
 SET ROLE regress_apikeys_owner;
-SELECT apikeys.update_key(:'public_key', expires_at => 'infinity');
+SELECT FROM apikeys.update_key(:'public_key', expires_at => 'infinity');
 SELECT status, expires_at FROM apikeys.keys WHERE public_key = :'public_key';
 RESET ROLE;
 SELECT reason FROM apikeys.decide(:'public_key', :'private_key', '192.0.2.1', 'clusters.read');
@@ -197,7 +207,6 @@ RESET ROLE;
 SELECT reason FROM apikeys.decide(:'public_key', :'private_key', '192.0.2.1', 'clusters.read');
 SELECT reason FROM apikeys.decide(:'public_key', :'new_private_key', '192.0.2.1', 'clusters.read');
 SELECT * FROM pg_temp.refused(format('SELECT apikeys.rotate_secret(%L)', :'public_key'));
-SELECT * FROM pg_temp.refused(format('SELECT apikeys.issue_secret(%L)', :'public_key'));
 SELECT * FROM pg_temp.refused(format($sql$INSERT INTO apikeys.key_secret (public_key, version, hash, hint)
 	VALUES (%L, 9, 'sha256$$ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad', 'abc')$sql$, :'public_key'));
 SELECT * FROM pg_temp.refused(format($$UPDATE apikeys.key_secret SET expires_at = NULL WHERE public_key = %L$$, :'public_key'));
@@ -227,7 +236,7 @@ BEGIN;
 SELECT apikeys.act_as('user:1');
 SELECT apikeys.principal(), apikeys.principals();
 SELECT public_key AS user_key FROM apikeys.create_key(:'acme', 'User''s key', '{ORG_MEMBER}') \gset
-SELECT apikeys.set_project_roles(:'user_key', :'beta', '{GROUP_READ_ONLY}');
+SELECT FROM apikeys.set_project_roles(:'user_key', :'beta', '{GROUP_READ_ONLY}');
 SELECT description, created_by, organization_roles, jsonb_path_query_array(projects, '$[*].name') AS projects FROM apikeys.keys ORDER BY description;
 COMMIT;
 SELECT count(*) FROM apikeys.keys;
@@ -267,7 +276,7 @@ RESET ROLE;
 SELECT reason FROM apikeys.decide(:'public_key', :'new_private_key', '192.0.2.1', 'clusters.read');
 -- Its name is never used again.
 \set VERBOSITY sqlstate
-INSERT INTO apikeys.key (public_key, organization_id, description) VALUES (:'public_key', :'acme', 'Again');
+SELECT apikeys.import_key(:'acme', :'public_key', 'sha256$$ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad', 'Again', '{ORG_MEMBER}');
 \set VERBOSITY default
 -- Everything else was only refused.
 SELECT description, created_by, organization_roles FROM apikeys.keys ORDER BY description;
@@ -278,7 +287,7 @@ SELECT count(*) FROM apikeys.keys WHERE public_key = :'other_key';
 SELECT apikeys.delete_key(:'other_key');
 SELECT apikeys.create_key(:'other', 'Key', '{}');
 SELECT apikeys.organization('Other');
-UPDATE apikeys.organization SET require_access_list = true WHERE id = :'other';
+SELECT apikeys.set_organization_policy(:'other', true);
 DELETE FROM apikeys.organization WHERE id = :'other';
 RESET ROLE;
 SELECT name, require_access_list FROM apikeys.organization ORDER BY name;
@@ -286,7 +295,5 @@ SELECT name, require_access_list FROM apikeys.organization ORDER BY name;
 DELETE FROM apikeys.key;
 DELETE FROM apikeys.organization;
 DELETE FROM apikeys.deleted_key;
-REVOKE EXECUTE ON FUNCTION apikeys.act_as, apikeys.authorize, apikeys.decide FROM regress_apikeys_app;
-DROP ROLE regress_apikeys_owner, regress_apikeys_member, regress_apikeys_reader, regress_apikeys_admin,
-	regress_apikeys_other, regress_apikeys_nobody, regress_apikeys_app, regress_apikeys_owners,
-	regress_apikeys_deputy, regress_apikeys_apprentice;
+DROP OWNED BY regress_apikeys_owner, regress_apikeys_member, regress_apikeys_reader, regress_apikeys_admin, regress_apikeys_other, regress_apikeys_nobody, regress_apikeys_app, regress_apikeys_owners, regress_apikeys_deputy, regress_apikeys_apprentice;
+DROP ROLE regress_apikeys_owner, regress_apikeys_member, regress_apikeys_reader, regress_apikeys_admin, regress_apikeys_other, regress_apikeys_nobody, regress_apikeys_app, regress_apikeys_owners, regress_apikeys_deputy, regress_apikeys_apprentice;

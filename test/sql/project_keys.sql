@@ -12,16 +12,26 @@ RESET client_min_messages;
 -- Acme has the projects Alpha and Beta, each with its administrator; user:1,
 -- too, administers Alpha, through the application. Other has a project Gamma.
 CREATE ROLE regress_apikeys_owner;
+SELECT apikeys.grant_access('regress_apikeys_owner', 'manage') \g /dev/null
 CREATE ROLE regress_apikeys_admin;
+SELECT apikeys.grant_access('regress_apikeys_admin', 'manage') \g /dev/null
 CREATE ROLE regress_apikeys_beta;
+SELECT apikeys.grant_access('regress_apikeys_beta', 'manage') \g /dev/null
 CREATE ROLE regress_apikeys_both;
+SELECT apikeys.grant_access('regress_apikeys_both', 'manage') \g /dev/null
 CREATE ROLE regress_apikeys_gamma;
+SELECT apikeys.grant_access('regress_apikeys_gamma', 'manage') \g /dev/null
 CREATE ROLE regress_apikeys_reader;
+SELECT apikeys.grant_access('regress_apikeys_reader', 'manage') \g /dev/null
 CREATE ROLE regress_apikeys_member;
+SELECT apikeys.grant_access('regress_apikeys_member', 'manage') \g /dev/null
 CREATE ROLE regress_apikeys_other;
+SELECT apikeys.grant_access('regress_apikeys_other', 'manage') \g /dev/null
 CREATE ROLE regress_apikeys_nobody;
+SELECT apikeys.grant_access('regress_apikeys_nobody', 'manage') \g /dev/null
 CREATE ROLE regress_apikeys_app;
-GRANT EXECUTE ON FUNCTION apikeys.act_as TO regress_apikeys_app;
+SELECT apikeys.grant_access('regress_apikeys_app', 'manage') \g /dev/null
+SELECT apikeys.grant_access('regress_apikeys_app', 'impersonate') \g /dev/null
 SELECT apikeys.create_organization('Acme', 'role:regress_apikeys_owner') AS acme \gset
 SELECT apikeys.create_organization('Other', 'role:regress_apikeys_other') AS other \gset
 SELECT apikeys.create_project(:'acme', 'Alpha') AS alpha \gset
@@ -125,7 +135,7 @@ SELECT * FROM pg_temp.refused(format('SELECT * FROM apikeys.access_list_entries 
 -- --------------------------------------------------- change its roles there
 
 SET ROLE regress_apikeys_admin;
-SELECT apikeys.set_project_roles(:'public_key', :'alpha', '{GROUP_READ_ONLY,GROUP_BACKUP_ADMIN}');
+SELECT FROM apikeys.set_project_roles(:'public_key', :'alpha', '{GROUP_READ_ONLY,GROUP_BACKUP_ADMIN}');
 SELECT organization_roles, jsonb_path_query_array(projects, '$[*].roles[*]') FROM apikeys.keys WHERE public_key = :'public_key';
 RESET ROLE;
 SELECT reason FROM apikeys.decide(:'public_key', :'private_key', '192.0.2.1', 'clusters.create', :'alpha');
@@ -133,18 +143,18 @@ SELECT reason FROM apikeys.decide(:'public_key', :'private_key', '192.0.2.1', 'b
 SELECT * FROM pg_temp.refused(format($$SELECT apikeys.set_project_roles(%L, %L, '{GROUP_OWNER}')$$, :'public_key', :'alpha'));
 SELECT * FROM pg_temp.refused(format($$DELETE FROM apikeys.key_role WHERE public_key = %L$$, :'public_key'));
 SET ROLE regress_apikeys_admin;
-SELECT apikeys.set_project_roles(:'public_key', :'alpha', '{ORG_READ_ONLY}');
-SELECT apikeys.set_project_roles(:'public_key', :'alpha', '{}');
-SELECT apikeys.set_project_roles(:'public_key', :'beta', '{GROUP_READ_ONLY}');
-SELECT apikeys.set_project_roles(:'public_key', :'gamma', '{GROUP_READ_ONLY}');
-SELECT apikeys.set_organization_roles(:'public_key', '{ORG_MEMBER}');
-SELECT apikeys.set_organization_roles(:'public_key', '{}');
+SELECT FROM apikeys.set_project_roles(:'public_key', :'alpha', '{ORG_READ_ONLY}');
+SELECT FROM apikeys.set_project_roles(:'public_key', :'alpha', '{}');
+SELECT FROM apikeys.set_project_roles(:'public_key', :'beta', '{GROUP_READ_ONLY}');
+SELECT FROM apikeys.set_project_roles(:'public_key', :'gamma', '{GROUP_READ_ONLY}');
+SELECT FROM apikeys.set_organization_roles(:'public_key', '{ORG_MEMBER}');
+SELECT FROM apikeys.set_organization_roles(:'public_key', '{}');
 RESET ROLE;
 
 -- --------------------------------- change a key that is the project's alone
 
 SET ROLE regress_apikeys_admin;
-SELECT apikeys.update_key(:'public_key', 'Deploys and backups', '{192.0.2.0/24,198.51.100.7}', 'infinity');
+SELECT FROM apikeys.update_key(:'public_key', 'Deploys and backups', '{192.0.2.0/24,198.51.100.7}', 'infinity');
 SELECT apikeys.add_to_access_list(:'public_key', '203.0.113.0/24');
 SELECT apikeys.remove_from_access_list(:'public_key', '198.51.100.7');
 SELECT description, access_list, expires_at FROM apikeys.keys WHERE public_key = :'public_key';
@@ -166,7 +176,7 @@ SELECT * FROM pg_temp.refused(format($$SELECT apikeys.delete_key(%L)$$, :'public
 -- It was not to be seen before; then it is, with its roles in Alpha only.
 SET ROLE regress_apikeys_admin;
 SELECT count(*) FROM apikeys.keys WHERE public_key = :'org_key';
-SELECT apikeys.set_project_roles(:'org_key', :'alpha', '{GROUP_READ_ONLY}');
+SELECT FROM apikeys.set_project_roles(:'org_key', :'alpha', '{GROUP_READ_ONLY}');
 SELECT description, jsonb_path_query_array(projects, '$[*].roles[*]') FROM apikeys.keys WHERE public_key = :'org_key';
 RESET ROLE;
 SELECT reason FROM apikeys.decide(:'org_key', :'org_secret', '192.0.2.1', 'clusters.read', :'alpha');
@@ -175,14 +185,14 @@ SELECT * FROM pg_temp.refused(format($$SELECT apikeys.set_project_roles(%L, %L, 
 -- He changes nothing else of it, for it has a role outside of his project.
 SET ROLE regress_apikeys_admin;
 \set VERBOSITY sqlstate
-SELECT apikeys.update_key(:'org_key', 'Mine');
+SELECT FROM apikeys.update_key(:'org_key', 'Mine');
 SELECT apikeys.add_to_access_list(:'org_key', '192.0.2.1');
 SELECT apikeys.remove_from_access_list(:'org_key', '192.0.2.1');
 SELECT apikeys.disable_key(:'org_key');
 SELECT apikeys.enable_key(:'org_key');
 SELECT apikeys.rotate_secret(:'org_key');
 SELECT apikeys.issue_secret(:'org_key');
-SELECT apikeys.set_organization_roles(:'org_key', '{}');
+SELECT FROM apikeys.set_organization_roles(:'org_key', '{}');
 SELECT apikeys.delete_key(:'org_key');
 \set VERBOSITY default
 WITH changed AS (UPDATE apikeys.key SET description = 'Mine' WHERE public_key = :'org_key' RETURNING 1) SELECT count(*) FROM changed;
@@ -191,8 +201,8 @@ WITH changed AS (UPDATE apikeys.key_secret SET expires_at = now() WHERE public_k
 WITH changed AS (DELETE FROM apikeys.key_secret WHERE public_key = :'org_key' RETURNING 1) SELECT count(*) FROM changed;
 WITH changed AS (DELETE FROM apikeys.key_role WHERE public_key = :'org_key' AND project_id IS NULL RETURNING 1) SELECT count(*) FROM changed;
 -- Neither a key of another organization, nor one that does not exist.
-SELECT apikeys.set_project_roles(:'other_key', :'alpha', '{GROUP_READ_ONLY}');
-SELECT apikeys.set_project_roles('no such key', :'alpha', '{GROUP_READ_ONLY}');
+SELECT FROM apikeys.set_project_roles(:'other_key', :'alpha', '{GROUP_READ_ONLY}');
+SELECT FROM apikeys.set_project_roles('no such key', :'alpha', '{GROUP_READ_ONLY}');
 \set VERBOSITY sqlstate
 INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role) VALUES (:'other_key', :'acme', :'alpha', 'GROUP_READ_ONLY');
 INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role) VALUES (:'other_key', :'other', :'alpha', 'GROUP_READ_ONLY');
@@ -200,25 +210,25 @@ INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role) VAL
 RESET ROLE;
 
 -- A key in both projects is changed by who administers both, or by the owner.
-SELECT apikeys.set_project_roles(:'owner_key', :'beta', '{GROUP_READ_ONLY}');
+SELECT FROM apikeys.set_project_roles(:'owner_key', :'beta', '{GROUP_READ_ONLY}');
 SET ROLE regress_apikeys_admin;
 SELECT jsonb_path_query_array(projects, '$[*].name') FROM apikeys.keys WHERE public_key = :'owner_key';
 \set VERBOSITY sqlstate
-SELECT apikeys.update_key(:'owner_key', 'Alpha''s');
+SELECT FROM apikeys.update_key(:'owner_key', 'Alpha''s');
 SELECT apikeys.rotate_secret(:'owner_key');
 SELECT apikeys.delete_key(:'owner_key');
 SET ROLE regress_apikeys_beta;
-SELECT apikeys.update_key(:'owner_key', 'Beta''s');
+SELECT FROM apikeys.update_key(:'owner_key', 'Beta''s');
 SELECT apikeys.rotate_secret(:'owner_key');
 SELECT apikeys.delete_key(:'owner_key');
 \set VERBOSITY default
 SELECT jsonb_path_query_array(projects, '$[*].name') FROM apikeys.keys WHERE public_key = :'owner_key';
 SET ROLE regress_apikeys_both;
-SELECT apikeys.update_key(:'owner_key', 'Of both');
+SELECT FROM apikeys.update_key(:'owner_key', 'Of both');
 SELECT description, jsonb_path_query_array(projects, '$[*].name') FROM apikeys.keys WHERE public_key = :'owner_key';
 SELECT apikeys.rotate_secret(:'owner_key') IS NOT NULL AS rotated;
 SET ROLE regress_apikeys_owner;
-SELECT apikeys.update_key(:'owner_key', 'Of all');
+SELECT FROM apikeys.update_key(:'owner_key', 'Of all');
 RESET ROLE;
 SELECT description FROM apikeys.key WHERE public_key = :'owner_key';
 
@@ -226,11 +236,11 @@ SELECT description FROM apikeys.key WHERE public_key = :'owner_key';
 
 SELECT * FROM pg_temp.refused(format($$SELECT apikeys.remove_from_project(%L, %L)$$, :'org_key', :'alpha'));
 SET ROLE regress_apikeys_admin;
-SELECT apikeys.remove_from_project(:'org_key', :'alpha');
+SELECT FROM apikeys.remove_from_project(:'org_key', :'alpha');
 SELECT count(*) FROM apikeys.keys WHERE public_key = :'org_key';
-SELECT apikeys.remove_from_project(:'org_key', :'alpha');
-SELECT apikeys.remove_from_project(:'owner_key', :'beta');
-SELECT apikeys.remove_from_project(:'other_key', :'gamma');
+SELECT FROM apikeys.remove_from_project(:'org_key', :'alpha');
+SELECT FROM apikeys.remove_from_project(:'owner_key', :'beta');
+SELECT FROM apikeys.remove_from_project(:'other_key', :'gamma');
 RESET ROLE;
 -- It lives on in its organization.
 SELECT description, organization_roles, projects, status FROM apikeys.keys WHERE public_key = :'org_key';
@@ -238,7 +248,7 @@ SELECT reason FROM apikeys.decide(:'org_key', :'org_secret', '192.0.2.1', 'clust
 SELECT reason FROM apikeys.decide(:'org_key', :'org_secret', '192.0.2.1', 'billing.read');
 -- So does one that has no role left; its owner sees it, and nobody else.
 SET ROLE regress_apikeys_admin;
-SELECT apikeys.remove_from_project(:'public_key', :'alpha');
+SELECT FROM apikeys.remove_from_project(:'public_key', :'alpha');
 SELECT count(*) FROM apikeys.keys WHERE public_key = :'public_key';
 \set VERBOSITY sqlstate
 SELECT apikeys.delete_key(:'public_key');
@@ -250,7 +260,7 @@ SELECT reason FROM apikeys.decide(:'public_key', :'new_private_key', '192.0.2.1'
 -- The administrator of another project changes nothing of it.
 SET ROLE regress_apikeys_beta;
 \set VERBOSITY sqlstate
-SELECT apikeys.update_key(:'public_key', 'Mine');
+SELECT FROM apikeys.update_key(:'public_key', 'Mine');
 SELECT apikeys.rotate_secret(:'public_key');
 \set VERBOSITY default
 RESET ROLE;
@@ -261,7 +271,7 @@ SET ROLE regress_apikeys_app;
 BEGIN;
 SELECT apikeys.act_as('user:1');
 SELECT public_key AS user_key FROM apikeys.create_project_key(:'alpha', 'User''s key', '{GROUP_READ_ONLY}') \gset
-SELECT apikeys.set_project_roles(:'user_key', :'alpha', '{GROUP_MONITORING_ADMIN}');
+SELECT FROM apikeys.set_project_roles(:'user_key', :'alpha', '{GROUP_MONITORING_ADMIN}');
 SELECT description, created_by, jsonb_path_query_array(projects, '$[*].roles[*]') FROM apikeys.keys ORDER BY description;
 COMMIT;
 SELECT count(*) FROM apikeys.keys;
@@ -289,15 +299,15 @@ SELECT apikeys.create_role('regress_cluster_reader', 'project', '{}', '{clusters
 SELECT apikeys.add_member(:'acme', 'role:regress_apikeys_nobody', 'regress_key_manager', :'alpha');
 SET ROLE regress_apikeys_nobody;
 SELECT public_key AS public_key FROM apikeys.create_project_key(:'alpha', 'Reads', '{regress_cluster_reader}') \gset
-SELECT apikeys.set_project_roles(:'public_key', :'alpha', '{regress_cluster_reader,regress_key_manager}');
-SELECT apikeys.set_project_roles(:'public_key', :'alpha', '{GROUP_READ_ONLY}');
+SELECT FROM apikeys.set_project_roles(:'public_key', :'alpha', '{regress_cluster_reader,regress_key_manager}');
+SELECT FROM apikeys.set_project_roles(:'public_key', :'alpha', '{GROUP_READ_ONLY}');
 SELECT apikeys.create_project_key(:'alpha', 'More', '{GROUP_AUTOMATION_ADMIN}');
 INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role) VALUES (:'public_key', :'acme', :'alpha', 'GROUP_OWNER');
 -- What the key holds already may stay, beside a change of his own.
 RESET ROLE;
-SELECT apikeys.set_project_roles(:'public_key', :'alpha', '{regress_cluster_reader,GROUP_READ_ONLY}');
+SELECT FROM apikeys.set_project_roles(:'public_key', :'alpha', '{regress_cluster_reader,GROUP_READ_ONLY}');
 SET ROLE regress_apikeys_nobody;
-SELECT apikeys.set_project_roles(:'public_key', :'alpha', '{GROUP_READ_ONLY,regress_key_manager}');
+SELECT FROM apikeys.set_project_roles(:'public_key', :'alpha', '{GROUP_READ_ONLY,regress_key_manager}');
 SELECT jsonb_path_query_array(projects, '$[*].roles[*]') FROM apikeys.keys WHERE public_key = :'public_key';
 RESET ROLE;
 
@@ -305,6 +315,5 @@ DELETE FROM apikeys.key;
 DELETE FROM apikeys.organization;
 DELETE FROM apikeys.deleted_key;
 SELECT apikeys.drop_role('regress_key_manager'), apikeys.drop_role('regress_cluster_reader');
-REVOKE EXECUTE ON FUNCTION apikeys.act_as FROM regress_apikeys_app;
-DROP ROLE regress_apikeys_owner, regress_apikeys_admin, regress_apikeys_beta, regress_apikeys_both, regress_apikeys_gamma,
-	regress_apikeys_reader, regress_apikeys_member, regress_apikeys_other, regress_apikeys_nobody, regress_apikeys_app;
+DROP OWNED BY regress_apikeys_owner, regress_apikeys_admin, regress_apikeys_beta, regress_apikeys_both, regress_apikeys_gamma, regress_apikeys_reader, regress_apikeys_member, regress_apikeys_other, regress_apikeys_nobody, regress_apikeys_app;
+DROP ROLE regress_apikeys_owner, regress_apikeys_admin, regress_apikeys_beta, regress_apikeys_both, regress_apikeys_gamma, regress_apikeys_reader, regress_apikeys_member, regress_apikeys_other, regress_apikeys_nobody, regress_apikeys_app;

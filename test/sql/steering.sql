@@ -4,8 +4,11 @@ CREATE EXTENSION IF NOT EXISTS apikeys;
 \set VERBOSITY terse
 
 CREATE ROLE regress_apikeys_steering_owner;
+SELECT apikeys.grant_access('regress_apikeys_steering_owner', 'manage') \g /dev/null
 CREATE ROLE regress_apikeys_steering_admin;
+SELECT apikeys.grant_access('regress_apikeys_steering_admin', 'manage') \g /dev/null
 CREATE ROLE regress_apikeys_steering_reader;
+SELECT apikeys.grant_access('regress_apikeys_steering_reader', 'manage') \g /dev/null
 SELECT apikeys.create_organization('regress_steering', 'role:regress_apikeys_steering_owner') AS org \gset
 SELECT apikeys.create_organization('regress_steering_other') AS other_org \gset
 SELECT apikeys.create_project(:'org', 'one') AS one \gset
@@ -25,8 +28,6 @@ SET ROLE regress_apikeys_steering_owner;
 SELECT public_key, description, organization, expires_at > now() AS later FROM apikeys.expiring_keys('7 days');
 SELECT public_key FROM apikeys.expiring_keys('31 days');
 SELECT public_key FROM apikeys.expiring_keys('0');
-SELECT * FROM apikeys.expiring_keys(NULL);
-SELECT apikeys.notify_expiring('31 days');
 SET ROLE regress_apikeys_steering_admin;
 SELECT public_key FROM apikeys.expiring_keys('31 days');
 
@@ -43,6 +44,7 @@ SELECT * FROM apikeys.find_keys(organization => :'other_org');
 SELECT * FROM apikeys.find_keys();
 SELECT * FROM apikeys.disable_keys(dry_run => false);
 SELECT * FROM apikeys.delete_keys();
+-- NULL is the default.
 SELECT * FROM apikeys.delete_keys(created_by => 'user:1', dry_run => NULL);
 
 -- First dry, then not; again, and there is nothing left to do.
@@ -66,4 +68,5 @@ RESET ROLE;
 DELETE FROM apikeys.key WHERE organization_id IN (:'org', :'other_org');
 DELETE FROM apikeys.deleted_key WHERE public_key LIKE 'regress%';
 DELETE FROM apikeys.organization WHERE id IN (:'org', :'other_org');
+DROP OWNED BY regress_apikeys_steering_owner, regress_apikeys_steering_admin, regress_apikeys_steering_reader;
 DROP ROLE regress_apikeys_steering_owner, regress_apikeys_steering_admin, regress_apikeys_steering_reader;

@@ -8,7 +8,9 @@ CREATE EXTENSION IF NOT EXISTS apikeys;
 \pset tuples_only on
 
 CREATE ROLE regress_apikeys_unused_reader;
+SELECT apikeys.grant_access('regress_apikeys_unused_reader', 'manage') \g /dev/null
 CREATE ROLE regress_apikeys_unused_nobody;
+SELECT apikeys.grant_access('regress_apikeys_unused_nobody', 'manage') \g /dev/null
 SELECT apikeys.create_organization('regress_unused', 'user:regress_unused') AS org \gset
 SELECT apikeys.create_project(:'org', 'one') AS one \gset
 SELECT apikeys.create_project(:'org', 'two') AS two \gset
@@ -16,7 +18,7 @@ SELECT apikeys.add_member(:'org', 'role:regress_apikeys_unused_reader', 'GROUP_R
 SELECT public_key, private_key FROM apikeys.create_key(:'org', 'Key', '{ORG_READ_ONLY,ORG_BILLING_ADMIN}', '{10.0.0.0/8,192.0.2.0/24}') \gset
 SELECT apikeys.set_project_roles(:'public_key', :'one', '{GROUP_BACKUP_ADMIN,GROUP_MONITORING_ADMIN}') \g /dev/null
 SELECT apikeys.set_project_roles(:'public_key', :'two', '{GROUP_BACKUP_ADMIN}') \g /dev/null
-SELECT public_key AS idle_key FROM apikeys.create_key(:'org', 'Idle key', '{}', '{192.0.2.1}') \gset
+SELECT public_key AS idle_key FROM apikeys.create_key(:'org', 'Idle key', '{ORG_MEMBER}', '{192.0.2.1}') \gset
 CREATE FUNCTION pg_temp.unused() RETURNS TABLE (what text, name text, project text, used_before text)
 	LANGUAGE sql SET timezone = 'UTC'
 BEGIN ATOMIC
@@ -55,9 +57,9 @@ UPDATE apikeys.key_usage SET last_used_at = '2002-01-01 00:00+00' WHERE public_k
 SELECT * FROM pg_temp.unused();
 SELECT idle > interval '10 years' FROM apikeys.unused_keys WHERE public_key = :'public_key';
 -- A role that is taken away and granted again was used before.
-SELECT apikeys.remove_from_project(:'public_key', :'one');
+SELECT FROM apikeys.remove_from_project(:'public_key', :'one');
 SELECT count(*) FROM apikeys.unused_roles WHERE public_key = :'public_key' AND project = 'one';
-SELECT apikeys.set_project_roles(:'public_key', :'one', '{GROUP_BACKUP_ADMIN,GROUP_MONITORING_ADMIN}');
+SELECT FROM apikeys.set_project_roles(:'public_key', :'one', '{GROUP_BACKUP_ADMIN,GROUP_MONITORING_ADMIN}');
 SELECT role FROM apikeys.unused_roles WHERE public_key = :'public_key' AND project = 'one';
 
 -- Each sees what he may see of keys and roles.
@@ -95,7 +97,7 @@ SELECT * FROM secrets;
 SELECT apikeys.authorize(:'public_key', :'second_secret', '192.0.2.7', 'clusters.read');
 SELECT * FROM secrets;
 -- The first is ended, deleted by the next rotation, and its uses stay the key's.
-SELECT apikeys.end_secret(:'public_key', 1);
+SELECT apikeys.revoke_secret(:'public_key', 1);
 SELECT * FROM secrets;
 SELECT apikeys.rotate_secret(:'public_key', '1 hour') IS NOT NULL;
 SELECT apikeys.flush_usage();
@@ -120,5 +122,7 @@ SELECT count(*) FROM apikeys.key_usage WHERE public_key = :'public_key';
 
 SELECT apikeys.delete_organization(:'org');
 DELETE FROM apikeys.deleted_key WHERE public_key IN (:'public_key', :'idle_key');
+DROP OWNED BY regress_apikeys_unused_reader;
 DROP ROLE regress_apikeys_unused_reader;
+DROP OWNED BY regress_apikeys_unused_nobody;
 DROP ROLE regress_apikeys_unused_nobody;

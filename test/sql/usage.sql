@@ -14,9 +14,18 @@ SELECT NOT preloaded AS not_preloaded FROM apikeys.status() \gset
 \pset tuples_only on
 
 CREATE ROLE regress_apikeys_app;
+SELECT apikeys.grant_access('regress_apikeys_app', 'manage') \g /dev/null
+GRANT USAGE ON SCHEMA apikeys_internal TO regress_apikeys_app;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA apikeys_internal TO regress_apikeys_app;
 CREATE ROLE regress_apikeys_reader;
+SELECT apikeys.grant_access('regress_apikeys_reader', 'manage') \g /dev/null
+GRANT USAGE ON SCHEMA apikeys_internal TO regress_apikeys_reader;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA apikeys_internal TO regress_apikeys_reader;
 CREATE ROLE regress_apikeys_nobody;
-GRANT EXECUTE ON FUNCTION apikeys.authorize TO regress_apikeys_app;
+SELECT apikeys.grant_access('regress_apikeys_nobody', 'manage', 'monitor') \g /dev/null
+GRANT USAGE ON SCHEMA apikeys_internal TO regress_apikeys_nobody;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA apikeys_internal TO regress_apikeys_nobody;
+SELECT apikeys.grant_access('regress_apikeys_app', 'decide') \g /dev/null
 SELECT apikeys.create_organization('Acme', 'user:1') AS acme \gset
 SELECT apikeys.create_project(:'acme', 'Alpha') AS alpha \gset
 SELECT apikeys.add_member(:'acme', 'role:regress_apikeys_reader', 'GROUP_READ_ONLY', :'alpha') \g /dev/null
@@ -26,7 +35,7 @@ PREPARE use (inet) AS SELECT apikeys.authorize(:'public_key', :'private_key', $1
 PREPARE use_project_key (inet) AS SELECT apikeys.authorize(:'project_key', :'project_secret', $1, 'clusters.read', :'alpha');
 CREATE TEMPORARY VIEW pending AS
 SELECT p.network, p.reason, p.count, now() - p.last_at < interval '5 minutes' AS lately, p.last_address
-FROM apikeys.key AS k, apikeys.pending_usage(k.public_key) AS p ORDER BY p.reason NULLS FIRST, p.network NULLS FIRST;
+FROM apikeys.key AS k, apikeys_internal.pending_usage(k.public_key) AS p ORDER BY p.reason NULLS FIRST, p.network NULLS FIRST;
 CREATE TEMPORARY VIEW written AS
 SELECT network, use_count, now() - last_used_at < interval '5 minutes' AS lately, last_used_address
 FROM apikeys.key_usage AS u JOIN apikeys.key USING (public_key) ORDER BY network NULLS FIRST;
@@ -129,15 +138,15 @@ SELECT use_count, denial_count FROM apikeys.usage WHERE public_key = :'public_ke
 EXECUTE use_project_key ('192.0.2.1');
 SET ROLE regress_apikeys_reader;
 SELECT public_key = :'project_key', use_count, pending_entries FROM apikeys.usage;
-SELECT count FROM apikeys.pending_usage(:'project_key');
-SELECT count(*) FROM apikeys.pending_usage(:'public_key');
+SELECT count FROM apikeys_internal.pending_usage(:'project_key');
+SELECT count(*) FROM apikeys_internal.pending_usage(:'public_key');
 SET ROLE regress_apikeys_nobody;
 SELECT count(*) FROM apikeys.usage;
-SELECT count(*) FROM apikeys.pending_usage(:'project_key');
+SELECT count(*) FROM apikeys_internal.pending_usage(:'project_key');
 SELECT count(*) FROM apikeys.key_denial;
-SELECT count(*) FROM apikeys.pending_usage('nokey');
-SELECT count(*) FROM apikeys.pending_usage(NULL);
-SELECT count(*) FROM apikeys.pending_usage(repeat('x', 1000));
+SELECT count(*) FROM apikeys_internal.pending_usage('nokey');
+SELECT count(*) FROM apikeys_internal.pending_usage(NULL);
+SELECT count(*) FROM apikeys_internal.pending_usage(repeat('x', 1000));
 SELECT preloaded FROM apikeys.status();
 SELECT apikeys.flush_usage();
 SELECT apikeys.settle_usage(gen_random_uuid(), 1);
@@ -153,7 +162,7 @@ SELECT apikeys.flush_usage();
 PREPARE merge (bigint) AS
 SELECT apikeys.merge_usage(:'instance', $1, ARRAY[:'public_key', 'nokey', :'public_key', :'project_key'], ARRAY[NULL, NULL, 'scope_denied', NULL],
 	'{192.0.2.0/24,NULL,NULL,NULL}', '{10,20,30,40}', '{2001-01-01,now,infinity,infinity}', '{192.0.2.99,NULL,192.0.2.98,2001:db8::1}',
-	'{1,1,NULL,1}', ARRAY[NULL, NULL, NULL, apikeys.grant_id('GROUP_READ_ONLY', :'alpha')]);
+	'{1,1,NULL,1}', ARRAY[NULL, NULL, NULL, apikeys_internal.grant_id('GROUP_READ_ONLY', :'alpha')]);
 EXECUTE merge (3);
 EXECUTE merge (3);
 EXECUTE merge (2);
@@ -177,11 +186,11 @@ SELECT batch FROM apikeys.usage_flush WHERE instance = :'instance';
 SELECT apikeys.flush_usage();
 SELECT use_count AS count_before FROM apikeys.usage WHERE public_key = :'public_key' \gset
 CREATE TEMPORARY VIEW counters AS
-SELECT p.version, p.grant_id = apikeys.grant_id('ORG_READ_ONLY', NULL) AS by_organization_role,
-	p.grant_id = apikeys.grant_id('GROUP_BACKUP_ADMIN', r.project_id) AS by_project_role, p.reason, sum(p.count) AS count
-FROM apikeys.key_role AS r, apikeys.pending_usage(r.public_key) AS p WHERE r.role = 'GROUP_BACKUP_ADMIN'
+SELECT p.version, p.grant_id = apikeys_internal.grant_id('ORG_READ_ONLY', NULL) AS by_organization_role,
+	p.grant_id = apikeys_internal.grant_id('GROUP_BACKUP_ADMIN', r.project_id) AS by_project_role, p.reason, sum(p.count) AS count
+FROM apikeys.key_role AS r, apikeys_internal.pending_usage(r.public_key) AS p WHERE r.role = 'GROUP_BACKUP_ADMIN'
 GROUP BY 1, 2, 3, 4 ORDER BY 1, 2;
-SELECT apikeys.set_project_roles(:'public_key', :'alpha', '{GROUP_BACKUP_ADMIN}');
+SELECT FROM apikeys.set_project_roles(:'public_key', :'alpha', '{GROUP_BACKUP_ADMIN}');
 SELECT apikeys.rotate_secret(:'public_key', '1 hour') AS second_secret \gset
 SELECT count(*) FILTER (WHERE apikeys.authorize(:'public_key', secret, '192.0.2.7', 'clusters.read', project))
 FROM unnest(ARRAY[:'private_key', :'second_secret', :'second_secret'], ARRAY[NULL, NULL, :'alpha'::uuid]) AS u (secret, project), generate_series(1, 10);
@@ -215,9 +224,9 @@ DELETE FROM apikeys.key_role_usage;
 SELECT use_count AS count_before FROM apikeys.usage WHERE public_key = :'public_key' \gset
 BEGIN;
 SELECT apikeys.authenticate(:'public_key', :'private_key', '192.0.2.7') = :'public_key';
-SELECT version IS NOT NULL, grant_id, count FROM apikeys.pending_usage(:'public_key');
+SELECT version IS NOT NULL, grant_id, count FROM apikeys_internal.pending_usage(:'public_key');
 SELECT count(*) FILTER (WHERE apikeys.permits('backups.create', :'alpha')), count(*) FILTER (WHERE apikeys.permits('clusters.write')) FROM generate_series(1, 10);
-SELECT grant_id = apikeys.grant_id('GROUP_BACKUP_ADMIN', :'alpha'), count FROM apikeys.pending_usage(:'public_key') ORDER BY 1;
+SELECT grant_id = apikeys_internal.grant_id('GROUP_BACKUP_ADMIN', :'alpha'), count FROM apikeys_internal.pending_usage(:'public_key') ORDER BY 1;
 SELECT count(*) FILTER (WHERE apikeys.permits('clusters.read')) FROM generate_series(1, 10);
 COMMIT;
 SELECT use_count - :count_before FROM apikeys.usage WHERE public_key = :'public_key';
@@ -228,7 +237,7 @@ SELECT role FROM apikeys.key_role_usage WHERE public_key = :'public_key' ORDER B
 DELETE FROM apikeys.key_role_usage;
 BEGIN;
 SELECT apikeys.authenticate(:'public_key', :'private_key', '192.0.2.7') = :'public_key';
-SELECT apikeys.principal_may('apikeys.keys.read', :'acme');
+SELECT apikeys_internal.may('apikeys.keys.read', :'acme');
 COMMIT;
 SELECT apikeys.flush_usage();
 SELECT role FROM apikeys.key_role_usage WHERE public_key = :'public_key' ORDER BY 1;
@@ -278,7 +287,9 @@ DELETE FROM apikeys.deleted_key;
 DELETE FROM apikeys.usage_flush;
 SELECT apikeys.flush_usage();
 SELECT count(*) FROM apikeys.key_usage;
-REVOKE EXECUTE ON FUNCTION apikeys.authorize FROM regress_apikeys_app;
+DROP OWNED BY regress_apikeys_app;
 DROP ROLE regress_apikeys_app;
+DROP OWNED BY regress_apikeys_reader;
 DROP ROLE regress_apikeys_reader;
+DROP OWNED BY regress_apikeys_nobody;
 DROP ROLE regress_apikeys_nobody;

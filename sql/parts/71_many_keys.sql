@@ -1,4 +1,5 @@
--- Many keys at once.
+-- Many keys at once.  These read as the caller does, and change keys one by one
+-- through the door.
 
 CREATE FUNCTION apikeys.expiring_keys(within interval)
 	RETURNS TABLE (public_key text, description text, organization text, expires_at timestamptz)
@@ -6,7 +7,10 @@ CREATE FUNCTION apikeys.expiring_keys(within interval)
 	SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	PERFORM apikeys.check_not_null('within', within::text);
+	IF within IS NULL THEN
+		RAISE null_value_not_allowed USING
+			MESSAGE = 'within must not be null', CONSTRAINT = 'null_argument';
+	END IF;
 	RETURN QUERY
 		SELECT k.public_key, k.description, k.organization, k.expires_at
 		FROM apikeys.keys AS k
@@ -16,26 +20,7 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION apikeys.expiring_keys(interval) IS
-	'The keys that expire within that time, of those that the caller may see.';
-
-CREATE FUNCTION apikeys.notify_expiring(within interval) RETURNS bigint
-	LANGUAGE plpgsql VOLATILE
-	SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	told bigint := 0;
-	expiring record;
-BEGIN
-	FOR expiring IN SELECT e.public_key, e.expires_at FROM apikeys.expiring_keys(within) AS e LOOP
-		PERFORM pg_notify('apikeys', json_build_object('action', 'key.expiring',
-			'public_key', expiring.public_key, 'expires_at', expiring.expires_at)::text);
-		told := told + 1;
-	END LOOP;
-	RETURN told;
-END;
-$$;
-COMMENT ON FUNCTION apikeys.notify_expiring(interval) IS
-	'Tells who listens on channel apikeys of each key that expires within that time, of those that the caller may see; returns how many.';
+	'Returns the keys visible to the caller that expire within that time.';
 
 CREATE FUNCTION apikeys.find_keys(
 	unused_since timestamptz DEFAULT NULL, expiring_before timestamptz DEFAULT NULL, created_by text DEFAULT NULL,
@@ -47,7 +32,8 @@ BEGIN
 	IF num_nonnulls(unused_since, expiring_before, created_by, project, description, organization) = 0 THEN
 		RAISE invalid_parameter_value USING
 			MESSAGE = 'at least one condition is needed',
-			HINT = 'Name one: unused_since, expiring_before, created_by, project, description or organization.';
+			HINT = 'Name one: unused_since, expiring_before, created_by, project, description or organization.',
+			CONSTRAINT = 'condition_missing';
 	END IF;
 	RETURN QUERY
 		SELECT k.public_key
@@ -66,7 +52,7 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION apikeys.find_keys(timestamptz, timestamptz, text, uuid, text, uuid) IS
-	'The keys for which all conditions given hold, of those that the caller may see. description is a pattern of LIKE; a key that is unused since then was made before.';
+	'Returns the keys visible to the caller for which all given conditions hold. description is a LIKE pattern; a key that is unused since a time was created before it.';
 
 CREATE FUNCTION apikeys.disable_keys(
 	unused_since timestamptz DEFAULT NULL, expiring_before timestamptz DEFAULT NULL, created_by text DEFAULT NULL,
@@ -78,14 +64,13 @@ AS $$
 DECLARE
 	found_key text;
 BEGIN
-	PERFORM apikeys.check_not_null('dry_run', dry_run::text);
 	FOR found_key IN
 		SELECT k.public_key
 		FROM apikeys.find_keys(unused_since, expiring_before, created_by, project, description, organization) AS f
 			JOIN apikeys.key AS k ON k.public_key = f
 		WHERE k.disabled_at IS NULL
 	LOOP
-		IF NOT dry_run THEN
+		IF NOT coalesce(dry_run, true) THEN
 			PERFORM apikeys.disable_key(found_key);
 		END IF;
 		RETURN NEXT found_key;
@@ -93,7 +78,7 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION apikeys.disable_keys(timestamptz, timestamptz, text, uuid, text, uuid, boolean) IS
-	'Disables the keys that find_keys finds, and answers them; with dry_run, as long as nothing else is said, it only answers them. All of them, or an error: for who manages each.';
+	'Disables the keys that find_keys finds, all of them or none, and returns them; with dry_run (the default), only returns them.';
 
 CREATE FUNCTION apikeys.delete_keys(
 	unused_since timestamptz DEFAULT NULL, expiring_before timestamptz DEFAULT NULL, created_by text DEFAULT NULL,
@@ -105,11 +90,10 @@ AS $$
 DECLARE
 	found_key text;
 BEGIN
-	PERFORM apikeys.check_not_null('dry_run', dry_run::text);
 	FOR found_key IN
 		SELECT f FROM apikeys.find_keys(unused_since, expiring_before, created_by, project, description, organization) AS f
 	LOOP
-		IF NOT dry_run THEN
+		IF NOT coalesce(dry_run, true) THEN
 			PERFORM apikeys.delete_key(found_key);
 		END IF;
 		RETURN NEXT found_key;
@@ -117,4 +101,4 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION apikeys.delete_keys(timestamptz, timestamptz, text, uuid, text, uuid, boolean) IS
-	'Deletes the keys that find_keys finds, and answers them; with dry_run, as long as nothing else is said, it only answers them. All of them, or an error: for who manages each.';
+	'Deletes the keys that find_keys finds, all of them or none, and returns them; with dry_run (the default), only returns them.';

@@ -1,0 +1,666 @@
+-- Keys: create, view, change, rotate, stop, delete.
+
+CREATE FUNCTION apikeys.create_key(
+	organization uuid, description text, roles text[],
+	access_list apikeys.access_list DEFAULT '{}', expires_at timestamptz DEFAULT NULL) RETURNS apikeys.new_key
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
+COMMENT ON FUNCTION apikeys.create_key(uuid, text, text[], apikeys.access_list, timestamptz) IS
+	'Creates a key with roles in an organization, and returns its public key and, this once, its private key. Requires apikeys.keys.manage in the organization.';
+
+CREATE FUNCTION apikeys.create_project_key(
+	project uuid, description text, roles text[],
+	access_list apikeys.access_list DEFAULT '{}', expires_at timestamptz DEFAULT NULL) RETURNS apikeys.new_key
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
+COMMENT ON FUNCTION apikeys.create_project_key(uuid, text, text[], apikeys.access_list, timestamptz) IS
+	'Creates a key with roles in a project, and returns its public key and, this once, its private key. Requires apikeys.keys.manage in the project.';
+
+CREATE FUNCTION apikeys.add_to_access_list(public_key text, VARIADIC networks inet[]) RETURNS apikeys.access_list
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
+COMMENT ON FUNCTION apikeys.add_to_access_list(text, inet[]) IS
+	'Adds networks to the access list of a key, and returns the list. The first entry excludes all other addresses. Requires to manage the key.';
+
+CREATE FUNCTION apikeys.add_to_access_list(public_key text, network text) RETURNS apikeys.access_list
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
+COMMENT ON FUNCTION apikeys.add_to_access_list(text, text) IS
+	'The same as add_to_access_list(text, inet[]), for one network that is given as text.';
+
+CREATE FUNCTION apikeys.remove_from_access_list(public_key text, VARIADIC networks inet[]) RETURNS apikeys.access_list
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
+COMMENT ON FUNCTION apikeys.remove_from_access_list(text, inet[]) IS
+	'Removes entries from the access list of a key, and returns the list; not the last entry. Requires to manage the key.';
+
+CREATE FUNCTION apikeys.remove_from_access_list(public_key text, network text) RETURNS apikeys.access_list
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
+COMMENT ON FUNCTION apikeys.remove_from_access_list(text, text) IS
+	'The same as remove_from_access_list(text, inet[]), for one network that is given as text.';
+
+CREATE FUNCTION apikeys.add_current_address(public_key text) RETURNS inet
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
+COMMENT ON FUNCTION apikeys.add_current_address(text) IS
+	'Adds the current address to the access list of a key, and returns it: the address of the bound key or of the user named by act_as, else of the connection. Requires to manage the key.';
+
+CREATE FUNCTION apikeys.rotate_secret(public_key text, overlap interval DEFAULT '0') RETURNS text
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
+COMMENT ON FUNCTION apikeys.rotate_secret(text, interval) IS
+	'Issues a new private key and returns it, this once; the old one expires at once or, with overlap, later. Requires to manage the key; a bound key with apikeys.self.rotate rotates its own.';
+
+CREATE FUNCTION apikeys.revoke_secret(public_key text, version integer) RETURNS boolean
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
+COMMENT ON FUNCTION apikeys.revoke_secret(text, integer) IS
+	'Revokes one of the two live private keys of a key; returns true. Requires apikeys.keys.manage in one place where the key has a role, or a bound key with apikeys.self.rotate for its own.';
+
+CREATE FUNCTION apikeys.disable_key(public_key text, reason text DEFAULT NULL) RETURNS boolean
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
+COMMENT ON FUNCTION apikeys.disable_key(text, text) IS
+	'Denies every request made with the key until it is enabled again; returns whether that changed anything. Requires apikeys.keys.manage in one place where the key has a role.';
+
+CREATE FUNCTION apikeys.enable_key(public_key text) RETURNS boolean
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
+COMMENT ON FUNCTION apikeys.enable_key(text) IS
+	'Enables a disabled key; returns whether that changed anything. Requires to manage the key.';
+
+CREATE FUNCTION apikeys.delete_key(public_key text) RETURNS boolean
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
+COMMENT ON FUNCTION apikeys.delete_key(text) IS
+	'Deletes a key with its roles and secrets; returns true. Requires to manage the key.';
+
+CREATE FUNCTION apikeys.import_key(
+	organization uuid, public_key text, hash apikeys.secret_hash, description text, roles text[],
+	access_list apikeys.access_list DEFAULT '{}', expires_at timestamptz DEFAULT NULL) RETURNS text
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
+COMMENT ON FUNCTION apikeys.import_key(uuid, text, apikeys.secret_hash, text, text[], apikeys.access_list, timestamptz) IS
+	'Imports a key of another system by the hash of its secret, which goes on working, and returns its public key. Requires apikeys.keys.manage in the organization.';
+
+CREATE FUNCTION apikeys.find_leaked(searched text) RETURNS SETOF text
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_find_leaked';
+COMMENT ON FUNCTION apikeys.find_leaked(text) IS
+	'Returns the private keys in a text, each with a valid checksum. Reads no table: some can be revoked, or belong to another database.';
+
+CREATE FUNCTION apikeys.revoke_leaked(secret text) RETURNS boolean
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
+COMMENT ON FUNCTION apikeys.revoke_leaked(text) IS
+	'Disables the key that a private key is a live one of, and returns whether there was one. Compares every live secret, unless the checksum is wrong. EXECUTE is not part of any access.';
+
+-- --- Making keys and secrets ------------------------------------------------
+
+CREATE FUNCTION apikeys_internal.generate_public_key() RETURNS text
+	LANGUAGE c VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_generate_public_key';
+COMMENT ON FUNCTION apikeys_internal.generate_public_key() IS
+	'Returns a new random public key, with the prefix of apikeys.token_prefix.';
+
+CREATE FUNCTION apikeys_internal.generate_secret(
+		public_key text, OUT secret text, OUT hash apikeys.secret_hash, OUT hint text) RETURNS record
+	LANGUAGE c VOLATILE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_generate_secret';
+COMMENT ON FUNCTION apikeys_internal.generate_secret(text) IS
+	'Returns a new random secret for a key, its hash, and its last characters.';
+
+-- What a new key has in common, whichever verb creates it.  It can lack an access
+-- list that the organization requires: decisions deny it until it has one.
+CREATE FUNCTION apikeys_internal.make_key(
+	organization uuid, project uuid, description text, roles text[],
+	access_list apikeys.access_list, expires_at timestamptz) RETURNS apikeys.new_key
+	LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	created text := apikeys_internal.generate_public_key();
+	issued record;
+	longest interval;
+	list constant apikeys.access_list := coalesce(access_list, '{}');
+	ends constant timestamptz := nullif(expires_at, 'infinity');
+BEGIN
+	SELECT o.max_key_lifetime INTO longest FROM apikeys.organization AS o
+		WHERE o.id = make_key.organization FOR KEY SHARE;
+	IF NOT FOUND OR NOT apikeys_internal.may('apikeys.keys.manage', organization, project) THEN
+		PERFORM apikeys_internal.refuse('apikeys.keys.manage', organization, project);
+	END IF;
+	IF NOT apikeys_internal.is_name(description) THEN
+		PERFORM apikeys_internal.check_name('description', description);
+	ELSIF cardinality(roles) = 0 THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = 'a key needs at least one role', CONSTRAINT = 'roles_missing';
+	END IF;
+	PERFORM apikeys_internal.check_grants(roles, organization, project);
+	IF longest IS NOT NULL THEN
+		PERFORM apikeys_internal.check_life(longest, now(), ends);
+	END IF;
+	issued := apikeys_internal.generate_secret(created);
+	WITH k AS (
+		INSERT INTO apikeys.key (public_key, organization_id, description, access_list, expires_at)
+		VALUES (created, make_key.organization, make_key.description, list, ends)
+	), r AS (
+		INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role)
+		SELECT created, make_key.organization, make_key.project, granted FROM unnest(roles) AS granted
+	)
+	INSERT INTO apikeys.key_secret (public_key, version, hash, hint) VALUES (created, 1, issued.hash, issued.hint);
+	PERFORM apikeys_internal.make_new_images(ARRAY[created]);
+	PERFORM apikeys_internal.note_event('key.created', organization, project, created,
+		jsonb_build_object('new', jsonb_build_object('description', description, 'roles', to_jsonb(roles),
+			'access_list', list::cidr[], 'expires_at', ends)));
+	RETURN (created, issued.secret);
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.make_key(uuid, uuid, text, text[], apikeys.access_list, timestamptz) IS
+	'Creates a key with roles in an organization or, with a project, in that project. Behind create_key and create_project_key.';
+
+CREATE FUNCTION apikeys_internal.create_key(
+	organization uuid, description text, roles text[],
+	access_list apikeys.access_list, expires_at timestamptz) RETURNS apikeys.new_key
+	LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+	RETURN apikeys_internal.make_key(organization, NULL, description, roles, access_list, expires_at);
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.create_key(uuid, text, text[], apikeys.access_list, timestamptz) IS 'Body of apikeys.create_key.';
+
+CREATE FUNCTION apikeys_internal.create_project_key(
+	project uuid, description text, roles text[],
+	access_list apikeys.access_list, expires_at timestamptz) RETURNS apikeys.new_key
+	LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+	RETURN apikeys_internal.make_key(apikeys_internal.keep_project(project), project, description, roles,
+		access_list, expires_at);
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.create_project_key(uuid, text, text[], apikeys.access_list, timestamptz) IS 'Body of apikeys.create_project_key.';
+
+-- --- Changing a key ---------------------------------------------------------
+
+CREATE FUNCTION apikeys_internal.check_own_address(public_key text, access_list apikeys.access_list) RETURNS void
+	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
+AS $$
+BEGIN
+	IF public_key = apikeys.current_key()
+		AND NOT coalesce(access_list OPERATOR(apikeys.@>) apikeys_internal.principal_address(), false)
+		AND apikeys.cardinality(access_list) > 0 THEN
+		RAISE object_not_in_prerequisite_state USING
+			MESSAGE = 'access list must include the current client address',
+			DETAIL = 'The key that is acting is called from an address that is not in the list.',
+			CONSTRAINT = 'own_address';
+	END IF;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.check_own_address(text, apikeys.access_list) IS
+	'Raises 55000 if the bound key would exclude the address that it is called from.';
+
+-- Behind every change of a key's description, access list and expiration.
+CREATE FUNCTION apikeys_internal.change_key(
+	before apikeys.key, description text, access_list apikeys.access_list, expires_at timestamptz) RETURNS apikeys.access_list
+	LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	after apikeys.key := before;
+	organization apikeys.organization;
+	changed jsonb;
+BEGIN
+	PERFORM apikeys_internal.check_managed(before.public_key);
+	PERFORM apikeys_internal.check_name('description', description);
+	SELECT o.* INTO organization FROM apikeys.organization AS o WHERE o.id = before.organization_id;
+	IF access_list OPERATOR(apikeys.<>) before.access_list THEN
+		IF organization.require_access_list AND apikeys.cardinality(access_list) = 0 THEN
+			RAISE check_violation USING
+				MESSAGE = 'organization policy requires a non-empty access list',
+				CONSTRAINT = 'access_list_required';
+		END IF;
+		PERFORM apikeys_internal.check_own_address(before.public_key, access_list);
+	END IF;
+	IF expires_at IS NOT NULL AND nullif(expires_at, 'infinity') IS DISTINCT FROM before.expires_at THEN
+		IF organization.max_key_lifetime IS NOT NULL THEN
+			PERFORM apikeys_internal.check_life(organization.max_key_lifetime, before.created_at, expires_at);
+		END IF;
+		after.expires_at := nullif(expires_at, 'infinity');
+	END IF;
+	after.description := coalesce(description, before.description);
+	after.access_list := coalesce(access_list, before.access_list);
+	-- Lists are compared as lists, the rest of the row as it is.
+	changed := apikeys_internal.row_difference(
+		to_jsonb(before) || jsonb_build_object('access_list', before.access_list::cidr[]),
+		to_jsonb(after) || jsonb_build_object('access_list', after.access_list::cidr[]));
+	IF changed IS NULL THEN
+		RETURN before.access_list;
+	END IF;
+	UPDATE apikeys.key AS k SET
+			description = after.description, access_list = after.access_list, expires_at = after.expires_at
+		WHERE k.public_key = before.public_key;
+	PERFORM apikeys_internal.make_images(ARRAY[before.public_key]);
+	PERFORM apikeys_internal.note_event('key.updated', before.organization_id, NULL, before.public_key, changed);
+	RETURN after.access_list;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.change_key(apikeys.key, text, apikeys.access_list, timestamptz) IS
+	'Changes what is not NULL of a key that is locked, and returns its access list; expires_at infinity means never.';
+
+CREATE FUNCTION apikeys_internal.row_difference(before jsonb, after jsonb) RETURNS jsonb
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT jsonb_build_object('old', jsonb_object_agg(b.key, b.value), 'new', jsonb_object_agg(b.key, after -> b.key))
+	FROM jsonb_each(before) AS b
+	WHERE b.value IS DISTINCT FROM (after -> b.key)
+	HAVING count(*) > 0;
+END;
+COMMENT ON FUNCTION apikeys_internal.row_difference(jsonb, jsonb) IS
+	'Returns the members that differ between two objects, as {"old": {...}, "new": {...}}; NULL if none does.';
+
+CREATE FUNCTION apikeys_internal.networks_of(networks inet[]) RETURNS cidr[]
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+AS $$
+DECLARE
+	network inet;
+BEGIN
+	FOREACH network IN ARRAY networks LOOP
+		IF network IS NULL THEN
+			RAISE null_value_not_allowed USING
+				MESSAGE = 'a network must not be null', CONSTRAINT = 'null_argument';
+		ELSIF network <> network(network) THEN
+			RAISE invalid_text_representation USING
+				MESSAGE = format('invalid network: "%s"', network),
+				DETAIL = 'The address has bits set to the right of the mask.',
+				HINT = format('The network is %s.', network(network)),
+				CONSTRAINT = 'invalid_access_list';
+		END IF;
+	END LOOP;
+	RETURN networks::cidr[];
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.networks_of(inet[]) IS
+	'Returns networks as they are stored; raises 22P02 where bits are set to the right of the mask.';
+
+CREATE FUNCTION apikeys_internal.networks_of(networks text[]) RETURNS inet[]
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+AS $$
+DECLARE
+	network text;
+	result inet[] := '{}';
+BEGIN
+	FOREACH network IN ARRAY networks LOOP
+		IF network IS NULL THEN
+			RAISE null_value_not_allowed USING
+				MESSAGE = 'a network must not be null', CONSTRAINT = 'null_argument';
+		ELSIF network COLLATE "C" !~ '^[0-9A-Fa-f.:/]{1,50}$' THEN
+			RAISE invalid_text_representation USING
+				MESSAGE = 'invalid network',
+				DETAIL = 'A network is an address, or an address with a length of the mask.',
+				CONSTRAINT = 'invalid_access_list';
+		END IF;
+		result := result || (format('{%s}', network)::apikeys.access_list)::cidr[]::inet[];
+	END LOOP;
+	RETURN result;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.networks_of(text[]) IS
+	'Returns the networks that are given as text; raises 22P02 for anything else.';
+
+CREATE FUNCTION apikeys_internal.update_key(
+	public_key text, description text, access_list apikeys.access_list, expires_at timestamptz) RETURNS text
+	LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+	PERFORM apikeys_internal.change_key(apikeys_internal.lock_key(public_key), description, access_list, expires_at);
+	RETURN public_key;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.update_key(text, text, apikeys.access_list, timestamptz) IS 'Body of apikeys.update_key.';
+
+CREATE FUNCTION apikeys_internal.add_to_access_list(public_key text, VARIADIC networks inet[]) RETURNS apikeys.access_list
+	LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	before constant apikeys.key := apikeys_internal.lock_key(public_key);
+BEGIN
+	RETURN apikeys_internal.change_key(before, NULL,
+		apikeys.access_list(before.access_list::cidr[] || apikeys_internal.networks_of(networks)), NULL);
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.add_to_access_list(text, inet[]) IS 'Body of apikeys.add_to_access_list.';
+
+CREATE FUNCTION apikeys_internal.add_to_access_list(public_key text, network text) RETURNS apikeys.access_list
+	LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+	RETURN apikeys_internal.add_to_access_list(public_key, VARIADIC apikeys_internal.networks_of(ARRAY[network]));
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.add_to_access_list(text, text) IS 'Body of apikeys.add_to_access_list.';
+
+CREATE FUNCTION apikeys_internal.remove_from_access_list(public_key text, VARIADIC networks inet[]) RETURNS apikeys.access_list
+	LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	before constant apikeys.key := apikeys_internal.lock_key(public_key);
+	-- As a list stores them: an IPv4-mapped network is the IPv4 network.
+	removed constant cidr[] := apikeys.access_list(apikeys_internal.networks_of(networks))::cidr[];
+	kept constant cidr[] := ARRAY(
+		SELECT n FROM unnest(before.access_list::cidr[]) AS n WHERE n <> ALL (removed));
+BEGIN
+	IF cardinality(kept) = 0 AND apikeys.cardinality(before.access_list) > 0 THEN
+		PERFORM apikeys_internal.check_managed(public_key);
+		RAISE object_not_in_prerequisite_state USING
+			MESSAGE = 'cannot remove the last entry of the access list',
+			DETAIL = 'An empty list lets every address in.',
+			HINT = 'apikeys.update_key with access_list => ''{}'' opens a key to every address.',
+			CONSTRAINT = 'last_entry';
+	END IF;
+	RETURN apikeys_internal.change_key(before, NULL, apikeys.access_list(kept), NULL);
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.remove_from_access_list(text, inet[]) IS 'Body of apikeys.remove_from_access_list.';
+
+CREATE FUNCTION apikeys_internal.remove_from_access_list(public_key text, network text) RETURNS apikeys.access_list
+	LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+	RETURN apikeys_internal.remove_from_access_list(public_key, VARIADIC apikeys_internal.networks_of(ARRAY[network]));
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.remove_from_access_list(text, text) IS 'Body of apikeys.remove_from_access_list.';
+
+CREATE FUNCTION apikeys_internal.add_current_address(public_key text) RETURNS inet
+	LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	address constant inet := apikeys_internal.principal_address();
+BEGIN
+	IF address IS NULL THEN
+		RAISE object_not_in_prerequisite_state USING
+			MESSAGE = 'the current address is not known',
+			HINT = 'Name the address with apikeys.add_to_access_list, or with apikeys.act_as.',
+			CONSTRAINT = 'no_address';
+	END IF;
+	PERFORM apikeys_internal.add_to_access_list(public_key, address);
+	RETURN address;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.add_current_address(text) IS 'Body of apikeys.add_current_address.';
+
+-- --- Roles of a key ---------------------------------------------------------
+
+-- Last writer wins: the set is replaced under the lock of the key.
+CREATE FUNCTION apikeys_internal.replace_roles(before apikeys.key, project uuid, roles text[]) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	held text[];
+BEGIN
+	IF NOT apikeys_internal.may('apikeys.keys.manage', before.organization_id, project) THEN
+		PERFORM apikeys_internal.refuse('apikeys.keys.manage', before.organization_id, project);
+	END IF;
+	held := ARRAY(
+		SELECT r.role FROM apikeys.key_role AS r
+		WHERE r.public_key = before.public_key AND r.project_id IS NOT DISTINCT FROM replace_roles.project
+		ORDER BY r.role);
+	PERFORM apikeys_internal.check_grants(roles, before.organization_id, project, held);
+	DELETE FROM apikeys.key_role AS r
+		WHERE r.public_key = before.public_key AND r.project_id IS NOT DISTINCT FROM replace_roles.project
+			AND r.role <> ALL (roles);
+	INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role)
+		SELECT before.public_key, before.organization_id, replace_roles.project, granted
+		FROM unnest(roles) AS granted WHERE granted <> ALL (held);
+	IF roles <@ held AND held <@ roles THEN
+		RETURN;
+	END IF;
+	PERFORM apikeys_internal.make_images(ARRAY[before.public_key]);
+	PERFORM apikeys_internal.note_event('key.roles_changed', before.organization_id, project, before.public_key,
+		jsonb_build_object('old', jsonb_build_object('roles', to_jsonb(held)),
+			'new', jsonb_build_object('roles', to_jsonb(roles))));
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.replace_roles(apikeys.key, uuid, text[]) IS
+	'Replaces the roles of a locked key in its organization or, with a project, in that project.';
+
+CREATE FUNCTION apikeys_internal.set_organization_roles(public_key text, roles text[]) RETURNS text
+	LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	before constant apikeys.key := apikeys_internal.lock_key(public_key);
+BEGIN
+	-- A key that is given more is managed; one that only loses roles is not.
+	IF NOT roles <@ ARRAY(SELECT r.role FROM apikeys.key_role AS r
+			WHERE r.public_key = before.public_key AND r.project_id IS NULL) THEN
+		PERFORM apikeys_internal.check_managed(public_key);
+	END IF;
+	PERFORM apikeys_internal.replace_roles(before, NULL, roles);
+	RETURN public_key;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.set_organization_roles(text, text[]) IS 'Body of apikeys.set_organization_roles.';
+
+CREATE FUNCTION apikeys_internal.set_project_roles(public_key text, project uuid, roles text[]) RETURNS text
+	LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	organization constant uuid := apikeys_internal.keep_project(project);
+	before apikeys.key;
+BEGIN
+	IF cardinality(roles) = 0 THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = 'a key needs at least one role in a project',
+			HINT = 'apikeys.remove_from_project removes a key from a project.',
+			CONSTRAINT = 'roles_missing';
+	END IF;
+	before := apikeys_internal.lock_key(public_key);
+	IF before.organization_id <> organization THEN
+		PERFORM apikeys_internal.raise_not_found('key');
+	END IF;
+	-- A key without any role belongs to the organization: to assign it is to take it.
+	IF NOT EXISTS (SELECT FROM apikeys.key_role AS r WHERE r.public_key = before.public_key) THEN
+		PERFORM apikeys_internal.check_managed(public_key);
+	END IF;
+	PERFORM apikeys_internal.replace_roles(before, project, roles);
+	RETURN public_key;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.set_project_roles(text, uuid, text[]) IS 'Body of apikeys.set_project_roles.';
+
+CREATE FUNCTION apikeys_internal.remove_from_project(public_key text, project uuid) RETURNS text
+	LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	organization constant uuid := apikeys_internal.keep_project(project);
+	before constant apikeys.key := apikeys_internal.lock_key(public_key);
+	held text[];
+BEGIN
+	IF NOT apikeys_internal.may('apikeys.keys.manage', organization, project) THEN
+		PERFORM apikeys_internal.refuse('apikeys.keys.manage', organization, project);
+	END IF;
+	WITH removed AS (
+		DELETE FROM apikeys.key_role AS r
+		WHERE r.public_key = before.public_key AND r.project_id = remove_from_project.project
+		RETURNING r.role)
+	SELECT array_agg(r.role ORDER BY r.role) INTO held FROM removed AS r;
+	IF held IS NULL THEN
+		RAISE undefined_object USING
+			MESSAGE = format('key "%s" has no role in the project', public_key),
+			CONSTRAINT = 'key_not_in_project';
+	END IF;
+	PERFORM apikeys_internal.make_images(ARRAY[public_key]);
+	PERFORM apikeys_internal.note_event('key.removed_from_project', organization, project, public_key,
+		jsonb_build_object('old', jsonb_build_object('roles', to_jsonb(held))));
+	RETURN public_key;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.remove_from_project(text, uuid) IS 'Body of apikeys.remove_from_project.';
+
+-- --- Secrets ----------------------------------------------------------------
+
+CREATE FUNCTION apikeys_internal.rotate_secret(public_key text, overlap interval) RETURNS text
+	LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	before constant apikeys.key := apikeys_internal.lock_key(public_key);
+	overlap_time constant interval := coalesce(overlap, '0');
+	moment constant timestamptz := clock_timestamp();
+	ends timestamptz;
+	latest timestamptz;
+	kept integer;
+	newest integer;
+	issued record;
+BEGIN
+	IF NOT apikeys_internal.rotates_itself(public_key) THEN
+		PERFORM apikeys_internal.check_managed(public_key);
+	END IF;
+	SELECT apikeys_internal.add_in_utc(moment, o.max_rotation_overlap) INTO latest
+		FROM apikeys.organization AS o WHERE o.id = before.organization_id;
+	ends := apikeys_internal.add_in_utc(moment, overlap_time);
+	IF ends < moment THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = 'overlap must not be negative', CONSTRAINT = 'invalid_overlap';
+	ELSIF ends > latest THEN
+		RAISE check_violation USING
+			MESSAGE = 'organization policy limits the overlap of secrets',
+			DETAIL = format('The old secret can live until %s.', latest),
+			CONSTRAINT = 'overlap_too_long';
+	END IF;
+	-- The newest live secret lives on for the overlap; others go.
+	SELECT s.version INTO kept FROM apikeys.key_secret AS s
+		WHERE s.public_key = before.public_key
+		ORDER BY coalesce(s.expires_at, 'infinity') > moment DESC, s.version DESC LIMIT 1
+		FOR NO KEY UPDATE;
+	SELECT max(s.version) INTO newest FROM apikeys.key_secret AS s WHERE s.public_key = before.public_key;
+	DELETE FROM apikeys.key_secret AS s WHERE s.public_key = before.public_key AND s.version <> kept;
+	UPDATE apikeys.key_secret AS s SET expires_at = least(s.expires_at, ends)
+		WHERE s.public_key = before.public_key AND s.version = kept
+		RETURNING s.expires_at INTO ends;
+	issued := apikeys_internal.generate_secret(public_key);
+	INSERT INTO apikeys.key_secret (public_key, version, hash, hint)
+		VALUES (before.public_key, coalesce(newest, 0) + 1, issued.hash, issued.hint);
+	PERFORM apikeys_internal.make_images(ARRAY[public_key]);
+	PERFORM apikeys_internal.note_event('key.secret_rotated', before.organization_id, NULL, public_key,
+		jsonb_build_object('old', jsonb_build_object('version', kept, 'expires_at', ends),
+			'new', jsonb_build_object('version', coalesce(newest, 0) + 1)));
+	RETURN issued.secret;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.rotate_secret(text, interval) IS 'Body of apikeys.rotate_secret.';
+
+CREATE FUNCTION apikeys_internal.revoke_secret(public_key text, version integer) RETURNS boolean
+	LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	before constant apikeys.key := apikeys_internal.lock_key(public_key);
+	live integer[];
+BEGIN
+	IF NOT apikeys_internal.rotates_itself(public_key) THEN
+		PERFORM apikeys_internal.check_stopped(public_key);
+	END IF;
+	live := ARRAY(
+		SELECT s.version FROM apikeys.key_secret AS s
+		WHERE s.public_key = before.public_key AND (s.expires_at IS NULL OR s.expires_at > clock_timestamp()));
+	IF version <> ALL (live) THEN
+		RAISE undefined_object USING
+			MESSAGE = format('the key has no live secret of version %s', version),
+			CONSTRAINT = 'secret_not_found';
+	ELSIF cardinality(live) = 1 THEN
+		RAISE object_not_in_prerequisite_state USING
+			MESSAGE = 'cannot revoke the last live secret of a key',
+			HINT = 'Disable the key with apikeys.disable_key, delete it with apikeys.delete_key, or issue another secret with apikeys.rotate_secret.',
+			CONSTRAINT = 'last_secret';
+	END IF;
+	UPDATE apikeys.key_secret AS s SET expires_at = clock_timestamp()
+		WHERE s.public_key = before.public_key AND s.version = revoke_secret.version;
+	PERFORM apikeys_internal.make_images(ARRAY[public_key]);
+	PERFORM apikeys_internal.note_event('key.secret_revoked', before.organization_id, NULL, public_key,
+		jsonb_build_object('old', jsonb_build_object('version', version)));
+	RETURN true;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.revoke_secret(text, integer) IS 'Body of apikeys.revoke_secret.';
+
+-- --- Stopping and deleting --------------------------------------------------
+
+CREATE FUNCTION apikeys_internal.stop_key(before apikeys.key, reason text) RETURNS boolean
+	LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+	IF before.disabled_at IS NOT NULL AND (reason IS NULL OR reason = before.disabled_reason) THEN
+		RETURN false;
+	END IF;
+	UPDATE apikeys.key AS k SET
+			disabled_at = coalesce(k.disabled_at, now()),
+			disabled_reason = coalesce(stop_key.reason, k.disabled_reason)
+		WHERE k.public_key = before.public_key;
+	PERFORM apikeys_internal.make_images(ARRAY[before.public_key]);
+	PERFORM apikeys_internal.note_event('key.disabled', before.organization_id, NULL, before.public_key,
+		jsonb_build_object('new', jsonb_strip_nulls(jsonb_build_object('reason', reason))));
+	RETURN true;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.stop_key(apikeys.key, text) IS
+	'Disables a locked key, and returns whether that changed anything.';
+
+CREATE FUNCTION apikeys_internal.disable_key(public_key text, reason text) RETURNS boolean
+	LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	before constant apikeys.key := apikeys_internal.lock_key(public_key);
+BEGIN
+	PERFORM apikeys_internal.check_stopped(public_key);
+	PERFORM apikeys_internal.check_name('reason', reason);
+	RETURN apikeys_internal.stop_key(before, reason);
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.disable_key(text, text) IS 'Body of apikeys.disable_key.';
+
+CREATE FUNCTION apikeys_internal.enable_key(public_key text) RETURNS boolean
+	LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	before constant apikeys.key := apikeys_internal.lock_key(public_key);
+BEGIN
+	PERFORM apikeys_internal.check_managed(public_key);
+	IF before.disabled_at IS NULL THEN
+		RETURN false;
+	END IF;
+	UPDATE apikeys.key AS k SET disabled_at = NULL, disabled_reason = NULL
+		WHERE k.public_key = before.public_key;
+	PERFORM apikeys_internal.make_images(ARRAY[public_key]);
+	PERFORM apikeys_internal.note_event('key.enabled', before.organization_id, NULL, public_key,
+		jsonb_build_object('old', jsonb_strip_nulls(jsonb_build_object('disabled_at', before.disabled_at, 'reason', before.disabled_reason))));
+	RETURN true;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.enable_key(text) IS 'Body of apikeys.enable_key.';
+
+CREATE FUNCTION apikeys_internal.delete_key(public_key text) RETURNS boolean
+	LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	before constant apikeys.key := apikeys_internal.lock_key(public_key);
+BEGIN
+	PERFORM apikeys_internal.check_managed(public_key);
+	DELETE FROM apikeys.key AS k WHERE k.public_key = before.public_key;
+	PERFORM apikeys_internal.make_images(ARRAY[public_key]);
+	PERFORM apikeys_internal.note_event('key.deleted', before.organization_id, NULL, public_key,
+		jsonb_build_object('old', jsonb_build_object('description', before.description,
+			'access_list', before.access_list::cidr[], 'created_at', before.created_at, 'created_by', before.created_by)));
+	RETURN true;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.delete_key(text) IS 'Body of apikeys.delete_key.';
+
+-- Whoever has a secret could use the key, and so may stop it.  No index finds a
+-- hash: all live ones are compared, but those that cost much to compute.
+CREATE FUNCTION apikeys_internal.revoke_leaked(secret text) RETURNS boolean
+	LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	leaked text;
+	before apikeys.key;
+BEGIN
+	IF NOT apikeys_internal.is_private_key(secret) THEN
+		RETURN false;
+	END IF;
+	SELECT s.public_key INTO leaked FROM apikeys.key_secret AS s
+		WHERE (s.expires_at IS NULL OR s.expires_at > clock_timestamp())
+			AND apikeys_internal.algorithm(s.hash) <> 'argon2id'
+			AND apikeys.verify(s.hash, s.public_key, secret)
+		LIMIT 1;
+	SELECT k.* INTO before FROM apikeys.key AS k WHERE k.public_key = leaked FOR NO KEY UPDATE;
+	IF NOT FOUND THEN
+		RETURN false;
+	END IF;
+	PERFORM apikeys_internal.stop_key(before, 'compromised');
+	RETURN true;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.revoke_leaked(text) IS 'Body of apikeys.revoke_leaked.';

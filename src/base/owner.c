@@ -1,0 +1,226 @@
+/*
+ * owner.c
+ *	  See owner.h.
+ *
+ * A statement that runs as the owner names every table, function and operator
+ * with its schema, or relies on the search_path that is set here, and takes all
+ * that comes from outside as parameters.  The caller's search_path never counts:
+ * SQL has operators that cannot be qualified (IS DISTINCT FROM, NULLIF), and
+ * one found in a schema of the caller would run with the owner's rights.
+ */
+#include "postgres.h"
+
+#include "base/owner.h"
+#include "base/tables.h"
+#include "core/compat.h"
+
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "pgtime.h"
+#include "utils/guc.h"
+#include "utils/rls.h"
+#include "utils/syscache.h"
+
+#define SEARCH_PATH "pg_catalog, pg_temp"
+
+/* The innermost one that was begun; NULL: the code acts as its caller. */
+static AkOwner *acting = NULL;
+
+static void
+set_locally(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+/*
+ * Pins what names mean, and how times and intervals are written in events, which
+ * are the same whoever makes them.  Returns the level of what was set, to be
+ * ended; 0 if nothing was.
+ */
+static int
+pin_settings(bool by_index)
+{
+	bool		is_pinned = strcmp(namespace_search_path, SEARCH_PATH) == 0;
+	bool		is_utc =
+		strcmp(pg_get_timezone_name(session_timezone), "UTC") == 0;
+	int			level;
+
+	if (is_pinned && is_utc && IntervalStyle == INTSTYLE_POSTGRES &&
+		DateStyle == USE_ISO_DATES && row_security && !by_index)
+		return 0;
+	level = NewGUCNestLevel();
+	if (!is_pinned)
+		set_locally("search_path", SEARCH_PATH);
+	if (!is_utc)
+		set_locally("timezone", "UTC");
+	if (IntervalStyle != INTSTYLE_POSTGRES)
+		set_locally("intervalstyle", "postgres");
+	if (DateStyle != USE_ISO_DATES)
+		set_locally("datestyle", "ISO");
+	if (!row_security)
+		set_locally("row_security", "on");
+	if (by_index)
+	{
+		set_locally("enable_seqscan", "off");
+		set_locally("jit", "off");
+	}
+	return level;
+}
+
+/*
+ * Acts as the role from now on, with the settings that matter pinned, and
+ * notes the current user as the caller.  By_index: sequential scans and JIT are
+ * switched off as well.  Ended by ak_owner_end() in the same function, on every
+ * path: use PG_TRY().
+ */
+void
+ak_owner_begin(AkOwner *owner, Oid as_role, bool by_index)
+{
+	GetUserIdAndSecContext(&owner->caller, &owner->caller_context);
+	owner->owner = as_role;
+	owner->outer = acting;
+	owner->settings_level = pin_settings(by_index);
+	SetUserIdAndSecContext(as_role, owner->caller_context |
+						   SECURITY_LOCAL_USERID_CHANGE);
+	acting = owner;
+}
+
+/* Acts as the caller again; after an error its abort restores the settings. */
+void
+ak_owner_end(AkOwner *owner, bool is_error)
+{
+	acting = owner->outer;
+	SetUserIdAndSecContext(owner->caller, owner->caller_context);
+	if (!is_error && owner->settings_level)
+		AtEOXact_GUC(true, owner->settings_level);
+}
+
+/* Whether the current user is the owner because ak_owner_begin() made it so. */
+bool
+ak_owner_is_acting(void)
+{
+	return acting && GetUserId() == acting->owner;
+}
+
+/*
+ * The role on whose behalf the code runs: who called it while it acts as the
+ * owner (of several calls within each other the outermost caller that was not
+ * the owner itself), else the current user.
+ */
+Oid
+ak_owner_caller(void)
+{
+	const AkOwner *frame = acting;
+
+	if (!ak_owner_is_acting())
+		return GetUserId();
+	while (frame->outer && frame->caller == frame->outer->owner)
+		frame = frame->outer;
+	return frame->caller;
+}
+
+/* --- Statements ----------------------------------------------------------- */
+
+static Oid
+get_table_owner(Oid table)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", table);
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+static void
+prepare(AkStatement *statement)
+{
+	statement->plan = SPI_prepare_cursor(statement->sql,
+										 statement->argument_count,
+										 statement->types,
+										 CURSOR_OPT_GENERIC_PLAN);
+	if (statement->plan == NULL)
+		elog(ERROR, "could not prepare a statement: %s",
+			 SPI_result_code_string(SPI_result));
+	SPI_keepplan(statement->plan);
+}
+
+/*
+ * Executes the statement as the owner.  The first column of its first row is
+ * stored in *first, a bigint, if that is asked for and there is a row; then
+ * only that row is fetched, as the active snapshot sees it.
+ */
+static uint64
+execute(AkStatement *statement, Snapshot snapshot, Datum *values,
+		const char *nulls, int64 *first)
+{
+	AkOwner		owner;
+	bool		isnull;
+	volatile uint64 processed = 0;
+	volatile bool is_done = false;
+
+	ak_owner_begin(&owner, get_table_owner(ak_table_oid(AK_KEY)),
+				   statement->by_index);
+	PG_TRY();
+	{
+		SPI_connect();
+		if (statement->plan == NULL)
+			prepare(statement);
+		if (first)
+			SPI_execute_plan(statement->plan, values, nulls, true, 1);
+		else
+			SPI_execute_snapshot(statement->plan, values, nulls, snapshot,
+								 InvalidSnapshot, false, true, 0);
+		processed = SPI_processed;
+		if (first && processed > 0)
+			*first = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
+												 SPI_tuptable->tupdesc, 1,
+												 &isnull));
+		SPI_finish();
+		is_done = true;
+	}
+	PG_FINALLY();
+	{
+		ak_owner_end(&owner, !is_done);
+	}
+	PG_END_TRY();
+	return processed;
+}
+
+/*
+ * Executes the statement as the owner of the extension's tables, and returns
+ * how many rows it has processed; values and nulls are those of
+ * SPI_execute_plan().
+ */
+uint64
+ak_owner_execute(AkStatement *statement, Datum *values, const char *nulls)
+{
+	return execute(statement, InvalidSnapshot, values, nulls, NULL);
+}
+
+/*
+ * The same, for several statements that must not differ in what they see: that
+ * of the snapshot, and what this transaction has done before each.
+ */
+uint64
+ak_owner_execute_at(Snapshot snapshot, AkStatement *statement, Datum *values,
+					const char *nulls)
+{
+	return execute(statement, snapshot, values, nulls, NULL);
+}
+
+/*
+ * Reads one bigint as the owner of the extension's tables, as the active
+ * snapshot sees it; false if there is no row.
+ */
+bool
+ak_owner_get_int64(AkStatement *statement, Datum *values, int64 *result)
+{
+	return execute(statement, InvalidSnapshot, values, NULL, result) > 0;
+}

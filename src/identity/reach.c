@@ -1,0 +1,185 @@
+/*
+ * reach.c
+ *	  Where the principal has a scope: the sets of organizations and projects
+ *	  that policies ask, once a statement.
+ */
+#include "postgres.h"
+
+#include "base/names.h"
+#include "core/compat.h"
+#include "core/scope.h"
+#include "identity/identity.h"
+#include "identity/own_grants.h"
+#include "store/keystore.h"
+#include "store/roles.h"
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+PG_FUNCTION_INFO_V1(apikeys_principal_organizations);
+PG_FUNCTION_INFO_V1(apikeys_principal_projects);
+PG_FUNCTION_INFO_V1(apikeys_current_projects);
+
+/* The places where the principal has one of the scopes, or any role. */
+typedef struct IdSet
+{
+	AkKeystore *store;
+	text	  **scopes;			/* NULL: any role will do */
+	int			scope_count;
+	pg_uuid_t  *ids;
+	int			count;
+	int			allocated;
+} IdSet;
+
+static void
+add_id(const pg_uuid_t *id, void *argument)
+{
+	IdSet	   *set = argument;
+
+	if (set->count == set->allocated)
+	{
+		set->allocated *= 2;
+		set->ids = repalloc_huge(set->ids, set->allocated * sizeof(pg_uuid_t));
+	}
+	set->ids[set->count++] = *id;
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(pg_uuid_t));
+}
+
+/* The ids, sorted, each of them once. */
+static ArrayType *
+make_id_array(IdSet *set)
+{
+	Datum	   *elements = palloc(Max(set->count, 1) * sizeof(Datum));
+	int			count = 0;
+
+	qsort(set->ids, set->count, sizeof(pg_uuid_t), compare_ids);
+	for (int i = 0; i < set->count; i++)
+		if (i == 0 || compare_ids(&set->ids[i - 1], &set->ids[i]) != 0)
+			elements[count++] = UUIDPGetDatum(&set->ids[i]);
+	return construct_array(elements, count, UUIDOID, UUID_LEN, false,
+						   TYPALIGN_CHAR);
+}
+
+static bool
+one_scope_is_allowed(const IdSet *set, const AkPermissions *permissions)
+{
+	for (int i = 0; i < set->scope_count; i++)
+		if (ak_permissions_allow(permissions,
+								 VARDATA_ANY(set->scopes[i]),
+								 VARSIZE_ANY_EXHDR(set->scopes[i])))
+			return true;
+	return false;
+}
+
+static void
+collect_organization(const AkGrant *grant, void *argument)
+{
+	IdSet	   *set = argument;
+	const AkRole *role = ak_roles_find(grant->role.data, grant->role.size);
+
+	if (set->scopes == NULL ||
+		(role && !grant->has_project &&
+		 one_scope_is_allowed(set, &role->organization)))
+	{
+		if (set->scopes)
+			ak_own_grants_record_use(ak_own_grant_id(grant, role));
+		add_id(&grant->organization_id, set);
+	}
+}
+
+static void
+collect_project(const AkGrant *grant, void *argument)
+{
+	IdSet	   *set = argument;
+	const AkRole *role = ak_roles_find(grant->role.data, grant->role.size);
+
+	if (role == NULL)
+		return;
+	if (set->scopes ? !one_scope_is_allowed(set, &role->project) :
+		(!grant->has_project && role->project.count == 0))
+		return;
+	if (set->scopes)
+		ak_own_grants_record_use(ak_own_grant_id(grant, role));
+	if (grant->has_project)
+		add_id(&grant->project_id, set);
+	else
+		ak_keystore_scan_projects(set->store, &grant->organization_id,
+								  add_id, set);
+}
+
+/* Collects ids from the principal's grants by the callback. */
+static ArrayType *
+scan_ids(IdSet *set, AkGrantCallback callback)
+{
+	set->allocated = 8;
+	set->ids = palloc(set->allocated * sizeof(pg_uuid_t));
+	ak_keystore_open(set->store);
+	ak_roles_refresh(set->store);
+	ak_own_grants_scan(set->store, callback, set);
+	ak_keystore_close(set->store);
+	return make_id_array(set);
+}
+
+/* Collects ids by the callback for the scopes in argument 0, if there is one. */
+static ArrayType *
+collect_ids(FunctionCallInfo fcinfo, AkGrantCallback callback)
+{
+	AkKeystore	store;
+	IdSet		set = {&store};
+
+	if (PG_NARGS() > 0)
+	{
+		Datum	   *elements;
+		bool	   *nulls;
+		int			count;
+
+		deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), TEXTOID, -1, false,
+						  TYPALIGN_INT, &elements, &nulls, &count);
+		set.scopes = palloc(Max(count, 1) * sizeof(text *));
+		for (int i = 0; i < count; i++)
+			if (!nulls[i])
+			{
+				set.scopes[set.scope_count] = DatumGetTextPP(elements[i]);
+				ak_check_scope(set.scopes[set.scope_count++]);
+			}
+	}
+	return scan_ids(&set, callback);
+}
+
+Datum
+apikeys_principal_organizations(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_ARRAYTYPE_P(collect_ids(fcinfo, collect_organization));
+}
+
+Datum
+apikeys_principal_projects(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_ARRAYTYPE_P(collect_ids(fcinfo, collect_project));
+}
+
+/*
+ * The projects in which the bound key has the scope; none where no key is
+ * bound.
+ */
+Datum
+apikeys_current_projects(PG_FUNCTION_ARGS)
+{
+	AkKeystore	store;
+	IdSet		set = {&store};
+	text	   *scope;
+
+	if (ak_identity_key() == NULL || PG_ARGISNULL(0))
+		PG_RETURN_ARRAYTYPE_P(construct_empty_array(UUIDOID));
+	scope = PG_GETARG_TEXT_PP(0);
+	ak_check_scope(scope);
+	set.scopes = &scope;
+	set.scope_count = 1;
+	PG_RETURN_ARRAYTYPE_P(scan_ids(&set, collect_project));
+}

@@ -1,0 +1,190 @@
+/*
+ * door.c
+ *	  The door: the one place through which every management verb enters.
+ *
+ * A verb has a face in schema apikeys, a C function of this file, and a body in
+ * schema apikeys_internal, a stored procedure of the same name and argument
+ * types.  The face notes who came in, pins the settings that matter, acts as
+ * the owner of the body while that runs, and acts as the caller again on every
+ * path (base/owner.h).  SECURITY DEFINER would not do: it cannot tell its
+ * immediate caller.
+ *
+ * What the caller supplies is passed on as values; nothing of it is evaluated
+ * behind the door.  Defaults of arguments belong to the face, and are evaluated
+ * before.  An argument without a default must not be NULL.
+ */
+#include "postgres.h"
+
+#include "base/owner.h"
+#include "core/compat.h"
+#include "core/errors.h"
+
+#include "access/htup_details.h"
+#include "access/parallel.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+#define BODIES "apikeys_internal"
+
+/* What a face knows of its body, in fn_extra. */
+typedef struct Door
+{
+	FmgrInfo	body;
+	Oid			owner;
+	int			required;		/* so many arguments must not be NULL */
+} Door;
+
+PG_FUNCTION_INFO_V1(apikeys_door);
+PG_FUNCTION_INFO_V1(apikeys_door_key);
+
+static HeapTuple
+find_body(HeapTuple face)
+{
+	Form_pg_proc form = (Form_pg_proc) GETSTRUCT(face);
+	HeapTuple	body = SearchSysCache3(PROCNAMEARGSNSP,
+									   NameGetDatum(&form->proname),
+									   PointerGetDatum(&form->proargtypes),
+									   ObjectIdGetDatum(get_namespace_oid(BODIES, false)));
+
+	if (!HeapTupleIsValid(body))
+		elog(ERROR, "there is no %s.%s", BODIES, NameStr(form->proname));
+	return body;
+}
+
+/* Finds the body of the face; once a call site, in its memory context. */
+static Door *
+make_door(FmgrInfo *face)
+{
+	Door	   *door = MemoryContextAllocZero(face->fn_mcxt, sizeof(Door));
+	HeapTuple	face_tuple = SearchSysCache1(PROCOID,
+											 ObjectIdGetDatum(face->fn_oid));
+	HeapTuple	body_tuple;
+	Form_pg_proc form;
+
+	if (!HeapTupleIsValid(face_tuple))
+		elog(ERROR, "cache lookup failed for function %u", face->fn_oid);
+	body_tuple = find_body(face_tuple);
+	form = (Form_pg_proc) GETSTRUCT(face_tuple);
+	door->required = form->pronargs - form->pronargdefaults;
+	form = (Form_pg_proc) GETSTRUCT(body_tuple);
+	door->owner = form->proowner;
+	fmgr_info_cxt(form->oid, &door->body, face->fn_mcxt);
+	fmgr_info_set_expr(face->fn_expr, &door->body);
+	ReleaseSysCache(body_tuple);
+	ReleaseSysCache(face_tuple);
+	face->fn_extra = door;
+	return door;
+}
+
+static void
+refuse_null(Oid face, int argument)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(face));
+	char	  **names;
+	Oid		   *types;
+	char	   *modes;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u", face);
+	(void) get_func_arg_info(tuple, &types, &names, &modes);
+	ereport(ERROR,
+			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+			 errmsg("%s must not be null", names[argument]),
+			 ak_errid("null_argument")));
+}
+
+/*
+ * Calls the body of the face that fcinfo is for, and returns what it returns.
+ * A set is returned whole, so that the body has ended when the caller goes on.
+ */
+static Datum
+enter(FunctionCallInfo fcinfo)
+{
+	FmgrInfo   *face = fcinfo->flinfo;
+	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
+	Door	   *door = face->fn_extra ? face->fn_extra : make_door(face);
+	AkOwner		owner;
+	volatile bool is_done = false;
+	volatile Datum result = (Datum) 0;
+
+	if (IsParallelWorker())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("keys cannot be managed in a parallel worker"),
+				 ak_errid("parallel_worker")));
+	for (int i = 0; i < door->required; i++)
+		if (PG_ARGISNULL(i))
+			refuse_null(face->fn_oid, i);
+	if (door->body.fn_retset && set && IsA(set, ReturnSetInfo))
+		set->allowedModes &= ~SFRM_ValuePerCall;
+
+	fcinfo->flinfo = &door->body;
+	ak_owner_begin(&owner, door->owner, false);
+	PG_TRY();
+	{
+		result = FunctionCallInvoke(fcinfo);
+		is_done = true;
+	}
+	PG_FINALLY();
+	{
+		ak_owner_end(&owner, !is_done);
+		fcinfo->flinfo = face;
+	}
+	PG_END_TRY();
+	return result;
+}
+
+/* The face of a verb that answers what its body answers. */
+Datum
+apikeys_door(PG_FUNCTION_ARGS)
+{
+	return enter(fcinfo);
+}
+
+/*
+ * The face of a verb whose body answers a public key: answers the key's row of
+ * view keys, as the caller sees it; NULL where the caller does not see it.
+ */
+Datum
+apikeys_door_key(PG_FUNCTION_ARGS)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			type = TEXTOID;
+	Datum		public_key = enter(fcinfo);
+	Datum		row = (Datum) 0;
+	bool		isnull = true;
+	MemoryContext result_context = CurrentMemoryContext;
+	MemoryContext old;
+
+	fcinfo->isnull = false;
+	SPI_connect();
+	if (plan == NULL)
+	{
+		plan = SPI_prepare("SELECT k FROM apikeys.keys AS k "
+						   "WHERE k.public_key OPERATOR(pg_catalog.=) $1",
+						   1, &type);
+		SPI_keepplan(plan);
+	}
+	SPI_execute_plan(plan, &public_key, NULL, false, 1);
+	if (SPI_processed > 0)
+	{
+		row = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
+							&isnull);
+		old = MemoryContextSwitchTo(result_context);
+		if (!isnull)
+			row = datumCopy(row, false, -1);
+		MemoryContextSwitchTo(old);
+	}
+	SPI_finish();
+	if (isnull)
+		PG_RETURN_NULL();
+	return row;
+}
