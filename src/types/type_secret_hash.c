@@ -174,7 +174,7 @@ ak_secret_hash_is_cheap(const char *stored, size_t stored_size)
 static bool
 is_affordable(const AkHashForm *hash)
 {
-	return ak_hash_form_cost(hash) <= (unsigned long) ak_argon2id_max_cost;
+	return ak_hash_form_cost(hash) <= (uint32) ak_argon2id_max_cost;
 }
 
 /* A hash that costs more than a decision may is not computed. */
@@ -301,7 +301,7 @@ apikeys_is_secret_hash(PG_FUNCTION_ARGS)
 	AkHashForm	hash;
 
 	PG_RETURN_BOOL(ak_hash_form_parse(text_to_cstring(PG_GETARG_TEXT_PP(0)),
-									  &hash, buffer));
+									  &hash, buffer) == AK_HASH_OK);
 }
 
 Datum
@@ -309,15 +309,25 @@ apikeys_secret_hash_in(PG_FUNCTION_ARGS)
 {
 	uint8		buffer[AK_SHA512_SIZE];
 	AkHashForm	hash;
+	AkHashError error = ak_hash_form_parse(PG_GETARG_CSTRING(0), &hash,
+										   buffer);
 
-	if (!ak_hash_form_parse(PG_GETARG_CSTRING(0), &hash, buffer))
+	if (error == AK_HASH_TOO_COSTLY)
+		ereturn(fcinfo->context, (Datum) 0,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("invalid input syntax for type %s", "apikeys.secret_hash"),
+				 errdetail("An argon2id hash takes at most %d kB of memory (m), %d kB of memory times passes (m times t) and %d lanes (p).",
+						   AK_ARGON2ID_MAX_MEMORY_KIB, AK_ARGON2ID_MAX_COST_KIB,
+						   AK_ARGON2ID_MAX_LANES),
+				 ak_errid("invalid_secret_hash"),
+				 errhidestmt(true),
+				 errhidecontext(true)));
+	if (error != AK_HASH_OK)
 		ereturn(fcinfo->context, (Datum) 0,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("invalid input syntax for type %s", "apikeys.secret_hash"),
 				 errdetail("What was given is not quoted, as it may be a secret."),
-				 errhint("A hash is written blake2b$<pepper id>$<hex>, sha256$$<hex>, sha512$$<hex> or $argon2id$v=19$m=<up to %d>,t=<up to %d>,p=<up to %d>$<salt>$<hash>, with m times t at most %d.",
-						 AK_ARGON2ID_MAX_MEMORY_KIB, AK_ARGON2ID_MAX_PASSES,
-						 AK_ARGON2ID_MAX_LANES, AK_ARGON2ID_MAX_COST_KIB),
+				 errhint("A hash is written blake2b$<pepper id>$<hex>, sha256$$<hex>, sha512$$<hex> or $argon2id$v=19$m=<kB>,t=<passes>,p=<lanes>$<salt>$<hash>."),
 				 ak_errid("invalid_secret_hash"),
 				 errhidestmt(true),
 				 errhidecontext(true)));
