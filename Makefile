@@ -114,7 +114,7 @@ $(SQL_SCRIPT): $(SQL_PARTS) $(TOP)/sql/parts $(TOP)/apikeys.control
 # --- What installs what it needs by itself ---------------------------------
 
 .PHONY: demo demo-stop test matrix upgrade coverage sanitize fuzz \
-	lint crash failover load soak bench dist dist-check deb deb-check help
+	lint model crash failover load soak bench dist dist-check deb deb-check help
 export PG_CONFIG
 
 demo:       ## start a private server in tmp/demo with the extension and data to play with
@@ -143,6 +143,10 @@ sanitize:   ## test on a server with sanitizers and assertions, and under valgri
 
 fuzz:       ## feed the parsers for FUZZ_SECONDS each, two at a time (150: ten minutes)
 	@FUZZ_SECONDS=$${FUZZ_SECONDS:-150} TEST_NAME=fuzz $(TOP)/test/run-tests.sh fuzz
+
+model:      ## 50,000 random verbs and 2,000 pairs of them, held against a model of the rules
+	@MODEL_STEPS=$${MODEL_STEPS:-50000} MODEL_PAIRS=$${MODEL_PAIRS:-2000} \
+		TEST_NAME=model $(TOP)/test/run-tests.sh model
 
 soak:       ## use and manage keys at full speed for ten minutes: no process grows, all is counted
 	@$(TOP)/test/soak/run.sh

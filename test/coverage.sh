@@ -2,7 +2,7 @@
 # coverage.sh: which lines of C the suites reach, by gcov and lcov; see "make
 # help".
 #
-#   SUITES="unit regress plain isolation tap"
+#   SUITES="unit regress isolation tap"
 #   TEST_NAME=coverage     the folder in tmp/
 #
 # Prints for each file how many of its lines are reached, then every line that
@@ -14,7 +14,7 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-SUITES=${SUITES:-unit regress plain isolation tap}
+SUITES=${SUITES:-unit regress isolation tap}
 NAME=${TEST_NAME:-coverage}
 
 # Two versions of one counter are two processes that wrote it at a time.

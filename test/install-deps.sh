@@ -39,6 +39,7 @@ suite_packages() {
     unit) say perl ;;
     fuzz) say clang ;;
     lint) say shellcheck clang-tidy clang-tools ;;
+    model) node_packages ;;
     tap)
       say perl libipc-run-perl pgbouncer
       node_packages

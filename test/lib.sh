@@ -271,6 +271,27 @@ report_counts() {
   [ "$FAILED" -eq 0 ]
 }
 
+# --- Node.js ---------------------------------------------------------------
+
+has_driver() {
+  as_user env NODE_PATH="$1" node -e 'require("pg")' 2>/dev/null
+}
+
+# Sets NODE_PATH: to the distribution's driver for PostgreSQL, or to one from its
+# registry.
+find_driver() {
+  local folder
+  for folder in "${NODE_PATH:-}" /usr/share/nodejs; do
+    if has_driver "$folder"; then break; fi
+    folder=
+  done
+  if [ -z "$folder" ]; then
+    folder=$WORK/node_modules
+    quietly npm as_user npm install --prefix "$WORK" --no-audit --no-fund pg@8
+  fi
+  export NODE_PATH=$folder
+}
+
 # --- Private servers -------------------------------------------------------
 
 # server_start NAME [SETTING…]: makes a cluster in $WORK/NAME.data and starts

@@ -5,7 +5,7 @@
 #   MAJORS="15 17 18"      the versions to try; 16 is in no suite of Debian
 #   PRERELEASES=19         those to build for only: what the compiler says of
 #                          them is information, and no failure
-#   SUITES="unit regress plain isolation tap"
+#   SUITES="unit regress isolation tap"
 #   MAX_AGE=14             days after which a chroot is made again; 0: now
 #   MIRROR=URL             where Debian's packages are had from; by default
 #                          where this machine's own are
@@ -22,7 +22,7 @@ set -euo pipefail
 
 MAJORS=${MAJORS-15 17 18}
 PRERELEASES=${PRERELEASES-19}
-SUITES=${SUITES:-unit regress plain isolation tap}
+SUITES=${SUITES:-unit regress isolation tap}
 CACHE=${XDG_CACHE_HOME:-/var/cache}/apikeys-matrix
 
 # The suite of Debian that a major version comes from; 16 is in none.

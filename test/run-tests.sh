@@ -13,7 +13,7 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-SUITES=(unit fuzz regress isolation tap plpgsql lint)
+SUITES=(unit fuzz regress isolation model tap plpgsql lint)
 
 # --- The suites ------------------------------------------------------------
 
@@ -30,21 +30,13 @@ suite_fuzz() {
     PG_CONFIG="$WORK/bin/pg_config" SECONDS_EACH="${FUZZ_SECONDS:-30}"
 }
 
-# pg_regress, as in production ...
+# pg_regress.
 suite_regress() {
   need_files 'test/sql/*.sql'
   fill_in_outputs test/sql expected
   server_start regress "shared_preload_libraries = 'apikeys'" \
     "apikeys.locator_size = 64kB" "apikeys.usage_flush_interval = 1h"
   installcheck regress ISOLATION=
-}
-
-# ... and where the extension is loaded by each session that calls it.
-suite_plain() {
-  need_files 'test/sql/*.sql'
-  fill_in_outputs test/sql expected
-  server_start plain
-  installcheck plain ISOLATION=
 }
 
 suite_isolation() {
@@ -62,10 +54,19 @@ suite_tap() {
     PROVE_TESTS='test/t/*.pl' PROVE_FLAGS="--timer -j$(nproc)"
 }
 
+# Random verbs, held against a model of the rules.
+suite_model() {
+  need_files 'test/model/*.js'
+  find_driver
+  server_start model "shared_preload_libraries = 'apikeys'"
+  as_user env NODE_PATH="$NODE_PATH" MODEL_STEPS="${MODEL_STEPS:-4000}" \
+    MODEL_PAIRS="${MODEL_PAIRS:-500}" node "$WORK/tree/test/model/run.js"
+}
+
 # All of the extension's PL/pgSQL, checked by plpgsql_check.
 suite_plpgsql() {
   need_files 'sql/parts/*.sql'
-  server_start plpgsql
+  server_start plpgsql "shared_preload_libraries = 'apikeys'"
   as_user "$WORK/bin/psql" -X -q -A -t -v ON_ERROR_STOP=1 -d postgres \
     -f "$WORK/tree/test/lint/plpgsql.sql"
 }

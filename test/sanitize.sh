@@ -2,7 +2,7 @@
 # sanitize.sh: the suites on a server built with assertions, AddressSanitizer
 # and UndefinedBehaviorSanitizer, and some tests under valgrind; see "make help".
 #
-#   SUITES="regress plain isolation tap"
+#   SUITES="regress isolation tap"
 #                          those for the sanitizers; none: ""
 #   VALGRIND_TESTS="access_list secret_hash decisions ..."
 #                          tests of the suite regress for valgrind; none: ""
@@ -18,7 +18,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 MAJOR=15
-SUITES=${SUITES-regress plain isolation tap}
+SUITES=${SUITES-regress isolation tap}
 VALGRIND_TESTS=${VALGRIND_TESTS-access_list bound_key decisions explain identity
   key_image policy secret_hash usage}
 CACHE=${XDG_CACHE_HOME:-/var/cache}/apikeys-sanitize

@@ -5,7 +5,7 @@
 -- by name, keys by name, members.
 
 CREATE FUNCTION apikeys_internal.raise_not_found(kind text) RETURNS void
-	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
+	LANGUAGE plpgsql VOLATILE
 AS $$
 BEGIN
 	RAISE undefined_object USING
@@ -17,7 +17,7 @@ COMMENT ON FUNCTION apikeys_internal.raise_not_found(text) IS
 	'Raises 42704 for an organization, project or key that does not exist or is not visible: the same error for both. Names nothing, because the argument can be a secret.';
 
 CREATE FUNCTION apikeys_internal.refuse(scope text, organization uuid, project uuid DEFAULT NULL) RETURNS void
-	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
+	LANGUAGE plpgsql VOLATILE
 AS $$
 BEGIN
 	IF project IS NOT NULL AND NOT (apikeys_internal.reads_project(project) AND EXISTS (
@@ -38,7 +38,7 @@ COMMENT ON FUNCTION apikeys_internal.refuse(text, uuid, uuid) IS
 	'Raises the error for a principal that lacks the scope: 42704 if the organization or the project is not visible, else 42501.';
 
 CREATE FUNCTION apikeys_internal.refuse_key(public_key text, detail text) RETURNS void
-	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
+	LANGUAGE plpgsql VOLATILE
 AS $$
 BEGIN
 	IF NOT apikeys_internal.reads_key(public_key) THEN
@@ -93,11 +93,11 @@ BEGIN
 			SELECT o.* INTO locked FROM apikeys.organization AS o
 				WHERE o.id = lock_organization.organization FOR NO KEY UPDATE;
 		END IF;
-		IF FOUND AND apikeys_internal.may('apikeys.organization.manage', organization) THEN
-			RETURN locked;
-		END IF;
 	END IF;
-	PERFORM apikeys_internal.refuse('apikeys.organization.manage', organization);
+	IF locked.id IS NULL OR NOT apikeys_internal.may('apikeys.organization.manage', organization) THEN
+		PERFORM apikeys_internal.refuse('apikeys.organization.manage', organization);
+	END IF;
+	RETURN locked;
 END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.lock_organization(uuid, boolean) IS
@@ -117,11 +117,11 @@ BEGIN
 		ELSE
 			SELECT p.* INTO locked FROM apikeys.project AS p WHERE p.id = lock_project.project FOR NO KEY UPDATE;
 		END IF;
-		IF FOUND AND apikeys_internal.may('apikeys.projects.manage', organization, project) THEN
-			RETURN locked;
-		END IF;
 	END IF;
-	PERFORM apikeys_internal.refuse('apikeys.projects.manage', organization, project);
+	IF locked.id IS NULL OR NOT apikeys_internal.may('apikeys.projects.manage', organization, project) THEN
+		PERFORM apikeys_internal.refuse('apikeys.projects.manage', organization, project);
+	END IF;
+	RETURN locked;
 END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.lock_project(uuid, boolean) IS
@@ -136,11 +136,11 @@ BEGIN
 	IF apikeys_internal.reads_key(public_key) THEN
 		SELECT k.* INTO locked FROM apikeys.key AS k
 			WHERE k.public_key = lock_key.public_key FOR NO KEY UPDATE;
-		IF FOUND THEN
-			RETURN locked;
-		END IF;
 	END IF;
-	PERFORM apikeys_internal.raise_not_found('key');
+	IF locked.public_key IS NULL THEN
+		PERFORM apikeys_internal.raise_not_found('key');
+	END IF;
+	RETURN locked;
 END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.lock_key(text) IS
@@ -155,11 +155,11 @@ BEGIN
 	IF apikeys_internal.reads_project(project) THEN
 		SELECT p.organization_id INTO organization FROM apikeys.project AS p
 			WHERE p.id = keep_project.project FOR KEY SHARE;
-		IF FOUND THEN
-			RETURN organization;
-		END IF;
 	END IF;
-	PERFORM apikeys_internal.raise_not_found('project');
+	IF organization IS NULL THEN
+		PERFORM apikeys_internal.raise_not_found('project');
+	END IF;
+	RETURN organization;
 END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.keep_project(uuid) IS

@@ -364,7 +364,7 @@ COMMENT ON FUNCTION apikeys_internal.check_principal(text) IS
 	'Raises 22023 for a text that cannot name a member.';
 
 CREATE FUNCTION apikeys_internal.raise_name_taken(kind text) RETURNS void
-	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+	LANGUAGE plpgsql VOLATILE
 AS $$
 BEGIN
 	RAISE unique_violation USING

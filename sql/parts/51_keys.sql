@@ -19,20 +19,20 @@ CREATE FUNCTION apikeys.add_to_access_list(public_key text, VARIADIC networks in
 COMMENT ON FUNCTION apikeys.add_to_access_list(text, inet[]) IS
 	'Adds networks to the access list of a key, and returns the list. The first entry excludes all other addresses. Requires to manage the key.';
 
-CREATE FUNCTION apikeys.add_to_access_list(public_key text, network text) RETURNS apikeys.access_list
+CREATE FUNCTION apikeys.add_to_access_list(public_key text, networks text) RETURNS apikeys.access_list
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.add_to_access_list(text, text) IS
-	'The same as add_to_access_list(text, inet[]), for one network that is given as text.';
+	'The same as add_to_access_list(text, inet[]), for networks that are given as text: one, or an access list.';
 
 CREATE FUNCTION apikeys.remove_from_access_list(public_key text, VARIADIC networks inet[]) RETURNS apikeys.access_list
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.remove_from_access_list(text, inet[]) IS
 	'Removes entries from the access list of a key, and returns the list; not the last entry. Requires to manage the key.';
 
-CREATE FUNCTION apikeys.remove_from_access_list(public_key text, network text) RETURNS apikeys.access_list
+CREATE FUNCTION apikeys.remove_from_access_list(public_key text, networks text) RETURNS apikeys.access_list
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.remove_from_access_list(text, text) IS
-	'The same as remove_from_access_list(text, inet[]), for one network that is given as text.';
+	'The same as remove_from_access_list(text, inet[]), for networks that are given as text: one, or an access list.';
 
 CREATE FUNCTION apikeys.add_current_address(public_key text) RETURNS inet
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
@@ -266,30 +266,12 @@ $$;
 COMMENT ON FUNCTION apikeys_internal.networks_of(inet[]) IS
 	'Returns networks as they are stored; raises 22P02 where bits are set to the right of the mask.';
 
-CREATE FUNCTION apikeys_internal.networks_of(networks text[]) RETURNS inet[]
-	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-AS $$
-DECLARE
-	network text;
-	result inet[] := '{}';
-BEGIN
-	FOREACH network IN ARRAY networks LOOP
-		IF network IS NULL THEN
-			RAISE null_value_not_allowed USING
-				MESSAGE = 'a network must not be null', CONSTRAINT = 'null_argument';
-		ELSIF network COLLATE "C" !~ '^[0-9A-Fa-f.:/]{1,50}$' THEN
-			RAISE invalid_text_representation USING
-				MESSAGE = 'invalid network',
-				DETAIL = 'A network is an address, or an address with a length of the mask.',
-				CONSTRAINT = 'invalid_access_list';
-		END IF;
-		result := result || (format('{%s}', network)::apikeys.access_list)::cidr[]::inet[];
-	END LOOP;
-	RETURN result;
-END;
-$$;
-COMMENT ON FUNCTION apikeys_internal.networks_of(text[]) IS
-	'Returns the networks that are given as text; raises 22P02 for anything else.';
+CREATE FUNCTION apikeys_internal.networks_of(networks text) RETURNS inet[]
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN CASE WHEN networks OPERATOR(pg_catalog.~) '^\{' THEN networks
+		ELSE pg_catalog.format('{%s}', networks) END::apikeys.access_list::cidr[]::inet[];
+COMMENT ON FUNCTION apikeys_internal.networks_of(text) IS
+	'Returns the networks of an access list that is given as text, with or without braces.';
 
 CREATE FUNCTION apikeys_internal.update_key(
 	public_key text, description text, access_list apikeys.access_list, expires_at timestamptz) RETURNS text
@@ -314,11 +296,11 @@ END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.add_to_access_list(text, inet[]) IS 'Body of apikeys.add_to_access_list.';
 
-CREATE FUNCTION apikeys_internal.add_to_access_list(public_key text, network text) RETURNS apikeys.access_list
+CREATE FUNCTION apikeys_internal.add_to_access_list(public_key text, networks text) RETURNS apikeys.access_list
 	LANGUAGE plpgsql VOLATILE
 AS $$
 BEGIN
-	RETURN apikeys_internal.add_to_access_list(public_key, VARIADIC apikeys_internal.networks_of(ARRAY[network]));
+	RETURN apikeys_internal.add_to_access_list(public_key, VARIADIC apikeys_internal.networks_of(networks));
 END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.add_to_access_list(text, text) IS 'Body of apikeys.add_to_access_list.';
@@ -346,11 +328,11 @@ END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.remove_from_access_list(text, inet[]) IS 'Body of apikeys.remove_from_access_list.';
 
-CREATE FUNCTION apikeys_internal.remove_from_access_list(public_key text, network text) RETURNS apikeys.access_list
+CREATE FUNCTION apikeys_internal.remove_from_access_list(public_key text, networks text) RETURNS apikeys.access_list
 	LANGUAGE plpgsql VOLATILE
 AS $$
 BEGIN
-	RETURN apikeys_internal.remove_from_access_list(public_key, VARIADIC apikeys_internal.networks_of(ARRAY[network]));
+	RETURN apikeys_internal.remove_from_access_list(public_key, VARIADIC apikeys_internal.networks_of(networks));
 END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.remove_from_access_list(text, text) IS 'Body of apikeys.remove_from_access_list.';

@@ -12,7 +12,7 @@ COMMENT ON FUNCTION apikeys.check_import(uuid, regclass) IS
 	'Does what import_keys does and takes it back: returns how many keys it would import, or raises the error that names the first row it would refuse.';
 
 CREATE FUNCTION apikeys_internal.raise_taken() RETURNS void
-	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+	LANGUAGE plpgsql VOLATILE
 AS $$
 BEGIN
 	RAISE unique_violation USING

@@ -140,7 +140,7 @@ BEGIN
 	FOREACH one_access IN ARRAY access LOOP
 		IF one_access NOT IN ('decide', 'manage', 'impersonate', 'monitor') THEN
 			RAISE invalid_parameter_value USING
-				MESSAGE = format('unknown access: "%s"', one_access),
+				MESSAGE = 'unknown access',
 				HINT = 'The accesses are decide, manage, impersonate and monitor.',
 				CONSTRAINT = 'unknown_access';
 		END IF;

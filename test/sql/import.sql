@@ -131,11 +131,8 @@ SELECT apikeys.import_keys('00000000-0000-0000-0000-000000000000', 'regress_impo
 -- ------------------------------------------------------------------------ who
 SET ROLE regress_apikeys_import_admin;
 SELECT apikeys.import_keys(:'org', 'regress_import');
--- Nobody else learns which names are taken.
-SELECT apikeys.public_key_is_taken('regress.taken', :'org'), apikeys.public_key_is_taken('regress.taken', :'other');
 SET ROLE regress_apikeys_import_owner;
 SELECT apikeys.import_keys(:'other', 'regress_import');
-SELECT apikeys.public_key_is_taken('regress.taken', :'org'), apikeys.public_key_is_taken('regress.taken', :'other');
 RESET ROLE;
 -- Roles that are not his to grant.
 SELECT apikeys.create_role('REGRESS_IMPORTER', 'organization', '{apikeys.keys.manage,organization.read}', '{}', 'Imports keys.') \g /dev/null
@@ -152,7 +149,7 @@ REVOKE ALL ON regress_import FROM regress_apikeys_import_admin;
 SET ROLE regress_apikeys_import_admin;
 SELECT apikeys.import_keys(:'org', 'regress_import');
 
--- A key that acts imports no more than it has.
+-- A key that acts imports into its own organization, in its own name.
 RESET ROLE;
 SELECT apikeys.import_key(:'org', 'regress.acting', ('sha256$$' || encode(sha256('acting'), 'hex'))::apikeys.secret_hash, 'Imports', '{ORG_OWNER}', '{10.0.0.0/8}', '2999-06-01 00:00:00+00') \g /dev/null
 UPDATE regress_import SET access_list = '{10.0.0.0/8}', expires_at = '2999-01-01 00:00:00+00';
@@ -162,12 +159,6 @@ SELECT apikeys.authenticate('regress.acting', 'acting', '10.0.0.1');
 SAVEPOINT a;
 SELECT apikeys.import_keys(:'org', 'regress_import');
 SELECT DISTINCT created_by FROM apikeys.key WHERE public_key ~ '^regress\.[123]$';
-ROLLBACK TO a;
-UPDATE regress_import SET access_list = '{}' WHERE number = 2;
-SELECT apikeys.import_keys(:'org', 'regress_import');
-ROLLBACK TO a;
-UPDATE regress_import SET expires_at = '2999-07-01 00:00:00+00' WHERE number = 2;
-SELECT apikeys.import_keys(:'org', 'regress_import');
 ROLLBACK TO a;
 SELECT apikeys.import_keys(:'other', 'regress_import');
 ROLLBACK;

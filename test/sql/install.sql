@@ -21,7 +21,7 @@ SELECT apikeys.create_organization('First install', 'user:1') AS organization \g
 SELECT public_key, private_key FROM apikeys.create_key(:'organization', 'Key', '{ORG_READ_ONLY}') \gset
 PREPARE ask (text, text) AS SELECT apikeys.authorize($1, $2, '192.0.2.1', 'clusters.read');
 EXECUTE ask (:'public_key', :'private_key');
-SELECT apikeys.principal_may('clusters.read', :'organization');
+SELECT apikeys_internal.may('clusters.read', :'organization');
 DROP EXTENSION apikeys;
 SELECT count(*) FROM pg_namespace WHERE nspname = 'apikeys';
 \set VERBOSITY sqlstate
@@ -76,14 +76,14 @@ UNION ALL
 SELECT 'operator family', opfname, opfnamespace, opfowner
 FROM pg_opfamily WHERE oid IN (SELECT objid FROM object WHERE classid = 'pg_opfamily'::regclass);
 SELECT catalog, count(*) > 0 AS any FROM object GROUP BY catalog ORDER BY catalog;
-SELECT kind, name AS outside FROM owned WHERE namespace <> 'apikeys'::regnamespace ORDER BY 1, 2;
+SELECT kind, name AS outside FROM owned WHERE namespace NOT IN ('apikeys'::regnamespace, 'apikeys_internal'::regnamespace) ORDER BY 1, 2;
 SELECT kind, name AS of_another FROM owned
 WHERE owner <> (SELECT extowner FROM pg_extension WHERE extname = 'apikeys') ORDER BY 1, 2;
 SELECT nspowner = (SELECT extowner FROM pg_extension WHERE extname = 'apikeys') AS same_owner
-FROM pg_namespace WHERE nspname = 'apikeys';
+FROM pg_namespace WHERE nspname IN ('apikeys', 'apikeys_internal');
 -- Nothing stands in the schema that is not the extension's.
 SELECT oid::regprocedure AS foreign_function FROM pg_proc
-WHERE pronamespace = 'apikeys'::regnamespace AND oid NOT IN (SELECT objid FROM object WHERE classid = 'pg_proc'::regclass);
+WHERE pronamespace IN ('apikeys'::regnamespace, 'apikeys_internal'::regnamespace) AND oid NOT IN (SELECT objid FROM object WHERE classid = 'pg_proc'::regclass);
 SELECT extrelocatable, extnamespace::regnamespace FROM pg_extension WHERE extname = 'apikeys';
 
 -- ------------------------------------------------------------------- comments
@@ -96,40 +96,30 @@ WHERE obj_description(objid, catalog) IS NULL
 ORDER BY description COLLATE "C";
 SELECT c.oid::regclass AS relation, a.attname AS column_without_comment
 FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
-WHERE c.relnamespace = 'apikeys'::regnamespace AND c.relkind IN ('r', 'v', 'c')
+WHERE c.relnamespace IN ('apikeys'::regnamespace, 'apikeys_internal'::regnamespace) AND c.relkind IN ('r', 'v', 'c')
 	AND a.attnum > 0 AND NOT a.attisdropped AND col_description(c.oid, a.attnum) IS NULL
 ORDER BY c.relname, a.attnum;
 SELECT p.polrelid::regclass AS relation, p.polname AS policy_without_comment
 FROM pg_policy AS p JOIN pg_class AS c ON c.oid = p.polrelid
-WHERE c.relnamespace = 'apikeys'::regnamespace AND obj_description(p.oid, 'pg_policy') IS NULL
+WHERE c.relnamespace IN ('apikeys'::regnamespace, 'apikeys_internal'::regnamespace) AND obj_description(p.oid, 'pg_policy') IS NULL
 ORDER BY 1, 2;
 SELECT t.tgrelid::regclass AS relation, t.tgname AS trigger_without_comment
 FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid
-WHERE c.relnamespace = 'apikeys'::regnamespace AND NOT t.tgisinternal AND obj_description(t.oid, 'pg_trigger') IS NULL
+WHERE c.relnamespace IN ('apikeys'::regnamespace, 'apikeys_internal'::regnamespace) AND NOT t.tgisinternal AND obj_description(t.oid, 'pg_trigger') IS NULL
 ORDER BY 1, 2;
 SELECT c.oid::regclass AS index_without_comment
 FROM pg_class AS c JOIN pg_index AS i ON i.indexrelid = c.oid
-WHERE c.relnamespace = 'apikeys'::regnamespace AND obj_description(c.oid, 'pg_class') IS NULL
+WHERE c.relnamespace IN ('apikeys'::regnamespace, 'apikeys_internal'::regnamespace) AND obj_description(c.oid, 'pg_class') IS NULL
 	AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.conindid = c.oid)
 ORDER BY 1;
--- Each is a sentence, but for those of operators, as PostgreSQL has them; and
--- where a function is nobody's, it says so or for whom it is.
+-- Each is a sentence, but for those of operators, as PostgreSQL has them.
 SELECT description AS not_a_sentence FROM object
 WHERE classid <> 'pg_operator'::regclass AND obj_description(objid, catalog) !~ '\.$'
 ORDER BY description COLLATE "C";
 SELECT c.oid::regclass AS relation, a.attname AS column_not_a_sentence
 FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
-WHERE c.relnamespace = 'apikeys'::regnamespace AND col_description(c.oid, a.attnum) !~ '\.$'
+WHERE c.relnamespace IN ('apikeys'::regnamespace, 'apikeys_internal'::regnamespace) AND col_description(c.oid, a.attnum) !~ '\.$'
 ORDER BY c.relname, a.attnum;
-SELECT oid::regprocedure AS silent_about_who_may FROM pg_proc
-WHERE pronamespace = 'apikeys'::regnamespace AND prorettype <> 'trigger'::regtype
-	AND NOT has_function_privilege('public', oid, 'EXECUTE')
-	AND obj_description(oid, 'pg_proc') !~ 'Nobody may call it until granted|nobody may call it until granted|For the owner of the extension'
-ORDER BY proname;
-SELECT c.oid::regclass AS silent_about_who_may FROM pg_class AS c
-WHERE c.relnamespace = 'apikeys'::regnamespace AND c.relkind IN ('r', 'v')
-	AND obj_description(c.oid, 'pg_class') !~ '(reads?|may see)( |\.|,|$)'
-ORDER BY c.relname;
 SELECT obj_description('apikeys'::regnamespace, 'pg_namespace') IS NOT NULL AS schema,
 	obj_description((SELECT oid FROM pg_extension WHERE extname = 'apikeys'), 'pg_extension') IS NOT NULL AS extension;
 
@@ -142,45 +132,64 @@ WHERE p.oid IN (SELECT objid FROM object WHERE classid = 'pg_proc'::regclass);
 SELECT signature AS with_nameless_argument FROM function
 WHERE pronargs > 0 AND (proargnames IS NULL OR '' = ANY (proargnames)) ORDER BY signature;
 SELECT signature AS security_definer FROM function WHERE prosecdef ORDER BY signature;
+-- For the bodies of verbs, the door sets it.
 SELECT signature AS without_search_path FROM function
-WHERE lanname NOT IN ('c', 'internal') AND prosqlbody IS NULL
+WHERE (pronamespace = 'apikeys'::regnamespace OR prorettype IN ('trigger'::regtype, 'event_trigger'::regtype)) AND lanname NOT IN ('c', 'internal') AND prosqlbody IS NULL
 	AND NOT coalesce(proconfig && ARRAY['search_path=pg_catalog, pg_temp'], false)
 ORDER BY signature;
 -- A function that says who acts, or writes, is none for a parallel worker.
 SELECT signature AS volatile_but_parallel_safe FROM function
-WHERE provolatile = 'v' AND proparallel = 's' AND signature <> 'apikeys.generate_public_key()' ORDER BY signature;
+WHERE provolatile = 'v' AND proparallel = 's' AND signature !~ 'generate_' ORDER BY signature;
 
 -- -------------------------------------------------------------------- security
 
 SELECT c.oid::regclass AS without_row_security FROM pg_class AS c
-WHERE c.relnamespace = 'apikeys'::regnamespace AND c.relkind = 'r' AND NOT c.relrowsecurity ORDER BY c.relname;
+WHERE c.relnamespace IN ('apikeys'::regnamespace, 'apikeys_internal'::regnamespace) AND c.relkind = 'r' AND NOT c.relrowsecurity ORDER BY c.relname;
 SELECT c.oid::regclass AS view_of_its_owner FROM pg_class AS c
-WHERE c.relnamespace = 'apikeys'::regnamespace AND c.relkind = 'v'
+WHERE c.relnamespace IN ('apikeys'::regnamespace, 'apikeys_internal'::regnamespace) AND c.relkind = 'v'
 	AND NOT coalesce(c.reloptions && ARRAY['security_invoker=true'], false) ORDER BY c.relname;
--- What PUBLIC may execute ...
+-- What PUBLIC may execute: functions of types and operators, and what policies of
+-- users' own tables ask.
 SELECT signature FROM function WHERE has_function_privilege('public', oid, 'EXECUTE') ORDER BY signature;
--- ... and what nobody may until granted.
-SELECT signature FROM function WHERE NOT has_function_privilege('public', oid, 'EXECUTE') ORDER BY signature;
 SELECT signature AS granted_to_somebody FROM function, aclexplode(proacl) AS a
 WHERE a.grantee NOT IN (0, proowner) ORDER BY signature;
--- What PUBLIC may do with tables and views, and with their columns.
-SELECT c.relname, string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type) AS public
-FROM pg_class AS c LEFT JOIN LATERAL aclexplode(c.relacl) AS a ON a.grantee = 0
-WHERE c.relnamespace = 'apikeys'::regnamespace AND c.relkind IN ('r', 'v')
-GROUP BY c.relname ORDER BY c.relname;
-SELECT c.relname, a.privilege_type, string_agg(t.attname, ', ' ORDER BY t.attnum) AS columns
+-- What PUBLIC may do with tables and views, with their columns, and with schemas.
+SELECT c.oid::regclass AS relation, a.privilege_type, a.grantee::regrole
+FROM pg_class AS c, aclexplode(c.relacl) AS a
+WHERE c.relnamespace IN ('apikeys'::regnamespace, 'apikeys_internal'::regnamespace) AND a.grantee <> c.relowner ORDER BY c.relname, 2;
+SELECT c.oid::regclass AS relation, t.attname, a.privilege_type, a.grantee::regrole
 FROM pg_class AS c JOIN pg_attribute AS t ON t.attrelid = c.oid, aclexplode(t.attacl) AS a
-WHERE c.relnamespace = 'apikeys'::regnamespace AND a.grantee = 0
-GROUP BY c.relname, a.privilege_type ORDER BY c.relname, a.privilege_type;
-SELECT n.nspname, string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type) AS public
+WHERE c.relnamespace IN ('apikeys'::regnamespace, 'apikeys_internal'::regnamespace) ORDER BY 1, 2;
+SELECT n.nspname, a.privilege_type
 FROM pg_namespace AS n, aclexplode(n.nspacl) AS a
-WHERE n.nspname = 'apikeys' AND a.grantee = 0 GROUP BY n.nspname;
+WHERE n.nspname IN ('apikeys', 'apikeys_internal') AND a.grantee = 0 ORDER BY 1, 2;
+-- What grant_access gives, and to whom; no table can be written with any of it.
+CREATE ROLE regress_apikeys_decide;
+CREATE ROLE regress_apikeys_manage;
+CREATE ROLE regress_apikeys_impersonate;
+CREATE ROLE regress_apikeys_monitor;
+SELECT apikeys.grant_access(r, substr(r::text, length('regress_apikeys_') + 1))
+FROM unnest('{regress_apikeys_decide,regress_apikeys_manage,regress_apikeys_impersonate,regress_apikeys_monitor}'::regrole[]) AS r;
+SELECT a.grantee::regrole, f.signature FROM function AS f, aclexplode(f.proacl) AS a
+WHERE a.grantee NOT IN (0, f.proowner) ORDER BY a.grantee::regrole::text, f.signature;
+SELECT a.grantee::regrole, c.oid::regclass AS relation, string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type) AS privileges
+FROM pg_class AS c, aclexplode(c.relacl) AS a
+WHERE c.relnamespace IN ('apikeys'::regnamespace, 'apikeys_internal'::regnamespace) AND a.grantee <> c.relowner
+GROUP BY a.grantee, c.oid ORDER BY a.grantee::regrole::text, c.oid::regclass::text;
+SELECT c.oid::regclass AS relation, string_agg(t.attname, ', ' ORDER BY t.attnum) AS columns, a.privilege_type, a.grantee::regrole
+FROM pg_class AS c JOIN pg_attribute AS t ON t.attrelid = c.oid, aclexplode(t.attacl) AS a
+WHERE c.relnamespace IN ('apikeys'::regnamespace, 'apikeys_internal'::regnamespace)
+GROUP BY c.oid, a.privilege_type, a.grantee ORDER BY 1, 3, a.grantee::regrole::text;
+-- Taken back, nothing is left.
+SELECT apikeys.revoke_access(r, substr(r::text, length('regress_apikeys_') + 1))
+FROM unnest('{regress_apikeys_decide,regress_apikeys_manage,regress_apikeys_impersonate,regress_apikeys_monitor}'::regrole[]) AS r;
+DROP ROLE regress_apikeys_decide, regress_apikeys_manage, regress_apikeys_impersonate, regress_apikeys_monitor;
 -- Which rows of whom pg_dump takes along.
 SELECT t.extconfig::regclass AS relation, t.extcondition
 FROM pg_extension, unnest(extconfig, extcondition) AS t (extconfig, extcondition)
 WHERE extname = 'apikeys' ORDER BY t.extconfig::regclass::text;
 SELECT c.oid::regclass AS table_not_dumped FROM pg_class AS c, pg_extension AS e
-WHERE c.relnamespace = 'apikeys'::regnamespace AND c.relkind = 'r' AND e.extname = 'apikeys'
+WHERE c.relnamespace IN ('apikeys'::regnamespace, 'apikeys_internal'::regnamespace) AND c.relkind = 'r' AND e.extname = 'apikeys'
 	AND c.oid <> ALL (e.extconfig) ORDER BY c.relname;
 -- No constraint, key or policy waits to be validated.
-SELECT conname FROM pg_constraint WHERE connamespace = 'apikeys'::regnamespace AND NOT convalidated;
+SELECT conname FROM pg_constraint WHERE connamespace IN ('apikeys'::regnamespace, 'apikeys_internal'::regnamespace) AND NOT convalidated;

@@ -191,7 +191,6 @@ SELECT apikeys.remove_from_access_list(:'org_key', '192.0.2.1');
 SELECT apikeys.disable_key(:'org_key');
 SELECT apikeys.enable_key(:'org_key');
 SELECT apikeys.rotate_secret(:'org_key');
-SELECT apikeys.issue_secret(:'org_key');
 SELECT FROM apikeys.set_organization_roles(:'org_key', '{}');
 SELECT apikeys.delete_key(:'org_key');
 \set VERBOSITY default
