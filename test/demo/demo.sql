@@ -24,24 +24,26 @@
 \echo '=== 1. An organization ======================================================================'
 \echo
 \echo 'The extension, and three roles of PostgreSQL: the owner of an organization, the application'
-\echo 'that serves requests, and a guest. What proves a key is granted to the application only.'
+\echo 'that serves requests, and a guest. Nobody may do anything until granted: the application'
+\echo 'proves keys and acts for its users; who manages what is up to the members below.'
 \echo
 \set ECHO queries
 CREATE EXTENSION apikeys;
 CREATE ROLE demo_owner LOGIN;
 CREATE ROLE demo_app LOGIN;
 CREATE ROLE demo_guest LOGIN;
-GRANT EXECUTE ON FUNCTION apikeys.create_organization TO demo_owner;
-GRANT EXECUTE ON FUNCTION apikeys.authorize, apikeys.decide, apikeys.act_as TO demo_app;
+SELECT apikeys.grant_access('demo_app', 'decide', 'manage', 'impersonate');
+SELECT apikeys.grant_access('demo_owner', 'manage');
+SELECT apikeys.grant_access('demo_guest', 'manage');
 \set ECHO none
 
 \echo
-\echo 'The owner founds Acme, with two projects. User 42, who has no PostgreSQL role of his own and'
+\echo 'Acme is founded for its owner, who makes two projects. User 42, who has no PostgreSQL role of his own and'
 \echo 'comes through the application, is to look after the keys of one of them.'
 \echo
 \set ECHO queries
+SELECT apikeys.create_organization('Acme', 'role:demo_owner');
 SET ROLE demo_owner;
-SELECT apikeys.create_organization('Acme');
 SELECT apikeys.create_project(apikeys.organization('Acme'), 'production');
 SELECT apikeys.create_project(apikeys.organization('Acme'), 'staging');
 :without_result
@@ -236,7 +238,7 @@ EXECUTE try('deploy', '2001:db8::17', 'clusters.read', :'staging');
 \echo
 \set ECHO queries
 SET ROLE demo_owner;
-UPDATE apikeys.organization SET require_access_list = true WHERE name = 'Acme';
+SELECT apikeys.set_organization_policy(apikeys.organization('Acme'), require_access_list => true);
 SET ROLE demo_app;
 EXECUTE try('reports', '198.51.100.7', 'clusters.read', :'production');
 SET ROLE demo_owner;
@@ -314,7 +316,6 @@ ALTER TABLE cluster ENABLE ROW LEVEL SECURITY;
 CREATE POLICY reader ON cluster FOR SELECT USING (
 	organization_id = (SELECT apikeys.current_organization())
 	AND apikeys.permits('clusters.read', project_id));
-GRANT EXECUTE ON FUNCTION apikeys.authenticate TO demo_app;
 \set ECHO none
 
 \echo

@@ -1,7 +1,7 @@
 -- A thousand keys that are there all the time, and a table that they read.
 CREATE EXTENSION apikeys;
 CREATE ROLE api;
-GRANT EXECUTE ON FUNCTION apikeys.authenticate TO api;
+SELECT apikeys.grant_access('api', 'decide');
 INSERT INTO apikeys.organization (id, name) VALUES ('10000000-0000-0000-0000-000000000000', 'Acme');
 INSERT INTO apikeys.project (id, organization_id, name)
 	VALUES ('1a000000-0000-0000-0000-000000000000', '10000000-0000-0000-0000-000000000000', 'one');

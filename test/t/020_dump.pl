@@ -8,6 +8,8 @@ use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
+$node->append_conf('postgresql.conf',
+	"shared_preload_libraries = 'apikeys'");
 $node->start;
 my $folder = PostgreSQL::Test::Utils::tempdir();
 
@@ -16,7 +18,7 @@ $node->safe_psql('original', 'CREATE ROLE application');
 $node->safe_psql(
 	'original', q{
 	CREATE EXTENSION apikeys;
-	GRANT EXECUTE ON FUNCTION apikeys.authorize TO application;
+	SELECT apikeys.grant_access('application', 'decide', 'manage');
 	SELECT apikeys.create_role('aaa_reader', 'project', '{}', '{clusters.read}', 'reads');
 	SELECT apikeys.create_role('zzz_auditor', 'organization', '{audit.*}', '{*.read}', NULL);
 	-- Names that sort apart from the order in which tables refer to each other.
@@ -75,8 +77,8 @@ my $reasons = q{
 	COMMIT;
 };
 my $privileges = q{
-	SELECT has_function_privilege('application', 'apikeys.authorize(text,text,inet,text,uuid)', 'EXECUTE'),
-		has_function_privilege('application', 'apikeys.decide(text,text,inet,text,uuid)', 'EXECUTE'),
+	SELECT has_function_privilege('application', 'apikeys.authorize(text,text,inet,text,uuid,bigint)', 'EXECUTE'),
+		has_function_privilege('application', 'apikeys.create_role(text,text,text[],text[],text)', 'EXECUTE'),
 		has_column_privilege('application', 'apikeys.key_secret', 'hash', 'SELECT')
 };
 my %original = contents('original');
@@ -111,7 +113,7 @@ sub restore_data
 		'CREATE TABLE public.issued (public_key text, private_key text, organization_id uuid)'
 	);
 	$node->safe_psql($database,
-		'GRANT EXECUTE ON FUNCTION apikeys.authorize TO application');
+		q{SELECT apikeys.grant_access('application', 'decide', 'manage')});
 	$node->command_ok(\@restore, "$database: the data is restored");
 	return;
 }
@@ -219,9 +221,9 @@ sub audit_goes_on
 		q{SELECT apikeys.create_organization('later', 'user:1')});
 	is( $node->safe_psql(
 			$database, q{
-			SELECT string_agg((id - (SELECT max(id) FROM apikeys.audit_event WHERE action = 'member.added'))::text || action, ' ' ORDER BY id)
+			SELECT string_agg((id - (SELECT max(id) FROM apikeys.audit_event))::text || action, ' ' ORDER BY id)
 			FROM apikeys.audit_event WHERE id > } . $last),
-		'-1organization.created 0member.added',
+		'0organization.created',
 		"$database: the next event has a higher number");
 	return;
 }
@@ -261,12 +263,46 @@ foreach my $name (sort keys %restores)
 		"$name: new keys can be made");
 	my ($status, $stdout, $stderr) = $node->psql(
 		$name, q{
-		INSERT INTO apikeys.key (public_key, organization_id, description)
-		SELECT d.public_key, o.id, 'again' FROM apikeys.deleted_key AS d, apikeys.organization AS o LIMIT 1
+		SELECT apikeys.import_key(o.id, d.public_key, ('sha256$$' || repeat('0', 64))::apikeys.secret_hash, 'again', '{}')
+		FROM apikeys.deleted_key AS d, apikeys.organization AS o WHERE o.name LIKE 'Acme%' LIMIT 1
 	});
 	like($stderr, qr/has been used before/,
 		"$name: a deleted key's name is not used again");
 }
+
+# --- Into another cluster, whose roles have other OIDs ------------------------
+
+my $other = PostgreSQL::Test::Cluster->new('other');
+$other->init;
+$other->append_conf('postgresql.conf',
+	"shared_preload_libraries = 'apikeys'");
+$other->start;
+# As many roles before it as bring its OID to that of nobody in the first one.
+$other->safe_psql('postgres', 'CREATE ROLE other_' . $_) foreach 1 .. 5;
+$other->safe_psql('postgres', 'CREATE ROLE application; CREATE DATABASE moved TEMPLATE template0');
+my $oid_of = q{SELECT oid FROM pg_roles WHERE rolname = 'application'};
+isnt($other->safe_psql('moved', $oid_of), $node->safe_psql('original', $oid_of),
+	'the role has another OID there');
+$other->command_ok(
+	[
+		'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', 'moved',
+		'-o', "$folder/out", '-f', "$folder/original.text"
+	],
+	'restored in another cluster');
+my $mine = q{
+	SET ROLE application;
+	SELECT string_agg(name, ' ') FROM apikeys.organization;
+	SELECT apikeys.rename_organization(id, 'Renamed') FROM apikeys.organization;
+};
+is($other->safe_psql('moved', $reasons), $answers, 'the keys pass there');
+is($other->safe_psql('moved', $mine), "Über\nt", 'and members are members');
+
+# A role is its OID: one that is dropped and made again is another one.
+$other->safe_psql('moved', 'DROP OWNED BY application; DROP ROLE application; CREATE ROLE application');
+$other->safe_psql('moved', q{SELECT apikeys.grant_access('application', 'manage')});
+is($other->safe_psql('moved', $mine), '', 'a role that is made again is no member');
+$other->safe_psql('moved', 'ALTER ROLE other_1 RENAME TO renamed');
+$other->stop;
 $node->stop;
 
 done_testing();

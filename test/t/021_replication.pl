@@ -94,7 +94,7 @@ is(reason($subscriber, 2, $second), 'ok', 'the new one passes');
 my $third = change("SELECT apikeys.rotate_secret('$keys{2}[0]', '1 hour')");
 is(reason($subscriber, 2, $second), 'ok', 'one that lives on passes');
 is(reason($subscriber, 2, $third), 'ok', 'and the newest one');
-change("SELECT apikeys.end_secret('$keys{2}[0]', 2)");
+change("SELECT apikeys.revoke_secret('$keys{2}[0]', 2)");
 is(reason($subscriber, 2, $second), 'secret_expired', 'until it is ended');
 is(reason($subscriber, 2, $third), 'ok', 'which the newest one is not');
 
@@ -126,7 +126,7 @@ is($session->query($ask), 'scope_denied', 'a role is changed');
 change(q{UPDATE apikeys.role SET project_permissions = '{clusters.*}' WHERE name = 'reader'});
 is($session->query($ask), 'ok', 'and changed back');
 change(qq{SELECT apikeys.set_organization_policy('$organization', NULL, '1 day', NULL)});
-is($session->query($ask), 'policy_denied', 'a policy is set');
+is($session->query($ask), 'lifetime_exceeded', 'a policy is set');
 change(qq{SELECT apikeys.set_organization_policy('$organization', NULL, NULL, NULL)});
 is($session->query($ask), 'ok', 'and lifted');
 $session->quit;
@@ -183,12 +183,12 @@ is( $subscriber->safe_psql(
 	'each key has the image that it has to have');
 is( $subscriber->safe_psql(
 		'postgres',
-		q{SELECT count(*) FROM apikeys.audit_event WHERE action <> 'role.dropped'}
+		q{SELECT count(*) FROM apikeys.audit_event WHERE action <> 'direct.role.delete'}
 	),
 	'0',
 	'what has arrived is not audited again');
 my ($status, $stdout, $stderr) = $subscriber->psql('postgres',
-	qq{INSERT INTO apikeys.key (public_key, organization_id, description) VALUES ('$keys{3}[0]', '$organization', 'again')}
+	qq{SELECT apikeys.import_key('$organization', '$keys{3}[0]', ('sha256\$\$' || repeat('0', 64))::apikeys.secret_hash, 'again', '{}')}
 );
 like($stderr, qr/has been used before/,
 	"a deleted key's name is not used again there");

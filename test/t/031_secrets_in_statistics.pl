@@ -117,11 +117,12 @@ is( $node->safe_psql(
 	'nothing of it is in the audit');
 my $told = $node->safe_psql('postgres', qq{
 	LISTEN apikeys;
+	SET apikeys.notify = on;
 	SELECT apikeys.rotate_secret('$key') \\g /dev/null
 	SELECT apikeys.import_key(apikeys.organization('Acme'), 'told', 'sha256\$\$$hash', 'a key', '{}');
 	SELECT apikeys.delete_key('told');
 });
-like($told, qr/"action": "key\.secret_issued", "public_key": "\Q$key\E"/,
+like($told, qr/"action": "key\.secret_rotated", "public_key": "\Q$key\E"/,
 	'a rotation is told');
 unlike($told, qr/_sec_|$hash|sha256|blake2b/, 'but not the secret');
 $node->stop;

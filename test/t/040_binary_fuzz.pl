@@ -151,7 +151,7 @@ sub get_binary
 foreach my $type (sort keys %valid)
 {
 	my @seeds = get_binary(
-		map { "apikeys.${type}_send('$_'::apikeys.$type)" }
+		map { "apikeys_internal.${type}_send('$_'::apikeys.$type)" }
 		  @{ $valid{$type} });
 
 	foreach my $number (1 .. $rows)
@@ -196,7 +196,7 @@ foreach my $type (sort keys %valid)
 			'postgres', qq{
 			SELECT count(*) FROM $type
 			WHERE value::text::apikeys.${type}::text IS DISTINCT FROM value::text
-				OR apikeys.${type}_send(value::text::apikeys.$type) IS DISTINCT FROM apikeys.${type}_send(value)
+				OR apikeys_internal.${type}_send(value::text::apikeys.$type) IS DISTINCT FROM apikeys_internal.${type}_send(value)
 		}),
 		'0',
 		"$type: the text form of each value reads the same");
@@ -243,7 +243,7 @@ my @columns = (
 		'-infinity'
 	],
 	[
-		map { "apikeys.access_list_send('$_')" } @{ $valid{access_list} }
+		map { "apikeys_internal.access_list_send('$_')" } @{ $valid{access_list} }
 	],
 	[
 		map { "array_send(CAST($_ AS apikeys.secret_hash[]))" }

@@ -107,7 +107,8 @@ like(
 is(usage_of($standby, 'key1'), '5|192.0.2.1', 'and keeps what it has');
 
 $primary->safe_psql('postgres',
-	'GRANT EXECUTE ON FUNCTION apikeys.merge_usage, apikeys.settle_usage TO apikeys_standby');
+	q{GRANT USAGE ON SCHEMA apikeys TO apikeys_standby;
+	GRANT EXECUTE ON FUNCTION apikeys.merge_usage, apikeys.settle_usage TO apikeys_standby});
 use_key($primary, 'key1', 7, '192.0.2.2');
 is(flush_usage($standby), 'done', 'with it it does');
 is(usage_of($primary, 'key1'), '12|192.0.2.2', 'they are added on the primary');

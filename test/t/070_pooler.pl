@@ -24,7 +24,7 @@ $node->safe_psql(
 	'postgres', q{
 	CREATE EXTENSION apikeys;
 	CREATE ROLE service LOGIN;
-	GRANT EXECUTE ON FUNCTION apikeys.authenticate TO service;
+	SELECT apikeys.grant_access('service', 'decide');
 	INSERT INTO apikeys.organization (id, name)
 		SELECT ('10000000-0000-0000-0000-' || lpad(n::text, 12, '0'))::uuid, 'organization ' || n FROM generate_series(1, 100) AS n;
 	INSERT INTO apikeys.key (public_key, organization_id, description)

@@ -87,11 +87,11 @@ my $status = q{SELECT string_agg(concat_ws(' ', algorithm, pepper, state, secret
 # --- Without, and with the first one --------------------------------------------
 query('SELECT public.issue(10)');
 is(query($status), 'blake2b 0 current 10', 'hashes without a pepper');
-is(query('SELECT apikeys.current_pepper() IS NULL, pepper_loaded FROM apikeys.status()'), 't|f', 'none is loaded');
+is(query('SELECT apikeys_internal.current_pepper() IS NULL, pepper_loaded FROM apikeys.status()'), 't|f', 'none is loaded');
 
 write_file($file, '# peppers', '', pepper(1));
 unlike(use_file($file), qr/invalid/, 'a file is taken without a word');
-is(query('SELECT apikeys.current_pepper(), pepper_loaded FROM apikeys.status()'), 'p1|t', 'the first pepper');
+is(query('SELECT apikeys_internal.current_pepper(), pepper_loaded FROM apikeys.status()'), 'p1|t', 'the first pepper');
 query('SELECT public.issue(2)');
 is(query($status), 'blake2b 0 retired 10, blake2b p1 current 2', 'new secrets are peppered');
 is(query('SELECT count(*) FROM apikeys.key_secret AS s, public.issued AS i WHERE i.public_key = s.public_key AND apikeys.verify(s.hash, i.public_key, i.private_key)'), '12', 'verify knows both');
@@ -100,7 +100,7 @@ is(query($status), 'blake2b 0 retired 10, blake2b p1 current 2', 'nothing is wri
 query('SELECT apikeys.flush_usage()');
 is(query($status), 'blake2b p1 current 12', 'the worker has written the new hashes');
 is(query($decide_all), 'ok 12', 'all keys pass by them');
-is(query(q{SELECT count(*) FROM apikeys.key_image AS i CROSS JOIN LATERAL unnest(i.secrets) AS h WHERE apikeys.pepper(h) = 'p1'}), '12', 'images follow');
+is(query(q{SELECT count(*) FROM apikeys.key_image AS i CROSS JOIN LATERAL unnest(i.secrets) AS h WHERE apikeys_internal.pepper(h) = 'p1'}), '12', 'images follow');
 
 # --- Whatever becomes of the transaction -----------------------------------------
 query(q{UPDATE apikeys.key_secret SET hash = ('sha256$$' || encode(sha256(i.private_key::bytea), 'hex'))::apikeys.secret_hash
@@ -153,7 +153,7 @@ foreach my $what (sort keys %refused)
 
 	$make->();
 	like(use_file("$folder/bad"), $message, "$what: refused, and the log says why");
-	is(query("SELECT current_setting('apikeys.pepper_file'), apikeys.current_pepper()"), "$file|p1", "$what: the old peppers stay");
+	is(query("SELECT current_setting('apikeys.pepper_file'), apikeys_internal.current_pepper()"), "$file|p1", "$what: the old peppers stay");
 	rmdir("$folder/bad");
 }
 is(query($decide_all), 'ok 11', 'all keys pass');
@@ -187,10 +187,10 @@ write_file($file, 'no pepper');
 is(query($decide_all), 'pepper_missing 11', 'nor does any where there is a bad file now');
 # Another session finds it before it is told to.
 my $session = $node->background_psql('postgres', on_error_stop => 1);
-$session->query_safe('SELECT apikeys.current_pepper()');
+$session->query_safe('SELECT apikeys_internal.current_pepper()');
 write_file($file, pepper(3), pepper(2), pepper(1));
 is($session->query_safe($decide_all), 'ok 11', 'a session that was not told looks into the file');
-is($session->query_safe('SELECT apikeys.current_pepper()'), 'p2', 'but makes new hashes as it was told');
+is($session->query_safe('SELECT apikeys_internal.current_pepper()'), 'p2', 'but makes new hashes as it was told');
 $session->quit;
 reload();
 query('SELECT apikeys.flush_usage()');
@@ -211,17 +211,16 @@ is(query($decide_all), 'ok 11', 'and a good one mends all');
 my $dump = "$folder/dump.sql";
 $node->command_ok([ 'pg_dump', '-f', $dump, '-d', $node->connstr('postgres') ], 'a dump');
 foreach my $case (
-	[ 'with the right file', [ pepper(3), pepper(2) ], 'ok 11', 1 ],
-	[ 'with another file', [ pepper(7) ], 'pepper_missing 11', 1 ],
-	[ 'with none', undef, 'pepper_missing 11', 1 ],
-	[ 'with a newer file, not preloaded', [ pepper(7), pepper(3) ], 'ok 11', 0 ])
+	[ 'with the right file', [ pepper(3), pepper(2) ], 'ok 11' ],
+	[ 'with another file', [ pepper(7) ], 'pepper_missing 11' ],
+	[ 'with none', undef, 'pepper_missing 11' ])
 {
-	my ($what, $lines, $expected, $preload) = @$case;
+	my ($what, $lines, $expected) = @$case;
 	(my $name = $what) =~ s/\W+/_/g;
 	my $other = PostgreSQL::Test::Cluster->new($name);
 
 	$other->init;
-	$other->append_conf('postgresql.conf', "shared_preload_libraries = 'apikeys'\n") if $preload;
+	$other->append_conf('postgresql.conf', "shared_preload_libraries = 'apikeys'\n");
 	if ($lines)
 	{
 		write_file("$folder/$name", @$lines);
@@ -230,11 +229,6 @@ foreach my $case (
 	$other->start;
 	$other->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $other->connstr('postgres'), '-f', $dump ], "$what: restored");
 	is($other->safe_psql('postgres', $decide_all), $expected, "$what: $expected");
-	if (!$preload)
-	{
-		$other->safe_psql('postgres', 'SELECT apikeys.flush_usage()');
-		like($other->safe_psql('postgres', $status), qr/^blake2b p3 retired 11$/, "$what: nothing is hashed anew");
-	}
 	$other->stop;
 }
 
@@ -247,7 +241,7 @@ $standby->adjust_conf('postgresql.conf', 'apikeys.pepper_file', "'$folder/standb
 $standby->start;
 $node->wait_for_catchup($standby);
 is($standby->safe_psql('postgres', $decide_all), 'ok 11', 'a standby has peppers of its own');
-is($standby->safe_psql('postgres', 'SELECT apikeys.current_pepper()'), 'p5', 'in its own order');
+is($standby->safe_psql('postgres', 'SELECT apikeys_internal.current_pepper()'), 'p5', 'in its own order');
 unlike(slurp_file($standby->logfile), qr/ERROR/, 'and writes nothing');
 $standby->stop;
 

@@ -49,8 +49,9 @@ async function setUp (admin, clients) {
     CREATE EXTENSION apikeys;
     CREATE ROLE api LOGIN;
     CREATE ROLE console LOGIN;
-    GRANT EXECUTE ON FUNCTION apikeys.authorize, apikeys.decide TO api;
-    GRANT EXECUTE ON FUNCTION apikeys.act_as, apikeys.flush_usage TO console`)
+    SELECT apikeys.grant_access('api', 'decide');
+    SELECT apikeys.grant_access('console', 'manage', 'impersonate');
+    GRANT EXECUTE ON FUNCTION apikeys.flush_usage TO console`)
   const { rows } = await admin.query(
     "SELECT apikeys.create_organization('Organization ' || n) AS id FROM generate_series(1, $1::integer) AS n",
     [ORGANIZATIONS])

@@ -92,7 +92,7 @@ make_keys() {
   query postgres <<<'CREATE ROLE application; CREATE DATABASE keys;'
   query keys <<'END' >/dev/null
 CREATE EXTENSION apikeys;
-GRANT EXECUTE ON FUNCTION apikeys.decide TO application;
+SELECT apikeys.grant_access('application', 'decide');
 SELECT apikeys.create_organization('Acme', 'user:owner');
 SELECT apikeys.create_project(apikeys.organization('Acme'), 'one');
 SELECT apikeys.create_role('auditor', 'organization', '{audit.*}', '{*.read}', NULL);
@@ -117,7 +117,7 @@ SELECT has_function_privilege('application', 'apikeys.decide(text,text,inet,text
 	has_function_privilege('application', 'apikeys.authorize(text,text,inet,text,uuid)', 'EXECUTE')
 END
 )" 't|f'
-  query keys <<<'REVOKE EXECUTE ON FUNCTION apikeys.decide FROM application'
+  query keys <<<"SELECT apikeys.revoke_access('application', 'decide')"
   query postgres <<<'CREATE DATABASE fresh'
   query fresh <<<'CREATE EXTENSION apikeys'
   check 'the catalogs are as of a fresh install' \

@@ -4,7 +4,7 @@
 CREATE ROLE service LOGIN;
 
 -- It proves keys, and says which of its users manages them.
-GRANT EXECUTE ON FUNCTION apikeys.decide, apikeys.authenticate, apikeys.act_as TO service;
+SELECT apikeys.grant_access('service', 'decide', 'manage', 'impersonate');
 
 SELECT apikeys.create_role('INVOICE_READER', 'project', '{}', '{invoices.read}', 'Reads invoices.');
 SELECT apikeys.create_role('INVOICE_WRITER', 'project', '{}', '{invoices.read,invoices.write}', 'Reads and writes invoices.');

@@ -130,9 +130,11 @@ async function serve (request) {
   throw methods.length ? new HttpError(405, 'no such method', { Allow: methods.join(', ') }) : new HttpError(404, 'not found')
 }
 
-// A mistake of the client, told by the class of its SQLSTATE; else it is ours.
+// A mistake of the client, told by the error's identifier or the class of its
+// SQLSTATE; else it is ours.
 function explain (error) {
   if (error instanceof HttpError) return error
+  if (/^(key|project|organization)_not_found$/.test(error.constraint)) return new HttpError(404, 'not found')
   if (/^(22|23|42704)/.test(error.code)) return new HttpError(400, 'bad request')
   if (error.code === '42501') return new HttpError(403, 'forbidden')
   console.error('failed:', error.code ?? error.name)
