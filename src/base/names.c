@@ -22,7 +22,7 @@
 #define ROLE_NAME_MAX_SIZE		63
 
 /* No encoding of a database has a longer name; UTF-8 has one. */
-#define NAME_MAX_SIZE			(4 * NAME_MAX_CHARACTERS)
+#define NAME_MAX_SIZE			((size_t) 4 * NAME_MAX_CHARACTERS)
 
 PG_FUNCTION_INFO_V1(apikeys_is_name);
 PG_FUNCTION_INFO_V1(apikeys_is_principal);

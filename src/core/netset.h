@@ -55,8 +55,6 @@ extern void ak_network_mask(AkNetwork *network, unsigned prefix);
 extern AkNetworkError ak_network_check(const AkNetwork *network);
 extern AkNetworkError ak_network_parse(const char *text, size_t length,
 									   AkNetwork *network);
-extern bool ak_address_parse(const char *text, size_t length,
-							 AkNetwork *address);
 extern size_t ak_network_format(const AkNetwork *network, char *text);
 extern int	ak_network_compare(const AkNetwork *a, const AkNetwork *b);
 

@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "core/address.h"
 #include "core/compat.h"
 #include "core/errors.h"
 #include "types/access_list_text.h"

@@ -1,7 +1,7 @@
 /*
  * fuzz_netset.c
  *	  Fuzz src/core/netset.c with each input read in three ways: as the text of
- *	  a network or an address, as the bytes of a stored set, and as networks to make a set of.
+ *	  a network, as the bytes of a stored set, and as networks to make a set of.
  */
 #include "fuzz.h"
 #include "core/netset.h"
@@ -36,26 +36,6 @@ fuzz_text(const char *text, size_t length)
 	REQUIRE(memcmp(&network, &again, sizeof(network)) == 0);
 	ak_network_format(&again, twice);
 	REQUIRE(strcmp(canonical, twice) == 0);
-}
-
-/*
- * An address is a network of one address, perhaps with a zone behind it.
- */
-static void
-fuzz_address(const char *text, size_t length)
-{
-	AkNetwork	address;
-	AkNetwork	network;
-	const char *percent = length > 0 ? memchr(text, '%', length) : NULL;
-
-	if (!ak_address_parse(text, length, &address))
-		return;
-	REQUIRE(ak_network_check(&address) == AK_NETWORK_OK);
-	REQUIRE(address.prefix == (address.family == 4 ? 32 : 128));
-	if (percent)
-		length = (size_t) (percent - text);
-	REQUIRE(ak_network_parse(text, length, &network) == AK_NETWORK_OK);
-	REQUIRE(ak_network_compare(&address, &network) == 0);
 }
 
 /*
@@ -208,7 +188,6 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	fuzz_text((const char *) data, size);
-	fuzz_address((const char *) data, size);
 	fuzz_stored_set(data, size);
 	fuzz_made_set(data, size);
 	return 0;
