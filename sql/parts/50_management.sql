@@ -406,18 +406,22 @@ BEGIN
 	PERFORM apikeys_internal.check_principal(principal);
 	IF principal LIKE 'role:%' THEN
 		SELECT r.oid INTO member_role FROM pg_roles AS r WHERE r.rolname = substr(principal, 6);
+		-- A PostgreSQL role that was dropped is removed by the name it had.
+		DELETE FROM apikeys.member AS m
+			WHERE m.organization_id = remove_member.organization
+				AND m.project_id IS NOT DISTINCT FROM remove_member.project
+				AND m.role = remove_member.role
+				AND CASE WHEN member_role IS NOT NULL THEN m.database_role = member_role
+					ELSE m.principal = remove_member.principal
+						AND NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = m.database_role)
+				END;
+	ELSE
+		DELETE FROM apikeys.member AS m
+			WHERE m.principal = remove_member.principal AND m.database_role IS NULL
+				AND m.organization_id = remove_member.organization
+				AND m.project_id IS NOT DISTINCT FROM remove_member.project
+				AND m.role = remove_member.role;
 	END IF;
-	-- A PostgreSQL role that was dropped is removed by the name it had.
-	DELETE FROM apikeys.member AS m
-		WHERE m.organization_id = remove_member.organization
-			AND m.project_id IS NOT DISTINCT FROM remove_member.project
-			AND m.role = remove_member.role
-			AND CASE
-				WHEN m.database_role IS NULL THEN m.principal = remove_member.principal
-				WHEN member_role IS NOT NULL THEN m.database_role = member_role
-				ELSE m.principal = remove_member.principal
-					AND NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = m.database_role)
-			END;
 	IF NOT FOUND THEN
 		RETURN false;
 	END IF;

@@ -10,21 +10,6 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-# For the extension itself: types, operators, constraints, triggers, policies,
-# and what the management functions share.
-my @internal = qw(
-  access_list_in access_list_out access_list_recv access_list_send
-  access_list_contains access_list_contained access_list_add access_list_remove
-  access_list_eq access_list_ne access_list_hash access_list_hash_extended
-  networks_array
-  secret_hash_in secret_hash_out secret_hash_recv secret_hash_send
-  is_name is_public_key is_principal is_role_name are_permissions
-  check_not_null check_is_no_key check_name check_principal
-  check_permission check_grant check_project_roles
-  refuse refuse_key replace_roles principal_founds usage_status
-  public_key_is_taken import_columns
-);
-
 my $readme = slurp_file(
 	File::Spec->catfile(dirname(__FILE__), '..', '..', 'README.md'));
 
@@ -65,6 +50,8 @@ sub blocks_of
 
 my $node = PostgreSQL::Test::Cluster->new('readme');
 $node->init;
+$node->append_conf('postgresql.conf',
+	"shared_preload_libraries = 'apikeys'");
 $node->start;
 
 my @blocks = blocks_of('sql');
@@ -193,19 +180,14 @@ sub names_of
 	return split /\n/, $node->safe_psql('postgres', $query);
 }
 
-my %is_internal = map { $_ => 1 } @internal;
 my @functions = names_of(
 	q{SELECT DISTINCT proname FROM pg_proc
 	  WHERE pronamespace = 'apikeys'::regnamespace AND prorettype <> 'trigger'::regtype
 	  ORDER BY 1});
-foreach my $function (grep { !$is_internal{$_} } @functions)
+foreach my $function (@functions)
 {
 	ok(is_named($function, '\('), "function $function is in the reference");
 }
-
-my %exists = map { $_ => 1 } @functions;
-is_deeply([ grep { !$exists{$_} } @internal ],
-	[], 'the functions not to be named exist');
 
 # Kinds of names, each with the query for them.
 my %others = (
@@ -215,14 +197,12 @@ my %others = (
 		WHERE typnamespace = 'apikeys'::regnamespace AND typelem = 0 AND typarray <> 0
 			AND typrelid NOT IN (SELECT oid FROM pg_class WHERE relkind <> 'c')},
 	'role' => q{SELECT name FROM apikeys.role WHERE is_builtin},
-	'setting' => q{SELECT 1 WHERE apikeys.principal() IS NULL;
-		SELECT name FROM pg_settings WHERE name LIKE 'apikeys.%'},
+	'setting' => q{SELECT name FROM pg_settings WHERE name LIKE 'apikeys.%'},
 	'scope' => q{SELECT DISTINCT m[1]
-		FROM pg_policies, regexp_matches(coalesce(qual, '') || coalesce(with_check, ''),
-			'''(apikeys\.[a-z_]+\.[a-z_]+)''', 'g') AS m
-		WHERE schemaname = 'apikeys'},
+		FROM pg_proc, regexp_matches(prosrc, '''(apikeys\.[a-z_]+\.[a-z_]+)''', 'g') AS m
+		WHERE pronamespace = 'apikeys_internal'::regnamespace},
 	'reason' => q{SELECT * FROM unnest('{ok,unknown_key,wrong_secret,secret_expired,
-		key_disabled,key_expired,address_required,address_denied,scope_denied}'::text[])});
+		key_disabled,key_expired,lifetime_exceeded,access_list_required,address_denied,scope_denied}'::text[])});
 foreach my $kind (sort keys %others)
 {
 	my @names = names_of($others{$kind});
@@ -244,6 +224,33 @@ foreach my $name (
 {
 	ok(is_named($name, '`'), "column $name is in the reference");
 }
+
+# --- Its errors --------------------------------------------------------------
+
+# All identifiers that the source can raise, and those of the reference: the same.
+my $reference = slurp_file("$top/doc/reference.md");
+my %documented = map { $_ => 1 } $reference =~ /^`(\w+)` \|/mg;
+my %raised;
+foreach my $file (glob("$top/sql/parts/*.sql $top/src/*/*.c"))
+{
+	my $source = slurp_file($file);
+	$raised{$_} = 1 foreach $source =~ /CONSTRAINT = '(\w+)'(?!\s*\|\|)/g,
+	  map { /"(\w+)"/g } $source =~ /ak_errid\(([^)]*)\)/g;
+	$raised{"$_\_not_found"} = 1 foreach $source =~ /raise_not_found\('(\w+)'\)/g;
+	$raised{"invalid_$_"} = 1 foreach $source =~ /check_name\('(\w+)'/g;
+}
+is_deeply([ sort keys %raised ], [ sort keys %documented ],
+	'the reference has each identifier that can be raised, and no other');
+
+# And each stands in what a test expects, but for those whose tests look at the
+# message: damage, and what only faults of the server bring about.
+my %by_message = map { $_ => 1 } qw(access_list_damaged access_list_too_long
+  audit_damaged flush_failed image_damaged not_installed parallel_worker
+  secret_hash_damaged serialization_failure too_many_databases);
+my $expected = join '', map { slurp_file($_) }
+  glob("$top/expected/*.out $top/test/isolation/expected/*.out $top/test/t/*.pl $top/test/model/*.js");
+my @untested = grep { !$by_message{$_} && $expected !~ /\b$_\b/ } sort keys %raised;
+is("@untested", '', 'each is tested');
 
 $node->stop;
 done_testing();

@@ -1,0 +1,177 @@
+-- What has once been possible, by its smallest input, and is refused now.
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS apikeys;
+\set SHOW_CONTEXT never
+\pset format unaligned
+\pset tuples_only on
+CREATE ROLE regress_apikeys_alice;    -- owner
+CREATE ROLE regress_apikeys_km;       -- manages keys, grants no more than he has
+CREATE ROLE regress_apikeys_pua;      -- administrator of project P1
+CREATE ROLE regress_apikeys_reader BYPASSRLS;
+CREATE ROLE regress_apikeys_nobody;
+SELECT count(apikeys.grant_access(r, 'manage', 'decide')) FROM unnest('{regress_apikeys_alice,regress_apikeys_km,regress_apikeys_pua,regress_apikeys_reader}'::regrole[]) AS r;
+SELECT apikeys.create_role('regress_faults_keys', 'organization', '{apikeys.keys.*,clusters.read,organization.read}', '{}', NULL);
+SELECT apikeys.create_organization('regress faults', 'role:regress_apikeys_alice') AS org \gset
+SET ROLE regress_apikeys_alice;
+SELECT apikeys.create_project(:'org', 'P1') AS p1, apikeys.create_project(:'org', 'P2') AS p2 \gset
+SELECT apikeys.add_member(:'org', 'role:regress_apikeys_km', 'regress_faults_keys'),
+	apikeys.add_member(:'org', 'role:regress_apikeys_pua', 'GROUP_USER_ADMIN', :'p1');
+SELECT public_key AS wide FROM apikeys.create_key(:'org', 'Wide', '{ORG_OWNER}') \gset
+RESET ROLE;
+-- The SQLSTATE of a statement by a role, and its identifier.
+CREATE FUNCTION pg_temp.tries(who text, statement text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	identifier text;
+BEGIN
+	PERFORM set_config('role', who, true);
+	EXECUTE statement;
+	PERFORM set_config('role', 'none', true);
+	RETURN 'done';
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS identifier = CONSTRAINT_NAME;
+	RETURN concat_ws(' ', SQLSTATE, nullif(identifier, ''));
+END;
+$$;
+
+-- ------------------------------------------------------------------ who gets more
+-- A row that was updated passes for one that is new.
+SELECT pg_temp.tries('regress_apikeys_pua', format('UPDATE apikeys.project SET name = name WHERE id = %L', :'p1')),
+	pg_temp.tries('regress_apikeys_pua', format('INSERT INTO apikeys.member (organization_id, project_id, principal, role) VALUES (%L, %L, ''role:regress_apikeys_pua'', ''GROUP_OWNER'')', :'org', :'p2')),
+	pg_temp.tries('regress_apikeys_pua', format('SELECT apikeys.add_member(%L, ''role:regress_apikeys_pua'', ''GROUP_OWNER'', %L)', :'org', :'p2'));
+-- A secret is revived, a key enabled, widened, extended by who may not issue it.
+SELECT pg_temp.tries('regress_apikeys_km', format('UPDATE apikeys.key_secret SET expires_at = NULL WHERE public_key = %L', :'wide')),
+	pg_temp.tries('regress_apikeys_km', format('SELECT apikeys.rotate_secret(%L)', :'wide')),
+	pg_temp.tries('regress_apikeys_km', format('SELECT apikeys.enable_key(%L)', :'wide')),
+	pg_temp.tries('regress_apikeys_km', format('SELECT apikeys.add_to_access_list(%L, ''192.0.2.1'')', :'wide')),
+	pg_temp.tries('regress_apikeys_km', format('SELECT apikeys.update_key(%L, expires_at => ''infinity'')', :'wide'));
+-- Who assigns a key to his project takes it.
+SELECT pg_temp.tries('regress_apikeys_pua', format('SELECT apikeys.set_project_roles(%L, %L, ''{GROUP_READ_ONLY}'')', :'wide', :'p1'));
+-- A name that is used again.
+SELECT pg_temp.tries('none', format('SELECT apikeys.add_member(%L, ''role:regress_apikeys_unborn'', ''ORG_OWNER'')', :'org'));
+ALTER ROLE regress_apikeys_km RENAME TO regress_apikeys_renamed;
+CREATE ROLE regress_apikeys_km;
+SELECT apikeys.grant_access('regress_apikeys_km', 'manage');
+SELECT who, (pg_temp.tries(who, format('SELECT apikeys.create_key(%L, ''a key'', ''{regress_faults_keys}'')', :'org')))
+FROM unnest('{regress_apikeys_renamed,regress_apikeys_km}'::text[]) AS who;
+DROP OWNED BY regress_apikeys_km;
+DROP ROLE regress_apikeys_km;
+ALTER ROLE regress_apikeys_renamed RENAME TO regress_apikeys_km;
+-- BYPASSRLS, and row_security off.
+SELECT pg_temp.tries('regress_apikeys_reader', format('INSERT INTO apikeys.member (organization_id, principal, role) VALUES (%L, ''role:regress_apikeys_reader'', ''ORG_OWNER'')', :'org')),
+	pg_temp.tries('regress_apikeys_reader', format('SELECT apikeys.add_member(%L, ''role:regress_apikeys_reader'', ''ORG_OWNER'')', :'org'));
+SET row_security = off;
+SELECT max(id) AS before FROM apikeys.audit_event \gset
+SET ROLE regress_apikeys_alice;
+SELECT apikeys.rename_project(:'p2', 'P2 renamed');
+RESET ROLE;
+RESET row_security;
+SELECT action, principal FROM apikeys.audit_event WHERE id > :before;
+-- Default privileges: nothing comes to anybody by them.
+BEGIN;
+DROP EXTENSION apikeys;
+ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO regress_apikeys_nobody;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO regress_apikeys_nobody;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO regress_apikeys_nobody;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON SCHEMAS TO regress_apikeys_nobody;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON TYPES TO regress_apikeys_nobody;
+CREATE EXTENSION apikeys;
+SELECT (SELECT count(*) FROM pg_proc AS p, aclexplode(p.proacl) AS a WHERE p.pronamespace::regnamespace::text ~ '^apikeys' AND a.grantee = 'regress_apikeys_nobody'::regrole),
+	(SELECT count(*) FROM pg_class AS c, aclexplode(c.relacl) AS a WHERE c.relnamespace::regnamespace::text ~ '^apikeys' AND a.grantee = 'regress_apikeys_nobody'::regrole),
+	(SELECT count(*) FROM pg_namespace AS n, aclexplode(n.nspacl) AS a WHERE n.nspname ~ '^apikeys' AND a.grantee = 'regress_apikeys_nobody'::regrole);
+ROLLBACK;
+-- An oracle for hashes, the verbs' bodies, the owner's tools.
+SELECT pg_temp.tries('regress_apikeys_km', $_$SELECT apikeys.verify(('sha256$$' || repeat('0', 64))::apikeys.secret_hash, 'a', 'a')$_$),
+	pg_temp.tries('regress_apikeys_km', 'SELECT apikeys_internal.make_images(''{}'')'),
+	pg_temp.tries('regress_apikeys_km', 'SELECT apikeys.prune_audit(now())');
+-- The last owner.
+SELECT pg_temp.tries('regress_apikeys_alice', format('SELECT apikeys.remove_member(%L, ''role:regress_apikeys_alice'', ''ORG_OWNER'')', :'org'));
+-- One and the same is judged and named: whoever fires a trigger, also by a
+-- referential action.
+CREATE TABLE regress_faults_1 (id int PRIMARY KEY);
+CREATE TABLE regress_faults_2 (id int REFERENCES regress_faults_1 ON DELETE CASCADE);
+GRANT ALL ON regress_faults_1, regress_faults_2 TO regress_apikeys_alice, regress_apikeys_pua;
+ALTER TABLE regress_faults_2 OWNER TO regress_apikeys_alice;
+INSERT INTO regress_faults_1 VALUES (1);
+INSERT INTO regress_faults_2 VALUES (1);
+CREATE FUNCTION regress_faults_trigger() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM apikeys.create_key(id, 'by a trigger', '{ORG_MEMBER}') FROM apikeys.organization WHERE name = 'regress faults';
+	RETURN OLD;
+END;
+$$;
+CREATE TRIGGER t AFTER DELETE ON regress_faults_2 FOR EACH ROW EXECUTE FUNCTION regress_faults_trigger();
+SET ROLE regress_apikeys_pua;
+DELETE FROM regress_faults_1;
+RESET ROLE;
+SELECT k.created_by, e.principal FROM apikeys.key AS k JOIN apikeys.audit_event AS e USING (public_key) WHERE k.description = 'by a trigger';
+DROP TABLE regress_faults_1, regress_faults_2;
+
+-- ------------------------------------------------------------------ who stops others
+-- Tables are nobody's to lock.
+SELECT pg_temp.tries('regress_apikeys_nobody', 'LOCK TABLE apikeys.organization, apikeys.role, apikeys.key IN ACCESS EXCLUSIVE MODE'),
+	pg_temp.tries('regress_apikeys_alice', 'LOCK TABLE apikeys.key IN ROW EXCLUSIVE MODE');
+-- Many events in one transaction, with and without notices.
+LISTEN apikeys;
+SET apikeys.notify = on;
+BEGIN;
+SELECT count(apikeys.add_member(:'org', 'user:' || n, 'ORG_MEMBER')) FROM generate_series(1, 20000) AS n;
+COMMIT;
+BEGIN;
+SELECT count(apikeys.remove_member(:'org', 'user:' || n, 'ORG_MEMBER')) FROM generate_series(1, 20000) AS n;
+COMMIT;
+RESET apikeys.notify;
+UNLISTEN apikeys;
+-- A hash that takes seconds, in a column or among the secrets of a key.
+SELECT pg_temp.tries('none', format('SELECT apikeys.import_key(%L, ''regress_slow'', ''$argon2id$v=19$m=262144,t=16,p=16$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA'', ''a key'', ''{}'')', :'org'));
+-- Counters at the end of bigint.
+SELECT apikeys.merge_usage('10000000-0000-0000-0000-000000000000', 1, ARRAY[:'wide'], '{NULL}', '{NULL}', '{9223372036854775807}', '{2001-01-01}', '{NULL}', '{1}', '{NULL}');
+SELECT apikeys.merge_usage('10000000-0000-0000-0000-000000000000', 2, ARRAY[:'wide'], '{NULL}', '{NULL}', '{1}', '{2001-01-01}', '{NULL}', '{1}', '{NULL}');
+SELECT use_count FROM apikeys.usage WHERE public_key = :'wide';
+
+-- ------------------------------------------------------------------ what surprises
+-- A key that is dead from birth, because a month is longer elsewhere.
+SELECT apikeys.set_organization_policy(:'org', max_key_lifetime => '1 month');
+BEGIN;
+SET LOCAL timezone = 'Asia/Tokyo';
+SELECT public_key AS month, private_key AS month_secret FROM apikeys.create_key(:'org', 'A month', '{ORG_MEMBER}', expires_at => now() + interval '27 days') \gset
+SELECT apikeys.authorize(:'month', :'month_secret', '192.0.2.1', 'organization.read');
+COMMIT;
+SELECT apikeys.set_organization_policy(:'org');
+-- The current address is the client's.
+SELECT apikeys.add_member(:'org', 'user:regress', 'ORG_OWNER');
+BEGIN;
+SELECT apikeys.act_as('user:regress', '203.0.113.50'::inet);
+SELECT apikeys.add_current_address(:'month');
+SELECT address, principal FROM apikeys.audit_event ORDER BY id DESC LIMIT 1;
+ROLLBACK;
+-- An owner's key with a list of its own manages keys; and does not shut itself out.
+SELECT public_key AS own, private_key AS own_secret FROM apikeys.create_key(:'org', 'Own', '{ORG_OWNER}', '{192.0.2.0/24}') \gset
+BEGIN;
+SELECT apikeys.authenticate(:'own', :'own_secret', '192.0.2.7'::inet) = :'own';
+SELECT apikeys.add_to_access_list(:'month', '10.0.0.0/8'::inet, '192.0.2.1'::inet);
+SELECT pg_temp.tries('none', format('SELECT apikeys.remove_from_access_list(%L, ''192.0.2.0/24'')', :'own')),
+	pg_temp.tries('none', format('SELECT apikeys.update_key(%L, access_list => ''{10.0.0.0/8}'')', :'own')),
+	pg_temp.tries('none', format('SELECT apikeys.revoke_secret(%L, 1)', :'own'));
+ROLLBACK;
+-- Names that look alike, and a private key for a description.
+SELECT pg_temp.tries('none', format('SELECT apikeys.rename_project(%L, %L)', :'p1', name))
+FROM unnest(ARRAY[E'P1\u200b', E'P1\u202e', E'P\u00a01', E'P1\u0085', E'P1\u009b', E'P1\u3000', 'P1 ' || :'own_secret']) AS name;
+SELECT pg_temp.tries('none', format('SELECT apikeys.update_key(%L, %L)', :'month', :'own_secret'));
+-- Infinity is stored as no end.
+SELECT (apikeys.update_key(:'month', expires_at => 'infinity')).expires_at IS NULL;
+-- TRUNCATE is an event.
+BEGIN;
+TRUNCATE apikeys.key_role;
+SELECT action FROM apikeys.audit_event ORDER BY id DESC LIMIT 1;
+ROLLBACK;
+-- Addresses as text, and one that is none.
+SELECT apikeys.authorize(:'own', :'own_secret', '192.0.2.1'::text, 'organization.read'),
+	apikeys.authorize(:'own', :'own_secret', '192.0.2.1'::varchar, 'organization.read');
+SELECT apikeys.add_to_access_list(:'month', '198.51.100.1'::text), apikeys.add_to_access_list(:'month', '198.51.100.2'::inet);
+
+SELECT count(apikeys.delete_key(public_key)) FROM apikeys.key WHERE organization_id = :'org';
+SELECT apikeys.delete_organization(:'org'), apikeys.drop_role('regress_faults_keys');
+DELETE FROM apikeys.deleted_key;
+DROP FUNCTION regress_faults_trigger;
+DROP OWNED BY regress_apikeys_alice, regress_apikeys_km, regress_apikeys_pua, regress_apikeys_reader, regress_apikeys_nobody;
+DROP ROLE regress_apikeys_alice, regress_apikeys_km, regress_apikeys_pua, regress_apikeys_reader, regress_apikeys_nobody;
