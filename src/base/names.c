@@ -1,9 +1,10 @@
 /*
  * names.c
- *	  What may be a name, a description, a principal or a public key: the
- *	  predicates of constraints and verbs, which are asked for each row.
+ *	  What may be a name, a principal, a role's name or a public key: the
+ *	  predicates of the tables' constraints, which are asked for each row.
  *
- * No text may contain a private key: it would stay in the tables and the audit.
+ * None of them contains a private key: it would be in the tables in clear
+ * text, in what the views show and in dumps.
  */
 #include "postgres.h"
 
@@ -14,13 +15,14 @@
 #include "core/token.h"
 #include "core/unicode_names.h"
 
-#include "mb/pg_wchar.h"
+#include "catalog/namespace.h"
 
 #define NAME_MAX_CHARACTERS		250
-#define NAME_MAX_SIZE			((size_t) NAME_MAX_CHARACTERS * MAX_MULTIBYTE_CHAR_LEN)
-#define ROLE_NAME_MAX_SIZE		63
 #define PRINCIPAL_MAX_SIZE		255
-#define PRINCIPAL_PREFIX_SIZE	5	/* role: or user: */
+#define ROLE_NAME_MAX_SIZE		63
+
+/* No encoding of a database has a longer name; UTF-8 has one. */
+#define NAME_MAX_SIZE			((size_t) 4 * NAME_MAX_CHARACTERS)
 
 PG_FUNCTION_INFO_V1(apikeys_is_name);
 PG_FUNCTION_INFO_V1(apikeys_is_principal);
@@ -28,13 +30,95 @@ PG_FUNCTION_INFO_V1(apikeys_is_private_key);
 PG_FUNCTION_INFO_V1(apikeys_is_public_key);
 PG_FUNCTION_INFO_V1(apikeys_is_role_name);
 
-static bool
-contains_secret(const char *bytes, size_t size)
-{
-	size_t		length;
+/* --- Names ---------------------------------------------------------------- */
 
-	return ak_token_find_secret(bytes, bytes, bytes + size, &length) != NULL;
+static bool
+is_ascii(const char *bytes, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		if (IS_HIGHBIT_SET(bytes[i]))
+			return false;
+	return true;
 }
+
+/*
+ * Writes the text in UTF-8, with its end; false if it has characters that
+ * UTF-8 has not, or the server cannot convert the database's encoding.
+ */
+static bool
+convert(const char *bytes, size_t size,
+		char utf8[NAME_MAX_SIZE * MAX_CONVERSION_GROWTH + 1])
+{
+	int			encoding = GetDatabaseEncoding();
+	Oid			converter = FindDefaultConversionProc(encoding, PG_UTF8);
+
+	return OidIsValid(converter) &&
+		pg_do_encoding_conversion_buf(converter, encoding, PG_UTF8,
+									  (unsigned char *) bytes, size,
+									  (unsigned char *) utf8,
+									  size * MAX_CONVERSION_GROWTH + 1,
+									  true) == size;
+}
+
+/*
+ * In every encoding of databases, bytes of ASCII are ASCII.  Those of SQL_ASCII
+ * have no meaning beyond it; clients nearly always mean UTF-8.
+ */
+static bool
+is_name(const char *bytes, size_t size)
+{
+	char		utf8[NAME_MAX_SIZE * MAX_CONVERSION_GROWTH + 1];
+
+	if (size > NAME_MAX_SIZE || ak_token_contains_secret(bytes, size))
+		return false;
+	if (GetDatabaseEncoding() == PG_UTF8 ||
+		GetDatabaseEncoding() == PG_SQL_ASCII || is_ascii(bytes, size))
+		return ak_unicode_is_name(bytes, size, NAME_MAX_CHARACTERS);
+	return convert(bytes, size, utf8) &&
+		ak_unicode_is_name(utf8, strlen(utf8), NAME_MAX_CHARACTERS);
+}
+
+/*
+ * Is this a name or a description: 1 to 250 characters, each of which can be
+ * seen (unicode_names.h), single spaces between them, and no private key in it?
+ * Raises nothing.
+ */
+bool
+ak_is_name(const text *candidate)
+{
+	return is_name(VARDATA_ANY(candidate), VARSIZE_ANY_EXHDR(candidate));
+}
+
+Datum
+apikeys_is_name(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(ak_is_name(PG_GETARG_TEXT_PP(0)));
+}
+
+/*
+ * Is this a principal: role: or user: and a name, in at most 255 bytes?  Raises
+ * nothing.
+ */
+bool
+ak_is_principal(const text *candidate)
+{
+	const char *bytes = VARDATA_ANY(candidate);
+	size_t		size = VARSIZE_ANY_EXHDR(candidate);
+	const size_t kind_size = strlen("user:");
+
+	return size > kind_size && size <= PRINCIPAL_MAX_SIZE &&
+		(memcmp(bytes, "user:", kind_size) == 0 ||
+		 memcmp(bytes, "role:", kind_size) == 0) &&
+		is_name(bytes + kind_size, size - kind_size);
+}
+
+Datum
+apikeys_is_principal(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(ak_is_principal(PG_GETARG_TEXT_PP(0)));
+}
+
+/* --- Keys and roles ------------------------------------------------------- */
 
 Datum
 apikeys_is_private_key(PG_FUNCTION_ARGS)
@@ -47,93 +131,48 @@ apikeys_is_private_key(PG_FUNCTION_ARGS)
 }
 
 static bool
-is_alphanumeric(char c)
+is_letter_or_digit(char c)
 {
 	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
 		(c >= '0' && c <= '9');
 }
 
-/* Whether it has only letters, digits and some other characters. */
+/*
+ * Is the text 1 to max_size letters, digits and the other characters, and no
+ * private key in it?
+ */
 static bool
-is_made_of(const char *bytes, size_t size, const char *others)
+consists_of(const text *candidate, size_t max_size, const char *others)
 {
+	const char *bytes = VARDATA_ANY(candidate);
+	size_t		size = VARSIZE_ANY_EXHDR(candidate);
+
+	if (size == 0 || size > max_size)
+		return false;
 	for (size_t i = 0; i < size; i++)
-		if (!is_alphanumeric(bytes[i]) &&
+		if (!is_letter_or_digit(bytes[i]) &&
 			(bytes[i] == '\0' || strchr(others, bytes[i]) == NULL))
 			return false;
-	return true;
+	return !ak_token_contains_secret(bytes, size);
 }
 
 Datum
 apikeys_is_public_key(PG_FUNCTION_ARGS)
 {
-	text	   *candidate = PG_GETARG_TEXT_PP(0);
-	const char *bytes = VARDATA_ANY(candidate);
-	size_t		size = VARSIZE_ANY_EXHDR(candidate);
-
-	PG_RETURN_BOOL(size > 0 && size <= AK_PUBLIC_KEY_MAX_SIZE &&
-				   is_made_of(bytes, size, "_.~+/=-") &&
-				   !contains_secret(bytes, size));
+	PG_RETURN_BOOL(consists_of(PG_GETARG_TEXT_PP(0), AK_PUBLIC_KEY_MAX_SIZE,
+							   "_.~+/=-"));
 }
 
 Datum
 apikeys_is_role_name(PG_FUNCTION_ARGS)
 {
 	text	   *candidate = PG_GETARG_TEXT_PP(0);
-	const char *bytes = VARDATA_ANY(candidate);
-	size_t		size = VARSIZE_ANY_EXHDR(candidate);
 
-	PG_RETURN_BOOL(size > 0 && size <= ROLE_NAME_MAX_SIZE &&
-				   is_alphanumeric(bytes[0]) &&
-				   is_made_of(bytes, size, "_.:-") &&
-				   !contains_secret(bytes, size));
+	PG_RETURN_BOOL(consists_of(candidate, ROLE_NAME_MAX_SIZE, "_.:-") &&
+				   is_letter_or_digit(*VARDATA_ANY(candidate)));
 }
 
-/* Whether it is of characters that can be seen, and contains no secret. */
-static bool
-is_plain(const char *bytes, size_t size)
-{
-	char	   *utf8;
-
-	if (memchr(bytes, '\0', size) != NULL || contains_secret(bytes, size))
-		return false;
-	/* Bytes of SQL_ASCII are taken for UTF-8. */
-	utf8 = GetDatabaseEncoding() == PG_SQL_ASCII ? unconstify(char *, bytes) :
-		pg_server_to_any(bytes, size, PG_UTF8);
-	return ak_name_is_plain(utf8, utf8 == bytes ? size : strlen(utf8));
-}
-
-Datum
-apikeys_is_name(PG_FUNCTION_ARGS)
-{
-	text	   *candidate = PG_GETARG_TEXT_PP(0);
-	const char *bytes = VARDATA_ANY(candidate);
-	size_t		size = VARSIZE_ANY_EXHDR(candidate);
-
-	PG_RETURN_BOOL(size > 0 &&
-				   size <= NAME_MAX_SIZE &&
-				   pg_mbstrlen_with_len(bytes, size) <= NAME_MAX_CHARACTERS &&
-				   is_plain(bytes, size));
-}
-
-/* Whether it is role: or user: and a name, 255 bytes together at most. */
-bool
-ak_is_principal(const text *candidate)
-{
-	const char *bytes = VARDATA_ANY(candidate);
-	size_t		size = VARSIZE_ANY_EXHDR(candidate);
-
-	return size > PRINCIPAL_PREFIX_SIZE && size <= PRINCIPAL_MAX_SIZE &&
-		(memcmp(bytes, "role:", PRINCIPAL_PREFIX_SIZE) == 0 ||
-		 memcmp(bytes, "user:", PRINCIPAL_PREFIX_SIZE) == 0) &&
-		is_plain(bytes + PRINCIPAL_PREFIX_SIZE, size - PRINCIPAL_PREFIX_SIZE);
-}
-
-Datum
-apikeys_is_principal(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(ak_is_principal(PG_GETARG_TEXT_PP(0)));
-}
+/* --- Scopes --------------------------------------------------------------- */
 
 /*
  * Raises 22023 for what is no scope: the caller's mistake, not a denial.  The

@@ -22,26 +22,36 @@ static const struct
 
 #define DIGEST_COUNT	((int) (sizeof(digests) / sizeof(digests[0])))
 
+/* More than any limit, and its square is a number of 64 bits. */
+#define PARAMETER_MAX	UINT32_MAX
+
 /* --- What is a hash ------------------------------------------------------- */
 
-/* Reads "name=number" and a terminator at *text; false if it is not there. */
+/*
+ * Reads "name=number" and a terminator at *text; false if it is not there.  The
+ * number is at least 1 and not greater than PARAMETER_MAX, which stands for all
+ * that are.
+ */
 static bool
 parse_parameter(const char **text, const char *end, const char *name,
-				char terminator, unsigned long max, unsigned long *result)
+				char terminator, uint64_t *value)
 {
 	size_t		name_size = strlen(name);
-	unsigned long value = 0;
 	const char *digits;
 
 	if ((size_t) (end - *text) < name_size ||
 		memcmp(*text, name, name_size) != 0)
 		return false;
 	digits = *text += name_size;
-	while (*text < end && **text >= '0' && **text <= '9' && value <= max)
-		value = value * 10 + (*(*text)++ - '0');
-	if (*text == digits || *digits == '0' || value > max)
+	*value = 0;
+	for (; *text < end && **text >= '0' && **text <= '9'; (*text)++)
+	{
+		*value = *value * 10 + (uint64_t) (**text - '0');
+		if (*value > PARAMETER_MAX)
+			*value = PARAMETER_MAX;
+	}
+	if (*text == digits || *digits == '0')
 		return false;
-	*result = value;
 	return *text < end && *(*text)++ == terminator;
 }
 
@@ -61,46 +71,47 @@ parse_base64(const char **text, const char *end, size_t min_digits)
 }
 
 /*
- * Whether a text is an argon2id string (PHC string format) that is within
- * the limits of hash_form.h; its memory times its passes goes to *cost.
+ * Whether a text is an argon2id string (PHC string format), and one within the
+ * limits of hash_form.h; its memory times its passes goes to *cost.
  */
-static bool
-parse_argon2id(const char *text, size_t size, unsigned long *cost)
+static AkHashError
+parse_argon2id(const char *text, size_t size, uint64_t *cost)
 {
 	const char *end = text + size;
-	unsigned long memory;
-	unsigned long passes;
-	unsigned long lanes;
+	uint64_t	memory;
+	uint64_t	passes;
+	uint64_t	lanes;
 
 	if (size >= AK_ARGON2ID_TEXT_SIZE ||
-		!parse_parameter(&text, end, "$argon2id$v=19$m=", ',',
-						 AK_ARGON2ID_MAX_MEMORY_KIB, &memory) ||
-		!parse_parameter(&text, end, "t=", ',', AK_ARGON2ID_MAX_PASSES,
-						 &passes) ||
-		!parse_parameter(&text, end, "p=", '$', AK_ARGON2ID_MAX_LANES, &lanes))
-		return false;
+		!parse_parameter(&text, end, "$argon2id$v=19$m=", ',', &memory) ||
+		!parse_parameter(&text, end, "t=", ',', &passes) ||
+		!parse_parameter(&text, end, "p=", '$', &lanes) ||
+		!parse_base64(&text, end, 11) ||
+		text == end || *text++ != '$' ||
+		!parse_base64(&text, end, 22) || text != end)
+		return AK_HASH_MALFORMED;
 	*cost = memory * passes;
-	return *cost <= AK_ARGON2ID_MAX_COST_KIB &&
-		parse_base64(&text, end, 11) &&
-		text < end && *text++ == '$' &&
-		parse_base64(&text, end, 22) && text == end;
+	return memory <= AK_ARGON2ID_MAX_MEMORY_KIB &&
+		*cost <= AK_ARGON2ID_MAX_COST_KIB && lanes <= AK_ARGON2ID_MAX_LANES ?
+		AK_HASH_OK : AK_HASH_TOO_COSTLY;
 }
 
 /* Whether the parts fit each other: what input and damaged data may break. */
-static bool
-hash_is_valid(const AkHashForm *hash)
+static AkHashError
+check_hash(const AkHashForm *hash)
 {
-	unsigned long cost;
+	uint64_t	cost;
 
 	if (hash->algorithm == AK_ARGON2ID)
 		return parse_argon2id((const char *) hash->digest, hash->digest_size,
 							  &cost);
 	for (int i = 0; i < DIGEST_COUNT; i++)
-		if (digests[i].algorithm == hash->algorithm)
-			return digests[i].digest_size == hash->digest_size &&
-				(hash->algorithm != AK_BLAKE2B ||
-				 ak_pepper_id_is_valid(hash->pepper_id, hash->pepper_id_size));
-	return false;
+		if (digests[i].algorithm == hash->algorithm &&
+			digests[i].digest_size == hash->digest_size &&
+			(hash->algorithm != AK_BLAKE2B ||
+			 ak_pepper_id_is_valid(hash->pepper_id, hash->pepper_id_size)))
+			return AK_HASH_OK;
+	return AK_HASH_MALFORMED;
 }
 
 /* --- The stored form ------------------------------------------------------ */
@@ -125,7 +136,7 @@ ak_hash_form_load(const uint8_t *bytes, size_t size, AkHashForm *hash)
 	}
 	hash->digest = bytes;
 	hash->digest_size = size;
-	return hash_is_valid(hash);
+	return check_hash(hash) == AK_HASH_OK;
 }
 
 /* How many bytes the stored form has, AK_STORED_HASH_MAX at most. */
@@ -182,9 +193,9 @@ parse_digest(const char *text, AkHashForm *hash, uint8_t *buffer)
 
 /*
  * Reads the text form of a hash, which may point to the text or the buffer
- * then; false if it is none.
+ * then; what is wrong, if it is none or one beyond the limits.
  */
-bool
+AkHashError
 ak_hash_form_parse(const char *text, AkHashForm *hash,
 				   uint8_t buffer[AK_SHA512_SIZE])
 {
@@ -196,8 +207,8 @@ ak_hash_form_parse(const char *text, AkHashForm *hash,
 		hash->digest_size = strnlen(text, AK_ARGON2ID_TEXT_SIZE);
 	}
 	else if (!parse_digest(text, hash, buffer))
-		return false;
-	return hash_is_valid(hash);
+		return AK_HASH_MALFORMED;
+	return check_hash(hash);
 }
 
 /* Writes the text form, with its end, and returns its length. */
@@ -223,17 +234,18 @@ ak_hash_form_print(const AkHashForm *hash, char text[AK_HASH_TEXT_SIZE])
 
 /*
  * What it costs to compute an argon2id hash: its memory, in KiB, times its
- * passes; 0 for any other hash, which costs next to nothing.
+ * passes, AK_ARGON2ID_MAX_COST_KIB at most; 0 for any other hash, which costs
+ * next to nothing.
  */
-unsigned long
+uint32_t
 ak_hash_form_cost(const AkHashForm *hash)
 {
-	unsigned long cost = 0;
+	uint64_t	cost = 0;
 
 	if (hash->algorithm == AK_ARGON2ID)
 		(void) parse_argon2id((const char *) hash->digest, hash->digest_size,
 							  &cost);
-	return cost;
+	return (uint32_t) cost;
 }
 
 /* What the algorithm is called. */

@@ -16,15 +16,14 @@
 #include "core/crypto.h"
 
 /*
- * What an imported argon2id hash may cost to check, so that it is no way to
- * stall the server: at most as much memory, times passes, as Django's default
- * (100 MiB and 2 passes).  Setting apikeys.argon2id_max_cost bounds what a
- * decision computes.
+ * What an argon2id hash may cost to check, so that it is no way to stall the
+ * server: so much memory, and memory times passes, as Django's default takes
+ * (100 MiB and 2 passes), in KiB; and so many lanes.  Setting
+ * apikeys.argon2id_max_cost bounds further what a decision computes.
  */
 #define AK_ARGON2ID_MAX_MEMORY_KIB	102400
-#define AK_ARGON2ID_MAX_PASSES		16
-#define AK_ARGON2ID_MAX_LANES		16
 #define AK_ARGON2ID_MAX_COST_KIB	204800
+#define AK_ARGON2ID_MAX_LANES		16
 
 /* The bytes of any stored hash, and the text of any, with its end. */
 #define AK_STORED_HASH_MAX	(1 + AK_ARGON2ID_TEXT_SIZE)
@@ -37,6 +36,13 @@ typedef enum AkHashAlgorithm
 	AK_SHA512,
 	AK_ARGON2ID
 } AkHashAlgorithm;
+
+typedef enum AkHashError
+{
+	AK_HASH_OK,
+	AK_HASH_MALFORMED,
+	AK_HASH_TOO_COSTLY			/* argon2id beyond the limits above */
+} AkHashError;
 
 /* A hash taken apart; all pointers are into what it was read from. */
 typedef struct AkHashForm
@@ -52,11 +58,11 @@ extern bool ak_hash_form_load(const uint8_t *bytes, size_t size,
 							  AkHashForm *hash);
 extern size_t ak_hash_form_size(const AkHashForm *hash);
 extern void ak_hash_form_store(const AkHashForm *hash, uint8_t *bytes);
-extern bool ak_hash_form_parse(const char *text, AkHashForm *hash,
-							   uint8_t buffer[AK_SHA512_SIZE]);
+extern AkHashError ak_hash_form_parse(const char *text, AkHashForm *hash,
+									  uint8_t buffer[AK_SHA512_SIZE]);
 extern size_t ak_hash_form_print(const AkHashForm *hash,
 								 char text[AK_HASH_TEXT_SIZE]);
-extern unsigned long ak_hash_form_cost(const AkHashForm *hash);
+extern uint32_t ak_hash_form_cost(const AkHashForm *hash);
 extern const char *ak_hash_form_algorithm(const AkHashForm *hash);
 
 #endif							/* AK_HASH_FORM_H */

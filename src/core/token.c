@@ -286,55 +286,79 @@ ak_token_classify(const char *text, size_t length)
 	return AK_TOKEN_NONE;
 }
 
-/* --- Within a text -------------------------------------------------------- */
+/* --- Private keys within a text ------------------------------------------- */
 
-/* How much stands behind the mark. */
-#define DIGITS	(AK_TOKEN_SECRET_DIGITS + AK_TOKEN_CHECKSUM_DIGITS)
+/* How much of a private key stands from its mark on. */
+#define SECRET_TAIL \
+	(MARK_LENGTH + AK_TOKEN_SECRET_DIGITS + AK_TOKEN_CHECKSUM_DIGITS)
 
 /*
- * The private key around a mark in a text, or NULL.  The checksum covers the
- * prefix, so of the texts that stand before the mark only one can be it.
+ * The length of the private key around the mark at an offset, behind which the
+ * text is long enough for it, and where it begins; 0 if there is none.  The
+ * checksum covers the prefix, so of the texts that stand before the mark only
+ * one can be it.
  */
-static const char *
-find_around(const char *text, const char *mark, const char *end,
-			size_t *length)
+static size_t
+find_around(const char *text, size_t mark, size_t *start)
 {
-	size_t		most = mark - text;
+	size_t		before = mark < AK_TOKEN_PREFIX_MAX ? mark : AK_TOKEN_PREFIX_MAX;
 
-	if ((size_t) (end - mark) < MARK_LENGTH + DIGITS)
-		return NULL;
-	if (most > AK_TOKEN_PREFIX_MAX)
-		most = AK_TOKEN_PREFIX_MAX;
-	for (size_t before = most; before > 0; before--)
+	if (!are_digits(text + mark + MARK_LENGTH, SECRET_TAIL - MARK_LENGTH))
+		return 0;
+	for (; before > 0; before--)
 	{
-		*length = before + MARK_LENGTH + DIGITS;
-		if (ak_token_classify(mark - before, *length) == AK_TOKEN_SECRET)
-			return mark - before;
+		*start = mark - before;
+		if (ak_token_classify(text + *start, before + SECRET_TAIL) ==
+			AK_TOKEN_SECRET)
+			return before + SECRET_TAIL;
+	}
+	return 0;
+}
+
+/*
+ * The next private key in a text, whatever stands around it, and its length in
+ * *found_length; NULL if there is no more.  It points into the text.
+ *
+ * The search begins at *from, 0 at first, and leaves there where to go on: for
+ * the next key, and after NULL for more of the text, if it has grown meanwhile
+ * (the bytes before *from must still be there).  So a long text can be searched
+ * piece by piece.  The time is proportional to the length.
+ */
+const char *
+ak_token_find_secret(const char *text, size_t length, size_t *from,
+					 size_t *found_length)
+{
+	while (*from + SECRET_TAIL <= length)
+	{
+		/* The last place where a mark has room for the rest behind it. */
+		size_t		last = length - SECRET_TAIL;
+		const char *mark = memchr(text + *from, SECRET_MARK[0],
+								  last + 1 - *from);
+		size_t		start;
+
+		if (mark == NULL)
+		{
+			*from = last + 1;
+			break;
+		}
+		*from = (size_t) (mark - text) + 1;
+		if (memcmp(mark, SECRET_MARK, MARK_LENGTH) != 0)
+			continue;
+		*found_length = find_around(text, (size_t) (mark - text), &start);
+		if (*found_length > 0)
+			return text + start;
 	}
 	return NULL;
 }
 
 /*
- * The first private key in a text, or NULL; its length goes to *length.  Marks
- * are looked for from "from" on: to find the next one, pass the end of the
- * one found.
+ * Does a private key stand anywhere in this text?
  */
-const char *
-ak_token_find_secret(const char *text, const char *from, const char *end,
-					 size_t *length)
+bool
+ak_token_contains_secret(const char *text, size_t length)
 {
-	const char *found;
+	size_t		from = 0;
+	size_t		found_length;
 
-	for (; (size_t) (end - from) >= MARK_LENGTH; from++)
-	{
-		from = memchr(from, SECRET_MARK[0], end - from);
-		if (from == NULL || (size_t) (end - from) < MARK_LENGTH)
-			return NULL;
-		if (memcmp(from, SECRET_MARK, MARK_LENGTH) != 0)
-			continue;
-		found = find_around(text, from, end, length);
-		if (found)
-			return found;
-	}
-	return NULL;
+	return ak_token_find_secret(text, length, &from, &found_length) != NULL;
 }

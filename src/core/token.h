@@ -51,7 +51,8 @@ extern size_t ak_token_format_secret(const char *prefix,
 									 const uint8_t secret[AK_TOKEN_SECRET_BYTES],
 									 char *text);
 extern AkTokenKind ak_token_classify(const char *text, size_t length);
-extern const char *ak_token_find_secret(const char *text, const char *from,
-										const char *end, size_t *length);
+extern const char *ak_token_find_secret(const char *text, size_t length,
+										size_t *from, size_t *found_length);
+extern bool ak_token_contains_secret(const char *text, size_t length);
 
 #endif							/* AK_TOKEN_H */

@@ -1,9 +1,6 @@
 /*
  * unicode_names.c
  *	  See unicode_names.h.
- *
- * Two names must not look alike because one has a character that nobody sees, and
- * none must change how the text around it is shown.
  */
 #include "core/unicode_names.h"
 
@@ -16,33 +13,66 @@ typedef struct Range
 } Range;
 
 /*
- * Sorted.  Of the Unicode Character Database, version 15.0: the characters of
- * general category Cc, Cf, Co, Cs, Zl, Zp and Zs but the space U+0020
- * (UnicodeData.txt), those with property Default_Ignorable_Code_Point
- * (DerivedCoreProperties.txt) or Noncharacter_Code_Point (PropList.txt), and
- * U+2800, a Braille pattern without dots.
+ * The code points that no name contains, in ascending order:
+ *
+ * - general categories Cc (control), Cf (format), Zl, Zp (line and paragraph
+ *	 separator), Zs (space) but U+0020, Co (private use) and Cs (surrogate),
+ *	 from UnicodeData.txt, version 15.0.0;
+ * - Default_Ignorable_Code_Point, from DerivedCoreProperties.txt, version
+ *	 15.0.0, which includes code points that are reserved for more of them;
+ * - U+2800, the Braille pattern without a dot;
+ * - the noncharacters U+FDD0 to U+FDEF.  Those at the end of each plane are
+ *	 told by is_plane_end().
+ *
+ * Version 17.0.0 of both files gives the same table.
  */
-static const Range unseen[] = {
-	{0x0000, 0x001F}, {0x007F, 0x00A0}, {0x00AD, 0x00AD}, {0x034F, 0x034F},
-	{0x0600, 0x0605}, {0x061C, 0x061C}, {0x06DD, 0x06DD}, {0x070F, 0x070F},
-	{0x0890, 0x0891}, {0x08E2, 0x08E2}, {0x115F, 0x1160}, {0x1680, 0x1680},
-	{0x17B4, 0x17B5}, {0x180B, 0x180F}, {0x2000, 0x200F}, {0x2028, 0x202F},
-	{0x205F, 0x206F}, {0x2800, 0x2800}, {0x3000, 0x3000}, {0x3164, 0x3164},
-	{0xD800, 0xF8FF}, {0xFDD0, 0xFDEF}, {0xFE00, 0xFE0F}, {0xFEFF, 0xFEFF},
-	{0xFFA0, 0xFFA0}, {0xFFF0, 0xFFFB}, {0xFFFE, 0xFFFF},
-	{0x110BD, 0x110BD}, {0x110CD, 0x110CD}, {0x13430, 0x1343F},
-	{0x1BCA0, 0x1BCA3}, {0x1D173, 0x1D17A}, {0x1FFFE, 0x1FFFF},
-	{0x2FFFE, 0x2FFFF}, {0x3FFFE, 0x3FFFF}, {0x4FFFE, 0x4FFFF},
-	{0x5FFFE, 0x5FFFF}, {0x6FFFE, 0x6FFFF}, {0x7FFFE, 0x7FFFF},
-	{0x8FFFE, 0x8FFFF}, {0x9FFFE, 0x9FFFF}, {0xAFFFE, 0xAFFFF},
-	{0xBFFFE, 0xBFFFF}, {0xCFFFE, 0xCFFFF}, {0xDFFFE, 0xE0FFF},
-	{0xEFFFE, 0x10FFFF}
+static const Range refused[] = {
+	{0x0000, 0x001F},			/* Cc */
+	{0x007F, 0x00A0},			/* Cc; no-break space */
+	{0x00AD, 0x00AD},			/* soft hyphen */
+	{0x034F, 0x034F},			/* combining grapheme joiner */
+	{0x0600, 0x0605},			/* Arabic number signs */
+	{0x061C, 0x061C},			/* Arabic letter mark */
+	{0x06DD, 0x06DD},			/* Arabic end of ayah */
+	{0x070F, 0x070F},			/* Syriac abbreviation mark */
+	{0x0890, 0x0891},			/* Arabic currency marks above */
+	{0x08E2, 0x08E2},			/* Arabic disputed end of ayah */
+	{0x115F, 0x1160},			/* Hangul fillers */
+	{0x1680, 0x1680},			/* Ogham space */
+	{0x17B4, 0x17B5},			/* Khmer inherent vowels */
+	{0x180B, 0x180F},			/* Mongolian variation selectors */
+	{0x2000, 0x200F},			/* spaces, zero widths, direction marks */
+	{0x2028, 0x202F},			/* Zl, Zp, directions; narrow no-break space */
+	{0x205F, 0x206F},			/* a space, invisible operators, directions */
+	{0x2800, 0x2800},			/* Braille pattern blank */
+	{0x3000, 0x3000},			/* ideographic space */
+	{0x3164, 0x3164},			/* Hangul filler */
+	{0xD800, 0xF8FF},			/* Cs, Co */
+	{0xFDD0, 0xFDEF},			/* noncharacters */
+	{0xFE00, 0xFE0F},			/* variation selectors */
+	{0xFEFF, 0xFEFF},			/* zero width no-break space */
+	{0xFFA0, 0xFFA0},			/* halfwidth Hangul filler */
+	{0xFFF0, 0xFFFB},			/* reserved; annotation marks */
+	{0x110BD, 0x110BD},			/* Kaithi number sign */
+	{0x110CD, 0x110CD},			/* Kaithi number sign above */
+	{0x13430, 0x1343F},			/* Egyptian hieroglyph format controls */
+	{0x1BCA0, 0x1BCA3},			/* shorthand format controls */
+	{0x1D173, 0x1D17A},			/* musical symbol format controls */
+	{0xE0000, 0xE0FFF},			/* tags, variation selectors, reserved */
+	{0xF0000, 0x10FFFF},		/* Co */
 };
 
-#define RANGE_COUNT (sizeof(unseen) / sizeof(unseen[0]))
+#define RANGE_COUNT		(sizeof(refused) / sizeof(refused[0]))
+
+/* The noncharacters U+FFFE and U+FFFF, and the same of the other planes. */
+static bool
+is_plane_end(uint32_t character)
+{
+	return (character & 0xFFFE) == 0xFFFE;
+}
 
 static bool
-is_unseen(uint32_t character)
+is_refused(uint32_t character)
 {
 	size_t		low = 0;
 	size_t		high = RANGE_COUNT;
@@ -51,65 +81,73 @@ is_unseen(uint32_t character)
 	{
 		size_t		middle = low + (high - low) / 2;
 
-		if (character > unseen[middle].last)
+		if (character > refused[middle].last)
 			low = middle + 1;
-		else if (character < unseen[middle].first)
+		else if (character < refused[middle].first)
 			high = middle;
 		else
 			return true;
 	}
-	return false;
+	return is_plane_end(character);
 }
 
 /*
- * Reads the character at *text, in its shortest form (RFC 3629), and moves on;
- * false if there is none.
+ * Reads the next character at *text, before end, and moves on; false if the
+ * bytes are no UTF-8 (RFC 3629), whose forms are the shortest ones.  A
+ * surrogate is read as any other: the table refuses it.
  */
 static bool
-read_character(const unsigned char **text, const unsigned char *end,
-			   uint32_t *character)
+decode(const unsigned char **text, const unsigned char *end,
+	   uint32_t *character)
 {
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
 	unsigned char lead = *(*text)++;
-	int			length = lead < 0x80 ? 1 : lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
+	uint32_t	least;
+	int			more;
 
-	if (length == 1)
+	if (lead < 0x80)
 	{
 		*character = lead;
 		return true;
 	}
-	if (lead < 0xC2 || lead > 0xF4 || end - *text < length - 1)
+	if (lead < 0xC0 || lead > 0xF7)
 		return false;
-	*character = lead & (0xFF >> (length + 1));
-	for (int i = 1; i < length; i++)
+	more = lead < 0xE0 ? 1 : lead < 0xF0 ? 2 : 3;
+	least = more == 1 ? 0x80 : more == 2 ? 0x800 : 0x10000;
+	if (end - *text < more)
+		return false;
+	*character = lead & (0x3F >> more);
+	for (int i = 0; i < more; i++)
 	{
-		unsigned char next = *(*text)++;
+		unsigned char byte = *(*text)++;
 
-		if ((next & 0xC0) != 0x80)
+		if ((byte & 0xC0) != 0x80)
 			return false;
-		*character = *character << 6 | (next & 0x3F);
+		*character = *character << 6 | (byte & 0x3F);
 	}
-	return *character >= least[length] && *character <= 0x10FFFF;
+	return *character >= least && *character <= 0x10FFFF;
 }
 
 /*
- * Whether the bytes are valid UTF-8 of characters that can be seen, with single
- * spaces between them: at least one, and no space at either end.
+ * Is this text a name: 1 to max_characters code points in UTF-8, each of which
+ * can be seen, and spaces (U+0020) only one by one between others?
  */
 bool
-ak_name_is_plain(const char *utf8, size_t size)
+ak_unicode_is_name(const char *text, size_t length, size_t max_characters)
 {
-	const unsigned char *text = (const unsigned char *) utf8;
-	const unsigned char *end = text + size;
+	const unsigned char *next = (const unsigned char *) text;
+	const unsigned char *end = next + length;
 	uint32_t	character;
-	uint32_t	before = ' ';
+	uint32_t	previous = ' ';
+	size_t		count = 0;
 
-	while (text < end)
+	while (next < end)
 	{
-		if (!read_character(&text, end, &character) || is_unseen(character) ||
-			(character == ' ' && before == ' '))
+		if (!decode(&next, end, &character) || is_refused(character) ||
+			(character == ' ' && previous == ' ') ||
+			++count > max_characters)
 			return false;
-		before = character;
+		previous = character;
 	}
-	return before != ' ';
+	/* That is what it still is of the empty text. */
+	return previous != ' ';
 }

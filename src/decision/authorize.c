@@ -22,11 +22,14 @@ PG_FUNCTION_INFO_V1(apikeys_authorize_text);
 PG_FUNCTION_INFO_V1(apikeys_decide_text);
 PG_FUNCTION_INFO_V1(apikeys_require_text);
 
-/* Raises 22023 for a cost that is no positive number. */
+/*
+ * Raises 22023 for a cost that is no positive number; a function may be declared
+ * without one.
+ */
 static void
 check_cost(FunctionCallInfo fcinfo)
 {
-	if (PG_ARGISNULL(5) || PG_GETARG_INT64(5) < 1)
+	if (PG_NARGS() > 5 && (PG_ARGISNULL(5) || PG_GETARG_INT64(5) < 1))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("cost must be at least 1"),

@@ -38,10 +38,8 @@
 #include "usage/usage.h"
 
 #include "miscadmin.h"
+#include "utils/builtins.h"
 #include "utils/timestamp.h"
-
-/* So many of the secrets of a key are looked at. */
-#define MAX_SECRETS	8
 
 /* --- The secret ----------------------------------------------------------- */
 
@@ -80,7 +78,8 @@ choose_reason(AkReason a, AkReason b)
  * Whether the secret is a live one of the key, and which.  Every secret is
  * compared, also if an earlier one was the right one; of very many, which only
  * direct SQL can bring in, the newest.  An expired one is compared only if that
- * costs nothing.
+ * costs nothing.  One that costs a second can be cancelled before the next:
+ * the transaction lets go of what is held then.
  */
 static AkReason
 check_secrets(const AkRequest *request, const AkSecretClaim *claim,
@@ -97,9 +96,8 @@ check_secrets(const AkRequest *request, const AkSecretClaim *claim,
 		TimestampTz expires_at;
 		AkReason	outcome;
 
-		if (i < key->secrets.count - MAX_SECRETS)
+		if (!ak_decision_tries_secret(key, i))
 			continue;
-
 		memcpy(&expires_at,
 			   ak_packed_array_at(&key->secret_expirations, i,
 								  sizeof(expires_at)),
@@ -122,20 +120,12 @@ check_secrets(const AkRequest *request, const AkSecretClaim *claim,
 	return reason;
 }
 
-/* Whether the public key could be one: a longer text is not even looked for. */
-static bool
-names_key(const AkRequest *request)
-{
-	return request->public_key &&
-		VARSIZE_ANY_EXHDR(request->public_key) <= AK_PUBLIC_KEY_MAX_SIZE;
-}
-
 /* Whether the key exists and the secret is one of its live ones. */
 static AkReason
 prove_key(const AkRequest *request, const AkSecretClaim *claim,
 		  AkDecision *decision)
 {
-	if (!names_key(request))
+	if (request->public_key == NULL)
 		return AK_UNKNOWN_KEY;
 	decision->key_exists = ak_keystore_find_image(&decision->store,
 												  request->public_key,
@@ -272,7 +262,7 @@ open_store(const AkRequest *request, AkSecretClaim *claim, AkKeystore *store)
 {
 	uint64		hash;
 
-	if (!names_key(request))
+	if (request->public_key == NULL)
 	{
 		ak_keystore_open(store);
 		return;
@@ -288,6 +278,22 @@ open_store(const AkRequest *request, AkSecretClaim *claim, AkKeystore *store)
 }
 
 /*
+ * The request, or, where its public key is longer than any, the same with a
+ * text that is no key's: that is looked for in its place, so that a denial takes
+ * as long as of any unknown key, and not as long as the text.
+ */
+static AkRequest
+shorten(const AkRequest *request)
+{
+	AkRequest	shortened = *request;
+
+	if (request->public_key &&
+		VARSIZE_ANY_EXHDR(request->public_key) > AK_PUBLIC_KEY_MAX_SIZE)
+		shortened.public_key = cstring_to_text("?");
+	return shortened;
+}
+
+/*
  * Decides a request whose scope is valid.  What was read of the key can be
  * looked at until ak_decision_close(), which must be called in the same
  * function; after an error the transaction does it.
@@ -295,13 +301,14 @@ open_store(const AkRequest *request, AkSecretClaim *claim, AkKeystore *store)
 void
 ak_decision_open(const AkRequest *request, AkDecision *decision)
 {
+	AkRequest	shortened = shorten(request);
 	AkSecretClaim claim;
 
 	memset(decision, 0, sizeof(*decision));
-	open_store(request, &claim, &decision->store);
+	open_store(&shortened, &claim, &decision->store);
 	decision->now = GetCurrentTimestamp();
 	ak_roles_refresh(&decision->store);
-	decision->reason = find_reason(request, &claim, decision);
+	decision->reason = find_reason(&shortened, &claim, decision);
 }
 
 /* Lets go of what was read, and records the use or the denial. */

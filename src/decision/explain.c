@@ -68,6 +68,7 @@ explain_secrets(Inquiry *inquiry)
 	size_t		offset = 0;
 	int			live = 0;
 	int			verifiable = 0;
+	int			affordable = 0;
 
 	for (int i = 0; i < key->secrets.count; i++)
 	{
@@ -78,13 +79,16 @@ explain_secrets(Inquiry *inquiry)
 			   ak_packed_array_at(&key->secret_expirations, i,
 								  sizeof(expires_at)),
 			   sizeof(expires_at));
-		if (expires_at <= now)
+		if (!ak_decision_tries_secret(key, i) || expires_at <= now)
 			continue;
 		live++;
 		verifiable += ak_secret_hash_can_verify(hash.data, hash.size);
+		affordable += ak_secret_hash_is_affordable(hash.data, hash.size);
 	}
-	put_check(inquiry, AK_SECRET_EXPIRED, live > 0,
-			  psprintf("live secrets: %d", live));
+	put_check(inquiry, AK_SECRET_EXPIRED, affordable > 0,
+			  affordable == live ? psprintf("live secrets: %d", live) :
+			  psprintf("live secrets: %d, of which apikeys.argon2id_max_cost excludes %d",
+					   live, live - affordable));
 	put_check(inquiry, AK_PEPPER_MISSING, verifiable == live,
 			  psprintf("live secrets whose pepper is missing: %d",
 					   live - verifiable));

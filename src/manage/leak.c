@@ -11,31 +11,41 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
+/* So much of a text is searched before the next look for a cancel request. */
+#define PIECE_SIZE	((size_t) 64 * 1024)
+
 PG_FUNCTION_INFO_V1(apikeys_find_leaked);
+
+/* Adds the bytes as a row of one column, a text. */
+static void
+put_text(ReturnSetInfo *result, const char *bytes, size_t size)
+{
+	Datum		value = PointerGetDatum(cstring_to_text_with_len(bytes, size));
+	bool		isnull = false;
+
+	tuplestore_putvalues(result->setResult, result->setDesc, &value, &isnull);
+}
 
 Datum
 apikeys_find_leaked(PG_FUNCTION_ARGS)
 {
 	text	   *searched = PG_GETARG_TEXT_PP(0);
-	const char *start = VARDATA_ANY(searched);
-	const char *end = start + VARSIZE_ANY_EXHDR(searched);
-	const char *from = start;
-	const char *token;
-	size_t		length;
-	ReturnSetInfo *result;
+	const char *bytes = VARDATA_ANY(searched);
+	size_t		size = VARSIZE_ANY_EXHDR(searched);
+	size_t		from = 0;
+	size_t		reached = 0;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-	result = (ReturnSetInfo *) fcinfo->resultinfo;
-	while ((token = ak_token_find_secret(start, from, end, &length)) != NULL)
+	while (reached < size)
 	{
-		Datum		value =
-			PointerGetDatum(cstring_to_text_with_len(token, length));
-		bool		isnull = false;
+		const char *token;
+		size_t		length;
 
 		CHECK_FOR_INTERRUPTS();
-		tuplestore_putvalues(result->setResult, result->setDesc, &value,
-							 &isnull);
-		from = token + length;
+		reached += Min(PIECE_SIZE, size - reached);
+		while ((token = ak_token_find_secret(bytes, reached, &from,
+											 &length)) != NULL)
+			put_text((ReturnSetInfo *) fcinfo->resultinfo, token, length);
 	}
 	return (Datum) 0;
 }

@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "core/address.h"
 #include "core/compat.h"
 #include "core/errors.h"
 #include "types/access_list_text.h"
@@ -90,36 +91,22 @@ ak_network_from_inet(const inet *value, AkNetwork *network)
 }
 
 /*
- * Reads an address as a client may send it: what type inet takes for a single
- * address, and one with a zone (RFC 4007), fe80::1%eth0, which is judged without
- * it.  Raises 22P02 for anything else; the text is not quoted, and statement and
- * context are hidden from the log, because it may be a secret.
+ * Reads an address as a client sends it (ak_address_parse()).  Raises 22P02 for
+ * anything else; the text is not quoted, and statement and context are hidden
+ * from the log, because they may hold a secret.
  */
 void
-ak_network_from_text(text *candidate, AkNetwork *network)
+ak_network_from_text(const text *candidate, AkNetwork *address)
 {
-	char		address[AK_NETWORK_TEXT_SIZE];
-	const char *bytes = VARDATA_ANY(candidate);
-	size_t		size = VARSIZE_ANY_EXHDR(candidate);
-	const char *zone = memchr(bytes, '%', size);
-
-	if (zone && memchr(bytes, ':', zone - bytes) && zone + 1 < bytes + size)
-		size = zone - bytes;
-	if (size < sizeof(address))
-	{
-		memcpy(address, bytes, size);
-		address[size] = '\0';
-		if (ak_network_parse(address, size, network) == AK_NETWORK_OK &&
-			network->prefix == (network->family == 4 ? 32 : 128))
-			return;
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-			 errmsg("invalid address"),
-			 errdetail("An address is a single IPv4 or IPv6 address."),
-			 ak_errid("invalid_address"),
-			 errhidestmt(true),
-			 errhidecontext(true)));
+	if (!ak_address_parse(VARDATA_ANY(candidate), VARSIZE_ANY_EXHDR(candidate),
+						  address))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("invalid address"),
+				 errdetail("An address is a single IPv4 or IPv6 address."),
+				 ak_errid("invalid_address"),
+				 errhidestmt(true),
+				 errhidecontext(true)));
 }
 
 /* An inet, which is a cidr too if no host bits are set; palloc'd. */

@@ -15,7 +15,8 @@
 extern struct varlena *ak_access_list_parse(const char *text);
 extern void ak_access_list_view(struct varlena *list, AkNetset *set);
 extern void ak_network_from_inet(const inet *value, AkNetwork *network);
-extern void ak_network_from_text(text *candidate, AkNetwork *network);
+extern void ak_network_from_text(const text *candidate,
+								 AkNetwork *address);
 extern inet *ak_network_to_inet(const AkNetwork *network);
 
 #endif							/* AK_TYPE_ACCESS_LIST_H */

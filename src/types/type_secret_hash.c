@@ -55,22 +55,27 @@ load_hash(const uint8 *stored, size_t size, AkHashForm *hash)
 /*
  * Makes a claim that this is a secret of that key, and does the hashing that
  * nearly every check of it needs, whether or not there is such a key.  A secret
- * that is too long is not read.  The claim points to both.
+ * that is too long is not read: the claim is that of a short one, takes as long,
+ * and is never proved.  The claim points to both.
  */
 void
 ak_secret_claim_init(AkSecretClaim *claim,
 					 const char *public_key, size_t public_key_size,
 					 const char *secret, size_t secret_size)
 {
+	static const char stand_in[] =
+		"ak_sec_0000000000000000000000000000000000000000000000000";
+
+	claim->is_oversized = secret_size > AK_SECRET_MAX_SIZE;
 	claim->public_key = public_key;
 	claim->public_key_size = public_key_size;
-	claim->secret = secret;
-	claim->secret_size = secret_size;
+	claim->secret = claim->is_oversized ? stand_in : secret;
+	claim->secret_size = claim->is_oversized ? strlen(stand_in) : secret_size;
 	claim->pepper = ak_pepper_current();
-	if (secret_size <= AK_SECRET_MAX_SIZE)
-		ak_crypto_blake2b(claim->blake2b,
-						  claim->pepper ? claim->pepper->bytes : NULL,
-						  public_key, public_key_size, secret, secret_size);
+	ak_crypto_blake2b(claim->blake2b,
+					  claim->pepper ? claim->pepper->bytes : NULL,
+					  claim->public_key, claim->public_key_size,
+					  claim->secret, claim->secret_size);
 }
 
 /* The hash that the secret of a claim has today. */
@@ -161,7 +166,10 @@ ak_secret_hash_can_verify(const char *stored, size_t stored_size)
 	return hash.algorithm != AK_BLAKE2B || find_pepper(&hash, &pepper);
 }
 
-/* Whether it takes next to no time to compare a secret with a hash. */
+/*
+ * Whether it takes next to no time to compare a secret with a hash.  Raises
+ * XX001 if the bytes are damaged.
+ */
 bool
 ak_secret_hash_is_cheap(const char *stored, size_t stored_size)
 {
@@ -174,20 +182,57 @@ ak_secret_hash_is_cheap(const char *stored, size_t stored_size)
 static bool
 is_affordable(const AkHashForm *hash)
 {
-	return ak_hash_form_cost(hash) <= (unsigned long) ak_argon2id_max_cost;
+	return ak_hash_form_cost(hash) <= (uint32) ak_argon2id_max_cost;
 }
 
-/* A hash that costs more than a decision may is not computed. */
-static bool
-verify_argon2id(const AkHashForm *hash, const char *secret, size_t secret_size)
+/*
+ * Whether a decision computes such a hash: all but argon2id hashes beyond
+ * apikeys.argon2id_max_cost.  Raises XX001 if the bytes are damaged.
+ */
+bool
+ak_secret_hash_is_affordable(const char *stored, size_t stored_size)
+{
+	AkHashForm	hash;
+
+	load_hash((const uint8 *) stored, stored_size, &hash);
+	return is_affordable(&hash);
+}
+
+/*
+ * A hash that costs more than a decision may is not computed, nor is any for a
+ * secret that is too long: it is none.
+ */
+static AkVerdict
+verify_argon2id(const AkHashForm *hash, const AkSecretClaim *claim)
 {
 	char		text[AK_ARGON2ID_TEXT_SIZE] = {0};
 
-	if (!is_affordable(hash))
-		return false;
-
+	if (!is_affordable(hash) || claim->is_oversized)
+		return AK_SECRET_DIFFERS;
 	memcpy(text, hash->digest, hash->digest_size);
-	return ak_crypto_argon2id_verify(text, secret, secret_size);
+	return ak_crypto_argon2id_verify(text, claim->secret, claim->secret_size) ?
+		AK_SECRET_IS_OUTDATED : AK_SECRET_DIFFERS;
+}
+
+static AkVerdict
+verify(const AkHashForm *hash, const AkSecretClaim *claim)
+{
+	uint8		digest[AK_SHA512_SIZE];
+
+	switch (hash->algorithm)
+	{
+		case AK_BLAKE2B:
+			return verify_blake2b(hash, claim);
+		case AK_SHA256:
+			ak_crypto_sha256(digest, claim->secret, claim->secret_size);
+			return compare(digest, hash, AK_SECRET_IS_OUTDATED);
+		case AK_SHA512:
+			ak_crypto_sha512(digest, claim->secret, claim->secret_size);
+			return compare(digest, hash, AK_SECRET_IS_OUTDATED);
+		case AK_ARGON2ID:
+			return verify_argon2id(hash, claim);
+	}
+	return AK_SECRET_DIFFERS;
 }
 
 /*
@@ -200,26 +245,11 @@ ak_secret_hash_verify(const char *stored, size_t stored_size,
 					  const AkSecretClaim *claim)
 {
 	AkHashForm	hash;
-	uint8		digest[AK_SHA512_SIZE];
+	AkVerdict	verdict;
 
 	load_hash((const uint8 *) stored, stored_size, &hash);
-	if (claim->secret_size > AK_SECRET_MAX_SIZE)
-		return AK_SECRET_DIFFERS;
-	switch (hash.algorithm)
-	{
-		case AK_BLAKE2B:
-			return verify_blake2b(&hash, claim);
-		case AK_SHA256:
-			ak_crypto_sha256(digest, claim->secret, claim->secret_size);
-			return compare(digest, &hash, AK_SECRET_IS_OUTDATED);
-		case AK_SHA512:
-			ak_crypto_sha512(digest, claim->secret, claim->secret_size);
-			return compare(digest, &hash, AK_SECRET_IS_OUTDATED);
-		case AK_ARGON2ID:
-			if (verify_argon2id(&hash, claim->secret, claim->secret_size))
-				return AK_SECRET_IS_OUTDATED;
-	}
-	return AK_SECRET_DIFFERS;
+	verdict = verify(&hash, claim);
+	return claim->is_oversized ? AK_SECRET_DIFFERS : verdict;
 }
 
 /* The rest of the work of a check, for a key that does not exist. */
@@ -285,11 +315,9 @@ Datum
 apikeys_is_affordable(PG_FUNCTION_ARGS)
 {
 	struct varlena *stored = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0));
-	AkHashForm	hash;
 
-	load_hash((const uint8 *) VARDATA_ANY(stored), VARSIZE_ANY_EXHDR(stored),
-			  &hash);
-	PG_RETURN_BOOL(is_affordable(&hash));
+	PG_RETURN_BOOL(ak_secret_hash_is_affordable(VARDATA_ANY(stored),
+												VARSIZE_ANY_EXHDR(stored)));
 }
 
 /* --- Text and binary form ------------------------------------------------- */
@@ -301,7 +329,7 @@ apikeys_is_secret_hash(PG_FUNCTION_ARGS)
 	AkHashForm	hash;
 
 	PG_RETURN_BOOL(ak_hash_form_parse(text_to_cstring(PG_GETARG_TEXT_PP(0)),
-									  &hash, buffer));
+									  &hash, buffer) == AK_HASH_OK);
 }
 
 Datum
@@ -309,15 +337,25 @@ apikeys_secret_hash_in(PG_FUNCTION_ARGS)
 {
 	uint8		buffer[AK_SHA512_SIZE];
 	AkHashForm	hash;
+	AkHashError error = ak_hash_form_parse(PG_GETARG_CSTRING(0), &hash,
+										   buffer);
 
-	if (!ak_hash_form_parse(PG_GETARG_CSTRING(0), &hash, buffer))
+	if (error == AK_HASH_TOO_COSTLY)
+		ereturn(fcinfo->context, (Datum) 0,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("invalid input syntax for type %s", "apikeys.secret_hash"),
+				 errdetail("An argon2id hash takes at most %d kB of memory (m), %d kB of memory times passes (m times t) and %d lanes (p).",
+						   AK_ARGON2ID_MAX_MEMORY_KIB, AK_ARGON2ID_MAX_COST_KIB,
+						   AK_ARGON2ID_MAX_LANES),
+				 ak_errid("invalid_secret_hash"),
+				 errhidestmt(true),
+				 errhidecontext(true)));
+	if (error != AK_HASH_OK)
 		ereturn(fcinfo->context, (Datum) 0,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("invalid input syntax for type %s", "apikeys.secret_hash"),
 				 errdetail("What was given is not quoted, as it may be a secret."),
-				 errhint("A hash is written blake2b$<pepper id>$<hex>, sha256$$<hex>, sha512$$<hex> or $argon2id$v=19$m=<up to %d>,t=<up to %d>,p=<up to %d>$<salt>$<hash>, with m times t at most %d.",
-						 AK_ARGON2ID_MAX_MEMORY_KIB, AK_ARGON2ID_MAX_PASSES,
-						 AK_ARGON2ID_MAX_LANES, AK_ARGON2ID_MAX_COST_KIB),
+				 errhint("A hash is written blake2b$<pepper id>$<hex>, sha256$$<hex>, sha512$$<hex> or $argon2id$v=19$m=<kB>,t=<passes>,p=<lanes>$<salt>$<hash>."),
 				 ak_errid("invalid_secret_hash"),
 				 errhidestmt(true),
 				 errhidecontext(true)));

@@ -10,7 +10,7 @@
 #include "core/hash_form.h"
 #include "types/pepper.h"
 
-/* A longer secret is none: it is refused without being read. */
+/* In bytes; a longer secret is none: it is refused without being read. */
 #define AK_SECRET_MAX_SIZE	1024
 
 /* The bytes of a stored hash that is made here. */
@@ -27,9 +27,16 @@ typedef struct AkSecretClaim
 	size_t		public_key_size;
 	const char *secret;
 	size_t		secret_size;
+	bool		is_oversized;	/* too long: another secret stands in for it */
 	const AkPepper *pepper;		/* what blake2b was made with; NULL: none */
 	uint8		blake2b[AK_BLAKE2B_SIZE];
 } AkSecretClaim;
+
+/*
+ * Setting apikeys.argon2id_max_cost: what an argon2id hash may cost, as
+ * ak_hash_form_cost() tells it, to be computed.
+ */
+extern int	ak_argon2id_max_cost;
 
 typedef enum AkVerdict
 {
@@ -52,9 +59,8 @@ extern AkVerdict ak_secret_hash_verify(const char *stored,
 									   const AkSecretClaim *claim);
 extern bool ak_secret_hash_can_verify(const char *stored, size_t stored_size);
 extern bool ak_secret_hash_is_cheap(const char *stored, size_t stored_size);
-
-/* What an argon2id hash may cost at most to be computed: KiB times passes. */
-extern int	ak_argon2id_max_cost;
+extern bool ak_secret_hash_is_affordable(const char *stored,
+										 size_t stored_size);
 extern void ak_secret_hash_verify_nothing(const AkSecretClaim *claim);
 extern char *ak_secret_hash_format(const char *stored, size_t stored_size);
 extern size_t ak_secret_hash_renew(const AkSecretClaim *claim, uint8 *renewed);

@@ -1,6 +1,6 @@
 /*
  * fuzz_hash_form.c
- *	  Fuzz src/hash_form.c.  An input is a text form, if it begins with T, or
+ *	  Fuzz src/core/hash_form.c.  An input is a text form, if it begins with T, or
  *	  stored bytes.
  */
 #include "fuzz.h"
@@ -24,11 +24,13 @@ check_hash(const AkHashForm *hash)
 	length = ak_hash_form_print(hash, text);
 	REQUIRE(length < sizeof(text) && strlen(text) == length);
 	REQUIRE(ak_hash_form_load(bytes, size, &again));
-	REQUIRE(ak_hash_form_parse(text, &again, buffer));
+	REQUIRE(ak_hash_form_parse(text, &again, buffer) == AK_HASH_OK);
 	REQUIRE(ak_hash_form_size(&again) == size);
 	ak_hash_form_store(&again, again_bytes);
 	REQUIRE(memcmp(bytes, again_bytes, size) == 0);
 	REQUIRE(ak_hash_form_algorithm(&again) == ak_hash_form_algorithm(hash));
+	REQUIRE(ak_hash_form_cost(hash) <= AK_ARGON2ID_MAX_COST_KIB);
+	REQUIRE((ak_hash_form_cost(hash) > 0) == (hash->algorithm == AK_ARGON2ID));
 	if (hash->algorithm == AK_BLAKE2B)
 		REQUIRE(ak_pepper_id_is_valid(hash->pepper_id, hash->pepper_id_size));
 }
@@ -47,7 +49,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		text = malloc(size);
 		memcpy(text, data + 1, size - 1);
 		text[size - 1] = '\0';
-		if (ak_hash_form_parse(text, &hash, buffer))
+		if (ak_hash_form_parse(text, &hash, buffer) == AK_HASH_OK)
 			check_hash(&hash);
 		free(text);
 	}

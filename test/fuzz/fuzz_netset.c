@@ -1,7 +1,7 @@
 /*
  * fuzz_netset.c
- *	  Fuzz src/netset.c with each input read in three ways: as the text of a
- *	  network, as the bytes of a stored set, and as networks to make a set of.
+ *	  Fuzz src/core/netset.c with each input read in three ways: as the text of
+ *	  a network, as the bytes of a stored set, and as networks to make a set of.
  */
 #include "fuzz.h"
 #include "core/netset.h"

@@ -1,7 +1,7 @@
 /*
  * fuzz_token.c
- *	  Fuzz src/token.c with each input read in two ways: as a token, and as
- *	  the bits to make one of.
+ *	  Fuzz src/core/token.c with each input read in three ways: as a token, as
+ *	  a text to search for them, and as the bits to make one of.
  */
 #include "fuzz.h"
 #include "core/token.h"
@@ -74,6 +74,81 @@ fuzz_text(const char *text, size_t length)
 }
 
 /*
+ * How many private keys stand in the text, each counted at its mark, by trying
+ * all that could be one.
+ */
+static int
+count_secrets(const char *text, size_t length)
+{
+	const size_t tail = 5 + AK_TOKEN_SECRET_DIGITS + AK_TOKEN_CHECKSUM_DIGITS;
+	int			count = 0;
+
+	for (size_t mark = 1; mark + tail <= length; mark++)
+	{
+		bool		found = false;
+
+		for (size_t before = 1; before <= mark && before <= AK_TOKEN_PREFIX_MAX;
+			 before++)
+			found |= ak_token_classify(text + mark - before, before + tail) ==
+				AK_TOKEN_SECRET;
+		count += found;
+	}
+	return count;
+}
+
+/*
+ * All private keys in a text are found, at once or while the text grows, and
+ * nothing else is.
+ */
+static void
+fuzz_search(const char *text, size_t length, size_t piece)
+{
+	const char *found;
+	size_t		found_length;
+	size_t		from = 0;
+	int			whole = 0;
+	int			grown = 0;
+
+	while ((found = ak_token_find_secret(text, length, &from,
+										 &found_length)) != NULL)
+	{
+		REQUIRE(found >= text && found + found_length <= text + length);
+		REQUIRE(ak_token_classify(found, found_length) == AK_TOKEN_SECRET);
+		whole++;
+	}
+	REQUIRE(from <= length);
+	REQUIRE(whole == count_secrets(text, length));
+	REQUIRE(ak_token_contains_secret(text, length) == (whole > 0));
+	from = 0;
+	for (size_t size = 0; size < length;)
+	{
+		size = piece < length - size ? size + piece : length;
+		while (ak_token_find_secret(text, size, &from, &found_length))
+			grown++;
+	}
+	REQUIRE(grown == whole);
+}
+
+/*
+ * A private key is found between the halves of an input, unless they are more
+ * than there is room for.
+ */
+static void
+fuzz_within(const char *token, size_t length, const uint8_t *data, size_t size)
+{
+	char		text[1024 + AK_TOKEN_TEXT_SIZE];
+	size_t		half = size / 2;
+
+	if (size > 1024)
+		return;
+	memcpy(text, data, half);
+	memcpy(text + half, token, length);
+	memcpy(text + half + length, data + half, size - half);
+	REQUIRE(ak_token_contains_secret(text, length + size));
+	fuzz_search(text, length + size, 1 + size % 61);
+}
+
+/*
  * 2 bytes that say which character to change to what, 32 of a secret, and
  * the prefix.
  */
@@ -107,6 +182,7 @@ fuzz_bits(const uint8_t *data, size_t size)
 		return;
 	REQUIRE(ak_token_classify(text, length) == AK_TOKEN_SECRET);
 	fuzz_text(text, length);
+	fuzz_within(text, length, data, size);
 
 	i = head[0] % length;
 	if (text[i] == (char) head[1])
@@ -115,32 +191,11 @@ fuzz_bits(const uint8_t *data, size_t size)
 	REQUIRE(ak_token_classify(text, length) == AK_TOKEN_NONE);
 }
 
-/*
- * All that is found is a secret, and stands in the text after what was found
- * before it.
- */
-static void
-fuzz_find(const char *text, size_t size)
-{
-	const char *from = text;
-	const char *found;
-	size_t		length;
-
-	while ((found = ak_token_find_secret(text, from, text + size,
-										 &length)) != NULL)
-	{
-		REQUIRE(found >= text && found + length <= text + size);
-		REQUIRE(found + length > from);
-		REQUIRE(ak_token_classify(found, length) == AK_TOKEN_SECRET);
-		from = found + length;
-	}
-}
-
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	fuzz_text((const char *) data, size);
+	fuzz_search((const char *) data, size, 7);
 	fuzz_bits(data, size);
-	fuzz_find((const char *) data, size);
 	return 0;
 }

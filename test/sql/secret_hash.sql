@@ -106,7 +106,7 @@ FROM (VALUES
 	('argon2id of an older version', '$argon2id$v=16$m=8,t=1,p=1$fijNEa5cAahgXlBek3znIA$Du6w9E9WQg6ME6gEbWvkGMTMIRAPqAMcqYc3vE6Im9c'),
 	('too much memory', '$argon2id$v=19$m=102401,t=1,p=1$fijNEa5cAahgXlBek3znIA$Du6w9E9WQg6ME6gEbWvkGMTMIRAPqAMcqYc3vE6Im9c'),
 	('memory beyond 64 bits', '$argon2id$v=19$m=99999999999999999999,t=1,p=1$fijNEa5cAahgXlBek3znIA$Du6w9E9WQg6ME6gEbWvkGMTMIRAPqAMcqYc3vE6Im9c'),
-	('too many passes', '$argon2id$v=19$m=8,t=17,p=1$aZNi9Byli+cHVrK7ZVvbLw$0khd5DuGjFHSp2jgnMi2T4fLv5lI7lQLUmc99Yw3Y2M'),
+	('too many passes', '$argon2id$v=19$m=8,t=25601,p=1$aZNi9Byli+cHVrK7ZVvbLw$0khd5DuGjFHSp2jgnMi2T4fLv5lI7lQLUmc99Yw3Y2M'),
 	('too many lanes', '$argon2id$v=19$m=8,t=1,p=17$fijNEa5cAahgXlBek3znIA$Du6w9E9WQg6ME6gEbWvkGMTMIRAPqAMcqYc3vE6Im9c'),
 	('no pass', '$argon2id$v=19$m=8,t=0,p=1$fijNEa5cAahgXlBek3znIA$Du6w9E9WQg6ME6gEbWvkGMTMIRAPqAMcqYc3vE6Im9c'),
 	('no salt', '$argon2id$v=19$m=8,t=1,p=1$$Du6w9E9WQg6ME6gEbWvkGMTMIRAPqAMcqYc3vE6Im9c'),

@@ -1,6 +1,6 @@
 /*
  * test_netset.c
- *	  Unit tests of src/netset.c.
+ *	  Unit tests of src/core/netset.c.
  */
 #include "core/netset.h"
 #include "tap.h"

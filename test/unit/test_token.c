@@ -262,43 +262,81 @@ test_round_trip(void)
 	CHECK(wrong == 0, "20,000 random secrets return");
 }
 
+#define SECRET_1 \
+	"ak_sec_003aUlTJC7tjlCTQj2uNU3MFagCXG9LRKRcwGkBIDlf1AXooe"
+#define SECRET_2 \
+	"my_app_sec_yhjskwdA6OZ1AL1YmHWZWm8LLG7HjnuCA2j5rOw8Xp10Zy06J"
+
 /*
- * Where in the text does the search, from its begin, find the secret?  -1:
- * nowhere.
+ * How many private keys are found in this text, if they are these two, in
+ * turns; -1 if something else is.
  */
 static int
-find(const char *text)
+count_secrets(const char *text, size_t length)
 {
-	size_t		length = 0;
-	const char *found = ak_token_find_secret(text, text, text + strlen(text),
-											 &length);
+	static const char *const secrets[] = {SECRET_1, SECRET_2};
+	size_t		from = 0;
+	size_t		found_length;
+	const char *found;
+	int			count = 0;
 
-	return found && ak_token_classify(found, length) == AK_TOKEN_SECRET ?
-		(int) (found - text) : -1;
+	while ((found = ak_token_find_secret(text, length, &from,
+										 &found_length)) != NULL)
+	{
+		const char *expected = secrets[count++ % 2];
+
+		if (found_length != strlen(expected) ||
+			memcmp(found, expected, found_length) != 0)
+			return -1;
+	}
+	return count;
+}
+
+static int
+count_in(const char *text)
+{
+	return count_secrets(text, strlen(text));
 }
 
 static void
-test_find(void)
+test_find_secret(void)
 {
-	char		text[3 * AK_TOKEN_TEXT_SIZE];
-	char		token[AK_TOKEN_TEXT_SIZE];
-	uint8_t		secret[AK_TOKEN_SECRET_BYTES] = {7};
+	static const char long_text[] = "_" SECRET_1 "_sec_, " SECRET_2 "\n_";
+	size_t		from = 0;
+	size_t		length;
+	size_t		found_length;
+	int			found = 0;
 
-	CHECK(ak_token_format_secret("ak", secret, token) == 56, "a token");
-	CHECK(find(token) == 0, "a token alone");
-	snprintf(text, sizeof(text), "key = '%s';", token);
-	CHECK(find(text) == 7, "a token within a line");
-	snprintf(text, sizeof(text), "ak_sec_ak_sec_%s", token);
-	CHECK(find(text) >= 0, "a token after what looks like one");
-	snprintf(text, sizeof(text), "%.55s", token);
-	CHECK(find(text) == -1, "a token that is cut");
-	CHECK(find("") == -1 && find("_sec_") == -1, "no token");
+	CHECK(count_in("") == 0 && count_in("a_sec_b") == 0 &&
+		  count_in("ak_pub_0000000000000000") == 0, "no private key");
+	CHECK(count_in(SECRET_1) == 1, "a private key, and nothing else");
+	CHECK(count_in("key=" SECRET_1 ";") == 1 && count_in("x" SECRET_1 "x") == 1 &&
+		  count_in("_sec_" SECRET_1) == 1, "among other characters");
+	CHECK(count_in("abcdefghijklmnopqrstuvwxyz" SECRET_1) == 1,
+		  "behind more letters than a prefix has");
+	CHECK(count_in(SECRET_1 SECRET_2) == 2 && count_in(long_text) == 2,
+		  "one after the other");
+	CHECK(count_in("ak_sec_" SECRET_1) == 1,
+		  "behind a mark that is another's");
+	CHECK(count_in("_sec_003aUlTJC7tjlCTQj2uNU3MFagCXG9LRKRcwGkBIDlf1AXooe") == 0 &&
+		  count_in("bk_sec_003aUlTJC7tjlCTQj2uNU3MFagCXG9LRKRcwGkBIDlf1AXooe") == 0,
+		  "none without its prefix");
+	CHECK(count_secrets(SECRET_1, strlen(SECRET_1) - 1) == 0,
+		  "only the counted bytes are read");
+	CHECK(ak_token_contains_secret("a " SECRET_1, strlen(SECRET_1) + 2) &&
+		  !ak_token_contains_secret("a " SECRET_1, strlen(SECRET_1) + 1),
+		  "whether there is one");
+	for (length = 0; length < sizeof(long_text); length++)
+	{
+		while (ak_token_find_secret(long_text, length, &from, &found_length))
+			found += (found_length == strlen(found == 0 ? SECRET_1 : SECRET_2));
+	}
+	CHECK(found == 2, "each once in a text that grows by single bytes");
 }
 
 int
 main(void)
 {
-	test_find();
 	test_crc32();
 	test_prefix();
 	test_public();
@@ -306,6 +344,7 @@ main(void)
 	test_unsound_secret();
 	test_mistyped_secret();
 	test_round_trip();
+	test_find_secret();
 	CHECK(classify("") == AK_TOKEN_NONE, "the empty text");
 	return tap_done();
 }

@@ -1,0 +1,63 @@
+/*
+ * address.c
+ *	  See address.h.
+ */
+#include "core/address.h"
+
+#include <string.h>
+
+/* No address is written in more bytes, its zone included. */
+#define ADDRESS_TEXT_MAX	128
+
+/*
+ * The length of an IPv6 address without its zone (RFC 4007, section 11: "%" and
+ * the zone's id); all of "length" if it has none.
+ */
+static size_t
+measure_without_zone(const char *text, size_t length)
+{
+	const char *percent = memchr(text, '%', length);
+	size_t		head;
+	size_t		i;
+
+	if (percent == NULL)
+		return length;
+	head = (size_t) (percent - text);
+	if (memchr(text, ':', head) == NULL || memchr(text, '/', head) != NULL ||
+		head + 1 == length)
+		return length;
+	for (i = head + 1; i < length; i++)
+	{
+		/* Any visible ASCII, as the names of interfaces are. */
+		if (text[i] <= ' ' || text[i] > '~' || text[i] == '%' ||
+			text[i] == '/')
+			return length;
+	}
+	return head;
+}
+
+/*
+ * Read a single address as a client may write it: as PostgreSQL's type inet
+ * takes one, with all four octets, and with the whole length for a prefix or
+ * none.  An IPv6 address may have a zone, which is not looked at: it means
+ * something on the host that wrote it only.  An octet with leading zeros, which
+ * inet takes for decimal and others for octal, is refused.
+ *
+ * *address is normalized, and means nothing if the answer is false.
+ */
+bool
+ak_address_parse(const char *text, size_t length, AkNetwork *address)
+{
+	size_t		dots = 0;
+	size_t		i;
+
+	if (length > ADDRESS_TEXT_MAX)
+		return false;
+	length = measure_without_zone(text, length);
+	for (i = 0; i < length; i++)
+		dots += (text[i] == '.');
+	if (dots != 3 && memchr(text, ':', length) == NULL)
+		return false;
+	return ak_network_parse(text, length, address) == AK_NETWORK_OK &&
+		address->prefix == (address->family == 4 ? 32 : 128);
+}
