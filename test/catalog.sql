@@ -9,7 +9,7 @@ WITH member AS (
 ), relation AS (
 	SELECT c.*, format('relation %s', c.oid::regclass) AS object
 	FROM pg_class AS c
-	WHERE c.relnamespace = 'apikeys'::regnamespace
+	WHERE c.relnamespace IN ('apikeys'::regnamespace, 'apikeys_internal'::regnamespace)
 ), acl AS (
 	-- In an order that does not depend on when they were granted.
 	SELECT v.acl, (SELECT string_agg(item::text, ',' ORDER BY item::text) FROM unnest(v.acl) AS item) AS sorted
@@ -63,15 +63,15 @@ SELECT object, part, content FROM (
 	UNION ALL
 	SELECT format('operator %s', o.oid::regoperator), 'definition', concat_ws(' ', o.oprowner::regrole, o.oprcode,
 		o.oprcom::regoperator, o.oprnegate::regoperator, o.oprrest, o.oprjoin, o.oprcanhash, o.oprcanmerge)
-	FROM pg_operator AS o WHERE o.oprnamespace = 'apikeys'::regnamespace
+	FROM pg_operator AS o WHERE o.oprnamespace IN ('apikeys'::regnamespace, 'apikeys_internal'::regnamespace)
 	UNION ALL
 	SELECT format('operator class %s', c.opcname), 'definition', concat_ws(' ', c.opcowner::regrole, c.opcintype::regtype, c.opcdefault,
 		(SELECT string_agg(pg_describe_object('pg_amop'::regclass, a.oid, 0), ', ' ORDER BY a.amopstrategy) FROM pg_amop AS a WHERE a.amopfamily = c.opcfamily),
 		(SELECT string_agg(pg_describe_object('pg_amproc'::regclass, a.oid, 0), ', ' ORDER BY a.amprocnum) FROM pg_amproc AS a WHERE a.amprocfamily = c.opcfamily))
-	FROM pg_opclass AS c WHERE c.opcnamespace = 'apikeys'::regnamespace
+	FROM pg_opclass AS c WHERE c.opcnamespace IN ('apikeys'::regnamespace, 'apikeys_internal'::regnamespace)
 	UNION ALL
-	SELECT 'schema apikeys', 'owner and acl', concat_ws(' ', n.nspowner::regrole, acl.sorted)
-	FROM pg_namespace AS n LEFT JOIN acl ON acl.acl = n.nspacl WHERE n.nspname = 'apikeys'
+	SELECT 'schema ' || n.nspname, 'owner and acl', concat_ws(' ', n.nspowner::regrole, acl.sorted)
+	FROM pg_namespace AS n LEFT JOIN acl ON acl.acl = n.nspacl WHERE n.nspname IN ('apikeys', 'apikeys_internal')
 	UNION ALL
 	SELECT 'extension', v.part, v.content
 	FROM pg_extension AS e CROSS JOIN LATERAL (VALUES ('version', e.extversion), ('schema', e.extnamespace::regnamespace::text),
