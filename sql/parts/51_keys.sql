@@ -341,9 +341,11 @@ CREATE FUNCTION apikeys_internal.add_current_address(public_key text) RETURNS in
 	LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
+	before constant apikeys.key := apikeys_internal.lock_key(public_key);
 	address constant inet := apikeys_internal.principal_address();
 BEGIN
 	IF address IS NULL THEN
+		PERFORM apikeys_internal.check_managed(before.public_key);
 		RAISE object_not_in_prerequisite_state USING
 			MESSAGE = 'the current address is not known',
 			HINT = 'Name the address with apikeys.add_to_access_list, or with apikeys.act_as.',

@@ -225,7 +225,9 @@ SELECT * FROM counts;
 DELETE FROM apikeys.key WHERE public_key = 'regress-2';
 SELECT apikeys.delete_organization(:'other');
 SELECT * FROM counts;
+\set VERBOSITY sqlstate
 SELECT apikeys.delete_organization(:'other');
+\set VERBOSITY default
 SELECT apikeys.drop_role('regress_role');
 SELECT apikeys.drop_role('regress_role');
 DELETE FROM apikeys.deleted_key;

@@ -55,7 +55,9 @@ SET ROLE regress_apikeys_explain_guest;
 SELECT * FROM apikeys.explain_authorize('regress_explain', '10.0.0.1', 'clusters.read');
 SELECT * FROM apikeys.explain_authorize('regress_explain_no', '10.0.0.1', 'clusters.read');
 RESET ROLE;
+\set VERBOSITY sqlstate
 SELECT * FROM apikeys.explain_authorize('regress_explain_no', '10.0.0.1', 'clusters.read');
+\set VERBOSITY default
 SELECT * FROM apikeys.explain_authorize(NULL, '10.0.0.1', 'clusters.read');
 SELECT * FROM apikeys.explain_authorize('regress_explain', '10.0.0.1', 'no scope');
 -- Nothing is counted.

@@ -62,7 +62,7 @@ BEGIN
 			END IF;
 		EXCEPTION WHEN OTHERS THEN
 			statement := d.statement;
-			outcome := pg_catalog.replace(pg_catalog.concat_ws(': ', SQLSTATE, SQLERRM), coalesce(pg_temp.fact('key'), '?'), '<key>');
+			outcome := pg_catalog.replace(pg_catalog.replace(pg_catalog.concat_ws(': ', SQLSTATE, SQLERRM), coalesce(pg_temp.fact('key'), '?'), '<key>'), SESSION_USER, 'superuser');
 			RETURN NEXT;
 		END;
 	END LOOP;

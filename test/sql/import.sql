@@ -127,7 +127,9 @@ ALTER TABLE wrong ADD description varchar;
 SELECT apikeys.import_keys(:'org', 'wrong');
 SELECT apikeys.import_keys(:'org', NULL);
 SELECT apikeys.import_keys(NULL, 'wrong');
+\set VERBOSITY sqlstate
 SELECT apikeys.import_keys('00000000-0000-0000-0000-000000000000', 'regress_import');
+\set VERBOSITY default
 
 -- ------------------------------------------------------------------------ who
 SET ROLE regress_apikeys_import_admin;

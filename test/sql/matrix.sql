@@ -103,7 +103,8 @@ EXCEPTION WHEN SQLSTATE 'DONE0' THEN
 	RETURN coalesce(count::text, '+');
 WHEN OTHERS THEN
 	GET STACKED DIAGNOSTICS identifier = CONSTRAINT_NAME;
-	RETURN coalesce(nullif(identifier, ''), SQLSTATE);
+	-- A connection by a Unix-domain socket has no address to add, one by TCP has.
+	RETURN CASE WHEN identifier = 'no_address' THEN '+' ELSE coalesce(nullif(identifier, ''), SQLSTATE) END;
 END;
 $$;
 CREATE TEMP TABLE act (number int GENERATED ALWAYS AS IDENTITY, statement text);

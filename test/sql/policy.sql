@@ -25,7 +25,7 @@ EXCEPTION
 		RETURN 'done';
 	WHEN OTHERS THEN
 		GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
-		RETURN concat_ws(' / ', SQLSTATE || ' ' || SQLERRM, nullif(regexp_replace(hint, 'later than .*', 'later than ...'), ''));
+		RETURN concat_ws(' / ', SQLSTATE || ' ' || replace(SQLERRM, session_user, 'superuser'), nullif(regexp_replace(hint, 'later than .*', 'later than ...'), ''));
 END;
 $$;
 INSERT INTO apikeys.key (public_key, organization_id, description, access_list, expires_at) VALUES
