@@ -1,7 +1,9 @@
 -- The rules that the tables themselves hold, whoever writes to them: all of
 -- this is a superuser's direct SQL.
 SET client_min_messages = warning;
-CREATE EXTENSION IF NOT EXISTS apikeys;
+-- It counts all rows.
+DROP EXTENSION IF EXISTS apikeys;
+CREATE EXTENSION apikeys;
 RESET client_min_messages;
 \set SHOW_CONTEXT never
 \set VERBOSITY terse
