@@ -26,7 +26,7 @@
 static ProcessUtility_hook_type previous_hook = NULL;
 
 static const char *
-find_option(List *options, const char *name)
+find_text_option(List *options, const char *name)
 {
 	ListCell   *cell;
 
@@ -51,11 +51,11 @@ get_database(Node *statement)
 		case T_DropdbStmt:
 			return ((DropdbStmt *) statement)->dbname;
 		case T_CreatedbStmt:
-			template = find_option(((CreatedbStmt *) statement)->options,
+			template = find_text_option(((CreatedbStmt *) statement)->options,
 								   "template");
 			return template ? template : "template1";
 		case T_AlterDatabaseStmt:
-			return find_option(((AlterDatabaseStmt *) statement)->options,
+			return find_text_option(((AlterDatabaseStmt *) statement)->options,
 							   "tablespace") ?
 				((AlterDatabaseStmt *) statement)->dbname : NULL;
 		case T_RenameStmt:
