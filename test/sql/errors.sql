@@ -21,7 +21,6 @@ SELECT public_key AS key, private_key AS secret FROM apikeys.create_key(:'org', 
 SELECT apikeys.create_role('regress_errors_held', 'project', '{}', '{a}', NULL), apikeys.add_member(:'org', 'user:1', 'regress_errors_held', :'project');
 CREATE TABLE regress_errors_source (public_key text, hash int, description text);
 CREATE TABLE regress_errors_lacking (public_key text);
-SET force_parallel_mode = on;
 
 SELECT pg_temp.error_of(s) || ': ' || replace(replace(replace(s, :'org', 'ORG'), :'key', 'KEY'), :'secret', 'SECRET') FROM unnest(ARRAY[
 	'SELECT apikeys.delete_keys()',
