@@ -7,20 +7,22 @@
  */
 #include "postgres.h"
 
-#include "core/crypto.h"
-#include "operations/database_commands.h"
-#include "fmgr.h"
-#include "identity/identity.h"
-#include "store/locator.h"
-#include "miscadmin.h"
 #include "audit/notices.h"
+#include "base/owner.h"
 #include "base/settings.h"
+#include "base/tables.h"
+#include "core/crypto.h"
+#include "identity/identity.h"
+#include "operations/database_commands.h"
+#include "store/locator.h"
 #include "usage/rehash.h"
+#include "usage/usage.h"
+
+#include "fmgr.h"
+#include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
-#include "base/tables.h"
-#include "usage/usage.h"
 
 PG_MODULE_MAGIC;
 
@@ -60,6 +62,7 @@ _PG_init(void)
 				 errmsg("could not initialize libsodium")));
 	ak_settings_define();
 	ak_tables_init();
+	ak_owner_init();
 	ak_identity_init();
 	ak_notices_init();
 

@@ -93,45 +93,18 @@ $$;
 COMMENT ON FUNCTION apikeys_internal.directly_changed() IS
 	'Trigger function: writes an event for a row, or for a TRUNCATE, that direct SQL has changed.';
 
-CREATE TRIGGER organization_directly_changed AFTER INSERT OR UPDATE OR DELETE ON apikeys.organization
-	FOR EACH ROW WHEN (apikeys_internal.is_direct_change()) EXECUTE FUNCTION apikeys_internal.directly_changed();
-CREATE TRIGGER organization_directly_truncated AFTER TRUNCATE ON apikeys.organization
-	FOR EACH STATEMENT WHEN (apikeys_internal.is_direct_change()) EXECUTE FUNCTION apikeys_internal.directly_changed();
-CREATE TRIGGER project_directly_changed AFTER INSERT OR UPDATE OR DELETE ON apikeys.project
-	FOR EACH ROW WHEN (apikeys_internal.is_direct_change()) EXECUTE FUNCTION apikeys_internal.directly_changed();
-CREATE TRIGGER project_directly_truncated AFTER TRUNCATE ON apikeys.project
-	FOR EACH STATEMENT WHEN (apikeys_internal.is_direct_change()) EXECUTE FUNCTION apikeys_internal.directly_changed();
-CREATE TRIGGER role_directly_changed AFTER INSERT OR UPDATE OR DELETE ON apikeys.role
-	FOR EACH ROW WHEN (apikeys_internal.is_direct_change()) EXECUTE FUNCTION apikeys_internal.directly_changed();
-CREATE TRIGGER role_directly_truncated AFTER TRUNCATE ON apikeys.role
-	FOR EACH STATEMENT WHEN (apikeys_internal.is_direct_change()) EXECUTE FUNCTION apikeys_internal.directly_changed();
-CREATE TRIGGER member_directly_changed AFTER INSERT OR UPDATE OR DELETE ON apikeys.member
-	FOR EACH ROW WHEN (apikeys_internal.is_direct_change()) EXECUTE FUNCTION apikeys_internal.directly_changed();
-CREATE TRIGGER member_directly_truncated AFTER TRUNCATE ON apikeys.member
-	FOR EACH STATEMENT WHEN (apikeys_internal.is_direct_change()) EXECUTE FUNCTION apikeys_internal.directly_changed();
-CREATE TRIGGER key_directly_changed AFTER INSERT OR UPDATE OR DELETE ON apikeys.key
-	FOR EACH ROW WHEN (apikeys_internal.is_direct_change()) EXECUTE FUNCTION apikeys_internal.directly_changed();
-CREATE TRIGGER key_directly_truncated AFTER TRUNCATE ON apikeys.key
-	FOR EACH STATEMENT WHEN (apikeys_internal.is_direct_change()) EXECUTE FUNCTION apikeys_internal.directly_changed();
-CREATE TRIGGER key_role_directly_changed AFTER INSERT OR UPDATE OR DELETE ON apikeys.key_role
-	FOR EACH ROW WHEN (apikeys_internal.is_direct_change()) EXECUTE FUNCTION apikeys_internal.directly_changed();
-CREATE TRIGGER key_role_directly_truncated AFTER TRUNCATE ON apikeys.key_role
-	FOR EACH STATEMENT WHEN (apikeys_internal.is_direct_change()) EXECUTE FUNCTION apikeys_internal.directly_changed();
-CREATE TRIGGER key_secret_directly_changed AFTER INSERT OR UPDATE OR DELETE ON apikeys.key_secret
-	FOR EACH ROW WHEN (apikeys_internal.is_direct_change()) EXECUTE FUNCTION apikeys_internal.directly_changed();
-CREATE TRIGGER key_secret_directly_truncated AFTER TRUNCATE ON apikeys.key_secret
-	FOR EACH STATEMENT WHEN (apikeys_internal.is_direct_change()) EXECUTE FUNCTION apikeys_internal.directly_changed();
-COMMENT ON TRIGGER organization_directly_changed ON apikeys.organization IS 'Writes an event for each row that direct SQL changes.';
-COMMENT ON TRIGGER organization_directly_truncated ON apikeys.organization IS 'Writes an event for a TRUNCATE.';
-COMMENT ON TRIGGER project_directly_changed ON apikeys.project IS 'Writes an event for each row that direct SQL changes.';
-COMMENT ON TRIGGER project_directly_truncated ON apikeys.project IS 'Writes an event for a TRUNCATE.';
-COMMENT ON TRIGGER role_directly_changed ON apikeys.role IS 'Writes an event for each row that direct SQL changes.';
-COMMENT ON TRIGGER role_directly_truncated ON apikeys.role IS 'Writes an event for a TRUNCATE.';
-COMMENT ON TRIGGER member_directly_changed ON apikeys.member IS 'Writes an event for each row that direct SQL changes.';
-COMMENT ON TRIGGER member_directly_truncated ON apikeys.member IS 'Writes an event for a TRUNCATE.';
-COMMENT ON TRIGGER key_directly_changed ON apikeys.key IS 'Writes an event for each row that direct SQL changes.';
-COMMENT ON TRIGGER key_directly_truncated ON apikeys.key IS 'Writes an event for a TRUNCATE.';
-COMMENT ON TRIGGER key_role_directly_changed ON apikeys.key_role IS 'Writes an event for each row that direct SQL changes.';
-COMMENT ON TRIGGER key_role_directly_truncated ON apikeys.key_role IS 'Writes an event for a TRUNCATE.';
-COMMENT ON TRIGGER key_secret_directly_changed ON apikeys.key_secret IS 'Writes an event for each row that direct SQL changes.';
-COMMENT ON TRIGGER key_secret_directly_truncated ON apikeys.key_secret IS 'Writes an event for a TRUNCATE.';
+DO $$
+DECLARE
+	audited text;
+BEGIN
+	FOREACH audited IN ARRAY '{organization,project,role,member,key,key_role,key_secret}'::text[] LOOP
+		EXECUTE format(
+			'CREATE TRIGGER %1$s_directly_changed AFTER INSERT OR UPDATE OR DELETE ON apikeys.%1$s
+				FOR EACH ROW WHEN (apikeys_internal.is_direct_change()) EXECUTE FUNCTION apikeys_internal.directly_changed();
+			CREATE TRIGGER %1$s_directly_truncated AFTER TRUNCATE ON apikeys.%1$s
+				FOR EACH STATEMENT WHEN (apikeys_internal.is_direct_change()) EXECUTE FUNCTION apikeys_internal.directly_changed();
+			COMMENT ON TRIGGER %1$s_directly_changed ON apikeys.%1$s IS ''Writes an event for each row that direct SQL changes.'';
+			COMMENT ON TRIGGER %1$s_directly_truncated ON apikeys.%1$s IS ''Writes an event for a TRUNCATE.'';', audited);
+	END LOOP;
+END;
+$$;

@@ -1,8 +1,8 @@
 -- What the bodies of verbs share: locks, and clear refusals.
 --
 -- A body first locks what it changes, then checks, and so judges the state after
--- the lock.  Locks are taken in this order: the organization, its projects, roles
--- by name, keys by name, members.
+-- the lock.  Locks are taken in this order: the organization, its project, keys
+-- by name, roles by name, members.
 
 CREATE FUNCTION apikeys_internal.raise_not_found(kind text) RETURNS void
 	LANGUAGE plpgsql VOLATILE
@@ -153,17 +153,19 @@ DECLARE
 	organization uuid;
 BEGIN
 	IF apikeys_internal.reads_project(project) THEN
-		SELECT p.organization_id INTO organization FROM apikeys.project AS p
-			WHERE p.id = keep_project.project FOR KEY SHARE;
+		SELECT o.id INTO organization FROM apikeys.organization AS o
+			WHERE o.id = (SELECT p.organization_id FROM apikeys.project AS p WHERE p.id = keep_project.project)
+			FOR KEY SHARE;
+		PERFORM FROM apikeys.project AS p WHERE p.id = keep_project.project FOR KEY SHARE;
 	END IF;
-	IF organization IS NULL THEN
+	IF organization IS NULL OR NOT FOUND THEN
 		PERFORM apikeys_internal.raise_not_found('project');
 	END IF;
 	RETURN organization;
 END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.keep_project(uuid) IS
-	'Keeps a project that is visible to the principal from being deleted until the end of the transaction, and returns its organization.';
+	'Keeps a project that is visible to the principal, and its organization, from being deleted until the end of the transaction, and returns the organization.';
 
 CREATE FUNCTION apikeys_internal.check_name(kind text, candidate text) RETURNS void
 	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE

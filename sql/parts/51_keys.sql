@@ -113,16 +113,13 @@ BEGIN
 	IF NOT FOUND OR NOT apikeys_internal.may('apikeys.keys.manage', organization, project) THEN
 		PERFORM apikeys_internal.refuse('apikeys.keys.manage', organization, project);
 	END IF;
-	IF NOT apikeys_internal.is_name(description) THEN
-		PERFORM apikeys_internal.check_name('description', description);
-	ELSIF cardinality(roles) = 0 THEN
+	PERFORM apikeys_internal.check_name('description', description);
+	IF cardinality(roles) = 0 THEN
 		RAISE invalid_parameter_value USING
 			MESSAGE = 'a key needs at least one role', CONSTRAINT = 'roles_missing';
 	END IF;
 	PERFORM apikeys_internal.check_grants(roles, organization, project);
-	IF longest IS NOT NULL THEN
-		PERFORM apikeys_internal.check_life(longest, now(), ends);
-	END IF;
+	PERFORM apikeys_internal.check_life(longest, now(), ends);
 	issued := apikeys_internal.generate_secret(created);
 	WITH k AS (
 		INSERT INTO apikeys.key (public_key, organization_id, description, access_list, expires_at)
@@ -206,9 +203,7 @@ BEGIN
 		PERFORM apikeys_internal.check_own_address(before.public_key, access_list);
 	END IF;
 	IF expires_at IS NOT NULL AND nullif(expires_at, 'infinity') IS DISTINCT FROM before.expires_at THEN
-		IF organization.max_key_lifetime IS NOT NULL THEN
-			PERFORM apikeys_internal.check_life(organization.max_key_lifetime, before.created_at, expires_at);
-		END IF;
+		PERFORM apikeys_internal.check_life(organization.max_key_lifetime, before.created_at, expires_at);
 		after.expires_at := nullif(expires_at, 'infinity');
 	END IF;
 	after.description := coalesce(description, before.description);

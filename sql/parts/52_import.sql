@@ -11,67 +11,23 @@ CREATE FUNCTION apikeys.check_import(organization uuid, source regclass) RETURNS
 COMMENT ON FUNCTION apikeys.check_import(uuid, regclass) IS
 	'Does what import_keys does and takes it back: returns how many keys it would import, or raises the error that names the first row it would refuse.';
 
-CREATE FUNCTION apikeys_internal.raise_taken() RETURNS void
-	LANGUAGE plpgsql VOLATILE
-AS $$
-BEGIN
-	RAISE unique_violation USING
-		MESSAGE = 'public key is taken, or has been used before', CONSTRAINT = 'public_key_taken';
-END;
-$$;
-COMMENT ON FUNCTION apikeys_internal.raise_taken() IS
-	'Raises 23505 for a public key that exists or was deleted. Names nothing, because the argument can be a secret.';
-
+-- An import of one row.
 CREATE FUNCTION apikeys_internal.import_key(
 	organization uuid, public_key text, hash apikeys.secret_hash, description text, roles text[],
 	access_list apikeys.access_list, expires_at timestamptz) RETURNS text
 	LANGUAGE plpgsql VOLATILE
 AS $$
-DECLARE
-	longest interval;
-	list constant apikeys.access_list := coalesce(access_list, '{}');
-	ends constant timestamptz := nullif(expires_at, 'infinity');
 BEGIN
-	SELECT o.max_key_lifetime INTO longest FROM apikeys.organization AS o
-		WHERE o.id = import_key.organization FOR KEY SHARE;
-	IF NOT FOUND OR NOT apikeys_internal.may('apikeys.keys.manage', organization) THEN
-		PERFORM apikeys_internal.refuse('apikeys.keys.manage', organization);
-	END IF;
-	IF NOT apikeys_internal.is_public_key(public_key) THEN
-		RAISE invalid_parameter_value USING
-			MESSAGE = 'invalid public key',
-			DETAIL = 'It is 1 to 128 letters, digits and characters of _.~+/=-, and contains no private key.',
-			CONSTRAINT = 'invalid_public_key';
-	ELSIF NOT apikeys_internal.is_affordable(hash) THEN
-		RAISE invalid_parameter_value USING
-			MESSAGE = 'the hash costs more to verify than a decision may',
-			HINT = 'See setting apikeys.argon2id_max_cost.',
-			CONSTRAINT = 'hash_too_costly';
-	END IF;
-	PERFORM apikeys_internal.check_name('description', description);
-	PERFORM apikeys_internal.check_grants(roles, organization);
-	PERFORM apikeys_internal.check_life(longest, now(), ends);
-	INSERT INTO apikeys.key (public_key, organization_id, description, access_list, expires_at)
-		VALUES (import_key.public_key, import_key.organization, import_key.description, list, ends)
-		ON CONFLICT DO NOTHING;
-	IF NOT FOUND OR EXISTS (SELECT FROM apikeys.deleted_key AS d WHERE d.public_key = import_key.public_key) THEN
-		PERFORM apikeys_internal.raise_taken();
-	END IF;
-	INSERT INTO apikeys.key_role (public_key, organization_id, role)
-		SELECT import_key.public_key, import_key.organization, granted FROM unnest(roles) AS granted;
-	INSERT INTO apikeys.key_secret (public_key, version, hash, hint)
-		VALUES (import_key.public_key, 1, import_key.hash, '');
-	PERFORM apikeys_internal.make_new_images(ARRAY[public_key]);
-	PERFORM apikeys_internal.note_event('key.imported', organization, NULL, public_key,
-		jsonb_build_object('new', jsonb_build_object('description', description, 'roles', to_jsonb(roles),
-			'access_list', list::cidr[], 'expires_at', ends)));
+	PERFORM apikeys_internal.import_rows(organization, NULL, ARRAY[public_key], ARRAY[hash::text], ARRAY[description],
+		ARRAY[roles::text], ARRAY[access_list::text], ARRAY[expires_at]);
 	RETURN public_key;
 END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.import_key(uuid, text, apikeys.secret_hash, text, text[], apikeys.access_list, timestamptz) IS 'Body of apikeys.import_key.';
 
 -- Rows are numbered as they lie in the source.  A row of the source is an element
--- of each array; roles are arrays in their text form.
+-- of each array; roles are arrays in their text form.  Without first_row the error
+-- is that of a single key.
 CREATE FUNCTION apikeys_internal.import_rows(
 	organization uuid, first_row bigint, public_keys text[], hashes text[], descriptions text[],
 	roles text[], access_lists text[], expirations timestamptz[]) RETURNS void
@@ -98,7 +54,8 @@ BEGIN
 		SELECT r.name FROM apikeys.role AS r
 		WHERE r.name IN (SELECT unnest(g::text[]) FROM unnest(roles) AS g WHERE g IS NOT NULL)
 		ORDER BY r.name FOR KEY SHARE);
-	SELECT j.n, j.fault, CASE WHEN apikeys_internal.is_public_key(j.public_key) THEN j.public_key END
+	-- Of a single key the caller knows the name, and a secret can stand in its place.
+	SELECT j.n, j.fault, CASE WHEN first_row > 0 AND apikeys_internal.is_public_key(j.public_key) THEN j.public_key END
 	INTO bad_row, fault, bad_key
 	FROM (
 		SELECT s.n, s.public_key, CASE
@@ -116,20 +73,29 @@ BEGIN
 			WHEN s.description IS NULL OR NOT apikeys_internal.is_name(s.description)
 				THEN '{22023,invalid_description,invalid description}'
 			WHEN NOT s.roles <@ known_roles
-				THEN '{42704,role_not_found,role does not exist}'
-			WHEN (SELECT count(*) <> count(DISTINCT g.name) FROM unnest(s.roles) AS g (name))
+				-- By its place: what is no role can be a secret in the wrong column.
+				THEN ARRAY['42704', 'role_not_found', (
+					SELECT format('role number %s does not exist', min(g.place))
+					FROM unnest(s.roles) WITH ORDINALITY AS g (name, place)
+					WHERE (g.name = ANY (known_roles)) IS NOT TRUE)]
+			WHEN cardinality(s.roles) > (SELECT count(DISTINCT g) FROM unnest(s.roles) AS g)
 				THEN '{22023,role_duplicate,role is named twice}'
-			WHEN EXISTS (SELECT FROM apikeys.role AS r WHERE r.name = ANY (s.roles) AND r.level <> 'organization')
-				THEN '{22023,role_level_mismatch,role cannot be granted in an organization}'
-			WHEN EXISTS (SELECT FROM unnest(s.roles) AS g (name) WHERE NOT apikeys_internal.may_grant(g.name, organization))
-				THEN '{42501,role_not_grantable,permission denied to grant role}'
+			ELSE coalesce((
+				SELECT CASE WHEN r.level <> 'organization'
+						THEN ARRAY['22023', 'role_level_mismatch', format('role "%s" cannot be granted in an organization', r.name)]
+						ELSE ARRAY['42501', 'role_not_grantable', format('permission denied to grant role "%s"', r.name)] END
+				FROM apikeys.role AS r
+				WHERE r.name = ANY (s.roles)
+					AND (r.level <> 'organization' OR NOT apikeys_internal.may_grant(r.name, organization))
+				ORDER BY r.name LIMIT 1),
+			CASE
 			WHEN NOT apikeys_internal.is_access_list(s.access_list)
-				THEN '{22P02,invalid_access_list,invalid access list}'
+				THEN '{22P02,invalid_access_list,invalid access list}'::text[]
 			WHEN coalesce(s.expires_at, 'infinity') > apikeys_internal.add_in_utc(now(), policy.max_key_lifetime)
-				THEN '{23514,lifetime_exceeded,organization policy limits the life of keys}'
-			END AS fault
+				THEN '{23514,lifetime_exceeded,organization policy limits the life of keys}'::text[]
+			END) END AS fault
 		FROM (
-			SELECT first_row + u.n - 1 AS n, u.public_key, u.hash, u.description, u.roles::text[] AS roles,
+			SELECT u.n, u.public_key, u.hash, u.description, u.roles::text[] AS roles,
 				u.access_list, u.expires_at,
 				row_number() OVER (PARTITION BY u.public_key ORDER BY u.n) AS occurrence
 			FROM ROWS FROM (unnest(public_keys), unnest(hashes), unnest(descriptions), unnest(roles),
@@ -140,7 +106,7 @@ BEGIN
 	IF FOUND THEN
 		RAISE EXCEPTION USING
 			ERRCODE = fault[1],
-			MESSAGE = format('row %s cannot be imported: %s', bad_row, fault[3]),
+			MESSAGE = coalesce('row ' || first_row + bad_row - 1 || ' cannot be imported: ', '') || fault[3],
 			DETAIL = 'Nothing was imported.' || coalesce(' The public key of the row is "' || bad_key || '".', ''),
 			CONSTRAINT = fault[2];
 	END IF;
@@ -172,8 +138,10 @@ BEGIN
 			'description', s.description, 'roles', to_jsonb(s.roles),
 			'access_list', s.access_list::cidr[], 'expires_at', s.expires_at)))
 		INTO made, details FROM s WHERE (SELECT count(*) FROM c) > 0;
+	-- Taken since they were looked for above.
 	IF made IS NULL OR EXISTS (SELECT FROM apikeys.deleted_key AS d WHERE d.public_key = ANY (made)) THEN
-		PERFORM apikeys_internal.raise_taken();
+		RAISE unique_violation USING
+			MESSAGE = 'public key is taken, or has been used before', CONSTRAINT = 'public_key_taken';
 	END IF;
 	PERFORM apikeys_internal.make_new_images(made);
 	PERFORM apikeys_internal.note_key_events('key.imported', organization, made, details);

@@ -13,14 +13,18 @@
 #include "base/owner.h"
 #include "base/tables.h"
 #include "core/compat.h"
+#include "core/errors.h"
 
 #include "access/htup_details.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_proc.h"
 #include "executor/spi.h"
+#include "fmgr.h"
 #include "miscadmin.h"
 #include "pgtime.h"
 #include "utils/guc.h"
+#include "utils/regproc.h"
 #include "utils/rls.h"
 #include "utils/syscache.h"
 
@@ -121,6 +125,55 @@ ak_owner_caller(void)
 	while (frame->outer && frame->caller == frame->outer->owner)
 		frame = frame->outer;
 	return frame->caller;
+}
+
+/* --- Functions of others -------------------------------------------------- */
+
+static needs_fmgr_hook_type next_needs_fmgr_hook = NULL;
+
+/* Whether it is a superuser's or the owner's, or runs with its definer's rights. */
+static bool
+is_trusted(Oid function)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	Form_pg_proc form;
+	bool		is_trusted;
+
+	if (!HeapTupleIsValid(tuple))
+		return true;			/* the lookup that follows fails */
+	form = (Form_pg_proc) GETSTRUCT(tuple);
+	is_trusted = form->prosecdef || form->proowner == acting->owner ||
+		superuser_arg(form->proowner);
+	ReleaseSysCache(tuple);
+	return is_trusted;
+}
+
+/*
+ * PostgreSQL asks this of every function that is not built in when it looks the
+ * function up.  Before version 18 an AFTER trigger runs as the role that ends
+ * the statement and not as the one that has caused it: where a table refers to
+ * one of ours with ON DELETE CASCADE, the triggers of that table would run with
+ * the rights of the owner.
+ */
+static bool
+refuse_function(Oid function)
+{
+	if (ak_owner_is_acting() && !is_trusted(function))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("function %s cannot run on behalf of the owner of the extension",
+						format_procedure(function)),
+				 errhint("A trigger of a table that refers to the extension's with ON DELETE CASCADE needs a function that is SECURITY DEFINER."),
+				 ak_errid("function_not_trusted")));
+	return next_needs_fmgr_hook && next_needs_fmgr_hook(function);
+}
+
+/* Called once, when the library is loaded. */
+void
+ak_owner_init(void)
+{
+	next_needs_fmgr_hook = needs_fmgr_hook;
+	needs_fmgr_hook = refuse_function;
 }
 
 /* --- Statements ----------------------------------------------------------- */

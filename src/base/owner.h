@@ -26,6 +26,7 @@ typedef struct AkOwner
 	int			settings_level; /* 0: no setting was changed */
 } AkOwner;
 
+extern void ak_owner_init(void);
 extern void ak_owner_begin(AkOwner *owner, Oid as_role, bool by_index);
 extern void ak_owner_end(AkOwner *owner, bool is_error);
 extern bool ak_owner_is_acting(void);

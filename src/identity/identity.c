@@ -149,14 +149,10 @@ void
 ak_identity_bind(text *public_key, const AkImage *image,
 				 const AkNetwork *address)
 {
-	text	   *bound = ak_identity_key();
-
-	if (bound == NULL)
+	if (ak_identity_key() == NULL)
 		name_acting(KEY_PREFIX, public_key,
 					ak_bound_key_make(public_key, image), address);
-	else if (VARSIZE_ANY_EXHDR(bound) != VARSIZE_ANY_EXHDR(public_key) ||
-			 memcmp(VARDATA_ANY(bound), VARDATA_ANY(public_key),
-					VARSIZE_ANY_EXHDR(bound)) != 0)
+	else if (!ak_identity_is_key(public_key))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("another key is bound to this transaction"),
@@ -172,6 +168,18 @@ ak_identity_key(void)
 {
 	check_process();
 	return acting && acting->key ? ak_bound_key_name(acting->key) : NULL;
+}
+
+/* Whether this is the bound key. */
+bool
+ak_identity_is_key(const text *public_key)
+{
+	text	   *bound = ak_identity_key();
+
+	return bound &&
+		VARSIZE_ANY_EXHDR(bound) == VARSIZE_ANY_EXHDR(public_key) &&
+		memcmp(VARDATA_ANY(bound), VARDATA_ANY(public_key),
+			   VARSIZE_ANY_EXHDR(bound)) == 0;
 }
 
 /*
@@ -361,7 +369,6 @@ apikeys_principal_roles(PG_FUNCTION_ARGS)
 	int			count = 0;
 	ListCell   *cell;
 
-	check_process();
 	foreach(cell, roles)
 		elements[count++] = ObjectIdGetDatum(lfirst_oid(cell));
 	PG_RETURN_ARRAYTYPE_P(construct_array(elements, count, OIDOID, sizeof(Oid),

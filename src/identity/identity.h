@@ -17,6 +17,7 @@ extern void ak_identity_init(void);
 extern void ak_identity_bind(text *public_key, const AkImage *image,
 							 const AkNetwork *address);
 extern text *ak_identity_key(void);
+extern bool ak_identity_is_key(const text *public_key);
 extern text *ak_identity_user(void);
 extern List *ak_identity_roles(void);
 extern char *ak_identity_principal(void);

@@ -393,16 +393,6 @@ check_key_read(const AkGrant *grant, void *argument)
 	return !check->result;
 }
 
-static bool
-is_own_key(text *public_key)
-{
-	text	   *own = ak_identity_key();
-
-	return own && VARSIZE_ANY_EXHDR(own) == VARSIZE_ANY_EXHDR(public_key) &&
-		memcmp(VARDATA_ANY(own), VARDATA_ANY(public_key),
-			   VARSIZE_ANY_EXHDR(own)) == 0;
-}
-
 /*
  * Whether the principal reads the key, as policy key_reader_select has it, or
  * as a role that bypasses row-level security.
@@ -418,7 +408,7 @@ ak_rights_reads_key(text *public_key)
 	if (ak_keystore_find_key(&store, public_key, &check.organization))
 	{
 		place.organization = check.organization;
-		check.result = ak_identity_sees_all() || is_own_key(public_key) ||
+		check.result = ak_identity_sees_all() || ak_identity_is_key(public_key) ||
 			reads_keys_at(&store, &place);
 		if (!check.result)
 			ak_keystore_check_key_roles(&store, public_key, check_key_read,
@@ -529,7 +519,7 @@ apikeys_rotates_itself(PG_FUNCTION_ARGS)
 	AkKeystore	store;
 	bool		may = false;
 
-	if (PG_ARGISNULL(0) || !is_own_key(PG_GETARG_TEXT_PP(0)))
+	if (PG_ARGISNULL(0) || !ak_identity_is_key(PG_GETARG_TEXT_PP(0)))
 		PG_RETURN_BOOL(false);
 	open_store(&store);
 	ak_own_grants_scan(&store, visit_self_rotate, &may);

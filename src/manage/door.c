@@ -162,7 +162,6 @@ apikeys_door_key(PG_FUNCTION_ARGS)
 	Datum		row = (Datum) 0;
 	bool		isnull = true;
 	MemoryContext result_context = CurrentMemoryContext;
-	MemoryContext old;
 
 	fcinfo->isnull = false;
 	SPI_connect();
@@ -178,10 +177,9 @@ apikeys_door_key(PG_FUNCTION_ARGS)
 	{
 		row = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
 							&isnull);
-		old = MemoryContextSwitchTo(result_context);
+		MemoryContextSwitchTo(result_context);
 		if (!isnull)
 			row = datumCopy(row, false, -1);
-		MemoryContextSwitchTo(old);
 	}
 	SPI_finish();
 	if (isnull)

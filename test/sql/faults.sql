@@ -106,6 +106,33 @@ WHERE k.description = 'by a trigger' AND (k.created_by <> e.principal OR e.princ
 SELECT count(apikeys.delete_key(public_key)) IN (0, 1) FROM apikeys.key WHERE description = 'by a trigger';
 DROP TABLE regress_faults_1, regress_faults_2;
 
+-- A table that refers to ours has a trigger of its owner's, which ran as the owner
+-- of the extension up to 17: no function but those of superusers runs behind the door.
+GRANT USAGE, CREATE ON SCHEMA public TO regress_apikeys_alice;
+GRANT REFERENCES ON apikeys.project TO regress_apikeys_alice;
+SET ROLE regress_apikeys_alice;
+SELECT apikeys.create_project(:'org', 'P3') AS p3 \gset
+CREATE TABLE regress_faults_3 (id uuid REFERENCES apikeys.project ON DELETE CASCADE);
+CREATE TABLE regress_faults_seen (who text);
+CREATE FUNCTION regress_faults_seen() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO public.regress_faults_seen VALUES (current_user);
+	RETURN NULL;
+END;
+$$;
+CREATE TRIGGER t AFTER DELETE ON regress_faults_3 FOR EACH ROW EXECUTE FUNCTION regress_faults_seen();
+INSERT INTO regress_faults_3 VALUES (:'p3');
+RESET ROLE;
+SELECT pg_temp.tries('regress_apikeys_alice', format('SELECT apikeys.delete_project(%L)', :'p3')) IN ('done', '42501 function_not_trusted');
+-- One that says whose rights it has runs with them.
+ALTER FUNCTION regress_faults_seen SECURITY DEFINER;
+INSERT INTO apikeys.project (id, organization_id, name) VALUES ('3d000000-0000-0000-0000-000000000000', :'org', 'P4');
+INSERT INTO regress_faults_3 VALUES ('3d000000-0000-0000-0000-000000000000');
+SELECT pg_temp.tries('regress_apikeys_alice', 'SELECT apikeys.delete_project(''3d000000-0000-0000-0000-000000000000'')');
+SELECT DISTINCT who FROM regress_faults_seen;
+DROP TABLE regress_faults_3, regress_faults_seen;
+DROP FUNCTION regress_faults_seen;
+
 -- ------------------------------------------------------------------ who stops others
 -- Tables are nobody's to lock.
 SELECT pg_temp.tries('regress_apikeys_nobody', 'LOCK TABLE apikeys.organization, apikeys.role, apikeys.key IN ACCESS EXCLUSIVE MODE'),
