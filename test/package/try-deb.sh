@@ -32,7 +32,7 @@ make_chroot() {
     "$ROOT" "$WORK/sources.list"
   quietly update in_chroot apt-get -qq update
   cp "$DEB" "$ROOT/tmp/apikeys.deb"
-  examples_above 'How It Works' >"$ROOT/tmp/tour.sql"
+  examples_above 'Use It from an Application' >"$ROOT/tmp/tour.sql"
   # Services are started by us.
   printf '#!/bin/sh\nexit 101\n' >"$ROOT/usr/sbin/policy-rc.d"
   chmod 755 "$ROOT/usr/sbin/policy-rc.d"

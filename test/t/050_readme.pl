@@ -1,6 +1,6 @@
-# What README.md says is true: each of its SQL blocks runs, in order, in one
-# psql session of a superuser on a fresh database, and it names everything that
-# a user of the extension can call, read or set.
+# What README.md and doc/ say is true: each of their SQL blocks runs, in order, in
+# one psql session of a superuser on a fresh database, and they name everything
+# that a user of the extension can call, read or set.
 use strict;
 use warnings;
 
@@ -10,8 +10,10 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $readme = slurp_file(
-	File::Spec->catfile(dirname(__FILE__), '..', '..', 'README.md'));
+my $top = File::Spec->catdir(dirname(__FILE__), '..', '..');
+my @documents = ('README.md', map { "doc/$_.md" } qw(recipes reference security operations design));
+my %text_of = map { $_ => slurp_file("$top/$_") } @documents;
+my $readme = join "\n", map { $text_of{$_} } @documents;
 
 # --- Reading it --------------------------------------------------------------
 
@@ -55,7 +57,7 @@ $node->append_conf('postgresql.conf',
 $node->start;
 
 my @blocks = blocks_of('sql');
-cmp_ok(scalar(@blocks), '>', 10, 'README.md has blocks of SQL');
+cmp_ok(scalar(@blocks), '>', 10, 'there are blocks of SQL');
 
 my $script = '';
 foreach my $number (0 .. $#blocks)
@@ -123,25 +125,33 @@ foreach my $job (@jobs)
 # --- Its links ----------------------------------------------------------------------
 
 # As GitHub makes anchors of headings.
-my (%anchors, $in_code);
-foreach my $line (split /\n/, $readme)
+my %anchors;
+foreach my $document (@documents)
 {
-	$in_code = !$in_code if $line =~ /^```/;
-	next if $in_code || $line !~ /^#+ +(.*?)\s*$/;
-	my $anchor = lc $1;
-	$anchor =~ s/[^\w\- ]//g;
-	$anchor =~ s/ /-/g;
-	ok(!$anchors{$anchor}++, "heading is the only one of its name: $anchor");
+	my $in_code;
+	foreach my $line (split /\n/, $text_of{$document})
+	{
+		$in_code = !$in_code if $line =~ /^```/;
+		next if $in_code || $line !~ /^#+ +(.*?)\s*$/;
+		my $anchor = lc $1;
+		$anchor =~ s/[^\w\- ]//g;
+		$anchor =~ s/ /-/g;
+		ok(!$anchors{"$document#$anchor"}++, "$document: heading is the only one of its name: $anchor");
+	}
 }
-foreach my $anchor ($readme =~ /\]\(#([^)]*)\)/g)
+foreach my $document (@documents)
 {
-	ok($anchors{$anchor}, "link leads to a heading: $anchor");
+	foreach my $link ($text_of{$document} =~ /\]\(((?!https?:)[^)]*)/g)
+	{
+		my ($file, $anchor) = $link =~ /^([^#]*)(?:#(.*))?$/;
+		$file = $file eq '' ? $document : $document =~ m{/} ? "doc/$file" : $file;
+		$file =~ s{^doc/\.\./}{};
+		ok(-e "$top/$file", "$document: link leads to a file: $link");
+		ok($anchors{"$file#$anchor"}, "$document: link leads to a heading: $link")
+		  if defined $anchor;
+	}
 }
-my $top = File::Spec->catdir(dirname(__FILE__), '..', '..');
-foreach my $file ($readme =~ /\]\((?!#|https?:)([^)#]*)/g)
-{
-	ok(-e "$top/$file", "link leads to a file: $file");
-}
+cmp_ok(scalar(split /\n/, $text_of{'README.md'}), '<=', 400, 'README.md is short');
 
 # --- The regular expression for private keys ---------------------------------
 
@@ -228,13 +238,14 @@ foreach my $name (
 # --- Its errors --------------------------------------------------------------
 
 # All identifiers that the source can raise, and those of the reference: the same.
-my $reference = slurp_file("$top/doc/reference.md");
-my %documented = map { $_ => 1 } $reference =~ /^`(\w+)` \|/mg;
+my ($errors) = $text_of{'doc/reference.md'} =~ /^## Errors\n(.*?)^## /ms;
+my %documented = map { $_ => 1 } $errors =~ /^`(\w+)` \|/mg;
 my %raised;
 foreach my $file (glob("$top/sql/parts/*.sql $top/src/*/*.c"))
 {
 	my $source = slurp_file($file);
 	$raised{$_} = 1 foreach $source =~ /CONSTRAINT = '(\w+)'(?!\s*\|\|)/g,
+	  $source =~ /'\{\w{5},(\w+),/g,
 	  map { /"(\w+)"/g } $source =~ /ak_errid\(([^)]*)\)/g;
 	$raised{"$_\_not_found"} = 1 foreach $source =~ /raise_not_found\('(\w+)'\)/g;
 	$raised{"invalid_$_"} = 1 foreach $source =~ /check_name\('(\w+)'/g;
