@@ -139,6 +139,14 @@ CREATE TABLE apikeys.key (
 	CONSTRAINT key_description_check CHECK (apikeys_internal.is_name(description)),
 	CONSTRAINT key_disabled_reason_check CHECK (apikeys_internal.is_name(disabled_reason))
 );
+CREATE INDEX key_created_idx ON apikeys.key (created_at, public_key);
+CREATE INDEX key_organization_created_idx ON apikeys.key (organization_id, created_at, public_key);
+CREATE INDEX key_organization_description_idx ON apikeys.key (organization_id, description, public_key);
+CREATE INDEX key_expires_idx ON apikeys.key (expires_at) WHERE expires_at IS NOT NULL;
+COMMENT ON INDEX apikeys.key_created_idx IS 'Pages of keys by creation.';
+COMMENT ON INDEX apikeys.key_organization_created_idx IS 'Pages of an organization''s keys by creation.';
+COMMENT ON INDEX apikeys.key_organization_description_idx IS 'Pages of an organization''s keys by description.';
+COMMENT ON INDEX apikeys.key_expires_idx IS 'Finds the keys that expire.';
 COMMENT ON TABLE apikeys.key IS
 	'An API key. Its roles are in key_role, its secrets in key_secret. Read with apikeys.keys.read in the organization or in a project where the key has a role, and by the key itself; view keys shows all of it.';
 COMMENT ON COLUMN apikeys.key.public_key IS 'Public identifier. Immutable and never reused.';

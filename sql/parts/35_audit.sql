@@ -14,8 +14,10 @@ CREATE TABLE apikeys.audit_event (
 	database_role text NOT NULL
 );
 CREATE INDEX audit_event_organization_idx ON apikeys.audit_event (organization_id, id);
+CREATE INDEX audit_event_project_idx ON apikeys.audit_event (project_id, id) WHERE project_id IS NOT NULL;
 CREATE INDEX audit_event_key_idx ON apikeys.audit_event (public_key, id);
 COMMENT ON INDEX apikeys.audit_event_organization_idx IS 'Finds the events of an organization.';
+COMMENT ON INDEX apikeys.audit_event_project_idx IS 'Finds the events of a project.';
 COMMENT ON INDEX apikeys.audit_event_key_idx IS 'Finds the events of a key.';
 COMMENT ON SEQUENCE apikeys.audit_event_id_seq IS 'Numbers the events.';
 COMMENT ON TABLE apikeys.audit_event IS

@@ -31,6 +31,11 @@ CREATE FUNCTION apikeys_internal.manages_key(public_key text) RETURNS boolean
 COMMENT ON FUNCTION apikeys_internal.manages_key(text) IS
 	'Checks whether the principal has apikeys.keys.manage in every place where the key has a role (in the organization if it has none), and may grant each of these roles. Never NULL.';
 
+CREATE FUNCTION apikeys_internal.reads_key(public_key text, organizations uuid[]) RETURNS boolean
+	LANGUAGE c STABLE PARALLEL RESTRICTED COST 10 AS 'MODULE_PATHNAME', 'apikeys_reads_key_of';
+COMMENT ON FUNCTION apikeys_internal.reads_key(text, uuid[]) IS
+	'Checks whether the principal reads a key; organizations are those in which it reads all keys, as principal_organizations returned them for the statement.';
+
 CREATE FUNCTION apikeys_internal.stops_key(public_key text) RETURNS boolean
 	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_stops_key';
 COMMENT ON FUNCTION apikeys_internal.stops_key(text) IS
@@ -51,15 +56,22 @@ CREATE FUNCTION apikeys_internal.principal_organizations(VARIADIC scopes text[])
 COMMENT ON FUNCTION apikeys_internal.principal_organizations(text[]) IS
 	'Returns the organizations in which the principal has one of the scopes.';
 
-CREATE FUNCTION apikeys_internal.principal_projects() RETURNS uuid[]
-	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_principal_projects';
-COMMENT ON FUNCTION apikeys_internal.principal_projects() IS
-	'Returns the projects in which the principal has any permission.';
+CREATE FUNCTION apikeys_internal.principal_other_projects(scopes text[], organization_scopes text[]) RETURNS uuid[]
+	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_principal_other_projects';
+COMMENT ON FUNCTION apikeys_internal.principal_other_projects(text[], text[]) IS
+	'Returns the projects in which the principal has one of the scopes (NULL: any permission), except those of organizations in which it has one of organization_scopes.';
 
-CREATE FUNCTION apikeys_internal.principal_projects(VARIADIC scopes text[]) RETURNS uuid[]
-	LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_principal_projects';
-COMMENT ON FUNCTION apikeys_internal.principal_projects(text[]) IS
-	'Returns the projects in which the principal has one of the scopes.';
+CREATE FUNCTION apikeys_internal.readable_share_support(request internal) RETURNS internal
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_readable_share_support';
+COMMENT ON FUNCTION apikeys_internal.readable_share_support(internal) IS
+	'Planner support of is_readable_share.';
+
+-- Its cost stands for reading a row in vain.
+CREATE FUNCTION apikeys_internal.is_readable_share(organization uuid, scopes text[]) RETURNS boolean
+	LANGUAGE c STABLE PARALLEL RESTRICTED COST 200 SUPPORT apikeys_internal.readable_share_support
+	AS 'MODULE_PATHNAME', 'apikeys_is_readable_share';
+COMMENT ON FUNCTION apikeys_internal.is_readable_share(uuid, text[]) IS
+	'Always true. Tells the planner which share of a table''s rows belongs to the organizations in which the principal has one of the scopes (NULL: any role).';
 
 CREATE FUNCTION apikeys_internal.add_in_utc(start timestamptz, duration interval) RETURNS timestamptz
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_add_in_utc';

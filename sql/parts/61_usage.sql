@@ -9,7 +9,7 @@ CREATE FUNCTION apikeys_internal.pending_usage(public_key text,
 		OUT network cidr, OUT reason text, OUT count bigint, OUT last_at timestamptz, OUT last_address inet,
 		OUT version integer, OUT grant_id bigint)
 	RETURNS SETOF record
-	LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED ROWS 2
+	LANGUAGE c STABLE STRICT PARALLEL RESTRICTED ROWS 2
 	AS 'MODULE_PATHNAME', 'apikeys_pending_usage';
 COMMENT ON FUNCTION apikeys_internal.pending_usage(text) IS
 	'Returns the uses (reason NULL) and denials of a key that are counted in this server''s memory and not yet written, by entry of the access list, version of the secret and role (grant_id); count 0: what a role allowed to a bound key. Only of a key that the principal reads.';
@@ -23,7 +23,7 @@ CREATE FUNCTION apikeys_internal.usage_status(
 		OUT preloaded boolean, OUT worker_alive boolean, OUT pending_entries bigint, OUT max_entries integer,
 		OUT lost_count bigint, OUT unknown_key_count bigint, OUT flushed_at timestamptz, OUT advice text)
 	RETURNS record
-	LANGUAGE c VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_usage_status';
+	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_usage_status';
 COMMENT ON FUNCTION apikeys_internal.usage_status() IS
 	'The state of the counters in shared memory, for status().';
 

@@ -1,6 +1,9 @@
--- What "View details" shows.  Views read with the reader's rights, but for one.
+-- What "View details" shows.  Views read with the reader's rights, but for one, and
+-- compute a column only if it is asked for, and after ORDER BY and LIMIT: each is a
+-- sub-select of its own, and nothing in them is VOLATILE, so that a query can be
+-- planned together with its view.
 
-CREATE VIEW apikeys.keys WITH (security_invoker = true, security_barrier = true) AS
+CREATE VIEW apikeys.keys WITH (security_invoker = true) AS
 SELECT
 	k.public_key,
 	(SELECT '********' || s.hint
@@ -29,13 +32,28 @@ SELECT
 	k.access_list,
 	CASE
 		WHEN k.disabled_at IS NOT NULL THEN 'disabled'
-		WHEN k.expires_at <= clock_timestamp() THEN 'expired'
+		WHEN k.expires_at <= statement_timestamp() THEN 'expired'
 		ELSE 'active'
 	END AS status,
 	k.created_at,
 	k.created_by,
-	u.last_used_at,
-	u.last_used_address,
+	greatest(
+		(SELECT max(u.last_used_at)
+			FROM apikeys.key_usage AS u
+			WHERE u.public_key = k.public_key),
+		(SELECT max(p.last_at)
+			FROM apikeys_internal.pending_usage(k.public_key) AS p
+			WHERE p.reason IS NULL AND p.count > 0)) AS last_used_at,
+	(SELECT c.address
+		FROM (
+			SELECT u.last_used_at AS at, u.last_used_address AS address
+			FROM apikeys.key_usage AS u
+			WHERE u.public_key = k.public_key
+			UNION ALL
+			SELECT p.last_at, p.last_address
+			FROM apikeys_internal.pending_usage(k.public_key) AS p
+			WHERE p.reason IS NULL AND p.count > 0) AS c
+		ORDER BY c.at DESC LIMIT 1) AS last_used_address,
 	k.expires_at,
 	(SELECT coalesce(jsonb_agg(
 			jsonb_build_object('version', s.version, 'hint', '********' || s.hint, 'created_at', s.created_at,
@@ -49,21 +67,10 @@ SELECT
 			ORDER BY s.version DESC), '[]')
 		FROM apikeys.key_secret AS s
 		WHERE s.public_key = k.public_key
-			AND (s.expires_at IS NULL OR s.expires_at > clock_timestamp())) AS secrets,
+			AND (s.expires_at IS NULL OR s.expires_at > statement_timestamp())) AS secrets,
 	k.organization_id,
 	k.disabled_reason
-FROM apikeys.key AS k
-	LEFT JOIN LATERAL (
-		SELECT c.last_used_at, c.last_used_address
-		FROM (
-			SELECT u.last_used_at, u.last_used_address
-			FROM apikeys.key_usage AS u
-			WHERE u.public_key = k.public_key
-			UNION ALL
-			SELECT p.last_at, p.last_address
-			FROM apikeys_internal.pending_usage(k.public_key) AS p
-			WHERE p.reason IS NULL AND p.count > 0) AS c
-		ORDER BY c.last_used_at DESC LIMIT 1) AS u ON true;
+FROM apikeys.key AS k;
 COMMENT ON VIEW apikeys.keys IS
 	'The keys visible to the reader, with their details; of the private key only the last characters.';
 COMMENT ON COLUMN apikeys.keys.public_key IS 'The public key.';
@@ -83,7 +90,7 @@ COMMENT ON COLUMN apikeys.keys.organization_id IS 'Its organization.';
 COMMENT ON COLUMN apikeys.keys.disabled_reason IS 'Why it was disabled.';
 COMMENT ON COLUMN apikeys.keys.secrets IS 'Its live private keys, the newest first: version, hint, created_at, expires_at, last_used_at.';
 
-CREATE VIEW apikeys.access_list_entries WITH (security_invoker = true, security_barrier = true) AS
+CREATE VIEW apikeys.access_list_entries WITH (security_invoker = true) AS
 SELECT
 	k.public_key,
 	n.network,
@@ -113,47 +120,58 @@ COMMENT ON COLUMN apikeys.access_list_entries.use_count IS 'Number of recorded u
 COMMENT ON COLUMN apikeys.access_list_entries.last_used_at IS 'Time of the last recorded use.';
 COMMENT ON COLUMN apikeys.access_list_entries.last_used_address IS 'Address of that use.';
 
-CREATE VIEW apikeys.usage WITH (security_invoker = true, security_barrier = true) AS
+CREATE VIEW apikeys.usage WITH (security_invoker = true) AS
 SELECT
 	k.public_key,
-	u.use_count,
-	u.last_used_at,
-	u.last_used_address,
-	d.denial_count,
-	d.denials,
-	d.last_denied_at,
-	d.last_denied_address,
-	(SELECT count(*) FROM apikeys_internal.pending_usage(k.public_key)) AS pending_entries,
-	(SELECT s.lost_count FROM apikeys_internal.usage_status() AS s) AS lost_count
-FROM apikeys.key AS k
-	CROSS JOIN LATERAL (
-		SELECT least(coalesce(sum(c.count), 0), 9223372036854775807)::bigint AS use_count, max(c.last_at) AS last_used_at,
-			(array_agg(c.address ORDER BY c.last_at DESC))[1] AS last_used_address
-		FROM (
-			SELECT u.use_count AS count, u.last_used_at AS last_at, u.last_used_address AS address
+	least(
+		coalesce((SELECT sum(u.use_count)
 			FROM apikeys.key_usage AS u
-			WHERE u.public_key = k.public_key
-			UNION ALL
-			SELECT p.count, p.last_at, p.last_address
+			WHERE u.public_key = k.public_key), 0)
+		+ coalesce((SELECT sum(p.count)
 			FROM apikeys_internal.pending_usage(k.public_key) AS p
-			WHERE p.reason IS NULL AND p.count > 0) AS c) AS u
-	CROSS JOIN LATERAL (
-		SELECT least(coalesce(sum(r.count), 0), 9223372036854775807)::bigint AS denial_count,
-			coalesce(jsonb_object_agg(r.reason, r.count), '{}') AS denials,
-			max(r.last_at) AS last_denied_at,
-			(array_agg(r.address ORDER BY r.last_at DESC))[1] AS last_denied_address
+			WHERE p.reason IS NULL), 0), 9223372036854775807)::bigint AS use_count,
+	k.last_used_at,
+	k.last_used_address,
+	least(
+		coalesce((SELECT sum(c.denial_count)
+			FROM apikeys.key_denial AS c
+			WHERE c.public_key = k.public_key), 0)
+		+ coalesce((SELECT sum(p.count)
+			FROM apikeys_internal.pending_usage(k.public_key) AS p
+			WHERE p.reason IS NOT NULL), 0), 9223372036854775807)::bigint AS denial_count,
+	(SELECT coalesce(jsonb_object_agg(r.reason, r.count), '{}')
 		FROM (
-			SELECT c.reason, least(sum(c.count), 9223372036854775807)::bigint AS count, max(c.last_at) AS last_at,
-				(array_agg(c.address ORDER BY c.last_at DESC))[1] AS address
+			SELECT c.reason, least(sum(c.count), 9223372036854775807)::bigint AS count
 			FROM (
-				SELECT d.reason, d.denial_count AS count, d.last_denied_at AS last_at, d.last_denied_address AS address
-				FROM apikeys.key_denial AS d
-				WHERE d.public_key = k.public_key
+				SELECT e.reason, e.denial_count AS count
+				FROM apikeys.key_denial AS e
+				WHERE e.public_key = k.public_key
 				UNION ALL
-				SELECT p.reason, p.count, p.last_at, p.last_address
+				SELECT p.reason, p.count
 				FROM apikeys_internal.pending_usage(k.public_key) AS p
 				WHERE p.reason IS NOT NULL) AS c
-			GROUP BY c.reason) AS r) AS d;
+			GROUP BY c.reason) AS r) AS denials,
+	greatest(
+		(SELECT max(c.last_denied_at)
+			FROM apikeys.key_denial AS c
+			WHERE c.public_key = k.public_key),
+		(SELECT max(p.last_at)
+			FROM apikeys_internal.pending_usage(k.public_key) AS p
+			WHERE p.reason IS NOT NULL)) AS last_denied_at,
+	(SELECT c.address
+		FROM (
+			SELECT e.last_denied_at AS at, e.last_denied_address AS address
+			FROM apikeys.key_denial AS e
+			WHERE e.public_key = k.public_key
+			UNION ALL
+			SELECT p.last_at, p.last_address
+			FROM apikeys_internal.pending_usage(k.public_key) AS p
+			WHERE p.reason IS NOT NULL) AS c
+		ORDER BY c.at DESC LIMIT 1) AS last_denied_address,
+	(SELECT count(*) FROM apikeys_internal.pending_usage(k.public_key)) AS pending_entries,
+	(SELECT s.lost_count FROM apikeys_internal.usage_status() AS s) AS lost_count,
+	k.organization_id
+FROM apikeys.keys AS k;
 COMMENT ON VIEW apikeys.usage IS
 	'Uses and denials of the keys visible to the reader, including those not written yet.';
 COMMENT ON COLUMN apikeys.usage.public_key IS 'The key.';
@@ -165,6 +183,7 @@ COMMENT ON COLUMN apikeys.usage.denials IS 'Number of denied requests by reason.
 COMMENT ON COLUMN apikeys.usage.last_denied_at IS 'Time of the last denied request.';
 COMMENT ON COLUMN apikeys.usage.last_denied_address IS 'Address of that request.';
 COMMENT ON COLUMN apikeys.usage.pending_entries IS 'Number of its counters in memory that are not written yet.';
+COMMENT ON COLUMN apikeys.usage.organization_id IS 'The organization of the key.';
 COMMENT ON COLUMN apikeys.usage.lost_count IS 'Uses and denials, of all keys in this database, that could not be counted since the server started.';
 
 -- With the rights of the owner: SELECT on the hash is not granted to anybody.
@@ -178,11 +197,13 @@ COMMENT ON COLUMN apikeys_internal.key_secret_form.version IS 'The secret.';
 COMMENT ON COLUMN apikeys_internal.key_secret_form.algorithm IS 'The algorithm of its hash.';
 COMMENT ON COLUMN apikeys_internal.key_secret_form.pepper IS 'The id of its pepper, 0 for none; NULL for a hash of another system.';
 
+-- A barrier, so that no condition of the reader's is asked of secrets that it does
+-- not see.
 CREATE VIEW apikeys.rehash_status WITH (security_invoker = true, security_barrier = true) AS
 SELECT f.algorithm, f.pepper, apikeys_internal.pepper_state(f.pepper) AS state, count(*) AS secret_count
 FROM apikeys.key_secret AS s
 	JOIN apikeys_internal.key_secret_form AS f ON f.public_key = s.public_key AND f.version = s.version
-WHERE s.expires_at IS NULL OR s.expires_at > clock_timestamp()
+WHERE s.expires_at IS NULL OR s.expires_at > statement_timestamp()
 GROUP BY f.algorithm, f.pepper;
 COMMENT ON VIEW apikeys.rehash_status IS
 	'How the live secrets of the keys visible to the reader are hashed. Secrets that are not in state current are rehashed in the background when they are used.';
@@ -193,16 +214,16 @@ COMMENT ON COLUMN apikeys.rehash_status.secret_count IS 'Number of live secrets.
 
 -- What is probably not needed: never used, or not for 30 days.
 
-CREATE VIEW apikeys.unused_keys WITH (security_invoker = true, security_barrier = true) AS
+CREATE VIEW apikeys.unused_keys WITH (security_invoker = true) AS
 SELECT
 	k.public_key,
 	k.description,
 	k.organization,
 	k.created_at,
 	k.last_used_at,
-	date_trunc('second', clock_timestamp() - coalesce(k.last_used_at, k.created_at)) AS idle
+	date_trunc('second', statement_timestamp() - coalesce(k.last_used_at, k.created_at)) AS idle
 FROM apikeys.keys AS k
-WHERE k.last_used_at IS NULL OR k.last_used_at < clock_timestamp() - interval '30 days';
+WHERE coalesce(k.last_used_at, '-infinity') < statement_timestamp() - interval '30 days';
 COMMENT ON VIEW apikeys.unused_keys IS
 	'The keys visible to the reader that were never used, or not for 30 days.';
 COMMENT ON COLUMN apikeys.unused_keys.public_key IS 'The key.';
@@ -212,7 +233,7 @@ COMMENT ON COLUMN apikeys.unused_keys.created_at IS 'Creation time.';
 COMMENT ON COLUMN apikeys.unused_keys.last_used_at IS 'Time of the last allowed request; NULL: never.';
 COMMENT ON COLUMN apikeys.unused_keys.idle IS 'Time since the last use, or since the creation.';
 
-CREATE VIEW apikeys.unused_access_list_entries WITH (security_invoker = true, security_barrier = true) AS
+CREATE VIEW apikeys.unused_access_list_entries WITH (security_invoker = true) AS
 SELECT
 	e.public_key,
 	e.network,
@@ -220,7 +241,7 @@ SELECT
 	e.last_used_at
 FROM apikeys.access_list_entries AS e
 	JOIN apikeys.key AS k ON k.public_key = e.public_key
-WHERE e.last_used_at IS NULL OR e.last_used_at < clock_timestamp() - interval '30 days';
+WHERE e.last_used_at IS NULL OR e.last_used_at < statement_timestamp() - interval '30 days';
 COMMENT ON VIEW apikeys.unused_access_list_entries IS
 	'The entries of access lists of the keys visible to the reader that matched no request, or none for 30 days.';
 COMMENT ON COLUMN apikeys.unused_access_list_entries.public_key IS 'The key.';
@@ -228,7 +249,7 @@ COMMENT ON COLUMN apikeys.unused_access_list_entries.network IS 'The entry.';
 COMMENT ON COLUMN apikeys.unused_access_list_entries.created_at IS 'Creation time of the key.';
 COMMENT ON COLUMN apikeys.unused_access_list_entries.last_used_at IS 'Time of the last use from this entry; NULL: never.';
 
-CREATE VIEW apikeys.unused_roles WITH (security_invoker = true, security_barrier = true) AS
+CREATE VIEW apikeys.unused_roles WITH (security_invoker = true) AS
 SELECT
 	r.public_key,
 	r.project_id,
@@ -246,7 +267,7 @@ FROM apikeys.key_role AS r
 			(SELECT max(p.last_at)
 				FROM apikeys_internal.pending_usage(r.public_key) AS p
 				WHERE p.grant_id = apikeys_internal.grant_id(r.role, r.project_id))) AS last_used_at) AS u
-WHERE u.last_used_at IS NULL OR u.last_used_at < clock_timestamp() - interval '30 days';
+WHERE u.last_used_at IS NULL OR u.last_used_at < statement_timestamp() - interval '30 days';
 COMMENT ON VIEW apikeys.unused_roles IS
 	'The roles of the keys visible to the reader that allowed no request, or none for 30 days: such keys can do more than they need. Of several roles that allow a request, one is counted.';
 COMMENT ON COLUMN apikeys.unused_roles.public_key IS 'The key.';

@@ -5,6 +5,7 @@ CREATE FUNCTION apikeys.expiring_keys(within interval)
 	RETURNS TABLE (public_key text, description text, organization text, expires_at timestamptz)
 	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 	SET search_path = pg_catalog, pg_temp
+	SET plan_cache_mode = force_custom_plan
 AS $$
 BEGIN
 	IF within IS NULL THEN
@@ -14,8 +15,8 @@ BEGIN
 	RETURN QUERY
 		SELECT k.public_key, k.description, k.organization, k.expires_at
 		FROM apikeys.keys AS k
-		WHERE k.expires_at > clock_timestamp()
-			AND k.expires_at <= clock_timestamp() + within
+		WHERE k.expires_at > statement_timestamp()
+			AND k.expires_at <= statement_timestamp() + within
 		ORDER BY k.expires_at, k.public_key;
 END;
 $$;
@@ -27,6 +28,7 @@ CREATE FUNCTION apikeys.find_keys(
 	project uuid DEFAULT NULL, description text DEFAULT NULL, organization uuid DEFAULT NULL) RETURNS SETOF text
 	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 	SET search_path = pg_catalog, pg_temp
+	SET plan_cache_mode = force_custom_plan
 AS $$
 BEGIN
 	IF num_nonnulls(unused_since, expiring_before, created_by, project, description, organization) = 0 THEN
@@ -37,17 +39,15 @@ BEGIN
 	END IF;
 	RETURN QUERY
 		SELECT k.public_key
-		FROM apikeys.key AS k
+		FROM apikeys.keys AS k
 		WHERE (find_keys.organization IS NULL OR k.organization_id = find_keys.organization)
 			AND (find_keys.created_by IS NULL OR k.created_by = find_keys.created_by)
 			AND (find_keys.description IS NULL OR k.description LIKE find_keys.description)
 			AND (find_keys.expiring_before IS NULL OR k.expires_at < find_keys.expiring_before)
-			AND (find_keys.project IS NULL OR EXISTS (
-				SELECT FROM apikeys.key_role AS r
-				WHERE r.public_key = k.public_key AND r.project_id = find_keys.project))
-			AND (find_keys.unused_since IS NULL OR (k.created_at < find_keys.unused_since AND NOT EXISTS (
-				SELECT FROM apikeys.usage AS u
-				WHERE u.public_key = k.public_key AND u.last_used_at >= find_keys.unused_since)))
+			AND (find_keys.project IS NULL OR k.public_key = ANY (ARRAY(
+				SELECT r.public_key FROM apikeys.key_role AS r WHERE r.project_id = find_keys.project)))
+			AND (find_keys.unused_since IS NULL OR (k.created_at < find_keys.unused_since
+				AND coalesce(k.last_used_at, '-infinity') < find_keys.unused_since))
 		ORDER BY k.public_key;
 END;
 $$;

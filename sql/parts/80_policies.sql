@@ -21,12 +21,14 @@ ALTER TABLE apikeys.deleted_key ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.key_image ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY organization_member_select ON apikeys.organization FOR SELECT
-	USING (id = ANY ((SELECT apikeys_internal.principal_organizations())::uuid[]));
+	USING (id = ANY ((SELECT apikeys_internal.principal_organizations())::uuid[])
+		AND apikeys_internal.is_readable_share(id, NULL));
 COMMENT ON POLICY organization_member_select ON apikeys.organization IS
 	'A member of the organization, or of a project of it, reads it.';
 
 CREATE POLICY project_member_select ON apikeys.project FOR SELECT
-	USING (id = ANY ((SELECT apikeys_internal.principal_projects())::uuid[])
+	USING (id = ANY ((SELECT apikeys_internal.principal_other_projects(NULL,
+			'{apikeys.projects.read,apikeys.projects.manage}'))::uuid[])
 		OR organization_id = ANY ((SELECT apikeys_internal.principal_organizations(
 			'apikeys.projects.read', 'apikeys.projects.manage'))::uuid[]));
 COMMENT ON POLICY project_member_select ON apikeys.project IS
@@ -42,38 +44,40 @@ CREATE POLICY member_reader_select ON apikeys.member FOR SELECT
 		OR database_role = ANY ((SELECT apikeys_internal.principal_roles())::oid[])
 		OR organization_id = ANY ((SELECT apikeys_internal.principal_organizations(
 			'apikeys.members.read', 'apikeys.members.manage'))::uuid[])
-		OR project_id = ANY ((SELECT apikeys_internal.principal_projects(
-			'apikeys.members.read', 'apikeys.members.manage'))::uuid[]));
+		OR project_id = ANY ((SELECT apikeys_internal.principal_other_projects(
+			'{apikeys.members.read,apikeys.members.manage}', '{apikeys.members.read,apikeys.members.manage}'))::uuid[]));
 COMMENT ON POLICY member_reader_select ON apikeys.member IS
 	'A member reads its own rows; apikeys.members.read or .manage reads all rows of an organization or a project.';
 
 CREATE POLICY key_reader_select ON apikeys.key FOR SELECT
-	USING (organization_id = ANY ((SELECT apikeys_internal.principal_organizations(
-			'apikeys.keys.read', 'apikeys.keys.manage'))::uuid[])
-		OR public_key = (SELECT apikeys.current_key())
-		OR EXISTS (SELECT FROM apikeys.key_role AS r
-			WHERE r.public_key = key.public_key
-				AND r.project_id = ANY ((SELECT apikeys_internal.principal_projects(
-					'apikeys.keys.read', 'apikeys.keys.manage'))::uuid[])));
+	USING ((organization_id = ANY ((SELECT apikeys_internal.principal_organizations(
+				'apikeys.keys.read', 'apikeys.keys.manage'))::uuid[])
+			OR public_key = (SELECT apikeys.current_key())
+			OR public_key = ANY (ARRAY(SELECT r.public_key FROM apikeys.key_role AS r
+				WHERE r.project_id = ANY ((SELECT apikeys_internal.principal_other_projects(
+					'{apikeys.keys.read,apikeys.keys.manage}', '{apikeys.keys.read,apikeys.keys.manage}'))::uuid[]))))
+		AND apikeys_internal.is_readable_share(organization_id, '{apikeys.keys.read,apikeys.keys.manage}'));
 COMMENT ON POLICY key_reader_select ON apikeys.key IS
 	'apikeys.keys.read or .manage in the organization, or in a project where the key has a role, reads it, and the key itself.';
 
 CREATE POLICY key_role_reader_select ON apikeys.key_role FOR SELECT
 	USING (organization_id = ANY ((SELECT apikeys_internal.principal_organizations(
 			'apikeys.keys.read', 'apikeys.keys.manage'))::uuid[])
-		OR project_id = ANY ((SELECT apikeys_internal.principal_projects(
-			'apikeys.keys.read', 'apikeys.keys.manage'))::uuid[])
+		OR project_id = ANY ((SELECT apikeys_internal.principal_other_projects(
+			'{apikeys.keys.read,apikeys.keys.manage}', '{apikeys.keys.read,apikeys.keys.manage}'))::uuid[])
 		OR public_key = (SELECT apikeys.current_key()));
 COMMENT ON POLICY key_role_reader_select ON apikeys.key_role IS
 	'apikeys.keys.read or .manage in the organization reads the roles of its keys; in a project the roles granted there; a key its own.';
 
 CREATE POLICY key_secret_reader_select ON apikeys.key_secret FOR SELECT
-	USING (EXISTS (SELECT FROM apikeys.key AS k WHERE k.public_key = key_secret.public_key));
+	USING (apikeys_internal.reads_key(public_key, (SELECT apikeys_internal.principal_organizations(
+		'apikeys.keys.read', 'apikeys.keys.manage'))::uuid[]));
 COMMENT ON POLICY key_secret_reader_select ON apikeys.key_secret IS
 	'A principal that reads the key reads its secrets, except the hash.';
 
 CREATE POLICY key_usage_reader_select ON apikeys.key_usage FOR SELECT
-	USING (EXISTS (SELECT FROM apikeys.key AS k WHERE k.public_key = key_usage.public_key));
+	USING (apikeys_internal.reads_key(public_key, (SELECT apikeys_internal.principal_organizations(
+		'apikeys.keys.read', 'apikeys.keys.manage'))::uuid[]));
 COMMENT ON POLICY key_usage_reader_select ON apikeys.key_usage IS
 	'A principal that reads the key reads its usage.';
 
@@ -86,12 +90,15 @@ COMMENT ON POLICY key_role_usage_reader_select ON apikeys.key_role_usage IS
 	'A principal that reads that the role is granted reads when it was used.';
 
 CREATE POLICY key_denial_reader_select ON apikeys.key_denial FOR SELECT
-	USING (EXISTS (SELECT FROM apikeys.key AS k WHERE k.public_key = key_denial.public_key));
+	USING (apikeys_internal.reads_key(public_key, (SELECT apikeys_internal.principal_organizations(
+		'apikeys.keys.read', 'apikeys.keys.manage'))::uuid[]));
 COMMENT ON POLICY key_denial_reader_select ON apikeys.key_denial IS
 	'A principal that reads the key reads its denials.';
 
 CREATE POLICY audit_event_reader_select ON apikeys.audit_event FOR SELECT
-	USING (organization_id = ANY ((SELECT apikeys_internal.principal_organizations('apikeys.audit.read'))::uuid[])
-		OR project_id = ANY ((SELECT apikeys_internal.principal_projects('apikeys.audit.read'))::uuid[]));
+	USING ((organization_id = ANY ((SELECT apikeys_internal.principal_organizations('apikeys.audit.read'))::uuid[])
+			OR project_id = ANY ((SELECT apikeys_internal.principal_other_projects(
+				'{apikeys.audit.read}', '{apikeys.audit.read}'))::uuid[]))
+		AND apikeys_internal.is_readable_share(organization_id, '{apikeys.audit.read}'));
 COMMENT ON POLICY audit_event_reader_select ON apikeys.audit_event IS
 	'apikeys.audit.read in the organization, or in the project, reads its events.';

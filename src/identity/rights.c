@@ -18,6 +18,7 @@
 #include "store/keystore.h"
 #include "store/roles.h"
 
+#include "utils/array.h"
 #include "utils/builtins.h"
 
 #define SCOPE_KEYS_READ		"apikeys.keys.read"
@@ -40,6 +41,7 @@ PG_FUNCTION_INFO_V1(apikeys_may_grant);
 PG_FUNCTION_INFO_V1(apikeys_reads_organization);
 PG_FUNCTION_INFO_V1(apikeys_reads_project);
 PG_FUNCTION_INFO_V1(apikeys_reads_key);
+PG_FUNCTION_INFO_V1(apikeys_reads_key_of);
 PG_FUNCTION_INFO_V1(apikeys_manages_key);
 PG_FUNCTION_INFO_V1(apikeys_stops_key);
 PG_FUNCTION_INFO_V1(apikeys_rotates_itself);
@@ -61,6 +63,12 @@ static bool
 uuids_are_equal(const pg_uuid_t *a, const pg_uuid_t *b)
 {
 	return memcmp(a, b, sizeof(pg_uuid_t)) == 0;
+}
+
+static int
+compare_uuids(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(pg_uuid_t));
 }
 
 /* --- At one place --------------------------------------------------------- */
@@ -423,6 +431,39 @@ apikeys_reads_key(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(!PG_ARGISNULL(0) &&
 				   ak_rights_reads_key(PG_GETARG_TEXT_PP(0)));
+}
+
+/* Whether the id is in an array of uuids, sorted and without NULLs. */
+static bool
+is_in_array(const pg_uuid_t *id, ArrayType *sorted)
+{
+	return bsearch(id, ARR_DATA_PTR(sorted),
+				   ArrayGetNItems(ARR_NDIM(sorted), ARR_DIMS(sorted)),
+				   sizeof(pg_uuid_t), compare_uuids) != NULL;
+}
+
+/*
+ * The same of the key in argument 0, of whose readers' organizations argument 1
+ * tells: what policies ask for each row.
+ */
+Datum
+apikeys_reads_key_of(PG_FUNCTION_ARGS)
+{
+	AkKeystore	store;
+	pg_uuid_t	organization;
+	bool		found;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_BOOL(false);
+	ak_keystore_open(&store);
+	found = ak_keystore_find_key(&store, PG_GETARG_TEXT_PP(0), &organization);
+	ak_keystore_close(&store);
+	if (!found)
+		PG_RETURN_BOOL(false);
+	if (!PG_ARGISNULL(1) &&
+		is_in_array(&organization, PG_GETARG_ARRAYTYPE_P(1)))
+		PG_RETURN_BOOL(true);
+	PG_RETURN_BOOL(ak_rights_reads_key(PG_GETARG_TEXT_PP(0)));
 }
 
 /* --- Managing and stopping a key ------------------------------------------ */

@@ -233,7 +233,7 @@ SELECT pg_temp.count_nodes('SELECT count(*) FROM regress_identity_invoice', 'Gat
 RESET ROLE;
 ALTER POLICY reader ON regress_identity_invoice USING (
 	organization_id = (SELECT apikeys.current_organization())
-	AND project_id = ANY ((SELECT apikeys_internal.principal_projects('invoices.read'))::uuid[]));
+	AND project_id = ANY ((SELECT apikeys_internal.principal_other_projects('{invoices.read}', '{}'))::uuid[]));
 SET LOCAL ROLE regress_apikeys_identity_service;
 SELECT pg_temp.count_nodes('SELECT count(*) FROM regress_identity_invoice', 'Gather') AS gathers, count(*) FROM regress_identity_invoice;
 ROLLBACK;

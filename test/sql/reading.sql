@@ -1,0 +1,145 @@
+-- What a reader reads costs what it may read, not what the database holds: the plans
+-- of what people look at.  Times are measured by "make bench".
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS apikeys;
+BEGIN;
+CREATE ROLE regress_apikeys_owner;
+CREATE ROLE regress_apikeys_project;
+CREATE ROLE regress_apikeys_many;
+SELECT apikeys.grant_access(r, 'manage', 'impersonate')
+FROM unnest('{regress_apikeys_owner,regress_apikeys_project,regress_apikeys_many}'::regrole[]) AS r \g /dev/null
+CREATE SCHEMA regress_reading;
+GRANT USAGE ON SCHEMA regress_reading TO PUBLIC;
+CREATE FUNCTION regress_reading.organization(n integer) RETURNS uuid LANGUAGE sql IMMUTABLE
+	RETURN ('5f0e7a10-0000-4000-8000-' || lpad(to_hex(n), 12, '0'))::uuid;
+CREATE FUNCTION regress_reading.project(n integer) RETURNS uuid LANGUAGE sql IMMUTABLE
+	RETURN ('9c41d2b0-0000-4000-8000-' || lpad(to_hex(n), 12, '0'))::uuid;
+
+-- 30,000 keys in 600 organizations, past the triggers.
+SET session_replication_role = replica;
+ALTER TABLE apikeys.key DISABLE TRIGGER key_replicated;
+ALTER TABLE apikeys.key_role DISABLE TRIGGER key_role_replicated;
+ALTER TABLE apikeys.key_secret DISABLE TRIGGER key_secret_replicated;
+INSERT INTO apikeys.organization (id, name)
+SELECT regress_reading.organization(n), 'Organization ' || n FROM generate_series(1, 600) AS n;
+INSERT INTO apikeys.project (id, organization_id, name)
+SELECT regress_reading.project(10 * n + i), regress_reading.organization(n), 'Project ' || i
+FROM generate_series(1, 600) AS n, generate_series(0, 4) AS i;
+INSERT INTO apikeys.key (public_key, organization_id, description, created_at, created_by, expires_at)
+SELECT 'key' || n, regress_reading.organization(1 + n % 600), 'Key ' || n, timestamptz '2026-01-01' + n * interval '1 s',
+	'user:maker', CASE n % 10 WHEN 0 THEN now() + (n % 365) * interval '1 day' END
+FROM generate_series(1, 30000) AS n;
+INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role)
+SELECT 'key' || n, regress_reading.organization(1 + n % 600), g.project_id, g.role
+FROM generate_series(1, 30000) AS n
+	CROSS JOIN LATERAL (VALUES (NULL, 'ORG_READ_ONLY'),
+		(regress_reading.project(10 * (1 + n % 600) + n / 600 % 5), 'GROUP_READ_ONLY')) AS g (project_id, role);
+INSERT INTO apikeys.key_secret (public_key, version, hash, hint)
+SELECT 'key' || n, 1, ('sha256$$' || encode(sha256(n::text::bytea), 'hex'))::apikeys.secret_hash, 'abcd'
+FROM generate_series(1, 30000) AS n;
+INSERT INTO apikeys.key_usage (public_key, use_count, last_used_at, last_used_address, secret_version)
+SELECT 'key' || n, n, now(), '10.0.0.1', 1 FROM generate_series(1, 30000) AS n WHERE n % 7 < 4;
+INSERT INTO apikeys.key_denial (public_key, reason, denial_count, last_denied_at)
+SELECT 'key' || n, 'wrong_secret', n, now() FROM generate_series(1, 30000) AS n WHERE n % 7 = 5;
+INSERT INTO apikeys.audit_event (principal, action, organization_id, public_key, detail, database_role)
+SELECT 'user:maker', 'key.created', regress_reading.organization(1 + n % 600), 'key' || n, '{}', 'maker'
+FROM generate_series(1, 30000) AS n;
+RESET session_replication_role;
+SELECT apikeys.add_member(regress_reading.organization(7), 'role:regress_apikeys_owner', 'ORG_OWNER'),
+	apikeys.add_member(regress_reading.organization(7), 'user:u7', 'ORG_OWNER'),
+	apikeys.add_member(regress_reading.organization(7), 'role:regress_apikeys_project', 'GROUP_USER_ADMIN', regress_reading.project(71));
+SELECT count(apikeys.add_member(regress_reading.organization(n), 'role:regress_apikeys_many', 'ORG_OWNER'))
+FROM generate_series(1, 300) AS n;
+ANALYZE apikeys.organization, apikeys.project, apikeys.member, apikeys.key, apikeys.key_role, apikeys.key_secret,
+	apikeys.key_usage, apikeys.key_denial, apikeys.audit_event;
+
+-- What a plan does that it should not: a sequential scan of a table that grows,
+-- a cost that tempts JIT.
+CREATE FUNCTION regress_reading.faults(statement text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	plan jsonb;
+BEGIN
+	EXECUTE 'EXPLAIN (FORMAT JSON) ' || statement INTO plan;
+	RETURN QUERY SELECT 'Seq Scan on ' || (p ->> 'Relation Name')
+		FROM jsonb_path_query(plan, '$.**{2 to last} ? (@."Node Type" == "Seq Scan")') AS p
+		WHERE p ->> 'Relation Name' <> 'role';
+	RETURN QUERY SELECT 'JIT' WHERE (plan -> 0 -> 'Plan' ->> 'Total Cost')::float > current_setting('jit_above_cost')::float;
+END;
+$$;
+CREATE FUNCTION regress_reading.nodes(statement text, path text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	plan jsonb;
+BEGIN
+	EXECUTE 'EXPLAIN (FORMAT JSON) ' || statement INTO plan;
+	RETURN (SELECT count(DISTINCT p) FROM jsonb_path_query(plan, path::jsonpath) AS p);
+END;
+$$;
+CREATE TABLE regress_reading.statement AS
+SELECT * FROM (VALUES
+	(1, 'SELECT * FROM apikeys.keys ORDER BY created_at DESC LIMIT 20'),
+	(2, 'SELECT count(*) FROM apikeys.keys'),
+	(3, $$SELECT * FROM apikeys.keys WHERE public_key = 'key6'$$),
+	(4, $$SELECT * FROM apikeys.keys WHERE organization_id = '5f0e7a10-0000-4000-8000-000000000007' ORDER BY created_at DESC LIMIT 20$$),
+	(5, 'SELECT * FROM apikeys.usage ORDER BY public_key LIMIT 20'),
+	(6, 'SELECT * FROM apikeys.audit_event ORDER BY id DESC LIMIT 20'),
+	(7, $$SELECT * FROM apikeys.keys WHERE expires_at < now() + interval '30 days' ORDER BY expires_at LIMIT 20$$),
+	(8, 'SELECT * FROM apikeys.unused_keys LIMIT 20'),
+	(9, 'SELECT * FROM apikeys.access_list_entries LIMIT 20'),
+	(10, 'SELECT * FROM apikeys.unused_roles LIMIT 20'),
+	(11, 'SELECT * FROM apikeys.project ORDER BY name LIMIT 20')) AS s (number, text);
+GRANT SELECT ON regress_reading.statement TO PUBLIC;
+
+SET ROLE regress_apikeys_owner;
+SELECT s.number, f FROM regress_reading.statement AS s, regress_reading.faults(s.text) AS f ORDER BY s.number, f;
+SET ROLE regress_apikeys_project;
+SELECT s.number, f FROM regress_reading.statement AS s, regress_reading.faults(s.text) AS f ORDER BY s.number, f;
+SAVEPOINT acting;
+SET ROLE regress_apikeys_owner;
+SELECT apikeys.act_as('user:u7');
+SELECT s.number, f FROM regress_reading.statement AS s, regress_reading.faults(s.text) AS f ORDER BY s.number, f;
+ROLLBACK TO SAVEPOINT acting;
+-- Who reads half of all keys: its first pages.
+SET ROLE regress_apikeys_many;
+SELECT s.number, f FROM regress_reading.statement AS s, regress_reading.faults(s.text) AS f
+WHERE s.number IN (1, 3, 4, 6) ORDER BY s.number, f;
+RESET ROLE;
+-- Who reads all.
+SELECT s.number, f FROM regress_reading.statement AS s, regress_reading.faults(s.text) AS f
+WHERE s.number IN (1, 3, 4, 6) ORDER BY s.number, f;
+
+-- The share of keys that the planner expects is the reader's.
+SET ROLE regress_apikeys_owner;
+SELECT regress_reading.nodes('SELECT * FROM apikeys.keys ORDER BY created_at DESC LIMIT 20',
+	'$.**{2 to last} ? (@."Index Name" == "key_created_idx")') AS over_all_keys;
+SET ROLE regress_apikeys_many;
+SELECT regress_reading.nodes('SELECT * FROM apikeys.keys ORDER BY created_at DESC LIMIT 20',
+	'$.**{2 to last} ? (@."Index Name" == "key_created_idx")') AS over_all_keys;
+RESET ROLE;
+
+-- A column that is not asked for is not computed.
+SET ROLE regress_apikeys_owner;
+SELECT regress_reading.nodes('SELECT public_key, description, status, created_at FROM apikeys.keys',
+	'$.**{2 to last} ? (@."Parent Relationship" == "SubPlan")') AS sub_plans,
+	regress_reading.nodes('SELECT public_key FROM apikeys.usage',
+	'$.**{2 to last} ? (@."Parent Relationship" == "SubPlan")') AS sub_plans_of_usage;
+
+-- What each reads is what it should.
+SELECT count(*) AS keys, count(last_used_at) AS used, min(organization) AS organization FROM apikeys.keys;
+SELECT count(*) AS events FROM apikeys.audit_event WHERE action = 'key.created';
+SET ROLE regress_apikeys_project;
+SELECT count(*) AS keys, count(last_used_at) AS used, min(organization) AS organization FROM apikeys.keys;
+SET ROLE regress_apikeys_many;
+SELECT count(*) AS keys, count(DISTINCT organization) AS organizations FROM apikeys.keys;
+
+-- Pages by key set: each begins where the last one ended.
+SET ROLE regress_apikeys_owner;
+SELECT public_key, created_at AT TIME ZONE 'UTC' AS created_at FROM apikeys.keys
+WHERE organization_id = regress_reading.organization(7)
+ORDER BY created_at DESC, public_key DESC LIMIT 3;
+SELECT public_key, created_at AT TIME ZONE 'UTC' AS created_at FROM apikeys.keys
+WHERE organization_id = regress_reading.organization(7)
+	AND (created_at, public_key) < ((SELECT created_at FROM apikeys.keys WHERE public_key = 'key28806'), 'key28806')
+ORDER BY created_at DESC, public_key DESC LIMIT 3;
+RESET ROLE;
+
+ROLLBACK;
