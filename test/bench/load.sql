@@ -1,4 +1,4 @@
--- load.sql: keys 1 to :keys, in 1000 organizations with 10 projects each.  Key n
+-- load.sql: keys 1 to :keys, in :organizations organizations with 10 projects each.  Key n
 -- is named 1000000000000000000 + n and its secret is 2000000000000000000 + n, so
 -- that pgbench can compute both; it has a role in its organization, one in a
 -- project of it, and every second key has an access list.  The keys :keys + 1
@@ -17,12 +17,12 @@ CREATE SCHEMA bench;
 
 CREATE FUNCTION bench.organization_id(n bigint) RETURNS uuid
     LANGUAGE sql IMMUTABLE
-    RETURN ('5f0e7a10-0000-4000-8000-' || lpad(to_hex(n % 1000), 12, '0'))::uuid;
+    RETURN ('5f0e7a10-0000-4000-8000-' || lpad(to_hex(n % :organizations), 12, '0'))::uuid;
 
 -- The project of key n, in the organization of key n.
 CREATE FUNCTION bench.project_id(n bigint) RETURNS uuid
     LANGUAGE sql IMMUTABLE
-    RETURN ('9c41d2b0-0000-4000-8000-' || lpad(to_hex(n % 10000), 12, '0'))::uuid;
+    RETURN ('9c41d2b0-0000-4000-8000-' || lpad(to_hex(n % (10 * :organizations)), 12, '0'))::uuid;
 
 CREATE FUNCTION bench.public_key(n bigint) RETURNS text
     LANGUAGE sql IMMUTABLE RETURN (1000000000000000000 + n)::text;
@@ -32,11 +32,11 @@ CREATE FUNCTION bench.secret(n bigint) RETURNS text
 
 INSERT INTO apikeys.organization (id, name)
 SELECT bench.organization_id(n), 'Organization ' || n
-FROM generate_series(0, 999) AS n;
+FROM generate_series(0, :organizations - 1) AS n;
 
 INSERT INTO apikeys.project (id, organization_id, name)
 SELECT bench.project_id(n), bench.organization_id(n), 'Project ' || n
-FROM generate_series(0, 9999) AS n;
+FROM generate_series(0, 10 * :organizations - 1) AS n;
 
 INSERT INTO apikeys.key (public_key, organization_id, description, access_list)
 SELECT bench.public_key(n), bench.organization_id(n), 'Key number ' || n,

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # run.sh: measures what a decision costs, beside other things that a server does,
-# and how fast keys are created and brought in,
+# how fast keys are created and brought in, and what it costs to look at them,
 # in a folder tmp/bench and against a server of its own; see "make help".
 #
 #   KEYS=1000000           keys in the tables
@@ -34,6 +34,9 @@ SHARED_BUFFERS=${SHARED_BUFFERS:-2GB}
 LOCATOR_SIZE=${LOCATOR_SIZE:-$((KEYS < 4096 ? 64 : KEYS / 64))kB}
 USAGE_MAX_ENTRIES=${USAGE_MAX_ENTRIES:-$((KEYS * 5 / 2 + 10000))}
 
+# The keys are spread over so many, as policy.sql expects.
+ORGANIZATIONS=1000
+
 # Sent as parameters, as an application would.
 ADDRESS=10.1.2.3
 SCOPE=clusters.read
@@ -51,7 +54,8 @@ WIRE=(
 
 psql_file() {
   as_user "$WORK/bin/psql" -X -q -A -t -v ON_ERROR_STOP=1 -v keys="$KEYS" \
-    -v calls="$CALLS" -v rounds="$ROUNDS" -v import="$IMPORT" -d bench \
+    -v calls="$CALLS" -v rounds="$ROUNDS" -v import="$IMPORT" \
+    -v organizations="$ORGANIZATIONS" -d bench \
     -f "$WORK/tree/test/bench/$1" "${@:2}"
 }
 
@@ -156,6 +160,44 @@ new_key_rounds() {
   done
 }
 
+# --- Reading ---------------------------------------------------------------
+
+# The first organization alone, in a database of its own.
+load_alone() {
+  local keys=$((KEYS / ORGANIZATIONS))
+  as_user "$WORK/bin/createdb" alone
+  as_user "$WORK/hashes" $((keys + 2)) |
+    psql_file load.sql -d alone -v keys="$keys" -v organizations=1
+  psql_file settle.sql -d alone
+  psql_file reading_rows.sql -d alone -v keys="$keys" -v organizations=1
+}
+
+# measure_reading DATABASE ROUND: with PostgreSQL's default settings, JIT on;
+# appends to DATABASE.csv.
+measure_reading() {
+  PGOPTIONS='-c jit=on' as_user "$WORK/bin/psql" -X -q -A -t -d "$1" \
+    -c "SELECT * FROM bench.read_all($2, 20)" |
+    as_user tee -a "$WORK/out/$1.csv" >/dev/null
+}
+
+reading_rounds() {
+  local round
+  psql_file reading_rows.sql
+  load_alone
+  for round in $(seq "$ROUNDS"); do
+    measure_reading bench "$round"
+    measure_reading alone "$round"
+  done
+}
+
+# The medians of both databases, and their ratio.
+compare_reading() {
+  paste <(summarize bench 'first page of keys') \
+    <(summarize alone 'first page of keys') |
+    awk -F '\t' '{ printf "%s\t%d\t%d\t%.2f\n", $1, $2, $7, $2 / ($7 + !$7) }' |
+    as_user tee "$WORK/out/reading.tsv"
+}
+
 # --- The report ------------------------------------------------------------
 
 # summarize CSV BASELINE: a table of medians, separated by tabs.
@@ -224,6 +266,9 @@ report() {
     show '%10s %10s %10s %8s'
   summarize import 'plain INSERT, no triggers and foreign keys' |
     show '%10d %10d %10d %8s'
+  say "" "Reading, default settings: microseconds"
+  printf 'measurement\tof all\talone\tratio\n' | show '%10s %10s %8s'
+  compare_reading | show '%10d %10d %8s'
   say ""
   describe_machine | as_user tee "$WORK/out/machine.txt"
   plot
@@ -250,6 +295,7 @@ main() {
   psql_file policy.sql | as_user tee "$WORK/out/policy.csv" >/dev/null
   wire_rounds
   new_key_rounds
+  reading_rounds
   report
 }
 
