@@ -38,6 +38,7 @@ request_shared_memory(void)
 		previous_request_hook();
 	RequestAddinShmemSpace(ak_locator_shared_size());
 	ak_usage_request();
+	ak_pepper_request();
 	ak_rehash_request();
 }
 
@@ -49,6 +50,7 @@ attach_shared_memory(void)
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	ak_locator_attach();
 	ak_usage_attach();
+	ak_pepper_attach();
 	ak_rehash_attach();
 	LWLockRelease(AddinShmemInitLock);
 }

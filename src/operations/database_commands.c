@@ -12,6 +12,7 @@
 #include "core/compat.h"
 #include "operations/database_commands.h"
 #include "usage/database_slot.h"
+#include "usage/rehash.h"
 #include "usage/usage_counters.h"
 
 #include "access/htup_details.h"
@@ -110,6 +111,7 @@ process_utility(PlannedStmt *planned, const char *query, bool read_only_tree,
 	if (IsA(planned->utilityStmt, DropdbStmt))
 	{
 		ak_counters_purge(database);
+		ak_rehash_forget(database);
 		ak_database_slot_free(slot);
 	}
 	else

@@ -423,6 +423,7 @@ work(void)
 			if (!has_extension())
 			{
 				ak_counters_purge(MyDatabaseId);
+				ak_rehash_forget(MyDatabaseId);
 				proc_exit(0);
 			}
 			ak_database_slot_begin_flush(slot);

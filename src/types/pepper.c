@@ -5,12 +5,22 @@
  * The file is read when the server starts and on each reload.  In between, a
  * process that meets a hash with a pepper that it does not know looks into the
  * file again: another one may have taken the reload earlier, and made hashes
- * since, while this one was still busy.  What it finds so verifies, but makes
- * no new hashes.
+ * since, while this one was still busy.  What it finds so verifies.
+ *
+ * New hashes are made with what the postmaster has read last, and with nothing
+ * else: by then an older pepper may be gone for everybody.  So the postmaster
+ * leaves a fingerprint of its peppers in shared memory, one atomic number that
+ * it alone writes, and who makes a hash compares.
  */
 #include "postgres.h"
 
 #include "types/pepper.h"
+
+#include "core/compat.h"
+
+#include "miscadmin.h"
+#include "port/atomics.h"
+#include "storage/shmem.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -22,6 +32,9 @@ static char used_path[MAXPGPATH];
 static AkPepperSet used;
 static AkPepperSet loaded;
 static uint64 loads = 0;
+
+/* ak_pepper_fingerprint() of the postmaster's; NULL: not preloaded. */
+static pg_atomic_uint64 *published = NULL;
 
 /* What was found since, and in which file, as it was then. */
 static AkPepperSet found;
@@ -114,9 +127,93 @@ ak_pepper_use(const char *path, uint64 load)
 		return;
 	strlcpy(used_path, path, sizeof(used_path));
 	used = loaded;
+	if (published && !IsUnderPostmaster)
+		pg_atomic_write_u64(published, ak_pepper_fingerprint());
 	ak_crypto_wipe(&loaded, sizeof(loaded));
 	ak_crypto_wipe(&found, sizeof(found));
 	memset(&found_in, 0, sizeof(found_in));
+}
+
+/* --- What the postmaster has read ----------------------------------------- */
+
+/* Asks for the shared memory; called once, in the postmaster. */
+void
+ak_pepper_request(void)
+{
+	RequestAddinShmemSpace(MAXALIGN(sizeof(*published)));
+}
+
+/* Makes or finds the shared memory; the caller holds AddinShmemInitLock. */
+void
+ak_pepper_attach(void)
+{
+	bool		is_there;
+
+	published = ShmemInitStruct("apikeys peppers", sizeof(*published),
+								&is_there);
+	if (!is_there)
+		pg_atomic_init_u64(published, ak_pepper_fingerprint());
+}
+
+static uint64
+make_fingerprint(const AkPepperSet *set)
+{
+	uint8		digest[AK_BLAKE2B_SIZE];
+	uint64		fingerprint;
+
+	if (set->count == 0)
+		return 0;
+	ak_crypto_blake2b(digest, set->peppers[0].bytes,
+					  set->peppers, sizeof(AkPepper) * set->count,
+					  set->peppers[0].id, strlen(set->peppers[0].id));
+	memcpy(&fingerprint, digest, sizeof(fingerprint));
+	ak_crypto_wipe(digest, sizeof(digest));
+	return fingerprint;
+}
+
+/* A number that stands for the peppers that this process has; 0: none. */
+uint64
+ak_pepper_fingerprint(void)
+{
+	return make_fingerprint(&used);
+}
+
+/* What the postmaster has read last. */
+static uint64
+get_published(void)
+{
+	return published ? pg_atomic_read_u64(published) : ak_pepper_fingerprint();
+}
+
+/* Whether this process has the peppers that the postmaster has. */
+bool
+ak_pepper_is_fresh(void)
+{
+	return ak_pepper_fingerprint() == get_published();
+}
+
+/*
+ * The same, after it has looked into the file once more if need be: only then
+ * new hashes may be made.
+ */
+bool
+ak_pepper_refresh(void)
+{
+	AkPepperSet set = {0};
+	char	   *fault = NULL;
+	bool		is_wanted;
+
+	if (ak_pepper_is_fresh())
+		return true;
+	if (used_path[0] == '\0')
+		return false;
+	if (!read_peppers(used_path, &set, &fault))
+		pfree(fault);
+	is_wanted = set.count > 0 && make_fingerprint(&set) == get_published();
+	if (is_wanted)
+		used = set;
+	ak_crypto_wipe(&set, sizeof(set));
+	return is_wanted;
 }
 
 /* --- Asking --------------------------------------------------------------- */

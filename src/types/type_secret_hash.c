@@ -92,7 +92,10 @@ hash_claim(const AkSecretClaim *claim)
 	return hash;
 }
 
-/* The hash of a secret that is issued here; palloc'd. */
+/*
+ * The hash of a secret that is issued here; palloc'd.  Raises 55000 if this
+ * process cannot know which peppers there are now.
+ */
 struct varlena *
 ak_secret_hash_make(const char *public_key, size_t public_key_size,
 					const char *secret, size_t secret_size)
@@ -100,6 +103,12 @@ ak_secret_hash_make(const char *public_key, size_t public_key_size,
 	AkSecretClaim claim;
 	AkHashForm	hash;
 
+	if (!ak_pepper_refresh())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot create a secret: the peppers have changed since this statement began"),
+				 ak_errid("pepper_changed"),
+				 errhint("Begin a new statement.")));
 	ak_secret_claim_init(&claim, public_key, public_key_size,
 						 secret, secret_size);
 	hash = hash_claim(&claim);

@@ -2,7 +2,9 @@
  * rehash.c
  *	  See rehash.h.
  *
- * Where the queue is full a hash is dropped: the next use offers it again.
+ * The queue is a ring: where it is full the oldest hash is overwritten, whoever
+ * it is of.  The next use of the key offers it again, and what nobody takes, of a
+ * database that is gone or an extension that never came to be, is in nobody's way.
  */
 #include "postgres.h"
 
@@ -32,7 +34,8 @@
 
 typedef struct Entry
 {
-	Oid			database;
+	Oid			database;		/* InvalidOid: free */
+	uint64		peppers;		/* ak_pepper_fingerprint() of who has hashed */
 	uint8		key_size;
 	uint8		old_size;
 	uint8		new_size;
@@ -43,7 +46,8 @@ typedef struct Entry
 
 typedef struct Queue
 {
-	int			count;
+	int			count;			/* that are not free */
+	int			next;			/* where the next one goes */
 	Entry		entries[QUEUE_LENGTH];
 } Queue;
 
@@ -74,24 +78,27 @@ ak_rehash_attach(void)
 	queue = ShmemInitStruct(TRANCHE_NAME, sizeof(Queue), &found);
 	lock = &GetNamedLWLockTranche(TRANCHE_NAME)->lock;
 	if (!found)
-		queue->count = 0;
+		memset(queue, 0, sizeof(Queue));
 }
 
 /* --- Offering ------------------------------------------------------------- */
 
-/* False if there is no room; *is_filling: it is time to make some. */
+/* Answers whether it is time to make room. */
 static bool
-enqueue(const Entry *entry, bool *is_filling)
+enqueue(const Entry *entry)
 {
-	bool		has_room;
+	Entry	   *place;
+	bool		is_filling;
 
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	has_room = queue->count < QUEUE_LENGTH;
-	if (has_room)
-		queue->entries[queue->count++] = *entry;
-	*is_filling = queue->count > QUEUE_LENGTH / 2;
+	place = &queue->entries[queue->next];
+	queue->next = (queue->next + 1) % QUEUE_LENGTH;
+	if (!OidIsValid(place->database))
+		queue->count++;
+	*place = *entry;
+	is_filling = queue->count > QUEUE_LENGTH / 2;
 	LWLockRelease(lock);
-	return has_room;
+	return is_filling;
 }
 
 static uint64
@@ -117,12 +124,12 @@ ak_rehash_offer(const text *public_key, const char *stored, size_t stored_size,
 	RecentOffer *offer;
 	AkDatabaseSlot *slot;
 	uint64		hash;
-	bool		is_filling;
 
 	if (queue == NULL || RecoveryInProgress() ||
 		stored_size > AK_STORED_HASH_MAX ||
-		VARSIZE_ANY_EXHDR(public_key) > KEY_MAX)
+		VARSIZE_ANY_EXHDR(public_key) > KEY_MAX || !ak_pepper_is_fresh())
 		return;
+	entry.peppers = ak_pepper_fingerprint();
 	entry.new_size = ak_secret_hash_renew(claim, entry.new_hash);
 	entry.key_size = VARSIZE_ANY_EXHDR(public_key);
 	memcpy(entry.public_key, VARDATA_ANY(public_key), entry.key_size);
@@ -138,12 +145,9 @@ ak_rehash_offer(const text *public_key, const char *stored, size_t stored_size,
 	slot = ak_database_slot_get();
 	if (slot == NULL)
 		return;
-	if (enqueue(&entry, &is_filling))
-	{
-		offer->hash = hash;
-		offer->at = now;
-	}
-	if (is_filling)
+	offer->hash = hash;
+	offer->at = now;
+	if (enqueue(&entry))
 		ak_database_slot_make_room(slot);
 	ak_database_slot_start_worker(slot, now);
 }
@@ -157,26 +161,52 @@ ak_rehash_is_queued(void)
 	return queue && queue->count > 0;
 }
 
-/* Takes all entries of this database out of the queue. */
+/*
+ * Takes all entries of a database out of the queue, into entries if that is not
+ * NULL, and answers how many.
+ */
 static int
-take_entries(Entry *entries)
+take_entries(Oid database, Entry *entries)
 {
 	int			taken = 0;
-	int			kept = 0;
 
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	for (int i = 0; i < queue->count; i++)
+	for (int i = 0; i < QUEUE_LENGTH; i++)
 	{
-		const Entry *entry = &queue->entries[i];
+		Entry	   *entry = &queue->entries[i];
 
-		if (entry->database == MyDatabaseId)
-			entries[taken++] = *entry;
-		else if (kept++ != i)
-			queue->entries[kept - 1] = *entry;
+		if (entry->database != database)
+			continue;
+		if (entries)
+			entries[taken] = *entry;
+		taken++;
+		entry->database = InvalidOid;
+		queue->count--;
 	}
-	queue->count = kept;
 	LWLockRelease(lock);
 	return taken;
+}
+
+/* Forgets what is queued for a database that is gone, or has no extension. */
+void
+ak_rehash_forget(Oid database)
+{
+	if (queue)
+		take_entries(database, NULL);
+}
+
+/* Leaves the entries that were hashed with the peppers that there are now. */
+static int
+drop_outdated(Entry *entries, int count)
+{
+	bool		is_fresh = ak_pepper_refresh();
+	uint64		peppers = ak_pepper_fingerprint();
+	int			kept = 0;
+
+	for (int i = 0; is_fresh && i < count; i++)
+		if (entries[i].peppers == peppers)
+			entries[kept++] = entries[i];
+	return kept;
 }
 
 static int
@@ -224,7 +254,7 @@ ak_rehash_write(void)
 	int			count;
 
 	entries = palloc(sizeof(Entry) * QUEUE_LENGTH);
-	count = take_entries(entries);
+	count = drop_outdated(entries, take_entries(MyDatabaseId, entries));
 	if (count == 0)
 		return;
 	qsort(entries, count, sizeof(Entry), compare_entries);

@@ -6,6 +6,8 @@
  *
  * Who decides queues the new hash, never the secret, in shared memory, and the
  * database's worker stores it: nothing is written in anybody's transaction.
+ * Only the peppers that the postmaster has read last count: who has others
+ * queues nothing, and what was queued with others is dropped.
  * Without the library preloaded, and on a standby, nothing is queued.
  *
  * Locking: one LWLock for the queue, held while an entry is copied, with
@@ -22,6 +24,7 @@ extern void ak_rehash_request(void);
 extern void ak_rehash_attach(void);
 extern void ak_rehash_offer(const text *public_key, const char *stored,
 							size_t stored_size, const AkSecretClaim *claim);
+extern void ak_rehash_forget(Oid database);
 extern bool ak_rehash_is_queued(void);
 extern void ak_rehash_write(void);
 

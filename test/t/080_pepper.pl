@@ -285,6 +285,93 @@ is(query($status), "blake2b p9 current " . query("SELECT count(*) FROM apikeys.k
   or diag(query($status));
 is(query($decide_all), "ok $keys", 'and all keys pass');
 
+# --- Who has an old file makes no hash --------------------------------------------------
+# A procedure that runs since before a reload: it takes none.
+query(q{
+	CREATE TABLE public.go (n integer);
+	CREATE TABLE public.told (what text, outcome text);
+	CREATE PROCEDURE public.wait_and_use(key text, secret text) LANGUAGE plpgsql AS $$
+	BEGIN
+		INSERT INTO public.told VALUES ('waits', '');
+		LOOP
+			COMMIT;
+			EXIT WHEN EXISTS (SELECT FROM public.go);
+			PERFORM pg_sleep(0.02);
+		END LOOP;
+		INSERT INTO public.told VALUES ('current', apikeys_internal.current_pepper());
+		INSERT INTO public.told SELECT 'decide', d.reason FROM apikeys.decide(key, secret, NULL, 'clusters.read') AS d;
+		INSERT INTO public.issued (public_key, private_key)
+		SELECT n.* FROM apikeys.create_key('10000000-0000-0000-0000-000000000000', 'late', '{ORG_READ_ONLY}') AS n;
+		INSERT INTO public.told VALUES ('then', apikeys_internal.current_pepper());
+	END $$;
+});
+($key, $secret) = split /\|/, query('SELECT public_key, private_key FROM public.issued ORDER BY public_key LIMIT 1');
+my $busy = IPC::Run::start(
+	[ 'psql', '-X', '-d', $node->connstr('postgres'), '-c', "CALL public.wait_and_use('$key', '$secret')" ],
+	'>', \my $busy_out, '2>', \my $busy_err);
+$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM public.told");
+write_file($file, "p10:$hex{1}", pepper(9));
+reload();
+query($decide_all);
+query('SELECT apikeys.flush_usage()');
+is(query($status), "blake2b p10 current $keys", 'all hashes are renewed');
+write_file($file, "p10:$hex{1}");
+reload();
+query('INSERT INTO public.go VALUES (1)');
+$busy->finish;
+is($busy_err, '', 'the procedure has ended well');
+query('SELECT apikeys.flush_usage()');
+$keys++;
+is(query(q{SELECT string_agg(what || ' ' || outcome, ', ' ORDER BY what) FROM public.told}),
+	'current p9, decide ok, then p10, waits ', 'it had the old pepper, and has looked into the file to make a hash');
+is(query($status), "blake2b p10 current $keys", 'and has renewed no hash with it');
+is(query($decide_all), "ok $keys", 'all keys pass');
+
+# One that finds there neither the file of before nor that of the last reload.
+query('TRUNCATE public.go, public.told');
+$busy = IPC::Run::start(
+	[ 'psql', '-X', '-v', 'VERBOSITY=verbose', '-d', $node->connstr('postgres'), '-c', "CALL public.wait_and_use('$key', '$secret')" ],
+	'>', \$busy_out, '2>', \$busy_err);
+$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM public.told");
+write_file($file, "p12:$hex{3}", "p10:$hex{1}");
+reload();
+write_file($file, "p13:$hex{4}", "p10:$hex{1}");
+query('INSERT INTO public.go VALUES (1)');
+$busy->finish;
+like($busy_err, qr/55000.*CONSTRAINT NAME:  pepper_changed/s, 'makes no secret');
+is(query($decide_all), "ok $keys", 'all keys pass');
+
+# A hash that waits to be stored while its pepper goes.
+$node->adjust_conf('postgresql.conf', 'apikeys.usage_flush_interval', "'1h'");
+reload();
+query('SELECT apikeys.flush_usage()');
+set_hash("('sha256\$\$' || encode(sha256('$secret'), 'hex'))::apikeys.secret_hash");
+is(query("SELECT reason FROM apikeys.decide('$key', '$secret', NULL, 'clusters.read')"), 'ok', 'a key of another system is used');
+write_file($file, "p11:$hex{2}", "p12:$hex{3}", "p10:$hex{1}");
+reload();
+query('SELECT apikeys.flush_usage()');
+like(query("SELECT hash FROM apikeys.key_secret WHERE public_key = '$key'"), qr/^sha256/, 'what was hashed with a pepper that went is not stored');
+query($decide_all);
+query('SELECT apikeys.flush_usage()');
+is(query($status), "blake2b p11 current $keys", 'but with the next one');
+
+# An extension that is rolled back leaves nothing in the way of others.
+query('CREATE DATABASE short_lived');
+$node->safe_psql('short_lived', q{
+	BEGIN;
+	CREATE EXTENSION apikeys;
+	SELECT apikeys.create_organization('Acme', 'user:x') AS org \gset
+	CREATE TEMPORARY TABLE source AS
+		SELECT 'key' || n AS public_key, ('sha256$$' || encode(sha256(n::text::bytea), 'hex'))::apikeys.secret_hash AS hash,
+			'imported' AS description, '{ORG_READ_ONLY}'::text[] AS roles FROM generate_series(1, 1100) AS n;
+	SELECT apikeys.import_keys(:'org', 'source');
+	SELECT count(*) FROM generate_series(1, 1100) AS n WHERE apikeys.authorize('key' || n, n::text, NULL, 'clusters.read');
+	ROLLBACK});
+set_hash("('sha256\$\$' || encode(sha256('$secret'), 'hex'))::apikeys.secret_hash");
+query("SELECT reason FROM apikeys.decide('$key', '$secret', NULL, 'clusters.read')");
+query('SELECT apikeys.flush_usage()');
+is(query($status), "blake2b p11 current $keys", 'hashes are renewed all the same');
+
 # --- And nobody is told ------------------------------------------------------------------
 my $log = slurp_file($node->logfile);
 foreach my $id (1 .. 9)
