@@ -13,6 +13,7 @@
 #include "base/tables.h"
 #include "core/crypto.h"
 #include "identity/identity.h"
+#include "identity/planner.h"
 #include "operations/database_commands.h"
 #include "store/locator.h"
 #include "usage/rehash.h"
@@ -66,6 +67,7 @@ _PG_init(void)
 	ak_tables_init();
 	ak_owner_init();
 	ak_identity_init();
+	ak_planner_init();
 	ak_notices_init();
 
 	ak_is_preloaded = process_shared_preload_libraries_in_progress;

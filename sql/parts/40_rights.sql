@@ -68,7 +68,7 @@ COMMENT ON FUNCTION apikeys_internal.readable_share_support(internal) IS
 
 -- Its cost stands for reading a row in vain.
 CREATE FUNCTION apikeys_internal.is_readable_share(organization uuid, scopes text[]) RETURNS boolean
-	LANGUAGE c STABLE PARALLEL RESTRICTED COST 200 SUPPORT apikeys_internal.readable_share_support
+	LANGUAGE c STABLE PARALLEL RESTRICTED COST 50 SUPPORT apikeys_internal.readable_share_support
 	AS 'MODULE_PATHNAME', 'apikeys_is_readable_share';
 COMMENT ON FUNCTION apikeys_internal.is_readable_share(uuid, text[]) IS
 	'Always true. Tells the planner which share of a table''s rows belongs to the organizations in which the principal has one of the scopes (NULL: any role).';

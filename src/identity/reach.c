@@ -1,7 +1,7 @@
 /*
  * reach.c
  *	  Where the principal has a scope: the sets of organizations and projects
- *	  that policies ask, once a statement, and what the planner is told of them.
+ *	  that policies ask, once a statement.
  */
 #include "postgres.h"
 
@@ -10,25 +10,17 @@
 #include "core/scope.h"
 #include "identity/identity.h"
 #include "identity/own_grants.h"
+#include "identity/reach.h"
 #include "store/keystore.h"
 #include "store/roles.h"
 
 #include "catalog/pg_type.h"
-#include "nodes/makefuncs.h"
-#include "nodes/nodeFuncs.h"
-#include "nodes/supportnodes.h"
-#include "optimizer/optimizer.h"
-#include "optimizer/pathnode.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/selfuncs.h"
-#include "utils/typcache.h"
 
 PG_FUNCTION_INFO_V1(apikeys_principal_organizations);
 PG_FUNCTION_INFO_V1(apikeys_principal_other_projects);
 PG_FUNCTION_INFO_V1(apikeys_current_projects);
-PG_FUNCTION_INFO_V1(apikeys_is_readable_share);
-PG_FUNCTION_INFO_V1(apikeys_readable_share_support);
 
 /* The places where the principal has one of the scopes, or any role. */
 typedef struct IdSet
@@ -82,13 +74,13 @@ has_id(const IdSet *set, const pg_uuid_t *id)
 }
 
 static ArrayType *
-make_id_array(const IdSet *set)
+make_id_array(const pg_uuid_t *ids, int count)
 {
-	Datum	   *elements = palloc(Max(set->count, 1) * sizeof(Datum));
+	Datum	   *elements = palloc(Max(count, 1) * sizeof(Datum));
 
-	for (int i = 0; i < set->count; i++)
-		elements[i] = UUIDPGetDatum(&set->ids[i]);
-	return construct_array(elements, set->count, UUIDOID, UUID_LEN, false,
+	for (int i = 0; i < count; i++)
+		elements[i] = UUIDPGetDatum(&ids[i]);
+	return construct_array(elements, count, UUIDOID, UUID_LEN, false,
 						   TYPALIGN_CHAR);
 }
 
@@ -176,19 +168,35 @@ set_scopes(IdSet *set, ArrayType *scopes)
 		}
 }
 
-/* The organizations where the principal has one of the scopes in argument 0. */
-Datum
-apikeys_principal_organizations(PG_FUNCTION_ARGS)
+/*
+ * The organizations where the principal has one of the scopes, an array of text
+ * (NULL: where it is a member, or in a project of which it is one): how many, and
+ * *ids, sorted; palloc'd.  Raises 22023 for what is no scope.
+ */
+int
+ak_reach_organizations(ArrayType *scopes, pg_uuid_t **ids)
 {
 	AkKeystore	store;
 	IdSet		set = {&store};
 
-	if (PG_NARGS() > 0)
-		set_scopes(&set, PG_GETARG_ARRAYTYPE_P(0));
+	if (scopes)
+		set_scopes(&set, scopes);
 	open_store(&store);
 	scan_ids(&set, collect_organization);
 	ak_keystore_close(&store);
-	PG_RETURN_ARRAYTYPE_P(make_id_array(&set));
+	*ids = set.ids;
+	return set.count;
+}
+
+Datum
+apikeys_principal_organizations(PG_FUNCTION_ARGS)
+{
+	pg_uuid_t  *ids;
+	int			count = ak_reach_organizations(PG_NARGS() > 0 ?
+											   PG_GETARG_ARRAYTYPE_P(0) : NULL,
+											   &ids);
+
+	PG_RETURN_ARRAYTYPE_P(make_id_array(ids, count));
 }
 
 /*
@@ -214,7 +222,7 @@ apikeys_principal_other_projects(PG_FUNCTION_ARGS)
 	set.without = &organizations;
 	scan_ids(&set, collect_project);
 	ak_keystore_close(&store);
-	PG_RETURN_ARRAYTYPE_P(make_id_array(&set));
+	PG_RETURN_ARRAYTYPE_P(make_id_array(set.ids, set.count));
 }
 
 /*
@@ -237,118 +245,5 @@ apikeys_current_projects(PG_FUNCTION_ARGS)
 	open_store(&store);
 	scan_ids(&set, collect_project);
 	ak_keystore_close(&store);
-	PG_RETURN_ARRAYTYPE_P(make_id_array(&set));
-}
-
-/* --- What the planner is told --------------------------------------------- */
-
-/*
- * The planner cannot look into the array that a policy compares organization_id
- * with: it expects ten elements (estimate_array_length() of selfuncs.c).  So
- * policies add a condition that is always true, and whose selectivity corrects
- * that: it is as if the principal's own organizations had been written down.
- */
-
-/* How many elements the planner expects of an array that it does not know. */
-#define EXPECTED_ELEMENTS	10
-
-/* More organizations than these are not looked at one by one. */
-#define MAX_ESTIMATED		100
-
-Datum
-apikeys_is_readable_share(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(true);
-}
-
-/* The share of rows that have this id in the column. */
-static Selectivity
-estimate_one(PlannerInfo *root, Var *column, Oid equal, const pg_uuid_t *id)
-{
-	Const	   *value = makeConst(UUIDOID, -1, InvalidOid, UUID_LEN,
-								  UUIDPGetDatum(id), false, false);
-	Expr	   *clause = make_opclause(equal, BOOLOID, false, (Expr *) column,
-									   (Expr *) value, InvalidOid, InvalidOid);
-
-	set_opfuncid((OpExpr *) clause);
-	return clause_selectivity(root, (Node *) clause, 0, JOIN_INNER, NULL);
-}
-
-/* Whether the query itself compares the column for equality. */
-static bool
-is_restricted(PlannerInfo *root, const Var *column, Oid equal)
-{
-	ListCell   *cell;
-
-	foreach(cell, find_base_rel(root, column->varno)->baserestrictinfo)
-	{
-		OpExpr	   *clause = (OpExpr *) lfirst_node(RestrictInfo, cell)->clause;
-
-		if (IsA(clause, OpExpr) && clause->opno == equal &&
-			list_member(clause->args, column))
-			return true;
-	}
-	return false;
-}
-
-/* The share of rows whose column is one of the ids. */
-static Selectivity
-estimate_all(PlannerInfo *root, Var *column, Oid equal, const IdSet *set)
-{
-	int			estimated = Min(set->count, MAX_ESTIMATED);
-	Selectivity share = 0;
-
-	for (int i = 0; i < estimated; i++)
-		share += estimate_one(root, column, equal, &set->ids[i]);
-	return estimated ? share * set->count / estimated : 0;
-}
-
-/* Without scopes: of the organizations that the principal has any role in. */
-static Selectivity
-estimate_share(PlannerInfo *root, Var *column, ArrayType *scopes)
-{
-	Oid			equal = lookup_type_cache(UUIDOID, TYPECACHE_EQ_OPR)->eq_opr;
-	AkKeystore	store;
-	IdSet		set = {&store};
-	VariableStatData statistics;
-	double		distinct;
-	bool		is_default;
-	Selectivity share;
-
-	if (is_restricted(root, column, equal))
-		return 1;
-	if (scopes)
-		set_scopes(&set, scopes);
-	open_store(&store);
-	scan_ids(&set, collect_organization);
-	ak_keystore_close(&store);
-	examine_variable(root, (Node *) column, 0, &statistics);
-	distinct = get_variable_numdistinct(&statistics, &is_default);
-	ReleaseVariableStats(statistics);
-	share = estimate_all(root, column, equal, &set) *
-		Max(distinct, EXPECTED_ELEMENTS) / EXPECTED_ELEMENTS;
-	CLAMP_PROBABILITY(share);
-	return share;
-}
-
-/* The planner support function (nodes/supportnodes.h) of is_readable_share. */
-Datum
-apikeys_readable_share_support(PG_FUNCTION_ARGS)
-{
-	SupportRequestSelectivity *request =
-		(SupportRequestSelectivity *) PG_GETARG_POINTER(0);
-	Var		   *column;
-	Const	   *scopes;
-
-	if (!IsA(request, SupportRequestSelectivity) || request->is_join)
-		PG_RETURN_POINTER(NULL);
-	column = linitial(request->args);
-	scopes = lsecond(request->args);
-	if (!IsA(column, Var) || column->varlevelsup > 0 ||
-		!IsA(scopes, Const))
-		PG_RETURN_POINTER(NULL);
-	request->selectivity = estimate_share(request->root, column,
-										  scopes->constisnull ? NULL :
-										  DatumGetArrayTypeP(scopes->constvalue));
-	PG_RETURN_POINTER(request);
+	PG_RETURN_ARRAYTYPE_P(make_id_array(set.ids, set.count));
 }

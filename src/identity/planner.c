@@ -1,0 +1,261 @@
+/*
+ * planner.c
+ *	  What the planner is told of the principal that reads.
+ *
+ * The planner cannot look into the array that a policy compares organization_id
+ * with: it expects ten elements (estimate_array_length() of selfuncs.c).  So
+ * policies add a condition that is always true, and whose selectivity corrects
+ * that: it is as if the principal's own organizations had been written down.
+ *
+ * That is not enough for ORDER BY with LIMIT.  An index in that order looks cheap
+ * as long as the reader's rows are thought to be spread evenly; a reader whose keys
+ * are all old would walk through everybody else's.  So for who reads little of a
+ * table, the indexes of all readers are left out of sight (get_relation_info_hook of
+ * optimizer/plancat.h).  A plan that is kept for another principal is as right, it
+ * only costs more.
+ */
+#include "postgres.h"
+
+#include "core/compat.h"
+#include "identity/planner.h"
+#include "identity/reach.h"
+
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "nodes/supportnodes.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/plancat.h"
+#include "parser/parsetree.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/selfuncs.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
+#include "utils/uuid.h"
+
+PG_FUNCTION_INFO_V1(apikeys_is_readable_share);
+PG_FUNCTION_INFO_V1(apikeys_readable_share_support);
+
+/* How many elements the planner expects of an array that it does not know. */
+#define EXPECTED_ELEMENTS	10
+
+/*
+ * Who reads fewer than one of so many organizations finds its rows by them, and
+ * not on a walk through everybody's.
+ */
+#define FEW					20
+
+/* More organizations than these are not looked at one by one. */
+#define MAX_ESTIMATED		100
+
+/* --- The share of a table -------------------------------------------------- */
+
+Datum
+apikeys_is_readable_share(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(true);
+}
+
+/* The share of rows that have this id in the column. */
+static Selectivity
+estimate_one(PlannerInfo *root, Var *column, Oid equal, const pg_uuid_t *id)
+{
+	Const	   *value = makeConst(UUIDOID, -1, InvalidOid, UUID_LEN,
+								  UUIDPGetDatum(id), false, false);
+	Expr	   *clause = make_opclause(equal, BOOLOID, false, (Expr *) column,
+									   (Expr *) value, InvalidOid, InvalidOid);
+
+	set_opfuncid((OpExpr *) clause);
+	return clause_selectivity(root, (Node *) clause, 0, JOIN_INNER, NULL);
+}
+
+/* Whether the query itself compares the column for equality. */
+static bool
+is_restricted(PlannerInfo *root, const Var *column, Oid equal)
+{
+	ListCell   *cell;
+
+	foreach(cell, find_base_rel(root, column->varno)->baserestrictinfo)
+	{
+		OpExpr	   *clause = (OpExpr *) lfirst_node(RestrictInfo, cell)->clause;
+
+		if (IsA(clause, OpExpr) && clause->opno == equal &&
+			list_member(clause->args, column))
+			return true;
+	}
+	return false;
+}
+
+/* The share of rows whose column is one of the ids. */
+static Selectivity
+estimate_all(PlannerInfo *root, Var *column, Oid equal, const pg_uuid_t *ids,
+			 int count)
+{
+	int			estimated = Min(count, MAX_ESTIMATED);
+	Selectivity share = 0;
+
+	for (int i = 0; i < estimated; i++)
+		share += estimate_one(root, column, equal, &ids[i]);
+	return estimated ? share * count / estimated : 0;
+}
+
+/* Without scopes: of the organizations that the principal has any role in. */
+static Selectivity
+estimate_share(PlannerInfo *root, Var *column, ArrayType *scopes)
+{
+	Oid			equal = lookup_type_cache(UUIDOID, TYPECACHE_EQ_OPR)->eq_opr;
+	VariableStatData statistics;
+	pg_uuid_t  *ids;
+	int			count;
+	double		distinct;
+	bool		is_default;
+	Selectivity share;
+
+	if (is_restricted(root, column, equal))
+		return 1;
+	count = ak_reach_organizations(scopes, &ids);
+	examine_variable(root, (Node *) column, 0, &statistics);
+	distinct = get_variable_numdistinct(&statistics, &is_default);
+	ReleaseVariableStats(statistics);
+	share = estimate_all(root, column, equal, ids, count) *
+		Max(distinct, EXPECTED_ELEMENTS) / EXPECTED_ELEMENTS;
+	CLAMP_PROBABILITY(share);
+	return share;
+}
+
+/* The planner support function (nodes/supportnodes.h) of is_readable_share. */
+Datum
+apikeys_readable_share_support(PG_FUNCTION_ARGS)
+{
+	SupportRequestSelectivity *request =
+		(SupportRequestSelectivity *) PG_GETARG_POINTER(0);
+	Var		   *column;
+	Const	   *scopes;
+
+	if (!IsA(request, SupportRequestSelectivity) || request->is_join)
+		PG_RETURN_POINTER(NULL);
+	column = linitial(request->args);
+	scopes = lsecond(request->args);
+	if (!IsA(column, Var) || column->varlevelsup > 0 ||
+		!IsA(scopes, Const))
+		PG_RETURN_POINTER(NULL);
+	request->selectivity = estimate_share(request->root, column,
+										  scopes->constisnull ? NULL :
+										  DatumGetArrayTypeP(scopes->constvalue));
+	PG_RETURN_POINTER(request);
+}
+
+/* --- Indexes of all readers ------------------------------------------------ */
+
+/* The tables, and with which scopes an organization's rows are read. */
+static const struct
+{
+	const char *table;
+	const char *scopes[2];
+	int			scope_count;
+}			shared_tables[] = {
+	{"key", {"apikeys.keys.read", "apikeys.keys.manage"}, 2},
+	{"audit_event", {"apikeys.audit.read"}, 1},
+};
+
+/* Columns by which a reader finds its own rows. */
+static const char *const own_columns[] = {
+	"public_key", "organization_id", "project_id",
+};
+
+static get_relation_info_hook_type previous_hook = NULL;
+
+/* Which of shared_tables a table is, or -1. */
+static int
+find_shared_table(Oid table)
+{
+	Oid			schema = get_namespace_oid("apikeys", true);
+	const char *name;
+
+	if (!OidIsValid(schema) || get_rel_namespace(table) != schema ||
+		!OidIsValid(get_extension_oid("apikeys", true)))
+		return -1;
+	name = get_rel_name(table);
+	for (int i = 0; i < lengthof(shared_tables); i++)
+		if (strcmp(shared_tables[i].table, name) == 0)
+			return i;
+	return -1;
+}
+
+/* How many organizations there are, by the table's statistics. */
+static double
+count_organizations(void)
+{
+	Oid			table = get_relname_relid("organization",
+										  get_namespace_oid("apikeys", false));
+	HeapTuple	row = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+	double		count = 0;
+
+	if (HeapTupleIsValid(row))
+	{
+		count = ((Form_pg_class) GETSTRUCT(row))->reltuples;
+		ReleaseSysCache(row);
+	}
+	return count;
+}
+
+static bool
+reads_little(int shared_table)
+{
+	Datum		scopes[2];
+	pg_uuid_t  *ids;
+	int			count = shared_tables[shared_table].scope_count;
+
+	for (int i = 0; i < count; i++)
+		scopes[i] = CStringGetTextDatum(shared_tables[shared_table].scopes[i]);
+	count = ak_reach_organizations(construct_array(scopes, count, TEXTOID, -1,
+												   false, TYPALIGN_INT), &ids);
+	return (double) count * FEW < count_organizations();
+}
+
+static bool
+finds_own_rows(Oid table, const IndexOptInfo *index)
+{
+	const char *column;
+
+	if (index->indexkeys[0] == 0)
+		return false;
+	column = get_attname(table, index->indexkeys[0], false);
+	for (int i = 0; i < lengthof(own_columns); i++)
+		if (strcmp(own_columns[i], column) == 0)
+			return true;
+	return false;
+}
+
+static void
+hide_indexes(PlannerInfo *root, Oid table, bool inhparent, RelOptInfo *rel)
+{
+	ListCell   *cell;
+	int			shared_table;
+
+	if (previous_hook)
+		previous_hook(root, table, inhparent, rel);
+	if (planner_rt_fetch(rel->relid, root)->securityQuals == NIL)
+		return;
+	shared_table = find_shared_table(table);
+	if (shared_table < 0 || !reads_little(shared_table))
+		return;
+	foreach(cell, rel->indexlist)
+		if (!finds_own_rows(table, lfirst(cell)))
+			rel->indexlist = foreach_delete_current(rel->indexlist, cell);
+}
+
+/* Called once, when the library is loaded. */
+void
+ak_planner_init(void)
+{
+	previous_hook = get_relation_info_hook;
+	get_relation_info_hook = hide_indexes;
+}
