@@ -68,7 +68,7 @@ optional_packages() {
   done
 }
 
-# A server that the user chose, or that brings its own headers, is his.
+# A server that the user chose, or that brings its own headers, is left alone.
 server_packages() {
   if ! is_chosen && ! { has_server pg_config && has_headers pg_config; }; then
     say "postgresql-$1" "postgresql-server-dev-$1"

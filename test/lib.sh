@@ -63,7 +63,7 @@ find_pg_config() {
 # --- Who runs it -----------------------------------------------------------
 
 # A PostgreSQL server refuses to run as root: then "nobody" does everything.
-# He has to be able to enter the folder he is in.  The lock's file handle (9) is
+# That user must be able to enter the current folder.  The lock's file handle (9) is
 # not for servers that outlive us.
 as_user() {
   if [ "$(id -u)" -eq 0 ]; then
@@ -88,7 +88,7 @@ quietly() {
 
 # work_open NAME: makes a fresh folder $WORK, tmp/NAME in the tree.  Where the
 # unprivileged user cannot get at that (a tree below /root), tmp/NAME is a
-# link to a folder that he can.
+# link to a folder that it can.
 work_open() {
   local link=$TOP/tmp/$1
   work_lock "$1"

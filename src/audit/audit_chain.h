@@ -3,8 +3,8 @@
  *	  Reads the audit's events and seals by number, and what is noted of the
  *	  chain of seals as a whole.
  *
- * The reader sees all rows, whoever is asking: who calls this has made sure
- * that he may.
+ * It reads all rows, whoever is asking: callers check first that the principal
+ * may.
  */
 #ifndef AK_AUDIT_CHAIN_H
 #define AK_AUDIT_CHAIN_H

@@ -8,13 +8,13 @@
  *
  * The writers' lock.  Who writes events shares it from before they are
  * numbered until they are in the table and its index, which is no longer than
- * the INSERT, and not until he commits.  Who seals has it for himself while he
+ * the INSERT, and not until the commit.  A sealer holds it exclusively while it
  * takes a snapshot.  Hence every event that this snapshot finds neither
  * committed nor in progress nor gone comes later, with a higher number than
  * all that are there; and those in progress can be seen in the table.  (The
  * sequence must give out numbers one by one, as it does with CACHE 1.)
  *
- * The chain's lock, of who adds seals or takes some away, until he commits.
+ * The chain's lock is held, until the commit, by whoever adds or removes seals.
  *
  * Whoever has the writers' lock waits for nothing but the disk: the table is
  * locked before.  The chain's lock is taken before the writers'.
@@ -77,7 +77,7 @@ ak_audit_unlock_after_write(void)
 	(void) LockRelease(&tag, ShareLock, false);
 	slot = ak_counters_exist() ? ak_database_slot_get() : NULL;
 	if (slot)
-		ak_database_slot_start_worker(slot, GetCurrentTimestamp());
+		ak_database_slot_start_worker(slot);
 }
 
 /*

@@ -163,7 +163,7 @@ import_rows(Datum organization, int64 first_row)
 
 /*
  * Imports all rows of the source, and returns how many; an empty one is refused
- * to whom it would be refused with rows.
+ * to a principal that could not import rows either.
  */
 static int64
 import_source(Datum organization, Oid source)

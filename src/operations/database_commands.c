@@ -12,8 +12,7 @@
 #include "core/compat.h"
 #include "operations/database_commands.h"
 #include "usage/database_slot.h"
-#include "usage/rehash.h"
-#include "usage/usage_counters.h"
+#include "usage/usage.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_authid.h"
@@ -109,11 +108,7 @@ process_utility(PlannedStmt *planned, const char *query, bool read_only_tree,
 	if (slot == NULL)
 		return;
 	if (IsA(planned->utilityStmt, DropdbStmt))
-	{
-		ak_counters_purge(database);
-		ak_rehash_forget(database);
-		ak_database_slot_free(slot);
-	}
+		ak_usage_forget_database(database);
 	else
 		ak_database_slot_let_back(slot);
 }

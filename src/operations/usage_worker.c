@@ -18,10 +18,12 @@
 
 #include "audit/audit_seal.h"
 #include "base/settings.h"
+#include "core/clock.h"
 #include "core/compat.h"
 #include "store/keystore.h"
 #include "usage/database_slot.h"
 #include "usage/rehash.h"
+#include "usage/usage.h"
 #include "usage/usage_counters.h"
 #include "usage/usage_merge.h"
 #include "usage/usage_primary.h"
@@ -44,6 +46,7 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 /* A batch is this large or a little larger. */
@@ -75,7 +78,8 @@ typedef enum Destination
 } Destination;
 
 static AkDatabaseSlot *slot;
-static char *database_name;
+static char database_name[NAMEDATALEN];
+static bool is_connected = false;
 static MemoryContext batch_context;
 
 /* --- Transactions --------------------------------------------------------- */
@@ -344,7 +348,7 @@ do_jobs(void)
 static void
 release_slot(int code, Datum argument)
 {
-	ak_database_slot_release(slot, code == 0);
+	ak_database_slot_release(slot, code == 0, is_connected);
 }
 
 static void
@@ -367,6 +371,7 @@ configure(void)
 						PGC_S_OVERRIDE);
 }
 
+/* Looks up each time how the database is called: a standby hears of no renaming. */
 static bool
 has_extension(void)
 {
@@ -374,19 +379,27 @@ has_extension(void)
 
 	begin_transaction();
 	has = OidIsValid(get_extension_oid("apikeys", true));
-	if (has && database_name == NULL)
-		database_name = MemoryContextStrdup(TopMemoryContext,
-											get_database_name(MyDatabaseId));
+	strlcpy(database_name, get_database_name(MyDatabaseId),
+			sizeof(database_name));
 	commit_transaction();
 	MemoryContextSwitchTo(TopMemoryContext);
 	return has;
 }
 
-/* Milliseconds from one time to another, 0 if that is past. */
-static long
-get_delay(TimestampTz from, TimestampTz to)
+/* Databases that are gone: on a standby nobody else says so. */
+static void
+forget_dropped_databases(void)
 {
-	return TimestampDifferenceMilliseconds(from, to);
+	Oid			databases[AK_DATABASE_SLOT_COUNT];
+	int			count = ak_database_slots_list(databases);
+
+	begin_transaction();
+	for (int i = 0; i < count; i++)
+		if (!SearchSysCacheExists1(DATABASEOID,
+								   ObjectIdGetDatum(databases[i])))
+			ak_usage_forget_database(databases[i]);
+	commit_transaction();
+	MemoryContextSwitchTo(TopMemoryContext);
 }
 
 /* Whether there is something to do that cannot wait for the next time. */
@@ -402,15 +415,14 @@ is_wanted(uint64 answered)
 static void
 work(void)
 {
-	TimestampTz next = 0;		/* the next time to write */
-	TimestampTz not_before = 0; /* not even if there is little room */
+	/* Of ak_clock_ms(): the next time to write; not even if there is little room */
+	int64		next = ak_clock_ms() + ak_usage_flush_interval;
+	int64		not_before = 0;
 	uint64		answered = 0;	/* the last flush asked for, done or failed */
 
-	next = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-									   ak_usage_flush_interval);
 	for (;;)
 	{
-		TimestampTz now = GetCurrentTimestamp();
+		int64		now = ak_clock_ms();
 		bool		shall_leave = ak_database_slot_shall_leave(slot);
 		bool		ends = shall_leave || ShutdownRequestPending;
 		uint64		wanted = ak_database_slot_wanted(slot);
@@ -430,11 +442,9 @@ work(void)
 			done = do_jobs();
 			ak_database_slot_report(slot, wanted, done);
 			answered = wanted;
-			now = GetCurrentTimestamp();
-			next = TimestampTzPlusMilliseconds(now, ak_usage_flush_interval);
-			not_before = TimestampTzPlusMilliseconds(now, done ?
-													 FILLING_INTERVAL_MS :
-													 RETRY_INTERVAL_MS);
+			now = ak_clock_ms();
+			next = now + ak_usage_flush_interval;
+			not_before = now + (done ? FILLING_INTERVAL_MS : RETRY_INTERVAL_MS);
 		}
 		if (shall_leave)
 			proc_exit(0);
@@ -445,8 +455,8 @@ work(void)
 		if (is_wanted(answered))
 			SetLatch(MyLatch);
 		WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-				  get_delay(now, ak_database_slot_wants_room(slot) ?
-							Min(next, not_before) : next),
+				  Max((ak_database_slot_wants_room(slot) ?
+					   Min(next, not_before) : next) - now, 0),
 				  PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 		/* Only a batch can be cancelled. */
@@ -456,9 +466,7 @@ work(void)
 		{
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
-			next = Min(next,
-					   TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-												   ak_usage_flush_interval));
+			next = Min(next, ak_clock_ms() + ak_usage_flush_interval);
 		}
 	}
 }
@@ -484,8 +492,10 @@ apikeys_worker_main(Datum argument)
 
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid,
 											  BGWORKER_BYPASS_ALLOWCONN);
+	is_connected = true;
 	configure();
 	batch_context = AllocSetContextCreate(TopMemoryContext, "apikeys batch",
 										  ALLOCSET_DEFAULT_SIZES);
+	forget_dropped_databases();
 	work();
 }

@@ -8,8 +8,7 @@
  * AccessShareLocks on the tables, which go with each scan, and waits for no
  * lock on a row.
  *
- * It asks for no privilege: whoever lets a user in here has decided that he
- * may learn the answer.
+ * It checks no privileges: callers do.
  */
 #ifndef AK_KEYSTORE_H
 #define AK_KEYSTORE_H

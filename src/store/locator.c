@@ -317,7 +317,7 @@ describe_place(uint64 hash, OffsetNumber root, HeapTuple row, Buffer buffer,
  * caller to release, and the row does not change as long.  False says nothing
  * about the row.
  *
- * The table is open, and locked by the caller until he has released the
+ * The table is open, and locked by the caller until it has released the
  * buffer.  Locks the page while it looks.  Raises no error of its own.
  */
 bool

@@ -11,7 +11,7 @@
  * inside of which nothing is called.  Exclusive: to enter and remove counters
  * and change anything else of them.  Whoever holds one of these locks takes no
  * other one, reads and writes nothing elsewhere, and allocates nothing but
- * copies of what he reads.
+ * copies of what it reads.
  *
  * Nothing here raises an error: where there is no room, the answer is NULL.
  */

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "core/clock.h"
 #include "core/compat.h"
 #include "core/crypto.h"
 #include "usage/database_slot.h"
@@ -18,7 +19,6 @@
 #include "utils/timestamp.h"
 
 #define TRANCHE_NAME	"apikeys databases"
-#define SLOT_COUNT		256
 
 /* A worker that could not be started, or has just left, is let be for a while. */
 #define START_INTERVAL_MS	5000
@@ -34,7 +34,7 @@
 typedef struct Directory
 {
 	pg_uuid_t	instance;
-	AkDatabaseSlot slots[SLOT_COUNT];
+	AkDatabaseSlot slots[AK_DATABASE_SLOT_COUNT];
 } Directory;
 
 static Directory *directory = NULL;
@@ -62,7 +62,7 @@ ak_database_slots_attach(void)
 		return;
 	memset(directory, 0, sizeof(*directory));
 	ak_crypto_random_bytes(&directory->instance, sizeof(directory->instance));
-	for (int i = 0; i < SLOT_COUNT; i++)
+	for (int i = 0; i < AK_DATABASE_SLOT_COUNT; i++)
 	{
 		ConditionVariableInit(&directory->slots[i].changed);
 		pg_atomic_init_u64(&directory->slots[i].lost, 0);
@@ -70,11 +70,37 @@ ak_database_slots_attach(void)
 	}
 }
 
-/* Names this life of this server's shared memory. */
+/*
+ * Names this life of this server's shared memory and this database: a copy of a
+ * database has the batches of its template in its tables, and none of its own.
+ */
 const pg_uuid_t *
 ak_database_slots_instance(void)
 {
-	return &directory->instance;
+	static pg_uuid_t instance;
+
+	instance = directory->instance;
+	for (int i = 0; i < sizeof(Oid); i++)
+		instance.data[i] ^= MyDatabaseId >> (8 * i) & 0xff;
+	return &instance;
+}
+
+/*
+ * Lists the databases that have a slot and no worker: how many, and their OIDs in
+ * databases[], which has AK_DATABASE_SLOT_COUNT places.
+ */
+int
+ak_database_slots_list(Oid *databases)
+{
+	int			count = 0;
+
+	LWLockAcquire(lock, LW_SHARED);
+	for (int i = 0; i < AK_DATABASE_SLOT_COUNT; i++)
+		if (OidIsValid(directory->slots[i].database) &&
+			directory->slots[i].worker == 0)
+			databases[count++] = directory->slots[i].database;
+	LWLockRelease(lock);
+	return count;
 }
 
 /* --- Finding -------------------------------------------------------------- */
@@ -82,7 +108,7 @@ ak_database_slots_instance(void)
 static AkDatabaseSlot *
 find_slot(Oid database)
 {
-	for (int i = 0; i < SLOT_COUNT; i++)
+	for (int i = 0; i < AK_DATABASE_SLOT_COUNT; i++)
 		if (directory->slots[i].database == database)
 			return &directory->slots[i];
 	return NULL;
@@ -131,7 +157,7 @@ ak_database_slot_free(AkDatabaseSlot *slot)
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	slot->database = InvalidOid;
 	slot->start_after = slot->away_until = 0;
-	slot->shall_leave = slot->wants_room = false;
+	slot->shall_leave = slot->wants_room = slot->is_unreachable = false;
 	slot->flushes_wanted = slot->flushes_done = slot->flushes_failed = 0;
 	slot->flushed_at = 0;
 	slot->batch = 0;
@@ -148,18 +174,24 @@ ak_database_slot_free(AkDatabaseSlot *slot)
  * possible now a later call does it.
  */
 void
-ak_database_slot_start_worker(AkDatabaseSlot *slot, TimestampTz now)
+ak_database_slot_start_worker(AkDatabaseSlot *slot)
 {
 	BackgroundWorker worker = {0};
 	bool		shall_start;
+	int64		now;
 
-	if (slot->worker != 0 || now < slot->start_after)
+	if (slot->worker != 0)
+		return;
+	now = ak_clock_ms();
+	if (now < slot->start_after)
 		return;
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	shall_start = slot->worker == 0 && now >= slot->start_after;
 	if (shall_start)
-		slot->start_after = TimestampTzPlusMilliseconds(now,
-														START_INTERVAL_MS);
+	{
+		slot->start_after = now + START_INTERVAL_MS;
+		slot->is_unreachable = false;
+	}
 	LWLockRelease(lock);
 	if (!shall_start)
 		return;
@@ -206,7 +238,7 @@ ak_database_slot_make_room(AkDatabaseSlot *slot)
 bool
 ak_database_slot_flush(AkDatabaseSlot *slot)
 {
-	TimestampTz begin = GetCurrentTimestamp();
+	int64		begin = ak_clock_ms();
 	uint64		wanted;
 	uint64		failed;
 	bool		is_done;
@@ -231,14 +263,12 @@ ak_database_slot_flush(AkDatabaseSlot *slot)
 			break;
 		if (!has_worker)
 		{
-			TimestampTz now = GetCurrentTimestamp();
-
-			if (TimestampDifferenceExceeds(begin, now, WORKER_TIMEOUT_MS))
+			if (ak_clock_ms() - begin > WORKER_TIMEOUT_MS)
 				ereport(ERROR,
 						(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 						 errmsg("there is no background worker to write usage"),
 						 errhint("Raise max_worker_processes.")));
-			ak_database_slot_start_worker(slot, now);
+			ak_database_slot_start_worker(slot);
 		}
 		ConditionVariableTimedSleep(&slot->changed, POLL_MS,
 									PG_WAIT_EXTENSION);
@@ -254,13 +284,12 @@ ak_database_slot_flush(AkDatabaseSlot *slot)
 void
 ak_database_slot_send_away(AkDatabaseSlot *slot)
 {
-	TimestampTz begin = GetCurrentTimestamp();
+	int64		begin = ak_clock_ms();
 	bool		is_gone;
 
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	slot->shall_leave = true;
-	slot->away_until = TimestampTzPlusMilliseconds(begin,
-												   2 * LEAVE_TIMEOUT_MS);
+	slot->away_until = begin + 2 * LEAVE_TIMEOUT_MS;
 	slot->start_after = slot->away_until;
 	LWLockRelease(lock);
 	wake_worker(slot);
@@ -271,8 +300,7 @@ ak_database_slot_send_away(AkDatabaseSlot *slot)
 		LWLockAcquire(lock, LW_SHARED);
 		is_gone = slot->worker == 0;
 		LWLockRelease(lock);
-		if (is_gone || TimestampDifferenceExceeds(begin, GetCurrentTimestamp(),
-												  LEAVE_TIMEOUT_MS))
+		if (is_gone || ak_clock_ms() - begin > LEAVE_TIMEOUT_MS)
 			break;
 		ConditionVariableTimedSleep(&slot->changed, POLL_MS,
 									PG_WAIT_EXTENSION);
@@ -293,16 +321,18 @@ ak_database_slot_let_back(AkDatabaseSlot *slot)
 
 /*
  * Makes the caller the database's worker; false if there is one, or shall be
- * none for now.
+ * none for now.  A worker that could not connect is not started again by itself:
+ * on a standby the database may be dropped, which nobody says here.
  */
 bool
 ak_database_slot_claim(AkDatabaseSlot *slot)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	int64		now = ak_clock_ms();
 	bool		is_free;
 
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	is_free = slot->worker == 0 && now >= slot->away_until;
+	is_free = slot->worker == 0 && now >= slot->away_until &&
+		!slot->is_unreachable;
 	if (is_free)
 	{
 		slot->worker = MyProcPid;
@@ -320,9 +350,11 @@ ak_database_slot_claim(AkDatabaseSlot *slot)
  * it, another one may be started at once.
  */
 void
-ak_database_slot_release(AkDatabaseSlot *slot, bool was_idle)
+ak_database_slot_release(AkDatabaseSlot *slot, bool was_idle,
+						 bool was_connected)
 {
 	LWLockAcquire(lock, LW_EXCLUSIVE);
+	slot->is_unreachable = !was_connected;
 	if (was_idle && !slot->shall_leave)
 		slot->start_after = 0;
 	slot->worker = 0;

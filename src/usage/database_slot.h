@@ -19,14 +19,17 @@
 #include "storage/latch.h"
 #include "utils/uuid.h"
 
+#define AK_DATABASE_SLOT_COUNT	256
+
 typedef struct AkDatabaseSlot
 {
 	Oid			database;		/* InvalidOid: the slot is free */
 	pid_t		worker;			/* 0: none is running */
 	Latch	   *worker_latch;
-	TimestampTz start_after;	/* no worker is started before */
+	int64		start_after;	/* ak_clock_ms(): no worker is started before */
 	bool		shall_leave;	/* the worker shall let go of the database */
-	TimestampTz away_until;		/* none shall take its place before */
+	int64		away_until;		/* ak_clock_ms(): none shall take its place */
+	bool		is_unreachable; /* the last worker could not connect to it */
 	ConditionVariable changed;	/* worker, flushes_done or _failed have */
 
 	bool		wants_room;		/* the counters are filling, or full */
@@ -48,11 +51,11 @@ extern void ak_database_slots_request(void);
 extern void ak_database_slots_attach(void);
 
 extern const pg_uuid_t *ak_database_slots_instance(void);
+extern int	ak_database_slots_list(Oid *databases);
 extern AkDatabaseSlot *ak_database_slot_get(void);
 extern AkDatabaseSlot *ak_database_slot_find(Oid database);
 
-extern void ak_database_slot_start_worker(AkDatabaseSlot *slot,
-										  TimestampTz now);
+extern void ak_database_slot_start_worker(AkDatabaseSlot *slot);
 extern void ak_database_slot_make_room(AkDatabaseSlot *slot);
 extern bool ak_database_slot_flush(AkDatabaseSlot *slot);
 extern void ak_database_slot_send_away(AkDatabaseSlot *slot);
@@ -60,7 +63,8 @@ extern void ak_database_slot_let_back(AkDatabaseSlot *slot);
 extern void ak_database_slot_free(AkDatabaseSlot *slot);
 
 extern bool ak_database_slot_claim(AkDatabaseSlot *slot);
-extern void ak_database_slot_release(AkDatabaseSlot *slot, bool was_idle);
+extern void ak_database_slot_release(AkDatabaseSlot *slot, bool was_idle,
+									 bool was_connected);
 extern bool ak_database_slot_shall_leave(AkDatabaseSlot *slot);
 extern bool ak_database_slot_wants_room(AkDatabaseSlot *slot);
 extern void ak_database_slot_begin_flush(AkDatabaseSlot *slot);

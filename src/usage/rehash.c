@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "base/owner.h"
+#include "core/clock.h"
 #include "core/compat.h"
 #include "store/key_image.h"
 #include "usage/database_slot.h"
@@ -22,7 +23,6 @@
 #include "storage/shmem.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/timestamp.h"
 
 #define TRANCHE_NAME	"apikeys rehash"
 #define QUEUE_LENGTH	1024
@@ -54,7 +54,7 @@ typedef struct Queue
 typedef struct RecentOffer
 {
 	uint64		hash;
-	TimestampTz at;
+	int64		at;				/* ak_clock_ms() */
 } RecentOffer;
 
 static Queue *queue = NULL;
@@ -120,7 +120,7 @@ ak_rehash_offer(const text *public_key, const char *stored, size_t stored_size,
 				const AkSecretClaim *claim)
 {
 	Entry		entry = {.database = MyDatabaseId};
-	TimestampTz now;
+	int64		now;
 	RecentOffer *offer;
 	AkDatabaseSlot *slot;
 	uint64		hash;
@@ -136,11 +136,10 @@ ak_rehash_offer(const text *public_key, const char *stored, size_t stored_size,
 	entry.old_size = stored_size;
 	memcpy(entry.old_hash, stored, stored_size);
 
-	now = GetCurrentTimestamp();
+	now = ak_clock_ms();
 	hash = hash_entry(&entry);
 	offer = &recent[hash % RECENT_COUNT];
-	if (offer->hash == hash &&
-		!TimestampDifferenceExceeds(offer->at, now, RECENT_INTERVAL_MS))
+	if (offer->hash == hash && now - offer->at <= RECENT_INTERVAL_MS)
 		return;
 	slot = ak_database_slot_get();
 	if (slot == NULL)
@@ -149,7 +148,7 @@ ak_rehash_offer(const text *public_key, const char *stored, size_t stored_size,
 	offer->at = now;
 	if (enqueue(&entry))
 		ak_database_slot_make_room(slot);
-	ak_database_slot_start_worker(slot, now);
+	ak_database_slot_start_worker(slot);
 }
 
 /* --- Writing, by the database's worker only ------------------------------- */

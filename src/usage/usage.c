@@ -11,6 +11,7 @@
 #include "base/settings.h"
 #include "core/compat.h"
 #include "usage/database_slot.h"
+#include "usage/rehash.h"
 #include "usage/usage.h"
 #include "usage/usage_counters.h"
 #include "usage/usage_merge.h"
@@ -36,13 +37,13 @@ ak_usage_attach(void)
 
 /* What follows from having counted something, or from having had no room. */
 static void
-attend_to(AkDatabaseSlot *slot, bool is_counted, TimestampTz now)
+attend_to(AkDatabaseSlot *slot, bool is_counted)
 {
 	if (!is_counted)
 		pg_atomic_fetch_add_u64(&slot->lost, 1);
 	if (!is_counted || ak_counters_are_filling())
 		ak_database_slot_make_room(slot);
-	ak_database_slot_start_worker(slot, now);
+	ak_database_slot_start_worker(slot);
 }
 
 /*
@@ -62,7 +63,7 @@ ak_usage_record(text *public_key, const AkUse *use)
 	if (use->reason == AK_UNKNOWN_KEY)
 		pg_atomic_fetch_add_u64(&slot->unknown_keys, 1);
 	else
-		attend_to(slot, ak_usage_counters_add(public_key, use), use->at);
+		attend_to(slot, ak_usage_counters_add(public_key, use));
 }
 
 /*
@@ -75,11 +76,25 @@ ak_usage_record_grant(text *public_key, uint64 grant)
 {
 	AkDatabaseSlot *slot = ak_track_usage && ak_counters_exist() ?
 		ak_database_slot_get() : NULL;
-	TimestampTz now = GetCurrentTimestamp();
 
 	if (slot)
-		attend_to(slot, ak_usage_counters_add_grant(public_key, grant, now),
-				  now);
+		attend_to(slot, ak_usage_counters_add_grant(public_key, grant,
+													GetCurrentTimestamp()));
+}
+
+/*
+ * Forgets all that is in memory of a database that is gone.  Nobody is connected
+ * to it, nor will be.
+ */
+void
+ak_usage_forget_database(Oid database)
+{
+	AkDatabaseSlot *slot = ak_database_slot_find(database);
+
+	ak_counters_purge(database);
+	ak_rehash_forget(database);
+	if (slot)
+		ak_database_slot_free(slot);
 }
 
 /* False if it cannot be noted that this transaction deletes of a key. */
@@ -92,7 +107,7 @@ note_deletion(text *public_key)
 	if (slot == NULL ||
 		!ak_usage_counters_note_deletion(public_key, GetTopTransactionId()))
 		return false;
-	ak_database_slot_start_worker(slot, GetCurrentTimestamp());
+	ak_database_slot_start_worker(slot);
 	return true;
 }
 

@@ -13,6 +13,7 @@ extern void ak_usage_request(void);
 extern void ak_usage_attach(void);
 extern void ak_usage_record(text *public_key, const AkUse *use);
 extern void ak_usage_record_grant(text *public_key, uint64 grant);
+extern void ak_usage_forget_database(Oid database);
 extern void ak_usage_forget(text *public_key);
 extern void ak_usage_forget_secret(text *public_key);
 

@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "base/settings.h"
+#include "core/clock.h"
 #include "core/compat.h"
 #include "usage/usage_primary.h"
 
@@ -41,12 +42,12 @@ get_message(void)
  * since "begin" is over, which raises 08006.
  */
 static void
-wait_for_socket(int event, TimestampTz begin)
+wait_for_socket(int event, int64 begin)
 {
 	int			timeout = ShutdownRequestPending ? SHUTDOWN_TIMEOUT_MS :
 		TIMEOUT_MS;
 
-	if (TimestampDifferenceExceeds(begin, GetCurrentTimestamp(), timeout))
+	if (ak_clock_ms() - begin > timeout)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONNECTION_FAILURE),
 				 errmsg("the primary does not answer in time")));
@@ -63,7 +64,7 @@ wait_for_socket(int event, TimestampTz begin)
  * or both could wait for each other.  False if the connection fails.
  */
 static bool
-send_all(TimestampTz begin)
+send_all(int64 begin)
 {
 	int			left;
 
@@ -83,7 +84,7 @@ send_all(TimestampTz begin)
 static char *
 query(const char *sql, int count, const char *const *parameters)
 {
-	TimestampTz begin = GetCurrentTimestamp();
+	int64		begin = ak_clock_ms();
 	PGresult   *result;
 	char	   *text = NULL;
 
@@ -135,7 +136,7 @@ ak_usage_primary_connect(const char *database)
 		ak_usage_primary_conninfo, database, "apikeys",
 		GetDatabaseEncodingName(), NULL
 	};
-	TimestampTz begin = GetCurrentTimestamp();
+	int64		begin = ak_clock_ms();
 	PostgresPollingStatusType status;
 
 	ak_usage_primary_disconnect();

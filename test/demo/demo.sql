@@ -38,7 +38,7 @@ SELECT apikeys.grant_access('demo_guest', 'manage');
 \set ECHO none
 
 \echo
-\echo 'Acme is founded for its owner, who makes two projects. User 42, who has no PostgreSQL role of his own and'
+\echo 'Acme is created for its owner, who creates two projects. User 42, who has no PostgreSQL role and'
 \echo 'comes through the application, is to look after the keys of one of them.'
 \echo
 \set ECHO queries
@@ -81,7 +81,7 @@ INSERT INTO client SELECT 'deploy', * FROM apikeys.create_project_key(
 
 \echo
 \echo 'User 42 makes one for staging. The application says who is acting, until the end of the'
-\echo 'transaction; what he may do is up to his role.'
+\echo 'transaction; what the user may do is decided by the role held.'
 \echo
 \set ECHO queries
 SET ROLE demo_app;
@@ -169,7 +169,7 @@ FROM apikeys.access_list_entries WHERE public_key = :'deploy_public';
 
 \echo 'Each use is counted in memory, and written to the tables by a worker: nobody waits for that.'
 \echo
-\echo 'User 42 sees the keys of his project: his own. "reports" has its role in the organization.'
+\echo 'User 42 sees the keys of one project, and no others. "reports" has its role in the organization.'
 \echo
 \set ECHO queries
 SET ROLE demo_app;
@@ -341,8 +341,8 @@ COMMIT;
 
 \echo '=== 7. Who may not =========================================================================='
 \echo
-\echo 'User 42 looks after staging. A key of the whole organization is not his to delete, he does not'
-\echo 'even see it; and roles in the organization are not his to give. (The errors are the point here.)'
+\echo 'User 42 looks after staging. User 42 cannot delete a key of the whole organization, and does not'
+\echo 'even see it; and cannot grant roles in the organization. (The errors are the point here.)'
 \echo
 :refused_begin
 \set ECHO queries
@@ -359,7 +359,7 @@ ROLLBACK;
 \set ECHO none
 
 \echo
-\echo 'A guest sees no key, and changes none, whichever way he tries; and not even the owner reads'
+\echo 'A guest sees no key, and changes none, in whichever way; and not even the owner reads'
 \echo 'the hash of a secret.'
 \echo
 \set ECHO queries

@@ -1,7 +1,7 @@
 -- Schema regress_hostile: a function and an operator for each that pg_catalog
 -- has, of the same name and for the same types, and types, tables and views of
--- names that are in use.  Whoever has it before pg_catalog in his search_path,
--- and leaves a name unqualified, gets one of them: it counts its call, which no
+-- names that are in use.  A session that has it before pg_catalog in its
+-- search_path, and leaves a name unqualified, gets one of them: it counts its call, which no
 -- rollback takes back, and fails.
 CREATE SCHEMA regress_hostile;
 GRANT USAGE ON SCHEMA regress_hostile TO PUBLIC;

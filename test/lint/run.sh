@@ -68,6 +68,13 @@ check_leftovers() {
     --exclude-dir=lint
 }
 
+# No word of test/lint/words stands anywhere.
+check_words() {
+  grep -rnwiF -f test/lint/words README.md CHANGELOG.md doc src sql/parts test \
+    --include='*.[ch]' --include='*.sql' --include='*.sh' --include='*.pl' \
+    --include='*.spec' --include='*.md' --exclude-dir=lint
+}
+
 # What PGXN and Debian are told agrees with the rest.
 check_meta() {
   perl test/lint/meta.pl
@@ -88,8 +95,8 @@ check_sizes() {
 }
 
 failed=0
-for check in shell clang_tidy scan_build sql version_conditions leftovers meta \
-  layers sizes; do
+for check in shell clang_tidy scan_build sql version_conditions leftovers words \
+  meta layers sizes; do
   # A tool that is missing says so on its standard error.
   findings=$("check_$check" 2>&1 || true)
   if [ -z "$findings" ]; then

@@ -3,7 +3,7 @@
 # package, in tmp/deb, out of a copy of the tree; NN is the major version of the
 # server to build for.  The build runs the regression tests.
 #
-# Root gives himself mounts of his own, so that nobody else sees those made
+# Root gets a mount namespace of its own, so that nobody else sees the mounts made
 # here, and "nobody" builds.
 set -euo pipefail
 if [ "$(id -u)" -eq 0 ] && [ -z "${OWN_MOUNTS:-}" ]; then

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # try-dist.sh: builds what "make dist" has made as a user might: in a folder of
 # any name, in another than that of the sources, with and without bitcode, into
-# DESTDIR and into a server of his own; and takes it away again.  All of it in
+# DESTDIR and into a server of its own; and takes it away again.  All of it in
 # tmp/dist-check.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"

@@ -42,7 +42,7 @@ SELECT count(*) AS first_events FROM apikeys.audit_event \gset
 SET ROLE regress_apikeys_seal_auditor;
 SELECT apikeys.seal_audit() = :first_events AS all_sealed;
 SELECT apikeys.seal_audit() AS nothing_new;
--- The auditor sees nothing of what he seals and verifies.
+-- The auditor sees nothing of what it seals and verifies.
 SELECT count(*) FROM apikeys.audit_event;
 SELECT intact, seals, events = :first_events AS all_events, unsealed, last_seal, sealed_at <= clock_timestamp() AS past, length(last_hash), problem FROM apikeys.verify_audit();
 SELECT last_hash AS first_hash FROM apikeys.verify_audit() \gset

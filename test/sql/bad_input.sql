@@ -360,7 +360,7 @@ SELECT apikeys_internal.may(NULL, NULL), apikeys_internal.may('clusters.read', N
 	apikeys_internal.may_grant(repeat('x', 1048576), 'bad00000-0000-4000-8000-000000000001');
 SELECT pg_temp.attempt($_$SELECT apikeys_internal.may('a b', 'bad00000-0000-4000-8000-000000000001')$_$);
 
--- Nobody learns whether a key exists that he does not see.
+-- Nobody learns whether a key exists that it does not see.
 SELECT pg_temp.attempt($_$SELECT apikeys.rotate_secret('regress-other-key')$_$) = pg_temp.attempt($_$SELECT apikeys.rotate_secret('no-such-key')$_$) AS same;
 
 -- Nothing has changed.

@@ -127,10 +127,10 @@ SELECT count(*) FROM apikeys.keys;
 SELECT apikeys.enable_key('regress_owner');
 ROLLBACK;
 
--- One user's key does not end another's of the same scope; he himself ends it.
+-- One user's key does not end another's of the same scope; its own user ends it.
 BEGIN;
 SELECT apikeys.act_as('user:regress_bound_key');
-SELECT public_key AS own, private_key AS own_secret FROM apikeys.create_key(:'other_org', 'his', '{ORG_READ_ONLY}') \gset
+SELECT public_key AS own, private_key AS own_secret FROM apikeys.create_key(:'other_org', 'own', '{ORG_READ_ONLY}') \gset
 COMMIT;
 BEGIN;
 SELECT apikeys.authenticate(:'own', :'own_secret', NULL) = :'own' AS bound;

@@ -233,3 +233,4 @@ SELECT apikeys.delete_organization(:'other');
 SELECT apikeys.drop_role('regress_role');
 SELECT apikeys.drop_role('regress_role');
 DELETE FROM apikeys.deleted_key;
+DROP ROLE regress_apikeys_named;

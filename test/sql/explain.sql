@@ -47,7 +47,7 @@ FROM (VALUES ('10.0.0.1'::inet), ('192.0.2.1'), (NULL)) AS a (ip),
 	LATERAL (SELECT (array_agg(check_name ORDER BY ordinality) FILTER (WHERE NOT passed))[1] AS reason
 		FROM apikeys.explain_authorize('regress_explain', ip, scope, project) WITH ORDINALITY) AS e;
 
--- For whom.
+-- Who may ask.
 SET ROLE regress_apikeys_explain_admin;
 SELECT check_name, detail FROM apikeys.explain_authorize('regress_explain', '10.0.0.1', 'clusters.read', :'two') WHERE check_name = 'scope_denied';
 SELECT * FROM apikeys.explain_authorize('regress_explain_open', '10.0.0.1', 'clusters.read');

@@ -5,7 +5,7 @@ CREATE EXTENSION IF NOT EXISTS apikeys;
 \pset format unaligned
 \pset tuples_only on
 CREATE ROLE regress_apikeys_alice;    -- owner
-CREATE ROLE regress_apikeys_km;       -- manages keys, grants no more than he has
+CREATE ROLE regress_apikeys_km;       -- manages keys, grants no more than it has
 CREATE ROLE regress_apikeys_pua;      -- administrator of project P1
 CREATE ROLE regress_apikeys_reader BYPASSRLS;
 CREATE ROLE regress_apikeys_nobody;
@@ -44,7 +44,7 @@ SELECT pg_temp.tries('regress_apikeys_km', format('UPDATE apikeys.key_secret SET
 	pg_temp.tries('regress_apikeys_km', format('SELECT apikeys.enable_key(%L)', :'wide')),
 	pg_temp.tries('regress_apikeys_km', format('SELECT apikeys.add_to_access_list(%L, ''192.0.2.1'')', :'wide')),
 	pg_temp.tries('regress_apikeys_km', format('SELECT apikeys.update_key(%L, expires_at => ''infinity'')', :'wide'));
--- Who assigns a key to his project takes it.
+-- Assigning a key to one's project is taking it.
 SELECT pg_temp.tries('regress_apikeys_pua', format('SELECT apikeys.set_project_roles(%L, %L, ''{GROUP_READ_ONLY}'')', :'wide', :'p1'));
 -- A name that is used again.
 SELECT pg_temp.tries('none', format('SELECT apikeys.add_member(%L, ''role:regress_apikeys_unborn'', ''ORG_OWNER'')', :'org'));

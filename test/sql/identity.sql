@@ -243,7 +243,7 @@ RESET min_parallel_table_scan_size;
 SELECT proname, proparallel, provolatile FROM pg_proc
 WHERE pronamespace = 'apikeys'::regnamespace AND proname IN ('permits', 'current_key', 'current_organization', 'principal', 'authenticate', 'authenticate_request', 'require')
 ORDER BY 1;
--- Nobody proves a key until he is allowed to.
+-- Nobody proves a key without EXECUTE.
 SELECT p.oid::regprocedure FROM pg_proc AS p
 WHERE pronamespace = 'apikeys'::regnamespace AND proname IN ('authorize', 'decide', 'require', 'authenticate', 'authenticate_request', 'act_as', 'create_organization', 'create_role')
 	AND EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) WHERE grantee = 0);

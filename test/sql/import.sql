@@ -44,7 +44,7 @@ SELECT n, d.allowed, d.reason FROM (VALUES (1, 'regress.1', 'one', '10.0.0.1'::i
 SELECT action, public_key, principal, organization_id = :'org' AS org, detail -> 'new' ->> 'role' AS role FROM apikeys.audit_event WHERE id > :before ORDER BY public_key, id;
 SELECT count(*) FROM apikeys.audit_event WHERE id > :before AND detail::text LIKE '%sha%';
 ROLLBACK;
--- By one whom row-level security does not concern, from a view without what may be left out.
+-- By a role that bypasses row-level security, from a view without the optional columns.
 BEGIN;
 CREATE TEMP VIEW few AS SELECT public_key, hash::apikeys.secret_hash AS hash, description FROM regress_import WHERE number < 3;
 SELECT apikeys.import_keys(:'org', 'few');
@@ -137,7 +137,7 @@ SELECT apikeys.import_keys(:'org', 'regress_import');
 SET ROLE regress_apikeys_import_owner;
 SELECT apikeys.import_keys(:'other', 'regress_import');
 RESET ROLE;
--- Roles that are not his to grant.
+-- Roles that the importer cannot grant.
 SELECT apikeys.create_role('REGRESS_IMPORTER', 'organization', '{apikeys.keys.manage,organization.read}', '{}', 'Imports keys.') \g /dev/null
 SELECT apikeys.add_member(:'org', 'role:regress_apikeys_import_admin', 'REGRESS_IMPORTER') \g /dev/null
 SET ROLE regress_apikeys_import_admin;

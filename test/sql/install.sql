@@ -163,7 +163,7 @@ WHERE c.relnamespace IN ('apikeys'::regnamespace, 'apikeys_internal'::regnamespa
 SELECT n.nspname, a.privilege_type
 FROM pg_namespace AS n, aclexplode(n.nspacl) AS a
 WHERE n.nspname IN ('apikeys', 'apikeys_internal') AND a.grantee = 0 ORDER BY 1, 2;
--- What grant_access gives, and to whom; no table can be written with any of it.
+-- What grant_access grants; no table can be written with any of it.
 CREATE ROLE regress_apikeys_decide;
 CREATE ROLE regress_apikeys_manage;
 CREATE ROLE regress_apikeys_impersonate;
@@ -184,7 +184,7 @@ GROUP BY c.oid, a.privilege_type, a.grantee ORDER BY 1, 3, a.grantee::regrole::t
 SELECT apikeys.revoke_access(r, substr(r::text, length('regress_apikeys_') + 1))
 FROM unnest('{regress_apikeys_decide,regress_apikeys_manage,regress_apikeys_impersonate,regress_apikeys_monitor}'::regrole[]) AS r;
 DROP ROLE regress_apikeys_decide, regress_apikeys_manage, regress_apikeys_impersonate, regress_apikeys_monitor;
--- Which rows of whom pg_dump takes along.
+-- Which rows pg_dump includes.
 SELECT t.extconfig::regclass AS relation, t.extcondition
 FROM pg_extension, unnest(extconfig, extcondition) AS t (extconfig, extcondition)
 WHERE extname = 'apikeys' ORDER BY t.extconfig::regclass::text;

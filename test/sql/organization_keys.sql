@@ -251,10 +251,10 @@ ROLLBACK TO s;
 SELECT apikeys.principal(), count(*) FROM apikeys.keys;
 COMMIT;
 SELECT apikeys.principal();
--- No user is a role, whatever his name.
+-- No user is a role, whatever its name.
 SELECT apikeys.act_as('role:regress_apikeys_owner');
 SELECT apikeys.act_as('key:x');
--- Nobody acts as somebody else until he is granted to.
+-- Nobody acts as somebody else without EXECUTE on act_as.
 SET ROLE regress_apikeys_owner;
 SELECT apikeys.act_as('user:1');
 SELECT apikeys.authorize(:'public_key', :'new_private_key', '192.0.2.1', 'clusters.read');

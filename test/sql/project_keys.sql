@@ -1,6 +1,6 @@
--- Project keys: a Project User Admin creates, views and changes keys in his
+-- Project keys: a Project User Admin creates, views and changes keys in its
 -- project, assigns keys of the organization to it and removes them from it;
--- nobody does so in a project that is not his.
+-- nobody does so in the project of another.
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS apikeys;
 RESET client_min_messages;
@@ -88,7 +88,7 @@ SET ROLE regress_apikeys_admin;
 SELECT apikeys.project('Acme', 'Alpha') = :'alpha' AS alpha, (SELECT string_agg(name, ', ' ORDER BY name) FROM apikeys.project) AS projects;
 SELECT public_key, private_key
 FROM apikeys.create_project_key(apikeys.project('Acme', 'Alpha'), 'Deploys', '{GROUP_AUTOMATION_ADMIN}', '{192.0.2.0/24}') \gset
--- The roles are his to give, also those with more than he has himself.
+-- It grants all roles, also those with more than it has itself (apikeys.roles.grant_any).
 SELECT public_key AS owner_key FROM apikeys.create_project_key(:'alpha', 'Everything in Alpha', '{GROUP_OWNER}') \gset
 RESET ROLE;
 SELECT reason FROM apikeys.decide(:'public_key', :'private_key', '192.0.2.1', 'clusters.create', :'alpha');
@@ -182,7 +182,7 @@ RESET ROLE;
 SELECT reason FROM apikeys.decide(:'org_key', :'org_secret', '192.0.2.1', 'clusters.read', :'alpha');
 SELECT reason FROM apikeys.decide(:'org_key', :'org_secret', '192.0.2.1', 'billing.read');
 SELECT * FROM pg_temp.refused(format($$SELECT apikeys.set_project_roles(%L, %L, '{GROUP_READ_ONLY}')$$, :'org_key', :'alpha'));
--- He changes nothing else of it, for it has a role outside of his project.
+-- It changes nothing else of the key, which has a role outside of the project.
 SET ROLE regress_apikeys_admin;
 \set VERBOSITY sqlstate
 SELECT FROM apikeys.update_key(:'org_key', 'Mine');
@@ -290,9 +290,9 @@ SELECT description FROM apikeys.keys ORDER BY description;
 RESET ROLE;
 SELECT description, nullif(created_by, apikeys.principal()) FROM apikeys.keys ORDER BY description;
 
--- ------------------------------------------------ who may give what he has only
+-- ------------------------------------------------ granting no more than one has
 
--- A manager of keys who may not grant any role grants what he has himself.
+-- A manager of keys without apikeys.roles.grant_any grants what it has itself.
 SELECT apikeys.create_role('regress_key_manager', 'project', '{}', '{clusters.*,apikeys.keys.manage}', 'Manages keys, and clusters');
 SELECT apikeys.create_role('regress_cluster_reader', 'project', '{}', '{clusters.read}', 'Reads clusters');
 SELECT apikeys.add_member(:'acme', 'role:regress_apikeys_nobody', 'regress_key_manager', :'alpha');
@@ -302,7 +302,7 @@ SELECT FROM apikeys.set_project_roles(:'public_key', :'alpha', '{regress_cluster
 SELECT FROM apikeys.set_project_roles(:'public_key', :'alpha', '{GROUP_READ_ONLY}');
 SELECT apikeys.create_project_key(:'alpha', 'More', '{GROUP_AUTOMATION_ADMIN}');
 INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role) VALUES (:'public_key', :'acme', :'alpha', 'GROUP_OWNER');
--- What the key holds already may stay, beside a change of his own.
+-- What the key holds already may stay, beside a change.
 RESET ROLE;
 SELECT FROM apikeys.set_project_roles(:'public_key', :'alpha', '{regress_cluster_reader,GROUP_READ_ONLY}');
 SET ROLE regress_apikeys_nobody;

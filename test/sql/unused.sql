@@ -62,7 +62,7 @@ SELECT count(*) FROM apikeys.unused_roles WHERE public_key = :'public_key' AND p
 SELECT FROM apikeys.set_project_roles(:'public_key', :'one', '{GROUP_BACKUP_ADMIN,GROUP_MONITORING_ADMIN}');
 SELECT role FROM apikeys.unused_roles WHERE public_key = :'public_key' AND project = 'one';
 
--- Each sees what he may see of keys and roles.
+-- Each reader sees what it may of keys and roles.
 SET ROLE regress_apikeys_unused_reader;
 SELECT * FROM pg_temp.unused();
 SELECT role FROM apikeys.key_role_usage ORDER BY 1;

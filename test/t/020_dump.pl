@@ -100,7 +100,7 @@ sub dump_text
 	  grep { !/^\\(un)?restrict / } split /^/, slurp_file($file);
 }
 
-# Who restores is another superuser than who has dumped: he owns the extension.
+# Restored by another superuser than the one that dumped: it owns the extension.
 $node->safe_psql('postgres', 'CREATE ROLE restorer LOGIN SUPERUSER');
 my $owner = $node->safe_psql('postgres', 'SELECT current_user');
 

@@ -1,6 +1,6 @@
 # The owner of a database, no superuser, has everybody who connects begin with
-# a search_path of his own: the background worker too, which is one.  It does
-# its work, and calls nothing that he has planted.
+# a planted search_path: the background worker too, which is one.  It does
+# its work, and calls nothing that was planted.
 use strict;
 use warnings;
 use File::Basename;
@@ -29,7 +29,7 @@ $node->safe_psql('hostile', q{
 	ALTER DATABASE hostile SET search_path = regress_hostile, pg_catalog;
 });
 my ($status, $stdout, $stderr) = $node->psql('hostile', 'SELECT now()');
-like($stderr, qr/hostile now was called/, 'a session begins with his path');
+like($stderr, qr/hostile now was called/, 'a session begins with the planted path');
 $node->safe_psql('hostile', 'ALTER SEQUENCE regress_hostile.called RESTART');
 
 $node->safe_psql('hostile', 'CREATE EXTENSION apikeys');

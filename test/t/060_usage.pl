@@ -362,6 +362,28 @@ ok( $node->poll_query_until(
 	'the worker follows a change of the interval');
 query(q{ALTER SYSTEM SET apikeys.usage_flush_interval = '1h'});
 
+# --- A copied database -----------------------------------------------------------------
+
+# A copy has the numbers of the original's batches in its tables, and counts on.
+query('CREATE DATABASE original');
+make_keys('original', 1);
+sub use_and_flush
+{
+	my ($database) = @_;
+
+	$node->safe_psql($database,
+		q{SELECT apikeys.authorize('key1', 'a secret', '192.0.2.1', 'clusters.read'); SELECT apikeys.flush_usage()});
+	return;
+}
+use_and_flush('original') for 1 .. 3;
+query('CREATE DATABASE copied TEMPLATE original');
+use_and_flush('copied') for 1 .. 4;
+is( $node->safe_psql('copied',
+		q{SELECT use_count FROM apikeys.key_usage WHERE public_key = 'key1'}),
+	7, 'a copied database counts on');
+is( $node->safe_psql('copied', q{SELECT lost_count FROM apikeys.status()}),
+	0, 'and loses nothing');
+
 # --- A full table ----------------------------------------------------------------------
 
 $node->append_conf('postgresql.conf', 'apikeys.usage_max_entries = 1000');

@@ -189,6 +189,43 @@ $standby->restart;
 is(usage_of($primary, 'key3'), '10|192.0.2.1',
 	'a standby that is stopped sends what it has');
 
+# --- Databases that are dropped and renamed on the primary -------------------------------
+
+$primary->safe_psql('postgres', "CREATE DATABASE $_") for qw(one two gone);
+foreach my $database (qw(one two gone))
+{
+	$primary->safe_psql($database, q{
+		CREATE EXTENSION apikeys;
+		GRANT USAGE ON SCHEMA apikeys TO apikeys_standby;
+		GRANT EXECUTE ON FUNCTION apikeys.merge_usage, apikeys.settle_usage TO apikeys_standby;
+		INSERT INTO apikeys.organization (id, name) VALUES ('10000000-0000-0000-0000-000000000000', 'Acme');
+		INSERT INTO apikeys.key (public_key, organization_id, description)
+			VALUES ('key1', '10000000-0000-0000-0000-000000000000', 'a key');
+		INSERT INTO apikeys.key_secret (public_key, version, hash, hint)
+			SELECT public_key, 1, ('sha256$$' || encode(sha256('a secret'), 'hex'))::apikeys.secret_hash, '' FROM apikeys.key;
+		INSERT INTO apikeys.key_role (public_key, organization_id, role)
+			SELECT public_key, organization_id, 'ORG_READ_ONLY' FROM apikeys.key});
+}
+$primary->wait_for_catchup($standby);
+my $use = q{SELECT count(*) FROM generate_series(1, 10) WHERE apikeys.authorize('key1', 'a secret', '192.0.2.1', 'clusters.read')};
+$standby->safe_psql($_, $use) for qw(one two gone);
+ok($standby->poll_query_until('postgres',
+		q{SELECT count(*) = 3 FROM pg_stat_activity WHERE backend_type = 'apikeys worker' AND datname IN ('one', 'two', 'gone')}),
+	'each database has a worker');
+$primary->safe_psql('postgres', $_)
+  foreach 'DROP DATABASE gone', 'ALTER DATABASE one RENAME TO three', 'ALTER DATABASE two RENAME TO one', 'ALTER DATABASE three RENAME TO two';
+$primary->wait_for_catchup($standby);
+my $offset = -s $standby->logfile;
+$standby->safe_psql($_, 'SELECT apikeys.flush_usage()') for qw(one two);
+is($primary->safe_psql($_, q{SELECT use_count FROM apikeys.key_usage WHERE public_key = 'key1'}), 10,
+	"$_: its uses have arrived in it, and no others") for qw(one two);
+# Two times as long as a worker waits to be started again.
+sleep(11);
+my @failures = slurp_file($standby->logfile, $offset) =~ /FATAL: .*database/g;
+cmp_ok(scalar(@failures), '<=', 1, 'the worker of the dropped one is not started again and again');
+is($standby->safe_psql('postgres',
+		q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'apikeys worker' AND datname IS DISTINCT FROM 'postgres' AND datname NOT IN ('one', 'two')}), 0, 'and is gone');
+
 # --- Promotion ----------------------------------------------------------------------
 
 use_key($standby, 'key4', 5, '192.0.2.1');

@@ -216,7 +216,7 @@ is(status_of($port, 'PATCH', "/keys/$made->{public_key}", 'Bearer anna', { descr
 my $rotated = decode_json((ask($port, 'POST', "/keys/$made->{public_key}", 'Bearer anna', {}))[1]);
 is(status_of($port, 'GET', $invoices, basic($made->{public_key}, $rotated->{private_key})), 200, 'rotates it');
 is(status_of($port, 'GET', $invoices, basic($made->{public_key}, $made->{private_key})), 401, 'so that the old private key ends');
-is_deeply(decode_json((ask($port, 'GET', '/keys', 'Bearer bert'))[1])->[0]{created_by}, 'role:' . $node->safe_psql('postgres', 'SELECT current_user'), 'another sees his own');
+is_deeply(decode_json((ask($port, 'GET', '/keys', 'Bearer bert'))[1])->[0]{created_by}, 'role:' . $node->safe_psql('postgres', 'SELECT current_user'), 'another sees its own');
 unlike((ask($port, 'GET', '/keys', 'Bearer bert'))[1], qr/\Q$made->{public_key}\E/, 'and not this');
 is(status_of($port, 'DELETE', "/keys/$made->{public_key}", 'Bearer bert'), 404, 'nor deletes it');
 is(status_of($port, 'PATCH', "/keys/$made->{public_key}", 'Bearer bert', { description => 'x' }), 404, 'nor changes it');

@@ -52,12 +52,12 @@ my $elsewhere = make_key('{192.0.2.0/24}');
 my $trust = q{SET apikeys.trusted_proxies = '{127.0.0.1}';};
 my $trust_others = q{SET apikeys.trusted_proxies = '{192.0.2.1}';};
 
-is(is_bound($tcp, $here, undef, ''), 't', 'who is connected is where he is');
+is(is_bound($tcp, $here, undef, ''), 't', 'the address is that of the connection');
 is(is_bound($tcp, $elsewhere, undef, ''), 'f', 'and nowhere else');
-is(is_bound($tcp, $elsewhere, '192.0.2.7', ''), 'f', 'whatever he says');
+is(is_bound($tcp, $elsewhere, '192.0.2.7', ''), 'f', 'whatever the header says');
 is(is_bound($tcp, $elsewhere, '192.0.2.7', $trust_others),
 	'f', 'where only others are trusted');
-is(is_bound($tcp, $here, '192.0.2.7', $trust_others), 't', 'he is still here');
+is(is_bound($tcp, $here, '192.0.2.7', $trust_others), 't', 'the address is still that of the connection');
 is(is_bound($tcp, $elsewhere, '192.0.2.7', $trust), 't', 'a proxy is believed');
 is(is_bound($tcp, $here, '192.0.2.7', $trust),
 	'f', 'and its own address counts no more');

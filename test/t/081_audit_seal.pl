@@ -123,11 +123,11 @@ write_and_seal('nobody waits for who has written an event and does not commit');
 cmp_ok(query('SELECT unsealed FROM apikeys.verify_audit()'),
 	'>', 100, 'what was written meanwhile is not sealed');
 is(query('SELECT events FROM apikeys.verify_audit()'),
-	$before, 'as his event has a lower number');
+	$before, 'as the open event has a lower number');
 # One that writes none is in nobody's way.
 $open->query_safe(
 	"COMMIT; BEGIN; UPDATE public.own SET first = first; SELECT count(*) FROM apikeys.key");
-wait_until_sealed('his event and theirs are sealed when he has committed');
+wait_until_sealed('all are sealed when the open one has committed');
 is( query(
 		'SELECT intact, problem, events = (SELECT count(*) FROM apikeys.audit_event) FROM apikeys.verify_audit()'
 	),
