@@ -10,8 +10,8 @@
  * That is not enough for ORDER BY with LIMIT.  An index in that order looks cheap
  * as long as the reader's rows are thought to be spread evenly; a reader whose keys
  * are all old would walk through everybody else's.  So for who reads little of a
- * table, the indexes of all readers are left out of sight (get_relation_info_hook of
- * optimizer/plancat.h).  A plan that is kept for another principal is as right, it
+ * table, such walks are taken out of the paths (set_rel_pathlist_hook of
+ * optimizer/paths.h).  A plan that is kept for another principal is as right, it
  * only costs more.
  */
 #include "postgres.h"
@@ -30,8 +30,7 @@
 #include "nodes/supportnodes.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
-#include "optimizer/plancat.h"
-#include "parser/parsetree.h"
+#include "optimizer/paths.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -152,7 +151,7 @@ apikeys_readable_share_support(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(request);
 }
 
-/* --- Indexes of all readers ------------------------------------------------ */
+/* --- Walks through the rows of all readers --------------------------------- */
 
 /* The tables, and with which scopes an organization's rows are read. */
 static const struct
@@ -165,12 +164,7 @@ static const struct
 	{"audit_event", {"apikeys.audit.read"}, 1},
 };
 
-/* Columns by which a reader finds its own rows. */
-static const char *const own_columns[] = {
-	"public_key", "organization_id", "project_id",
-};
-
-static get_relation_info_hook_type previous_hook = NULL;
+static set_rel_pathlist_hook_type previous_hook = NULL;
 
 /* Which of shared_tables a table is, or -1. */
 static int
@@ -220,42 +214,59 @@ reads_little(int shared_table)
 	return (double) count * FEW < count_organizations();
 }
 
+/*
+ * Whether a path is there for its order, which is not one within an organization
+ * or a project.
+ */
 static bool
-finds_own_rows(Oid table, const IndexOptInfo *index)
+is_walk(Oid table, Path *path)
 {
+	AttrNumber	first;
 	const char *column;
 
-	if (index->indexkeys[0] == 0)
+	if (!IsA(path, IndexPath) || path->pathkeys == NIL)
 		return false;
-	column = get_attname(table, index->indexkeys[0], false);
-	for (int i = 0; i < lengthof(own_columns); i++)
-		if (strcmp(own_columns[i], column) == 0)
-			return true;
-	return false;
+	first = ((IndexPath *) path)->indexinfo->indexkeys[0];
+	if (first == 0)
+		return false;
+	column = get_attname(table, first, false);
+	return strcmp(column, "organization_id") != 0 &&
+		strcmp(column, "project_id") != 0;
+}
+
+/* Leaves a path, if only there is one. */
+static List *
+remove_walks(Oid table, List *paths)
+{
+	List	   *rest = NIL;
+	ListCell   *cell;
+
+	foreach(cell, paths)
+		if (!is_walk(table, lfirst(cell)))
+			rest = lappend(rest, lfirst(cell));
+	return rest == NIL ? paths : rest;
 }
 
 static void
-hide_indexes(PlannerInfo *root, Oid table, bool inhparent, RelOptInfo *rel)
+choose_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 {
-	ListCell   *cell;
 	int			shared_table;
 
 	if (previous_hook)
-		previous_hook(root, table, inhparent, rel);
-	if (planner_rt_fetch(rel->relid, root)->securityQuals == NIL)
+		previous_hook(root, rel, rti, rte);
+	if (rte->rtekind != RTE_RELATION || rte->securityQuals == NIL)
 		return;
-	shared_table = find_shared_table(table);
+	shared_table = find_shared_table(rte->relid);
 	if (shared_table < 0 || !reads_little(shared_table))
 		return;
-	foreach(cell, rel->indexlist)
-		if (!finds_own_rows(table, lfirst(cell)))
-			rel->indexlist = foreach_delete_current(rel->indexlist, cell);
+	rel->pathlist = remove_walks(rte->relid, rel->pathlist);
+	rel->partial_pathlist = remove_walks(rte->relid, rel->partial_pathlist);
 }
 
 /* Called once, when the library is loaded. */
 void
 ak_planner_init(void)
 {
-	previous_hook = get_relation_info_hook;
-	get_relation_info_hook = hide_indexes;
+	previous_hook = set_rel_pathlist_hook;
+	set_rel_pathlist_hook = choose_paths;
 }

@@ -294,8 +294,8 @@ main() {
   psql_file inside.sql | as_user tee "$WORK/out/inside.csv" >/dev/null
   psql_file policy.sql | as_user tee "$WORK/out/policy.csv" >/dev/null
   wire_rounds
-  new_key_rounds
   reading_rounds
+  new_key_rounds
   report
 }
 

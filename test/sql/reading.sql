@@ -114,6 +114,13 @@ SELECT regress_reading.nodes('SELECT * FROM apikeys.keys ORDER BY created_at DES
 SET ROLE regress_apikeys_many;
 SELECT regress_reading.nodes('SELECT * FROM apikeys.keys ORDER BY created_at DESC LIMIT 20',
 	'$.**{2 to last} ? (@."Index Name" == "key_created_idx")') AS over_all_keys;
+SET ROLE regress_apikeys_owner;
+SELECT regress_reading.nodes('SELECT * FROM apikeys.usage WHERE public_key > ''key2'' ORDER BY public_key LIMIT 20',
+	'$.**{2 to last} ? (@."Node Type" == "Index Scan" && @."Index Name" == "key_pkey")') AS over_all_keys,
+	regress_reading.nodes('SELECT * FROM apikeys.audit_event ORDER BY id DESC LIMIT 20',
+	'$.**{2 to last} ? (@."Index Name" == "audit_event_pkey")') AS over_all_events,
+	regress_reading.nodes('SELECT * FROM apikeys.audit_event WHERE id = 7',
+	'$.**{2 to last} ? (@."Index Name" == "audit_event_pkey")') AS one_event;
 RESET ROLE;
 
 -- A column that is not asked for is not computed.
