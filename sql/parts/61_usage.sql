@@ -27,6 +27,11 @@ CREATE FUNCTION apikeys_internal.usage_status(
 COMMENT ON FUNCTION apikeys_internal.usage_status() IS
 	'The state of the counters in shared memory, for status().';
 
+CREATE FUNCTION apikeys_internal.lost_count() RETURNS bigint
+	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_lost_count';
+COMMENT ON FUNCTION apikeys_internal.lost_count() IS
+	'Returns how many uses and denials could not be counted in this database since the server started.';
+
 CREATE FUNCTION apikeys.status(
 		OUT version text, OUT preloaded boolean, OUT worker_alive boolean, OUT pending_entries bigint,
 		OUT max_entries integer, OUT lost_count bigint, OUT unknown_key_count bigint, OUT flushed_at timestamptz,

@@ -169,7 +169,7 @@ SELECT
 			WHERE p.reason IS NOT NULL) AS c
 		ORDER BY c.at DESC LIMIT 1) AS last_denied_address,
 	(SELECT count(*) FROM apikeys_internal.pending_usage(k.public_key)) AS pending_entries,
-	(SELECT s.lost_count FROM apikeys_internal.usage_status() AS s) AS lost_count,
+	apikeys_internal.lost_count() AS lost_count,
 	k.organization_id
 FROM apikeys.keys AS k;
 COMMENT ON VIEW apikeys.usage IS

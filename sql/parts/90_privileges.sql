@@ -97,7 +97,7 @@ BEGIN ATOMIC
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.is_readable_share(uuid, text[])'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.reads_key(text, uuid[])'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.pending_usage(text)'),
-		('manage', 'EXECUTE ON FUNCTION apikeys_internal.usage_status()'),
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.lost_count()'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.grant_id(text, uuid)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.pepper_state(text)')
 	) AS p (accesses, privilege)

@@ -23,6 +23,7 @@
 PG_FUNCTION_INFO_V1(apikeys_pending_usage);
 PG_FUNCTION_INFO_V1(apikeys_flush_usage);
 PG_FUNCTION_INFO_V1(apikeys_usage_status);
+PG_FUNCTION_INFO_V1(apikeys_lost_count);
 
 /* --- One key -------------------------------------------------------------- */
 
@@ -117,6 +118,18 @@ apikeys_flush_usage(PG_FUNCTION_ARGS)
 				 errdetail("It is kept in memory, and written later."),
 				 errhint("The server's log says why.")));
 	PG_RETURN_VOID();
+}
+
+/* What could not be counted in this database, without a look at all counters. */
+Datum
+apikeys_lost_count(PG_FUNCTION_ARGS)
+{
+	AkDatabaseSlot *slot = ak_counters_exist() ?
+		ak_database_slot_get() : NULL;
+
+	if (slot == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(pg_atomic_read_u64(&slot->lost));
 }
 
 /* The last batch that is known to be in the tables. */
