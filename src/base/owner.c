@@ -137,15 +137,15 @@ is_trusted(Oid function)
 {
 	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
 	Form_pg_proc form;
-	bool		is_trusted;
+	bool		trusted;
 
 	if (!HeapTupleIsValid(tuple))
 		return true;			/* the lookup that follows fails */
 	form = (Form_pg_proc) GETSTRUCT(tuple);
-	is_trusted = form->prosecdef || form->proowner == acting->owner ||
+	trusted = form->prosecdef || form->proowner == acting->owner ||
 		superuser_arg(form->proowner);
 	ReleaseSysCache(tuple);
-	return is_trusted;
+	return trusted;
 }
 
 /*

@@ -49,7 +49,7 @@ PG_FUNCTION_INFO_V1(apikeys_readable_share_support);
  * Who reads fewer than one of so many organizations finds its rows by them, and
  * not on a walk through everybody's.
  */
-#define FEW					20
+#define SMALL_SHARE			20
 
 /* More organizations than these are not looked at one by one. */
 #define MAX_ESTIMATED		100
@@ -211,7 +211,7 @@ reads_little(int shared_table)
 		scopes[i] = CStringGetTextDatum(shared_tables[shared_table].scopes[i]);
 	count = ak_reach_organizations(construct_array(scopes, count, TEXTOID, -1,
 												   false, TYPALIGN_INT), &ids);
-	return (double) count * FEW < count_organizations();
+	return (double) count * SMALL_SHARE < count_organizations();
 }
 
 /*

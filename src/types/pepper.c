@@ -33,6 +33,9 @@ static AkPepperSet used;
 static AkPepperSet loaded;
 static uint64 loads = 0;
 
+/* Stands for the peppers in use, so that it is not made for each use of a key. */
+static uint64 used_fingerprint = 0;
+
 /* ak_pepper_fingerprint() of the postmaster's; NULL: not preloaded. */
 static pg_atomic_uint64 *published = NULL;
 
@@ -119,6 +122,22 @@ ak_pepper_load(const char *path, uint64 *load, char **fault)
 	return path[0] == '\0' || read_peppers(path, &loaded, fault);
 }
 
+static uint64
+make_fingerprint(const AkPepperSet *set)
+{
+	uint8		digest[AK_BLAKE2B_SIZE];
+	uint64		fingerprint;
+
+	if (set->count == 0)
+		return 0;
+	ak_crypto_blake2b(digest, set->peppers[0].bytes,
+					  set->peppers, sizeof(AkPepper) * set->count,
+					  set->peppers[0].id, strlen(set->peppers[0].id));
+	memcpy(&fingerprint, digest, sizeof(fingerprint));
+	ak_crypto_wipe(digest, sizeof(digest));
+	return fingerprint;
+}
+
 /* Takes what was read for the peppers there are. */
 void
 ak_pepper_use(const char *path, uint64 load)
@@ -127,8 +146,9 @@ ak_pepper_use(const char *path, uint64 load)
 		return;
 	strlcpy(used_path, path, sizeof(used_path));
 	used = loaded;
+	used_fingerprint = make_fingerprint(&used);
 	if (published && !IsUnderPostmaster)
-		pg_atomic_write_u64(published, ak_pepper_fingerprint());
+		pg_atomic_write_u64(published, used_fingerprint);
 	ak_crypto_wipe(&loaded, sizeof(loaded));
 	ak_crypto_wipe(&found, sizeof(found));
 	memset(&found_in, 0, sizeof(found_in));
@@ -152,44 +172,28 @@ ak_pepper_attach(void)
 	published = ShmemInitStruct("apikeys peppers", sizeof(*published),
 								&is_there);
 	if (!is_there)
-		pg_atomic_init_u64(published, ak_pepper_fingerprint());
-}
-
-static uint64
-make_fingerprint(const AkPepperSet *set)
-{
-	uint8		digest[AK_BLAKE2B_SIZE];
-	uint64		fingerprint;
-
-	if (set->count == 0)
-		return 0;
-	ak_crypto_blake2b(digest, set->peppers[0].bytes,
-					  set->peppers, sizeof(AkPepper) * set->count,
-					  set->peppers[0].id, strlen(set->peppers[0].id));
-	memcpy(&fingerprint, digest, sizeof(fingerprint));
-	ak_crypto_wipe(digest, sizeof(digest));
-	return fingerprint;
+		pg_atomic_init_u64(published, used_fingerprint);
 }
 
 /* A number that stands for the peppers that this process has; 0: none. */
 uint64
 ak_pepper_fingerprint(void)
 {
-	return make_fingerprint(&used);
+	return used_fingerprint;
 }
 
 /* What the postmaster has read last. */
 static uint64
 get_published(void)
 {
-	return published ? pg_atomic_read_u64(published) : ak_pepper_fingerprint();
+	return published ? pg_atomic_read_u64(published) : used_fingerprint;
 }
 
 /* Whether this process has the peppers that the postmaster has. */
 bool
 ak_pepper_is_fresh(void)
 {
-	return ak_pepper_fingerprint() == get_published();
+	return used_fingerprint == get_published();
 }
 
 /*
@@ -200,6 +204,7 @@ bool
 ak_pepper_refresh(void)
 {
 	AkPepperSet set = {0};
+	uint64		fingerprint;
 	char	   *fault = NULL;
 	bool		is_wanted;
 
@@ -209,9 +214,13 @@ ak_pepper_refresh(void)
 		return false;
 	if (!read_peppers(used_path, &set, &fault))
 		pfree(fault);
-	is_wanted = set.count > 0 && make_fingerprint(&set) == get_published();
+	fingerprint = make_fingerprint(&set);
+	is_wanted = set.count > 0 && fingerprint == get_published();
 	if (is_wanted)
+	{
 		used = set;
+		used_fingerprint = fingerprint;
+	}
 	ak_crypto_wipe(&set, sizeof(set));
 	return is_wanted;
 }
