@@ -281,7 +281,7 @@ has_driver() {
 # registry.
 find_driver() {
   local folder
-  for folder in "${NODE_PATH:-}" /usr/share/nodejs; do
+  for folder in "${NODE_PATH:-/usr/share/nodejs}" /usr/share/nodejs; do
     if has_driver "$folder"; then break; fi
     folder=
   done
