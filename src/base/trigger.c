@@ -12,11 +12,9 @@
 #include "access/htup_details.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
-#include "utils/inval.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
 
-PG_FUNCTION_INFO_V1(apikeys_table_changed);
 PG_FUNCTION_INFO_V1(apikeys_is_direct_change);
 
 /*
@@ -72,16 +70,4 @@ Datum
 apikeys_is_direct_change(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(!ak_owner_is_acting() && !is_restore());
-}
-
-/* Trigger of the tables whose rows are kept in memory. */
-Datum
-apikeys_table_changed(PG_FUNCTION_ARGS)
-{
-	TriggerData *trigger = ak_trigger_get(fcinfo,
-										  AK_TABLE_BIT(AK_ORGANIZATION) |
-										  AK_TABLE_BIT(AK_ROLE));
-
-	CacheInvalidateRelcache(trigger->tg_relation);
-	PG_RETURN_POINTER(NULL);
 }

@@ -121,6 +121,20 @@ ak_tuplesort_get_datum(Tuplesortstate *sort, Datum *value)
 #define ak_relation_locator(relation) ((relation)->rd_node)
 #endif
 
+/* The number of the transaction, counted in this session. */
+#if PG_VERSION_NUM >= 170000
+#define ak_local_transaction() (MyProc->vxid.lxid)
+#else
+#define ak_local_transaction() (MyProc->lxid)
+#endif
+
+/* The name of the file that a table's rows are in. */
+#if PG_VERSION_NUM >= 160000
+#define ak_relation_file(relation) ((relation)->rd_locator.relNumber)
+#else
+#define ak_relation_file(relation) ((relation)->rd_node.relNode)
+#endif
+
 /* Has the processor fetch the memory at an address, be it none of ours. */
 #if defined(__GNUC__)
 #define ak_prefetch(address) __builtin_prefetch(address)

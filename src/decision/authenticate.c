@@ -34,7 +34,7 @@ authenticate(const AkRequest *request)
 	ak_require_preload();
 	ak_decision_open(request, &decision);
 	if (decision.reason == AK_OK)
-		ak_identity_bind(request->public_key, &decision.key,
+		ak_identity_bind(request->public_key, &decision.store, &decision.key,
 						 request->address);
 	ak_decision_close(request, &decision);
 	if (decision.reason != AK_OK)

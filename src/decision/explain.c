@@ -79,7 +79,7 @@ explain_secrets(Inquiry *inquiry)
 			   ak_packed_array_at(&key->secret_expirations, i,
 								  sizeof(expires_at)),
 			   sizeof(expires_at));
-		if (!ak_decision_tries_secret(key, i) || expires_at <= now)
+		if (expires_at <= now)
 			continue;
 		live++;
 		verifiable += ak_secret_hash_can_verify(hash.data, hash.size);
@@ -230,7 +230,7 @@ try_roles(Inquiry *inquiry, const AkPackedArray *roles,
 	for (int i = 0; i < roles->count; i++)
 	{
 		AkBytes		name = ak_packed_array_next(roles, &offset);
-		const AkRole *role = ak_roles_find(name.data, name.size);
+		const AkRole *role = ak_roles_find(&inquiry->store, &name);
 		const AkPermission *permission;
 
 		if (role == NULL ||
@@ -334,10 +334,14 @@ explain(FunctionCallInfo fcinfo, bool address_is_text)
 	inquiry.result = (ReturnSetInfo *) fcinfo->resultinfo;
 	if (!ak_rights_reads_key(public_key))
 		refuse();
-	ak_keystore_open_for_image(&inquiry.store, ak_locator_hash(public_key));
-	ak_roles_refresh(&inquiry.store);
+	ak_keystore_open_for_image(&inquiry.store, ak_locator_hash(public_key),
+							   AK_TABLE_BIT(AK_ROLE) |
+							   AK_TABLE_BIT(AK_ORGANIZATION) |
+							   AK_TABLE_BIT(AK_PROJECT));
 	if (!ak_keystore_find_image(&inquiry.store, public_key, &inquiry.key))
 		refuse();
+	ak_image_read_rest(&inquiry.key);
+	ak_image_read_projects(&inquiry.key);
 	explain_secrets(&inquiry);
 	explain_state(&inquiry);
 	explain_policy(&inquiry);

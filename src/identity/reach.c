@@ -99,7 +99,7 @@ static void
 collect_organization(const AkGrant *grant, void *argument)
 {
 	IdSet	   *set = argument;
-	const AkRole *role = ak_roles_find(grant->role.data, grant->role.size);
+	const AkRole *role = ak_roles_find(set->store, &grant->role);
 
 	if (set->scopes == NULL ||
 		(role && !grant->has_project &&
@@ -115,7 +115,7 @@ static void
 collect_project(const AkGrant *grant, void *argument)
 {
 	IdSet	   *set = argument;
-	const AkRole *role = ak_roles_find(grant->role.data, grant->role.size);
+	const AkRole *role = ak_roles_find(set->store, &grant->role);
 
 	if (role == NULL ||
 		(set->without && has_id(set->without, &grant->organization_id)))
@@ -145,8 +145,8 @@ scan_ids(IdSet *set, AkGrantCallback callback)
 static void
 open_store(AkKeystore *store)
 {
-	ak_keystore_open(store);
-	ak_roles_refresh(store);
+	ak_keystore_open(store,
+					 ak_own_grants_tables() | AK_TABLE_BIT(AK_PROJECT));
 }
 
 /* Raises 22023 for what is no scope. */

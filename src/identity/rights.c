@@ -46,17 +46,12 @@ PG_FUNCTION_INFO_V1(apikeys_manages_key);
 PG_FUNCTION_INFO_V1(apikeys_stops_key);
 PG_FUNCTION_INFO_V1(apikeys_rotates_itself);
 
+/* To read the principal's grants, projects and some other tables. */
 static void
-open_store(AkKeystore *store)
+open_store(AkKeystore *store, uint32 tables)
 {
-	ak_keystore_open(store);
-	ak_roles_refresh(store);
-}
-
-static const AkRole *
-find_role(const AkBytes *name)
-{
-	return ak_roles_find(name->data, name->size);
+	ak_keystore_open(store, tables | ak_own_grants_tables() |
+					 AK_TABLE_BIT(AK_PROJECT));
 }
 
 static bool
@@ -83,6 +78,7 @@ typedef struct Held
 /* The permissions that the principal has at a place. */
 typedef struct PlaceSearch
 {
+	AkKeystore *store;
 	const Place *place;
 	List	   *organization;	/* of Held, for the organization */
 	List	   *project;		/* for the place's project, or for all */
@@ -103,7 +99,7 @@ collect_permissions(const AkGrant *grant, void *argument)
 {
 	PlaceSearch *search = argument;
 	const Place *place = search->place;
-	const AkRole *role = find_role(&grant->role);
+	const AkRole *role = ak_roles_find(search->store, &grant->role);
 	uint64		id;
 
 	if (role == NULL ||
@@ -126,6 +122,7 @@ collect_permissions(const AkGrant *grant, void *argument)
 static void
 search_place(AkKeystore *store, const Place *place, PlaceSearch *search)
 {
+	search->store = store;
 	search->place = place;
 	search->organization = NIL;
 	search->project = NIL;
@@ -231,7 +228,7 @@ apikeys_may(PG_FUNCTION_ARGS)
 		PG_RETURN_BOOL(false);
 	scope = PG_GETARG_TEXT_PP(0);
 	ak_check_scope(scope);
-	open_store(&store);
+	open_store(&store, 0);
 	may = may_at(&store, &place, VARDATA_ANY(scope), VARSIZE_ANY_EXHDR(scope));
 	ak_keystore_close(&store);
 	PG_RETURN_BOOL(may);
@@ -245,7 +242,7 @@ static bool
 may_grant(AkKeystore *store, const Place *place, const AkBytes *role_name)
 {
 	PlaceSearch search;
-	const AkRole *role = find_role(role_name);
+	const AkRole *role = ak_roles_find(store, role_name);
 
 	if (role == NULL)
 		return false;
@@ -270,7 +267,7 @@ apikeys_may_grant(PG_FUNCTION_ARGS)
 		PG_RETURN_BOOL(false);
 	role_name.data = VARDATA_ANY(PG_GETARG_TEXT_PP(0));
 	role_name.size = VARSIZE_ANY_EXHDR(PG_GETARG_TEXT_PP(0));
-	open_store(&store);
+	open_store(&store, 0);
 	may = may_grant(&store, &place, &role_name);
 	ak_keystore_close(&store);
 	PG_RETURN_BOOL(may);
@@ -281,6 +278,7 @@ apikeys_may_grant(PG_FUNCTION_ARGS)
 /* What a grant of the principal is looked at for. */
 typedef struct Visit
 {
+	AkKeystore *store;
 	const pg_uuid_t *organization;
 	const pg_uuid_t *project;
 	bool		is_visible;
@@ -301,13 +299,15 @@ apikeys_reads_organization(PG_FUNCTION_ARGS)
 {
 	AkKeystore	store;
 	AkPolicy	policy;
-	Visit		visit = {0};
+	AkRowVersion version;
+	Visit		visit = {&store};
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_BOOL(false);
 	visit.organization = PG_GETARG_UUID_P(0);
-	ak_keystore_open(&store);
-	if (!ak_keystore_find_policy(&store, visit.organization, &policy))
+	open_store(&store, AK_TABLE_BIT(AK_ORGANIZATION));
+	if (!ak_keystore_find_policy(&store, visit.organization, &policy,
+								 &version))
 		visit.is_visible = false;
 	else if (ak_identity_sees_all())
 		visit.is_visible = true;
@@ -325,7 +325,7 @@ static void
 visit_project(const AkGrant *grant, void *argument)
 {
 	Visit	   *visit = argument;
-	const AkRole *role = find_role(&grant->role);
+	const AkRole *role = ak_roles_find(visit->store, &grant->role);
 
 	if (role == NULL ||
 		!uuids_are_equal(&grant->organization_id, visit->organization))
@@ -346,12 +346,12 @@ apikeys_reads_project(PG_FUNCTION_ARGS)
 {
 	AkKeystore	store;
 	pg_uuid_t	organization;
-	Visit		visit = {&organization};
+	Visit		visit = {&store, &organization};
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_BOOL(false);
 	visit.project = PG_GETARG_UUID_P(0);
-	open_store(&store);
+	open_store(&store, 0);
 	if (!ak_keystore_find_project(&store, visit.project, &organization))
 		visit.is_visible = false;
 	else if (ak_identity_sees_all())
@@ -412,7 +412,7 @@ ak_rights_reads_key(text *public_key)
 	KeyCheck	check = {&store};
 	Place		place = {0};
 
-	open_store(&store);
+	open_store(&store, AK_TABLE_BIT(AK_KEY) | AK_TABLE_BIT(AK_KEY_ROLE));
 	if (ak_keystore_find_key(&store, public_key, &check.organization))
 	{
 		place.organization = check.organization;
@@ -455,7 +455,7 @@ apikeys_reads_key_of(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_BOOL(false);
-	ak_keystore_open(&store);
+	ak_keystore_open(&store, AK_TABLE_BIT(AK_KEY));
 	found = ak_keystore_find_key(&store, PG_GETARG_TEXT_PP(0), &organization);
 	ak_keystore_close(&store);
 	if (!found)
@@ -503,7 +503,7 @@ check_key(FunctionCallInfo fcinfo, AkGrantCheck callback)
 
 	if (PG_ARGISNULL(0))
 		return false;
-	open_store(&store);
+	open_store(&store, AK_TABLE_BIT(AK_KEY) | AK_TABLE_BIT(AK_KEY_ROLE));
 	if (ak_keystore_find_key(&store, PG_GETARG_TEXT_PP(0),
 							 &check.organization))
 	{
@@ -538,8 +538,8 @@ apikeys_stops_key(PG_FUNCTION_ARGS)
 static void
 visit_self_rotate(const AkGrant *grant, void *argument)
 {
-	bool	   *may = argument;
-	const AkRole *role = find_role(&grant->role);
+	Visit	   *visit = argument;
+	const AkRole *role = ak_roles_find(visit->store, &grant->role);
 	const AkPermissions *permissions;
 
 	if (role == NULL)
@@ -549,7 +549,7 @@ visit_self_rotate(const AkGrant *grant, void *argument)
 							 strlen(SCOPE_SELF_ROTATE)))
 	{
 		ak_own_grants_record_use(ak_own_grant_id(grant, role));
-		*may = true;
+		visit->is_visible = true;
 	}
 }
 
@@ -558,12 +558,12 @@ Datum
 apikeys_rotates_itself(PG_FUNCTION_ARGS)
 {
 	AkKeystore	store;
-	bool		may = false;
+	Visit		visit = {&store};
 
 	if (PG_ARGISNULL(0) || !ak_identity_is_key(PG_GETARG_TEXT_PP(0)))
 		PG_RETURN_BOOL(false);
-	open_store(&store);
-	ak_own_grants_scan(&store, visit_self_rotate, &may);
+	open_store(&store, 0);
+	ak_own_grants_scan(&store, visit_self_rotate, &visit);
 	ak_keystore_close(&store);
-	PG_RETURN_BOOL(may);
+	PG_RETURN_BOOL(visit.is_visible);
 }

@@ -371,7 +371,7 @@ ak_usage_merge(const pg_uuid_t *instance, uint64 number, AkBatch *batch)
 
 	if (!note_batch(instance, number) || batch->count == 0)
 		return construct_empty_array(INT4OID);
-	ak_keystore_open(&store);
+	ak_keystore_open(&store, AK_TABLE_BIT(AK_KEY));
 	merged = merge_uses(batch, store.snapshot) +
 		merge_denials(batch, store.snapshot);
 	merge_grants(batch, store.snapshot);

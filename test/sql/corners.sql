@@ -88,8 +88,6 @@ DROP CAST (bytea AS apikeys.secret_hash);
 -- What a trigger calls is called by nothing else.
 CREATE FUNCTION pg_temp.key_deleted() RETURNS void LANGUAGE c AS 'apikeys', 'apikeys_key_deleted';
 SELECT pg_temp.key_deleted();
-CREATE FUNCTION pg_temp.table_changed() RETURNS void LANGUAGE c AS 'apikeys', 'apikeys_table_changed';
-SELECT pg_temp.table_changed();
 
 SELECT apikeys.delete_key(public_key) FROM apikeys.key WHERE organization_id = :'org';
 SELECT apikeys.delete_project(:'one');
