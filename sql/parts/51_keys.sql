@@ -133,7 +133,7 @@ BEGIN
 	PERFORM apikeys_internal.note_event('key.created', organization, project, created,
 		jsonb_build_object('new', jsonb_build_object('description', description, 'roles', to_jsonb(roles),
 			'access_list', list::cidr[], 'expires_at', ends)));
-	RETURN (created, issued.secret);
+	RETURN (created, issued.secret, created || '.' || issued.secret);
 END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.make_key(uuid, uuid, text, text[], apikeys.access_list, timestamptz) IS

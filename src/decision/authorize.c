@@ -15,6 +15,30 @@
 #include "funcapi.h"
 #include "utils/builtins.h"
 
+/* Columns of type decision, as in sql/parts/22_composite_types.sql. */
+enum
+{
+	DECISION_ALLOWED,
+	DECISION_REASON,
+	DECISION_PUBLIC_KEY,
+	DECISION_ORGANIZATION_ID,
+	DECISION_ADDRESS,
+	DECISION_NETWORK,
+	DECISION_HTTP_STATUS,
+	DECISION_RETRY_AFTER,
+	DECISION_OWNER,
+	DECISION_METADATA,
+	DECISION_REMAINING,
+	DECISION_RESET_AFTER,
+	DECISION_LIMIT_NAME,
+	DECISION_ENVIRONMENT,
+	DECISION_COLUMN_COUNT
+};
+
+/* Sets a column of the row that is made. */
+#define PUT(column, datum) \
+	(values[DECISION_##column] = (datum), nulls[DECISION_##column] = false)
+
 PG_FUNCTION_INFO_V1(apikeys_authorize);
 PG_FUNCTION_INFO_V1(apikeys_decide);
 PG_FUNCTION_INFO_V1(apikeys_require);
@@ -23,19 +47,22 @@ PG_FUNCTION_INFO_V1(apikeys_decide_text);
 PG_FUNCTION_INFO_V1(apikeys_require_text);
 
 /*
- * Raises 22023 for a cost that is no positive number; a function may be declared
- * without one.
+ * What the call weighs in limits; 1 where the function is declared without that
+ * argument.  Raises 22023 if it is NULL or negative.
  */
-static void
-check_cost(FunctionCallInfo fcinfo)
+static int64
+get_cost(FunctionCallInfo fcinfo, int argument)
 {
-	if (PG_NARGS() > 5 && (PG_ARGISNULL(5) || PG_GETARG_INT64(5) < 1))
+	if (PG_NARGS() <= argument)
+		return 1;
+	if (PG_ARGISNULL(argument) || PG_GETARG_INT64(argument) < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("cost must be at least 1"),
+				 errmsg("cost must be 0 or more"),
 				 ak_errid("invalid_cost"),
 				 errhidestmt(true),
 				 errhidecontext(true)));
+	return PG_GETARG_INT64(argument);
 }
 
 /*
@@ -47,8 +74,8 @@ decide(FunctionCallInfo fcinfo, bool address_is_text, AkRequest *request,
 	   AkNetwork *address, AkDecision *decision)
 {
 	ak_require_preload();
-	check_cost(fcinfo);
 	memset(request, 0, sizeof(*request));
+	request->cost = get_cost(fcinfo, 5);
 	if (!PG_ARGISNULL(3))
 	{
 		request->scope = PG_GETARG_TEXT_PP(3);
@@ -107,35 +134,25 @@ answer_row(FunctionCallInfo fcinfo, bool address_is_text)
 	AkNetwork	address;
 	AkDecision	decision;
 	TupleDesc	descriptor;
-	Datum		values[6] = {0};
-	bool		nulls[6] = {false, false, true, true, true, true};
+	Datum		values[DECISION_COLUMN_COUNT] = {0};
+	bool		nulls[DECISION_COLUMN_COUNT];
 
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	decide(fcinfo, address_is_text, &request, &address, &decision);
 
-	values[0] = BoolGetDatum(decision.reason == AK_OK);
-	values[1] = CStringGetTextDatum(ak_reason_name(decision.reason));
+	memset(nulls, true, sizeof(nulls));
+	PUT(ALLOWED, BoolGetDatum(decision.reason == AK_OK));
+	PUT(REASON, CStringGetTextDatum(ak_reason_name(decision.reason)));
 	if (decision.key_exists)
-	{
-		values[2] = PointerGetDatum(request.public_key);
-		nulls[2] = false;
-	}
+		PUT(PUBLIC_KEY, PointerGetDatum(request.public_key));
 	if (ak_decision_proves(&decision))
-	{
-		values[3] = UUIDPGetDatum(&decision.key.organization_id);
-		nulls[3] = false;
-	}
+		PUT(ORGANIZATION_ID, UUIDPGetDatum(&decision.key.organization_id));
 	if (request.address)
-	{
-		values[4] = InetPGetDatum(ak_network_to_inet(request.address));
-		nulls[4] = false;
-	}
+		PUT(ADDRESS, InetPGetDatum(ak_network_to_inet(request.address)));
 	if (decision.has_network)
-	{
-		values[5] = InetPGetDatum(ak_network_to_inet(&decision.network));
-		nulls[5] = false;
-	}
+		PUT(NETWORK, InetPGetDatum(ak_network_to_inet(&decision.network)));
+	PUT(HTTP_STATUS, Int32GetDatum(ak_reason_http_status(decision.reason)));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor),
 													  values, nulls)));
 }

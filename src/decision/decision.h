@@ -23,6 +23,7 @@ typedef struct AkRequest
 	bool		any_scope;		/* not what the key may do, but whether it is good */
 	text	   *scope;
 	const pg_uuid_t *project;
+	int64		cost;			/* what it weighs in limits; 0 or more */
 } AkRequest;
 
 typedef struct AkDecision
