@@ -205,13 +205,12 @@ explain_address(Inquiry *inquiry)
 /* --- The scope ------------------------------------------------------------ */
 
 static const AkPermission *
-find_permission(const AkPermissions *permissions, const text *scope)
+find_permission(const AkPermissions *permissions, AkBytes scope)
 {
 	for (int i = 0; i < permissions->count; i++)
 		if (ak_permission_allows(permissions->items[i].text,
 								 permissions->items[i].length,
-								 VARDATA_ANY(scope),
-								 VARSIZE_ANY_EXHDR(scope)))
+								 scope.data, scope.size))
 			return &permissions->items[i];
 	return NULL;
 }
@@ -222,7 +221,7 @@ find_permission(const AkPermissions *permissions, const text *scope)
  * returns true; else adds the names of those tried.
  */
 static bool
-try_roles(Inquiry *inquiry, const AkPackedArray *roles,
+try_roles(Inquiry *inquiry, AkBytes scope, const AkPackedArray *roles,
 		  const AkPackedArray *projects, StringInfo detail)
 {
 	size_t		offset = 0;
@@ -240,7 +239,7 @@ try_roles(Inquiry *inquiry, const AkPackedArray *roles,
 			continue;
 		permission = find_permission(inquiry->project ?
 									 &role->project : &role->organization,
-									 inquiry->scope);
+									 scope);
 		if (permission)
 		{
 			resetStringInfo(detail);
@@ -256,36 +255,49 @@ try_roles(Inquiry *inquiry, const AkPackedArray *roles,
 	return false;
 }
 
+/* One of the scopes; named in the detail if there are several. */
 static void
-explain_scope(Inquiry *inquiry)
+explain_scope(Inquiry *inquiry, AkBytes scope)
 {
 	const AkImage *key = &inquiry->key;
-	bool		belongs = inquiry->project == NULL ||
-		ak_keystore_project_belongs(&inquiry->store, inquiry->project,
-									&key->organization_id);
-	StringInfoData detail;
+	const char *detail;
+	StringInfoData roles;
 	bool		allowed;
 
-	initStringInfo(&detail);
-	if (inquiry->scope == NULL || !belongs)
-	{
-		put_check(inquiry, AK_SCOPE_DENIED, false,
-				  belongs ? "no scope was given" :
-				  "the key's organization has no such project");
-		return;
-	}
+	initStringInfo(&roles);
 	allowed = (inquiry->project &&
-			   try_roles(inquiry, &key->project_roles, &key->projects,
-						 &detail)) ||
-		try_roles(inquiry, &key->organization_roles, NULL, &detail);
+			   try_roles(inquiry, scope, &key->project_roles, &key->projects,
+						 &roles)) ||
+		try_roles(inquiry, scope, &key->organization_roles, NULL, &roles);
 	if (allowed)
-		put_check(inquiry, AK_SCOPE_DENIED, true, detail.data);
-	else if (detail.len == 0)
-		put_check(inquiry, AK_SCOPE_DENIED, false, "the key has no role there");
+		detail = roles.data;
+	else if (roles.len == 0)
+		detail = "the key has no role there";
 	else
+		detail = psprintf("none of its roles there permits it: %s", roles.data);
+	if (scope.size < VARSIZE_ANY_EXHDR(inquiry->scope))
+		detail = psprintf("%.*s: %s", (int) scope.size, scope.data, detail);
+	put_check(inquiry, AK_SCOPE_DENIED, allowed, detail);
+}
+
+static void
+explain_scopes(Inquiry *inquiry)
+{
+	size_t		offset = 0;
+	AkBytes		scope;
+
+	if (inquiry->project &&
+		!ak_keystore_project_belongs(&inquiry->store, inquiry->project,
+									 &inquiry->key.organization_id))
 		put_check(inquiry, AK_SCOPE_DENIED, false,
-				  psprintf("none of its roles there permits it: %s",
-						   detail.data));
+				  "the key's organization has no such project");
+	else if (inquiry->scope == NULL)
+		put_check(inquiry, AK_SCOPE_DENIED, false, "no scope was given");
+	else
+		while ((scope.size = ak_scope_next(VARDATA_ANY(inquiry->scope),
+										   VARSIZE_ANY_EXHDR(inquiry->scope),
+										   &offset, &scope.data)) > 0)
+			explain_scope(inquiry, scope);
 }
 
 /* --- All together --------------------------------------------------------- */
@@ -325,7 +337,7 @@ explain(FunctionCallInfo fcinfo, bool address_is_text)
 	if (!PG_ARGISNULL(2))
 	{
 		inquiry.scope = PG_GETARG_TEXT_PP(2);
-		ak_check_scope(inquiry.scope);
+		ak_check_scopes(inquiry.scope);
 	}
 	if (!PG_ARGISNULL(3))
 		inquiry.project = PG_GETARG_UUID_P(3);
@@ -342,7 +354,7 @@ explain(FunctionCallInfo fcinfo, bool address_is_text)
 	explain_state(&inquiry);
 	explain_policy(&inquiry);
 	explain_address(&inquiry);
-	explain_scope(&inquiry);
+	explain_scopes(&inquiry);
 	ak_keystore_close(&inquiry.store);
 	return (Datum) 0;
 }
