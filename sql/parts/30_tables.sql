@@ -69,12 +69,17 @@ COMMENT ON COLUMN apikeys.project.name IS 'Name, unique in the organization.';
 COMMENT ON COLUMN apikeys.project.created_at IS 'Creation time.';
 
 CREATE TABLE apikeys.role (
-	name text COLLATE "C" PRIMARY KEY,
+	name text COLLATE "C" NOT NULL,
 	level text COLLATE "C" NOT NULL,
 	organization_permissions text[] NOT NULL DEFAULT '{}',
 	project_permissions text[] NOT NULL DEFAULT '{}',
 	description text,
 	is_builtin boolean NOT NULL DEFAULT false,
+	organization_id uuid REFERENCES apikeys.organization ON DELETE CASCADE,
+	id text COLLATE "C" PRIMARY KEY,
+	CONSTRAINT role_name_key UNIQUE NULLS NOT DISTINCT (organization_id, name),
+	CONSTRAINT role_id_check CHECK (id = coalesce(organization_id::text || '/', '') || name),
+	CONSTRAINT role_builtin_check CHECK (organization_id IS NULL OR NOT is_builtin),
 	CONSTRAINT role_name_check CHECK (apikeys_internal.is_role_name(name)),
 	CONSTRAINT role_level_check CHECK (level IN ('organization', 'project')),
 	CONSTRAINT role_permissions_check CHECK (
@@ -86,12 +91,14 @@ CREATE TABLE apikeys.role (
 );
 COMMENT ON TABLE apikeys.role IS
 	'A named set of permissions that can be granted to members and to keys.';
-COMMENT ON COLUMN apikeys.role.name IS 'Unique name.';
+COMMENT ON COLUMN apikeys.role.name IS 'Name, unique in its organization or, without one, among the roles of every organization.';
 COMMENT ON COLUMN apikeys.role.level IS 'Where it can be granted: organization or project.';
 COMMENT ON COLUMN apikeys.role.organization_permissions IS 'What it allows in the organization itself: patterns of scopes.';
 COMMENT ON COLUMN apikeys.role.project_permissions IS 'What it allows in projects: in every project of the organization (level organization), or in the project it is granted in.';
 COMMENT ON COLUMN apikeys.role.description IS 'What the role is for.';
 COMMENT ON COLUMN apikeys.role.is_builtin IS 'Whether the extension installed it; such a role cannot be dropped.';
+COMMENT ON COLUMN apikeys.role.organization_id IS 'The organization that it belongs to, and where alone it is seen and granted; NULL: every organization.';
+COMMENT ON COLUMN apikeys.role.id IS 'Identifies the role: its name, behind its organization and a slash if it has one. Set by a trigger.';
 
 -- A PostgreSQL role is a member by its OID, so that a name that is given to
 -- another role passes nothing on.
@@ -121,7 +128,7 @@ COMMENT ON TABLE apikeys.member IS
 COMMENT ON COLUMN apikeys.member.organization_id IS 'The organization.';
 COMMENT ON COLUMN apikeys.member.project_id IS 'The project; NULL where the role is held in the organization.';
 COMMENT ON COLUMN apikeys.member.principal IS 'role:<PostgreSQL role>, as it was named when it was added, or user:<user of the application>.';
-COMMENT ON COLUMN apikeys.member.role IS 'The role held.';
+COMMENT ON COLUMN apikeys.member.role IS 'The id of the role held.';
 COMMENT ON COLUMN apikeys.member.database_role IS 'The PostgreSQL role that is the member; NULL for a user.';
 
 CREATE TABLE apikeys.key (
@@ -163,8 +170,12 @@ CREATE TABLE apikeys.key_role (
 	public_key text COLLATE "C" NOT NULL,
 	organization_id uuid NOT NULL,
 	project_id uuid,
-	role text COLLATE "C" NOT NULL REFERENCES apikeys.role,
-	CONSTRAINT key_role_key UNIQUE NULLS NOT DISTINCT (public_key, project_id, role, organization_id),
+	role text COLLATE "C" REFERENCES apikeys.role,
+	permission text COLLATE "C",
+	CONSTRAINT key_role_key UNIQUE NULLS NOT DISTINCT (public_key, project_id, role, permission, organization_id),
+	CONSTRAINT key_role_grant_check CHECK (num_nonnulls(role, permission) = 1),
+	CONSTRAINT key_role_permission_check CHECK (
+		permission IS NULL OR apikeys_internal.are_permissions(ARRAY[permission])),
 	CONSTRAINT key_role_key_fkey FOREIGN KEY (organization_id, public_key)
 		REFERENCES apikeys.key (organization_id, public_key) ON DELETE CASCADE,
 	CONSTRAINT key_role_project_fkey FOREIGN KEY (project_id, organization_id)
@@ -174,11 +185,12 @@ CREATE INDEX key_role_project_idx ON apikeys.key_role (project_id);
 ALTER TABLE apikeys.key_role REPLICA IDENTITY FULL;
 COMMENT ON INDEX apikeys.key_role_project_idx IS 'Finds the keys of a project.';
 COMMENT ON TABLE apikeys.key_role IS
-	'A role granted to a key, in its organization or in one of that organization''s projects. Read with apikeys.keys.read there, and by the key itself.';
+	'A role or a permission granted to a key, in its organization or in one of that organization''s projects. Read with apikeys.keys.read there, and by the key itself.';
 COMMENT ON COLUMN apikeys.key_role.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.key_role.organization_id IS 'The organization of the key.';
 COMMENT ON COLUMN apikeys.key_role.project_id IS 'The project; NULL where the role is granted in the organization.';
-COMMENT ON COLUMN apikeys.key_role.role IS 'The role granted.';
+COMMENT ON COLUMN apikeys.key_role.role IS 'The id of the role granted; NULL where a permission is.';
+COMMENT ON COLUMN apikeys.key_role.permission IS 'The permission granted: a pattern of scopes; NULL where a role is.';
 
 CREATE TABLE apikeys.key_secret (
 	public_key text COLLATE "C" NOT NULL REFERENCES apikeys.key ON DELETE CASCADE,
@@ -225,16 +237,18 @@ COMMENT ON COLUMN apikeys.key_usage.secret_version IS 'Version of the secret use
 CREATE TABLE apikeys.key_role_usage (
 	public_key text COLLATE "C" NOT NULL,
 	project_id uuid,
-	role text COLLATE "C" NOT NULL,
+	role text COLLATE "C",
+	permission text COLLATE "C",
 	last_used_at timestamptz NOT NULL,
-	CONSTRAINT key_role_usage_key UNIQUE NULLS NOT DISTINCT (public_key, project_id, role)
+	CONSTRAINT key_role_usage_key UNIQUE NULLS NOT DISTINCT (public_key, project_id, role, permission)
 ) WITH (fillfactor = 70);
 ALTER TABLE apikeys.key_role_usage REPLICA IDENTITY FULL;
 COMMENT ON TABLE apikeys.key_role_usage IS
-	'Last use of each role of a key, written once an hour. Read by whoever reads the role. Kept until the key is deleted, also if the role is revoked and granted again.';
+	'Last use of each role and permission of a key, written once an hour. Read by whoever reads the role. Kept until the key is deleted, also if the role is revoked and granted again.';
 COMMENT ON COLUMN apikeys.key_role_usage.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.key_role_usage.project_id IS 'The project; NULL where the role is granted in the organization.';
-COMMENT ON COLUMN apikeys.key_role_usage.role IS 'The role.';
+COMMENT ON COLUMN apikeys.key_role_usage.role IS 'The id of the role; NULL for a permission.';
+COMMENT ON COLUMN apikeys.key_role_usage.permission IS 'The permission; NULL for a role.';
 COMMENT ON COLUMN apikeys.key_role_usage.last_used_at IS 'Time of the last recorded use; later uses are at most an hour later.';
 
 CREATE TABLE apikeys.key_denial (

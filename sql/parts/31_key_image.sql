@@ -36,10 +36,10 @@ COMMENT ON COLUMN apikeys.key_image.created_at IS 'Creation time.';
 COMMENT ON COLUMN apikeys.key_image.secrets IS 'The hashes of its secrets, of the eight newest.';
 COMMENT ON COLUMN apikeys.key_image.secret_expirations IS 'Expiration times of the secrets; infinity: never.';
 COMMENT ON COLUMN apikeys.key_image.secret_versions IS 'The versions of its secrets, one for each of secrets, four bytes long, the most significant byte first.';
-COMMENT ON COLUMN apikeys.key_image.organization_roles IS 'Its roles in the organization.';
+COMMENT ON COLUMN apikeys.key_image.organization_roles IS 'What it holds in the organization: ids of roles, and permissions behind an equals sign.';
 COMMENT ON COLUMN apikeys.key_image.access_list IS 'Its access list.';
-COMMENT ON COLUMN apikeys.key_image.project_roles IS 'Its roles in projects, one for each of projects.';
-COMMENT ON COLUMN apikeys.key_image.projects IS 'The projects of those roles.';
+COMMENT ON COLUMN apikeys.key_image.project_roles IS 'What it holds in projects, in the same form, one for each of projects.';
+COMMENT ON COLUMN apikeys.key_image.projects IS 'The projects of these.';
 
 CREATE VIEW apikeys.key_image_source WITH (security_invoker = true) AS
 SELECT
@@ -51,15 +51,15 @@ SELECT
 	coalesce(s.hashes, '{}') AS secrets,
 	coalesce(s.expirations, '{}') AS secret_expirations,
 	coalesce(s.versions, '') AS secret_versions,
-	ARRAY(SELECT r.role FROM apikeys.key_role AS r
-		WHERE r.public_key = k.public_key AND r.project_id IS NULL ORDER BY r.role) AS organization_roles,
+	ARRAY(SELECT coalesce(r.role, '=' || r.permission) FROM apikeys.key_role AS r
+		WHERE r.public_key = k.public_key AND r.project_id IS NULL ORDER BY r.role, r.permission) AS organization_roles,
 	k.access_list,
-	ARRAY(SELECT r.role FROM apikeys.key_role AS r
+	ARRAY(SELECT coalesce(r.role, '=' || r.permission) FROM apikeys.key_role AS r
 		WHERE r.public_key = k.public_key AND r.project_id IS NOT NULL
-		ORDER BY r.project_id, r.role) AS project_roles,
+		ORDER BY r.project_id, r.role, r.permission) AS project_roles,
 	ARRAY(SELECT r.project_id FROM apikeys.key_role AS r
 		WHERE r.public_key = k.public_key AND r.project_id IS NOT NULL
-		ORDER BY r.project_id, r.role) AS projects
+		ORDER BY r.project_id, r.role, r.permission) AS projects
 FROM apikeys.key AS k
 	CROSS JOIN LATERAL (
 		SELECT array_agg(n.hash ORDER BY n.version) AS hashes,

@@ -1,6 +1,30 @@
 -- Triggers: what must hold for a superuser's direct SQL, for restores and for
 -- logical replication as well as for verbs.
 
+-- The id of a role, whoever writes it.
+CREATE FUNCTION apikeys_internal.role_named() RETURNS trigger
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF TG_RELID <> 'apikeys.role'::regclass THEN
+		RAISE EXCEPTION USING
+			ERRCODE = '39P01',
+			MESSAGE = 'this function must be called by a trigger of its own table',
+			CONSTRAINT = 'trigger_protocol_violated';
+	END IF;
+	NEW.id := coalesce(NEW.organization_id::text || '/', '') || NEW.name;
+	RETURN NEW;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.role_named() IS
+	'Trigger function: sets the id of a role.';
+
+CREATE TRIGGER role_named BEFORE INSERT OR UPDATE ON apikeys.role
+	FOR EACH ROW EXECUTE FUNCTION apikeys_internal.role_named();
+ALTER TABLE apikeys.role ENABLE ALWAYS TRIGGER role_named;
+COMMENT ON TRIGGER role_named ON apikeys.role IS 'Sets the id of the role.';
+
 -- The PostgreSQL role that is the member.  A dump has its name in both columns;
 -- database_role follows a renamed role, so it decides.
 CREATE FUNCTION apikeys_internal.member_role_noted() RETURNS trigger

@@ -74,12 +74,12 @@ COMMENT ON FUNCTION apikeys.import_key(uuid, text, apikeys.secret_hash, text, te
 CREATE FUNCTION apikeys.find_leaked(searched text) RETURNS SETOF text
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_find_leaked';
 COMMENT ON FUNCTION apikeys.find_leaked(text) IS
-	'Returns the private keys in a text, each with a valid checksum. Reads no table: some can be revoked, or belong to another database.';
+	'Returns the private keys in a text, alone or as the end of API key strings, each with a valid checksum. Reads no table: some can be revoked, or belong to another database.';
 
 CREATE FUNCTION apikeys.revoke_leaked(secret text) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.revoke_leaked(text) IS
-	'Disables the key that a private key is a live one of, and returns whether there was one. Compares every live secret, unless the checksum is wrong. EXECUTE is not part of any access.';
+	'Disables the key that a private key, alone or as the end of an API key string, is a live one of, and returns whether there was one. Compares every live secret, unless the checksum is wrong. EXECUTE is not part of any access.';
 
 -- --- Making keys and secrets ------------------------------------------------
 
@@ -133,7 +133,7 @@ BEGIN
 	PERFORM apikeys_internal.note_event('key.created', organization, project, created,
 		jsonb_build_object('new', jsonb_build_object('description', description, 'roles', to_jsonb(roles),
 			'access_list', list::cidr[], 'expires_at', ends)));
-	RETURN (created, issued.secret);
+	RETURN (created, issued.secret, created || '.' || issued.secret);
 END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.make_key(uuid, uuid, text, text[], apikeys.access_list, timestamptz) IS
@@ -623,10 +623,12 @@ CREATE FUNCTION apikeys_internal.revoke_leaked(secret text) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
+	-- Of a whole API key, the secret.
+	leaked constant text := coalesce((apikeys.split_api_key(secret)).private_key, secret);
 	before apikeys.key;
 	is_live boolean := false;
 BEGIN
-	IF NOT apikeys_internal.is_private_key(secret) THEN
+	IF NOT apikeys_internal.is_private_key(leaked) THEN
 		RETURN false;
 	END IF;
 	FOR before IN
@@ -635,7 +637,7 @@ BEGIN
 			SELECT s.public_key FROM apikeys.key_secret AS s
 			WHERE (s.expires_at IS NULL OR s.expires_at > clock_timestamp())
 				AND apikeys_internal.algorithm(s.hash) <> 'argon2id'
-				AND apikeys.verify(s.hash, s.public_key, secret)))
+				AND apikeys.verify(s.hash, s.public_key, leaked)))
 		ORDER BY k.public_key COLLATE "C"
 		FOR NO KEY UPDATE
 	LOOP

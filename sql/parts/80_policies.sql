@@ -35,9 +35,10 @@ COMMENT ON POLICY project_member_select ON apikeys.project IS
 	'A principal with any permission in the project, or with apikeys.projects.read in the organization, reads it.';
 
 CREATE POLICY role_reader_select ON apikeys.role FOR SELECT
-	USING (true);
+	USING (organization_id IS NULL
+		OR organization_id = ANY ((SELECT apikeys_internal.principal_organizations())::uuid[]));
 COMMENT ON POLICY role_reader_select ON apikeys.role IS
-	'Every principal with access manage reads the roles.';
+	'Every principal with access manage reads the roles of every organization; a member of an organization, or of a project of it, reads the roles of that organization.';
 
 CREATE POLICY member_reader_select ON apikeys.member FOR SELECT
 	USING ((database_role IS NULL AND principal = (SELECT apikeys.principal()))
@@ -85,7 +86,8 @@ CREATE POLICY key_role_usage_reader_select ON apikeys.key_role_usage FOR SELECT
 	USING (EXISTS (SELECT FROM apikeys.key_role AS r
 		WHERE r.public_key = key_role_usage.public_key
 			AND r.project_id IS NOT DISTINCT FROM key_role_usage.project_id
-			AND r.role = key_role_usage.role));
+			AND r.role IS NOT DISTINCT FROM key_role_usage.role
+			AND r.permission IS NOT DISTINCT FROM key_role_usage.permission));
 COMMENT ON POLICY key_role_usage_reader_select ON apikeys.key_role_usage IS
 	'A principal that reads that the role is granted reads when it was used.';
 

@@ -23,6 +23,15 @@ BEGIN ATOMIC
 		('decide', 'EXECUTE ON FUNCTION apikeys.authenticate(text, text, inet)'),
 		('decide', 'EXECUTE ON FUNCTION apikeys.authenticate(text, text, text)'),
 		('decide', 'EXECUTE ON FUNCTION apikeys.authenticate_request(boolean)'),
+		('decide', 'EXECUTE ON FUNCTION apikeys.authorize_token(text, inet, text, uuid, bigint)'),
+		('decide', 'EXECUTE ON FUNCTION apikeys.authorize_token(text, text, text, uuid, bigint)'),
+		('decide', 'EXECUTE ON FUNCTION apikeys.decide_token(text, inet, text, uuid, bigint)'),
+		('decide', 'EXECUTE ON FUNCTION apikeys.decide_token(text, text, text, uuid, bigint)'),
+		('decide', 'EXECUTE ON FUNCTION apikeys.require_token(text, inet, text, uuid, bigint)'),
+		('decide', 'EXECUTE ON FUNCTION apikeys.require_token(text, text, text, uuid, bigint)'),
+		('decide', 'EXECUTE ON FUNCTION apikeys.authenticate_token(text, inet)'),
+		('decide', 'EXECUTE ON FUNCTION apikeys.authenticate_token(text, text)'),
+		('decide manage', 'EXECUTE ON FUNCTION apikeys.split_api_key(text)'),
 
 		('impersonate', 'EXECUTE ON FUNCTION apikeys.act_as(text, inet)'),
 		('impersonate', 'EXECUTE ON FUNCTION apikeys.act_as(text, text)'),
@@ -50,6 +59,7 @@ BEGIN ATOMIC
 		('manage', 'SELECT ON apikeys.unused_keys'),
 		('manage', 'SELECT ON apikeys.unused_access_list_entries'),
 		('manage', 'SELECT ON apikeys.unused_roles'),
+		('manage', 'SELECT ON apikeys.unused_permissions'),
 
 		('manage', 'EXECUTE ON FUNCTION apikeys.organization(text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.project(text, text)'),
@@ -60,13 +70,15 @@ BEGIN ATOMIC
 		('manage', 'EXECUTE ON FUNCTION apikeys.create_project(uuid, text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.rename_project(uuid, text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.delete_project(uuid)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.create_role(text, text, text[], text[], text, uuid)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.drop_role(text, uuid)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.add_member(uuid, text, text, uuid)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.remove_member(uuid, text, text, uuid)'),
-		('manage', 'EXECUTE ON FUNCTION apikeys.create_key(uuid, text, text[], apikeys.access_list, timestamptz)'),
-		('manage', 'EXECUTE ON FUNCTION apikeys.create_project_key(uuid, text, text[], apikeys.access_list, timestamptz)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.create_key(uuid, text, text[], apikeys.access_list, timestamptz, text[])'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.create_project_key(uuid, text, text[], apikeys.access_list, timestamptz, text[])'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.update_key(text, text, apikeys.access_list, timestamptz)'),
-		('manage', 'EXECUTE ON FUNCTION apikeys.set_organization_roles(text, text[])'),
-		('manage', 'EXECUTE ON FUNCTION apikeys.set_project_roles(text, uuid, text[])'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.set_organization_roles(text, text[], text[])'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.set_project_roles(text, uuid, text[], text[])'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.remove_from_project(text, uuid)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.add_to_access_list(text, inet[])'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.add_to_access_list(text, text)'),
@@ -98,7 +110,8 @@ BEGIN ATOMIC
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.reads_key(text, uuid[])'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.pending_usage(text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.lost_count()'),
-		('manage', 'EXECUTE ON FUNCTION apikeys_internal.grant_id(text, uuid)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.grant_id(text, text, uuid)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.role_name(text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.pepper_state(text)')
 	) AS p (accesses, privilege)
 	WHERE access_privileges.access = ANY (string_to_array(p.accesses, ' '));
@@ -114,7 +127,7 @@ BEGIN ATOMIC
 	FROM (VALUES
 		('decide', 'apikeys.authorize(text, text, inet, text, uuid, bigint)'::regprocedure),
 		('impersonate', 'apikeys.act_as(text, inet)'),
-		('manage', 'apikeys.create_key(uuid, text, text[], apikeys.access_list, timestamptz)'),
+		('manage', 'apikeys.create_key(uuid, text, text[], apikeys.access_list, timestamptz, text[])'),
 		('monitor', 'apikeys.status()')) AS m (access, marker)
 		JOIN pg_proc AS p ON p.oid = m.marker
 	WHERE EXISTS (SELECT FROM aclexplode(p.proacl) AS a WHERE a.grantee = accesses_of.grantee AND p.proowner <> a.grantee);

@@ -174,6 +174,18 @@ apikeys_is_role_name(PG_FUNCTION_ARGS)
 
 /* --- Scopes --------------------------------------------------------------- */
 
+static void
+raise_invalid_scope(const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid scope"),
+			 errdetail(detail, AK_SCOPE_MAX_LENGTH, AK_SCOPES_MAX),
+			 ak_errid("invalid_scope"),
+			 errhidestmt(true),
+			 errhidecontext(true)));
+}
+
 /*
  * Raises 22023 for what is no scope: the caller's mistake, not a denial.  The
  * server's log leaves out the statement here too.
@@ -182,12 +194,13 @@ void
 ak_check_scope(const text *scope)
 {
 	if (!ak_scope_is_valid(VARDATA_ANY(scope), VARSIZE_ANY_EXHDR(scope)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid scope"),
-				 errdetail("A scope is 1 to %d letters, digits and characters of _.:/-.",
-						   AK_SCOPE_MAX_LENGTH),
-				 ak_errid("invalid_scope"),
-				 errhidestmt(true),
-				 errhidecontext(true)));
+		raise_invalid_scope("A scope is 1 to %d letters, digits and characters of _.:/-.");
+}
+
+/* The same for what is neither a scope nor several of them. */
+void
+ak_check_scopes(const text *scopes)
+{
+	if (!ak_scopes_are_valid(VARDATA_ANY(scopes), VARSIZE_ANY_EXHDR(scopes)))
+		raise_invalid_scope("A scope is 1 to %d letters, digits and characters of _.:/-; up to %d scopes can be asked for, with a single blank between them.");
 }

@@ -24,14 +24,16 @@
 
 #include "base/names.h"
 #include "core/compat.h"
+#include "core/credentials.h"
+#include "core/crypto.h"
 #include "core/errors.h"
 #include "core/packed_array.h"
 #include "core/scope.h"
 #include "decision/decision.h"
+#include "identity/grants.h"
 #include "store/list_cache.h"
 #include "store/locator.h"
 #include "store/policy.h"
-#include "store/roles.h"
 #include "types/type_access_list.h"
 #include "types/type_secret_hash.h"
 #include "usage/rehash.h"
@@ -40,6 +42,37 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
+
+/* --- Both in one string ---------------------------------------------------- */
+
+/*
+ * Sets public key and secret, palloc'd, to the halves of the string; to NULL,
+ * which is an unknown key, where it is none.
+ */
+void
+ak_request_set_token(AkRequest *request, const text *api_key)
+{
+	AkCredentials credentials;
+
+	request->public_key = NULL;
+	request->secret = NULL;
+	if (!ak_credentials_from_api_key(VARDATA_ANY(api_key),
+									 VARSIZE_ANY_EXHDR(api_key), &credentials))
+		return;
+	request->public_key = cstring_to_text_with_len(credentials.public_key,
+												   credentials.public_key_length);
+	request->secret = cstring_to_text_with_len(credentials.secret,
+											   credentials.secret_length);
+}
+
+/* Overwrites the secret that ak_request_set_token() has made. */
+void
+ak_request_wipe_token(AkRequest *request)
+{
+	if (request->secret)
+		ak_crypto_wipe(VARDATA(request->secret),
+					   VARSIZE(request->secret) - VARHDRSZ);
+}
 
 /* --- The secret ----------------------------------------------------------- */
 
@@ -163,69 +196,86 @@ check_address(const AkRequest *request, const AkPolicy *policy,
 
 /* --- The scope ------------------------------------------------------------ */
 
+/* A look for the first grant of the key that allows a scope at a place. */
+typedef struct ScopeSearch
+{
+	AkPlace		place;
+	AkBytes		scope;
+	AkHeld		found;
+	bool		is_found;
+} ScopeSearch;
+
+static bool
+try_grant(const AkHeld *held, void *argument)
+{
+	ScopeSearch *search = argument;
+
+	search->is_found = ak_held_allows(held, &search->place,
+									  search->scope.data, search->scope.size);
+	if (search->is_found)
+		search->found = *held;
+	return !search->is_found;
+}
+
 /*
- * The ak_grant_id() of the first role that allows the scope, or 0: of those on
- * the request's project, if there are projects, else of all; by what they
- * permit in projects or in the organization.
+ * The ak_grant_id() of the first grant that allows the scope, or 0.  Only where
+ * what is held in the organization allows it in a project is it asked whether the
+ * project is the organization's.
  */
 static uint64
-find_grant(AkKeystore *store, const AkPackedArray *roles,
-		   const AkPackedArray *projects, const AkRequest *request,
-		   bool in_project)
+find_grant(const AkRequest *request, AkBytes scope, AkDecision *decision)
+{
+	ScopeSearch search = {
+		.place = {.organization = decision->key.organization_id},
+		.scope = scope
+	};
+
+	if (request->project)
+	{
+		search.place.has_project = true;
+		search.place.project = *request->project;
+	}
+	ak_grants_scan_image(&decision->store, &decision->key, request->project,
+						 false, try_grant, &search);
+	if (!search.is_found ||
+		(request->project && !search.found.grant.has_project &&
+		 !ak_keystore_project_belongs(&decision->store, request->project,
+									  &decision->key.organization_id)))
+		return 0;
+	return search.found.id;
+}
+
+static void
+note_grant(AkDecision *decision, uint64 grant)
+{
+	for (int i = 0; i < decision->grant_count; i++)
+		if (decision->grants[i] == grant)
+			return;
+	decision->grants[decision->grant_count++] = grant;
+}
+
+/* Each of the scopes must be allowed; there are AK_SCOPES_MAX at most. */
+static AkReason
+check_scopes(const AkRequest *request, AkDecision *decision)
 {
 	size_t		offset = 0;
+	AkBytes		scope;
 
-	for (int i = 0; i < roles->count; i++)
-	{
-		AkBytes		name = ak_packed_array_next(roles, &offset);
-		const AkRole *role;
-
-		if (projects &&
-			memcmp(ak_packed_array_at(projects, i, sizeof(pg_uuid_t)),
-				   request->project, sizeof(pg_uuid_t)) != 0)
-			continue;
-		role = ak_roles_find(store, &name);
-		if (role &&
-			ak_permissions_allow(in_project ? &role->project : &role->organization,
-								 VARDATA_ANY(request->scope),
-								 VARSIZE_ANY_EXHDR(request->scope)))
-			return ak_grant_id(role->name_hash,
-							   projects ? request->project : NULL);
-	}
-	return 0;
-}
-
-/* The same for a request on a project, by all roles that count there. */
-static uint64
-find_grant_on_project(const AkRequest *request, AkDecision *decision)
-{
-	AkImage    *key = &decision->key;
-	uint64		grant;
-
-	ak_image_read_projects(key);
-	grant = find_grant(&decision->store, &key->project_roles, &key->projects,
-					   request, true);
-	if (grant)
-		return grant;
-	grant = find_grant(&decision->store, &key->organization_roles, NULL,
-					   request, true);
-	return grant &&
-		ak_keystore_project_belongs(&decision->store, request->project,
-									&key->organization_id) ? grant : 0;
-}
-
-static AkReason
-check_scope(const AkRequest *request, AkDecision *decision)
-{
 	if (request->any_scope)
 		return AK_OK;
 	if (request->scope == NULL)
 		return AK_SCOPE_DENIED;
-	decision->grant = request->project ?
-		find_grant_on_project(request, decision) :
-		find_grant(&decision->store, &decision->key.organization_roles, NULL,
-				   request, false);
-	return decision->grant ? AK_OK : AK_SCOPE_DENIED;
+	while ((scope.size = ak_scope_next(VARDATA_ANY(request->scope),
+									   VARSIZE_ANY_EXHDR(request->scope),
+									   &offset, &scope.data)) > 0)
+	{
+		uint64		grant = find_grant(request, scope, decision);
+
+		if (grant == 0)
+			return AK_SCOPE_DENIED;
+		note_grant(decision, grant);
+	}
+	return AK_OK;
 }
 
 /* --- All together --------------------------------------------------------- */
@@ -251,7 +301,7 @@ find_reason(const AkRequest *request, const AkSecretClaim *claim,
 	reason = check_address(request, &policy, decision);
 	if (reason != AK_OK)
 		return reason;
-	return check_scope(request, decision);
+	return check_scopes(request, decision);
 }
 
 /*
@@ -323,7 +373,7 @@ ak_decision_close(const AkRequest *request, AkDecision *decision)
 	AkUse		use = {
 		.reason = decision->reason,
 		.secret_version = decision->secret_version,
-		.grant = decision->grant,
+		.grant = decision->grants[0],
 		.network = decision->has_network ? &decision->network : NULL,
 		.address = request->address,
 		.at = decision->now
@@ -331,6 +381,8 @@ ak_decision_close(const AkRequest *request, AkDecision *decision)
 
 	ak_keystore_close(&decision->store);
 	ak_usage_record(request->public_key, &use);
+	for (int i = 1; decision->reason == AK_OK && i < decision->grant_count; i++)
+		ak_usage_record_grant(request->public_key, decision->grants[i]);
 }
 
 /* Whether the secret was proved to be a live one of the key. */

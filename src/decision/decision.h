@@ -12,6 +12,7 @@
 
 #include "core/netset.h"
 #include "core/reason.h"
+#include "core/scope.h"
 #include "store/keystore.h"
 
 /* What is asked; a NULL pointer is a NULL argument. */
@@ -21,8 +22,9 @@ typedef struct AkRequest
 	text	   *secret;
 	const AkNetwork *address;
 	bool		any_scope;		/* not what the key may do, but whether it is good */
-	text	   *scope;
+	text	   *scope;			/* or several, with blanks between */
 	const pg_uuid_t *project;
+	int64		cost;			/* what it weighs in limits; 0 or more */
 } AkRequest;
 
 typedef struct AkDecision
@@ -37,10 +39,14 @@ typedef struct AkDecision
 	int32		secret_version; /* of the secret that was proved; 0: none */
 	bool		has_network;
 	AkNetwork	network;		/* the entry that let the address in */
-	uint64		grant;			/* ak_grant_id() of the role that allowed the
-								 * scope; 0: none */
+
+	/* ak_grant_id() of the roles that allowed the scopes, each once. */
+	int			grant_count;
+	uint64		grants[AK_SCOPES_MAX];
 } AkDecision;
 
+extern void ak_request_set_token(AkRequest *request, const text *api_key);
+extern void ak_request_wipe_token(AkRequest *request);
 extern void ak_decision_open(const AkRequest *request, AkDecision *decision);
 extern void ak_decision_close(const AkRequest *request, AkDecision *decision);
 extern bool ak_decision_proves(const AkDecision *decision);

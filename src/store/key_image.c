@@ -57,12 +57,14 @@ PG_FUNCTION_INFO_V1(apikeys_rebuild_images);
 	"ORDER BY s.public_key, s.version) AS s GROUP BY s.public_key) AS s " \
 	"ON s.public_key OPERATOR(pg_catalog.=) k.public_key " \
 	"LEFT JOIN (SELECT r.public_key, " \
-	"pg_catalog.array_agg(r.role) FILTER (WHERE r.project_id IS NULL) AS organization_roles, " \
-	"pg_catalog.array_agg(r.role) FILTER (WHERE r.project_id IS NOT NULL) AS project_roles, " \
+	"pg_catalog.array_agg(r.held) FILTER (WHERE r.project_id IS NULL) AS organization_roles, " \
+	"pg_catalog.array_agg(r.held) FILTER (WHERE r.project_id IS NOT NULL) AS project_roles, " \
 	"pg_catalog.array_agg(r.project_id) FILTER (WHERE r.project_id IS NOT NULL) AS projects " \
-	"FROM (SELECT r.public_key, r.project_id, r.role FROM apikeys.key_role AS r " \
+	"FROM (SELECT r.public_key, r.project_id, " \
+	"coalesce(r.role, '=' OPERATOR(pg_catalog.||) r.permission) AS held " \
+	"FROM apikeys.key_role AS r " \
 	"WHERE r.public_key OPERATOR(pg_catalog.=) ANY ($1) " \
-	"ORDER BY r.public_key, r.project_id, r.role) AS r GROUP BY r.public_key) AS r " \
+	"ORDER BY r.public_key, r.project_id, r.role, r.permission) AS r GROUP BY r.public_key) AS r " \
 	"ON r.public_key OPERATOR(pg_catalog.=) k.public_key " \
 	"WHERE k.public_key OPERATOR(pg_catalog.=) ANY ($1) "
 

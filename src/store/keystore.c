@@ -49,7 +49,8 @@ enum
 enum
 {
 	KEY_ROLE_INDEX_PROJECT_ID = 2,
-	KEY_ROLE_INDEX_ROLE
+	KEY_ROLE_INDEX_ROLE,
+	KEY_ROLE_INDEX_PERMISSION
 };
 enum
 {
@@ -388,25 +389,32 @@ ak_keystore_was_deleted(AkKeystore *store, text *public_key)
 
 /* --- Roles held by keys and members --------------------------------------- */
 
-/* The project and the role of the entry that a scan is at. */
+/*
+ * The project and the role, or, where that is NULL, the permission of the entry
+ * that a scan is at; there is a column of permissions unless that is 0.
+ */
 static void
 read_grant(AkIndexScan *scan, AttrNumber project_column,
-		   AttrNumber role_column,
+		   AttrNumber role_column, AttrNumber permission_column,
 		   AkGrant *grant)
 {
 	bool		isnull;
-	Datum		project = ak_index_scan_column(scan, project_column, &isnull);
-	text	   *role;
+	Datum		value = ak_index_scan_column(scan, project_column, &isnull);
+	text	   *name;
 
 	grant->has_project = !isnull;
 	if (grant->has_project)
-		grant->project_id = *DatumGetUUIDP(project);
-	role = DatumGetTextPP(ak_index_scan_column(scan, role_column, &isnull));
-	grant->role.data = VARDATA_ANY(role);
-	grant->role.size = VARSIZE_ANY_EXHDR(role);
+		grant->project_id = *DatumGetUUIDP(value);
+	value = ak_index_scan_column(scan, role_column, &isnull);
+	grant->is_permission = isnull && permission_column != 0;
+	if (grant->is_permission)
+		value = ak_index_scan_column(scan, permission_column, &isnull);
+	name = DatumGetTextPP(value);
+	grant->name.data = VARDATA_ANY(name);
+	grant->name.size = VARSIZE_ANY_EXHDR(name);
 }
 
-/* Calls back with each role that is granted to a key, until one fails. */
+/* Calls back with each role and permission of a key, until one fails. */
 void
 ak_keystore_check_key_roles(AkKeystore *store, text *public_key,
 							AkGrantCheck check, void *argument)
@@ -422,7 +430,7 @@ ak_keystore_check_key_roles(AkKeystore *store, text *public_key,
 		AkGrant		grant = {0};
 
 		read_grant(&scan, KEY_ROLE_INDEX_PROJECT_ID, KEY_ROLE_INDEX_ROLE,
-				   &grant);
+				   KEY_ROLE_INDEX_PERMISSION, &grant);
 		if (!check(&grant, argument))
 			break;
 	}
@@ -447,7 +455,7 @@ scan_members(AkKeystore *store, AkIndex index, ScanKey key,
 											&isnull);
 		if (!isnull)
 			grant.organization_id = *DatumGetUUIDP(organization);
-		read_grant(&scan, MEMBER_INDEX_PROJECT_ID, MEMBER_INDEX_ROLE, &grant);
+		read_grant(&scan, MEMBER_INDEX_PROJECT_ID, MEMBER_INDEX_ROLE, 0, &grant);
 		callback(&grant, argument);
 	}
 	ak_index_scan_close(&scan);
@@ -480,17 +488,17 @@ ak_keystore_scan_role(AkKeystore *store, Oid role,
  * false if there is no such role.
  */
 bool
-ak_keystore_find_role(AkKeystore *store, const AkBytes *name,
+ak_keystore_find_role(AkKeystore *store, const AkBytes *id,
 					  AkRowVersion *version,
 					  AkRoleCallback callback, void *argument)
 {
 	ScanKeyData key;
 	AkIndexScan scan;
-	text	   *value = cstring_to_text_with_len(name->data, name->size);
+	text	   *value = cstring_to_text_with_len(id->data, id->size);
 	bool		found;
 
 	ak_index_scan_text_key(&key, value);
-	ak_index_scan_open(store->snapshot, AK_ROLE, AK_ROLE_BY_NAME, &key, false,
+	ak_index_scan_open(store->snapshot, AK_ROLE, AK_ROLE_BY_ID, &key, false,
 					   &scan);
 	found = ak_index_scan_next_row(&scan);
 	if (found)

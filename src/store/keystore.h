@@ -73,14 +73,15 @@ typedef struct AkPolicy
 
 /*
  * A row of member or of key_role, of the latter without the organization (it
- * is the key's); role points into what is scanned.
+ * is the key's); name points into what is scanned.
  */
 typedef struct AkGrant
 {
 	pg_uuid_t	organization_id;
 	bool		has_project;
 	pg_uuid_t	project_id;
-	AkBytes		role;
+	bool		is_permission;	/* name is a permission, and no role */
+	AkBytes		name;
 } AkGrant;
 
 /* What scans call for each row; those that check stop when it answers false. */
@@ -122,7 +123,7 @@ extern void ak_keystore_scan_role(AkKeystore *store, Oid role,
 extern void ak_keystore_scan_projects(AkKeystore *store,
 									  const pg_uuid_t *organization,
 									  AkIdCallback callback, void *argument);
-extern bool ak_keystore_find_role(AkKeystore *store, const AkBytes *name,
+extern bool ak_keystore_find_role(AkKeystore *store, const AkBytes *id,
 								  AkRowVersion *version,
 								  AkRoleCallback callback, void *argument);
 extern bool ak_keystore_find_policy(AkKeystore *store,
