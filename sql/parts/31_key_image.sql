@@ -15,7 +15,8 @@ CREATE TABLE apikeys.key_image (
 	project_roles text[] NOT NULL,
 	projects uuid[] NOT NULL,
 	created_at timestamptz NOT NULL,
-	secret_versions bytea NOT NULL
+	secret_versions bytea NOT NULL,
+	details jsonb NOT NULL DEFAULT '{}'
 ) WITH (fillfactor = 90);
 COMMENT ON TABLE apikeys.key_image IS
 	'All that a decision reads of a key, derived from key, key_secret and key_role by verbs and triggers. Internal.';
@@ -31,6 +32,14 @@ COMMENT ON COLUMN apikeys.key_image.project_roles IS 'Its roles in projects, one
 COMMENT ON COLUMN apikeys.key_image.projects IS 'The projects of those roles.';
 COMMENT ON COLUMN apikeys.key_image.created_at IS 'Creation time.';
 COMMENT ON COLUMN apikeys.key_image.secret_versions IS 'The versions of its secrets, one for each of secrets, four bytes long, the most significant byte first.';
+COMMENT ON COLUMN apikeys.key_image.details IS 'What decide tells of it: {"owner", "metadata"}; empty where it has neither.';
+
+CREATE FUNCTION apikeys_internal.key_details(owner text, metadata jsonb) RETURNS jsonb
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN CASE WHEN owner IS NULL AND metadata = '{}' THEN '{}'
+		ELSE jsonb_build_object('owner', owner, 'metadata', metadata) END;
+COMMENT ON FUNCTION apikeys_internal.key_details(text, jsonb) IS
+	'Returns the details of a key as its image has them.';
 
 CREATE VIEW apikeys.key_image_source WITH (security_invoker = true) AS
 SELECT
@@ -53,7 +62,8 @@ SELECT
 		ORDER BY r.project_id, r.role) AS projects,
 	k.created_at,
 	(SELECT coalesce(string_agg(int4send(s.version), '' ORDER BY s.version), '')
-		FROM apikeys.key_secret AS s WHERE s.public_key = k.public_key) AS secret_versions
+		FROM apikeys.key_secret AS s WHERE s.public_key = k.public_key) AS secret_versions,
+	apikeys_internal.key_details(k.owner, k.metadata) AS details
 FROM apikeys.key AS k;
 COMMENT ON VIEW apikeys.key_image_source IS
 	'What key_image must contain. Internal.';
@@ -69,3 +79,4 @@ COMMENT ON COLUMN apikeys.key_image_source.project_roles IS 'As in key_image.';
 COMMENT ON COLUMN apikeys.key_image_source.projects IS 'As in key_image.';
 COMMENT ON COLUMN apikeys.key_image_source.created_at IS 'As in key_image.';
 COMMENT ON COLUMN apikeys.key_image_source.secret_versions IS 'As in key_image.';
+COMMENT ON COLUMN apikeys.key_image_source.details IS 'As in key_image.';

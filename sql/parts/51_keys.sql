@@ -2,16 +2,18 @@
 
 CREATE FUNCTION apikeys.create_key(
 	organization uuid, description text, roles text[],
-	access_list apikeys.access_list DEFAULT '{}', expires_at timestamptz DEFAULT NULL) RETURNS apikeys.new_key
+	access_list apikeys.access_list DEFAULT '{}', expires_at timestamptz DEFAULT NULL,
+	owner text DEFAULT NULL, metadata jsonb DEFAULT '{}') RETURNS apikeys.new_key
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
-COMMENT ON FUNCTION apikeys.create_key(uuid, text, text[], apikeys.access_list, timestamptz) IS
+COMMENT ON FUNCTION apikeys.create_key(uuid, text, text[], apikeys.access_list, timestamptz, text, jsonb) IS
 	'Creates a key with roles in an organization, and returns its public key and, this once, its private key. Requires apikeys.keys.manage in the organization.';
 
 CREATE FUNCTION apikeys.create_project_key(
 	project uuid, description text, roles text[],
-	access_list apikeys.access_list DEFAULT '{}', expires_at timestamptz DEFAULT NULL) RETURNS apikeys.new_key
+	access_list apikeys.access_list DEFAULT '{}', expires_at timestamptz DEFAULT NULL,
+	owner text DEFAULT NULL, metadata jsonb DEFAULT '{}') RETURNS apikeys.new_key
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
-COMMENT ON FUNCTION apikeys.create_project_key(uuid, text, text[], apikeys.access_list, timestamptz) IS
+COMMENT ON FUNCTION apikeys.create_project_key(uuid, text, text[], apikeys.access_list, timestamptz, text, jsonb) IS
 	'Creates a key with roles in a project, and returns its public key and, this once, its private key. Requires apikeys.keys.manage in the project.';
 
 CREATE FUNCTION apikeys.add_to_access_list(public_key text, VARIADIC networks inet[]) RETURNS apikeys.access_list
@@ -98,7 +100,7 @@ COMMENT ON FUNCTION apikeys_internal.generate_secret(text) IS
 -- list that the organization requires: decisions deny it until it has one.
 CREATE FUNCTION apikeys_internal.make_key(
 	organization uuid, project uuid, description text, roles text[],
-	access_list apikeys.access_list, expires_at timestamptz) RETURNS apikeys.new_key
+	access_list apikeys.access_list, expires_at timestamptz, owner text, metadata jsonb) RETURNS apikeys.new_key
 	LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
@@ -107,6 +109,7 @@ DECLARE
 	longest interval;
 	list constant apikeys.access_list := coalesce(access_list, '{}');
 	ends constant timestamptz := nullif(expires_at, 'infinity');
+	data constant jsonb := coalesce(metadata, '{}');
 BEGIN
 	SELECT o.max_key_lifetime INTO longest FROM apikeys.organization AS o
 		WHERE o.id = make_key.organization FOR KEY SHARE;
@@ -114,6 +117,8 @@ BEGIN
 		PERFORM apikeys_internal.refuse('apikeys.keys.manage', organization, project);
 	END IF;
 	PERFORM apikeys_internal.check_name('description', description);
+	PERFORM apikeys_internal.check_name('owner', owner);
+	PERFORM apikeys_internal.check_metadata(metadata);
 	IF cardinality(roles) = 0 THEN
 		RAISE invalid_parameter_value USING
 			MESSAGE = 'a key needs at least one role', CONSTRAINT = 'roles_missing';
@@ -122,8 +127,8 @@ BEGIN
 	PERFORM apikeys_internal.check_life(longest, now(), ends);
 	issued := apikeys_internal.generate_secret(created);
 	WITH k AS (
-		INSERT INTO apikeys.key (public_key, organization_id, description, access_list, expires_at)
-		VALUES (created, make_key.organization, make_key.description, list, ends)
+		INSERT INTO apikeys.key (public_key, organization_id, description, access_list, expires_at, owner, metadata)
+		VALUES (created, make_key.organization, make_key.description, list, ends, make_key.owner, data)
 	), r AS (
 		INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role)
 		SELECT created, make_key.organization, make_key.project, granted FROM unnest(roles) AS granted
@@ -132,35 +137,36 @@ BEGIN
 	PERFORM apikeys_internal.make_new_images(ARRAY[created]);
 	PERFORM apikeys_internal.note_event('key.created', organization, project, created,
 		jsonb_build_object('new', jsonb_build_object('description', description, 'roles', to_jsonb(roles),
-			'access_list', list::cidr[], 'expires_at', ends)));
+			'access_list', list::cidr[], 'expires_at', ends)
+			|| apikeys_internal.key_details(owner, data)));
 	RETURN (created, issued.secret, created || '.' || issued.secret);
 END;
 $$;
-COMMENT ON FUNCTION apikeys_internal.make_key(uuid, uuid, text, text[], apikeys.access_list, timestamptz) IS
+COMMENT ON FUNCTION apikeys_internal.make_key(uuid, uuid, text, text[], apikeys.access_list, timestamptz, text, jsonb) IS
 	'Creates a key with roles in an organization or, with a project, in that project. Behind create_key and create_project_key.';
 
 CREATE FUNCTION apikeys_internal.create_key(
 	organization uuid, description text, roles text[],
-	access_list apikeys.access_list, expires_at timestamptz) RETURNS apikeys.new_key
+	access_list apikeys.access_list, expires_at timestamptz, owner text, metadata jsonb) RETURNS apikeys.new_key
 	LANGUAGE plpgsql VOLATILE
 AS $$
 BEGIN
-	RETURN apikeys_internal.make_key(organization, NULL, description, roles, access_list, expires_at);
+	RETURN apikeys_internal.make_key(organization, NULL, description, roles, access_list, expires_at, owner, metadata);
 END;
 $$;
-COMMENT ON FUNCTION apikeys_internal.create_key(uuid, text, text[], apikeys.access_list, timestamptz) IS 'Body of apikeys.create_key.';
+COMMENT ON FUNCTION apikeys_internal.create_key(uuid, text, text[], apikeys.access_list, timestamptz, text, jsonb) IS 'Body of apikeys.create_key.';
 
 CREATE FUNCTION apikeys_internal.create_project_key(
 	project uuid, description text, roles text[],
-	access_list apikeys.access_list, expires_at timestamptz) RETURNS apikeys.new_key
+	access_list apikeys.access_list, expires_at timestamptz, owner text, metadata jsonb) RETURNS apikeys.new_key
 	LANGUAGE plpgsql VOLATILE
 AS $$
 BEGIN
 	RETURN apikeys_internal.make_key(apikeys_internal.keep_project(project), project, description, roles,
-		access_list, expires_at);
+		access_list, expires_at, owner, metadata);
 END;
 $$;
-COMMENT ON FUNCTION apikeys_internal.create_project_key(uuid, text, text[], apikeys.access_list, timestamptz) IS 'Body of apikeys.create_project_key.';
+COMMENT ON FUNCTION apikeys_internal.create_project_key(uuid, text, text[], apikeys.access_list, timestamptz, text, jsonb) IS 'Body of apikeys.create_project_key.';
 
 -- --- Changing a key ---------------------------------------------------------
 
@@ -181,9 +187,10 @@ $$;
 COMMENT ON FUNCTION apikeys_internal.check_own_address(text, apikeys.access_list) IS
 	'Raises 55000 if the bound key would exclude the address that it is called from.';
 
--- Behind every change of a key's description, access list and expiration.
+-- Behind every change of a key, but of its roles and secrets.
 CREATE FUNCTION apikeys_internal.change_key(
-	before apikeys.key, description text, access_list apikeys.access_list, expires_at timestamptz) RETURNS apikeys.access_list
+	before apikeys.key, description text, access_list apikeys.access_list, expires_at timestamptz,
+	owner text DEFAULT NULL, metadata jsonb DEFAULT NULL) RETURNS apikeys.access_list
 	LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
@@ -193,6 +200,8 @@ DECLARE
 BEGIN
 	PERFORM apikeys_internal.check_managed(before.public_key);
 	PERFORM apikeys_internal.check_name('description', description);
+	PERFORM apikeys_internal.check_name('owner', nullif(owner, ''));
+	PERFORM apikeys_internal.check_metadata(metadata);
 	SELECT o.* INTO organization FROM apikeys.organization AS o WHERE o.id = before.organization_id;
 	IF access_list OPERATOR(apikeys.<>) before.access_list THEN
 		IF organization.require_access_list AND apikeys.cardinality(access_list) = 0 THEN
@@ -208,6 +217,8 @@ BEGIN
 	END IF;
 	after.description := coalesce(description, before.description);
 	after.access_list := coalesce(access_list, before.access_list);
+	after.owner := nullif(coalesce(owner, before.owner), '');
+	after.metadata := coalesce(metadata, before.metadata);
 	-- Lists are compared as lists, the rest of the row as it is.
 	changed := apikeys_internal.row_difference(
 		to_jsonb(before) || jsonb_build_object('access_list', before.access_list::cidr[]),
@@ -216,15 +227,16 @@ BEGIN
 		RETURN before.access_list;
 	END IF;
 	UPDATE apikeys.key AS k SET
-			description = after.description, access_list = after.access_list, expires_at = after.expires_at
+			description = after.description, access_list = after.access_list, expires_at = after.expires_at,
+			owner = after.owner, metadata = after.metadata
 		WHERE k.public_key = before.public_key;
 	PERFORM apikeys_internal.make_images(ARRAY[before.public_key]);
 	PERFORM apikeys_internal.note_event('key.updated', before.organization_id, NULL, before.public_key, changed);
 	RETURN after.access_list;
 END;
 $$;
-COMMENT ON FUNCTION apikeys_internal.change_key(apikeys.key, text, apikeys.access_list, timestamptz) IS
-	'Changes what is not NULL of a key that is locked, and returns its access list; expires_at infinity means never.';
+COMMENT ON FUNCTION apikeys_internal.change_key(apikeys.key, text, apikeys.access_list, timestamptz, text, jsonb) IS
+	'Changes what is not NULL of a key that is locked, and returns its access list; expires_at infinity means never, an empty owner means none.';
 
 CREATE FUNCTION apikeys_internal.row_difference(before jsonb, after jsonb) RETURNS jsonb
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -269,15 +281,16 @@ COMMENT ON FUNCTION apikeys_internal.networks_of(text) IS
 	'Returns the networks of an access list that is given as text, with or without braces.';
 
 CREATE FUNCTION apikeys_internal.update_key(
-	public_key text, description text, access_list apikeys.access_list, expires_at timestamptz) RETURNS text
+	public_key text, description text, access_list apikeys.access_list, expires_at timestamptz,
+	owner text, metadata jsonb) RETURNS text
 	LANGUAGE plpgsql VOLATILE
 AS $$
 BEGIN
-	PERFORM apikeys_internal.change_key(apikeys_internal.lock_key(public_key), description, access_list, expires_at);
+	PERFORM apikeys_internal.change_key(apikeys_internal.lock_key(public_key), description, access_list, expires_at, owner, metadata);
 	RETURN public_key;
 END;
 $$;
-COMMENT ON FUNCTION apikeys_internal.update_key(text, text, apikeys.access_list, timestamptz) IS 'Body of apikeys.update_key.';
+COMMENT ON FUNCTION apikeys_internal.update_key(text, text, apikeys.access_list, timestamptz, text, jsonb) IS 'Body of apikeys.update_key.';
 
 CREATE FUNCTION apikeys_internal.add_to_access_list(public_key text, VARIADIC networks inet[]) RETURNS apikeys.access_list
 	LANGUAGE plpgsql VOLATILE
@@ -611,7 +624,8 @@ BEGIN
 	PERFORM apikeys_internal.make_images(ARRAY[public_key]);
 	PERFORM apikeys_internal.note_event('key.deleted', before.organization_id, NULL, public_key,
 		jsonb_build_object('old', jsonb_build_object('description', before.description,
-			'access_list', before.access_list::cidr[], 'created_at', before.created_at, 'created_by', before.created_by)));
+			'access_list', before.access_list::cidr[], 'created_at', before.created_at, 'created_by', before.created_by)
+			|| apikeys_internal.key_details(before.owner, before.metadata)));
 	RETURN true;
 END;
 $$;

@@ -2,10 +2,11 @@
 
 CREATE FUNCTION apikeys.update_key(
 	public_key text, description text DEFAULT NULL,
-	access_list apikeys.access_list DEFAULT NULL, expires_at timestamptz DEFAULT NULL) RETURNS apikeys.keys
+	access_list apikeys.access_list DEFAULT NULL, expires_at timestamptz DEFAULT NULL,
+	owner text DEFAULT NULL, metadata jsonb DEFAULT NULL) RETURNS apikeys.keys
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door_key';
-COMMENT ON FUNCTION apikeys.update_key(text, text, apikeys.access_list, timestamptz) IS
-	'Changes what is not NULL and returns the key; expires_at => ''infinity'' means never. Requires to manage the key.';
+COMMENT ON FUNCTION apikeys.update_key(text, text, apikeys.access_list, timestamptz, text, jsonb) IS
+	'Changes what is not NULL and returns the key; expires_at => ''infinity'' means never, owner => '''' none. Requires to manage the key.';
 
 CREATE FUNCTION apikeys.set_organization_roles(public_key text, roles text[]) RETURNS apikeys.keys
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door_key';

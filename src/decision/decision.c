@@ -364,6 +364,8 @@ ak_decision_open(const AkRequest *request, AkDecision *decision)
 	decision->now = GetCurrentTimestamp();
 	ak_roles_refresh(&decision->store);
 	decision->reason = find_reason(&shortened, &claim, decision);
+	if (request->wants_details && ak_decision_proves(decision))
+		ak_image_read_details(&decision->key, &decision->details);
 }
 
 /* Lets go of what was read, and records the use or the denial. */

@@ -13,6 +13,7 @@
 #include "store/image.h"
 
 #include "access/htup_details.h"
+#include "utils/builtins.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
@@ -30,6 +31,7 @@ enum
 	IMAGE_PROJECTS,
 	IMAGE_CREATED_AT,
 	IMAGE_SECRET_VERSIONS,
+	IMAGE_DETAILS,
 	IMAGE_COLUMN_COUNT
 };
 
@@ -74,6 +76,8 @@ ak_image_try(Relation table, HeapTuple row, AkImage *image)
 	image->access_list = (struct varlena *)
 		DatumGetPointer(values[IMAGE_ACCESS_LIST]);
 	image->created_at = DatumGetTimestampTz(values[IMAGE_CREATED_AT]);
+	image->details = (struct varlena *)
+		DatumGetPointer(values[IMAGE_DETAILS]);
 	return view_array(values[IMAGE_SECRETS], 0, &image->secrets) &&
 		view_array(values[IMAGE_SECRET_EXPIRATIONS], sizeof(TimestampTz),
 				   &image->secret_expirations) &&
@@ -88,14 +92,57 @@ ak_image_try(Relation table, HeapTuple row, AkImage *image)
 		image->project_roles.count == image->projects.count;
 }
 
+static void
+raise_damaged(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("image of a key is damaged"),
+			 ak_errid("image_damaged"),
+			 errhint("SELECT apikeys.rebuild_images() makes all of them again.")));
+}
+
 /* The same, but raises XX001 if it is no image. */
 void
 ak_image_read(Relation table, HeapTuple row, AkImage *image)
 {
 	if (!ak_image_try(table, row, image))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("image of a key is damaged"),
-				 ak_errid("image_damaged"),
-				 errhint("SELECT apikeys.rebuild_images() makes all of them again.")));
+		raise_damaged();
+}
+
+/*
+ * A member of the details, in *value; false where it is null.  Raises XX001 if it
+ * is of another type.
+ */
+static bool
+find_detail(Jsonb *details, const char *name, enum jbvType type,
+			JsonbValue *value)
+{
+	if (getKeyJsonValueFromContainer(&details->root, name, strlen(name),
+									 value) == NULL ||
+		value->type == jbvNull)
+		return false;
+	if (value->type != type)
+		raise_damaged();
+	return true;
+}
+
+/*
+ * Reads what the application has noted of the key; each palloc'd, or NULL.  To be
+ * called while the image is in use.  Raises XX001 if it is damaged.
+ */
+void
+ak_image_read_details(const AkImage *image, AkDetails *details)
+{
+	Jsonb	   *stored = DatumGetJsonbPCopy(PointerGetDatum(image->details));
+	JsonbValue	value;
+
+	memset(details, 0, sizeof(*details));
+	if (!JB_ROOT_IS_OBJECT(stored))
+		raise_damaged();
+	if (find_detail(stored, "owner", jbvString, &value))
+		details->owner = cstring_to_text_with_len(value.val.string.val,
+												  value.val.string.len);
+	if (find_detail(stored, "metadata", jbvBinary, &value))
+		details->metadata = JsonbValueToJsonb(&value);
 }

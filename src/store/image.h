@@ -13,13 +13,14 @@
 #include "port/pg_bswap.h"
 #include "access/htup.h"
 #include "datatype/timestamp.h"
+#include "utils/jsonb.h"
 #include "utils/relcache.h"
 #include "utils/uuid.h"
 
 /*
  * Lists and arrays point into the row, or, where they were compressed or out
- * of line, into the memory context that was current; access_list is left as
- * it is stored, and may be either.
+ * of line, into the memory context that was current; access_list and details
+ * are left as they are stored, and may be either.
  */
 typedef struct AkImage
 {
@@ -35,7 +36,15 @@ typedef struct AkImage
 	AkPackedArray organization_roles;	/* names */
 	AkPackedArray project_roles;	/* one for each of projects; names */
 	AkPackedArray projects;		/* pg_uuid_t */
+	struct varlena *details;	/* jsonb; ak_image_read_details() */
 } AkImage;
+
+/* What the application has noted of a key; NULL: nothing. */
+typedef struct AkDetails
+{
+	text	   *owner;
+	Jsonb	   *metadata;
+} AkDetails;
 
 /* The version of the secret at an index below the number of secrets. */
 static inline int32
@@ -49,6 +58,7 @@ ak_image_secret_version(const AkImage *image, int index)
 }
 
 extern bool ak_image_try(Relation table, HeapTuple row, AkImage *image);
+extern void ak_image_read_details(const AkImage *image, AkDetails *details);
 extern void ak_image_read(Relation table, HeapTuple row, AkImage *image);
 
 #endif							/* AK_IMAGE_H */

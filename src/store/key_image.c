@@ -25,7 +25,7 @@
 #define COLUMNS \
 	"public_key, organization_id, disabled, expires_at, access_list, " \
 	"secrets, secret_expirations, organization_roles, project_roles, projects, " \
-	"created_at, secret_versions"
+	"created_at, secret_versions, details"
 
 PG_FUNCTION_INFO_V1(apikeys_key_changed);
 PG_FUNCTION_INFO_V1(apikeys_make_images);
@@ -41,7 +41,8 @@ PG_FUNCTION_INFO_V1(apikeys_rebuild_images);
 	"coalesce(k.expires_at, 'infinity'), k.access_list, " \
 	"coalesce(s.hashes, '{}'), coalesce(s.expirations, '{}'), " \
 	"coalesce(r.organization_roles, '{}'), coalesce(r.project_roles, '{}'), " \
-	"coalesce(r.projects, '{}'), k.created_at, coalesce(s.versions, '') " \
+	"coalesce(r.projects, '{}'), k.created_at, coalesce(s.versions, ''), " \
+	"apikeys_internal.key_details(k.owner, k.metadata) " \
 	"FROM apikeys.key AS k " \
 	"LEFT JOIN (SELECT s.public_key, pg_catalog.array_agg(s.hash) AS hashes, " \
 	"pg_catalog.array_agg(coalesce(s.expires_at, 'infinity')) AS expirations, " \
@@ -75,7 +76,8 @@ write_images(Datum keys)
 		"organization_roles = excluded.organization_roles, "
 		"project_roles = excluded.project_roles, "
 		"projects = excluded.projects, created_at = excluded.created_at, "
-		"secret_versions = excluded.secret_versions",
+		"secret_versions = excluded.secret_versions, "
+		"details = excluded.details",
 		1, {TEXTARRAYOID}, .by_index = true
 	};
 
