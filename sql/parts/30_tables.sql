@@ -26,6 +26,11 @@ CREATE FUNCTION apikeys_internal.is_role_name(candidate text) RETURNS boolean
 COMMENT ON FUNCTION apikeys_internal.is_role_name(text) IS
 	'Checks whether a text can name a role: 1 to 63 letters, digits and characters of _.:-, the first a letter or digit, and no private key in it.';
 
+CREATE FUNCTION apikeys_internal.is_metadata(candidate jsonb) RETURNS boolean
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_is_metadata';
+COMMENT ON FUNCTION apikeys_internal.is_metadata(jsonb) IS
+	'Checks whether a value can be metadata: an object of at most 4,096 bytes as text and 32 levels, with no private key in it.';
+
 CREATE FUNCTION apikeys_internal.are_permissions(candidates text[]) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_are_permissions';
 COMMENT ON FUNCTION apikeys_internal.are_permissions(text[]) IS
@@ -38,10 +43,12 @@ CREATE TABLE apikeys.organization (
 	max_key_lifetime interval,
 	max_rotation_overlap interval NOT NULL DEFAULT '7 days',
 	created_at timestamptz NOT NULL DEFAULT now(),
+	metadata jsonb NOT NULL DEFAULT '{}',
 	CONSTRAINT organization_name_key UNIQUE (name),
 	CONSTRAINT organization_name_check CHECK (apikeys_internal.is_name(name)),
 	CONSTRAINT organization_max_key_lifetime_check CHECK (max_key_lifetime > '0' AND max_key_lifetime <= '1000 years'),
-	CONSTRAINT organization_max_rotation_overlap_check CHECK (max_rotation_overlap >= '0' AND max_rotation_overlap <= '1000 years')
+	CONSTRAINT organization_max_rotation_overlap_check CHECK (max_rotation_overlap >= '0' AND max_rotation_overlap <= '1000 years'),
+	CONSTRAINT organization_metadata_check CHECK (apikeys_internal.is_metadata(metadata))
 );
 COMMENT ON TABLE apikeys.organization IS
 	'An organization owns projects and keys. Its members, and the members of its projects, read it.';
@@ -51,15 +58,18 @@ COMMENT ON COLUMN apikeys.organization.require_access_list IS 'Whether a key wit
 COMMENT ON COLUMN apikeys.organization.max_key_lifetime IS 'Longest life of a key; NULL: no limit.';
 COMMENT ON COLUMN apikeys.organization.max_rotation_overlap IS 'How long an old secret may live on after a rotation.';
 COMMENT ON COLUMN apikeys.organization.created_at IS 'Creation time.';
+COMMENT ON COLUMN apikeys.organization.metadata IS 'The application''s own data, an object.';
 
 CREATE TABLE apikeys.project (
 	id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
 	organization_id uuid NOT NULL REFERENCES apikeys.organization ON DELETE CASCADE,
 	name text COLLATE "C" NOT NULL,
 	created_at timestamptz NOT NULL DEFAULT now(),
+	metadata jsonb NOT NULL DEFAULT '{}',
 	CONSTRAINT project_name_key UNIQUE (organization_id, name),
 	CONSTRAINT project_organization_key UNIQUE (id, organization_id),
-	CONSTRAINT project_name_check CHECK (apikeys_internal.is_name(name))
+	CONSTRAINT project_name_check CHECK (apikeys_internal.is_name(name)),
+	CONSTRAINT project_metadata_check CHECK (apikeys_internal.is_metadata(metadata))
 );
 COMMENT ON TABLE apikeys.project IS
 	'A project of one organization; deleting it removes the roles granted in it. Read with any permission in the project, or with apikeys.projects.read in the organization.';
@@ -67,6 +77,7 @@ COMMENT ON COLUMN apikeys.project.id IS 'Identifies the project.';
 COMMENT ON COLUMN apikeys.project.organization_id IS 'The organization it belongs to; never changes.';
 COMMENT ON COLUMN apikeys.project.name IS 'Name, unique in the organization.';
 COMMENT ON COLUMN apikeys.project.created_at IS 'Creation time.';
+COMMENT ON COLUMN apikeys.project.metadata IS 'The application''s own data, an object.';
 
 CREATE TABLE apikeys.role (
 	name text COLLATE "C" NOT NULL,
@@ -141,15 +152,23 @@ CREATE TABLE apikeys.key (
 	expires_at timestamptz,
 	disabled_at timestamptz,
 	disabled_reason text,
+	owner text COLLATE "C",
+	metadata jsonb NOT NULL DEFAULT '{}',
 	CONSTRAINT key_organization_key UNIQUE (organization_id, public_key),
 	CONSTRAINT key_public_key_check CHECK (apikeys_internal.is_public_key(public_key)),
 	CONSTRAINT key_description_check CHECK (apikeys_internal.is_name(description)),
-	CONSTRAINT key_disabled_reason_check CHECK (apikeys_internal.is_name(disabled_reason))
+	CONSTRAINT key_disabled_reason_check CHECK (apikeys_internal.is_name(disabled_reason)),
+	CONSTRAINT key_owner_check CHECK (apikeys_internal.is_name(owner)),
+	CONSTRAINT key_metadata_check CHECK (apikeys_internal.is_metadata(metadata))
 );
 CREATE INDEX key_created_idx ON apikeys.key (created_at, public_key);
 CREATE INDEX key_organization_created_idx ON apikeys.key (organization_id, created_at, public_key);
 CREATE INDEX key_organization_description_idx ON apikeys.key (organization_id, description, public_key);
 CREATE INDEX key_expires_idx ON apikeys.key (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX key_owner_idx ON apikeys.key (owner, organization_id, public_key) WHERE owner IS NOT NULL;
+CREATE INDEX key_metadata_idx ON apikeys.key USING gin (metadata apikeys_internal.metadata_ops) WHERE metadata <> '{}';
+COMMENT ON INDEX apikeys.key_metadata_idx IS 'Finds the keys whose metadata contains something.';
+COMMENT ON INDEX apikeys.key_owner_idx IS 'Finds the keys of an owner.';
 COMMENT ON INDEX apikeys.key_created_idx IS 'Pages of keys by creation.';
 COMMENT ON INDEX apikeys.key_organization_created_idx IS 'Pages of an organization''s keys by creation.';
 COMMENT ON INDEX apikeys.key_organization_description_idx IS 'Pages of an organization''s keys by description.';
@@ -165,6 +184,8 @@ COMMENT ON COLUMN apikeys.key.created_by IS 'Principal that created the key.';
 COMMENT ON COLUMN apikeys.key.expires_at IS 'Expiration time; NULL means the key does not expire.';
 COMMENT ON COLUMN apikeys.key.disabled_at IS 'Time the key was disabled; NULL: it is enabled.';
 COMMENT ON COLUMN apikeys.key.disabled_reason IS 'Reason given to disable_key; compromised: disabled by revoke_leaked.';
+COMMENT ON COLUMN apikeys.key.owner IS 'The application''s own identifier of the owner of the key; NULL: none.';
+COMMENT ON COLUMN apikeys.key.metadata IS 'The application''s own data, an object.';
 
 CREATE TABLE apikeys.key_role (
 	public_key text COLLATE "C" NOT NULL,

@@ -20,7 +20,8 @@ CREATE TABLE apikeys.key_image (
 	organization_roles text[] NOT NULL,
 	access_list apikeys.access_list NOT NULL,
 	project_roles text[] NOT NULL,
-	projects uuid[] NOT NULL
+	projects uuid[] NOT NULL,
+	details jsonb NOT NULL DEFAULT '{}'
 ) WITH (fillfactor = 90);
 ALTER TABLE apikeys.key_image
 	ALTER secrets SET STORAGE PLAIN,
@@ -40,6 +41,14 @@ COMMENT ON COLUMN apikeys.key_image.organization_roles IS 'What it holds in the 
 COMMENT ON COLUMN apikeys.key_image.access_list IS 'Its access list.';
 COMMENT ON COLUMN apikeys.key_image.project_roles IS 'What it holds in projects, in the same form, one for each of projects.';
 COMMENT ON COLUMN apikeys.key_image.projects IS 'The projects of these.';
+COMMENT ON COLUMN apikeys.key_image.details IS 'What decide tells of it: {"owner", "metadata"}; empty where it has neither.';
+
+CREATE FUNCTION apikeys_internal.key_details(owner text, metadata jsonb) RETURNS jsonb
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN CASE WHEN owner IS NULL AND metadata = '{}' THEN '{}'
+		ELSE jsonb_build_object('owner', owner, 'metadata', metadata) END;
+COMMENT ON FUNCTION apikeys_internal.key_details(text, jsonb) IS
+	'Returns the details of a key as its image has them.';
 
 CREATE VIEW apikeys.key_image_source WITH (security_invoker = true) AS
 SELECT
@@ -59,7 +68,8 @@ SELECT
 		ORDER BY r.project_id, r.role, r.permission) AS project_roles,
 	ARRAY(SELECT r.project_id FROM apikeys.key_role AS r
 		WHERE r.public_key = k.public_key AND r.project_id IS NOT NULL
-		ORDER BY r.project_id, r.role, r.permission) AS projects
+		ORDER BY r.project_id, r.role, r.permission) AS projects,
+	apikeys_internal.key_details(k.owner, k.metadata) AS details
 FROM apikeys.key AS k
 	CROSS JOIN LATERAL (
 		SELECT array_agg(n.hash ORDER BY n.version) AS hashes,
@@ -81,3 +91,4 @@ COMMENT ON COLUMN apikeys.key_image_source.organization_roles IS 'As in key_imag
 COMMENT ON COLUMN apikeys.key_image_source.access_list IS 'As in key_image.';
 COMMENT ON COLUMN apikeys.key_image_source.project_roles IS 'As in key_image.';
 COMMENT ON COLUMN apikeys.key_image_source.projects IS 'As in key_image.';
+COMMENT ON COLUMN apikeys.key_image_source.details IS 'As in key_image.';

@@ -182,6 +182,21 @@ $$;
 COMMENT ON FUNCTION apikeys_internal.check_name(text, text) IS
 	'Raises 22023 for a text that cannot be a name, description or reason; not for NULL.';
 
+CREATE FUNCTION apikeys_internal.check_metadata(candidate jsonb) RETURNS void
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+AS $$
+BEGIN
+	IF NOT apikeys_internal.is_metadata(candidate) THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = 'invalid metadata',
+			DETAIL = 'Metadata is an object of at most 4096 bytes as text and 32 levels, and contains no private key.',
+			CONSTRAINT = 'invalid_metadata';
+	END IF;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.check_metadata(jsonb) IS
+	'Raises 22023 for a value that cannot be metadata; not for NULL.';
+
 CREATE FUNCTION apikeys_internal.check_life(max_key_lifetime interval, created_at timestamptz, expires_at timestamptz) RETURNS void
 	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 AS $$

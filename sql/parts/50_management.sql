@@ -182,8 +182,8 @@ BEGIN
 		RETURN false;
 	END IF;
 	PERFORM apikeys_internal.note_event('organization.policy_changed', organization, NULL, NULL,
-		jsonb_build_object('old', to_jsonb(before) - '{id,name,created_at}'::text[],
-			'new', to_jsonb(after) - '{id,name,created_at}'::text[]));
+		jsonb_build_object('old', to_jsonb(before) - '{id,name,created_at,metadata}'::text[],
+			'new', to_jsonb(after) - '{id,name,created_at,metadata}'::text[]));
 	RETURN true;
 END;
 $$;

@@ -2,17 +2,19 @@
 
 CREATE FUNCTION apikeys.create_key(
 	organization uuid, description text, roles text[],
-	access_list apikeys.access_list DEFAULT '{}', expires_at timestamptz DEFAULT NULL) RETURNS apikeys.new_key
+	access_list apikeys.access_list DEFAULT '{}', expires_at timestamptz DEFAULT NULL,
+	permissions text[] DEFAULT '{}', owner text DEFAULT NULL, metadata jsonb DEFAULT '{}') RETURNS apikeys.new_key
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
-COMMENT ON FUNCTION apikeys.create_key(uuid, text, text[], apikeys.access_list, timestamptz) IS
-	'Creates a key with roles in an organization, and returns its public key and, this once, its private key. Requires apikeys.keys.manage in the organization.';
+COMMENT ON FUNCTION apikeys.create_key(uuid, text, text[], apikeys.access_list, timestamptz, text[], text, jsonb) IS
+	'Creates a key with roles and permissions in an organization, and returns its public key and, this once, its private key. Requires apikeys.keys.manage in the organization.';
 
 CREATE FUNCTION apikeys.create_project_key(
 	project uuid, description text, roles text[],
-	access_list apikeys.access_list DEFAULT '{}', expires_at timestamptz DEFAULT NULL) RETURNS apikeys.new_key
+	access_list apikeys.access_list DEFAULT '{}', expires_at timestamptz DEFAULT NULL,
+	permissions text[] DEFAULT '{}', owner text DEFAULT NULL, metadata jsonb DEFAULT '{}') RETURNS apikeys.new_key
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
-COMMENT ON FUNCTION apikeys.create_project_key(uuid, text, text[], apikeys.access_list, timestamptz) IS
-	'Creates a key with roles in a project, and returns its public key and, this once, its private key. Requires apikeys.keys.manage in the project.';
+COMMENT ON FUNCTION apikeys.create_project_key(uuid, text, text[], apikeys.access_list, timestamptz, text[], text, jsonb) IS
+	'Creates a key with roles and permissions in a project, and returns its public key and, this once, its private key. Requires apikeys.keys.manage in the project.';
 
 CREATE FUNCTION apikeys.add_to_access_list(public_key text, VARIADIC networks inet[]) RETURNS apikeys.access_list
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
@@ -98,7 +100,7 @@ COMMENT ON FUNCTION apikeys_internal.generate_secret(text) IS
 -- list that the organization requires: decisions deny it until it has one.
 CREATE FUNCTION apikeys_internal.make_key(
 	organization uuid, project uuid, description text, roles text[],
-	access_list apikeys.access_list, expires_at timestamptz) RETURNS apikeys.new_key
+	access_list apikeys.access_list, expires_at timestamptz, permissions text[], owner text, metadata jsonb) RETURNS apikeys.new_key
 	LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
@@ -107,6 +109,9 @@ DECLARE
 	longest interval;
 	list constant apikeys.access_list := coalesce(access_list, '{}');
 	ends constant timestamptz := nullif(expires_at, 'infinity');
+	data constant jsonb := coalesce(metadata, '{}');
+	direct constant text[] := coalesce(permissions, '{}');
+	role_ids text[];
 BEGIN
 	SELECT o.max_key_lifetime INTO longest FROM apikeys.organization AS o
 		WHERE o.id = make_key.organization FOR KEY SHARE;
@@ -114,53 +119,60 @@ BEGIN
 		PERFORM apikeys_internal.refuse('apikeys.keys.manage', organization, project);
 	END IF;
 	PERFORM apikeys_internal.check_name('description', description);
-	IF cardinality(roles) = 0 THEN
+	PERFORM apikeys_internal.check_name('owner', owner);
+	PERFORM apikeys_internal.check_metadata(metadata);
+	IF cardinality(roles) = 0 AND cardinality(direct) = 0 THEN
 		RAISE invalid_parameter_value USING
-			MESSAGE = 'a key needs at least one role', CONSTRAINT = 'roles_missing';
+			MESSAGE = 'a key needs at least one role or permission', CONSTRAINT = 'roles_missing';
 	END IF;
-	PERFORM apikeys_internal.check_grants(roles, organization, project);
+	role_ids := apikeys_internal.check_grants(roles, organization, project);
+	PERFORM apikeys_internal.check_permissions(direct, organization, project);
 	PERFORM apikeys_internal.check_life(longest, now(), ends);
 	issued := apikeys_internal.generate_secret(created);
 	WITH k AS (
-		INSERT INTO apikeys.key (public_key, organization_id, description, access_list, expires_at)
-		VALUES (created, make_key.organization, make_key.description, list, ends)
+		INSERT INTO apikeys.key (public_key, organization_id, description, access_list, expires_at, owner, metadata)
+		VALUES (created, make_key.organization, make_key.description, list, ends, make_key.owner, data)
 	), r AS (
-		INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role)
-		SELECT created, make_key.organization, make_key.project, granted FROM unnest(roles) AS granted
+		INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role, permission)
+		SELECT created, make_key.organization, make_key.project, granted, NULL FROM unnest(role_ids) AS granted
+		UNION ALL
+		SELECT created, make_key.organization, make_key.project, NULL, granted FROM unnest(direct) AS granted
 	)
 	INSERT INTO apikeys.key_secret (public_key, version, hash, hint) VALUES (created, 1, issued.hash, issued.hint);
 	PERFORM apikeys_internal.make_new_images(ARRAY[created]);
 	PERFORM apikeys_internal.note_event('key.created', organization, project, created,
 		jsonb_build_object('new', jsonb_build_object('description', description, 'roles', to_jsonb(roles),
-			'access_list', list::cidr[], 'expires_at', ends)));
+			'access_list', list::cidr[], 'expires_at', ends)
+			|| CASE WHEN direct = '{}' THEN '{}' ELSE jsonb_build_object('permissions', to_jsonb(direct)) END
+			|| apikeys_internal.key_details(owner, data)));
 	RETURN (created, issued.secret, created || '.' || issued.secret);
 END;
 $$;
-COMMENT ON FUNCTION apikeys_internal.make_key(uuid, uuid, text, text[], apikeys.access_list, timestamptz) IS
-	'Creates a key with roles in an organization or, with a project, in that project. Behind create_key and create_project_key.';
+COMMENT ON FUNCTION apikeys_internal.make_key(uuid, uuid, text, text[], apikeys.access_list, timestamptz, text[], text, jsonb) IS
+	'Creates a key with roles and permissions in an organization or, with a project, in that project. Behind create_key and create_project_key.';
 
 CREATE FUNCTION apikeys_internal.create_key(
 	organization uuid, description text, roles text[],
-	access_list apikeys.access_list, expires_at timestamptz) RETURNS apikeys.new_key
+	access_list apikeys.access_list, expires_at timestamptz, permissions text[], owner text, metadata jsonb) RETURNS apikeys.new_key
 	LANGUAGE plpgsql VOLATILE
 AS $$
 BEGIN
-	RETURN apikeys_internal.make_key(organization, NULL, description, roles, access_list, expires_at);
+	RETURN apikeys_internal.make_key(organization, NULL, description, roles, access_list, expires_at, permissions, owner, metadata);
 END;
 $$;
-COMMENT ON FUNCTION apikeys_internal.create_key(uuid, text, text[], apikeys.access_list, timestamptz) IS 'Body of apikeys.create_key.';
+COMMENT ON FUNCTION apikeys_internal.create_key(uuid, text, text[], apikeys.access_list, timestamptz, text[], text, jsonb) IS 'Body of apikeys.create_key.';
 
 CREATE FUNCTION apikeys_internal.create_project_key(
 	project uuid, description text, roles text[],
-	access_list apikeys.access_list, expires_at timestamptz) RETURNS apikeys.new_key
+	access_list apikeys.access_list, expires_at timestamptz, permissions text[], owner text, metadata jsonb) RETURNS apikeys.new_key
 	LANGUAGE plpgsql VOLATILE
 AS $$
 BEGIN
 	RETURN apikeys_internal.make_key(apikeys_internal.keep_project(project), project, description, roles,
-		access_list, expires_at);
+		access_list, expires_at, permissions, owner, metadata);
 END;
 $$;
-COMMENT ON FUNCTION apikeys_internal.create_project_key(uuid, text, text[], apikeys.access_list, timestamptz) IS 'Body of apikeys.create_project_key.';
+COMMENT ON FUNCTION apikeys_internal.create_project_key(uuid, text, text[], apikeys.access_list, timestamptz, text[], text, jsonb) IS 'Body of apikeys.create_project_key.';
 
 -- --- Changing a key ---------------------------------------------------------
 
@@ -181,9 +193,10 @@ $$;
 COMMENT ON FUNCTION apikeys_internal.check_own_address(text, apikeys.access_list) IS
 	'Raises 55000 if the bound key would exclude the address that it is called from.';
 
--- Behind every change of a key's description, access list and expiration.
+-- Behind every change of a key, but of its roles and secrets.
 CREATE FUNCTION apikeys_internal.change_key(
-	before apikeys.key, description text, access_list apikeys.access_list, expires_at timestamptz) RETURNS apikeys.access_list
+	before apikeys.key, description text, access_list apikeys.access_list, expires_at timestamptz,
+	owner text DEFAULT NULL, metadata jsonb DEFAULT NULL) RETURNS apikeys.access_list
 	LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
@@ -193,6 +206,8 @@ DECLARE
 BEGIN
 	PERFORM apikeys_internal.check_managed(before.public_key);
 	PERFORM apikeys_internal.check_name('description', description);
+	PERFORM apikeys_internal.check_name('owner', nullif(owner, ''));
+	PERFORM apikeys_internal.check_metadata(metadata);
 	SELECT o.* INTO organization FROM apikeys.organization AS o WHERE o.id = before.organization_id;
 	IF access_list OPERATOR(apikeys.<>) before.access_list THEN
 		IF organization.require_access_list AND apikeys.cardinality(access_list) = 0 THEN
@@ -208,6 +223,8 @@ BEGIN
 	END IF;
 	after.description := coalesce(description, before.description);
 	after.access_list := coalesce(access_list, before.access_list);
+	after.owner := nullif(coalesce(owner, before.owner), '');
+	after.metadata := coalesce(metadata, before.metadata);
 	-- Lists are compared as lists, the rest of the row as it is.
 	changed := apikeys_internal.row_difference(
 		to_jsonb(before) || jsonb_build_object('access_list', before.access_list::cidr[]),
@@ -216,15 +233,16 @@ BEGIN
 		RETURN before.access_list;
 	END IF;
 	UPDATE apikeys.key AS k SET
-			description = after.description, access_list = after.access_list, expires_at = after.expires_at
+			description = after.description, access_list = after.access_list, expires_at = after.expires_at,
+			owner = after.owner, metadata = after.metadata
 		WHERE k.public_key = before.public_key;
 	PERFORM apikeys_internal.make_images(ARRAY[before.public_key]);
 	PERFORM apikeys_internal.note_event('key.updated', before.organization_id, NULL, before.public_key, changed);
 	RETURN after.access_list;
 END;
 $$;
-COMMENT ON FUNCTION apikeys_internal.change_key(apikeys.key, text, apikeys.access_list, timestamptz) IS
-	'Changes what is not NULL of a key that is locked, and returns its access list; expires_at infinity means never.';
+COMMENT ON FUNCTION apikeys_internal.change_key(apikeys.key, text, apikeys.access_list, timestamptz, text, jsonb) IS
+	'Changes what is not NULL of a key that is locked, and returns its access list; expires_at infinity means never, an empty owner means none.';
 
 CREATE FUNCTION apikeys_internal.row_difference(before jsonb, after jsonb) RETURNS jsonb
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -269,15 +287,16 @@ COMMENT ON FUNCTION apikeys_internal.networks_of(text) IS
 	'Returns the networks of an access list that is given as text, with or without braces.';
 
 CREATE FUNCTION apikeys_internal.update_key(
-	public_key text, description text, access_list apikeys.access_list, expires_at timestamptz) RETURNS text
+	public_key text, description text, access_list apikeys.access_list, expires_at timestamptz,
+	owner text, metadata jsonb) RETURNS text
 	LANGUAGE plpgsql VOLATILE
 AS $$
 BEGIN
-	PERFORM apikeys_internal.change_key(apikeys_internal.lock_key(public_key), description, access_list, expires_at);
+	PERFORM apikeys_internal.change_key(apikeys_internal.lock_key(public_key), description, access_list, expires_at, owner, metadata);
 	RETURN public_key;
 END;
 $$;
-COMMENT ON FUNCTION apikeys_internal.update_key(text, text, apikeys.access_list, timestamptz) IS 'Body of apikeys.update_key.';
+COMMENT ON FUNCTION apikeys_internal.update_key(text, text, apikeys.access_list, timestamptz, text, jsonb) IS 'Body of apikeys.update_key.';
 
 CREATE FUNCTION apikeys_internal.add_to_access_list(public_key text, VARIADIC networks inet[]) RETURNS apikeys.access_list
 	LANGUAGE plpgsql VOLATILE
@@ -355,81 +374,106 @@ COMMENT ON FUNCTION apikeys_internal.add_current_address(text) IS 'Body of apike
 -- --- Roles of a key ---------------------------------------------------------
 
 -- Last writer wins: the set is replaced under the lock of the key.
-CREATE FUNCTION apikeys_internal.replace_roles(before apikeys.key, project uuid, roles text[]) RETURNS void
+CREATE FUNCTION apikeys_internal.replace_roles(
+	before apikeys.key, project uuid, roles text[], permissions text[]) RETURNS void
 	LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
 	held text[];
+	held_permissions text[];
+	role_ids text[];
+	direct text[];
 BEGIN
 	IF NOT apikeys_internal.may('apikeys.keys.manage', before.organization_id, project) THEN
 		PERFORM apikeys_internal.refuse('apikeys.keys.manage', before.organization_id, project);
 	END IF;
-	held := ARRAY(
-		SELECT r.role FROM apikeys.key_role AS r
-		WHERE r.public_key = before.public_key AND r.project_id IS NOT DISTINCT FROM replace_roles.project
-		ORDER BY r.role);
-	PERFORM apikeys_internal.check_grants(roles, before.organization_id, project, held);
+	SELECT coalesce(array_agg(r.role ORDER BY r.role) FILTER (WHERE r.role IS NOT NULL), '{}'),
+			coalesce(array_agg(r.permission ORDER BY r.permission) FILTER (WHERE r.permission IS NOT NULL), '{}')
+		INTO held, held_permissions
+		FROM apikeys.key_role AS r
+		WHERE r.public_key = before.public_key AND r.project_id IS NOT DISTINCT FROM replace_roles.project;
+	role_ids := apikeys_internal.check_grants(roles, before.organization_id, project, held);
+	direct := coalesce(permissions, held_permissions);
+	PERFORM apikeys_internal.check_permissions(direct, before.organization_id, project, held_permissions);
 	DELETE FROM apikeys.key_role AS r
 		WHERE r.public_key = before.public_key AND r.project_id IS NOT DISTINCT FROM replace_roles.project
-			AND r.role <> ALL (roles);
-	INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role)
-		SELECT before.public_key, before.organization_id, replace_roles.project, granted
-		FROM unnest(roles) AS granted WHERE granted <> ALL (held);
-	IF roles <@ held AND held <@ roles THEN
+			AND (r.role <> ALL (role_ids) OR r.permission <> ALL (direct));
+	INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role, permission)
+		SELECT before.public_key, before.organization_id, replace_roles.project, granted, NULL
+		FROM unnest(role_ids) AS granted WHERE granted <> ALL (held)
+		UNION ALL
+		SELECT before.public_key, before.organization_id, replace_roles.project, NULL, granted
+		FROM unnest(direct) AS granted WHERE granted <> ALL (held_permissions);
+	IF role_ids <@ held AND held <@ role_ids AND direct <@ held_permissions AND held_permissions <@ direct THEN
 		RETURN;
 	END IF;
 	PERFORM apikeys_internal.make_images(ARRAY[before.public_key]);
 	PERFORM apikeys_internal.note_event('key.roles_changed', before.organization_id, project, before.public_key,
-		jsonb_build_object('old', jsonb_build_object('roles', to_jsonb(held)),
-			'new', jsonb_build_object('roles', to_jsonb(roles))));
+		jsonb_build_object('old', apikeys_internal.grants_detail(held, held_permissions),
+			'new', apikeys_internal.grants_detail(role_ids, direct)));
 END;
 $$;
-COMMENT ON FUNCTION apikeys_internal.replace_roles(apikeys.key, uuid, text[]) IS
-	'Replaces the roles of a locked key in its organization or, with a project, in that project.';
+COMMENT ON FUNCTION apikeys_internal.replace_roles(apikeys.key, uuid, text[], text[]) IS
+	'Replaces the roles and, unless they are NULL, the permissions of a locked key in its organization or, with a project, in that project.';
 
-CREATE FUNCTION apikeys_internal.set_organization_roles(public_key text, roles text[]) RETURNS text
+CREATE FUNCTION apikeys_internal.grants_detail(role_ids text[], permissions text[]) RETURNS jsonb
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN jsonb_build_object('roles',
+			(SELECT coalesce(jsonb_agg(apikeys_internal.role_name(r)), '[]') FROM unnest(role_ids) AS r))
+		|| CASE WHEN permissions = '{}' THEN '{}' ELSE jsonb_build_object('permissions', to_jsonb(permissions)) END;
+COMMENT ON FUNCTION apikeys_internal.grants_detail(text[], text[]) IS
+	'Returns what an event tells of the roles and permissions of a key.';
+
+CREATE FUNCTION apikeys_internal.set_organization_roles(public_key text, roles text[], permissions text[]) RETURNS text
 	LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
 	before constant apikeys.key := apikeys_internal.lock_key(public_key);
 BEGIN
 	-- A key that is given more is managed; one that only loses roles is not.
-	IF NOT roles <@ ARRAY(SELECT r.role FROM apikeys.key_role AS r
-			WHERE r.public_key = before.public_key AND r.project_id IS NULL) THEN
+	IF NOT (
+		(SELECT array_agg(apikeys_internal.find_role(r, before.organization_id)) FROM unnest(roles) AS r)
+			<@ ARRAY(SELECT r.role FROM apikeys.key_role AS r
+				WHERE r.public_key = before.public_key AND r.project_id IS NULL AND r.role IS NOT NULL)
+		AND coalesce(permissions, '{}') <@ ARRAY(SELECT r.permission FROM apikeys.key_role AS r
+				WHERE r.public_key = before.public_key AND r.project_id IS NULL AND r.permission IS NOT NULL)) THEN
 		PERFORM apikeys_internal.check_managed(public_key);
 	END IF;
-	PERFORM apikeys_internal.replace_roles(before, NULL, roles);
+	PERFORM apikeys_internal.replace_roles(before, NULL, roles, permissions);
 	RETURN public_key;
 END;
 $$;
-COMMENT ON FUNCTION apikeys_internal.set_organization_roles(text, text[]) IS 'Body of apikeys.set_organization_roles.';
+COMMENT ON FUNCTION apikeys_internal.set_organization_roles(text, text[], text[]) IS 'Body of apikeys.set_organization_roles.';
 
-CREATE FUNCTION apikeys_internal.set_project_roles(public_key text, project uuid, roles text[]) RETURNS text
+CREATE FUNCTION apikeys_internal.set_project_roles(public_key text, project uuid, roles text[], permissions text[]) RETURNS text
 	LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
 	organization constant uuid := apikeys_internal.keep_project(project);
 	before apikeys.key;
 BEGIN
-	IF cardinality(roles) = 0 THEN
-		RAISE invalid_parameter_value USING
-			MESSAGE = 'a key needs at least one role in a project',
-			HINT = 'apikeys.remove_from_project removes a key from a project.',
-			CONSTRAINT = 'roles_missing';
-	END IF;
 	before := apikeys_internal.lock_key(public_key);
 	IF before.organization_id <> organization THEN
 		PERFORM apikeys_internal.raise_not_found('key');
 	END IF;
-	-- A key without any role belongs to the organization: to assign it is to take it.
+	IF cardinality(roles) = 0 AND (cardinality(permissions) = 0 OR permissions IS NULL AND NOT EXISTS (
+			SELECT FROM apikeys.key_role AS r
+			WHERE r.public_key = before.public_key AND r.project_id = set_project_roles.project
+				AND r.permission IS NOT NULL)) THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = 'a key needs at least one role or permission in a project',
+			HINT = 'apikeys.remove_from_project removes a key from a project.',
+			CONSTRAINT = 'roles_missing';
+	END IF;
+	-- A key without any grant belongs to the organization: to assign it is to take it.
 	IF NOT EXISTS (SELECT FROM apikeys.key_role AS r WHERE r.public_key = before.public_key) THEN
 		PERFORM apikeys_internal.check_managed(public_key);
 	END IF;
-	PERFORM apikeys_internal.replace_roles(before, project, roles);
+	PERFORM apikeys_internal.replace_roles(before, project, roles, permissions);
 	RETURN public_key;
 END;
 $$;
-COMMENT ON FUNCTION apikeys_internal.set_project_roles(text, uuid, text[]) IS 'Body of apikeys.set_project_roles.';
+COMMENT ON FUNCTION apikeys_internal.set_project_roles(text, uuid, text[], text[]) IS 'Body of apikeys.set_project_roles.';
 
 CREATE FUNCTION apikeys_internal.remove_from_project(public_key text, project uuid) RETURNS text
 	LANGUAGE plpgsql VOLATILE
@@ -438,6 +482,7 @@ DECLARE
 	organization constant uuid := apikeys_internal.keep_project(project);
 	before constant apikeys.key := apikeys_internal.lock_key(public_key);
 	held text[];
+	held_permissions text[];
 BEGIN
 	IF NOT apikeys_internal.may('apikeys.keys.manage', organization, project) THEN
 		PERFORM apikeys_internal.refuse('apikeys.keys.manage', organization, project);
@@ -445,16 +490,18 @@ BEGIN
 	WITH removed AS (
 		DELETE FROM apikeys.key_role AS r
 		WHERE r.public_key = before.public_key AND r.project_id = remove_from_project.project
-		RETURNING r.role)
-	SELECT array_agg(r.role ORDER BY r.role) INTO held FROM removed AS r;
-	IF held IS NULL THEN
+		RETURNING r.role, r.permission)
+	SELECT array_agg(r.role ORDER BY r.role) FILTER (WHERE r.role IS NOT NULL),
+			array_agg(r.permission ORDER BY r.permission) FILTER (WHERE r.permission IS NOT NULL)
+		INTO held, held_permissions FROM removed AS r;
+	IF held IS NULL AND held_permissions IS NULL THEN
 		RAISE undefined_object USING
-			MESSAGE = format('key "%s" has no role in the project', public_key),
+			MESSAGE = format('key "%s" has no role or permission in the project', public_key),
 			CONSTRAINT = 'key_not_in_project';
 	END IF;
 	PERFORM apikeys_internal.make_images(ARRAY[public_key]);
 	PERFORM apikeys_internal.note_event('key.removed_from_project', organization, project, public_key,
-		jsonb_build_object('old', jsonb_build_object('roles', to_jsonb(held))));
+		jsonb_build_object('old', apikeys_internal.grants_detail(coalesce(held, '{}'), coalesce(held_permissions, '{}'))));
 	RETURN public_key;
 END;
 $$;
@@ -611,7 +658,8 @@ BEGIN
 	PERFORM apikeys_internal.make_images(ARRAY[public_key]);
 	PERFORM apikeys_internal.note_event('key.deleted', before.organization_id, NULL, public_key,
 		jsonb_build_object('old', jsonb_build_object('description', before.description,
-			'access_list', before.access_list::cidr[], 'created_at', before.created_at, 'created_by', before.created_by)));
+			'access_list', before.access_list::cidr[], 'created_at', before.created_at, 'created_by', before.created_by)
+			|| apikeys_internal.key_details(before.owner, before.metadata)));
 	RETURN true;
 END;
 $$;

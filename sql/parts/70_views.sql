@@ -17,9 +17,9 @@ SELECT
 		OR k.organization_id = ANY ((SELECT apikeys_internal.principal_organizations(
 			'apikeys.keys.read', 'apikeys.keys.manage'))::uuid[])
 		OR k.public_key = (SELECT apikeys.current_key())
-	THEN ARRAY(SELECT r.role
+	THEN ARRAY(SELECT apikeys_internal.role_name(r.role)
 		FROM apikeys.key_role AS r
-		WHERE r.public_key = k.public_key AND r.project_id IS NULL
+		WHERE r.public_key = k.public_key AND r.project_id IS NULL AND r.role IS NOT NULL
 		ORDER BY r.role) END AS organization_roles,
 	(SELECT coalesce(jsonb_agg(
 			jsonb_build_object('id', p.id, 'name', p.name, 'roles', p.roles) ORDER BY p.name), '[]')
@@ -69,7 +69,9 @@ SELECT
 		WHERE s.public_key = k.public_key
 			AND (s.expires_at IS NULL OR s.expires_at > statement_timestamp())) AS secrets,
 	k.organization_id,
-	k.disabled_reason
+	k.disabled_reason,
+	k.owner,
+	k.metadata
 FROM apikeys.key AS k;
 COMMENT ON VIEW apikeys.keys IS
 	'The keys visible to the reader, with their details; of the private key only the last characters.';
@@ -88,6 +90,8 @@ COMMENT ON COLUMN apikeys.keys.last_used_address IS 'Address of that request.';
 COMMENT ON COLUMN apikeys.keys.expires_at IS 'Expiration time; NULL: never.';
 COMMENT ON COLUMN apikeys.keys.organization_id IS 'Its organization.';
 COMMENT ON COLUMN apikeys.keys.disabled_reason IS 'Why it was disabled.';
+COMMENT ON COLUMN apikeys.keys.owner IS 'The application''s own identifier of its owner; NULL: none.';
+COMMENT ON COLUMN apikeys.keys.metadata IS 'The application''s own data, an object.';
 COMMENT ON COLUMN apikeys.keys.secrets IS 'Its live private keys, the newest first: version, hint, created_at, expires_at, last_used_at.';
 
 CREATE VIEW apikeys.access_list_entries WITH (security_invoker = true) AS

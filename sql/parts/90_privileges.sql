@@ -72,11 +72,13 @@ BEGIN ATOMIC
 		('manage', 'EXECUTE ON FUNCTION apikeys.delete_project(uuid)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.create_role(text, text, text[], text[], text, uuid)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.drop_role(text, uuid)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.set_organization_metadata(uuid, jsonb)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.set_project_metadata(uuid, jsonb)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.add_member(uuid, text, text, uuid)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.remove_member(uuid, text, text, uuid)'),
-		('manage', 'EXECUTE ON FUNCTION apikeys.create_key(uuid, text, text[], apikeys.access_list, timestamptz, text[])'),
-		('manage', 'EXECUTE ON FUNCTION apikeys.create_project_key(uuid, text, text[], apikeys.access_list, timestamptz, text[])'),
-		('manage', 'EXECUTE ON FUNCTION apikeys.update_key(text, text, apikeys.access_list, timestamptz)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.create_key(uuid, text, text[], apikeys.access_list, timestamptz, text[], text, jsonb)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.create_project_key(uuid, text, text[], apikeys.access_list, timestamptz, text[], text, jsonb)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.update_key(text, text, apikeys.access_list, timestamptz, text, jsonb)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.set_organization_roles(text, text[], text[])'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.set_project_roles(text, uuid, text[], text[])'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.remove_from_project(text, uuid)'),
@@ -96,9 +98,9 @@ BEGIN ATOMIC
 		('manage', 'EXECUTE ON FUNCTION apikeys.explain_authorize(text, inet, text, uuid)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.explain_authorize(text, text, text, uuid)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.expiring_keys(interval)'),
-		('manage', 'EXECUTE ON FUNCTION apikeys.find_keys(timestamptz, timestamptz, text, uuid, text, uuid)'),
-		('manage', 'EXECUTE ON FUNCTION apikeys.disable_keys(timestamptz, timestamptz, text, uuid, text, uuid, boolean)'),
-		('manage', 'EXECUTE ON FUNCTION apikeys.delete_keys(timestamptz, timestamptz, text, uuid, text, uuid, boolean)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.find_keys(timestamptz, timestamptz, text, uuid, text, uuid, text, jsonb)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.disable_keys(timestamptz, timestamptz, text, uuid, text, uuid, boolean, text, jsonb)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.delete_keys(timestamptz, timestamptz, text, uuid, text, uuid, boolean, text, jsonb)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.find_leaked(text)'),
 
 		-- What policies and views ask; without USAGE on the schema they cannot be called.
@@ -127,7 +129,7 @@ BEGIN ATOMIC
 	FROM (VALUES
 		('decide', 'apikeys.authorize(text, text, inet, text, uuid, bigint)'::regprocedure),
 		('impersonate', 'apikeys.act_as(text, inet)'),
-		('manage', 'apikeys.create_key(uuid, text, text[], apikeys.access_list, timestamptz, text[])'),
+		('manage', 'apikeys.create_key(uuid, text, text[], apikeys.access_list, timestamptz, text[], text, jsonb)'),
 		('monitor', 'apikeys.status()')) AS m (access, marker)
 		JOIN pg_proc AS p ON p.oid = m.marker
 	WHERE EXISTS (SELECT FROM aclexplode(p.proacl) AS a WHERE a.grantee = accesses_of.grantee AND p.proowner <> a.grantee);
@@ -245,7 +247,8 @@ GRANT EXECUTE ON FUNCTION
 	apikeys.matching_network(apikeys.access_list, inet), apikeys.cardinality(apikeys.access_list),
 	apikeys_internal.secret_hash_in(cstring), apikeys_internal.secret_hash_out(apikeys.secret_hash),
 	apikeys_internal.secret_hash_recv(internal), apikeys_internal.secret_hash_send(apikeys.secret_hash),
-	apikeys_internal.algorithm(apikeys.secret_hash), apikeys_internal.pepper(apikeys.secret_hash)
+	apikeys_internal.algorithm(apikeys.secret_hash), apikeys_internal.pepper(apikeys.secret_hash),
+	apikeys_internal.metadata_contains(jsonb, jsonb)
 TO PUBLIC;
 
 -- What a policy of somebody's own tables asks.

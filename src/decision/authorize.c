@@ -14,6 +14,8 @@
 #include "access/htup_details.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
 
 /* Columns of type decision, as in sql/parts/22_composite_types.sql. */
 enum
@@ -92,13 +94,15 @@ get_key(FunctionCallInfo fcinfo, const Form *form, AkRequest *request)
 
 /* Decides what the arguments ask. */
 static void
-decide(FunctionCallInfo fcinfo, const Form *form, Call *call)
+decide(FunctionCallInfo fcinfo, const Form *form, bool wants_details,
+	   Call *call)
 {
 	AkRequest  *request = &call->request;
 	int			next;
 
 	ak_require_preload();
 	memset(request, 0, sizeof(*request));
+	request->wants_details = wants_details;
 	next = get_key(fcinfo, form, request);
 	request->cost = get_cost(fcinfo, next + 3);
 	if (!PG_ARGISNULL(next + 1))
@@ -129,7 +133,7 @@ answer_boolean(FunctionCallInfo fcinfo, const Form *form)
 {
 	Call		call;
 
-	decide(fcinfo, form, &call);
+	decide(fcinfo, form, false, &call);
 	PG_RETURN_BOOL(call.decision.reason == AK_OK);
 }
 
@@ -139,7 +143,7 @@ answer_key(FunctionCallInfo fcinfo, const Form *form)
 {
 	Call		call;
 
-	decide(fcinfo, form, &call);
+	decide(fcinfo, form, false, &call);
 	if (call.decision.reason != AK_OK)
 		ak_decision_raise(&call.decision, ERRCODE_INSUFFICIENT_PRIVILEGE);
 	PG_RETURN_TEXT_P(call.request.public_key);
@@ -152,13 +156,14 @@ answer_row(FunctionCallInfo fcinfo, const Form *form)
 	Call		call;
 	const AkRequest *request = &call.request;
 	const AkDecision *decision = &call.decision;
+	const AkDetails *details = &decision->details;
 	TupleDesc	descriptor;
 	Datum		values[DECISION_COLUMN_COUNT] = {0};
 	bool		nulls[DECISION_COLUMN_COUNT];
 
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
-	decide(fcinfo, form, &call);
+	decide(fcinfo, form, true, &call);
 
 	memset(nulls, true, sizeof(nulls));
 	PUT(ALLOWED, BoolGetDatum(decision->reason == AK_OK));
@@ -166,7 +171,13 @@ answer_row(FunctionCallInfo fcinfo, const Form *form)
 	if (decision->key_exists)
 		PUT(PUBLIC_KEY, PointerGetDatum(request->public_key));
 	if (ak_decision_proves(decision))
+	{
 		PUT(ORGANIZATION_ID, UUIDPGetDatum(&decision->key.organization_id));
+		if (details->owner)
+			PUT(OWNER, PointerGetDatum(details->owner));
+		PUT(METADATA, details->metadata ? JsonbPGetDatum(details->metadata) :
+			DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
+	}
 	if (request->address)
 		PUT(ADDRESS, InetPGetDatum(ak_network_to_inet(request->address)));
 	if (decision->has_network)

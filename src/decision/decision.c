@@ -290,6 +290,7 @@ find_reason(const AkRequest *request, const AkSecretClaim *claim,
 
 	if (reason != AK_OK)
 		return reason;
+	ak_image_read_rest(key);
 	if (key->disabled)
 		return AK_KEY_DISABLED;
 	if (key->expires_at <= decision->now)
@@ -297,7 +298,6 @@ find_reason(const AkRequest *request, const AkSecretClaim *claim,
 	policy = ak_policy_get(&decision->store, &key->organization_id);
 	if (key->expires_at > ak_policy_end_of_life(&policy, key->created_at))
 		return AK_LIFETIME_EXCEEDED;
-	ak_image_read_rest(key);
 	reason = check_address(request, &policy, decision);
 	if (reason != AK_OK)
 		return reason;
@@ -364,6 +364,8 @@ ak_decision_open(const AkRequest *request, AkDecision *decision)
 	open_store(&shortened, &claim, &decision->store);
 	decision->now = GetCurrentTimestamp();
 	decision->reason = find_reason(&shortened, &claim, decision);
+	if (request->wants_details && ak_decision_proves(decision))
+		ak_image_read_details(&decision->key, &decision->details);
 }
 
 /* Lets go of what was read, and records the use or the denial. */

@@ -24,6 +24,7 @@ typedef struct AkRequest
 	bool		any_scope;		/* not what the key may do, but whether it is good */
 	text	   *scope;			/* or several, with blanks between */
 	const pg_uuid_t *project;
+	bool		wants_details;	/* of the key, if it is proved */
 	int64		cost;			/* what it weighs in limits; 0 or more */
 } AkRequest;
 
@@ -39,6 +40,7 @@ typedef struct AkDecision
 	int32		secret_version; /* of the secret that was proved; 0: none */
 	bool		has_network;
 	AkNetwork	network;		/* the entry that let the address in */
+	AkDetails	details;		/* palloc'd, if they are wanted */
 
 	/* ak_grant_id() of the roles that allowed the scopes, each once. */
 	int			grant_count;

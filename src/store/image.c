@@ -16,10 +16,11 @@
 #include "access/htup_details.h"
 #include "access/tupmacs.h"
 #include "catalog/pg_type.h"
+#include "utils/builtins.h"
 #include "utils/rel.h"
 
 /* As in sql/parts/31_key_image.sql. */
-#define COLUMN_COUNT	12
+#define COLUMN_COUNT	13
 
 /* --- Columns --------------------------------------------------------------- */
 
@@ -171,7 +172,8 @@ ak_image_read_rest(AkImage *image)
 					&image->organization_roles) ||
 		!(image->access_list = take_varlena(image, TYPALIGN_INT)) ||
 		!(image->stored_project_roles = take_varlena(image, TYPALIGN_INT)) ||
-		!(image->stored_projects = take_varlena(image, TYPALIGN_INT)))
+		!(image->stored_projects = take_varlena(image, TYPALIGN_INT)) ||
+		!(image->details = take_varlena(image, TYPALIGN_INT)))
 		raise_damaged();
 }
 
@@ -184,4 +186,41 @@ ak_image_read_projects(AkImage *image)
 					&image->projects) ||
 		image->project_roles.count != image->projects.count)
 		raise_damaged();
+}
+
+/*
+ * A member of the details, in *value; false where it is null.  Raises XX001 if it
+ * is of another type.
+ */
+static bool
+find_detail(Jsonb *details, const char *name, enum jbvType type,
+			JsonbValue *value)
+{
+	if (getKeyJsonValueFromContainer(&details->root, name, strlen(name),
+									 value) == NULL ||
+		value->type == jbvNull)
+		return false;
+	if (value->type != type)
+		raise_damaged();
+	return true;
+}
+
+/*
+ * Reads what the application has noted of the key; each palloc'd, or NULL.  To be
+ * called while the image is in use.  Raises XX001 if it is damaged.
+ */
+void
+ak_image_read_details(const AkImage *image, AkDetails *details)
+{
+	Jsonb	   *stored = DatumGetJsonbPCopy(PointerGetDatum(image->details));
+	JsonbValue	value;
+
+	memset(details, 0, sizeof(*details));
+	if (!JB_ROOT_IS_OBJECT(stored))
+		raise_damaged();
+	if (find_detail(stored, "owner", jbvString, &value))
+		details->owner = cstring_to_text_with_len(value.val.string.val,
+												  value.val.string.len);
+	if (find_detail(stored, "metadata", jbvBinary, &value))
+		details->metadata = JsonbValueToJsonb(&value);
 }

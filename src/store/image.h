@@ -13,6 +13,7 @@
 #include "port/pg_bswap.h"
 #include "access/htup.h"
 #include "datatype/timestamp.h"
+#include "utils/jsonb.h"
 #include "utils/relcache.h"
 #include "utils/uuid.h"
 
@@ -21,7 +22,8 @@
  * proved, the rest, and of that the roles in projects where they are asked for.
  * So what a key may do takes no time before its secret is proved.  Arrays point
  * into the row, or, where they were compressed or out of line, into the memory
- * context that was current; access_list is left as it is stored.
+ * context that was current; access_list and details are left as they are
+ * stored.
  */
 typedef struct AkImage
 {
@@ -45,11 +47,19 @@ typedef struct AkImage
 	struct varlena *access_list;
 	struct varlena *stored_project_roles;
 	struct varlena *stored_projects;
+	struct varlena *details;	/* jsonb; ak_image_read_details() */
 
 	/* After that, by ak_image_read_projects(). */
 	AkPackedArray project_roles;	/* one for each of projects; names */
 	AkPackedArray projects;		/* pg_uuid_t */
 } AkImage;
+
+/* What the application has noted of a key; NULL: nothing. */
+typedef struct AkDetails
+{
+	text	   *owner;
+	Jsonb	   *metadata;
+} AkDetails;
 
 /* The version of the secret at an index below the number of secrets. */
 static inline int32
@@ -63,6 +73,7 @@ ak_image_secret_version(const AkImage *image, int index)
 }
 
 extern bool ak_image_try(Relation table, HeapTuple row, AkImage *image);
+extern void ak_image_read_details(const AkImage *image, AkDetails *details);
 extern void ak_image_read(Relation table, HeapTuple row, AkImage *image);
 extern void ak_image_read_rest(AkImage *image);
 extern void ak_image_read_projects(AkImage *image);

@@ -25,7 +25,7 @@
 #define COLUMNS \
 	"public_key, organization_id, disabled, expires_at, created_at, " \
 	"secrets, secret_expirations, secret_versions, " \
-	"organization_roles, access_list, project_roles, projects"
+	"organization_roles, access_list, project_roles, projects, details"
 
 PG_FUNCTION_INFO_V1(apikeys_key_changed);
 PG_FUNCTION_INFO_V1(apikeys_make_images);
@@ -45,7 +45,8 @@ PG_FUNCTION_INFO_V1(apikeys_rebuild_images);
 	"coalesce(k.expires_at, 'infinity'), k.created_at, " \
 	"coalesce(s.hashes, '{}'), coalesce(s.expirations, '{}'), coalesce(s.versions, ''), " \
 	"coalesce(r.organization_roles, '{}'), k.access_list, " \
-	"coalesce(r.project_roles, '{}'), coalesce(r.projects, '{}') " \
+	"coalesce(r.project_roles, '{}'), coalesce(r.projects, '{}'), " \
+	"apikeys_internal.key_details(k.owner, k.metadata) " \
 	"FROM apikeys.key AS k " \
 	"LEFT JOIN (SELECT s.public_key, " \
 	"(pg_catalog.array_agg(s.hash))[" NEWEST ":] AS hashes, " \
@@ -84,7 +85,7 @@ write_images(Datum keys)
 		"organization_roles = excluded.organization_roles, "
 		"access_list = excluded.access_list, "
 		"project_roles = excluded.project_roles, "
-		"projects = excluded.projects",
+		"projects = excluded.projects, details = excluded.details",
 		1, {TEXTARRAYOID}, .by_index = true
 	};
 
