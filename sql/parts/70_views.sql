@@ -22,9 +22,12 @@ SELECT
 		WHERE r.public_key = k.public_key AND r.project_id IS NULL AND r.role IS NOT NULL
 		ORDER BY r.role) END AS organization_roles,
 	(SELECT coalesce(jsonb_agg(
-			jsonb_build_object('id', p.id, 'name', p.name, 'roles', p.roles) ORDER BY p.name), '[]')
+			jsonb_build_object('id', p.id, 'name', p.name, 'roles', p.roles, 'permissions', p.permissions)
+				ORDER BY p.name), '[]')
 		FROM (
-			SELECT p.id, p.name, array_agg(r.role ORDER BY r.role) AS roles
+			SELECT p.id, p.name,
+				coalesce(array_agg(apikeys_internal.role_name(r.role) ORDER BY r.role) FILTER (WHERE r.role IS NOT NULL), '{}') AS roles,
+				coalesce(array_agg(r.permission ORDER BY r.permission) FILTER (WHERE r.permission IS NOT NULL), '{}') AS permissions
 			FROM apikeys.key_role AS r
 				JOIN apikeys.project AS p ON p.id = r.project_id
 			WHERE r.public_key = k.public_key
@@ -71,7 +74,23 @@ SELECT
 	k.organization_id,
 	k.disabled_reason,
 	k.owner,
-	k.metadata
+	k.metadata,
+	CASE WHEN NOT row_security_active('apikeys.key_role')
+		OR k.organization_id = ANY ((SELECT apikeys_internal.principal_organizations(
+			'apikeys.keys.read', 'apikeys.keys.manage'))::uuid[])
+		OR k.public_key = (SELECT apikeys.current_key())
+	THEN ARRAY(SELECT r.permission
+		FROM apikeys.key_role AS r
+		WHERE r.public_key = k.public_key AND r.project_id IS NULL AND r.permission IS NOT NULL
+		ORDER BY r.permission) END AS organization_permissions,
+	(SELECT coalesce(jsonb_agg(
+			CASE WHEN r.project_id IS NULL THEN jsonb_build_object('organization_id', r.organization_id)
+				ELSE jsonb_build_object('project_id', r.project_id) END
+			|| CASE WHEN r.role IS NULL THEN jsonb_build_object('permission', r.permission)
+				ELSE jsonb_build_object('role', apikeys_internal.role_name(r.role)) END
+			ORDER BY r.project_id NULLS FIRST, r.role, r.permission), '[]')
+		FROM apikeys.key_role AS r
+		WHERE r.public_key = k.public_key) AS roles
 FROM apikeys.key AS k;
 COMMENT ON VIEW apikeys.keys IS
 	'The keys visible to the reader, with their details; of the private key only the last characters.';
@@ -80,7 +99,7 @@ COMMENT ON COLUMN apikeys.keys.private_key IS 'The last characters of the newest
 COMMENT ON COLUMN apikeys.keys.description IS 'What the key is for.';
 COMMENT ON COLUMN apikeys.keys.organization IS 'The name of its organization.';
 COMMENT ON COLUMN apikeys.keys.organization_roles IS 'Its roles in the organization; NULL if they are hidden from the reader.';
-COMMENT ON COLUMN apikeys.keys.projects IS 'Its projects, with its roles in each.';
+COMMENT ON COLUMN apikeys.keys.projects IS 'Its projects, with its roles and permissions in each.';
 COMMENT ON COLUMN apikeys.keys.access_list IS 'The networks it may be used from; empty: any address.';
 COMMENT ON COLUMN apikeys.keys.status IS 'active, disabled or expired.';
 COMMENT ON COLUMN apikeys.keys.created_at IS 'Creation time.';
@@ -92,6 +111,8 @@ COMMENT ON COLUMN apikeys.keys.organization_id IS 'Its organization.';
 COMMENT ON COLUMN apikeys.keys.disabled_reason IS 'Why it was disabled.';
 COMMENT ON COLUMN apikeys.keys.owner IS 'The application''s own identifier of its owner; NULL: none.';
 COMMENT ON COLUMN apikeys.keys.metadata IS 'The application''s own data, an object.';
+COMMENT ON COLUMN apikeys.keys.organization_permissions IS 'Its permissions in the organization, beside its roles; NULL if they are hidden from the reader.';
+COMMENT ON COLUMN apikeys.keys.roles IS 'All roles and permissions of it that the reader may see: objects with organization_id or project_id, and role or permission.';
 COMMENT ON COLUMN apikeys.keys.secrets IS 'Its live private keys, the newest first: version, hint, created_at, expires_at, last_used_at.';
 
 CREATE VIEW apikeys.access_list_entries WITH (security_invoker = true) AS
@@ -258,25 +279,28 @@ SELECT
 	r.public_key,
 	r.project_id,
 	(SELECT p.name FROM apikeys.project AS p WHERE p.id = r.project_id) AS project,
-	r.role,
+	apikeys_internal.role_name(r.role) AS role,
 	k.created_at,
-	u.last_used_at
+	u.last_used_at,
+	r.permission
 FROM apikeys.key_role AS r
 	JOIN apikeys.key AS k ON k.public_key = r.public_key
 	CROSS JOIN LATERAL (
 		SELECT greatest(
 			(SELECT u.last_used_at
 				FROM apikeys.key_role_usage AS u
-				WHERE u.public_key = r.public_key AND u.project_id IS NOT DISTINCT FROM r.project_id AND u.role = r.role),
+				WHERE u.public_key = r.public_key AND u.project_id IS NOT DISTINCT FROM r.project_id
+					AND u.role IS NOT DISTINCT FROM r.role AND u.permission IS NOT DISTINCT FROM r.permission),
 			(SELECT max(p.last_at)
 				FROM apikeys_internal.pending_usage(r.public_key) AS p
-				WHERE p.grant_id = apikeys_internal.grant_id(r.role, r.project_id))) AS last_used_at) AS u
+				WHERE p.grant_id = apikeys_internal.grant_id(r.role, r.permission, r.project_id))) AS last_used_at) AS u
 WHERE u.last_used_at IS NULL OR u.last_used_at < statement_timestamp() - interval '30 days';
 COMMENT ON VIEW apikeys.unused_roles IS
-	'The roles of the keys visible to the reader that allowed no request, or none for 30 days: such keys can do more than they need. Of several roles that allow a request, one is counted.';
+	'The roles and permissions of the keys visible to the reader that allowed no request, or none for 30 days: such keys can do more than they need. Of several roles that allow a request, one is counted.';
 COMMENT ON COLUMN apikeys.unused_roles.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.unused_roles.project_id IS 'The project; NULL where the role is granted in the organization.';
 COMMENT ON COLUMN apikeys.unused_roles.project IS 'The name of the project.';
-COMMENT ON COLUMN apikeys.unused_roles.role IS 'The role.';
+COMMENT ON COLUMN apikeys.unused_roles.role IS 'The role; NULL for a permission.';
+COMMENT ON COLUMN apikeys.unused_roles.permission IS 'The permission; NULL for a role.';
 COMMENT ON COLUMN apikeys.unused_roles.created_at IS 'Creation time of the key.';
 COMMENT ON COLUMN apikeys.unused_roles.last_used_at IS 'Time the role last allowed a request, to the hour; NULL: never.';

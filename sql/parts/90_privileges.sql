@@ -59,7 +59,6 @@ BEGIN ATOMIC
 		('manage', 'SELECT ON apikeys.unused_keys'),
 		('manage', 'SELECT ON apikeys.unused_access_list_entries'),
 		('manage', 'SELECT ON apikeys.unused_roles'),
-		('manage', 'SELECT ON apikeys.unused_permissions'),
 
 		('manage', 'EXECUTE ON FUNCTION apikeys.organization(text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.project(text, text)'),
