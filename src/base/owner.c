@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "base/owner.h"
+#include "base/quiet_insert.h"
 #include "base/tables.h"
 #include "core/compat.h"
 #include "core/errors.h"
@@ -225,7 +226,9 @@ execute(AkStatement *statement, Snapshot snapshot, Datum *values,
 		SPI_connect();
 		if (statement->plan == NULL)
 			prepare(statement);
-		if (first)
+		if (statement->is_quiet)
+			ak_quiet_insert(statement->plan, values, nulls);
+		else if (first)
 			SPI_execute_plan(statement->plan, values, nulls, true, 1);
 		else
 			SPI_execute_snapshot(statement->plan, values, nulls, snapshot,

@@ -40,13 +40,19 @@ typedef struct AkStatement
 {
 	const char *sql;
 	int			argument_count;
-	Oid			types[8];
+	Oid			types[10];
 
 	/*
 	 * Never with a sequential scan: a plan that was made while a table was
 	 * empty would be kept while one statement fills it.
 	 */
 	bool		by_index;
+
+	/*
+	 * An INSERT that fires no triggers of the tables in its WITH clause, nor
+	 * those that check references: see ak_quiet_insert().
+	 */
+	bool		is_quiet;
 	struct _SPI_plan *plan;
 } AkStatement;
 
