@@ -127,23 +127,20 @@ BEGIN
 			DETAIL = 'Nothing was imported.' || coalesce(' The public key of the row is "' || bad_key || '".', ''),
 			CONSTRAINT = fault[2];
 	END IF;
-	roles := array_replace(roles, NULL, '{}');
-	access_lists := array_replace(access_lists, NULL, '{}');
-	expirations := array_replace(expirations, 'infinity', NULL);
-	PERFORM apikeys_internal.insert_keys(organization, NULL, public_keys, hashes, array_fill(''::text, ARRAY[cardinality(public_keys)]),
-		descriptions, roles, access_lists, expirations);
-	-- Deleted since it was looked for above.
+	PERFORM apikeys_internal.insert_keys(
+		organization, NULL, public_keys, hashes, NULL, descriptions, roles, access_lists, expirations);
+	-- Deleted since they were looked for above.
 	IF EXISTS (SELECT FROM apikeys.deleted_key AS d WHERE d.public_key = ANY (public_keys)) THEN
 		RAISE unique_violation USING
 			MESSAGE = 'public key is taken, or has been used before', CONSTRAINT = 'public_key_taken';
 	END IF;
 	PERFORM apikeys_internal.note_key_events('key.imported', organization, public_keys, ARRAY(
 		SELECT jsonb_build_object('new', jsonb_build_object('description', s.description,
-			'roles', to_jsonb(s.roles::text[]), 'access_list', s.access_list::apikeys.access_list::cidr[],
-			'expires_at', s.expires_at))
+			'roles', to_jsonb(coalesce(s.roles, '{}')::text[]),
+			'access_list', coalesce(s.access_list, '{}')::apikeys.access_list::cidr[],
+			'expires_at', nullif(s.expires_at, 'infinity')))
 		FROM ROWS FROM (unnest(descriptions), unnest(roles), unnest(access_lists), unnest(expirations))
-			WITH ORDINALITY AS s (description, roles, access_list, expires_at, n)
-		ORDER BY s.n));
+			AS s (description, roles, access_list, expires_at)));
 END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.import_rows(uuid, bigint, text[], text[], text[], text[], text[], timestamptz[]) IS

@@ -22,7 +22,9 @@
 #include "catalog/pg_proc.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "jit/jit.h"
 #include "miscadmin.h"
+#include "optimizer/cost.h"
 #include "pgtime.h"
 #include "utils/guc.h"
 #include "utils/regproc.h"
@@ -55,7 +57,8 @@ pin_settings(bool by_index)
 	int			level;
 
 	if (is_pinned && is_utc && IntervalStyle == INTSTYLE_POSTGRES &&
-		DateStyle == USE_ISO_DATES && row_security && !by_index)
+		DateStyle == USE_ISO_DATES && row_security &&
+		!(by_index && (enable_seqscan || jit_enabled)))
 		return 0;
 	level = NewGUCNestLevel();
 	if (!is_pinned)
@@ -68,11 +71,10 @@ pin_settings(bool by_index)
 		set_locally("datestyle", "ISO");
 	if (!row_security)
 		set_locally("row_security", "on");
-	if (by_index)
-	{
+	if (by_index && enable_seqscan)
 		set_locally("enable_seqscan", "off");
+	if (by_index && jit_enabled)
 		set_locally("jit", "off");
-	}
 	return level;
 }
 

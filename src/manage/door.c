@@ -127,7 +127,7 @@ enter(FunctionCallInfo fcinfo)
 		set->allowedModes &= ~SFRM_ValuePerCall;
 
 	fcinfo->flinfo = &door->body;
-	ak_owner_begin(&owner, door->owner, false);
+	ak_owner_begin(&owner, door->owner, true);
 	PG_TRY();
 	{
 		result = FunctionCallInvoke(fcinfo);

@@ -31,9 +31,11 @@ PG_FUNCTION_INFO_V1(apikeys_insert_keys);
 /* In the order of the indexes. */
 #define GIVEN_KEYS \
 	"s AS MATERIALIZED (" \
-	"SELECT u.public_key, u.hash::apikeys.secret_hash AS hash, u.hint, " \
-	"u.description, u.roles::pg_catalog.text[] AS roles, " \
-	"u.access_list::apikeys.access_list AS access_list, u.expires_at " \
+	"SELECT u.public_key, u.hash::apikeys.secret_hash AS hash, " \
+	"coalesce(u.hint, '') AS hint, u.description, " \
+	"coalesce(u.roles, '{}')::pg_catalog.text[] AS roles, " \
+	"coalesce(u.access_list, '{}')::apikeys.access_list AS access_list, " \
+	"nullif(u.expires_at, 'infinity') AS expires_at " \
 	"FROM ROWS FROM (pg_catalog.unnest($3), pg_catalog.unnest($4), " \
 	"pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7), " \
 	"pg_catalog.unnest($8), pg_catalog.unnest($9)) " \
@@ -108,7 +110,8 @@ is_taken_key(const ErrorData *error)
 
 /*
  * insert_keys(organization, project, public_keys, hashes, hints, descriptions,
- * roles, access_lists, expirations): raises 23505 if a public key is taken.
+ * roles, access_lists, expirations): raises 23505 if a public key is taken.  No
+ * hints, roles or networks are NULL, as is an expiration that never comes.
  */
 Datum
 apikeys_insert_keys(PG_FUNCTION_ARGS)
