@@ -49,8 +49,8 @@ typedef struct AkStatement
 	bool		by_index;
 
 	/*
-	 * An INSERT that fires no triggers of the tables in its WITH clause, nor
-	 * those that check references: see ak_quiet_insert().
+	 * An INSERT that fires no triggers, nor those that check references: see
+	 * ak_quiet_insert().
 	 */
 	bool		is_quiet;
 	struct _SPI_plan *plan;

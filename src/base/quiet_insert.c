@@ -48,10 +48,10 @@ forget_triggers(ModifyTableState *insert)
 }
 
 /*
- * Executes a plan of SPI, of one INSERT; values and nulls are those of
- * SPI_execute_plan().  What is inserted in its WITH clause fires no triggers:
- * the caller knows that they would do nothing, and that the references of new
- * rows hold.
+ * Executes a plan of SPI, of one INSERT that may have others in its WITH clause;
+ * values and nulls are those of SPI_execute_plan().  No triggers are fired: the
+ * caller knows that they would do nothing, and that the references of new rows
+ * hold.
  */
 void
 ak_quiet_insert(SPIPlanPtr plan, Datum *values, const char *nulls)
@@ -69,8 +69,9 @@ ak_quiet_insert(SPIPlanPtr plan, Datum *values, const char *nulls)
 							source->query_string, GetActiveSnapshot(),
 							InvalidSnapshot, None_Receiver, parameters, NULL, 0);
 	ExecutorStart(query, 0);
+	forget_triggers(castNode(ModifyTableState, query->planstate));
 	foreach(insert, query->estate->es_auxmodifytables)
-		forget_triggers(lfirst(insert));
+		forget_triggers(lfirst_node(ModifyTableState, insert));
 	ak_executor_run(query);
 	ExecutorFinish(query);
 	ExecutorEnd(query);

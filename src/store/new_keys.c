@@ -42,10 +42,13 @@ PG_FUNCTION_INFO_V1(apikeys_insert_keys);
 	"AS u (public_key, hash, hint, description, roles, access_list, expires_at) " \
 	"ORDER BY u.public_key COLLATE \"C\")"
 
-#define INSERT_ROWS \
-	"k AS (INSERT INTO apikeys.key " \
+/* The statement itself inserts first, and so waits where a key may be taken. */
+#define INSERT_KEYS \
+	"INSERT INTO apikeys.key " \
 	"(public_key, organization_id, description, access_list, expires_at) " \
-	"SELECT s.public_key, $1, s.description, s.access_list, s.expires_at FROM s), " \
+	"SELECT s.public_key, $1, s.description, s.access_list, s.expires_at FROM s"
+
+#define INSERT_ROLES_AND_SECRETS \
 	"r AS (INSERT INTO apikeys.key_role " \
 	"(public_key, organization_id, project_id, role) " \
 	"SELECT s.public_key, $1, $2, g.role " \
@@ -55,7 +58,7 @@ PG_FUNCTION_INFO_V1(apikeys_insert_keys);
 
 /* What view key_image_source says of them. */
 #define INSERT_IMAGES \
-	"INSERT INTO apikeys.key_image (public_key, organization_id, disabled, " \
+	"i AS (INSERT INTO apikeys.key_image (public_key, organization_id, disabled, " \
 	"expires_at, access_list, secrets, secret_expirations, organization_roles, " \
 	"project_roles, projects, created_at, secret_versions) " \
 	"SELECT i.public_key, $1, false, coalesce(i.expires_at, 'infinity'), " \
@@ -68,14 +71,14 @@ PG_FUNCTION_INFO_V1(apikeys_insert_keys);
 	"FROM (SELECT s.public_key, s.hash, s.access_list, s.expires_at, " \
 	"CASE WHEN pg_catalog.array_dims(s.roles) OPERATOR(pg_catalog.=) '[1:1]' THEN s.roles " \
 	"ELSE ARRAY(SELECT g.role FROM pg_catalog.unnest(s.roles) AS g (role) " \
-	"ORDER BY g.role COLLATE \"C\") END AS roles FROM s) AS i"
+	"ORDER BY g.role COLLATE \"C\") END AS roles FROM s OFFSET 0) AS i)"
 
 /* Where triggers of others may change the rows, which are read again then. */
 static void
 insert_with_triggers(Datum *values, const char *nulls)
 {
 	static AkStatement insert = {
-		"WITH " GIVEN_KEYS ", " INSERT_ROWS " SELECT",
+		"WITH " GIVEN_KEYS ", " INSERT_ROLES_AND_SECRETS " " INSERT_KEYS,
 		ARGUMENT_COUNT, ARGUMENT_TYPES
 	};
 
@@ -87,7 +90,8 @@ static void
 insert(Datum *values, const char *nulls)
 {
 	static AkStatement insert = {
-		"WITH " GIVEN_KEYS ", " INSERT_ROWS " " INSERT_IMAGES,
+		"WITH " GIVEN_KEYS ", " INSERT_ROLES_AND_SECRETS ", " INSERT_IMAGES " "
+		INSERT_KEYS,
 		ARGUMENT_COUNT, ARGUMENT_TYPES, .is_quiet = true
 	};
 
