@@ -44,6 +44,20 @@ set_locally(const char *name, const char *value)
 }
 
 /*
+ * Switches sequential scans and JIT off until AtEOXact_GUC() ends the level of
+ * settings that the caller has begun.  A plan is kept for a session: one that was
+ * made while a table was empty would be kept while a transaction fills it.
+ */
+void
+ak_plan_by_index(void)
+{
+	if (enable_seqscan)
+		set_locally("enable_seqscan", "off");
+	if (jit_enabled)
+		set_locally("jit", "off");
+}
+
+/*
  * Pins what names mean, and how times and intervals are written in events, which
  * are the same whoever makes them.  Returns the level of what was set, to be
  * ended; 0 if nothing was.
@@ -71,10 +85,8 @@ pin_settings(bool by_index)
 		set_locally("datestyle", "ISO");
 	if (!row_security)
 		set_locally("row_security", "on");
-	if (by_index && enable_seqscan)
-		set_locally("enable_seqscan", "off");
-	if (by_index && jit_enabled)
-		set_locally("jit", "off");
+	if (by_index)
+		ak_plan_by_index();
 	return level;
 }
 
