@@ -258,18 +258,16 @@ COMMENT ON COLUMN apikeys.key_usage.secret_version IS 'Version of the secret use
 CREATE TABLE apikeys.key_role_usage (
 	public_key text COLLATE "C" NOT NULL,
 	project_id uuid,
-	role text COLLATE "C",
-	permission text COLLATE "C",
+	role text COLLATE "C" NOT NULL,
 	last_used_at timestamptz NOT NULL,
-	CONSTRAINT key_role_usage_key UNIQUE NULLS NOT DISTINCT (public_key, project_id, role, permission)
+	CONSTRAINT key_role_usage_key UNIQUE NULLS NOT DISTINCT (public_key, project_id, role)
 ) WITH (fillfactor = 70);
 ALTER TABLE apikeys.key_role_usage REPLICA IDENTITY FULL;
 COMMENT ON TABLE apikeys.key_role_usage IS
 	'Last use of each role and permission of a key, written once an hour. Read by whoever reads the role. Kept until the key is deleted, also if the role is revoked and granted again.';
 COMMENT ON COLUMN apikeys.key_role_usage.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.key_role_usage.project_id IS 'The project; NULL where the role is granted in the organization.';
-COMMENT ON COLUMN apikeys.key_role_usage.role IS 'The id of the role; NULL for a permission.';
-COMMENT ON COLUMN apikeys.key_role_usage.permission IS 'The permission; NULL for a role.';
+COMMENT ON COLUMN apikeys.key_role_usage.role IS 'The id of the role, or an equals sign and the permission.';
 COMMENT ON COLUMN apikeys.key_role_usage.last_used_at IS 'Time of the last recorded use; later uses are at most an hour later.';
 
 CREATE TABLE apikeys.key_denial (

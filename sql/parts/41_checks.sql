@@ -268,7 +268,7 @@ BEGIN
 				DETAIL = format('It is a role of level %s.', levels[found]),
 				CONSTRAINT = 'role_level_mismatch';
 		ELSIF ids[found] <> ALL (held)
-			AND NOT apikeys_internal.may_grant(ids[found], NULL, organization, project) THEN
+			AND NOT apikeys_internal.may_grant(ids[found], organization, project) THEN
 			RAISE insufficient_privilege USING
 				MESSAGE = format('permission denied to grant role "%s"', role_name),
 				DETAIL = format('%s needs each permission of the role there, or apikeys.roles.grant_any.', apikeys.principal()),
@@ -303,7 +303,7 @@ BEGIN
 	END IF;
 	FOREACH permission IN ARRAY permissions LOOP
 		IF permission <> ALL (held)
-			AND NOT apikeys_internal.may_grant(NULL, permission, organization, project) THEN
+			AND NOT apikeys_internal.may_grant('=' || permission, organization, project) THEN
 			RAISE insufficient_privilege USING
 				MESSAGE = format('permission denied to grant permission "%s"', permission),
 				DETAIL = format('%s needs a permission that covers it there, or apikeys.roles.grant_any.', apikeys.principal()),

@@ -524,7 +524,7 @@ BEGIN
 		RETURNING * INTO created;
 	IF NOT FOUND THEN
 		PERFORM apikeys_internal.raise_name_taken('a role');
-	ELSIF organization IS NOT NULL AND NOT apikeys_internal.may_grant(created.id, NULL, organization) THEN
+	ELSIF organization IS NOT NULL AND NOT apikeys_internal.may_grant(created.id, organization) THEN
 		RAISE insufficient_privilege USING
 			MESSAGE = format('permission denied to create role "%s"', name),
 			DETAIL = format('%s needs each permission of the role in this organization, or apikeys.roles.grant_any.', apikeys.principal()),

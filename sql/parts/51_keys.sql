@@ -129,17 +129,9 @@ BEGIN
 	PERFORM apikeys_internal.check_permissions(direct, organization, project);
 	PERFORM apikeys_internal.check_life(longest, now(), ends);
 	issued := apikeys_internal.generate_secret(created);
-	WITH k AS (
-		INSERT INTO apikeys.key (public_key, organization_id, description, access_list, expires_at, owner, metadata)
-		VALUES (created, make_key.organization, make_key.description, list, ends, make_key.owner, data)
-	), r AS (
-		INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role, permission)
-		SELECT created, make_key.organization, make_key.project, granted, NULL FROM unnest(role_ids) AS granted
-		UNION ALL
-		SELECT created, make_key.organization, make_key.project, NULL, granted FROM unnest(direct) AS granted
-	)
-	INSERT INTO apikeys.key_secret (public_key, version, hash, hint) VALUES (created, 1, issued.hash, issued.hint);
-	PERFORM apikeys_internal.make_new_images(ARRAY[created]);
+	PERFORM apikeys_internal.insert_keys(organization, project, ARRAY[created], ARRAY[issued.hash::text],
+		ARRAY[issued.hint], ARRAY[description], ARRAY[(role_ids || ARRAY(SELECT '=' || p FROM unnest(direct) AS p))::text],
+		ARRAY[list::text], ARRAY[ends], ARRAY[owner], ARRAY[data]);
 	PERFORM apikeys_internal.note_event('key.created', organization, project, created,
 		jsonb_build_object('new', jsonb_build_object('description', description, 'roles', to_jsonb(roles),
 			'access_list', list::cidr[], 'expires_at', ends)
@@ -397,7 +389,7 @@ BEGIN
 	PERFORM apikeys_internal.check_permissions(direct, before.organization_id, project, held_permissions);
 	DELETE FROM apikeys.key_role AS r
 		WHERE r.public_key = before.public_key AND r.project_id IS NOT DISTINCT FROM replace_roles.project
-			AND (r.role <> ALL (role_ids) OR r.permission <> ALL (direct));
+			AND CASE WHEN r.role IS NULL THEN r.permission <> ALL (direct) ELSE r.role <> ALL (role_ids) END;
 	INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role, permission)
 		SELECT before.public_key, before.organization_id, replace_roles.project, granted, NULL
 		FROM unnest(role_ids) AS granted WHERE granted <> ALL (held)

@@ -22,7 +22,8 @@ SELECT
 		WHERE r.public_key = k.public_key AND r.project_id IS NULL AND r.role IS NOT NULL
 		ORDER BY r.role) END AS organization_roles,
 	(SELECT coalesce(jsonb_agg(
-			jsonb_build_object('id', p.id, 'name', p.name, 'roles', p.roles, 'permissions', p.permissions)
+			jsonb_build_object('id', p.id, 'name', p.name, 'roles', p.roles)
+				|| CASE WHEN p.permissions = '{}' THEN '{}' ELSE jsonb_build_object('permissions', p.permissions) END
 				ORDER BY p.name), '[]')
 		FROM (
 			SELECT p.id, p.name,
@@ -290,10 +291,10 @@ FROM apikeys.key_role AS r
 			(SELECT u.last_used_at
 				FROM apikeys.key_role_usage AS u
 				WHERE u.public_key = r.public_key AND u.project_id IS NOT DISTINCT FROM r.project_id
-					AND u.role IS NOT DISTINCT FROM r.role AND u.permission IS NOT DISTINCT FROM r.permission),
+					AND u.role = coalesce(r.role, '=' || r.permission)),
 			(SELECT max(p.last_at)
 				FROM apikeys_internal.pending_usage(r.public_key) AS p
-				WHERE p.grant_id = apikeys_internal.grant_id(r.role, r.permission, r.project_id))) AS last_used_at) AS u
+				WHERE p.grant_id = apikeys_internal.grant_id(coalesce(r.role, '=' || r.permission), r.project_id))) AS last_used_at) AS u
 WHERE u.last_used_at IS NULL OR u.last_used_at < statement_timestamp() - interval '30 days';
 COMMENT ON VIEW apikeys.unused_roles IS
 	'The roles and permissions of the keys visible to the reader that allowed no request, or none for 30 days: such keys can do more than they need. Of several roles that allow a request, one is counted.';

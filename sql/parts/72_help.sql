@@ -29,8 +29,8 @@ BEGIN ATOMIC
 			'SELECT name, level, description FROM apikeys.role',
 			'access manage'),
 		(7, 'start', 'create a custom role',
-			'SELECT apikeys.create_role(name => ''DEPLOYER'', level => ''project'', organization_permissions => ''{}'', project_permissions => ''{clusters.read,clusters.restart}'', description => ''Restarts clusters.'')',
-			'EXECUTE'),
+			'SELECT apikeys.create_role(name => ''DEPLOYER'', level => ''project'', organization_permissions => ''{}'', project_permissions => ''{clusters.read,clusters.restart}'', description => ''Restarts clusters.'', organization => apikeys.organization(''Acme''))',
+			'apikeys.members.manage'),
 
 		(10, 'keys', 'create a key for a project',
 			'SELECT * FROM apikeys.create_project_key(project => apikeys.project(''Acme'', ''production''), description => ''Deployments'', roles => ''{GROUP_AUTOMATION_ADMIN}'', access_list => ''{203.0.113.0/24}'', expires_at => now() + interval ''1 year'')',

@@ -86,8 +86,7 @@ CREATE POLICY key_role_usage_reader_select ON apikeys.key_role_usage FOR SELECT
 	USING (EXISTS (SELECT FROM apikeys.key_role AS r
 		WHERE r.public_key = key_role_usage.public_key
 			AND r.project_id IS NOT DISTINCT FROM key_role_usage.project_id
-			AND r.role IS NOT DISTINCT FROM key_role_usage.role
-			AND r.permission IS NOT DISTINCT FROM key_role_usage.permission));
+			AND coalesce(r.role, '=' || r.permission) = key_role_usage.role));
 COMMENT ON POLICY key_role_usage_reader_select ON apikeys.key_role_usage IS
 	'A principal that reads that the role is granted reads when it was used.';
 

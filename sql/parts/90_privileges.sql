@@ -111,7 +111,7 @@ BEGIN ATOMIC
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.reads_key(text, uuid[])'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.pending_usage(text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.lost_count()'),
-		('manage', 'EXECUTE ON FUNCTION apikeys_internal.grant_id(text, text, uuid)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.grant_id(text, uuid)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.role_name(text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.pepper_state(text)')
 	) AS p (accesses, privilege)

@@ -239,16 +239,17 @@ try_grant(const AkHeld *held, void *argument)
 		ak_permissions_find(permissions, search->scope.data,
 							search->scope.size) : NULL;
 	AkBytes		name = get_name(&held->grant);
-	const char *kind = held->grant.is_permission ? "permission" : "role";
+	const char *kind = held->grant.is_permission ? "permission " : "";
 
 	if (permission)
-		search->found = psprintf("%s %.*s, held in the %s, allows %.*s",
-								 kind, (int) name.size, name.data,
+		search->found = psprintf("%s%.*s, held in the %s, permits %.*s",
+								 held->grant.is_permission ? kind : "role ",
+								 (int) name.size, name.data,
 								 held->grant.has_project ?
 								 "project" : "organization",
 								 (int) permission->length, permission->text);
 	else
-		appendStringInfo(&search->tried, "%s%s %.*s",
+		appendStringInfo(&search->tried, "%s%s%.*s",
 						 search->tried.len > 0 ? ", " : "",
 						 kind, (int) name.size, name.data);
 	return permission == NULL;
@@ -275,9 +276,9 @@ explain_scope(Inquiry *inquiry, AkBytes scope)
 	if (search.found)
 		detail = search.found;
 	else if (search.tried.len == 0)
-		detail = "the key has no role or permission there";
+		detail = "the key has no role there";
 	else
-		detail = psprintf("nothing that it has there allows it: %s",
+		detail = psprintf("none of its roles there permits it: %s",
 						  search.tried.data);
 	if (scope.size < VARSIZE_ANY_EXHDR(inquiry->scope))
 		detail = psprintf("%.*s: %s", (int) scope.size, scope.data, detail);

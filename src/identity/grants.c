@@ -85,19 +85,6 @@ ak_held_allows(const AkHeld *held, const AkPlace *place,
 
 /* --- What a key holds ------------------------------------------------------ */
 
-/* An element of an image: the id of a role, or "=" and a permission. */
-static void
-read_element(const AkPackedArray *elements, size_t *offset, AkGrant *grant)
-{
-	grant->name = ak_packed_array_next(elements, offset);
-	grant->is_permission = grant->name.size > 0 && grant->name.data[0] == '=';
-	if (grant->is_permission)
-	{
-		grant->name.data++;
-		grant->name.size--;
-	}
-}
-
 /*
  * Calls back with what a key holds in a project (NULL: in none) and in its
  * organization, in this order, or with everywhere, with all that it holds.  The
@@ -122,10 +109,11 @@ ak_grants_scan_image(AkKeystore *store, AkImage *image,
 			const char *here = ak_packed_array_at(&image->projects, i,
 												  sizeof(pg_uuid_t));
 
-			read_element(&image->project_roles, &offset, &grant);
+			grant.name = ak_packed_array_next(&image->project_roles, &offset);
 			if (project && memcmp(here, project, sizeof(pg_uuid_t)) != 0)
 				continue;
 			memcpy(&grant.project_id, here, sizeof(pg_uuid_t));
+			grant.is_permission = ak_grant_is_permission(&grant.name);
 			if (ak_grant_resolve(store, &grant, &held) &&
 				!callback(&held, argument))
 				return;
@@ -135,7 +123,8 @@ ak_grants_scan_image(AkKeystore *store, AkImage *image,
 	}
 	for (int i = 0; i < image->organization_roles.count; i++)
 	{
-		read_element(&image->organization_roles, &offset, &grant);
+		grant.name = ak_packed_array_next(&image->organization_roles, &offset);
+		grant.is_permission = ak_grant_is_permission(&grant.name);
 		if (ak_grant_resolve(store, &grant, &held) &&
 			!callback(&held, argument))
 			return;

@@ -219,23 +219,23 @@ may_grant(AkKeystore *store, const AkGrant *grant)
 		  all_are_covered(&wanted.organization, &search, false)));
 }
 
-/* may_grant(role, permission, organization, project): one of the first is NULL. */
+/* The first argument is as ak_grant_is_permission() takes it. */
 Datum
 apikeys_may_grant(PG_FUNCTION_ARGS)
 {
 	AkKeystore	store;
 	AkPlace		place;
-	AkGrant		grant = {.is_permission = PG_ARGISNULL(0)};
-	int			argument = grant.is_permission ? 1 : 0;
+	AkGrant		grant = {0};
 	bool		may;
 
-	if (PG_ARGISNULL(argument) || !get_place(fcinfo, 2, &place))
+	if (PG_ARGISNULL(0) || !get_place(fcinfo, 1, &place))
 		PG_RETURN_BOOL(false);
 	grant.organization_id = place.organization;
 	grant.has_project = place.has_project;
 	grant.project_id = place.project;
-	grant.name.data = VARDATA_ANY(PG_GETARG_TEXT_PP(argument));
-	grant.name.size = VARSIZE_ANY_EXHDR(PG_GETARG_TEXT_PP(argument));
+	grant.name.data = VARDATA_ANY(PG_GETARG_TEXT_PP(0));
+	grant.name.size = VARSIZE_ANY_EXHDR(PG_GETARG_TEXT_PP(0));
+	grant.is_permission = ak_grant_is_permission(&grant.name);
 	open_store(&store, 0);
 	may = may_grant(&store, &grant);
 	ak_keystore_close(&store);

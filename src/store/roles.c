@@ -72,21 +72,33 @@ ak_grant_id(uint64 hash, const pg_uuid_t *project)
 	return id ? id : 1;
 }
 
-/* grant_id(role text, permission text, project uuid): one of the first is NULL. */
+/*
+ * Where something that is held is told in one text, it is the id of a role, or an
+ * equals sign, which is passed over then, and a permission.
+ */
+bool
+ak_grant_is_permission(AkBytes *name)
+{
+	if (name->size == 0 || name->data[0] != '=')
+		return false;
+	name->data++;
+	name->size--;
+	return true;
+}
+
 Datum
 apikeys_grant_id(PG_FUNCTION_ARGS)
 {
-	int			argument = PG_ARGISNULL(0) ? 1 : 0;
-	text	   *held;
 	AkBytes		name;
+	bool		is_permission;
 
-	if (PG_ARGISNULL(argument))
+	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
-	held = PG_GETARG_TEXT_PP(argument);
-	name.data = VARDATA_ANY(held);
-	name.size = VARSIZE_ANY_EXHDR(held);
-	PG_RETURN_INT64(ak_grant_id(ak_grant_hash(&name, argument == 1),
-								PG_ARGISNULL(2) ? NULL : PG_GETARG_UUID_P(2)));
+	name.data = VARDATA_ANY(PG_GETARG_TEXT_PP(0));
+	name.size = VARSIZE_ANY_EXHDR(PG_GETARG_TEXT_PP(0));
+	is_permission = ak_grant_is_permission(&name);
+	PG_RETURN_INT64(ak_grant_id(ak_grant_hash(&name, is_permission),
+								PG_ARGISNULL(1) ? NULL : PG_GETARG_UUID_P(1)));
 }
 
 /* --- Permissions ---------------------------------------------------------- */
