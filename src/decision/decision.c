@@ -31,10 +31,9 @@
 #include "core/scope.h"
 #include "decision/decision.h"
 #include "identity/grants.h"
-#include "store/list_cache.h"
 #include "store/locator.h"
 #include "store/policy.h"
-#include "types/type_access_list.h"
+#include "types/list_reader.h"
 #include "types/type_secret_hash.h"
 #include "usage/rehash.h"
 #include "usage/usage.h"
@@ -182,15 +181,17 @@ static AkReason
 check_address(const AkRequest *request, const AkPolicy *policy,
 			  AkDecision *decision)
 {
-	struct varlena *list =
-		ak_list_cache_get(decision->key.access_list, decision->key.writer);
+	AkListReader reader;
 	AkNetset	set;
 
-	ak_access_list_view(list, &set);
+	ak_list_open(decision->key.access_list, decision->key.writer, &reader,
+				 &set);
+	if (request->address)
+		decision->has_network = ak_netset_find(&set, request->address,
+											   &decision->network);
+	ak_list_close(&reader);
 	if (set.count4 + set.count6 == 0)
 		return policy->require_access_list ? AK_ACCESS_LIST_REQUIRED : AK_OK;
-	decision->has_network = request->address &&
-		ak_netset_find(&set, request->address, &decision->network);
 	return decision->has_network ? AK_OK : AK_ADDRESS_DENIED;
 }
 

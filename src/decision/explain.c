@@ -17,9 +17,9 @@
 #include "identity/grants.h"
 #include "identity/identity.h"
 #include "identity/rights.h"
-#include "store/list_cache.h"
 #include "store/locator.h"
 #include "store/policy.h"
+#include "types/list_reader.h"
 #include "types/type_access_list.h"
 #include "types/type_secret_hash.h"
 
@@ -185,11 +185,11 @@ explain_address(Inquiry *inquiry)
 	bool		required =
 		ak_policy_get(&inquiry->store,
 					  &key->organization_id).require_access_list;
+	AkListReader reader;
 	AkNetset	set;
 	bool		is_empty;
 
-	ak_access_list_view(ak_list_cache_get(key->access_list, key->writer),
-						&set);
+	ak_list_open(key->access_list, key->writer, &reader, &set);
 	is_empty = set.count4 + set.count6 == 0;
 	put_check(inquiry, AK_ACCESS_LIST_REQUIRED, !required || !is_empty,
 			  !required ? "the organization does not require an access list" :
@@ -200,6 +200,7 @@ explain_address(Inquiry *inquiry)
 				  "the access list is empty: any address will do");
 	else
 		explain_listed(inquiry, &set);
+	ak_list_close(&reader);
 }
 
 /* --- The scope ------------------------------------------------------------ */

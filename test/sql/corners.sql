@@ -67,9 +67,9 @@ SELECT apikeys_internal.grant_id(NULL, :'one');
 
 -- A key whose name is longer than a key's can be: an image that somebody wrote.
 INSERT INTO apikeys.key_image
-	SELECT repeat('x', 500), organization_id, disabled, expires_at, access_list,
-		ARRAY[('sha256$$' || encode(sha256('a secret'), 'hex'))::apikeys.secret_hash], secret_expirations, organization_roles,
-		project_roles, projects, created_at, secret_versions
+	SELECT repeat('x', 500), organization_id, disabled, expires_at, created_at,
+		ARRAY[('sha256$$' || encode(sha256('a secret'), 'hex'))::apikeys.secret_hash], secret_expirations, secret_versions,
+		organization_roles, access_list, project_roles, projects
 	FROM apikeys.key_image WHERE public_key = :'owner';
 SELECT reason FROM apikeys.decide(repeat('x', 500), 'a secret', NULL, 'organization.read');
 DELETE FROM apikeys.key_image WHERE public_key = repeat('x', 500);
