@@ -20,14 +20,14 @@ SELECT
 	THEN ARRAY(SELECT apikeys_internal.role_name(r.role)
 		FROM apikeys.key_role AS r
 		WHERE r.public_key = k.public_key AND r.project_id IS NULL AND r.role IS NOT NULL
-		ORDER BY r.role) END AS organization_roles,
+		ORDER BY 1) END AS organization_roles,
 	(SELECT coalesce(jsonb_agg(
 			jsonb_build_object('id', p.id, 'name', p.name, 'roles', p.roles)
 				|| CASE WHEN p.permissions = '{}' THEN '{}' ELSE jsonb_build_object('permissions', p.permissions) END
 				ORDER BY p.name), '[]')
 		FROM (
 			SELECT p.id, p.name,
-				coalesce(array_agg(apikeys_internal.role_name(r.role) ORDER BY r.role) FILTER (WHERE r.role IS NOT NULL), '{}') AS roles,
+				coalesce(array_agg(apikeys_internal.role_name(r.role) ORDER BY apikeys_internal.role_name(r.role)) FILTER (WHERE r.role IS NOT NULL), '{}') AS roles,
 				coalesce(array_agg(r.permission ORDER BY r.permission) FILTER (WHERE r.permission IS NOT NULL), '{}') AS permissions
 			FROM apikeys.key_role AS r
 				JOIN apikeys.project AS p ON p.id = r.project_id
@@ -89,7 +89,7 @@ SELECT
 				ELSE jsonb_build_object('project_id', r.project_id) END
 			|| CASE WHEN r.role IS NULL THEN jsonb_build_object('permission', r.permission)
 				ELSE jsonb_build_object('role', apikeys_internal.role_name(r.role)) END
-			ORDER BY r.project_id NULLS FIRST, r.role, r.permission), '[]')
+			ORDER BY r.project_id NULLS FIRST, apikeys_internal.role_name(r.role), r.permission), '[]')
 		FROM apikeys.key_role AS r
 		WHERE r.public_key = k.public_key) AS roles
 FROM apikeys.key AS k;
