@@ -661,6 +661,7 @@ COMMENT ON FUNCTION apikeys_internal.delete_key(text) IS 'Body of apikeys.delete
 -- hash: all live ones are compared, but those that cost much to compute.
 CREATE FUNCTION apikeys_internal.revoke_leaked(secret text) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE
+	SET enable_seqscan = on
 AS $$
 DECLARE
 	-- Of a whole API key, the secret.
