@@ -49,6 +49,7 @@ BEGIN
 	IF cardinality(public_keys) = 0 THEN
 		RETURN;
 	END IF;
+	PERFORM apikeys_internal.check_key_count(organization, cardinality(public_keys));
 	-- Locked, so that none is dropped meanwhile.
 	known_roles := ARRAY(
 		SELECT r.name FROM apikeys.role AS r
@@ -144,6 +145,7 @@ BEGIN
 			MESSAGE = 'public key is taken, or has been used before', CONSTRAINT = 'public_key_taken';
 	END IF;
 	PERFORM apikeys_internal.make_new_images(made);
+	PERFORM apikeys_internal.limit_secrets(policy, made);
 	PERFORM apikeys_internal.note_key_events('key.imported', organization, made, details);
 END;
 $$;

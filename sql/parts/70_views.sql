@@ -71,7 +71,11 @@ SELECT
 	k.organization_id,
 	k.disabled_reason,
 	k.owner,
-	k.metadata
+	k.metadata,
+	(SELECT nullif(max(coalesce(s.expires_at, 'infinity')), 'infinity')
+		FROM apikeys.key_secret AS s
+		WHERE s.public_key = k.public_key
+			AND (s.expires_at IS NULL OR s.expires_at > statement_timestamp())) AS secret_expires_at
 FROM apikeys.key AS k;
 COMMENT ON VIEW apikeys.keys IS
 	'The keys visible to the reader, with their details; of the private key only the last characters.';
@@ -92,6 +96,7 @@ COMMENT ON COLUMN apikeys.keys.organization_id IS 'Its organization.';
 COMMENT ON COLUMN apikeys.keys.disabled_reason IS 'Why it was disabled.';
 COMMENT ON COLUMN apikeys.keys.owner IS 'The application''s own identifier of its owner; NULL: none.';
 COMMENT ON COLUMN apikeys.keys.metadata IS 'The application''s own data, an object.';
+COMMENT ON COLUMN apikeys.keys.secret_expires_at IS 'When the last of its live private keys expires; NULL: never, or none is live.';
 COMMENT ON COLUMN apikeys.keys.secrets IS 'Its live private keys, the newest first: version, hint, created_at, expires_at, last_used_at.';
 
 CREATE VIEW apikeys.access_list_entries WITH (security_invoker = true) AS
