@@ -229,6 +229,20 @@ COMMENT ON COLUMN apikeys.key_secret.hint IS 'Last characters of the secret, to 
 COMMENT ON COLUMN apikeys.key_secret.created_at IS 'Time the secret was issued.';
 COMMENT ON COLUMN apikeys.key_secret.expires_at IS 'Expiration time; NULL: the secret lives as long as the key.';
 
+-- Entries of access lists are in column access_list of key; only those that came
+-- later than the key have a row here.
+CREATE TABLE apikeys.key_network (
+	public_key text COLLATE "C" NOT NULL REFERENCES apikeys.key ON DELETE CASCADE,
+	network cidr NOT NULL,
+	created_at timestamptz NOT NULL DEFAULT now(),
+	PRIMARY KEY (public_key, network)
+);
+COMMENT ON TABLE apikeys.key_network IS
+	'When entries were added to access lists, of those that are younger than their key. Read by whoever reads the key.';
+COMMENT ON COLUMN apikeys.key_network.public_key IS 'The key.';
+COMMENT ON COLUMN apikeys.key_network.network IS 'The entry.';
+COMMENT ON COLUMN apikeys.key_network.created_at IS 'Time the entry was added.';
+
 -- No foreign key to key: its lock would keep a key from being deleted as long as
 -- a transaction that has used it is open.  Room in each page, so that a row can
 -- be updated where it is.

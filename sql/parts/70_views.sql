@@ -75,7 +75,12 @@ SELECT
 	(SELECT nullif(max(coalesce(s.expires_at, 'infinity')), 'infinity')
 		FROM apikeys.key_secret AS s
 		WHERE s.public_key = k.public_key
-			AND (s.expires_at IS NULL OR s.expires_at > statement_timestamp())) AS secret_expires_at
+			AND (s.expires_at IS NULL OR s.expires_at > statement_timestamp())) AS secret_expires_at,
+	(SELECT coalesce(jsonb_agg(
+			CASE WHEN r.project_id IS NULL THEN jsonb_build_object('organization_id', r.organization_id, 'role', r.role)
+				ELSE jsonb_build_object('project_id', r.project_id, 'role', r.role) END
+			ORDER BY r.project_id NULLS FIRST, r.role), '[]')
+		FROM apikeys.key_role AS r WHERE r.public_key = k.public_key) AS roles
 FROM apikeys.key AS k;
 COMMENT ON VIEW apikeys.keys IS
 	'The keys visible to the reader, with their details; of the private key only the last characters.';
@@ -96,6 +101,7 @@ COMMENT ON COLUMN apikeys.keys.organization_id IS 'Its organization.';
 COMMENT ON COLUMN apikeys.keys.disabled_reason IS 'Why it was disabled.';
 COMMENT ON COLUMN apikeys.keys.owner IS 'The application''s own identifier of its owner; NULL: none.';
 COMMENT ON COLUMN apikeys.keys.metadata IS 'The application''s own data, an object.';
+COMMENT ON COLUMN apikeys.keys.roles IS 'Its roles, as far as the reader may see them: [{"organization_id" or "project_id", "role"}].';
 COMMENT ON COLUMN apikeys.keys.secret_expires_at IS 'When the last of its live private keys expires; NULL: never, or none is live.';
 COMMENT ON COLUMN apikeys.keys.secrets IS 'Its live private keys, the newest first: version, hint, created_at, expires_at, last_used_at.';
 
@@ -106,7 +112,9 @@ SELECT
 	least(coalesce(u.use_count, 0) + coalesce(p.count, 0)::numeric, 9223372036854775807)::bigint AS use_count,
 	greatest(u.last_used_at, p.last_at) AS last_used_at,
 	CASE WHEN p.last_at >= u.last_used_at OR u.last_used_at IS NULL
-		THEN p.last_address ELSE u.last_used_address END AS last_used_address
+		THEN p.last_address ELSE u.last_used_address END AS last_used_address,
+	coalesce((SELECT a.created_at FROM apikeys.key_network AS a
+		WHERE a.public_key = k.public_key AND a.network = n.network), k.created_at) AS created_at
 FROM apikeys.key AS k
 	CROSS JOIN LATERAL apikeys.networks(k.access_list) AS n (network)
 	LEFT JOIN LATERAL (
@@ -128,6 +136,7 @@ COMMENT ON COLUMN apikeys.access_list_entries.network IS 'The entry.';
 COMMENT ON COLUMN apikeys.access_list_entries.use_count IS 'Number of recorded uses from this entry.';
 COMMENT ON COLUMN apikeys.access_list_entries.last_used_at IS 'Time of the last recorded use.';
 COMMENT ON COLUMN apikeys.access_list_entries.last_used_address IS 'Address of that use.';
+COMMENT ON COLUMN apikeys.access_list_entries.created_at IS 'Time the entry was added.';
 
 CREATE VIEW apikeys.usage WITH (security_invoker = true) AS
 SELECT
@@ -243,19 +252,14 @@ COMMENT ON COLUMN apikeys.unused_keys.last_used_at IS 'Time of the last allowed 
 COMMENT ON COLUMN apikeys.unused_keys.idle IS 'Time since the last use, or since the creation.';
 
 CREATE VIEW apikeys.unused_access_list_entries WITH (security_invoker = true) AS
-SELECT
-	e.public_key,
-	e.network,
-	k.created_at,
-	e.last_used_at
+SELECT e.public_key, e.network, e.created_at, e.last_used_at
 FROM apikeys.access_list_entries AS e
-	JOIN apikeys.key AS k ON k.public_key = e.public_key
 WHERE e.last_used_at IS NULL OR e.last_used_at < statement_timestamp() - interval '30 days';
 COMMENT ON VIEW apikeys.unused_access_list_entries IS
 	'The entries of access lists of the keys visible to the reader that matched no request, or none for 30 days.';
 COMMENT ON COLUMN apikeys.unused_access_list_entries.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.unused_access_list_entries.network IS 'The entry.';
-COMMENT ON COLUMN apikeys.unused_access_list_entries.created_at IS 'Creation time of the key.';
+COMMENT ON COLUMN apikeys.unused_access_list_entries.created_at IS 'Time the entry was added.';
 COMMENT ON COLUMN apikeys.unused_access_list_entries.last_used_at IS 'Time of the last use from this entry; NULL: never.';
 
 CREATE VIEW apikeys.unused_roles WITH (security_invoker = true) AS
