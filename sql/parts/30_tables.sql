@@ -44,11 +44,15 @@ CREATE TABLE apikeys.organization (
 	max_rotation_overlap interval NOT NULL DEFAULT '7 days',
 	created_at timestamptz NOT NULL DEFAULT now(),
 	metadata jsonb NOT NULL DEFAULT '{}',
+	max_secret_lifetime interval,
+	max_keys bigint,
 	CONSTRAINT organization_name_key UNIQUE (name),
 	CONSTRAINT organization_name_check CHECK (apikeys_internal.is_name(name)),
 	CONSTRAINT organization_max_key_lifetime_check CHECK (max_key_lifetime > '0' AND max_key_lifetime <= '1000 years'),
 	CONSTRAINT organization_max_rotation_overlap_check CHECK (max_rotation_overlap >= '0' AND max_rotation_overlap <= '1000 years'),
-	CONSTRAINT organization_metadata_check CHECK (apikeys_internal.is_metadata(metadata))
+	CONSTRAINT organization_metadata_check CHECK (apikeys_internal.is_metadata(metadata)),
+	CONSTRAINT organization_max_secret_lifetime_check CHECK (max_secret_lifetime > '0' AND max_secret_lifetime <= '1000 years'),
+	CONSTRAINT organization_max_keys_check CHECK (max_keys >= 0)
 );
 COMMENT ON TABLE apikeys.organization IS
 	'An organization owns projects and keys. Its members, and the members of its projects, read it.';
@@ -59,6 +63,8 @@ COMMENT ON COLUMN apikeys.organization.max_key_lifetime IS 'Longest life of a ke
 COMMENT ON COLUMN apikeys.organization.max_rotation_overlap IS 'How long an old secret may live on after a rotation.';
 COMMENT ON COLUMN apikeys.organization.created_at IS 'Creation time.';
 COMMENT ON COLUMN apikeys.organization.metadata IS 'The application''s own data, an object.';
+COMMENT ON COLUMN apikeys.organization.max_secret_lifetime IS 'Longest life of a secret; NULL: as long as its key.';
+COMMENT ON COLUMN apikeys.organization.max_keys IS 'Largest number of keys; NULL: no limit.';
 
 CREATE TABLE apikeys.project (
 	id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
@@ -224,6 +230,8 @@ CREATE TABLE apikeys.key_secret (
 	CONSTRAINT key_secret_version_check CHECK (version > 0),
 	CONSTRAINT key_secret_hint_check CHECK (length(hint) <= 4)
 );
+CREATE INDEX key_secret_expires_idx ON apikeys.key_secret (expires_at) WHERE expires_at IS NOT NULL;
+COMMENT ON INDEX apikeys.key_secret_expires_idx IS 'Finds the secrets that expire.';
 COMMENT ON TABLE apikeys.key_secret IS
 	'The hashed secrets of a key, at most two of them live. Whoever reads the key reads all columns but the hash, which is not granted to anybody.';
 COMMENT ON COLUMN apikeys.key_secret.public_key IS 'The key.';
@@ -232,6 +240,20 @@ COMMENT ON COLUMN apikeys.key_secret.hash IS 'Hash of the secret. SELECT is not 
 COMMENT ON COLUMN apikeys.key_secret.hint IS 'Last characters of the secret, to recognize it by.';
 COMMENT ON COLUMN apikeys.key_secret.created_at IS 'Time the secret was issued.';
 COMMENT ON COLUMN apikeys.key_secret.expires_at IS 'Expiration time; NULL: the secret lives as long as the key.';
+
+-- Entries of access lists are in column access_list of key; only those that came
+-- later than the key have a row here.
+CREATE TABLE apikeys.key_network (
+	public_key text COLLATE "C" NOT NULL REFERENCES apikeys.key ON DELETE CASCADE,
+	network cidr NOT NULL,
+	created_at timestamptz NOT NULL DEFAULT now(),
+	PRIMARY KEY (public_key, network)
+);
+COMMENT ON TABLE apikeys.key_network IS
+	'When entries were added to access lists, of those that are younger than their key. Read by whoever reads the key.';
+COMMENT ON COLUMN apikeys.key_network.public_key IS 'The key.';
+COMMENT ON COLUMN apikeys.key_network.network IS 'The entry.';
+COMMENT ON COLUMN apikeys.key_network.created_at IS 'Time the entry was added.';
 
 -- No foreign key to key: its lock would keep a key from being deleted as long as
 -- a transaction that has used it is open.  Room in each page, so that a row can

@@ -163,3 +163,47 @@ CREATE FUNCTION apikeys.rebuild_images() RETURNS bigint
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_rebuild_images';
 COMMENT ON FUNCTION apikeys.rebuild_images() IS
 	'Makes the images of all keys again and returns how many; needed only after rows were loaded with triggers disabled. EXECUTE is not granted to PUBLIC.';
+
+-- Entries of access lists have an age, and what is recorded of one ends with it.
+CREATE FUNCTION apikeys_internal.access_list_changed() RETURNS trigger
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	gone cidr[];
+BEGIN
+	IF TG_RELID <> 'apikeys.key'::regclass THEN
+		RAISE EXCEPTION USING
+			ERRCODE = '39P01',
+			MESSAGE = 'this function must be called by a trigger of its own table',
+			CONSTRAINT = 'trigger_protocol_violated';
+	END IF;
+	INSERT INTO apikeys.key_network (public_key, network)
+		SELECT NEW.public_key, n.network FROM (
+			SELECT unnest(NEW.access_list::cidr[]) EXCEPT SELECT unnest(OLD.access_list::cidr[])) AS n (network)
+		ON CONFLICT DO NOTHING;
+	gone := ARRAY(SELECT unnest(OLD.access_list::cidr[]) EXCEPT SELECT unnest(NEW.access_list::cidr[]));
+	DELETE FROM apikeys.key_network AS n WHERE n.public_key = NEW.public_key AND n.network = ANY (gone);
+	-- Its uses stay the key's.
+	WITH u AS (
+		DELETE FROM apikeys.key_usage AS u WHERE u.public_key = NEW.public_key AND u.network = ANY (gone)
+		RETURNING u.*)
+	INSERT INTO apikeys.key_usage AS k (public_key, use_count, last_used_at, last_used_address, secret_version)
+		SELECT NEW.public_key, least(sum(u.use_count), 9223372036854775807), max(u.last_used_at),
+			(array_agg(u.last_used_address ORDER BY u.last_used_at DESC))[1], u.secret_version
+		FROM u GROUP BY u.secret_version
+		ON CONFLICT ON CONSTRAINT key_usage_key DO UPDATE SET
+			use_count = least(k.use_count::numeric + excluded.use_count, 9223372036854775807),
+			last_used_at = greatest(k.last_used_at, excluded.last_used_at),
+			last_used_address = CASE WHEN excluded.last_used_at > k.last_used_at
+				THEN excluded.last_used_address ELSE k.last_used_address END;
+	RETURN NULL;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.access_list_changed() IS
+	'Trigger function: notes when entries of an access list were added, and adds the uses of removed ones to those of the key.';
+CREATE TRIGGER key_access_list_changed AFTER UPDATE OF access_list ON apikeys.key
+	FOR EACH ROW WHEN (OLD.access_list OPERATOR(apikeys.<>) NEW.access_list)
+	EXECUTE FUNCTION apikeys_internal.access_list_changed();
+COMMENT ON TRIGGER key_access_list_changed ON apikeys.key IS
+	'Notes when entries of an access list were added.';

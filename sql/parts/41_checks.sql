@@ -220,6 +220,59 @@ CREATE FUNCTION apikeys_internal.role_name(role text) RETURNS text
 COMMENT ON FUNCTION apikeys_internal.role_name(text) IS
 	'Returns the name of the role with that id.';
 
+-- A creator waits for another one, where the number of keys is limited.
+CREATE FUNCTION apikeys_internal.check_key_count(organization uuid, added bigint) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	most bigint;
+	has bigint;
+BEGIN
+	SELECT o.max_keys INTO most FROM apikeys.organization AS o
+		WHERE o.id = check_key_count.organization AND o.max_keys IS NOT NULL FOR NO KEY UPDATE;
+	IF most IS NULL THEN
+		RETURN;
+	END IF;
+	SELECT count(*) INTO has FROM (
+		SELECT FROM apikeys.key AS k WHERE k.organization_id = check_key_count.organization LIMIT most) AS k;
+	IF added > most - has THEN
+		RAISE program_limit_exceeded USING
+			MESSAGE = 'organization policy limits the number of keys',
+			DETAIL = format('It can have %s keys.', most),
+			CONSTRAINT = 'too_many_keys';
+	END IF;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.check_key_count(uuid, bigint) IS
+	'Raises 54000 if an organization would have more keys than it allows.';
+
+CREATE FUNCTION apikeys_internal.limit_secrets(organization apikeys.organization, public_keys text[] DEFAULT NULL) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	latest constant timestamptz := apikeys_internal.add_in_utc(clock_timestamp(), organization.max_secret_lifetime);
+	limited text[];
+	last text := '';
+BEGIN
+	-- Some thousand keys at a time, by name.
+	WHILE latest IS NOT NULL AND last IS NOT NULL LOOP
+		limited := coalesce(public_keys, ARRAY(
+			SELECT k.public_key FROM apikeys.key AS k
+			WHERE k.organization_id = organization.id AND k.public_key > last
+			ORDER BY k.public_key LIMIT 5000));
+		last := CASE WHEN public_keys IS NULL THEN limited[cardinality(limited)] END;
+		WITH s AS (
+			UPDATE apikeys.key_secret AS s SET expires_at = latest
+			WHERE s.public_key = ANY (limited) AND (s.expires_at IS NULL OR s.expires_at > latest)
+			RETURNING s.public_key)
+		SELECT array_agg(DISTINCT s.public_key) INTO limited FROM s;
+		PERFORM apikeys_internal.make_images(limited);
+	END LOOP;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.limit_secrets(apikeys.organization, text[]) IS
+	'Lets the secrets of an organization''s keys, or of some of them, live no longer than the organization allows from now on.';
+
 -- A grant waits for drop_role and is waited for by it.
 CREATE FUNCTION apikeys_internal.check_grants(
 	roles text[], organization uuid, project uuid DEFAULT NULL, held text[] DEFAULT '{}') RETURNS text[]

@@ -30,10 +30,11 @@ COMMENT ON FUNCTION apikeys.rename_organization(uuid, text) IS
 
 CREATE FUNCTION apikeys.set_organization_policy(
 	organization uuid, require_access_list boolean DEFAULT NULL, max_key_lifetime interval DEFAULT NULL,
-	max_rotation_overlap interval DEFAULT NULL) RETURNS boolean
+	max_rotation_overlap interval DEFAULT NULL, max_secret_lifetime interval DEFAULT NULL,
+	max_keys bigint DEFAULT NULL) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
-COMMENT ON FUNCTION apikeys.set_organization_policy(uuid, boolean, interval, interval) IS
-	'Sets what an organization requires of its keys, and returns whether that changed anything. NULL leaves require_access_list and max_rotation_overlap as they are, and means no limit for max_key_lifetime. Requires apikeys.organization.manage.';
+COMMENT ON FUNCTION apikeys.set_organization_policy(uuid, boolean, interval, interval, interval, bigint) IS
+	'Sets what an organization requires of its keys, and returns whether that changed anything. NULL leaves require_access_list and max_rotation_overlap as they are, and means no limit for max_key_lifetime, max_secret_lifetime and max_keys. Secrets that live longer than max_secret_lifetime expire when that time is over. Requires apikeys.organization.manage.';
 
 CREATE FUNCTION apikeys.delete_organization(organization uuid) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
@@ -146,11 +147,13 @@ $$;
 COMMENT ON FUNCTION apikeys_internal.rename_organization(uuid, text) IS 'Body of apikeys.rename_organization.';
 
 CREATE FUNCTION apikeys_internal.set_organization_policy(
-	organization uuid, require_access_list boolean, max_key_lifetime interval, max_rotation_overlap interval) RETURNS boolean
+	organization uuid, require_access_list boolean, max_key_lifetime interval, max_rotation_overlap interval,
+	max_secret_lifetime interval, max_keys bigint) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
-	before constant apikeys.organization := apikeys_internal.lock_organization(organization);
+	-- Whoever creates a key or a secret meanwhile waits, where its life is limited.
+	before constant apikeys.organization := apikeys_internal.lock_organization(organization, max_secret_lifetime IS NOT NULL);
 	after apikeys.organization;
 	own_list apikeys.access_list;
 BEGIN
@@ -159,6 +162,16 @@ BEGIN
 			MESSAGE = 'max_key_lifetime must be positive and at most 1000 years',
 			HINT = 'NULL means no limit.',
 			CONSTRAINT = 'invalid_lifetime';
+	ELSIF max_secret_lifetime <= '0' OR max_secret_lifetime > '1000 years' THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = 'max_secret_lifetime must be positive and at most 1000 years',
+			HINT = 'NULL means no limit.',
+			CONSTRAINT = 'invalid_lifetime';
+	ELSIF max_keys < 0 THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = 'max_keys must not be negative',
+			HINT = 'NULL means no limit.',
+			CONSTRAINT = 'invalid_max_keys';
 	ELSIF max_rotation_overlap < '0' OR max_rotation_overlap > '1000 years' THEN
 		RAISE invalid_parameter_value USING
 			MESSAGE = 'max_rotation_overlap must not be negative and at most 1000 years',
@@ -175,11 +188,16 @@ BEGIN
 	UPDATE apikeys.organization AS o SET
 			require_access_list = coalesce(set_organization_policy.require_access_list, o.require_access_list),
 			max_key_lifetime = set_organization_policy.max_key_lifetime,
-			max_rotation_overlap = coalesce(set_organization_policy.max_rotation_overlap, o.max_rotation_overlap)
+			max_rotation_overlap = coalesce(set_organization_policy.max_rotation_overlap, o.max_rotation_overlap),
+			max_secret_lifetime = set_organization_policy.max_secret_lifetime,
+			max_keys = set_organization_policy.max_keys
 		WHERE o.id = set_organization_policy.organization
 		RETURNING o.* INTO after;
 	IF before IS NOT DISTINCT FROM after THEN
 		RETURN false;
+	END IF;
+	IF after.max_secret_lifetime IS DISTINCT FROM before.max_secret_lifetime THEN
+		PERFORM apikeys_internal.limit_secrets(after);
 	END IF;
 	PERFORM apikeys_internal.note_event('organization.policy_changed', organization, NULL, NULL,
 		jsonb_build_object('old', to_jsonb(before) - '{id,name,created_at,metadata}'::text[],
@@ -187,7 +205,7 @@ BEGIN
 	RETURN true;
 END;
 $$;
-COMMENT ON FUNCTION apikeys_internal.set_organization_policy(uuid, boolean, interval, interval) IS 'Body of apikeys.set_organization_policy.';
+COMMENT ON FUNCTION apikeys_internal.set_organization_policy(uuid, boolean, interval, interval, interval, bigint) IS 'Body of apikeys.set_organization_policy.';
 
 CREATE FUNCTION apikeys_internal.delete_organization(organization uuid) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE

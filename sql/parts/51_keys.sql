@@ -41,10 +41,11 @@ CREATE FUNCTION apikeys.add_current_address(public_key text) RETURNS inet
 COMMENT ON FUNCTION apikeys.add_current_address(text) IS
 	'Adds the current address to the access list of a key, and returns it: the address of the bound key or of the user named by act_as, else of the connection. Requires to manage the key.';
 
-CREATE FUNCTION apikeys.rotate_secret(public_key text, overlap interval DEFAULT '0') RETURNS text
+CREATE FUNCTION apikeys.rotate_secret(
+	public_key text, overlap interval DEFAULT '0', expires_at timestamptz DEFAULT NULL) RETURNS text
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
-COMMENT ON FUNCTION apikeys.rotate_secret(text, interval) IS
-	'Issues a new private key and returns it, this once; the old one expires at once or, with overlap, later. Requires to manage the key; a bound key with apikeys.self.rotate rotates its own.';
+COMMENT ON FUNCTION apikeys.rotate_secret(text, interval, timestamptz) IS
+	'Issues a new private key and returns it, this once; the old one expires at once or, with overlap, later, the new one with expires_at or as the organization requires. Requires to manage the key; a bound key with apikeys.self.rotate rotates its own.';
 
 CREATE FUNCTION apikeys.revoke_secret(public_key text, version integer) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
@@ -106,14 +107,14 @@ AS $$
 DECLARE
 	created text := apikeys_internal.generate_public_key();
 	issued record;
-	longest interval;
+	policy apikeys.organization;
 	list constant apikeys.access_list := coalesce(access_list, '{}');
 	ends constant timestamptz := nullif(expires_at, 'infinity');
 	data constant jsonb := coalesce(metadata, '{}');
 	direct constant text[] := coalesce(permissions, '{}');
 	role_ids text[];
 BEGIN
-	SELECT o.max_key_lifetime INTO longest FROM apikeys.organization AS o
+	SELECT o.* INTO policy FROM apikeys.organization AS o
 		WHERE o.id = make_key.organization FOR KEY SHARE;
 	IF NOT FOUND OR NOT apikeys_internal.may('apikeys.keys.manage', organization, project) THEN
 		PERFORM apikeys_internal.refuse('apikeys.keys.manage', organization, project);
@@ -127,11 +128,13 @@ BEGIN
 	END IF;
 	role_ids := apikeys_internal.check_grants(roles, organization, project);
 	PERFORM apikeys_internal.check_permissions(direct, organization, project);
-	PERFORM apikeys_internal.check_life(longest, now(), ends);
+	PERFORM apikeys_internal.check_life(policy.max_key_lifetime, now(), ends);
+	PERFORM apikeys_internal.check_key_count(organization, 1);
 	issued := apikeys_internal.generate_secret(created);
 	PERFORM apikeys_internal.insert_keys(organization, project, ARRAY[created], ARRAY[issued.hash::text],
 		ARRAY[issued.hint], ARRAY[description], ARRAY[(role_ids || ARRAY(SELECT '=' || p FROM unnest(direct) AS p))::text],
 		ARRAY[list::text], ARRAY[ends], ARRAY[owner], ARRAY[data]);
+	PERFORM apikeys_internal.limit_secrets(policy, ARRAY[created]);
 	PERFORM apikeys_internal.note_event('key.created', organization, project, created,
 		jsonb_build_object('new', jsonb_build_object('description', description, 'roles', to_jsonb(roles),
 			'access_list', list::cidr[], 'expires_at', ends)
@@ -501,7 +504,7 @@ COMMENT ON FUNCTION apikeys_internal.remove_from_project(text, uuid) IS 'Body of
 
 -- --- Secrets ----------------------------------------------------------------
 
-CREATE FUNCTION apikeys_internal.rotate_secret(public_key text, overlap interval) RETURNS text
+CREATE FUNCTION apikeys_internal.rotate_secret(public_key text, overlap interval, expires_at timestamptz) RETURNS text
 	LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
@@ -510,6 +513,8 @@ DECLARE
 	moment constant timestamptz := clock_timestamp();
 	ends timestamptz;
 	latest timestamptz;
+	new_ends timestamptz;
+	new_latest timestamptz;
 	kept integer;
 	newest integer;
 	issued record;
@@ -517,8 +522,19 @@ BEGIN
 	IF NOT apikeys_internal.rotates_itself(public_key) THEN
 		PERFORM apikeys_internal.check_managed(public_key);
 	END IF;
-	SELECT apikeys_internal.add_in_utc(moment, o.max_rotation_overlap) INTO latest
-		FROM apikeys.organization AS o WHERE o.id = before.organization_id;
+	SELECT apikeys_internal.add_in_utc(moment, o.max_rotation_overlap),
+			apikeys_internal.add_in_utc(moment, o.max_secret_lifetime) INTO latest, new_latest
+		FROM apikeys.organization AS o WHERE o.id = before.organization_id FOR KEY SHARE;
+	new_ends := nullif(coalesce(expires_at, new_latest), 'infinity');
+	IF new_ends <= moment THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = 'expires_at must be in the future', CONSTRAINT = 'invalid_expiration';
+	ELSIF coalesce(new_ends, 'infinity') > new_latest THEN
+		RAISE check_violation USING
+			MESSAGE = 'organization policy limits the life of secrets',
+			HINT = format('Use an expires_at that is not later than %s.', new_latest),
+			CONSTRAINT = 'secret_lifetime_exceeded';
+	END IF;
 	ends := apikeys_internal.add_in_utc(moment, overlap_time);
 	IF ends < moment THEN
 		RAISE invalid_parameter_value USING
@@ -540,16 +556,16 @@ BEGIN
 		WHERE s.public_key = before.public_key AND s.version = kept
 		RETURNING s.expires_at INTO ends;
 	issued := apikeys_internal.generate_secret(public_key);
-	INSERT INTO apikeys.key_secret (public_key, version, hash, hint)
-		VALUES (before.public_key, coalesce(newest, 0) + 1, issued.hash, issued.hint);
+	INSERT INTO apikeys.key_secret (public_key, version, hash, hint, expires_at)
+		VALUES (before.public_key, coalesce(newest, 0) + 1, issued.hash, issued.hint, new_ends);
 	PERFORM apikeys_internal.make_images(ARRAY[public_key]);
 	PERFORM apikeys_internal.note_event('key.secret_rotated', before.organization_id, NULL, public_key,
 		jsonb_build_object('old', jsonb_build_object('version', kept, 'expires_at', ends),
-			'new', jsonb_build_object('version', coalesce(newest, 0) + 1)));
+			'new', jsonb_build_object('version', coalesce(newest, 0) + 1, 'expires_at', new_ends)));
 	RETURN issued.secret;
 END;
 $$;
-COMMENT ON FUNCTION apikeys_internal.rotate_secret(text, interval) IS 'Body of apikeys.rotate_secret.';
+COMMENT ON FUNCTION apikeys_internal.rotate_secret(text, interval, timestamptz) IS 'Body of apikeys.rotate_secret.';
 
 CREATE FUNCTION apikeys_internal.revoke_secret(public_key text, version integer) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE

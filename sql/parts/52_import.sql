@@ -76,6 +76,7 @@ BEGIN
 	IF cardinality(public_keys) = 0 THEN
 		RETURN;
 	END IF;
+	PERFORM apikeys_internal.check_key_count(organization, cardinality(public_keys));
 	latest := apikeys_internal.add_in_utc(now(), policy.max_key_lifetime);
 	-- Locked, so that none is dropped meanwhile.
 	SELECT coalesce(array_agg(r.name), '{}'),
@@ -145,6 +146,7 @@ BEGIN
 		RAISE unique_violation USING
 			MESSAGE = 'public key is taken, or has been used before', CONSTRAINT = 'public_key_taken';
 	END IF;
+	PERFORM apikeys_internal.limit_secrets(policy, public_keys);
 	PERFORM apikeys_internal.note_key_events('key.imported', organization, public_keys, ARRAY(
 		SELECT jsonb_build_object('new', jsonb_build_object('description', s.description,
 			'roles', to_jsonb(coalesce(s.roles, '{}')::text[]),

@@ -76,6 +76,10 @@ SELECT
 	k.disabled_reason,
 	k.owner,
 	k.metadata,
+	(SELECT nullif(max(coalesce(s.expires_at, 'infinity')), 'infinity')
+		FROM apikeys.key_secret AS s
+		WHERE s.public_key = k.public_key
+			AND (s.expires_at IS NULL OR s.expires_at > statement_timestamp())) AS secret_expires_at,
 	CASE WHEN NOT row_security_active('apikeys.key_role')
 		OR k.organization_id = ANY ((SELECT apikeys_internal.principal_organizations(
 			'apikeys.keys.read', 'apikeys.keys.manage'))::uuid[])
@@ -114,6 +118,7 @@ COMMENT ON COLUMN apikeys.keys.owner IS 'The application''s own identifier of it
 COMMENT ON COLUMN apikeys.keys.metadata IS 'The application''s own data, an object.';
 COMMENT ON COLUMN apikeys.keys.organization_permissions IS 'Its permissions in the organization, beside its roles; NULL if they are hidden from the reader.';
 COMMENT ON COLUMN apikeys.keys.roles IS 'All roles and permissions of it that the reader may see: objects with organization_id or project_id, and role or permission.';
+COMMENT ON COLUMN apikeys.keys.secret_expires_at IS 'When the last of its live private keys expires; NULL: never, or none is live.';
 COMMENT ON COLUMN apikeys.keys.secrets IS 'Its live private keys, the newest first: version, hint, created_at, expires_at, last_used_at.';
 
 CREATE VIEW apikeys.access_list_entries WITH (security_invoker = true) AS
@@ -123,7 +128,9 @@ SELECT
 	least(coalesce(u.use_count, 0) + coalesce(p.count, 0)::numeric, 9223372036854775807)::bigint AS use_count,
 	greatest(u.last_used_at, p.last_at) AS last_used_at,
 	CASE WHEN p.last_at >= u.last_used_at OR u.last_used_at IS NULL
-		THEN p.last_address ELSE u.last_used_address END AS last_used_address
+		THEN p.last_address ELSE u.last_used_address END AS last_used_address,
+	coalesce((SELECT a.created_at FROM apikeys.key_network AS a
+		WHERE a.public_key = k.public_key AND a.network = n.network), k.created_at) AS created_at
 FROM apikeys.key AS k
 	CROSS JOIN LATERAL apikeys.networks(k.access_list) AS n (network)
 	LEFT JOIN LATERAL (
@@ -145,6 +152,7 @@ COMMENT ON COLUMN apikeys.access_list_entries.network IS 'The entry.';
 COMMENT ON COLUMN apikeys.access_list_entries.use_count IS 'Number of recorded uses from this entry.';
 COMMENT ON COLUMN apikeys.access_list_entries.last_used_at IS 'Time of the last recorded use.';
 COMMENT ON COLUMN apikeys.access_list_entries.last_used_address IS 'Address of that use.';
+COMMENT ON COLUMN apikeys.access_list_entries.created_at IS 'Time the entry was added.';
 
 CREATE VIEW apikeys.usage WITH (security_invoker = true) AS
 SELECT
@@ -260,19 +268,14 @@ COMMENT ON COLUMN apikeys.unused_keys.last_used_at IS 'Time of the last allowed 
 COMMENT ON COLUMN apikeys.unused_keys.idle IS 'Time since the last use, or since the creation.';
 
 CREATE VIEW apikeys.unused_access_list_entries WITH (security_invoker = true) AS
-SELECT
-	e.public_key,
-	e.network,
-	k.created_at,
-	e.last_used_at
+SELECT e.public_key, e.network, e.created_at, e.last_used_at
 FROM apikeys.access_list_entries AS e
-	JOIN apikeys.key AS k ON k.public_key = e.public_key
 WHERE e.last_used_at IS NULL OR e.last_used_at < statement_timestamp() - interval '30 days';
 COMMENT ON VIEW apikeys.unused_access_list_entries IS
 	'The entries of access lists of the keys visible to the reader that matched no request, or none for 30 days.';
 COMMENT ON COLUMN apikeys.unused_access_list_entries.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.unused_access_list_entries.network IS 'The entry.';
-COMMENT ON COLUMN apikeys.unused_access_list_entries.created_at IS 'Creation time of the key.';
+COMMENT ON COLUMN apikeys.unused_access_list_entries.created_at IS 'Time the entry was added.';
 COMMENT ON COLUMN apikeys.unused_access_list_entries.last_used_at IS 'Time of the last use from this entry; NULL: never.';
 
 CREATE VIEW apikeys.unused_roles WITH (security_invoker = true) AS

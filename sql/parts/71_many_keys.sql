@@ -2,7 +2,7 @@
 -- through the door.
 
 CREATE FUNCTION apikeys.expiring_keys(within interval)
-	RETURNS TABLE (public_key text, description text, organization text, expires_at timestamptz)
+	RETURNS TABLE (public_key text, description text, organization text, expires_at timestamptz, secret_expires_at timestamptz)
 	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 	SET search_path = pg_catalog, pg_temp
 	SET plan_cache_mode = force_custom_plan
@@ -13,15 +13,21 @@ BEGIN
 			MESSAGE = 'within must not be null', CONSTRAINT = 'null_argument';
 	END IF;
 	RETURN QUERY
-		SELECT k.public_key, k.description, k.organization, k.expires_at
+		SELECT k.public_key, k.description, k.organization, k.expires_at, k.secret_expires_at
 		FROM apikeys.keys AS k
-		WHERE k.expires_at > statement_timestamp()
-			AND k.expires_at <= statement_timestamp() + within
-		ORDER BY k.expires_at, k.public_key;
+		WHERE (k.expires_at > statement_timestamp()
+				AND k.expires_at <= statement_timestamp() + within)
+			OR (k.public_key = ANY (ARRAY(
+					SELECT s.public_key FROM apikeys.key_secret AS s
+					WHERE s.expires_at > statement_timestamp()
+						AND s.expires_at <= statement_timestamp() + within))
+				AND k.secret_expires_at <= statement_timestamp() + within
+				AND (k.expires_at > statement_timestamp()) IS NOT FALSE)
+		ORDER BY least(k.expires_at, k.secret_expires_at), k.public_key;
 END;
 $$;
 COMMENT ON FUNCTION apikeys.expiring_keys(interval) IS
-	'Returns the keys visible to the caller that expire within that time.';
+	'Returns the keys visible to the caller that expire within that time, or whose last live secret does.';
 
 CREATE FUNCTION apikeys.find_keys(
 	unused_since timestamptz DEFAULT NULL, expiring_before timestamptz DEFAULT NULL, created_by text DEFAULT NULL,

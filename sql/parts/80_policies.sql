@@ -9,6 +9,7 @@ ALTER TABLE apikeys.member ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.key ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.key_role ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.key_secret ENABLE ROW LEVEL SECURITY;
+ALTER TABLE apikeys.key_network ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.key_usage ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.key_role_usage ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.key_denial ENABLE ROW LEVEL SECURITY;
@@ -75,6 +76,12 @@ CREATE POLICY key_secret_reader_select ON apikeys.key_secret FOR SELECT
 		'apikeys.keys.read', 'apikeys.keys.manage'))::uuid[]));
 COMMENT ON POLICY key_secret_reader_select ON apikeys.key_secret IS
 	'A principal that reads the key reads its secrets, except the hash.';
+
+CREATE POLICY key_network_reader_select ON apikeys.key_network FOR SELECT
+	USING (apikeys_internal.reads_key(public_key, (SELECT apikeys_internal.principal_organizations(
+		'apikeys.keys.read', 'apikeys.keys.manage'))::uuid[]));
+COMMENT ON POLICY key_network_reader_select ON apikeys.key_network IS
+	'A principal that reads the key reads when its entries were added.';
 
 CREATE POLICY key_usage_reader_select ON apikeys.key_usage FOR SELECT
 	USING (apikeys_internal.reads_key(public_key, (SELECT apikeys_internal.principal_organizations(

@@ -138,6 +138,8 @@ INSERT INTO deed (answer, statement) VALUES
 	(NULL, $$SELECT apikeys.authenticate_token('a.b', '192.0.2.1'::pg_catalog.inet)$$),
 	(NULL, $$SELECT apikeys.authenticate_token('a.b', '192.0.2.1'::pg_catalog.text)$$),
 	(NULL, $$SELECT apikeys.split_api_key('a.b')$$),
+	(NULL, $$SELECT apikeys.current_key_details()$$),
+	(NULL, $$SELECT apikeys.audit_events_after(0)$$),
 	(NULL, $$SELECT * FROM apikeys.explain_authorize(pg_temp.fact('key'), '192.0.2.1'::pg_catalog.inet, 'a.read')$$),
 	(NULL, $$SELECT apikeys.check_import(pg_temp.id('org'), 'pg_temp.staging')$$),
 	-- By direct SQL: triggers and constraints.

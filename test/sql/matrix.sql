@@ -138,6 +138,8 @@ INSERT INTO act (statement) VALUES
 	('SELECT count(*) FROM apikeys.expiring_keys(''1 year'')'),
 	('SELECT count(*) FROM apikeys.explain_authorize(''regress_matrix_a'', ''192.0.2.1''::inet, ''clusters.read'', {A})'),
 	('SELECT count(*) FROM apikeys.status()'),
+	('SELECT count(*) FROM apikeys.current_key_details()'),
+	('SELECT count(*) > 10 FROM apikeys.audit_events_after(0)'),
 	('SELECT apikeys.organization(''regress_matrix acme'')'),
 	('SELECT apikeys.project(''regress_matrix acme'', ''A'')'),
 	('SELECT apikeys.organization_of({A})');
