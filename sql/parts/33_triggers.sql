@@ -64,7 +64,8 @@ CREATE TRIGGER secret_deleted AFTER DELETE ON apikeys.key_secret
 COMMENT ON TRIGGER secret_deleted ON apikeys.key_secret IS 'Adds up the uses of deleted secrets.';
 
 -- The images of keys: at the end of the statement, or with each row where rows
--- arrive by logical replication.  Bodies of verbs call make_images instead.
+-- arrive by logical replication.  Bodies of verbs call make_images or
+-- insert_keys instead.
 CREATE FUNCTION apikeys_internal.key_changed() RETURNS trigger
 	LANGUAGE c AS 'MODULE_PATHNAME', 'apikeys_key_changed';
 COMMENT ON FUNCTION apikeys_internal.key_changed() IS
@@ -75,10 +76,12 @@ CREATE FUNCTION apikeys_internal.make_images(keys text[]) RETURNS void
 COMMENT ON FUNCTION apikeys_internal.make_images(text[]) IS
 	'Makes the images of the keys again. Called by each verb for the keys that it has changed.';
 
-CREATE FUNCTION apikeys_internal.make_new_images(keys text[]) RETURNS void
-	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_make_new_images';
-COMMENT ON FUNCTION apikeys_internal.make_new_images(text[]) IS
-	'Makes the images of keys that this transaction has just created.';
+CREATE FUNCTION apikeys_internal.insert_keys(
+	organization uuid, project uuid, public_keys text[], hashes text[], hints text[], descriptions text[],
+	roles text[], access_lists text[], expirations timestamptz[]) RETURNS void
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_insert_keys';
+COMMENT ON FUNCTION apikeys_internal.insert_keys(uuid, uuid, text[], text[], text[], text[], text[], text[], timestamptz[]) IS
+	'Inserts keys with their roles in an organization or, with a project, in that project, a secret each, and their images. A key is an element of each array; roles are arrays in their text form.';
 
 CREATE TRIGGER key_rows_inserted AFTER INSERT ON apikeys.key REFERENCING NEW TABLE AS inserted
 	FOR EACH STATEMENT EXECUTE FUNCTION apikeys_internal.key_changed();

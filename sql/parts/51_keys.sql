@@ -121,15 +121,8 @@ BEGIN
 	PERFORM apikeys_internal.check_grants(roles, organization, project);
 	PERFORM apikeys_internal.check_life(longest, now(), ends);
 	issued := apikeys_internal.generate_secret(created);
-	WITH k AS (
-		INSERT INTO apikeys.key (public_key, organization_id, description, access_list, expires_at)
-		VALUES (created, make_key.organization, make_key.description, list, ends)
-	), r AS (
-		INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role)
-		SELECT created, make_key.organization, make_key.project, granted FROM unnest(roles) AS granted
-	)
-	INSERT INTO apikeys.key_secret (public_key, version, hash, hint) VALUES (created, 1, issued.hash, issued.hint);
-	PERFORM apikeys_internal.make_new_images(ARRAY[created]);
+	PERFORM apikeys_internal.insert_keys(organization, project, ARRAY[created], ARRAY[issued.hash::text],
+		ARRAY[issued.hint], ARRAY[description], ARRAY[roles::text], ARRAY[list::text], ARRAY[ends]);
 	PERFORM apikeys_internal.note_event('key.created', organization, project, created,
 		jsonb_build_object('new', jsonb_build_object('description', description, 'roles', to_jsonb(roles),
 			'access_list', list::cidr[], 'expires_at', ends)));
@@ -621,6 +614,7 @@ COMMENT ON FUNCTION apikeys_internal.delete_key(text) IS 'Body of apikeys.delete
 -- hash: all live ones are compared, but those that cost much to compute.
 CREATE FUNCTION apikeys_internal.revoke_leaked(secret text) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE
+	SET enable_seqscan = on
 AS $$
 DECLARE
 	before apikeys.key;

@@ -10,8 +10,12 @@
 #include "core/errors.h"
 
 #include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/namespace.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
 
@@ -47,6 +51,27 @@ ak_trigger_get_column(const TriggerData *trigger, HeapTuple row, int column,
 {
 	return heap_getattr(row, column, RelationGetDescr(trigger->tg_relation),
 						isnull);
+}
+
+/*
+ * Whether a table has no triggers but those of the extension and of references,
+ * and no rules.  Locks it until the end of the transaction as whoever writes
+ * to it does, so that it stays like this.
+ */
+bool
+ak_trigger_all_are_own(AkTable table)
+{
+	Oid			own_schema = get_namespace_oid("apikeys_internal", false);
+	Relation	relation = table_open(ak_table_oid(table), RowExclusiveLock);
+	TriggerDesc *triggers = relation->trigdesc;
+	bool		are_own = relation->rd_rules == NULL;
+
+	for (int i = 0; triggers && i < triggers->numtriggers; i++)
+		are_own = are_own &&
+			(triggers->triggers[i].tgisinternal ||
+			 get_func_namespace(triggers->triggers[i].tgfoid) == own_schema);
+	table_close(relation, NoLock);
+	return are_own;
 }
 
 /*

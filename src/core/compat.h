@@ -8,6 +8,7 @@
 
 #include "catalog/pg_database.h"
 #include "common/jsonapi.h"
+#include "executor/executor.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
 #include "storage/lock.h"
@@ -150,5 +151,16 @@ ak_tuplesort_get_datum(Tuplesortstate *sort, Datum *value)
 #define ak_index_beginscan(table, index, snapshot, key_count) \
 	index_beginscan(table, index, snapshot, key_count, 0)
 #endif
+
+/* Runs a query that was started, to its end; 18 always does so once. */
+static inline void
+ak_executor_run(QueryDesc *query)
+{
+#if PG_VERSION_NUM >= 180000
+	ExecutorRun(query, ForwardScanDirection, 0);
+#else
+	ExecutorRun(query, ForwardScanDirection, 0, true);
+#endif
+}
 
 #endif							/* AK_COMPAT_H */

@@ -29,7 +29,6 @@
 
 PG_FUNCTION_INFO_V1(apikeys_key_changed);
 PG_FUNCTION_INFO_V1(apikeys_make_images);
-PG_FUNCTION_INFO_V1(apikeys_make_new_images);
 PG_FUNCTION_INFO_V1(apikeys_rebuild_images);
 
 /* The place of the first of the eight newest secrets, of a group of all. */
@@ -180,14 +179,6 @@ Datum
 apikeys_make_images(PG_FUNCTION_ARGS)
 {
 	ak_key_image_make(PG_GETARG_DATUM(0));
-	PG_RETURN_VOID();
-}
-
-/* make_new_images(keys text[]): of keys that nobody else sees yet. */
-Datum
-apikeys_make_new_images(PG_FUNCTION_ARGS)
-{
-	write_images(PG_GETARG_DATUM(0));
 	PG_RETURN_VOID();
 }
 
