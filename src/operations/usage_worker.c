@@ -227,18 +227,17 @@ settle_last_batch(Destination destination)
 static void
 write_all(Destination destination)
 {
-	int			partition = 0;
+	AkHarvestPlace place = {0};
 
-	while (partition < AK_COUNTER_PARTITIONS)
+	while (place.partition < AK_COUNTER_PARTITIONS)
 	{
 		AkHarvest	harvest = {0};
 
 		MemoryContextReset(batch_context);
 		slot->batch_is_settled = false;
 		slot->batch++;
-		while (partition < AK_COUNTER_PARTITIONS && harvest.count < BATCH_SIZE)
-			ak_usage_counters_harvest(MyDatabaseId, partition++, slot->batch,
-									  &harvest);
+		ak_usage_counters_harvest(MyDatabaseId, slot->batch, BATCH_SIZE,
+								  &place, &harvest);
 		write_batch(destination, &harvest);
 	}
 }

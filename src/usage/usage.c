@@ -37,12 +37,14 @@ ak_usage_attach(void)
 
 /* What follows from having counted something, or from having had no room. */
 static void
-attend_to(AkDatabaseSlot *slot, bool is_counted)
+attend_to(AkDatabaseSlot *slot, AkCounting counting)
 {
-	if (!is_counted)
+	if (counting == AK_COUNTED_COARSELY)
+		pg_atomic_fetch_add_u64(&slot->coarse, 1);
+	else if (counting == AK_NOT_COUNTED)
 		pg_atomic_fetch_add_u64(&slot->lost, 1);
-	if (!is_counted || ak_counters_are_filling())
-		ak_database_slot_make_room(slot);
+	if (ak_counters_are_filling())
+		ak_database_slots_make_room();
 	ak_database_slot_start_worker(slot);
 }
 
