@@ -47,6 +47,11 @@ END;
 COMMENT ON FUNCTION apikeys.status() IS
 	'Returns the state of the extension in this database: version, whether it is preloaded and its background worker runs, pending counters, the counters of all databases and their limit, since the server started uses counted coarsely (of the key only, without network, secret and role, for want of room), uses and denials lost, and denials of unknown keys, the last flush, whether a pepper is loaded, and what should be done. Access monitor.';
 
+CREATE FUNCTION apikeys_internal.add_counts(a bigint, b bigint) RETURNS bigint
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_add_counts';
+COMMENT ON FUNCTION apikeys_internal.add_counts(bigint, bigint) IS
+	'Returns the sum of two counts, neither of them negative; the largest bigint where the sum would be larger.';
+
 -- Called by the workers of standbys.
 CREATE FUNCTION apikeys.merge_usage(instance uuid, batch bigint, public_keys text[], reasons text[], networks cidr[],
 		counts bigint[], last_at timestamptz[], addresses inet[], versions integer[], grant_ids bigint[]) RETURNS integer[]

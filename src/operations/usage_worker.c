@@ -24,6 +24,7 @@
 #include "usage/database_slot.h"
 #include "usage/rehash.h"
 #include "usage/usage.h"
+#include "usage/usage_cleanup.h"
 #include "usage/usage_counters.h"
 #include "usage/usage_merge.h"
 #include "usage/usage_primary.h"
@@ -242,6 +243,15 @@ write_all(Destination destination)
 	}
 }
 
+/* Before the first batch also what a crash may have left. */
+static void
+tidy_up(void)
+{
+	begin_transaction();
+	ak_usage_tidy_up(slot->batch == 0);
+	commit_transaction();
+}
+
 static Destination
 choose_destination(void)
 {
@@ -259,6 +269,8 @@ flush(void)
 		return;
 	if (destination == PRIMARY)
 		ak_usage_primary_connect(database_name);
+	else
+		tidy_up();
 	settle_last_batch(destination);
 	write_all(destination);
 	ak_usage_primary_disconnect();

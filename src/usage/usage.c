@@ -13,8 +13,8 @@
 #include "usage/database_slot.h"
 #include "usage/rehash.h"
 #include "usage/usage.h"
+#include "usage/usage_cleanup.h"
 #include "usage/usage_counters.h"
-#include "usage/usage_merge.h"
 
 #include "access/xact.h"
 #include "utils/timestamp.h"
@@ -133,4 +133,17 @@ ak_usage_forget_secret(text *public_key)
 {
 	if (!note_deletion(public_key))
 		ak_usage_clean_up(&public_key, 1);
+}
+
+/*
+ * Forgets the uses of a key by networks that are not in its access list any
+ * more: what is written, with this transaction; what is in memory, at once, and
+ * if the transaction is rolled back all the same.  They stay uses of the key.
+ */
+void
+ak_usage_forget_networks(text *public_key, const AkNetset *access_list)
+{
+	if (ak_counters_exist())
+		ak_usage_counters_forget_networks(public_key, access_list);
+	ak_usage_mark_removed(public_key);
 }

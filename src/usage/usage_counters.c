@@ -144,6 +144,53 @@ ak_usage_counters_note_deletion(const text *public_key, TransactionId deleter)
 	return head != NULL;
 }
 
+/* Adds what is pending of a counter to another one; the lock is exclusive. */
+static void
+move_pending(AkCounter *from, AkCounter *to)
+{
+	to->pending += from->pending;
+	from->pending = 0;
+	if (from->last_at >= to->last_at)
+	{
+		to->last_at = from->last_at;
+		to->address = from->address;
+	}
+}
+
+/*
+ * Makes uses of a key of this database by networks that are not in its access
+ * list uses by no network.
+ */
+void
+ak_usage_counters_forget_networks(const text *public_key,
+								  const AkNetset *access_list)
+{
+	AkCounterName name;
+	AkCounter  *head;
+	dlist_iter	iterator;
+
+	if (!name_own_counter(public_key, &counted_by_head, &name))
+		return;
+	ak_counters_lock(name.partition, LW_EXCLUSIVE);
+	head = ak_counter_find(&name);
+	if (head)
+		dlist_foreach(iterator, &head->counters)
+		{
+			AkCounter  *counter = dlist_container(AkCounter, link, iterator.cur);
+			AkCounted	counted = counter->key.counted;
+			AkCounter  *other;
+
+			if (counter->pending == 0 || counted.network.family == 0 ||
+				ak_netset_contains_entry(access_list, &counted.network))
+				continue;
+			memset(&counted.network, 0, sizeof(counted.network));
+			(void) name_own_counter(public_key, &counted, &name);
+			other = ak_counter_enter(&name);
+			move_pending(counter, other ? other : head);
+		}
+	ak_counters_unlock(name.partition);
+}
+
 /* --- Reading -------------------------------------------------------------- */
 
 static void

@@ -77,6 +77,8 @@ extern AkCounting ak_usage_counters_add_grant(const text *public_key,
 											  uint64 grant, TimestampTz now);
 extern bool ak_usage_counters_note_deletion(const text *public_key,
 											TransactionId deleter);
+extern void ak_usage_counters_forget_networks(const text *public_key,
+											  const AkNetset *access_list);
 extern int	ak_usage_counters_read(const text *public_key, AkCount **counts);
 extern int64 ak_usage_counters_pending(Oid database, uint64 settled);
 
