@@ -244,7 +244,7 @@ FROM apikeys.access_list_entries AS e
 	JOIN apikeys.key AS k ON k.public_key = e.public_key
 WHERE e.last_used_at IS NULL OR e.last_used_at < statement_timestamp() - interval '30 days';
 COMMENT ON VIEW apikeys.unused_access_list_entries IS
-	'The entries of access lists of the keys visible to the reader that matched no request, or none for 30 days.';
+	'The entries of access lists of the keys visible to the reader that matched no request, or none for 30 days. Uses that were counted coarsely (status().coarse_count) are not known by entry.';
 COMMENT ON COLUMN apikeys.unused_access_list_entries.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.unused_access_list_entries.network IS 'The entry.';
 COMMENT ON COLUMN apikeys.unused_access_list_entries.created_at IS 'Creation time of the key.';

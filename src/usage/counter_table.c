@@ -25,7 +25,7 @@
 
 typedef struct Pool
 {
-	uint8		seed[AK_SHORT_HASH_SEED_SIZE];
+	uint64		seed[AK_SHORT_HASH_SEED_SIZE / sizeof(uint64)];
 	dlist_head	heads[AK_COUNTER_PARTITIONS];
 
 	slock_t		mutex;			/* guards what follows */
@@ -41,29 +41,24 @@ static AkCounter *counters;
 static LWLockPadded *locks = NULL;
 
 /* A copy: the shared one stands where others write. */
-static uint8 seed[AK_SHORT_HASH_SEED_SIZE];
+static uint64 seed[AK_SHORT_HASH_SEED_SIZE / sizeof(uint64)];
 
 /* --- Names ---------------------------------------------------------------- */
 
-/* The hash of the key gives the partition, and goes into the whole one. */
+/* The hash of the key gives the partition, and the seed of the rest. */
 static void
 hash_name(AkCounterName *name)
 {
 	const AkCounterKey *key = &name->key;
-	struct
-	{
-		uint64		key_hash;
-		AkCounted	counted;
-	}			whole;
+	uint64		key_hash = ak_crypto_short_hash((uint8 *) seed, &key->database,
+												offsetof(AkCounterKey, public_key) -
+												offsetof(AkCounterKey, database) +
+												key->key_length);
+	uint64		key_seed[] = {seed[0] ^ key_hash, seed[1]};
 
-	whole.key_hash = ak_crypto_short_hash(seed, &key->database,
-										  offsetof(AkCounterKey, public_key) -
-										  offsetof(AkCounterKey, database) +
-										  key->key_length);
-	/* With its zeroed padding. */
-	memcpy(&whole.counted, &key->counted, sizeof(AkCounted));
-	name->partition = whole.key_hash % AK_COUNTER_PARTITIONS;
-	name->hash = ak_crypto_short_hash(seed, &whole, sizeof(whole));
+	name->partition = key_hash % AK_COUNTER_PARTITIONS;
+	name->hash = ak_crypto_short_hash((uint8 *) key_seed, &key->counted,
+									  sizeof(AkCounted));
 }
 
 /* Fills in the name of a counter; false if no key can have this name. */

@@ -38,9 +38,9 @@
 /* What a counter counts of its API key; all 0: what a head counts. */
 typedef struct AkCounted
 {
-	uint8		kind;			/* 0: uses */
-	int32		secret_version; /* 0: none */
 	uint64		grant;			/* 0: none */
+	int32		secret_version; /* 0: none */
+	uint8		kind;			/* 0: uses */
 	AkNetwork	network;		/* family 0: none */
 } AkCounted;
 
