@@ -367,17 +367,19 @@ ak_counter_next(Oid database, int partition, AkCounter *counter)
 static void
 remove_from_tree(AkCounter *counter)
 {
-	AkCounterName name = {.hash = counter->hash};
+	AkCounterName name;
 	AkCounter **place;
 	AkCounter **leaf;
-	AkCounter  *substitute;
+	AkCounter  *substitute = counter;
 
 	name.key = counter->key;
 	hash_name(&name);
 	place = leaf = find_place(&name);
-	while ((*leaf)->children[0] || (*leaf)->children[1])
-		leaf = &(*leaf)->children[(*leaf)->children[0] == NULL];
-	substitute = *leaf;
+	while (substitute->children[0] || substitute->children[1])
+	{
+		leaf = &substitute->children[substitute->children[0] == NULL];
+		substitute = *leaf;
+	}
 	*leaf = NULL;
 	if (substitute == counter)
 		return;

@@ -214,6 +214,7 @@ is( query(
 		'SELECT count(*), min(n), max(n) FROM (SELECT sum(use_count) AS n FROM apikeys.key_usage GROUP BY public_key) AS k'),
 	'32|500|500',
 	'each key has its uses');
+is(status('used_entries'), 0, 'all room is given back');
 
 # --- After a crash -----------------------------------------------------------------------
 
