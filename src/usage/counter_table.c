@@ -23,6 +23,15 @@
 
 #define TRANCHE_NAME	"apikeys usage"
 
+/* How many counters a database has; databases may share an account. */
+typedef struct Account
+{
+	uint32		used;
+	bool		is_open;		/* there was one once */
+} Account;
+
+#define ACCOUNT_COUNT	256
+
 typedef struct Pool
 {
 	uint64		seed[AK_SHORT_HASH_SEED_SIZE / sizeof(uint64)];
@@ -31,6 +40,8 @@ typedef struct Pool
 	slock_t		mutex;			/* guards what follows */
 	AkCounter  *free;			/* given back, linked by children[0] */
 	uint32		used;			/* read without the lock, too */
+	Account		accounts[ACCOUNT_COUNT];
+	uint32		accounts_opened;
 	uint32		touched;		/* so many at the front were used once */
 } Pool;
 
@@ -176,16 +187,16 @@ ak_counters_are_filling(void)
 }
 
 static uint32
-get_limit(bool has_detail)
+get_detail_limit(void)
 {
-	return ak_usage_max_entries - (has_detail ? ak_usage_max_entries / 4 : 0);
+	return ak_usage_max_entries - ak_usage_max_entries / 4;
 }
 
 /* Whether what has detail may take room of the pool now; no lock. */
 bool
 ak_counters_have_room_for_detail(void)
 {
-	return pool->used < get_limit(true);
+	return pool->used < get_detail_limit();
 }
 
 /* Takes the lock of a partition. */
@@ -204,15 +215,34 @@ ak_counters_unlock(int partition)
 
 /* --- Room ----------------------------------------------------------------- */
 
-/* Room for a counter, to be filled in; NULL if there is none below a limit. */
-static AkCounter *
-take_room(uint32 limit)
+/* How much of the pool may be taken for a counter; under the pool's mutex. */
+static uint32
+get_limit(bool has_detail, const Account *account)
 {
+	if (has_detail)
+		return get_detail_limit();
+	if (pool->accounts_opened > 1 && account->used > ak_usage_max_entries / 2)
+		return ak_usage_max_entries - ak_usage_max_entries / 8;
+	return ak_usage_max_entries;
+}
+
+/* Room for a counter, to be filled in; NULL if there is none. */
+static AkCounter *
+take_room(const AkCounterKey *key)
+{
+	Account    *account = &pool->accounts[key->database % ACCOUNT_COUNT];
+	bool		wants_detail = has_detail(key);
 	AkCounter  *counter = NULL;
 
 	SpinLockAcquire(&pool->mutex);
-	if (pool->used < limit)
+	if (!account->is_open)
 	{
+		account->is_open = true;
+		pool->accounts_opened++;
+	}
+	if (pool->used < get_limit(wants_detail, account))
+	{
+		account->used++;
 		counter = pool->free;
 		if (counter)
 			pool->free = counter->children[0];
@@ -228,6 +258,7 @@ static void
 give_room_back(AkCounter *counter)
 {
 	SpinLockAcquire(&pool->mutex);
+	pool->accounts[counter->key.database % ACCOUNT_COUNT].used--;
 	counter->children[0] = pool->free;
 	pool->free = counter;
 	pool->used--;
@@ -271,7 +302,7 @@ ak_counter_find(const AkCounterName *name)
 static AkCounter *
 add_counter(const AkCounterName *name)
 {
-	AkCounter  *counter = take_room(get_limit(has_detail(&name->key)));
+	AkCounter  *counter = take_room(&name->key);
 
 	if (counter == NULL)
 		return NULL;

@@ -7,7 +7,8 @@
  * to a head, which counts the uses of the key that no other counter says more
  * of.  Room is taken from one pool for all.  Its last quarter is for heads and
  * for what has no detail: however many details one key has, each other key can
- * still be counted.
+ * still be counted.  Its last eighth is not for a database that has more than
+ * half of the room, if others have ever counted.
  *
  * Locking: each partition has an LWLock.  Shared: to find counters, read them,
  * and change pending, last_at and address under the counter's own spinlock,

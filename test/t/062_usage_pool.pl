@@ -172,6 +172,19 @@ is(query($written, 'other'), 500, 'and writes them');
 $holder->query_safe('COMMIT');
 $holder->quit;
 
+# One that takes all it can get leaves some to others.
+flush_usage($_) for 'postgres', 'other';
+my $lost = status('lost_count');
+$holder = hold_back();
+is(use_keys(0, 5999), 6000, 'a database uses more keys than there is room for');
+is(status("used_entries, lost_count - $lost"),
+	'3500|4000', 'it takes seven eighths');
+is(use_keys(0, 299, 'other'), 300, 'another database uses keys after that');
+is(status('used_entries, lost_count', 'other'),
+	'3800|0', 'and loses none of its uses');
+$holder->query_safe('COMMIT');
+$holder->quit;
+
 # The room is one: when one database fills it the worker of the other is woken.
 flush_usage($_) for 'postgres', 'other';
 use_keys(0, 499, 'other');
@@ -180,7 +193,7 @@ use_from('key2', 2500);
 ok( $node->poll_query_until('other',
 		'SELECT pending_entries = 0 FROM apikeys.status()'),
 	'a database that fills the room has the workers of others write');
-is(query($written, 'other'), 1000, 'all they have');
+is(query($written, 'other'), 500 + 300 + 500, 'all they have');
 
 # --- Many clients ----------------------------------------------------------------------
 
