@@ -250,6 +250,33 @@ is(query($left), '0|1', 'what is recorded of them is deleted all the same');
 is(query(q{SELECT sum(use_count) FROM apikeys.key_usage WHERE public_key = 'key3'}),
 	500, 'and nothing else');
 
+# --- An entry that is removed and added again ---------------------------------------------
+
+# Whoever changes a list keeps nobody from writing, and what others count
+# meanwhile is the removed entry's.
+my $entry = q{
+	SELECT use_count, last_used_at IS NULL FROM apikeys.access_list_entries
+	WHERE public_key = 'key9' AND network = '10.0.0.1'};
+query('TRUNCATE apikeys.key_usage');
+use_from('key9', 3);
+flush_usage();
+my $changer = $node->background_psql('postgres');
+$changer->query_safe(
+	q{BEGIN; SELECT apikeys.remove_from_access_list('key9', '10.0.0.1')});
+use_from('key9', 3);
+flush_usage();
+is(query($entry), '2|f', 'uses are written while the entry is being removed');
+$changer->query_safe('COMMIT');
+$changer->quit;
+query(q{SELECT apikeys.add_to_access_list('key9', '10.0.0.1'::inet)});
+is(query($entry), '0|t', 'added again it begins at zero');
+use_from('key9', 3);
+is(query($entry), '1|f', 'and counts');
+flush_usage();
+is(query($entry), '1|f', 'also when that is written');
+is(query($written), 9, 'no use of the key is forgotten');
+is(query("$written WHERE secret_version < 0"), '', 'nor is a mark left');
+
 # --- A count that cannot grow ---------------------------------------------------------------
 
 use_keys(50, 51);
