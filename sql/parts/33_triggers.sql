@@ -54,6 +54,16 @@ CREATE TRIGGER key_deleted AFTER DELETE ON apikeys.key
 	FOR EACH ROW EXECUTE FUNCTION apikeys_internal.key_deleted();
 COMMENT ON TRIGGER key_deleted ON apikeys.key IS 'Notes the public key of a deleted key, and drops its usage.';
 
+-- An entry that is removed and added again begins anew.
+CREATE FUNCTION apikeys_internal.access_list_changed() RETURNS trigger
+	LANGUAGE c AS 'MODULE_PATHNAME', 'apikeys_access_list_changed';
+COMMENT ON FUNCTION apikeys_internal.access_list_changed() IS
+	'Trigger function: makes recorded uses by entries that were removed from an access list uses of the key only.';
+CREATE TRIGGER access_list_changed AFTER UPDATE OF access_list ON apikeys.key
+	FOR EACH ROW WHEN (OLD.access_list OPERATOR(apikeys.<>) NEW.access_list)
+	EXECUTE FUNCTION apikeys_internal.access_list_changed();
+COMMENT ON TRIGGER access_list_changed ON apikeys.key IS 'Makes uses by removed entries uses of the key only.';
+
 -- Recorded uses of a secret become uses of the key when the secret is deleted.
 CREATE FUNCTION apikeys_internal.secret_deleted() RETURNS trigger
 	LANGUAGE c AS 'MODULE_PATHNAME', 'apikeys_secret_deleted';

@@ -105,7 +105,8 @@ FROM apikeys.key AS k
 			(array_agg(u.last_used_address ORDER BY u.last_used_at DESC))[1] AS last_used_address
 		FROM apikeys.key_usage AS u
 		WHERE u.public_key = k.public_key
-		GROUP BY u.network) AS u ON u.network = n.network
+		GROUP BY u.network
+		HAVING min(u.secret_version) >= 0) AS u ON u.network = n.network
 	LEFT JOIN LATERAL (
 		SELECT p.network, sum(p.count)::bigint AS count, max(p.last_at) AS last_at,
 			(array_agg(p.last_address ORDER BY p.last_at DESC))[1] AS last_address
@@ -116,7 +117,7 @@ COMMENT ON VIEW apikeys.access_list_entries IS
 	'The entries of access lists of the keys visible to the reader, with their recorded uses.';
 COMMENT ON COLUMN apikeys.access_list_entries.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.access_list_entries.network IS 'The entry.';
-COMMENT ON COLUMN apikeys.access_list_entries.use_count IS 'Number of recorded uses from this entry.';
+COMMENT ON COLUMN apikeys.access_list_entries.use_count IS 'Number of recorded uses from this entry since it was added; without those that were counted coarsely.';
 COMMENT ON COLUMN apikeys.access_list_entries.last_used_at IS 'Time of the last recorded use.';
 COMMENT ON COLUMN apikeys.access_list_entries.last_used_address IS 'Address of that use.';
 
@@ -243,7 +244,7 @@ FROM apikeys.access_list_entries AS e
 	JOIN apikeys.key AS k ON k.public_key = e.public_key
 WHERE e.last_used_at IS NULL OR e.last_used_at < statement_timestamp() - interval '30 days';
 COMMENT ON VIEW apikeys.unused_access_list_entries IS
-	'The entries of access lists of the keys visible to the reader that matched no request, or none for 30 days.';
+	'The entries of access lists of the keys visible to the reader that matched no request, or none for 30 days. Uses that were counted coarsely (status().coarse_count) are not known by entry.';
 COMMENT ON COLUMN apikeys.unused_access_list_entries.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.unused_access_list_entries.network IS 'The entry.';
 COMMENT ON COLUMN apikeys.unused_access_list_entries.created_at IS 'Creation time of the key.';

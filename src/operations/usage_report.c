@@ -142,7 +142,7 @@ get_settled_batch(const AkDatabaseSlot *slot)
 
 /* What an operator should know; NULL if all is well. */
 static const char *
-get_advice(AkDatabaseSlot *slot, int64 lost)
+get_advice(AkDatabaseSlot *slot, uint64 lost, uint64 coarse)
 {
 	if (!ak_counters_exist())
 		return "apikeys is not in shared_preload_libraries: nothing can be decided or counted";
@@ -150,6 +150,8 @@ get_advice(AkDatabaseSlot *slot, int64 lost)
 		return "usage is counted in too many databases already: nothing is counted in this one";
 	if (lost > 0)
 		return "there was no room to count everything: raise apikeys.usage_max_entries";
+	if (coarse > 0)
+		return "there was no room to count everything by network, secret and role: raise apikeys.usage_max_entries";
 	if (RecoveryInProgress() && ak_usage_primary_conninfo[0] == '\0')
 		return "a standby without apikeys.usage_primary_conninfo: what is counted here stays here";
 	return NULL;
@@ -161,10 +163,11 @@ apikeys_usage_status(PG_FUNCTION_ARGS)
 	AkDatabaseSlot *slot = ak_counters_exist() ?
 		ak_database_slot_get() : NULL;
 	uint64		lost = slot ? pg_atomic_read_u64(&slot->lost) : 0;
-	const char *advice = get_advice(slot, lost);
+	uint64		coarse = slot ? pg_atomic_read_u64(&slot->coarse) : 0;
+	const char *advice = get_advice(slot, lost, coarse);
 	TupleDesc	descriptor;
-	Datum		values[8] = {0};
-	bool		nulls[8] = {false};
+	Datum		values[10] = {0};
+	bool		nulls[10] = {false};
 
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
@@ -174,17 +177,19 @@ apikeys_usage_status(PG_FUNCTION_ARGS)
 	{
 		values[2] = Int64GetDatum(ak_usage_counters_pending(MyDatabaseId,
 															get_settled_batch(slot)));
-		values[3] = Int32GetDatum(ak_usage_max_entries);
-		values[4] = Int64GetDatum(lost);
-		values[5] = Int64GetDatum(pg_atomic_read_u64(&slot->unknown_keys));
-		values[6] = TimestampTzGetDatum(slot->flushed_at);
+		values[3] = Int32GetDatum(ak_counters_used());
+		values[4] = Int32GetDatum(ak_usage_max_entries);
+		values[5] = Int64GetDatum(coarse);
+		values[6] = Int64GetDatum(lost);
+		values[7] = Int64GetDatum(pg_atomic_read_u64(&slot->unknown_keys));
+		values[8] = TimestampTzGetDatum(slot->flushed_at);
 	}
-	for (int i = 2; i <= 6; i++)
+	for (int i = 2; i <= 8; i++)
 		nulls[i] = slot == NULL;
-	nulls[6] = slot == NULL || slot->flushed_at == 0;
-	nulls[7] = advice == NULL;
+	nulls[8] = slot == NULL || slot->flushed_at == 0;
+	nulls[9] = advice == NULL;
 	if (advice)
-		values[7] = CStringGetTextDatum(advice);
+		values[9] = CStringGetTextDatum(advice);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor),
 													  values, nulls)));
 }

@@ -24,6 +24,7 @@
 #include "usage/database_slot.h"
 #include "usage/rehash.h"
 #include "usage/usage.h"
+#include "usage/usage_cleanup.h"
 #include "usage/usage_counters.h"
 #include "usage/usage_merge.h"
 #include "usage/usage_primary.h"
@@ -227,20 +228,28 @@ settle_last_batch(Destination destination)
 static void
 write_all(Destination destination)
 {
-	int			partition = 0;
+	AkHarvestPlace place = {0};
 
-	while (partition < AK_COUNTER_PARTITIONS)
+	while (place.partition < AK_COUNTER_PARTITIONS)
 	{
 		AkHarvest	harvest = {0};
 
 		MemoryContextReset(batch_context);
 		slot->batch_is_settled = false;
 		slot->batch++;
-		while (partition < AK_COUNTER_PARTITIONS && harvest.count < BATCH_SIZE)
-			ak_usage_counters_harvest(MyDatabaseId, partition++, slot->batch,
-									  &harvest);
+		ak_usage_counters_harvest(MyDatabaseId, slot->batch, BATCH_SIZE,
+								  &place, &harvest);
 		write_batch(destination, &harvest);
 	}
+}
+
+/* Before the first batch also what a crash may have left. */
+static void
+tidy_up(void)
+{
+	begin_transaction();
+	ak_usage_tidy_up(slot->batch == 0);
+	commit_transaction();
 }
 
 static Destination
@@ -260,6 +269,8 @@ flush(void)
 		return;
 	if (destination == PRIMARY)
 		ak_usage_primary_connect(database_name);
+	else
+		tidy_up();
 	settle_last_batch(destination);
 	write_all(destination);
 	ak_usage_primary_disconnect();

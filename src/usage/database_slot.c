@@ -31,9 +31,13 @@
 
 #define POLL_MS				100
 
+/* So often all workers are asked to make room. */
+#define ROOM_INTERVAL_MS	20
+
 typedef struct Directory
 {
 	pg_uuid_t	instance;
+	int64		ask_room_after; /* ak_clock_ms() */
 	AkDatabaseSlot slots[AK_DATABASE_SLOT_COUNT];
 } Directory;
 
@@ -66,6 +70,7 @@ ak_database_slots_attach(void)
 	{
 		ConditionVariableInit(&directory->slots[i].changed);
 		pg_atomic_init_u64(&directory->slots[i].lost, 0);
+		pg_atomic_init_u64(&directory->slots[i].coarse, 0);
 		pg_atomic_init_u64(&directory->slots[i].unknown_keys, 0);
 	}
 }
@@ -163,6 +168,7 @@ ak_database_slot_free(AkDatabaseSlot *slot)
 	slot->batch = 0;
 	slot->batch_is_settled = false;
 	pg_atomic_write_u64(&slot->lost, 0);
+	pg_atomic_write_u64(&slot->coarse, 0);
 	pg_atomic_write_u64(&slot->unknown_keys, 0);
 	LWLockRelease(lock);
 }
@@ -229,6 +235,35 @@ ak_database_slot_make_room(AkDatabaseSlot *slot)
 	slot->wants_room = true;
 	LWLockRelease(lock);
 	wake_worker(slot);
+}
+
+/*
+ * Has the workers of all databases write soon, so that there is room for new
+ * counters: it is one room for all.  Called often, does it now and then.
+ */
+void
+ak_database_slots_make_room(void)
+{
+	int64		now = ak_clock_ms();
+	bool		shall_ask;
+
+	if (now < directory->ask_room_after)
+		return;
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	shall_ask = now >= directory->ask_room_after;
+	if (shall_ask)
+		directory->ask_room_after = now + ROOM_INTERVAL_MS;
+	for (int i = 0; shall_ask && i < AK_DATABASE_SLOT_COUNT; i++)
+	{
+		AkDatabaseSlot *slot = &directory->slots[i];
+
+		if (!OidIsValid(slot->database) || slot->wants_room)
+			continue;
+		slot->wants_room = true;
+		if (slot->worker != 0)
+			SetLatch(slot->worker_latch);
+	}
+	LWLockRelease(lock);
 }
 
 /*

@@ -44,6 +44,7 @@ typedef struct AkDatabaseSlot
 	bool		batch_is_settled;
 
 	pg_atomic_uint64 lost;		/* uses and denials not counted */
+	pg_atomic_uint64 coarse;	/* uses counted of the key only */
 	pg_atomic_uint64 unknown_keys;	/* denials of keys that do not exist */
 } AkDatabaseSlot;
 
@@ -57,6 +58,7 @@ extern AkDatabaseSlot *ak_database_slot_find(Oid database);
 
 extern void ak_database_slot_start_worker(AkDatabaseSlot *slot);
 extern void ak_database_slot_make_room(AkDatabaseSlot *slot);
+extern void ak_database_slots_make_room(void);
 extern bool ak_database_slot_flush(AkDatabaseSlot *slot);
 extern void ak_database_slot_send_away(AkDatabaseSlot *slot);
 extern void ak_database_slot_let_back(AkDatabaseSlot *slot);
