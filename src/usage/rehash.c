@@ -148,7 +148,7 @@ ak_rehash_offer(const text *public_key, const char *stored, size_t stored_size,
 	offer->at = now;
 	if (enqueue(&entry))
 		ak_database_slot_make_room(slot);
-	ak_database_slot_start_worker(slot);
+	ak_database_slot_want(slot);
 }
 
 /* --- Writing, by the database's worker only ------------------------------- */
@@ -232,10 +232,11 @@ make_bytes(const uint8 *bytes, size_t size)
 
 /*
  * Stores what is queued for this database, in the current transaction and with
- * the rights of the tables' owner, where the row still holds the old hash.
+ * the rights of the tables' owner, where the row still holds the old hash;
+ * returns how many hashes it has taken.
  * Keys are taken in the order of their index, as whoever changes many does.
  */
-void
+int
 ak_rehash_write(void)
 {
 	static AkStatement update = {
@@ -255,7 +256,7 @@ ak_rehash_write(void)
 	entries = palloc(sizeof(Entry) * QUEUE_LENGTH);
 	count = drop_outdated(entries, take_entries(MyDatabaseId, entries));
 	if (count == 0)
-		return;
+		return 0;
 	qsort(entries, count, sizeof(Entry), compare_entries);
 	for (int i = 0; i < 3; i++)
 		columns[i] = palloc(count * sizeof(Datum));
@@ -277,4 +278,5 @@ ak_rehash_write(void)
 													-1, false, TYPALIGN_INT));
 	if (ak_owner_execute(&update, values, NULL) > 0)
 		ak_key_image_make(values[0]);
+	return count;
 }

@@ -26,6 +26,6 @@ extern void ak_rehash_offer(const text *public_key, const char *stored,
 							size_t stored_size, const AkSecretClaim *claim);
 extern void ak_rehash_forget(Oid database);
 extern bool ak_rehash_is_queued(void);
-extern void ak_rehash_write(void);
+extern int	ak_rehash_write(void);
 
 #endif							/* AK_REHASH_H */

@@ -43,7 +43,7 @@ attend_to(AkDatabaseSlot *slot, bool is_counted)
 		pg_atomic_fetch_add_u64(&slot->lost, 1);
 	if (!is_counted || ak_counters_are_filling())
 		ak_database_slot_make_room(slot);
-	ak_database_slot_start_worker(slot);
+	ak_database_slot_want(slot);
 }
 
 /*
@@ -107,7 +107,7 @@ note_deletion(text *public_key)
 	if (slot == NULL ||
 		!ak_usage_counters_note_deletion(public_key, GetTopTransactionId()))
 		return false;
-	ak_database_slot_start_worker(slot);
+	ak_database_slot_want(slot);
 	return true;
 }
 
