@@ -140,9 +140,12 @@ work(void)
 			rest = state.is_crowded ? ak_usage_flush_interval : 0;
 			break;
 		}
-		sleep_until(state.wants_room ?
-					Min(times.not_before, times.next) :
-					Min(times.next, times.leaving));
+		if (state.wants_room)
+			sleep_until(Min(times.next, times.not_before));
+		else if (state.is_pending)
+			sleep_until(times.next);
+		else
+			sleep_until(Min(times.next, times.leaving));
 		if (ConfigReloadPending)
 		{
 			int64		next = times.next;
