@@ -51,6 +51,7 @@ ak_decision_tries_secret(const AkImage *key, int index)
 	return index >= key->secrets.count - AK_SECRETS_TRIED;
 }
 
+extern text *ak_decision_get_text(Datum argument, int max_size);
 extern void ak_decision_open(const AkRequest *request, AkDecision *decision);
 extern void ak_decision_close(const AkRequest *request, AkDecision *decision);
 extern bool ak_decision_proves(const AkDecision *decision);

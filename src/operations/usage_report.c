@@ -8,6 +8,7 @@
 #include "core/compat.h"
 #include "core/errors.h"
 #include "identity/rights.h"
+#include "types/pepper.h"
 #include "types/type_access_list.h"
 #include "usage/database_slot.h"
 #include "usage/usage_counters.h"
@@ -150,6 +151,8 @@ get_advice(AkDatabaseSlot *slot, int64 lost)
 		return "apikeys is not in shared_preload_libraries: nothing can be decided or counted";
 	if (slot == NULL)
 		return "usage is counted in too many databases already: nothing is counted in this one";
+	if (ak_pepper_is_faulty())
+		return "apikeys.pepper_file could not be used when it was read last, the server's log says why: keys whose pepper is missing are denied";
 	if (lost > 0)
 		return "there was no room to count everything: raise apikeys.usage_max_entries";
 	if (RecoveryInProgress() && ak_usage_primary_conninfo[0] == '\0')
