@@ -102,6 +102,76 @@ commit_transaction(void)
 	MemoryContextSwitchTo(batch_context);
 }
 
+/* --- Hashes --------------------------------------------------------------- */
+
+/* Whether the job was done; else says in the log why not, unless is_silent. */
+static bool
+try_job(const char *activity, void (*job) (void), bool is_silent)
+{
+	volatile bool done = false;
+
+	pgstat_report_activity(STATE_RUNNING, activity);
+	MemoryContextSwitchTo(batch_context);
+	PG_TRY();
+	{
+		job();
+		done = true;
+	}
+	PG_CATCH();
+	{
+		HOLD_INTERRUPTS();
+		MemoryContextSwitchTo(batch_context);
+		if (!is_silent)
+			EmitErrorReport();
+		LWLockReleaseAll();
+		AbortCurrentTransaction();
+		FlushErrorState();
+		ak_usage_primary_disconnect();
+		RESUME_INTERRUPTS();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(TopMemoryContext);
+	MemoryContextReset(batch_context);
+	pgstat_report_stat(true);
+	return done;
+}
+
+static bool
+must_stop(void)
+{
+	AkSlotState state;
+
+	ak_database_slot_look(slot, &state);
+	return state.shall_leave || ShutdownRequestPending;
+}
+
+static void
+write_hashes(void)
+{
+	int64		begin = ak_clock_ms();
+	int			count;
+
+	if (!ak_rehash_is_queued() || RecoveryInProgress())
+		return;
+	do
+	{
+		begin_transaction();
+		count = ak_rehash_write();
+		commit_transaction();
+		MemoryContextReset(batch_context);
+		if (count > 0)
+			elog(DEBUG1, "apikeys worker: took %d hashes to renew", count);
+	} while (count >= MANY_HASHES && !must_stop() &&
+			 ak_clock_ms() - begin < HASHES_TIME_MS);
+}
+
+/* Answers whether nothing failed. */
+static bool
+renew_hashes(void)
+{
+	return try_job("writing hashes", write_hashes, false);
+}
+
 /* --- One batch ------------------------------------------------------------ */
 
 /* Whether what was counted of a key that is not there shall be kept. */
@@ -244,6 +314,9 @@ write_all(Destination destination)
 			ak_usage_counters_harvest(MyDatabaseId, partition++, slot->batch,
 									  &harvest);
 		write_batch(destination, &harvest);
+		/* Many counters take long, and the queue of hashes is short. */
+		if (destination == OWN_TABLES && partition < AK_COUNTER_PARTITIONS)
+			(void) renew_hashes();
 	}
 }
 
@@ -269,36 +342,7 @@ write_usage(void)
 	ak_usage_primary_disconnect();
 }
 
-/* --- What else is written ------------------------------------------------- */
-
-static bool
-must_stop(void)
-{
-	AkSlotState state;
-
-	ak_database_slot_look(slot, &state);
-	return state.shall_leave || ShutdownRequestPending;
-}
-
-static void
-write_hashes(void)
-{
-	int64		begin = ak_clock_ms();
-	int			count;
-
-	if (!ak_rehash_is_queued() || RecoveryInProgress())
-		return;
-	do
-	{
-		begin_transaction();
-		count = ak_rehash_write();
-		commit_transaction();
-		MemoryContextReset(batch_context);
-		if (count > 0)
-			elog(DEBUG1, "apikeys worker: renewed hashes of %d queued", count);
-	} while (count >= MANY_HASHES && !must_stop() &&
-			 ak_clock_ms() - begin < HASHES_TIME_MS);
-}
+/* --- The audit ------------------------------------------------------------ */
 
 /*
  * Events of transactions that are not over are sealed later, so something stays
@@ -320,39 +364,6 @@ seal_audit(void)
 		commit_transaction();
 		MemoryContextReset(batch_context);
 	} while (sealed > 0 && !must_stop());
-}
-
-/* Whether the job was done; else says in the log why not, unless is_silent. */
-static bool
-try_job(const char *activity, void (*job) (void), bool is_silent)
-{
-	volatile bool done = false;
-
-	pgstat_report_activity(STATE_RUNNING, activity);
-	MemoryContextSwitchTo(batch_context);
-	PG_TRY();
-	{
-		job();
-		done = true;
-	}
-	PG_CATCH();
-	{
-		HOLD_INTERRUPTS();
-		MemoryContextSwitchTo(batch_context);
-		if (!is_silent)
-			EmitErrorReport();
-		LWLockReleaseAll();
-		AbortCurrentTransaction();
-		FlushErrorState();
-		ak_usage_primary_disconnect();
-		RESUME_INTERRUPTS();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(TopMemoryContext);
-	MemoryContextReset(batch_context);
-	pgstat_report_stat(true);
-	pgstat_report_activity(STATE_IDLE, NULL);
-	return done;
 }
 
 /* --- All ------------------------------------------------------------------ */
@@ -410,9 +421,8 @@ do_jobs(void)
 {
 	/* Seals that are damaged stay so, and are told of once. */
 	static bool audit_is_sealed = true;
+	bool		hashes_are_written = renew_hashes();
 	bool		usage_is_written = try_job("writing usage", write_usage, false);
-	bool		hashes_are_written = try_job("writing hashes", write_hashes,
-											 false);
 
 	audit_is_sealed = try_job("sealing the audit", seal_audit,
 							  !audit_is_sealed);
@@ -429,28 +439,36 @@ ak_usage_flush_is_possible(void)
 }
 
 /*
- * Writes all there is, in transactions of its own; whether usage was written.
- * What could not be done is pending again, and the log says why; is_asked, if
- * somebody waits for it.  Raises what the look for the extension raises.
+ * Writes all there is, or only_hashes, in transactions of its own; whether usage
+ * was written.  What could not be done is pending again, and the log says why;
+ * is_asked, if somebody waits for it.  Raises what the look for the extension
+ * raises.
  */
 bool
-ak_usage_flush(bool is_asked)
+ak_usage_flush(bool only_hashes, bool is_asked)
 {
-	ak_database_slot_begin_flush(slot);
+	bool		is_written = true;
+
+	ak_database_slot_begin_flush(slot, only_hashes);
 	switch (find_extension())
 	{
 		case MISSING:
 			ak_counters_purge(MyDatabaseId);
 			ak_rehash_forget(MyDatabaseId);
-			return true;
+			break;
 		case BEING_CREATED:
+			/* Hashes are queued again by later uses; others need the room. */
+			ak_rehash_forget(MyDatabaseId);
 			ak_database_slot_want(slot);
+			is_written = false;
 			ereport(is_asked ? LOG : DEBUG1,
 					(errmsg("usage of database \"%s\" waits for the transaction that creates extension apikeys",
 							database_name)));
-			return false;
+			break;
 		case CREATED:
+			is_written = only_hashes ? renew_hashes() : do_jobs();
 			break;
 	}
-	return do_jobs();
+	pgstat_report_activity(STATE_IDLE, NULL);
+	return is_written;
 }

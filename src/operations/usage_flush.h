@@ -11,6 +11,6 @@
 
 extern void ak_usage_flush_init(AkDatabaseSlot *own_slot);
 extern bool ak_usage_flush_is_possible(void);
-extern bool ak_usage_flush(bool is_asked);
+extern bool ak_usage_flush(bool only_hashes, bool is_asked);
 
 #endif							/* AK_USAGE_FLUSH_H */

@@ -122,12 +122,18 @@ work(void)
 			 (shall_end || now >= times.next ||
 			  (state.wants_room && now >= times.not_before))))
 		{
-			bool		done = ak_usage_flush(state.flushes_wanted > answered);
+			bool		done = ak_usage_flush(false,
+											  state.flushes_wanted > answered);
 
 			answered = state.flushes_wanted;
 			ak_database_slot_report(slot, answered, done);
 			plan(&times, done);
 			/* Whoever waits for a lock or a socket resets the latch. */
+			SetLatch(MyLatch);
+		}
+		else if (state.wants_hashes)
+		{
+			(void) ak_usage_flush(true, false);
 			SetLatch(MyLatch);
 		}
 		else if (!state.is_pending && now >= times.leaving)

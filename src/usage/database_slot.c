@@ -143,7 +143,8 @@ ak_database_slot_free(AkDatabaseSlot *slot)
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	slot->database = InvalidOid;
 	slot->start_after = slot->away_until = slot->waiting_since = 0;
-	slot->shall_leave = slot->is_pending = slot->wants_room = false;
+	slot->shall_leave = slot->is_pending = false;
+	slot->wants_room = slot->wants_hashes = false;
 	slot->flushes_wanted = slot->flushes_done = slot->flushes_failed = 0;
 	slot->flushed_at = 0;
 	slot->batch = 0;
@@ -180,17 +181,31 @@ ak_database_slot_set_pending(AkDatabaseSlot *slot)
 	LWLockRelease(lock);
 }
 
-/* Has the worker write soon, so that there is room for what is queued. */
-void
-ak_database_slot_make_room(AkDatabaseSlot *slot)
+/* Notes a wish, which is a field of the slot, and has the worker look soon. */
+static void
+wish(AkDatabaseSlot *slot, bool *wished)
 {
-	if (slot->wants_room)
+	if (*wished)
 		return;
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	slot->is_pending = slot->wants_room = true;
+	slot->is_pending = *wished = true;
 	slot->start_after = 0;
 	wake(slot);
 	LWLockRelease(lock);
+}
+
+/* Has the worker write soon, so that there is room for new counters. */
+void
+ak_database_slot_make_room(AkDatabaseSlot *slot)
+{
+	wish(slot, &slot->wants_room);
+}
+
+/* Has the worker write the queued hashes soon, and nothing else. */
+void
+ak_database_slot_drain_hashes(AkDatabaseSlot *slot)
+{
+	wish(slot, &slot->wants_hashes);
 }
 
 /*
@@ -332,18 +347,21 @@ ak_database_slot_look(const AkDatabaseSlot *slot, AkSlotState *state)
 	LWLockAcquire(lock, LW_SHARED);
 	state->is_pending = slot->is_pending;
 	state->wants_room = slot->wants_room;
+	state->wants_hashes = slot->wants_hashes;
 	state->shall_leave = slot->shall_leave;
 	state->is_crowded = directory->is_crowded;
 	state->flushes_wanted = slot->flushes_wanted;
 	LWLockRelease(lock);
 }
 
-/* What is counted from now on asks for another flush. */
+/* What is counted or queued from now on asks for another flush. */
 void
-ak_database_slot_begin_flush(AkDatabaseSlot *slot)
+ak_database_slot_begin_flush(AkDatabaseSlot *slot, bool only_hashes)
 {
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	slot->is_pending = slot->wants_room = false;
+	slot->wants_hashes = false;
+	if (!only_hashes)
+		slot->is_pending = slot->wants_room = false;
 	LWLockRelease(lock);
 }
 

@@ -9,7 +9,7 @@
  *
  * Locking: one LWLock for all slots, held briefly, with nothing else inside of
  * it.  It guards everything but the atomics and the fields that only the
- * worker uses; is_pending and wants_room are read without it.  A slot is given to another database only when it has no worker
+ * worker uses; is_pending and the wishes are read without it.  A slot is given to another database only when it has no worker
  * and nothing was counted for it since.
  */
 #ifndef AK_DATABASE_SLOT_H
@@ -38,6 +38,7 @@ typedef struct AkDatabaseSlot
 
 	bool		is_pending;		/* something may have to be written */
 	bool		wants_room;		/* the counters are filling, or full */
+	bool		wants_hashes;	/* the queue of hashes is */
 	uint64		flushes_wanted;
 	uint64		flushes_done;	/* the last wanted one that is done */
 	uint64		flushes_failed;
@@ -62,6 +63,7 @@ extern void ak_database_slot_free(AkDatabaseSlot *slot);
 
 extern void ak_database_slot_set_pending(AkDatabaseSlot *slot);
 extern void ak_database_slot_make_room(AkDatabaseSlot *slot);
+extern void ak_database_slot_drain_hashes(AkDatabaseSlot *slot);
 extern bool ak_database_slot_flush(AkDatabaseSlot *slot);
 extern void ak_database_slot_send_away(AkDatabaseSlot *slot);
 extern void ak_database_slot_let_back(AkDatabaseSlot *slot);
@@ -71,6 +73,7 @@ typedef struct AkSlotState
 {
 	bool		is_pending;
 	bool		wants_room;
+	bool		wants_hashes;
 	bool		shall_leave;
 	bool		is_crowded;		/* another database waits for a place */
 	uint64		flushes_wanted; /* the number of the last one asked for */
@@ -81,7 +84,8 @@ extern void ak_database_slot_release(AkDatabaseSlot *slot,
 									 bool was_connected, int rest);
 extern void ak_database_slot_look(const AkDatabaseSlot *slot,
 								  AkSlotState *state);
-extern void ak_database_slot_begin_flush(AkDatabaseSlot *slot);
+extern void ak_database_slot_begin_flush(AkDatabaseSlot *slot,
+										 bool only_hashes);
 extern void ak_database_slot_report(AkDatabaseSlot *slot, uint64 wanted,
 									bool done);
 

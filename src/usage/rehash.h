@@ -10,8 +10,8 @@
  * queues nothing, and what was queued with others is dropped.
  * Without the library preloaded, and on a standby, nothing is queued.
  *
- * Locking: one LWLock for the queue, held while an entry is copied, with
- * nothing else inside of it.
+ * Locking: one LWLock for the queue, held while an entry or a batch of them is
+ * copied, with nothing else inside of it.
  */
 #ifndef AK_REHASH_H
 #define AK_REHASH_H
