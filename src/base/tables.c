@@ -12,6 +12,7 @@
 #include "core/compat.h"
 #include "core/errors.h"
 
+#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "storage/lmgr.h"
@@ -186,6 +187,24 @@ ak_table_oid(AkTable table)
 {
 	ensure_oids();
 	return table_oids[table];
+}
+
+/*
+ * Opens a table and locks it.  Whoever waits for a lock of DROP EXTENSION finds
+ * the table of the extension that was created instead, or raises as above.
+ */
+Relation
+ak_table_open(AkTable table, LOCKMODE mode)
+{
+	for (;;)
+	{
+		Oid			oid = ak_table_oid(table);
+
+		LockRelationOid(oid, mode);
+		if (ak_table_oid(table) == oid)
+			return table_open(oid, NoLock);
+		UnlockRelationOid(oid, mode);
+	}
 }
 
 /* The OID of an index. */

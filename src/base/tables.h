@@ -7,6 +7,9 @@
 
 #include "postgres.h"
 
+#include "storage/lockdefs.h"
+#include "utils/relcache.h"
+
 typedef enum AkTable
 {
 	AK_ORGANIZATION,
@@ -47,6 +50,7 @@ typedef enum AkIndex
 extern void ak_tables_init(void);
 extern void ak_tables_lock(uint32 tables);
 extern Oid	ak_table_oid(AkTable table);
+extern Relation ak_table_open(AkTable table, LOCKMODE mode);
 extern Oid	ak_index_oid(AkIndex index);
 
 #endif							/* AK_TABLES_H */

@@ -36,6 +36,7 @@
 #include "usage/rehash.h"
 #include "usage/usage.h"
 
+#include "access/detoast.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -282,6 +283,18 @@ open_store(const AkRequest *request, AkSecretClaim *claim, AkKeystore *store)
 							 VARDATA_ANY(request->secret),
 							 VARSIZE_ANY_EXHDR(request->secret));
 	ak_keystore_open_for_image(store, hash, tables);
+}
+
+/*
+ * An argument that is a text.  Of one that is longer than max_size bytes only so
+ * much is read that this can be seen.
+ */
+text *
+ak_decision_get_text(Datum argument, int max_size)
+{
+	if (toast_raw_datum_size(argument) - VARHDRSZ <= max_size)
+		return DatumGetTextPP(argument);
+	return DatumGetTextPSlice(argument, 0, max_size + 1);
 }
 
 /*

@@ -41,6 +41,7 @@ typedef struct AkDecision
 								 * scope; 0: none */
 } AkDecision;
 
+extern text *ak_decision_get_text(Datum argument, int max_size);
 extern void ak_decision_open(const AkRequest *request, AkDecision *decision);
 extern void ak_decision_close(const AkRequest *request, AkDecision *decision);
 extern bool ak_decision_proves(const AkDecision *decision);

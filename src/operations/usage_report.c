@@ -8,6 +8,7 @@
 #include "core/compat.h"
 #include "core/errors.h"
 #include "identity/rights.h"
+#include "types/pepper.h"
 #include "types/type_access_list.h"
 #include "usage/database_slot.h"
 #include "usage/usage_counters.h"
@@ -140,20 +141,30 @@ get_settled_batch(const AkDatabaseSlot *slot)
 		slot->batch : slot->batch - 1;
 }
 
-/* What an operator should know; NULL if all is well. */
+/* What an operator should know, perhaps palloc'd; NULL if all is well. */
 static const char *
 get_advice(AkDatabaseSlot *slot, uint64 lost, uint64 coarse)
 {
+	int			waiting;
+
 	if (!ak_counters_exist())
 		return "apikeys is not in shared_preload_libraries: nothing can be decided or counted";
 	if (slot == NULL)
 		return "usage is counted in too many databases already: nothing is counted in this one";
+	if (ak_pepper_is_faulty())
+		return "apikeys.pepper_file could not be used when it was read last, the server's log says why: keys whose pepper is missing are denied";
 	if (lost > 0)
 		return "there was no room to count everything: raise apikeys.usage_max_entries";
 	if (coarse > 0)
 		return "there was no room to count everything by network, secret and role: raise apikeys.usage_max_entries";
 	if (RecoveryInProgress() && ak_usage_primary_conninfo[0] == '\0')
 		return "a standby without apikeys.usage_primary_conninfo: what is counted here stays here";
+	if (!ak_database_slots_have_launcher())
+		return "the apikeys launcher does not run, so nothing is written: raise max_worker_processes";
+	waiting = ak_database_slots_waiting();
+	if (waiting > 0)
+		return psprintf("no background worker can be had, and the usage of %d %s waits: raise max_worker_processes",
+						waiting, waiting == 1 ? "database" : "databases");
 	return NULL;
 }
 

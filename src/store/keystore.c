@@ -294,7 +294,7 @@ ak_keystore_find_image(AkKeystore *store, text *public_key, AkImage *image)
 
 	release_image(store);
 	store->image_is_by_index = false;
-	scan.table = table_open(ak_table_oid(AK_KEY_IMAGE), AccessShareLock);
+	scan.table = ak_table_open(AK_KEY_IMAGE, AccessShareLock);
 	found = ak_locator_find(store->image_hash, scan.table, store->snapshot,
 							public_key, &row, &store->image_buffer) ||
 		search_image(store, public_key, &scan, &row);
@@ -338,8 +338,7 @@ ak_keystore_search_in_vain(AkKeystore *store, text *public_key)
 void
 ak_keystore_read_in_vain(AkKeystore *store)
 {
-	Relation	table = table_open(ak_table_oid(AK_KEY_IMAGE),
-								   AccessShareLock);
+	Relation	table = ak_table_open(AK_KEY_IMAGE, AccessShareLock);
 	HeapTupleData row;
 	Buffer		buffer;
 	AkImage		image;

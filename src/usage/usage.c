@@ -45,7 +45,7 @@ attend_to(AkDatabaseSlot *slot, AkCounting counting)
 		pg_atomic_fetch_add_u64(&slot->lost, 1);
 	if (ak_counters_are_filling())
 		ak_database_slots_make_room();
-	ak_database_slot_start_worker(slot);
+	ak_database_slot_want(slot);
 }
 
 /*
@@ -109,7 +109,7 @@ note_deletion(text *public_key)
 	if (slot == NULL ||
 		!ak_usage_counters_note_deletion(public_key, GetTopTransactionId()))
 		return false;
-	ak_database_slot_start_worker(slot);
+	ak_database_slot_want(slot);
 	return true;
 }
 
