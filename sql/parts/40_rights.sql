@@ -73,6 +73,11 @@ CREATE FUNCTION apikeys_internal.is_readable_share(organization uuid, scopes tex
 COMMENT ON FUNCTION apikeys_internal.is_readable_share(uuid, text[]) IS
 	'Always true. Tells the planner which share of a table''s rows belongs to the organizations in which the principal has one of the scopes (NULL: any role).';
 
+CREATE FUNCTION apikeys_internal.visited_organization() RETURNS uuid
+	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_visited_organization';
+COMMENT ON FUNCTION apikeys_internal.visited_organization() IS
+	'Returns the organization that a scan of the reader''s own rows is about to read; NULL anywhere else.';
+
 CREATE FUNCTION apikeys_internal.add_in_utc(start timestamptz, duration interval) RETURNS timestamptz
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_add_in_utc';
 COMMENT ON FUNCTION apikeys_internal.add_in_utc(timestamptz, interval) IS

@@ -95,6 +95,7 @@ BEGIN ATOMIC
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.principal_organizations(text[])'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.principal_other_projects(text[], text[])'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.is_readable_share(uuid, text[])'),
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.visited_organization()'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.reads_key(text, uuid[])'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.pending_usage(text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.lost_count()'),

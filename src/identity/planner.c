@@ -11,12 +11,14 @@
  * as long as the reader's rows are thought to be spread evenly; a reader whose keys
  * are all old would walk through everybody else's.  So for who reads little of a
  * table, such walks are taken out of the paths (set_rel_pathlist_hook of
- * optimizer/paths.h).  A plan that is kept for another principal is as right, it
- * only costs more.
+ * optimizer/paths.h), and a merge of the reader's organizations takes their place
+ * where there is an index for it (own_rows.c).  A plan that is kept for another
+ * principal is as right, it only costs more.
  */
 #include "postgres.h"
 
 #include "core/compat.h"
+#include "identity/own_rows.h"
 #include "identity/planner.h"
 #include "identity/reach.h"
 
@@ -234,17 +236,49 @@ is_walk(Oid table, Path *path)
 		strcmp(column, "project_id") != 0;
 }
 
-/* Leaves a path, if only there is one. */
-static List *
-remove_walks(Oid table, List *paths)
+/* The cheapest of the paths that are no walks; NULL: there is none. */
+static Path *
+find_cheapest(Oid table, List *paths)
 {
-	List	   *rest = NIL;
+	Path	   *cheapest = NULL;
 	ListCell   *cell;
 
 	foreach(cell, paths)
-		if (!is_walk(table, lfirst(cell)))
-			rest = lappend(rest, lfirst(cell));
-	return rest == NIL ? paths : rest;
+	{
+		Path	   *path = lfirst(cell);
+
+		if (!is_walk(table, path) && path->param_info == NULL &&
+			(cheapest == NULL || path->total_cost < cheapest->total_cost))
+			cheapest = path;
+	}
+	return cheapest;
+}
+
+/*
+ * Walks become scans of the reader's rows in that order, or are left out, if
+ * only another path is there.  Not by add_path(), which frees what is dearer.
+ */
+static List *
+replace_walks(PlannerInfo *root, RelOptInfo *rel, Oid table, int shared_table)
+{
+	Path	   *otherwise = find_cheapest(table, rel->pathlist);
+	List	   *paths = NIL;
+	ListCell   *cell;
+
+	if (otherwise == NULL)
+		return rel->pathlist;
+	foreach(cell, rel->pathlist)
+	{
+		Path	   *path = lfirst(cell);
+
+		if (is_walk(table, path))
+			path = ak_own_rows_path(root, rel, (IndexPath *) path, otherwise,
+									shared_tables[shared_table].scopes,
+									shared_tables[shared_table].scope_count);
+		if (path)
+			paths = lappend(paths, path);
+	}
+	return paths;
 }
 
 static void
@@ -257,10 +291,8 @@ choose_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 	if (rte->rtekind != RTE_RELATION || rte->securityQuals == NIL)
 		return;
 	shared_table = find_shared_table(rte->relid);
-	if (shared_table < 0 || !reads_little(shared_table))
-		return;
-	rel->pathlist = remove_walks(rte->relid, rel->pathlist);
-	rel->partial_pathlist = remove_walks(rte->relid, rel->partial_pathlist);
+	if (shared_table >= 0 && reads_little(shared_table))
+		rel->pathlist = replace_walks(root, rel, rte->relid, shared_table);
 }
 
 /* Called once, when the library is loaded. */
@@ -269,4 +301,5 @@ ak_planner_init(void)
 {
 	previous_hook = set_rel_pathlist_hook;
 	set_rel_pathlist_hook = choose_paths;
+	ak_own_rows_init();
 }

@@ -188,6 +188,32 @@ ak_reach_organizations(ArrayType *scopes, pg_uuid_t **ids)
 	return set.count;
 }
 
+/*
+ * The same of scopes that are not NULL, in *ids and *count, and whether it is
+ * only there that the principal has one of them: it is no key, and has none in a
+ * project of another organization.
+ */
+bool
+ak_reach_is_by_organization(ArrayType *scopes, pg_uuid_t **ids, int *count)
+{
+	AkKeystore	store;
+	IdSet		set = {&store};
+	IdSet		projects = {&store};
+
+	if (ak_identity_key())
+		return false;
+	set_scopes(&set, scopes);
+	set_scopes(&projects, scopes);
+	open_store(&store);
+	scan_ids(&set, collect_organization);
+	projects.without = &set;
+	scan_ids(&projects, collect_project);
+	ak_keystore_close(&store);
+	*ids = set.ids;
+	*count = set.count;
+	return projects.count == 0;
+}
+
 Datum
 apikeys_principal_organizations(PG_FUNCTION_ARGS)
 {
