@@ -36,6 +36,11 @@ CREATE FUNCTION apikeys_internal.reads_key(public_key text, organizations uuid[]
 COMMENT ON FUNCTION apikeys_internal.reads_key(text, uuid[]) IS
 	'Checks whether the principal reads a key; organizations are those in which it reads all keys, as principal_organizations returned them for the statement.';
 
+CREATE FUNCTION apikeys_internal.reads_key_role(public_key text, organization uuid, project uuid) RETURNS boolean
+	LANGUAGE c STABLE PARALLEL RESTRICTED COST 10 AS 'MODULE_PATHNAME', 'apikeys_reads_key_role';
+COMMENT ON FUNCTION apikeys_internal.reads_key_role(text, uuid, uuid) IS
+	'Checks whether the principal is the key, or reads keys in the project. False without a project.';
+
 CREATE FUNCTION apikeys_internal.stops_key(public_key text) RETURNS boolean
 	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_stops_key';
 COMMENT ON FUNCTION apikeys_internal.stops_key(text) IS
@@ -60,6 +65,11 @@ CREATE FUNCTION apikeys_internal.principal_other_projects(scopes text[], organiz
 	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_principal_other_projects';
 COMMENT ON FUNCTION apikeys_internal.principal_other_projects(text[], text[]) IS
 	'Returns the projects in which the principal has one of the scopes (NULL: any permission), except those of organizations in which it has one of organization_scopes.';
+
+CREATE FUNCTION apikeys_internal.principal_project_keys(VARIADIC scopes text[]) RETURNS text[]
+	LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_principal_project_keys';
+COMMENT ON FUNCTION apikeys_internal.principal_project_keys(text[]) IS
+	'Returns the keys that have a role in a project where the principal has one of the scopes, except those of organizations in which it has one.';
 
 CREATE FUNCTION apikeys_internal.readable_share_support(request internal) RETURNS internal
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_readable_share_support';

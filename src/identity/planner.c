@@ -216,6 +216,20 @@ reads_little(int shared_table)
 	return (double) count * SMALL_SHARE < count_organizations();
 }
 
+/* Whether an index has the rows of an organization, or a project, together. */
+static bool
+is_by_place(Oid table, const IndexPath *path)
+{
+	AttrNumber	first = path->indexinfo->indexkeys[0];
+	const char *column;
+
+	if (first == 0)
+		return false;
+	column = get_attname(table, first, false);
+	return strcmp(column, "organization_id") == 0 ||
+		strcmp(column, "project_id") == 0;
+}
+
 /*
  * Whether a path is there for its order, which is not one within an organization
  * or a project.
@@ -223,17 +237,8 @@ reads_little(int shared_table)
 static bool
 is_walk(Oid table, Path *path)
 {
-	AttrNumber	first;
-	const char *column;
-
-	if (!IsA(path, IndexPath) || path->pathkeys == NIL)
-		return false;
-	first = ((IndexPath *) path)->indexinfo->indexkeys[0];
-	if (first == 0)
-		return false;
-	column = get_attname(table, first, false);
-	return strcmp(column, "organization_id") != 0 &&
-		strcmp(column, "project_id") != 0;
+	return IsA(path, IndexPath) && path->pathkeys != NIL &&
+		!is_by_place(table, (IndexPath *) path);
 }
 
 /* The cheapest of the paths that are no walks; NULL: there is none. */
@@ -281,6 +286,44 @@ replace_walks(PlannerInfo *root, RelOptInfo *rel, Oid table, int shared_table)
 	return paths;
 }
 
+/* Whether a path reads an index for one organization or project. */
+static bool
+is_part(Oid table, Path *path)
+{
+	return IsA(path, IndexPath) && is_by_place(table, (IndexPath *) path) &&
+		((IndexPath *) path)->indexclauses != NIL &&
+		linitial_node(IndexClause,
+					  ((IndexPath *) path)->indexclauses)->indexcol == 0;
+}
+
+/*
+ * Where a query names the organization, and wants an order, the planner takes
+ * that condition and the policy's for two of which each leaves a share, and so
+ * thinks that sorting what is left costs next to nothing.  If an index has the
+ * organization's rows in that order, the ways that read all of them are left out.
+ */
+static List *
+prefer_ordered_part(Oid table, List *paths)
+{
+	List	   *rest = NIL;
+	bool		has_ordered_part = false;
+	ListCell   *cell;
+
+	foreach(cell, paths)
+	{
+		Path	   *path = lfirst(cell);
+		bool		is_ordered = path->pathkeys != NIL;
+
+		has_ordered_part |= is_ordered && is_part(table, path);
+		if (is_ordered || path->param_info ||
+			!(IsA(path, BitmapHeapPath) ||
+			  (is_part(table, path) &&
+			   list_length(((IndexPath *) path)->indexclauses) == 1)))
+			rest = lappend(rest, path);
+	}
+	return has_ordered_part ? rest : paths;
+}
+
 static void
 choose_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 {
@@ -291,7 +334,10 @@ choose_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 	if (rte->rtekind != RTE_RELATION || rte->securityQuals == NIL)
 		return;
 	shared_table = find_shared_table(rte->relid);
-	if (shared_table >= 0 && reads_little(shared_table))
+	if (shared_table < 0)
+		return;
+	rel->pathlist = prefer_ordered_part(rte->relid, rel->pathlist);
+	if (reads_little(shared_table))
 		rel->pathlist = replace_walks(root, rel, rte->relid, shared_table);
 }
 
