@@ -232,13 +232,13 @@ is_by_place(Oid table, const IndexPath *path)
 
 /*
  * Whether a path is there for its order, which is not one within an organization
- * or a project.
+ * or a project.  The inner side of a nested loop is no walk.
  */
 static bool
 is_walk(Oid table, Path *path)
 {
 	return IsA(path, IndexPath) && path->pathkeys != NIL &&
-		!is_by_place(table, (IndexPath *) path);
+		path->param_info == NULL && !is_by_place(table, (IndexPath *) path);
 }
 
 /* The cheapest of the paths that are no walks; NULL: there is none. */
@@ -312,7 +312,7 @@ prefer_ordered_part(Oid table, List *paths)
 	foreach(cell, paths)
 	{
 		Path	   *path = lfirst(cell);
-		bool		is_ordered = path->pathkeys != NIL;
+		bool		is_ordered = path->pathkeys != NIL && !path->param_info;
 
 		has_ordered_part |= is_ordered && is_part(table, path);
 		if (is_ordered || path->param_info ||
