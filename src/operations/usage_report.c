@@ -32,6 +32,14 @@ PG_FUNCTION_INFO_V1(apikeys_lost_count);
 
 /* --- One key -------------------------------------------------------------- */
 
+/* Column numbers of key_usage, as in sql/parts/30_tables.sql. */
+enum
+{
+	USAGE_LAST_USED_AT = 4,
+	USAGE_LAST_USED_ADDRESS,
+	USAGE_SECRET_VERSION
+};
+
 /*
  * Whether the tables, as the statement sees them, do not contain the count.
  * "merged" is the last batch that they contain, -1 as long as it is not known.
@@ -101,14 +109,6 @@ typedef struct LastUse
 	TimestampTz at;				/* DT_NOBEGIN: none */
 	inet	   *address;		/* NULL: unknown */
 } LastUse;
-
-/* Column numbers of key_usage, as in sql/parts/30_tables.sql. */
-enum
-{
-	USAGE_LAST_USED_AT = 4,
-	USAGE_LAST_USED_ADDRESS,
-	USAGE_SECRET_VERSION
-};
 
 /* Of what is in the tables, as the statement sees them; version 0: any. */
 static void

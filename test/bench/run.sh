@@ -365,6 +365,10 @@ last events|1000
 expiring_keys|20000
 unused_keys|20000
 END
+  promise reading_in_use 'first page of keys' \
+    'first page of keys, with uses in memory' '<=' 3000
+  promise reading_in_use 'page of usage' 'page of usage, with uses in memory' \
+    '<=' 5000
   while IFS='|' read -r name bound; do
     promise reading "$name" "$name" '<=' "$bound"
   done <<'END'
@@ -443,7 +447,7 @@ report() {
   say "" "Reading, default settings: microseconds"
   printf 'measurement\tof all\tJIT off\talone\tratio\n' |
     show '%10s %10s %10s %8s'
-  for reading in reading reading_jit_off reading_alone; do
+  for reading in reading reading_jit_off reading_alone reading_in_use; do
     summarize "$reading" 'first page of keys' >/dev/null
   done
   compare_reading | show '%10d %10d %10s %8s'
@@ -474,8 +478,9 @@ main() {
   psql_file inside.sql | as_user tee "$WORK/out/inside.csv" >/dev/null
   psql_file denials.sql | as_user tee "$WORK/out/denials.csv" >/dev/null
   psql_file policy.sql | as_user tee "$WORK/out/policy.csv" >/dev/null
-  wire_rounds
   reading_rounds
+  wire_rounds
+  measure_reading reading_in_use bench on 1
   new_key_rounds
   report
 }
