@@ -78,6 +78,23 @@ apikeys_visited_organization(PG_FUNCTION_ARGS)
 	PG_RETURN_UUID_P(copy);
 }
 
+/* Where the principal has one of the scopes, a list of String. */
+AkOwnRows
+ak_own_rows_find(List *scopes)
+{
+	Datum	   *names = palloc(list_length(scopes) * sizeof(Datum));
+	AkOwnRows	own;
+
+	for (int i = 0; i < list_length(scopes); i++)
+		names[i] = CStringGetTextDatum(strVal(list_nth(scopes, i)));
+	own.is_all =
+		ak_reach_is_by_organization(construct_array(names, list_length(scopes),
+													TEXTOID, -1, false,
+													TYPALIGN_INT),
+									&own.organizations, &own.count);
+	return own;
+}
+
 /* --- Planning -------------------------------------------------------------- */
 
 /* The column organization_id, if it is the index's first. */
@@ -186,43 +203,24 @@ static const CustomPathMethods path_methods = {
 	.PlanCustomPath = make_plan,
 };
 
-static ArrayType *
-make_scopes(List *names)
-{
-	Datum	   *scopes = palloc(list_length(names) * sizeof(Datum));
-
-	for (int i = 0; i < list_length(names); i++)
-		scopes[i] = CStringGetTextDatum(strVal(list_nth(names, i)));
-	return construct_array(scopes, list_length(names), TEXTOID, -1, false,
-						   TYPALIGN_INT);
-}
-
 /*
  * A path that has the order of "walk", the scan of an index over all rows, but
- * reads of each organization where the principal has one of the scopes.  NULL:
- * there is no index for it, or the principal reads by more than that.
- * "otherwise" is the path to be taken for principals who do.
+ * reads of each organization where the principal has one of the scopes: "own" says
+ * which these are now.  NULL: there is no index for it, or the principal reads by
+ * more than that.  "otherwise" is the path to be taken for principals who do.
  */
 Path *
 ak_own_rows_path(PlannerInfo *root, RelOptInfo *rel, IndexPath *walk,
-				 Path *otherwise, const char *const *scopes, int scope_count)
+				 Path *otherwise, List *scopes, const AkOwnRows *own)
 {
 	IndexOptInfo *index = find_index(root, rel, walk->indexinfo);
-	List	   *names = NIL;
-	pg_uuid_t  *ids;
-	int			count;
 	IndexPath  *volatile one = NULL;
 	CustomPath *path;
 
-	if (index == NULL)
-		return NULL;
-	for (int i = 0; i < scope_count; i++)
-		names = lappend(names, makeString(pstrdup(scopes[i])));
-	if (!ak_reach_is_by_organization(make_scopes(names), &ids, &count) ||
-		count > MAX_ORGANIZATIONS)
+	if (index == NULL || !own->is_all || own->count > MAX_ORGANIZATIONS)
 		return NULL;
 	/* Estimates are made for the first of them. */
-	visited = count > 0 ? ids : NULL;
+	visited = own->count > 0 ? own->organizations : NULL;
 	PG_TRY();
 	{
 		one = create_index_path(root, index,
@@ -241,13 +239,13 @@ ak_own_rows_path(PlannerInfo *root, RelOptInfo *rel, IndexPath *walk,
 	path->path.parent = rel;
 	path->path.pathtarget = rel->reltarget;
 	path->path.rows = rel->rows;
-	path->path.startup_cost = one->path.startup_cost * count;
-	path->path.total_cost = one->path.total_cost * Max(count, 1);
+	path->path.startup_cost = one->path.startup_cost * own->count;
+	path->path.total_cost = one->path.total_cost * Max(own->count, 1);
 	path->path.pathkeys = walk->path.pathkeys;
 	path->custom_paths = list_make2(one,
 									create_sort_path(root, rel, otherwise,
 													 walk->path.pathkeys, -1));
-	path->custom_private = names;
+	path->custom_private = scopes;
 	path->methods = &path_methods;
 	return (Path *) path;
 }
@@ -362,11 +360,11 @@ make_sources(OwnRowsState *state)
 	CustomScan *plan = (CustomScan *) state->base.ss.ps.plan;
 	EState	   *estate = state->base.ss.ps.state;
 	Plan	   *source = linitial(plan->custom_plans);
+	AkOwnRows	own = ak_own_rows_find(plan->custom_private);
 
-	if (!ak_reach_is_by_organization(make_scopes(plan->custom_private),
-									 &state->organizations,
-									 &state->source_count) ||
-		state->source_count > MAX_ORGANIZATIONS)
+	state->organizations = own.organizations;
+	state->source_count = own.count;
+	if (!own.is_all || own.count > MAX_ORGANIZATIONS)
 	{
 		state->organizations = NULL;
 		state->source_count = 1;

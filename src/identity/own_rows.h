@@ -8,10 +8,20 @@
 #include "postgres.h"
 
 #include "nodes/pathnodes.h"
+#include "utils/uuid.h"
 
+/* Where the principal has one of some scopes. */
+typedef struct AkOwnRows
+{
+	pg_uuid_t  *organizations;
+	int			count;
+	bool		is_all;			/* and nowhere else */
+} AkOwnRows;
+
+extern AkOwnRows ak_own_rows_find(List *scopes);
 extern void ak_own_rows_init(void);
 extern Path *ak_own_rows_path(PlannerInfo *root, RelOptInfo *rel,
-							  IndexPath *walk, Path *otherwise,
-							  const char *const *scopes, int scope_count);
+							  IndexPath *walk, Path *otherwise, List *scopes,
+							  const AkOwnRows *own);
 
 #endif							/* AK_OWN_ROWS_H */

@@ -30,6 +30,7 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/supportnodes.h"
+#include "nodes/value.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
@@ -202,18 +203,16 @@ count_organizations(void)
 	return count;
 }
 
-static bool
-reads_little(int shared_table)
+/* The scopes of a shared table, as a list of String. */
+static List *
+list_scopes(int shared_table)
 {
-	Datum		scopes[2];
-	pg_uuid_t  *ids;
-	int			count = shared_tables[shared_table].scope_count;
+	List	   *scopes = NIL;
 
-	for (int i = 0; i < count; i++)
-		scopes[i] = CStringGetTextDatum(shared_tables[shared_table].scopes[i]);
-	count = ak_reach_organizations(construct_array(scopes, count, TEXTOID, -1,
-												   false, TYPALIGN_INT), &ids);
-	return (double) count * SMALL_SHARE < count_organizations();
+	for (int i = 0; i < shared_tables[shared_table].scope_count; i++)
+		scopes = lappend(scopes,
+						 makeString(pstrdup(shared_tables[shared_table].scopes[i])));
+	return scopes;
 }
 
 /* Whether an index has the rows of an organization, or a project, together. */
@@ -264,7 +263,8 @@ find_cheapest(Oid table, List *paths)
  * only another path is there.  Not by add_path(), which frees what is dearer.
  */
 static List *
-replace_walks(PlannerInfo *root, RelOptInfo *rel, Oid table, int shared_table)
+replace_walks(PlannerInfo *root, RelOptInfo *rel, Oid table, List *scopes,
+			  const AkOwnRows *own)
 {
 	Path	   *otherwise = find_cheapest(table, rel->pathlist);
 	List	   *paths = NIL;
@@ -278,8 +278,7 @@ replace_walks(PlannerInfo *root, RelOptInfo *rel, Oid table, int shared_table)
 
 		if (is_walk(table, path))
 			path = ak_own_rows_path(root, rel, (IndexPath *) path, otherwise,
-									shared_tables[shared_table].scopes,
-									shared_tables[shared_table].scope_count);
+									scopes, own);
 		if (path)
 			paths = lappend(paths, path);
 	}
@@ -328,6 +327,8 @@ static void
 choose_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 {
 	int			shared_table;
+	List	   *scopes;
+	AkOwnRows	own;
 
 	if (previous_hook)
 		previous_hook(root, rel, rti, rte);
@@ -337,8 +338,10 @@ choose_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 	if (shared_table < 0)
 		return;
 	rel->pathlist = prefer_ordered_part(rte->relid, rel->pathlist);
-	if (reads_little(shared_table))
-		rel->pathlist = replace_walks(root, rel, rte->relid, shared_table);
+	scopes = list_scopes(shared_table);
+	own = ak_own_rows_find(scopes);
+	if ((double) own.count * SMALL_SHARE < count_organizations())
+		rel->pathlist = replace_walks(root, rel, rte->relid, scopes, &own);
 }
 
 /* Called once, when the library is loaded. */

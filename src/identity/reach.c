@@ -202,8 +202,6 @@ ak_reach_is_by_organization(ArrayType *scopes, pg_uuid_t **ids, int *count)
 	IdSet		set = {&store};
 	IdSet		projects = {&store};
 
-	if (ak_identity_key())
-		return false;
 	set_scopes(&set, scopes);
 	set_scopes(&projects, scopes);
 	open_store(&store);
@@ -213,7 +211,7 @@ ak_reach_is_by_organization(ArrayType *scopes, pg_uuid_t **ids, int *count)
 	ak_keystore_close(&store);
 	*ids = set.ids;
 	*count = set.count;
-	return projects.count == 0;
+	return projects.count == 0 && ak_identity_key() == NULL;
 }
 
 Datum

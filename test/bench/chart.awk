@@ -5,7 +5,7 @@
 
 BEGIN {
     FS = "\t"
-    WIDTH = 1000; LEFT = 340; RIGHT = 880; ROW = 22; HEAD = 46; FOOT = 22
+    WIDTH = 1000; LEFT = 380; RIGHT = 900; ROW = 22; HEAD = 46; FOOT = 22
 }
 
 $1 == "chart" { title[++charts] = $2 }

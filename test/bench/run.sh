@@ -388,10 +388,12 @@ chart() {
     "$WORK/out/$2.tsv"
 }
 
-# Each statement among all organizations, and alone.
+# Each statement among all organizations, and alone; of other readers than the owner
+# of one, the first page.
 chart_reading() {
   printf 'chart\tReading, default settings: microseconds\n'
   awk -F '\t' -v OFS='\t' '
+    /,/ && !/^first page of keys/ && !/^first page, naming the organization$/ { next }
     { print "bar", $1, $2, $2, $2, "own" }
     $4 != "-" { print "bar", "the organization alone", $4, $4, $4, "other" }
   ' "$WORK/out/compared.tsv"
