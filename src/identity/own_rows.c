@@ -19,6 +19,7 @@
 #include "identity/own_rows.h"
 #include "identity/reach.h"
 
+#include "access/sysattr.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
@@ -29,6 +30,7 @@
 #include "nodes/nodeFuncs.h"
 #include "nodes/value.h"
 #include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
 #include "optimizer/restrictinfo.h"
@@ -204,6 +206,53 @@ static const CustomPathMethods path_methods = {
 };
 
 /*
+ * A path that reads an index for each of the principal's organizations, and the
+ * other path for principals that read by more than that.
+ */
+static Path *
+make_path(PlannerInfo *root, RelOptInfo *rel, IndexOptInfo *index,
+		  List *clauses, List *pathkeys, ScanDirection direction,
+		  bool index_only, Path *otherwise, List *scopes,
+		  const AkOwnRows *own)
+{
+	IndexPath  *volatile one = NULL;
+	CustomPath *path = makeNode(CustomPath);
+
+	/* Estimates are made for the first of them. */
+	visited = own->count > 0 ? own->organizations : NULL;
+	PG_TRY();
+	{
+		one = create_index_path(root, index,
+								lcons(make_organization_clause(root, index),
+									  clauses),
+								NIL, NIL, pathkeys, direction, index_only,
+								NULL, 1, false);
+	}
+	PG_FINALLY();
+	{
+		visited = NULL;
+	}
+	PG_END_TRY();
+	path->path.pathtype = T_CustomScan;
+	path->path.parent = rel;
+	path->path.pathtarget = rel->reltarget;
+	path->path.rows = rel->rows;
+	path->path.startup_cost = one->path.startup_cost * own->count;
+	path->path.total_cost = one->path.total_cost * Max(own->count, 1);
+	path->path.pathkeys = pathkeys;
+	path->custom_paths = list_make2(one, otherwise);
+	path->custom_private = scopes;
+	path->methods = &path_methods;
+	return (Path *) path;
+}
+
+static bool
+can_be_read(const AkOwnRows *own)
+{
+	return own->is_all && own->count <= MAX_ORGANIZATIONS;
+}
+
+/*
  * A path that has the order of "walk", the scan of an index over all rows, but
  * reads of each organization where the principal has one of the scopes: "own" says
  * which these are now.  NULL: there is no index for it, or the principal reads by
@@ -214,40 +263,61 @@ ak_own_rows_path(PlannerInfo *root, RelOptInfo *rel, IndexPath *walk,
 				 Path *otherwise, List *scopes, const AkOwnRows *own)
 {
 	IndexOptInfo *index = find_index(root, rel, walk->indexinfo);
-	IndexPath  *volatile one = NULL;
-	CustomPath *path;
 
-	if (index == NULL || !own->is_all || own->count > MAX_ORGANIZATIONS)
+	if (index == NULL || !can_be_read(own))
 		return NULL;
-	/* Estimates are made for the first of them. */
-	visited = own->count > 0 ? own->organizations : NULL;
-	PG_TRY();
+	return make_path(root, rel, index, shift_clauses(walk->indexclauses),
+					 walk->path.pathkeys, walk->indexscandir, false,
+					 (Path *) create_sort_path(root, rel, otherwise,
+											   walk->path.pathkeys, -1),
+					 scopes, own);
+}
+
+/* Whether an index has all columns that the query needs of the relation. */
+static bool
+has_all_columns(const RelOptInfo *rel, const IndexOptInfo *index)
+{
+	Bitmapset  *columns = NULL;
+	ListCell   *cell;
+
+	pull_varattnos((Node *) rel->reltarget->exprs, rel->relid, &columns);
+	foreach(cell, rel->baserestrictinfo)
+		pull_varattnos((Node *) lfirst_node(RestrictInfo, cell)->clause,
+					   rel->relid, &columns);
+	for (int i = 0; i < index->ncolumns; i++)
+		if (index->canreturn[i])
+			columns = bms_del_member(columns, index->indexkeys[i] -
+									 FirstLowInvalidHeapAttributeNumber);
+	return bms_is_empty(columns);
+}
+
+/*
+ * A path without an order that reads nothing but an index, as a count does; NULL:
+ * there is none.
+ */
+Path *
+ak_own_rows_index_only_path(PlannerInfo *root, RelOptInfo *rel,
+							Path *otherwise, List *scopes,
+							const AkOwnRows *own)
+{
+	IndexOptInfo *smallest = NULL;
+	ListCell   *cell;
+
+	if (!enable_indexonlyscan || !can_be_read(own))
+		return NULL;
+	foreach(cell, rel->indexlist)
 	{
-		one = create_index_path(root, index,
-								lcons(make_organization_clause(root, index),
-									  shift_clauses(walk->indexclauses)),
-								NIL, NIL, walk->path.pathkeys,
-								walk->indexscandir, false, NULL, 1, false);
+		IndexOptInfo *index = lfirst_node(IndexOptInfo, cell);
+
+		if (index->indpred == NIL && index->sortopfamily &&
+			get_organization_column(root, index) != InvalidAttrNumber &&
+			has_all_columns(rel, index) &&
+			(smallest == NULL || index->pages < smallest->pages))
+			smallest = index;
 	}
-	PG_FINALLY();
-	{
-		visited = NULL;
-	}
-	PG_END_TRY();
-	path = makeNode(CustomPath);
-	path->path.pathtype = T_CustomScan;
-	path->path.parent = rel;
-	path->path.pathtarget = rel->reltarget;
-	path->path.rows = rel->rows;
-	path->path.startup_cost = one->path.startup_cost * own->count;
-	path->path.total_cost = one->path.total_cost * Max(own->count, 1);
-	path->path.pathkeys = walk->path.pathkeys;
-	path->custom_paths = list_make2(one,
-									create_sort_path(root, rel, otherwise,
-													 walk->path.pathkeys, -1));
-	path->custom_private = scopes;
-	path->methods = &path_methods;
-	return (Path *) path;
+	return smallest ?
+		make_path(root, rel, smallest, NIL, NIL, ForwardScanDirection, true,
+				  otherwise, scopes, own) : NULL;
 }
 
 static Node *create_state(CustomScan *plan);
@@ -294,10 +364,14 @@ begin(CustomScanState *node, EState *estate, int eflags)
 												   eflags));
 }
 
-/* The order of the other plan is that of the merge. */
+/* The order of the merge is that of the other plan, if it sorts. */
 static void
-set_order(OwnRowsState *state, const Sort *sort)
+set_order(OwnRowsState *state, const Plan *otherwise)
 {
+	const Sort *sort = (const Sort *) otherwise;
+
+	if (!IsA(otherwise, Sort))
+		return;
 	state->order_count = sort->numCols;
 	state->order = palloc0(sort->numCols * sizeof(SortSupportData));
 	for (int i = 0; i < sort->numCols; i++)
@@ -370,7 +444,7 @@ make_sources(OwnRowsState *state)
 		state->source_count = 1;
 		source = lsecond(plan->custom_plans);
 	}
-	set_order(state, lsecond_node(Sort, plan->custom_plans));
+	set_order(state, lsecond(plan->custom_plans));
 	state->sources = palloc(Max(state->source_count, 1) * sizeof(PlanState *));
 	state->rows = palloc(Max(state->source_count, 1) * sizeof(TupleTableSlot *));
 	for (int i = 0; i < state->source_count; i++)

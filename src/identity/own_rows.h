@@ -23,5 +23,8 @@ extern void ak_own_rows_init(void);
 extern Path *ak_own_rows_path(PlannerInfo *root, RelOptInfo *rel,
 							  IndexPath *walk, Path *otherwise, List *scopes,
 							  const AkOwnRows *own);
+extern Path *ak_own_rows_index_only_path(PlannerInfo *root, RelOptInfo *rel,
+										 Path *otherwise, List *scopes,
+										 const AkOwnRows *own);
 
 #endif							/* AK_OWN_ROWS_H */

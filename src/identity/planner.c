@@ -240,11 +240,26 @@ is_walk(Oid table, Path *path)
 		path->param_info == NULL && !is_by_place(table, (IndexPath *) path);
 }
 
-/* The cheapest of the paths that are no walks; NULL: there is none. */
+/* How large a path is that find_cheapest() may return; 0: it may not. */
+static size_t
+get_path_size(const Path *path)
+{
+	if (IsA(path, IndexPath))
+		return sizeof(IndexPath);
+	if (IsA(path, BitmapHeapPath))
+		return sizeof(BitmapHeapPath);
+	return IsA(path, Path) ? sizeof(Path) : 0;
+}
+
+/*
+ * The cheapest of the paths that are no walks; NULL: there is none.  It is a copy:
+ * add_path() frees paths that it finds too dear, also those of another relation.
+ */
 static Path *
 find_cheapest(Oid table, List *paths)
 {
 	Path	   *cheapest = NULL;
+	Path	   *copy;
 	ListCell   *cell;
 
 	foreach(cell, paths)
@@ -252,21 +267,28 @@ find_cheapest(Oid table, List *paths)
 		Path	   *path = lfirst(cell);
 
 		if (!is_walk(table, path) && path->param_info == NULL &&
+			get_path_size(path) > 0 &&
 			(cheapest == NULL || path->total_cost < cheapest->total_cost))
 			cheapest = path;
 	}
-	return cheapest;
+	if (cheapest == NULL)
+		return NULL;
+	copy = palloc(get_path_size(cheapest));
+	memcpy(copy, cheapest, get_path_size(cheapest));
+	return copy;
 }
 
 /*
  * Walks become scans of the reader's rows in that order, or are left out, if
- * only another path is there.  Not by add_path(), which frees what is dearer.
+ * only another path is there; where an index has all that is asked for, the
+ * reader's part of it is another path.  Not by add_path(), which frees what is dearer.
  */
 static List *
 replace_walks(PlannerInfo *root, RelOptInfo *rel, Oid table, List *scopes,
 			  const AkOwnRows *own)
 {
 	Path	   *otherwise = find_cheapest(table, rel->pathlist);
+	Path	   *index_only;
 	List	   *paths = NIL;
 	ListCell   *cell;
 
@@ -282,7 +304,8 @@ replace_walks(PlannerInfo *root, RelOptInfo *rel, Oid table, List *scopes,
 		if (path)
 			paths = lappend(paths, path);
 	}
-	return paths;
+	index_only = ak_own_rows_index_only_path(root, rel, otherwise, scopes, own);
+	return index_only ? lappend(paths, index_only) : paths;
 }
 
 /* Whether a path reads an index for one organization or project. */

@@ -54,7 +54,7 @@ SELECT apikeys.add_member(regress_reading.organization(7), 'role:regress_apikeys
 	apikeys.add_member(regress_reading.organization(7), 'role:regress_apikeys_project', 'GROUP_USER_ADMIN', regress_reading.project(71));
 SELECT count(apikeys.add_member(regress_reading.organization(n), 'role:regress_apikeys_many', 'ORG_OWNER'))
 FROM generate_series(1, 300) AS n;
-ANALYZE apikeys.organization, apikeys.project, apikeys.member, apikeys.key, apikeys.key_role, apikeys.key_secret,
+VACUUM ANALYZE apikeys.organization, apikeys.project, apikeys.member, apikeys.key, apikeys.key_role, apikeys.key_secret,
 	apikeys.key_usage, apikeys.key_denial, apikeys.audit_event;
 
 -- What a plan does that it should not: a sequential scan of a table that grows,
@@ -181,6 +181,9 @@ FROM (VALUES
 	(5, 'SELECT * FROM apikeys.audit_event ORDER BY id DESC LIMIT 20'),
 	(6, 'SELECT * FROM apikeys.keys WHERE expires_at > now() ORDER BY expires_at LIMIT 20')) AS q (number, statement)
 ORDER BY q.number;
+-- A count reads an index alone.
+SELECT regress_reading.nodes('SELECT count(*) FROM apikeys.keys',
+	'$.**{2 to last} ? (@."Node Type" == "Index Only Scan")') AS index_only;
 SELECT regress_reading.nodes('SELECT * FROM apikeys.keys WHERE organization_id = ''5f0e7a10-0000-4000-8000-000000000007'' ORDER BY created_at DESC LIMIT 20',
 	'$.**{2 to last} ? (@."Index Name" == "key_organization_created_idx" && @."Node Type" == "Index Scan")') AS in_order;
 RESET ROLE;
@@ -206,6 +209,16 @@ SELECT apikeys.act_as('user:nobody') \g /dev/null
 EXECUTE page;
 ROLLBACK;
 EXECUTE page;
+PREPARE number AS SELECT count(*) AS keys, count(DISTINCT k.organization_id) AS organizations FROM apikeys.key AS k;
+EXECUTE number;
+BEGIN;
+SELECT apikeys.act_as('user:two') \g /dev/null
+EXECUTE number;
+ROLLBACK;
+BEGIN;
+SELECT apikeys.act_as('user:project') \g /dev/null
+EXECUTE number;
+ROLLBACK;
 -- The scan begins again for each row of another table, and holds its rows in a cursor.
 SELECT o.name, p.public_key
 FROM (SELECT name FROM apikeys.role ORDER BY name LIMIT 2) AS o,
