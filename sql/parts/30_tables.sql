@@ -142,10 +142,12 @@ CREATE TABLE apikeys.key (
 CREATE INDEX key_created_idx ON apikeys.key (created_at, public_key);
 CREATE INDEX key_organization_created_idx ON apikeys.key (organization_id, created_at, public_key);
 CREATE INDEX key_organization_description_idx ON apikeys.key (organization_id, description, public_key);
+CREATE INDEX key_organization_expires_idx ON apikeys.key (organization_id, expires_at) WHERE expires_at IS NOT NULL;
 CREATE INDEX key_expires_idx ON apikeys.key (expires_at) WHERE expires_at IS NOT NULL;
 COMMENT ON INDEX apikeys.key_created_idx IS 'Pages of keys by creation.';
 COMMENT ON INDEX apikeys.key_organization_created_idx IS 'Pages of an organization''s keys by creation.';
 COMMENT ON INDEX apikeys.key_organization_description_idx IS 'Pages of an organization''s keys by description.';
+COMMENT ON INDEX apikeys.key_organization_expires_idx IS 'Finds the keys of an organization that expire.';
 COMMENT ON INDEX apikeys.key_expires_idx IS 'Finds the keys that expire.';
 COMMENT ON TABLE apikeys.key IS
 	'An API key. Its roles are in key_role, its secrets in key_secret. Read with apikeys.keys.read in the organization or in a project where the key has a role, and by the key itself; view keys shows all of it.';

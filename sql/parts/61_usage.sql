@@ -14,6 +14,13 @@ CREATE FUNCTION apikeys_internal.pending_usage(public_key text,
 COMMENT ON FUNCTION apikeys_internal.pending_usage(text) IS
 	'Returns the uses (reason NULL) and denials of a key that are counted in this server''s memory and not yet written, by entry of the access list, version of the secret and role (grant_id); count 0: what a role allowed to a bound key. Only of a key that the principal reads.';
 
+CREATE FUNCTION apikeys_internal.last_use(public_key text, organizations uuid[], version integer DEFAULT NULL,
+		OUT last_used_at timestamptz, OUT last_used_address inet)
+	RETURNS record
+	LANGUAGE c STABLE PARALLEL RESTRICTED COST 10 AS 'MODULE_PATHNAME', 'apikeys_last_use';
+COMMENT ON FUNCTION apikeys_internal.last_use(text, uuid[], integer) IS
+	'Returns the last recorded or pending use of a key or, with a version, of that secret of it. Only of a key that the principal reads; organizations are those in which it reads all keys, as principal_organizations returned them for the statement.';
+
 CREATE FUNCTION apikeys.flush_usage() RETURNS void
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_flush_usage';
 COMMENT ON FUNCTION apikeys.flush_usage() IS

@@ -37,33 +37,16 @@ SELECT
 	END AS status,
 	k.created_at,
 	k.created_by,
-	greatest(
-		(SELECT max(u.last_used_at)
-			FROM apikeys.key_usage AS u
-			WHERE u.public_key = k.public_key),
-		(SELECT max(p.last_at)
-			FROM apikeys_internal.pending_usage(k.public_key) AS p
-			WHERE p.reason IS NULL AND p.count > 0)) AS last_used_at,
-	(SELECT c.address
-		FROM (
-			SELECT u.last_used_at AS at, u.last_used_address AS address
-			FROM apikeys.key_usage AS u
-			WHERE u.public_key = k.public_key
-			UNION ALL
-			SELECT p.last_at, p.last_address
-			FROM apikeys_internal.pending_usage(k.public_key) AS p
-			WHERE p.reason IS NULL AND p.count > 0) AS c
-		ORDER BY c.at DESC LIMIT 1) AS last_used_address,
+	(apikeys_internal.last_use(k.public_key, (SELECT apikeys_internal.principal_organizations(
+		'apikeys.keys.read', 'apikeys.keys.manage')))).last_used_at AS last_used_at,
+	(apikeys_internal.last_use(k.public_key, (SELECT apikeys_internal.principal_organizations(
+		'apikeys.keys.read', 'apikeys.keys.manage')))).last_used_address AS last_used_address,
 	k.expires_at,
 	(SELECT coalesce(jsonb_agg(
 			jsonb_build_object('version', s.version, 'hint', '********' || s.hint, 'created_at', s.created_at,
-				'expires_at', s.expires_at, 'last_used_at', greatest(
-					(SELECT max(w.last_used_at)
-						FROM apikeys.key_usage AS w
-						WHERE w.public_key = s.public_key AND w.secret_version = s.version),
-					(SELECT max(p.last_at)
-						FROM apikeys_internal.pending_usage(s.public_key) AS p
-						WHERE p.version = s.version)))
+				'expires_at', s.expires_at,
+				'last_used_at', (apikeys_internal.last_use(s.public_key, (SELECT apikeys_internal.principal_organizations(
+					'apikeys.keys.read', 'apikeys.keys.manage')), s.version)).last_used_at)
 			ORDER BY s.version DESC), '[]')
 		FROM apikeys.key_secret AS s
 		WHERE s.public_key = k.public_key

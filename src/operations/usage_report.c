@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "base/index_scan.h"
 #include "base/settings.h"
 #include "core/compat.h"
 #include "core/errors.h"
@@ -19,14 +20,26 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/inet.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(apikeys_pending_usage);
+PG_FUNCTION_INFO_V1(apikeys_last_use);
 PG_FUNCTION_INFO_V1(apikeys_flush_usage);
 PG_FUNCTION_INFO_V1(apikeys_usage_status);
 PG_FUNCTION_INFO_V1(apikeys_lost_count);
 
 /* --- One key -------------------------------------------------------------- */
+
+/* Column numbers of key_usage, as in sql/parts/30_tables.sql. */
+enum
+{
+	USAGE_LAST_USED_AT = 4,
+	USAGE_LAST_USED_ADDRESS,
+	USAGE_SECRET_VERSION
+};
 
 /*
  * Whether the tables, as the statement sees them, do not contain the count.
@@ -89,6 +102,95 @@ apikeys_pending_usage(PG_FUNCTION_ARGS)
 		if (is_pending(&counts[i], &merged))
 			put_count((ReturnSetInfo *) fcinfo->resultinfo, &counts[i]);
 	return (Datum) 0;
+}
+
+/* The last use of a key; the address points to memory of the caller's context. */
+typedef struct LastUse
+{
+	TimestampTz at;				/* DT_NOBEGIN: none */
+	inet	   *address;		/* NULL: unknown */
+} LastUse;
+
+/* Of what is in the tables, as the statement sees them; version 0: any. */
+static void
+find_recorded_use(text *public_key, int32 version, LastUse *last)
+{
+	AkIndexScan scan;
+	ScanKeyData key;
+
+	ak_index_scan_text_key(&key, public_key);
+	ak_index_scan_open(GetActiveSnapshot(), AK_KEY_USAGE, AK_KEY_USAGE_BY_KEY,
+					   &key, false, &scan);
+	while (ak_index_scan_next_row(&scan))
+	{
+		Datum	   *values = scan.slot->tts_values;
+		TimestampTz at;
+
+		slot_getsomeattrs(scan.slot, USAGE_SECRET_VERSION);
+		at = DatumGetTimestampTz(values[USAGE_LAST_USED_AT - 1]);
+		if (at <= last->at ||
+			(version && DatumGetInt32(values[USAGE_SECRET_VERSION - 1]) != version))
+			continue;
+		last->at = at;
+		last->address = scan.slot->tts_isnull[USAGE_LAST_USED_ADDRESS - 1] ?
+			NULL : DatumGetInetP(datumCopy(values[USAGE_LAST_USED_ADDRESS - 1],
+										   false, -1));
+	}
+	ak_index_scan_close(&scan);
+}
+
+/* Of what is counted in memory. */
+static void
+find_pending_use(text *public_key, int32 version, LastUse *last)
+{
+	AkCount    *counts;
+	int			count = ak_counters_exist() ?
+		ak_usage_counters_read(public_key, &counts) : 0;
+	int64		merged = -1;
+
+	for (int i = 0; i < count; i++)
+	{
+		if (counts[i].counted.kind != AK_OK || counts[i].last_at <= last->at ||
+			(version && counts[i].counted.secret_version != version) ||
+			!is_pending(&counts[i], &merged))
+			continue;
+		last->at = counts[i].last_at;
+		last->address = counts[i].address.family ?
+			ak_network_to_inet(&counts[i].address) : NULL;
+	}
+}
+
+/*
+ * The last use of the key in argument 0 or, if argument 2 is given, of that
+ * secret of it; argument 1 is as in reads_key().
+ */
+Datum
+apikeys_last_use(PG_FUNCTION_ARGS)
+{
+	text	   *public_key;
+	int32		version = PG_ARGISNULL(2) ? 0 : PG_GETARG_INT32(2);
+	LastUse		last = {DT_NOBEGIN, NULL};
+	TupleDesc	descriptor;
+	Datum		values[2];
+	bool		nulls[2];
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	public_key = PG_GETARG_TEXT_PP(0);
+	find_recorded_use(public_key, version, &last);
+	find_pending_use(public_key, version, &last);
+	if (last.at == DT_NOBEGIN ||
+		!ak_rights_reads_key_of(public_key, PG_ARGISNULL(1) ? NULL :
+								PG_GETARG_ARRAYTYPE_P(1)))
+		PG_RETURN_NULL();
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	values[0] = TimestampTzGetDatum(last.at);
+	nulls[0] = false;
+	values[1] = InetPGetDatum(last.address);
+	nulls[1] = last.address == NULL;
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor),
+													  values, nulls)));
 }
 
 /* --- All ------------------------------------------------------------------ */

@@ -44,6 +44,10 @@ enum
 {
 	KEY_ORGANIZATION_ID = 2
 };
+enum
+{
+	KEY_ROLE_PUBLIC_KEY = 1
+};
 
 /* ... and of the indexes that are read instead of them. */
 enum
@@ -425,6 +429,27 @@ ak_keystore_check_key_roles(AkKeystore *store, text *public_key,
 		if (!check(&grant, argument))
 			break;
 	}
+	ak_index_scan_close(&scan);
+}
+
+/*
+ * Calls back with each key that has a role in a project, once for each of its
+ * roles; the name is in what is scanned.
+ */
+void
+ak_keystore_scan_project_keys(AkKeystore *store, const pg_uuid_t *project,
+							  AkNameCallback callback, void *argument)
+{
+	ScanKeyData key;
+	AkIndexScan scan;
+	bool		isnull;
+
+	ak_index_scan_uuid_key(&key, project);
+	ak_index_scan_open(store->snapshot, AK_KEY_ROLE, AK_KEY_ROLE_BY_PROJECT,
+					   &key, false, &scan);
+	while (ak_index_scan_next_row(&scan))
+		callback(DatumGetTextPP(slot_getattr(scan.slot, KEY_ROLE_PUBLIC_KEY,
+											 &isnull)), argument);
 	ak_index_scan_close(&scan);
 }
 

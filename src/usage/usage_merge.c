@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "base/index_scan.h"
 #include "base/owner.h"
 #include "base/settings.h"
 #include "core/compat.h"
@@ -22,6 +23,7 @@
 #include "catalog/pg_type.h"
 #include "common/int.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(apikeys_add_counts);
@@ -352,19 +354,28 @@ ak_usage_settle(const pg_uuid_t *instance, uint64 number)
 	return !note_batch(instance, number);
 }
 
+/* The column of usage_flush, as in sql/parts/30_tables.sql. */
+enum
+{
+	USAGE_FLUSH_BATCH = 2
+};
+
 /* The last batch of an instance that the active snapshot sees; 0: none. */
 uint64
 ak_usage_merged_batch(const pg_uuid_t *instance)
 {
-	static AkStatement find = {
-		"SELECT batch FROM apikeys.usage_flush "
-		"WHERE instance OPERATOR(pg_catalog.=) $1",
-		1, {UUIDOID}
-	};
-	Datum		value = UUIDPGetDatum(instance);
-	int64		batch = 0;
+	AkIndexScan scan;
+	ScanKeyData key;
+	uint64		batch = 0;
+	bool		isnull;
 
-	ak_owner_get_int64(&find, &value, &batch);
+	ak_index_scan_uuid_key(&key, instance);
+	ak_index_scan_open(GetActiveSnapshot(), AK_USAGE_FLUSH,
+					   AK_USAGE_FLUSH_BY_INSTANCE, &key, false, &scan);
+	if (ak_index_scan_next_row(&scan))
+		batch = DatumGetInt64(slot_getattr(scan.slot, USAGE_FLUSH_BATCH,
+										   &isnull));
+	ak_index_scan_close(&scan);
 	return batch;
 }
 
