@@ -151,7 +151,7 @@ model:      ## 50,000 random verbs and 2,000 pairs of them, held against a model
 soak:       ## use and manage keys at full speed for ten minutes: no process grows, all is counted
 	@$(TOP)/test/soak/run.sh
 
-bench:      ## measure the cost of a decision, and of new keys
+bench:      ## measure the cost of decisions, of new keys and of reading, and what should hold
 	@$(TOP)/test/install-deps.sh bench
 	@$(TOP)/test/bench/run.sh
 

@@ -170,6 +170,7 @@ CREATE TABLE apikeys.key (
 CREATE INDEX key_created_idx ON apikeys.key (created_at, public_key);
 CREATE INDEX key_organization_created_idx ON apikeys.key (organization_id, created_at, public_key);
 CREATE INDEX key_organization_description_idx ON apikeys.key (organization_id, description, public_key);
+CREATE INDEX key_organization_expires_idx ON apikeys.key (organization_id, expires_at) WHERE expires_at IS NOT NULL;
 CREATE INDEX key_expires_idx ON apikeys.key (expires_at) WHERE expires_at IS NOT NULL;
 CREATE INDEX key_owner_idx ON apikeys.key (owner, organization_id, public_key) WHERE owner IS NOT NULL;
 CREATE INDEX key_metadata_idx ON apikeys.key USING gin (metadata apikeys_internal.metadata_ops) WHERE metadata <> '{}';
@@ -178,6 +179,7 @@ COMMENT ON INDEX apikeys.key_owner_idx IS 'Finds the keys of an owner.';
 COMMENT ON INDEX apikeys.key_created_idx IS 'Pages of keys by creation.';
 COMMENT ON INDEX apikeys.key_organization_created_idx IS 'Pages of an organization''s keys by creation.';
 COMMENT ON INDEX apikeys.key_organization_description_idx IS 'Pages of an organization''s keys by description.';
+COMMENT ON INDEX apikeys.key_organization_expires_idx IS 'Finds the keys of an organization that expire.';
 COMMENT ON INDEX apikeys.key_expires_idx IS 'Finds the keys that expire.';
 COMMENT ON TABLE apikeys.key IS
 	'An API key. Its roles are in key_role, its secrets in key_secret. Read with apikeys.keys.read in the organization or in a project where the key has a role, and by the key itself; view keys shows all of it.';
@@ -267,15 +269,17 @@ CREATE TABLE apikeys.key_usage (
 	secret_version integer NOT NULL DEFAULT 0,
 	CONSTRAINT key_usage_key UNIQUE NULLS NOT DISTINCT (public_key, network, secret_version)
 ) WITH (fillfactor = 70);
+CREATE INDEX key_usage_removed_idx ON apikeys.key_usage (public_key, network) WHERE secret_version = -1;
+COMMENT ON INDEX apikeys.key_usage_removed_idx IS 'Finds the entries that were removed from access lists.';
 ALTER TABLE apikeys.key_usage REPLICA IDENTITY FULL;
 COMMENT ON TABLE apikeys.key_usage IS
 	'Uses of a key, by the matching entry of its access list and by secret. Read by whoever reads the key; view usage adds what is not written yet.';
 COMMENT ON COLUMN apikeys.key_usage.public_key IS 'The key.';
-COMMENT ON COLUMN apikeys.key_usage.network IS 'Matching entry of the access list; NULL while the list was empty.';
+COMMENT ON COLUMN apikeys.key_usage.network IS 'Matching entry of the access list; NULL while the list was empty, of entries that were removed, and of uses counted coarsely.';
 COMMENT ON COLUMN apikeys.key_usage.use_count IS 'Number of recorded uses.';
 COMMENT ON COLUMN apikeys.key_usage.last_used_at IS 'Time of the last recorded use.';
 COMMENT ON COLUMN apikeys.key_usage.last_used_address IS 'Address of the last recorded use.';
-COMMENT ON COLUMN apikeys.key_usage.secret_version IS 'Version of the secret used; 0: secrets that were deleted.';
+COMMENT ON COLUMN apikeys.key_usage.secret_version IS 'Version of the secret used; 0: secrets that were deleted, and uses counted coarsely; -1: no uses, but a mark that the entry was removed from the access list and its rows are to be added to those of none.';
 
 CREATE TABLE apikeys.key_role_usage (
 	public_key text COLLATE "C" NOT NULL,

@@ -78,6 +78,16 @@ CREATE TRIGGER key_deleted AFTER DELETE ON apikeys.key
 	FOR EACH ROW EXECUTE FUNCTION apikeys_internal.key_deleted();
 COMMENT ON TRIGGER key_deleted ON apikeys.key IS 'Notes the public key of a deleted key, and drops its usage.';
 
+-- An entry that is removed and added again begins anew.
+CREATE FUNCTION apikeys_internal.access_list_changed() RETURNS trigger
+	LANGUAGE c AS 'MODULE_PATHNAME', 'apikeys_access_list_changed';
+COMMENT ON FUNCTION apikeys_internal.access_list_changed() IS
+	'Trigger function: makes recorded uses by entries that were removed from an access list uses of the key only.';
+CREATE TRIGGER access_list_changed AFTER UPDATE OF access_list ON apikeys.key
+	FOR EACH ROW WHEN (OLD.access_list OPERATOR(apikeys.<>) NEW.access_list)
+	EXECUTE FUNCTION apikeys_internal.access_list_changed();
+COMMENT ON TRIGGER access_list_changed ON apikeys.key IS 'Makes uses by removed entries uses of the key only.';
+
 -- Recorded uses of a secret become uses of the key when the secret is deleted.
 CREATE FUNCTION apikeys_internal.secret_deleted() RETURNS trigger
 	LANGUAGE c AS 'MODULE_PATHNAME', 'apikeys_secret_deleted';
@@ -164,13 +174,11 @@ CREATE FUNCTION apikeys.rebuild_images() RETURNS bigint
 COMMENT ON FUNCTION apikeys.rebuild_images() IS
 	'Makes the images of all keys again and returns how many; needed only after rows were loaded with triggers disabled. EXECUTE is not granted to PUBLIC.';
 
--- Entries of access lists have an age, and what is recorded of one ends with it.
-CREATE FUNCTION apikeys_internal.access_list_changed() RETURNS trigger
+-- Entries of access lists have an age.
+CREATE FUNCTION apikeys_internal.access_list_dated() RETURNS trigger
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	gone cidr[];
 BEGIN
 	IF TG_RELID <> 'apikeys.key'::regclass THEN
 		RAISE EXCEPTION USING
@@ -182,28 +190,16 @@ BEGIN
 		SELECT NEW.public_key, n.network FROM (
 			SELECT unnest(NEW.access_list::cidr[]) EXCEPT SELECT unnest(OLD.access_list::cidr[])) AS n (network)
 		ON CONFLICT DO NOTHING;
-	gone := ARRAY(SELECT unnest(OLD.access_list::cidr[]) EXCEPT SELECT unnest(NEW.access_list::cidr[]));
-	DELETE FROM apikeys.key_network AS n WHERE n.public_key = NEW.public_key AND n.network = ANY (gone);
-	-- Its uses stay the key's.
-	WITH u AS (
-		DELETE FROM apikeys.key_usage AS u WHERE u.public_key = NEW.public_key AND u.network = ANY (gone)
-		RETURNING u.*)
-	INSERT INTO apikeys.key_usage AS k (public_key, use_count, last_used_at, last_used_address, secret_version)
-		SELECT NEW.public_key, least(sum(u.use_count), 9223372036854775807), max(u.last_used_at),
-			(array_agg(u.last_used_address ORDER BY u.last_used_at DESC))[1], u.secret_version
-		FROM u GROUP BY u.secret_version
-		ON CONFLICT ON CONSTRAINT key_usage_key DO UPDATE SET
-			use_count = least(k.use_count::numeric + excluded.use_count, 9223372036854775807),
-			last_used_at = greatest(k.last_used_at, excluded.last_used_at),
-			last_used_address = CASE WHEN excluded.last_used_at > k.last_used_at
-				THEN excluded.last_used_address ELSE k.last_used_address END;
+	DELETE FROM apikeys.key_network AS n
+		WHERE n.public_key = NEW.public_key AND n.network = ANY (ARRAY(
+			SELECT unnest(OLD.access_list::cidr[]) EXCEPT SELECT unnest(NEW.access_list::cidr[])));
 	RETURN NULL;
 END;
 $$;
-COMMENT ON FUNCTION apikeys_internal.access_list_changed() IS
-	'Trigger function: notes when entries of an access list were added, and adds the uses of removed ones to those of the key.';
-CREATE TRIGGER key_access_list_changed AFTER UPDATE OF access_list ON apikeys.key
+COMMENT ON FUNCTION apikeys_internal.access_list_dated() IS
+	'Trigger function: notes when entries of an access list were added.';
+CREATE TRIGGER key_access_list_dated AFTER UPDATE OF access_list ON apikeys.key
 	FOR EACH ROW WHEN (OLD.access_list OPERATOR(apikeys.<>) NEW.access_list)
-	EXECUTE FUNCTION apikeys_internal.access_list_changed();
-COMMENT ON TRIGGER key_access_list_changed ON apikeys.key IS
+	EXECUTE FUNCTION apikeys_internal.access_list_dated();
+COMMENT ON TRIGGER key_access_list_dated ON apikeys.key IS
 	'Notes when entries of an access list were added.';

@@ -103,7 +103,7 @@ define_usage_settings(GucContext at_start)
 							NULL,
 							NULL);
 	DefineCustomIntVariable("apikeys.usage_max_entries",
-							"How many counters of uses and denials fit into shared memory.",
+							"How many counters of uses and denials fit into shared memory, of all databases.",
 							"A key takes one, and one more for each network, secret and role it was let in by and each reason it was denied for, until they are written.",
 							&ak_usage_max_entries,
 							100000,

@@ -12,6 +12,7 @@
 #include "core/compat.h"
 #include "core/errors.h"
 
+#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "storage/lmgr.h"
@@ -27,6 +28,8 @@ static const char *const table_names[AK_TABLE_COUNT] = {
 	[AK_KEY] = "key",
 	[AK_KEY_ROLE] = "key_role",
 	[AK_KEY_SECRET] = "key_secret",
+	[AK_KEY_USAGE] = "key_usage",
+	[AK_USAGE_FLUSH] = "usage_flush",
 	[AK_KEY_IMAGE] = "key_image",
 	[AK_DELETED_KEY] = "deleted_key",
 	[AK_AUDIT_EVENT] = "audit_event",
@@ -43,6 +46,9 @@ static const char *const index_names[AK_INDEX_COUNT] = {
 	[AK_MEMBER_BY_ROLE] = "member_role_key",
 	[AK_KEY_BY_NAME] = "key_pkey",
 	[AK_KEY_ROLE_BY_KEY] = "key_role_key",
+	[AK_KEY_ROLE_BY_PROJECT] = "key_role_project_idx",
+	[AK_KEY_USAGE_BY_KEY] = "key_usage_key",
+	[AK_USAGE_FLUSH_BY_INSTANCE] = "usage_flush_pkey",
 	[AK_KEY_IMAGE_BY_NAME] = "key_image_pkey",
 	[AK_DELETED_KEY_BY_NAME] = "deleted_key_pkey",
 	[AK_AUDIT_EVENT_BY_ID] = "audit_event_pkey",
@@ -186,6 +192,24 @@ ak_table_oid(AkTable table)
 {
 	ensure_oids();
 	return table_oids[table];
+}
+
+/*
+ * Opens a table and locks it.  Whoever waits for a lock of DROP EXTENSION finds
+ * the table of the extension that was created instead, or raises as above.
+ */
+Relation
+ak_table_open(AkTable table, LOCKMODE mode)
+{
+	for (;;)
+	{
+		Oid			oid = ak_table_oid(table);
+
+		LockRelationOid(oid, mode);
+		if (ak_table_oid(table) == oid)
+			return table_open(oid, NoLock);
+		UnlockRelationOid(oid, mode);
+	}
 }
 
 /* The OID of an index. */

@@ -7,6 +7,9 @@
 
 #include "postgres.h"
 
+#include "storage/lockdefs.h"
+#include "utils/relcache.h"
+
 typedef enum AkTable
 {
 	AK_ORGANIZATION,
@@ -16,6 +19,8 @@ typedef enum AkTable
 	AK_KEY,
 	AK_KEY_ROLE,
 	AK_KEY_SECRET,
+	AK_KEY_USAGE,
+	AK_USAGE_FLUSH,
 	AK_KEY_IMAGE,
 	AK_DELETED_KEY,
 	AK_AUDIT_EVENT,
@@ -37,6 +42,9 @@ typedef enum AkIndex
 	AK_MEMBER_BY_ROLE,
 	AK_KEY_BY_NAME,
 	AK_KEY_ROLE_BY_KEY,
+	AK_KEY_ROLE_BY_PROJECT,
+	AK_KEY_USAGE_BY_KEY,
+	AK_USAGE_FLUSH_BY_INSTANCE,
 	AK_KEY_IMAGE_BY_NAME,
 	AK_DELETED_KEY_BY_NAME,
 	AK_AUDIT_EVENT_BY_ID,
@@ -47,6 +55,7 @@ typedef enum AkIndex
 extern void ak_tables_init(void);
 extern void ak_tables_lock(uint32 tables);
 extern Oid	ak_table_oid(AkTable table);
+extern Relation ak_table_open(AkTable table, LOCKMODE mode);
 extern Oid	ak_index_oid(AkIndex index);
 
 #endif							/* AK_TABLES_H */

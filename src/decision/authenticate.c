@@ -5,6 +5,7 @@
  */
 #include "postgres.h"
 
+#include "base/names.h"
 #include "base/settings.h"
 #include "core/compat.h"
 #include "core/credentials.h"
@@ -14,6 +15,7 @@
 #include "decision/request_headers.h"
 #include "identity/identity.h"
 #include "types/type_access_list.h"
+#include "types/type_secret_hash.h"
 
 #include "access/htup_details.h"
 #include "funcapi.h"
@@ -68,9 +70,11 @@ authenticate_key(FunctionCallInfo fcinfo, bool address_is_text)
 	AkNetwork	address;
 
 	if (!PG_ARGISNULL(0))
-		request.public_key = PG_GETARG_TEXT_PP(0);
+		request.public_key = ak_decision_get_text(PG_GETARG_DATUM(0),
+												   AK_PUBLIC_KEY_MAX_SIZE);
 	if (!PG_ARGISNULL(1))
-		request.secret = PG_GETARG_TEXT_PP(1);
+		request.secret = ak_decision_get_text(PG_GETARG_DATUM(1),
+											   AK_SECRET_MAX_SIZE);
 	get_address(fcinfo, 2, address_is_text, &request, &address);
 	authenticate(&request);
 	PG_RETURN_TEXT_P(request.public_key);
@@ -85,7 +89,7 @@ authenticate_token(FunctionCallInfo fcinfo, bool address_is_text)
 
 	get_address(fcinfo, 1, address_is_text, &request, &address);
 	if (!PG_ARGISNULL(0))
-		ak_request_set_token(&request, PG_GETARG_TEXT_PP(0));
+		ak_request_set_token(&request, PG_GETARG_DATUM(0));
 	authenticate(&request);
 	ak_request_wipe_token(&request);
 	PG_RETURN_TEXT_P(request.public_key);
@@ -126,7 +130,7 @@ apikeys_split_api_key(PG_FUNCTION_ARGS)
 
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
-	ak_request_set_token(&request, PG_GETARG_TEXT_PP(0));
+	ak_request_set_token(&request, PG_GETARG_DATUM(0));
 	values[0] = PointerGetDatum(request.public_key);
 	values[1] = PointerGetDatum(request.secret);
 	nulls[0] = request.public_key == NULL;

@@ -38,6 +38,7 @@
 #include "usage/rehash.h"
 #include "usage/usage.h"
 
+#include "access/detoast.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -49,8 +50,10 @@
  * which is an unknown key, where it is none.
  */
 void
-ak_request_set_token(AkRequest *request, const text *api_key)
+ak_request_set_token(AkRequest *request, Datum argument)
 {
+	text	   *api_key = ak_decision_get_text(argument, AK_PUBLIC_KEY_MAX_SIZE +
+											   1 + AK_SECRET_MAX_SIZE);
 	AkCredentials credentials;
 
 	request->public_key = NULL;
@@ -332,6 +335,18 @@ open_store(const AkRequest *request, AkSecretClaim *claim, AkKeystore *store)
 							 VARDATA_ANY(request->secret),
 							 VARSIZE_ANY_EXHDR(request->secret));
 	ak_keystore_open_for_image(store, hash, tables);
+}
+
+/*
+ * An argument that is a text.  Of one that is longer than max_size bytes only so
+ * much is read that this can be seen.
+ */
+text *
+ak_decision_get_text(Datum argument, int max_size)
+{
+	if (toast_raw_datum_size(argument) - VARHDRSZ <= max_size)
+		return DatumGetTextPP(argument);
+	return DatumGetTextPSlice(argument, 0, max_size + 1);
 }
 
 /*

@@ -47,8 +47,9 @@ typedef struct AkDecision
 	uint64		grants[AK_SCOPES_MAX];
 } AkDecision;
 
-extern void ak_request_set_token(AkRequest *request, const text *api_key);
+extern void ak_request_set_token(AkRequest *request, Datum api_key);
 extern void ak_request_wipe_token(AkRequest *request);
+extern text *ak_decision_get_text(Datum argument, int max_size);
 extern void ak_decision_open(const AkRequest *request, AkDecision *decision);
 extern void ak_decision_close(const AkRequest *request, AkDecision *decision);
 extern bool ak_decision_proves(const AkDecision *decision);

@@ -34,6 +34,7 @@ PG_FUNCTION_INFO_V1(apikeys_reads_organization);
 PG_FUNCTION_INFO_V1(apikeys_reads_project);
 PG_FUNCTION_INFO_V1(apikeys_reads_key);
 PG_FUNCTION_INFO_V1(apikeys_reads_key_of);
+PG_FUNCTION_INFO_V1(apikeys_reads_key_role);
 PG_FUNCTION_INFO_V1(apikeys_manages_key);
 PG_FUNCTION_INFO_V1(apikeys_stops_key);
 PG_FUNCTION_INFO_V1(apikeys_rotates_itself);
@@ -407,27 +408,56 @@ is_in_array(const pg_uuid_t *id, ArrayType *sorted)
 }
 
 /*
- * The same of the key in argument 0, of whose readers' organizations argument 1
- * tells: what policies ask for each row.
+ * The same where the organizations in which the principal reads all keys are
+ * known already: sorted, without NULLs; NULL: they are not.
  */
-Datum
-apikeys_reads_key_of(PG_FUNCTION_ARGS)
+bool
+ak_rights_reads_key_of(text *public_key, ArrayType *organizations)
 {
 	AkKeystore	store;
 	pg_uuid_t	organization;
 	bool		found;
 
-	if (PG_ARGISNULL(0))
-		PG_RETURN_BOOL(false);
 	ak_keystore_open(&store, AK_TABLE_BIT(AK_KEY));
-	found = ak_keystore_find_key(&store, PG_GETARG_TEXT_PP(0), &organization);
+	found = ak_keystore_find_key(&store, public_key, &organization);
 	ak_keystore_close(&store);
 	if (!found)
-		PG_RETURN_BOOL(false);
-	if (!PG_ARGISNULL(1) &&
-		is_in_array(&organization, PG_GETARG_ARRAYTYPE_P(1)))
+		return false;
+	return (organizations && is_in_array(&organization, organizations)) ||
+		ak_rights_reads_key(public_key);
+}
+
+/* What policies ask for each row. */
+Datum
+apikeys_reads_key_of(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(!PG_ARGISNULL(0) &&
+				   ak_rights_reads_key_of(PG_GETARG_TEXT_PP(0),
+										  PG_ARGISNULL(1) ? NULL :
+										  PG_GETARG_ARRAYTYPE_P(1)));
+}
+
+/*
+ * Whether the principal reads a role of a key by the project it is granted in,
+ * or because it is the key: the organization's readers are found without this.
+ */
+Datum
+apikeys_reads_key_role(PG_FUNCTION_ARGS)
+{
+	AkKeystore	store;
+	AkPlace		place = {.has_project = true};
+	bool		result;
+
+	if (ak_identity_is_key(PG_GETARG_TEXT_PP(0)))
 		PG_RETURN_BOOL(true);
-	PG_RETURN_BOOL(ak_rights_reads_key(PG_GETARG_TEXT_PP(0)));
+	if (PG_ARGISNULL(2))
+		PG_RETURN_BOOL(false);
+	place.organization = *PG_GETARG_UUID_P(1);
+	place.project = *PG_GETARG_UUID_P(2);
+	open_store(&store, 0);
+	result = reads_keys_at(&store, &place);
+	ak_keystore_close(&store);
+	PG_RETURN_BOOL(result);
 }
 
 /* --- Managing and stopping a key ------------------------------------------ */

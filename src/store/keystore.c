@@ -44,6 +44,10 @@ enum
 {
 	KEY_ORGANIZATION_ID = 2
 };
+enum
+{
+	KEY_ROLE_PUBLIC_KEY = 1
+};
 
 /* ... and of the indexes that are read instead of them. */
 enum
@@ -295,7 +299,7 @@ ak_keystore_find_image(AkKeystore *store, text *public_key, AkImage *image)
 
 	release_image(store);
 	store->image_is_by_index = false;
-	scan.table = table_open(ak_table_oid(AK_KEY_IMAGE), AccessShareLock);
+	scan.table = ak_table_open(AK_KEY_IMAGE, AccessShareLock);
 	found = ak_locator_find(store->image_hash, scan.table, store->snapshot,
 							public_key, &row, &store->image_buffer) ||
 		search_image(store, public_key, &scan, &row);
@@ -339,8 +343,7 @@ ak_keystore_search_in_vain(AkKeystore *store, text *public_key)
 void
 ak_keystore_read_in_vain(AkKeystore *store)
 {
-	Relation	table = table_open(ak_table_oid(AK_KEY_IMAGE),
-								   AccessShareLock);
+	Relation	table = ak_table_open(AK_KEY_IMAGE, AccessShareLock);
 	HeapTupleData row;
 	Buffer		buffer;
 	AkImage		image;
@@ -434,6 +437,27 @@ ak_keystore_check_key_roles(AkKeystore *store, text *public_key,
 		if (!check(&grant, argument))
 			break;
 	}
+	ak_index_scan_close(&scan);
+}
+
+/*
+ * Calls back with each key that has a role in a project, once for each of its
+ * roles; the name is in what is scanned.
+ */
+void
+ak_keystore_scan_project_keys(AkKeystore *store, const pg_uuid_t *project,
+							  AkNameCallback callback, void *argument)
+{
+	ScanKeyData key;
+	AkIndexScan scan;
+	bool		isnull;
+
+	ak_index_scan_uuid_key(&key, project);
+	ak_index_scan_open(store->snapshot, AK_KEY_ROLE, AK_KEY_ROLE_BY_PROJECT,
+					   &key, false, &scan);
+	while (ak_index_scan_next_row(&scan))
+		callback(DatumGetTextPP(slot_getattr(scan.slot, KEY_ROLE_PUBLIC_KEY,
+											 &isnull)), argument);
 	ak_index_scan_close(&scan);
 }
 

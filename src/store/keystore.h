@@ -88,6 +88,7 @@ typedef struct AkGrant
 typedef void (*AkGrantCallback) (const AkGrant *grant, void *argument);
 typedef bool (*AkGrantCheck) (const AkGrant *grant, void *argument);
 typedef void (*AkIdCallback) (const pg_uuid_t *id, void *argument);
+typedef void (*AkNameCallback) (text *name, void *argument);
 
 /* A row of role; all pointers are into what is scanned. */
 typedef struct AkRoleRow
@@ -116,6 +117,10 @@ extern bool ak_keystore_find_key(AkKeystore *store, text *public_key,
 extern bool ak_keystore_was_deleted(AkKeystore *store, text *public_key);
 extern void ak_keystore_check_key_roles(AkKeystore *store, text *public_key,
 										AkGrantCheck check, void *argument);
+extern void ak_keystore_scan_project_keys(AkKeystore *store,
+										  const pg_uuid_t *project,
+										  AkNameCallback callback,
+										  void *argument);
 extern void ak_keystore_scan_user(AkKeystore *store, text *principal,
 								  AkGrantCallback callback, void *argument);
 extern void ak_keystore_scan_role(AkKeystore *store, Oid role,

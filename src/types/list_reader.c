@@ -17,8 +17,8 @@
 #include "postgres.h"
 
 #include "core/compat.h"
+#include "core/errors.h"
 #include "types/list_reader.h"
-#include "types/type_access_list.h"
 
 #include "access/detoast.h"
 #include "access/genam.h"
@@ -34,13 +34,13 @@
 #include "utils/rel.h"
 
 /*
- * So many lists are remembered, each in less than 200 kB, and less than 60 kB if
+ * So many lists are remembered, each in less than 300 kB, and less than 90 kB if
  * it has a million IPv4 networks.
  */
 #define MEMORY_COUNT		16
 
-/* The nodes of the first twelve levels are remembered; the first is 1. */
-#define NODE_COUNT			4096
+/* The nodes of the first thirteen levels are remembered; the first is 1. */
+#define NODE_COUNT			8192
 
 /* Columns of a toast table. */
 #define CHUNK_ID			1
@@ -71,7 +71,6 @@ struct AkListMemory
 	MemoryContext context;		/* of all that follows */
 	bool		has_count4;
 	uint32		count4;
-	uint32		place_count;
 	Place	   *places;
 	Nodes		nodes4;
 	Nodes		nodes6;
@@ -81,6 +80,52 @@ static AkListMemory memories[MEMORY_COUNT];
 
 /* Chunks are immutable: what was found by a visible row is there. */
 static SnapshotData toast_snapshot = {.snapshot_type = SNAPSHOT_TOAST};
+
+/* --- Lists in memory ------------------------------------------------------ */
+
+#define raise_damaged() \
+	ereport(ERROR, \
+			(errcode(ERRCODE_DATA_CORRUPTED), \
+			 errmsg("access list is damaged"), \
+			 ak_errid("access_list_damaged")))
+
+/*
+ * Fills in the counts of *set, of a list of so many bytes with so many IPv4
+ * networks, and nothing else.  Raises XX001 if that does not fit.
+ */
+static void
+set_counts(size_t size, uint32 count4, AkNetset *set)
+{
+	memset(set, 0, sizeof(*set));
+	if (size < AK_ACCESS_LIST_COUNT_SIZE)
+		raise_damaged();
+	size -= AK_ACCESS_LIST_COUNT_SIZE;
+	if (count4 > size / AK_NETSET_ENTRY4_SIZE)
+		raise_damaged();
+	size -= (size_t) count4 * AK_NETSET_ENTRY4_SIZE;
+	if (size % AK_NETSET_ENTRY6_SIZE != 0)
+		raise_damaged();
+	set->count4 = count4;
+	set->count6 = size / AK_NETSET_ENTRY6_SIZE;
+}
+
+/*
+ * Fills in *set as a view of a detoasted list, which must live as long.
+ * Raises XX001 if the sizes in it do not fit.
+ */
+void
+ak_access_list_view(struct varlena *list, AkNetset *set)
+{
+	const uint8 *bytes = (const uint8 *) VARDATA_ANY(list);
+	size_t		size = VARSIZE_ANY_EXHDR(list);
+	uint32		count4 = 0;
+
+	if (size >= AK_ACCESS_LIST_COUNT_SIZE)
+		memcpy(&count4, bytes, AK_ACCESS_LIST_COUNT_SIZE);
+	set_counts(size, count4, set);
+	set->entries4 = bytes + AK_ACCESS_LIST_COUNT_SIZE;
+	set->entries6 = set->entries4 + (size_t) count4 * AK_NETSET_ENTRY4_SIZE;
+}
 
 /* --- What is remembered --------------------------------------------------- */
 
@@ -112,8 +157,8 @@ get_memory(const AkListReader *reader, TransactionId writer)
 												ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(memory->context);
 	memory->has_count4 = false;
-	memory->place_count = reader->size / TOAST_MAX_CHUNK_SIZE + 1;
-	memory->places = palloc0(memory->place_count * sizeof(Place));
+	memory->places = palloc0((reader->size / TOAST_MAX_CHUNK_SIZE + 1) *
+							 sizeof(Place));
 	make_nodes(&memory->nodes4, AK_NETSET_ENTRY4_SIZE, reader->size);
 	make_nodes(&memory->nodes6, AK_NETSET_ENTRY6_SIZE, reader->size);
 	MemoryContextSwitchTo(old);
@@ -146,9 +191,9 @@ copy_chunk(const AkListReader *reader, HeapTuple row, int32 chunk, char *data)
 	stored = (struct varlena *)
 		DatumGetPointer(fastgetattr(row, CHUNK_DATA, columns, &isnull));
 	if (VARATT_IS_EXTENDED(stored) && !VARATT_IS_SHORT(stored))
-		ak_access_list_raise_damaged();
+		raise_damaged();
 	if (VARSIZE_ANY_EXHDR(stored) != size)
-		ak_access_list_raise_damaged();
+		raise_damaged();
 	memcpy(data, VARDATA_ANY(stored), size);
 	return true;
 }
@@ -219,11 +264,11 @@ search_chunk(const AkListReader *reader, int32 chunk, char *data)
 									  2, keys);
 	row = systable_getnext_ordered(scan, ForwardScanDirection);
 	if (row == NULL || !copy_chunk(reader, row, chunk, data))
-		ak_access_list_raise_damaged();
+		raise_damaged();
 	if (reader->memory)
 		note_place(reader, scan, row, chunk);
 	systable_endscan_ordered(scan);
-	index_close(index, AccessShareLock);
+	index_close(index, NoLock);
 }
 
 /* The data of a chunk of the list, until the next but one is read. */
@@ -276,7 +321,8 @@ read_entry(void *argument, unsigned family, size_t index, size_t node,
 	else
 	{
 		size = AK_NETSET_ENTRY6_SIZE;
-		offset += reader->count4 * AK_NETSET_ENTRY4_SIZE + index * size;
+		offset += (size_t) reader->count4 * AK_NETSET_ENTRY4_SIZE +
+			index * size;
 	}
 	if (reader->memory)
 		nodes = family == 4 ? &reader->memory->nodes4 : &reader->memory->nodes6;
@@ -302,7 +348,7 @@ read_count4(AkListReader *reader)
 	if (memory && memory->has_count4)
 		return memory->count4;
 	if (reader->size < AK_ACCESS_LIST_COUNT_SIZE)
-		ak_access_list_raise_damaged();
+		raise_damaged();
 	copy_bytes(reader, 0, AK_ACCESS_LIST_COUNT_SIZE, (uint8 *) &count4);
 	if (memory)
 	{
@@ -314,7 +360,8 @@ read_count4(AkListReader *reader)
 
 /*
  * Fills in *set with a stored list, to be used until the reader is closed in
- * the same function; after an error the transaction does it.  "writer" is the
+ * the same function; after an error the transaction does it.  Locks of the toast
+ * table are kept until the transaction ends.  "writer" is the
  * transaction that wrote the row that the list stands in; without one nothing
  * is remembered.  The caller has a snapshot that sees the row.  Memory is of the
  * current context.  This and reading the set raise XX001 for a damaged list.
@@ -341,7 +388,7 @@ ak_list_open(struct varlena *list, TransactionId writer,
 		get_memory(reader, writer) : NULL;
 	reader->chunks[0] = reader->chunks[1] = -1;
 	reader->count4 = read_count4(reader);
-	ak_access_list_count(reader->size, reader->count4, set);
+	set_counts(reader->size, reader->count4, set);
 	set->read = read_entry;
 	set->argument = reader;
 }
@@ -351,5 +398,5 @@ void
 ak_list_close(AkListReader *reader)
 {
 	if (reader->toast)
-		table_close(reader->toast, AccessShareLock);
+		table_close(reader->toast, NoLock);
 }

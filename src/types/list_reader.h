@@ -13,6 +13,9 @@
 #include "access/heaptoast.h"
 #include "utils/relcache.h"
 
+/* A stored list begins with the number of its IPv4 networks. */
+#define AK_ACCESS_LIST_COUNT_SIZE	sizeof(uint32)
+
 typedef struct AkListMemory AkListMemory;
 
 /* A list that is being read; nothing in it is for others. */
@@ -27,6 +30,7 @@ typedef struct AkListReader
 	char		data[2][TOAST_MAX_CHUNK_SIZE];
 } AkListReader;
 
+extern void ak_access_list_view(struct varlena *list, AkNetset *set);
 extern void ak_list_open(struct varlena *list, TransactionId writer,
 						 AkListReader *reader, AkNetset *set);
 extern void ak_list_close(AkListReader *reader);

@@ -9,8 +9,8 @@
  *
  * New hashes are made with what the postmaster has read last, and with nothing
  * else: by then an older pepper may be gone for everybody.  So the postmaster
- * leaves a fingerprint of its peppers in shared memory, one atomic number that
- * it alone writes, and who makes a hash compares.
+ * leaves a fingerprint of its peppers in shared memory, and who makes a hash
+ * compares; and the path of the file, for who was busy when that was changed.
  */
 #include "postgres.h"
 
@@ -27,8 +27,24 @@
 #include <time.h>
 #include <unistd.h>
 
+/*
+ * What the postmaster has read, which alone writes this, without a lock.  The
+ * number of changes is odd while the path is written.
+ */
+typedef struct Published
+{
+	pg_atomic_uint64 fingerprint;	/* ak_pepper_fingerprint() */
+	pg_atomic_uint32 changes;
+	char		path[MAXPGPATH];
+	bool		is_faulty;		/* the last file could not be used */
+} Published;
+
+/* How often a path is read that changes meanwhile. */
+#define PATH_ATTEMPTS	1000
+
 /* What the setting says; loads counts how often a file was read. */
 static char used_path[MAXPGPATH];
+static bool is_faulty = false;
 static AkPepperSet used;
 static AkPepperSet loaded;
 static uint64 loads = 0;
@@ -36,8 +52,8 @@ static uint64 loads = 0;
 /* Stands for the peppers in use, so that it is not made for each use of a key. */
 static uint64 used_fingerprint = 0;
 
-/* ak_pepper_fingerprint() of the postmaster's; NULL: not preloaded. */
-static pg_atomic_uint64 *published = NULL;
+/* NULL: not preloaded. */
+static Published *published = NULL;
 
 /* What was found since, and in which file, as it was then. */
 static AkPepperSet found;
@@ -119,7 +135,10 @@ ak_pepper_load(const char *path, uint64 *load, char **fault)
 {
 	ak_crypto_wipe(&loaded, sizeof(loaded));
 	*load = ++loads;
-	return path[0] == '\0' || read_peppers(path, &loaded, fault);
+	is_faulty = path[0] != '\0' && !read_peppers(path, &loaded, fault);
+	if (published && !IsUnderPostmaster)
+		published->is_faulty = is_faulty;
+	return !is_faulty;
 }
 
 static uint64
@@ -138,6 +157,16 @@ make_fingerprint(const AkPepperSet *set)
 	return fingerprint;
 }
 
+/* Tells others what the postmaster has; it waits for nobody. */
+static void
+publish(void)
+{
+	pg_atomic_fetch_add_u32(&published->changes, 1);
+	strlcpy(published->path, used_path, sizeof(published->path));
+	pg_atomic_fetch_add_u32(&published->changes, 1);
+	pg_atomic_write_u64(&published->fingerprint, used_fingerprint);
+}
+
 /* Takes what was read for the peppers there are. */
 void
 ak_pepper_use(const char *path, uint64 load)
@@ -148,7 +177,7 @@ ak_pepper_use(const char *path, uint64 load)
 	used = loaded;
 	used_fingerprint = make_fingerprint(&used);
 	if (published && !IsUnderPostmaster)
-		pg_atomic_write_u64(published, used_fingerprint);
+		publish();
 	ak_crypto_wipe(&loaded, sizeof(loaded));
 	ak_crypto_wipe(&found, sizeof(found));
 	memset(&found_in, 0, sizeof(found_in));
@@ -171,8 +200,13 @@ ak_pepper_attach(void)
 
 	published = ShmemInitStruct("apikeys peppers", sizeof(*published),
 								&is_there);
-	if (!is_there)
-		pg_atomic_init_u64(published, used_fingerprint);
+	if (is_there)
+		return;
+	memset(published, 0, sizeof(*published));
+	pg_atomic_init_u64(&published->fingerprint, used_fingerprint);
+	pg_atomic_init_u32(&published->changes, 0);
+	strlcpy(published->path, used_path, sizeof(published->path));
+	published->is_faulty = is_faulty;
 }
 
 /* A number that stands for the peppers that this process has; 0: none. */
@@ -186,7 +220,37 @@ ak_pepper_fingerprint(void)
 static uint64
 get_published(void)
 {
-	return published ? pg_atomic_read_u64(published) : used_fingerprint;
+	return published ? pg_atomic_read_u64(&published->fingerprint) :
+		used_fingerprint;
+}
+
+/* Whether the postmaster could not use the file when it has read it last. */
+bool
+ak_pepper_is_faulty(void)
+{
+	return published && published->is_faulty;
+}
+
+/* The path of the file that the postmaster has read last; "" for none. */
+static void
+get_path(char *path)
+{
+	strlcpy(path, used_path, MAXPGPATH);
+	for (int i = 0; published && i < PATH_ATTEMPTS; i++)
+	{
+		uint32		changes = pg_atomic_read_u32(&published->changes);
+		char		copy[MAXPGPATH];
+
+		pg_read_barrier();
+		memcpy(copy, published->path, sizeof(copy));
+		pg_read_barrier();
+		if (changes % 2 == 0 &&
+			changes == pg_atomic_read_u32(&published->changes))
+		{
+			strlcpy(path, copy, MAXPGPATH);
+			break;
+		}
+	}
 }
 
 /* Whether this process has the peppers that the postmaster has. */
@@ -204,15 +268,17 @@ bool
 ak_pepper_refresh(void)
 {
 	AkPepperSet set = {0};
+	char		path[MAXPGPATH];
 	uint64		fingerprint;
 	char	   *fault = NULL;
 	bool		is_wanted;
 
 	if (ak_pepper_is_fresh())
 		return true;
-	if (used_path[0] == '\0')
+	get_path(path);
+	if (path[0] == '\0')
 		return false;
-	if (!read_peppers(used_path, &set, &fault))
+	if (!read_peppers(path, &set, &fault))
 		pfree(fault);
 	fingerprint = make_fingerprint(&set);
 	is_wanted = set.count > 0 && fingerprint == get_published();
@@ -250,14 +316,16 @@ look_again(void)
 {
 	struct stat status;
 	AkPepperSet set;
+	char		path[MAXPGPATH];
 	char	   *fault = NULL;
 
-	if (used_path[0] == '\0' || stat(used_path, &status) != 0 ||
+	get_path(path);
+	if (path[0] == '\0' || stat(path, &status) != 0 ||
 		(is_same_file(&status, &found_in) && status.st_ctime < found_at))
 		return;
 	found_in = status;
 	found_at = time(NULL);
-	if (read_peppers(used_path, &set, &fault))
+	if (read_peppers(path, &set, &fault))
 		found = set;
 	else
 		pfree(fault);

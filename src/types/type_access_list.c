@@ -12,7 +12,6 @@
 #include "core/compat.h"
 #include "core/errors.h"
 #include "types/access_list_text.h"
-#include "types/list_reader.h"
 #include "types/type_access_list.h"
 
 #include "catalog/pg_type.h"
@@ -42,54 +41,6 @@ PG_FUNCTION_INFO_V1(apikeys_matching_network);
 PG_FUNCTION_INFO_V1(apikeys_cardinality);
 
 /* --- Lists, networks and PostgreSQL's inet -------------------------------- */
-
-/* Raises XX001. */
-void
-ak_access_list_raise_damaged(void)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_DATA_CORRUPTED),
-			 errmsg("access list is damaged"),
-			 ak_errid("access_list_damaged")));
-}
-
-/*
- * Fills in the counts of *set, of a list of so many bytes with so many IPv4
- * networks, and nothing else.  Raises XX001 if that does not fit.
- */
-void
-ak_access_list_count(size_t size, uint32 count4, AkNetset *set)
-{
-	memset(set, 0, sizeof(*set));
-	if (size < AK_ACCESS_LIST_COUNT_SIZE)
-		ak_access_list_raise_damaged();
-	size -= AK_ACCESS_LIST_COUNT_SIZE;
-	if (count4 > size / AK_NETSET_ENTRY4_SIZE)
-		ak_access_list_raise_damaged();
-	size -= (size_t) count4 * AK_NETSET_ENTRY4_SIZE;
-	if (size % AK_NETSET_ENTRY6_SIZE != 0)
-		ak_access_list_raise_damaged();
-	set->count4 = count4;
-	set->count6 = size / AK_NETSET_ENTRY6_SIZE;
-}
-
-/*
- * Fills in *set as a view of a detoasted list, which must live as long.
- * Raises XX001 if the sizes in it do not fit.
- */
-void
-ak_access_list_view(struct varlena *list, AkNetset *set)
-{
-	const uint8 *bytes = (const uint8 *) VARDATA_ANY(list);
-	size_t		size = VARSIZE_ANY_EXHDR(list);
-	uint32		count4 = 0;
-
-	if (size >= AK_ACCESS_LIST_COUNT_SIZE)
-		memcpy(&count4, bytes, AK_ACCESS_LIST_COUNT_SIZE);
-	ak_access_list_count(size, count4, set);
-	set->entries4 = bytes + AK_ACCESS_LIST_COUNT_SIZE;
-	set->entries6 = set->entries4 + (size_t) count4 * AK_NETSET_ENTRY4_SIZE;
-}
 
 /* The network, or the address, that an inet or cidr value stands for. */
 void

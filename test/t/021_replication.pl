@@ -36,6 +36,20 @@ $publisher->safe_psql(
 		apikeys.member, apikeys.key, apikeys.key_role, apikeys.key_secret, apikeys.deleted_key;
 });
 
+# Whoever publishes all tables of the database can go on changing them.
+$publisher->safe_psql('postgres', 'CREATE PUBLICATION everything FOR ALL TABLES');
+is( $publisher->safe_psql('postgres', q{
+		SELECT apikeys.authorize(public_key, private_key, '192.0.2.1', 'clusters.read', '} . $project . q{') FROM issued WHERE n = 9;
+		SELECT apikeys.flush_usage();
+		SELECT apikeys.disable_key(public_key) FROM issued WHERE n = 9;
+		SELECT apikeys.enable_key(public_key) FROM issued WHERE n = 9;
+		SELECT length(apikeys.rotate_secret(public_key)) > 0 FROM issued WHERE n = 8;
+		SELECT apikeys.delete_key(k.public_key) FROM apikeys.create_project_key('} . $project . q{', 'for a moment', '{reader}') AS k}),
+	"t\n\nt\nt\nt\nt", 'a publication of all tables is in nobody\'s way');
+$publisher->safe_psql('postgres', q{
+	DROP PUBLICATION everything;
+	SELECT apikeys.revoke_secret(public_key, 2) FROM issued WHERE n = 8});
+
 # The built-in roles come from the publisher too.
 my $connection = $publisher->connstr . ' dbname=postgres';
 $subscriber->safe_psql(
