@@ -351,8 +351,7 @@ ak_keystore_read_in_vain(AkKeystore *store)
 	if (ak_locator_find_another(store->image_hash, table, store->snapshot,
 								&row, &buffer))
 	{
-		if (!HeapTupleHasExternal(&row))
-			(void) ak_image_try(table, &row, &image);
+		(void) ak_image_try(table, &row, &image);
 		ReleaseBuffer(buffer);
 	}
 	table_close(table, NoLock);

@@ -23,6 +23,7 @@
 #include "access/detoast.h"
 #include "access/genam.h"
 #include "access/heapam.h"
+#include "access/heaptoast.h"
 #include "access/htup_details.h"
 #include "access/relscan.h"
 #include "access/table.h"
@@ -171,42 +172,49 @@ get_memory(const AkListReader *reader, TransactionId writer)
 /* --- Chunks --------------------------------------------------------------- */
 
 /*
- * Copies the data of a chunk's row, if it is that chunk; raises XX001 if it has
- * another size than it must have.
+ * The data of a chunk's row, in the row; NULL if it is another chunk.  Raises
+ * XX001 if it has another size than it must have.
  */
-static bool
-copy_chunk(const AkListReader *reader, HeapTuple row, int32 chunk, char *data)
+static const char *
+view_chunk(const AkListReader *reader, HeapTuple row, int32 number)
 {
 	TupleDesc	columns = RelationGetDescr(reader->toast);
-	uint32		begin = (uint32) chunk * TOAST_MAX_CHUNK_SIZE;
-	uint32		size = Min(reader->size - begin, TOAST_MAX_CHUNK_SIZE);
+	uint32		begin = (uint32) number * TOAST_MAX_CHUNK_SIZE;
 	struct varlena *stored;
 	bool		isnull;
 
 	if (DatumGetObjectId(fastgetattr(row, CHUNK_ID, columns, &isnull)) !=
 		reader->value ||
 		DatumGetInt32(fastgetattr(row, CHUNK_SEQUENCE, columns, &isnull)) !=
-		chunk)
-		return false;
+		number)
+		return NULL;
 	stored = (struct varlena *)
 		DatumGetPointer(fastgetattr(row, CHUNK_DATA, columns, &isnull));
-	if (VARATT_IS_EXTENDED(stored) && !VARATT_IS_SHORT(stored))
+	if ((VARATT_IS_EXTENDED(stored) && !VARATT_IS_SHORT(stored)) ||
+		VARSIZE_ANY_EXHDR(stored) !=
+		Min(reader->size - begin, TOAST_MAX_CHUNK_SIZE))
 		raise_damaged();
-	if (VARSIZE_ANY_EXHDR(stored) != size)
-		raise_damaged();
-	memcpy(data, VARDATA_ANY(stored), size);
-	return true;
+	return VARDATA_ANY(stored);
 }
 
-/* Reads a chunk where it was found; false if it is not there. */
+static void
+release_chunk(AkListChunk *chunk)
+{
+	if (chunk->data && BufferIsValid(chunk->buffer))
+		ReleaseBuffer(chunk->buffer);
+	chunk->data = NULL;
+}
+
+/*
+ * Reads a chunk where it was found; false if it is not there.  While its page is
+ * pinned, the row stays where it is.
+ */
 static bool
-read_place(const AkListReader *reader, const Place *place, int32 chunk,
-		   char *data)
+read_place(const AkListReader *reader, const Place *place, AkListChunk *chunk)
 {
 	HeapTupleData row;
 	ItemId		item;
 	Page		page;
-	bool		is_there = false;
 
 	if (!BufferIsValid(place->buffer) ||
 		!ReadRecentBuffer(ak_relation_locator(reader->toast), MAIN_FORKNUM,
@@ -221,25 +229,41 @@ read_place(const AkListReader *reader, const Place *place, int32 chunk,
 		{
 			row.t_data = (HeapTupleHeader) PageGetItem(page, item);
 			row.t_len = ItemIdGetLength(item);
-			row.t_tableOid = RelationGetRelid(reader->toast);
-			ItemPointerSet(&row.t_self, place->block, place->offset);
-			is_there = copy_chunk(reader, &row, chunk, data);
+			chunk->data = view_chunk(reader, &row, chunk->number);
 		}
 	}
-	UnlockReleaseBuffer(place->buffer);
-	return is_there;
+	LockBuffer(place->buffer, BUFFER_LOCK_UNLOCK);
+	chunk->buffer = place->buffer;
+	if (chunk->data == NULL)
+		ReleaseBuffer(place->buffer);
+	return chunk->data != NULL;
 }
 
+/* Keeps the chunk that a scan has found, and where it was. */
 static void
-note_place(const AkListReader *reader, const SysScanDesc scan, HeapTuple row,
-		   int32 chunk)
+take_chunk(const AkListReader *reader, SysScanDesc scan, HeapTuple row,
+		   AkListChunk *chunk)
 {
 	BufferHeapTupleTableSlot *slot = (BufferHeapTupleTableSlot *) scan->slot;
-	Place	   *place = &reader->memory->places[chunk];
+	const char *data = view_chunk(reader, row, chunk->number);
+	Place	   *place;
 
-	if (reader->toast->rd_tableam != GetHeapamTableAmRoutine() ||
-		BufferIsLocal(slot->buffer))
+	if (data == NULL)
+		raise_damaged();
+	if (reader->toast->rd_tableam != GetHeapamTableAmRoutine())
+	{
+		chunk->buffer = InvalidBuffer;
+		chunk->data = memcpy(palloc(TOAST_MAX_CHUNK_SIZE), data,
+							 Min(reader->size - chunk->number * TOAST_MAX_CHUNK_SIZE,
+								 TOAST_MAX_CHUNK_SIZE));
 		return;
+	}
+	IncrBufferRefCount(slot->buffer);
+	chunk->buffer = slot->buffer;
+	chunk->data = data;
+	if (reader->memory == NULL || BufferIsLocal(slot->buffer))
+		return;
+	place = &reader->memory->places[chunk->number];
 	place->buffer = slot->buffer;
 	place->block = ItemPointerGetBlockNumber(&row->t_self);
 	place->offset = ItemPointerGetOffsetNumber(&row->t_self);
@@ -247,7 +271,7 @@ note_place(const AkListReader *reader, const SysScanDesc scan, HeapTuple row,
 
 /* Reads a chunk by the index; raises XX001 if it is missing. */
 static void
-search_chunk(const AkListReader *reader, int32 chunk, char *data)
+search_chunk(const AkListReader *reader, AkListChunk *chunk)
 {
 	Relation	index = index_open(toast_get_valid_index(RelationGetRelid(reader->toast),
 														 AccessShareLock),
@@ -259,33 +283,31 @@ search_chunk(const AkListReader *reader, int32 chunk, char *data)
 	ScanKeyInit(&keys[0], CHUNK_ID, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(reader->value));
 	ScanKeyInit(&keys[1], CHUNK_SEQUENCE, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(chunk));
+				Int32GetDatum(chunk->number));
 	scan = systable_beginscan_ordered(reader->toast, index, &toast_snapshot,
 									  2, keys);
 	row = systable_getnext_ordered(scan, ForwardScanDirection);
-	if (row == NULL || !copy_chunk(reader, row, chunk, data))
+	if (row == NULL)
 		raise_damaged();
-	if (reader->memory)
-		note_place(reader, scan, row, chunk);
+	take_chunk(reader, scan, row, chunk);
 	systable_endscan_ordered(scan);
 	index_close(index, NoLock);
 }
 
 /* The data of a chunk of the list, until the next but one is read. */
 static const char *
-get_chunk(AkListReader *reader, int32 chunk)
+get_chunk(AkListReader *reader, int32 number)
 {
-	int			turn = chunk % 2;
-	char	   *data = reader->data[turn];
+	AkListChunk *chunk = &reader->chunks[number % 2];
 
-	if (reader->chunks[turn] == chunk)
-		return data;
-	reader->chunks[turn] = -1;
+	if (chunk->data && chunk->number == number)
+		return chunk->data;
+	release_chunk(chunk);
+	chunk->number = number;
 	if (reader->memory == NULL ||
-		!read_place(reader, &reader->memory->places[chunk], chunk, data))
-		search_chunk(reader, chunk, data);
-	reader->chunks[turn] = chunk;
-	return data;
+		!read_place(reader, &reader->memory->places[number], chunk))
+		search_chunk(reader, chunk);
+	return chunk->data;
 }
 
 /* Copies bytes of the list, at most as many as a chunk has. */
@@ -386,7 +408,7 @@ ak_list_open(struct varlena *list, TransactionId writer,
 	reader->size = VARATT_EXTERNAL_GET_EXTSIZE(pointer);
 	reader->memory = TransactionIdIsValid(writer) ?
 		get_memory(reader, writer) : NULL;
-	reader->chunks[0] = reader->chunks[1] = -1;
+	reader->chunks[0].data = reader->chunks[1].data = NULL;
 	reader->count4 = read_count4(reader);
 	set_counts(reader->size, reader->count4, set);
 	set->read = read_entry;
@@ -397,6 +419,9 @@ ak_list_open(struct varlena *list, TransactionId writer,
 void
 ak_list_close(AkListReader *reader)
 {
-	if (reader->toast)
-		table_close(reader->toast, NoLock);
+	if (reader->toast == NULL)
+		return;
+	release_chunk(&reader->chunks[0]);
+	release_chunk(&reader->chunks[1]);
+	table_close(reader->toast, NoLock);
 }

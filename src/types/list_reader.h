@@ -10,13 +10,20 @@
 
 #include "core/netset.h"
 
-#include "access/heaptoast.h"
+#include "storage/buf.h"
 #include "utils/relcache.h"
 
 /* A stored list begins with the number of its IPv4 networks. */
 #define AK_ACCESS_LIST_COUNT_SIZE	sizeof(uint32)
 
 typedef struct AkListMemory AkListMemory;
+
+typedef struct AkListChunk
+{
+	const char *data;			/* NULL: there is none */
+	int32		number;
+	Buffer		buffer;			/* pinned, if the data are in one */
+} AkListChunk;
 
 /* A list that is being read; nothing in it is for others. */
 typedef struct AkListReader
@@ -26,8 +33,7 @@ typedef struct AkListReader
 	uint32		size;			/* bytes of the list */
 	uint32		count4;
 	AkListMemory *memory;		/* what is known of it; NULL: nothing is */
-	int32		chunks[2];		/* that were read last; -1: none */
-	char		data[2][TOAST_MAX_CHUNK_SIZE];
+	AkListChunk chunks[2];		/* that were read last */
 } AkListReader;
 
 extern void ak_access_list_view(struct varlena *list, AkNetset *set);

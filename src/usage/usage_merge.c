@@ -188,7 +188,7 @@ merge_uses(AkBatch *batch, Snapshot snapshot)
 		"SELECT b.public_key, b.network, b.count, b.last_at, b.address, "
 		"coalesce(b.version, 0) "
 		EXISTING_ROWS "AND b.reason IS NULL " ADD_USES,
-		AK_BATCH_COLUMN_COUNT, BATCH_TYPES
+		AK_BATCH_COLUMN_COUNT, BATCH_TYPES, .by_index = true
 	};
 
 	return ak_owner_execute_at(snapshot, &merge, batch->columns, NULL);
@@ -211,7 +211,7 @@ merge_denials(AkBatch *batch, Snapshot snapshot)
 		"last_denied_address = CASE WHEN excluded.last_denied_at "
 		"OPERATOR(pg_catalog.>=) d.last_denied_at "
 		"THEN excluded.last_denied_address ELSE d.last_denied_address END",
-		AK_BATCH_COLUMN_COUNT, BATCH_TYPES
+		AK_BATCH_COLUMN_COUNT, BATCH_TYPES, .by_index = true
 	};
 
 	return ak_owner_execute_at(snapshot, &merge, batch->columns, NULL);
@@ -249,7 +249,7 @@ merge_grants(AkBatch *batch, Snapshot snapshot)
 		"ON CONFLICT ON CONSTRAINT key_role_usage_key DO UPDATE SET "
 		"last_used_at = excluded.last_used_at "
 		"WHERE excluded.last_used_at OPERATOR(pg_catalog.>) u.last_used_at",
-		AK_BATCH_COLUMN_COUNT, BATCH_TYPES
+		AK_BATCH_COLUMN_COUNT, BATCH_TYPES, .by_index = true
 	};
 
 	ak_owner_execute_at(snapshot, &merge, batch->columns, NULL);

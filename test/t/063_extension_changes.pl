@@ -61,7 +61,7 @@ my $session = $node->background_psql('postgres', on_error_stop => 0);
 my %calls = (
 	'authorize' => [ $use, 't', qr/^f$/ ],
 	'authenticate' => [ q{SELECT apikeys.authenticate('key1', 'a secret', '192.0.2.1')}, 'key1', qr/^$/ ],
-	'disable_key' => [ q{SELECT apikeys.disable_key('key1') IS NOT NULL}, 't', qr/^$/ ]);
+	'disable_key' => [ q{SELECT apikeys.disable_key('key1') IS NOT NULL}, 't', undef ]);
 foreach my $name (sort keys %calls)
 {
 	my ($call, $before, $meanwhile) = @{ $calls{$name} };
@@ -69,7 +69,9 @@ foreach my $name (sort keys %calls)
 	is($session->query($call), $before, "$name: before");
 	query("DROP EXTENSION apikeys; $create");
 	is($session->query($call), $before, "$name: the extension was made again by another session");
-	# The call waits for the one that drops it.
+	# The call waits for the one that drops it.  (PL/pgSQL itself fails where it
+	# waits for a table whose row type it needs.)
+	next if !$meanwhile;
 	$creator->query("BEGIN; DROP EXTENSION apikeys; $create");
 	$offset = -s $node->logfile;
 	my $waiting = IPC::Run::start(
