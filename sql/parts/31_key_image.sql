@@ -32,13 +32,13 @@ COMMENT ON COLUMN apikeys.key_image.project_roles IS 'Its roles in projects, one
 COMMENT ON COLUMN apikeys.key_image.projects IS 'The projects of those roles.';
 COMMENT ON COLUMN apikeys.key_image.created_at IS 'Creation time.';
 COMMENT ON COLUMN apikeys.key_image.secret_versions IS 'The versions of its secrets, one for each of secrets, four bytes long, the most significant byte first.';
-COMMENT ON COLUMN apikeys.key_image.details IS 'What decide tells of it: {"owner", "metadata"}; empty where it has neither.';
+COMMENT ON COLUMN apikeys.key_image.details IS 'What decide tells of it: {"owner", "metadata", "environment"}; empty where it has none of them.';
 
-CREATE FUNCTION apikeys_internal.key_details(owner text, metadata jsonb) RETURNS jsonb
+CREATE FUNCTION apikeys_internal.key_details(owner text, metadata jsonb, environment text) RETURNS jsonb
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN CASE WHEN owner IS NULL AND metadata = '{}' THEN '{}'
-		ELSE jsonb_build_object('owner', owner, 'metadata', metadata) END;
-COMMENT ON FUNCTION apikeys_internal.key_details(text, jsonb) IS
+	RETURN CASE WHEN owner IS NULL AND metadata = '{}' AND environment IS NULL THEN '{}'
+		ELSE jsonb_build_object('owner', owner, 'metadata', metadata, 'environment', environment) END;
+COMMENT ON FUNCTION apikeys_internal.key_details(text, jsonb, text) IS
 	'Returns the details of a key as its image has them.';
 
 CREATE VIEW apikeys.key_image_source WITH (security_invoker = true) AS
@@ -63,7 +63,7 @@ SELECT
 	k.created_at,
 	(SELECT coalesce(string_agg(int4send(s.version), '' ORDER BY s.version), '')
 		FROM apikeys.key_secret AS s WHERE s.public_key = k.public_key) AS secret_versions,
-	apikeys_internal.key_details(k.owner, k.metadata) AS details
+	apikeys_internal.key_details(k.owner, k.metadata, k.environment) AS details
 FROM apikeys.key AS k;
 COMMENT ON VIEW apikeys.key_image_source IS
 	'What key_image must contain. Internal.';

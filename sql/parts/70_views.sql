@@ -80,7 +80,8 @@ SELECT
 			CASE WHEN r.project_id IS NULL THEN jsonb_build_object('organization_id', r.organization_id, 'role', r.role)
 				ELSE jsonb_build_object('project_id', r.project_id, 'role', r.role) END
 			ORDER BY r.project_id NULLS FIRST, r.role), '[]')
-		FROM apikeys.key_role AS r WHERE r.public_key = k.public_key) AS roles
+		FROM apikeys.key_role AS r WHERE r.public_key = k.public_key) AS roles,
+	k.environment
 FROM apikeys.key AS k;
 COMMENT ON VIEW apikeys.keys IS
 	'The keys visible to the reader, with their details; of the private key only the last characters.';
@@ -101,6 +102,7 @@ COMMENT ON COLUMN apikeys.keys.organization_id IS 'Its organization.';
 COMMENT ON COLUMN apikeys.keys.disabled_reason IS 'Why it was disabled.';
 COMMENT ON COLUMN apikeys.keys.owner IS 'The application''s own identifier of its owner; NULL: none.';
 COMMENT ON COLUMN apikeys.keys.metadata IS 'The application''s own data, an object.';
+COMMENT ON COLUMN apikeys.keys.environment IS 'The environment that it was created for, such as live or test; NULL: none.';
 COMMENT ON COLUMN apikeys.keys.roles IS 'Its roles, as far as the reader may see them: [{"organization_id" or "project_id", "role"}].';
 COMMENT ON COLUMN apikeys.keys.secret_expires_at IS 'When the last of its live private keys expires; NULL: never, or none is live.';
 COMMENT ON COLUMN apikeys.keys.secrets IS 'Its live private keys, the newest first: version, hint, created_at, expires_at, last_used_at.';

@@ -175,6 +175,8 @@ answer_row(FunctionCallInfo fcinfo, const Form *form)
 		PUT(ORGANIZATION_ID, UUIDPGetDatum(&decision->key.organization_id));
 		if (details->owner)
 			PUT(OWNER, PointerGetDatum(details->owner));
+		if (details->environment)
+			PUT(ENVIRONMENT, PointerGetDatum(details->environment));
 		PUT(METADATA, details->metadata ? JsonbPGetDatum(details->metadata) :
 			DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
 	}

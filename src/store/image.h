@@ -44,6 +44,7 @@ typedef struct AkDetails
 {
 	text	   *owner;
 	Jsonb	   *metadata;
+	text	   *environment;
 } AkDetails;
 
 /* The version of the secret at an index below the number of secrets. */

@@ -42,7 +42,7 @@ PG_FUNCTION_INFO_V1(apikeys_rebuild_images);
 	"coalesce(s.hashes, '{}'), coalesce(s.expirations, '{}'), " \
 	"coalesce(r.organization_roles, '{}'), coalesce(r.project_roles, '{}'), " \
 	"coalesce(r.projects, '{}'), k.created_at, coalesce(s.versions, ''), " \
-	"apikeys_internal.key_details(k.owner, k.metadata) " \
+	"apikeys_internal.key_details(k.owner, k.metadata, k.environment) " \
 	"FROM apikeys.key AS k " \
 	"LEFT JOIN (SELECT s.public_key, pg_catalog.array_agg(s.hash) AS hashes, " \
 	"pg_catalog.array_agg(coalesce(s.expires_at, 'infinity')) AS expirations, " \

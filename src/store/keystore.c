@@ -27,7 +27,8 @@
 enum
 {
 	ORGANIZATION_REQUIRE_ACCESS_LIST = 3,
-	ORGANIZATION_MAX_KEY_LIFETIME
+	ORGANIZATION_MAX_KEY_LIFETIME,
+	ORGANIZATION_ACCESS_LIST = 10
 };
 enum
 {
@@ -426,7 +427,10 @@ ak_keystore_scan_projects(AkKeystore *store, const pg_uuid_t *organization,
 	ak_index_scan_close(&scan);
 }
 
-/* Finds what an organization demands; false if there is no such one. */
+/*
+ * Finds what an organization demands, its list palloc'd; false if there is no such
+ * one.
+ */
 bool
 ak_keystore_find_policy(AkKeystore *store, const pg_uuid_t *organization,
 						AkPolicy *policy)
@@ -446,6 +450,9 @@ ak_keystore_find_policy(AkKeystore *store, const pg_uuid_t *organization,
 		policy->limits_lifetime = !isnull;
 		if (!isnull)
 			policy->max_key_lifetime = *DatumGetIntervalP(value);
+		value = slot_getattr(scan.slot, ORGANIZATION_ACCESS_LIST, &isnull);
+		policy->access_list = isnull ? NULL :
+			(struct varlena *) PG_DETOAST_DATUM_COPY(value);
 	}
 	ak_index_scan_close(&scan);
 	return found;

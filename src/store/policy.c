@@ -51,7 +51,7 @@ empty_cache(void)
 
 /*
  * The policy of an organization; the strictest there is if there is no such
- * organization.
+ * organization.  Its list lives until the next call.
  */
 AkPolicy
 ak_policy_get(AkKeystore *store, const pg_uuid_t *organization)
@@ -72,6 +72,11 @@ ak_policy_get(AkKeystore *store, const pg_uuid_t *organization)
 	{
 		entry = hash_search(cache, organization, HASH_ENTER, NULL);
 		entry->policy = policy;
+		if (policy.access_list)
+			entry->policy.access_list =
+				memcpy(MemoryContextAlloc(cache_context,
+										  VARSIZE(policy.access_list)),
+					   policy.access_list, VARSIZE(policy.access_list));
 	}
 	return policy;
 }
