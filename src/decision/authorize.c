@@ -14,7 +14,6 @@
 #include "access/htup_details.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 
 /* Columns of type decision, as in sql/parts/22_composite_types.sql. */
@@ -177,8 +176,7 @@ answer_row(FunctionCallInfo fcinfo, const Form *form)
 			PUT(OWNER, PointerGetDatum(details->owner));
 		if (details->environment)
 			PUT(ENVIRONMENT, PointerGetDatum(details->environment));
-		PUT(METADATA, details->metadata ? JsonbPGetDatum(details->metadata) :
-			DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
+		PUT(METADATA, JsonbPGetDatum(details->metadata));
 	}
 	if (request->address)
 		PUT(ADDRESS, InetPGetDatum(ak_network_to_inet(request->address)));

@@ -139,7 +139,7 @@ get_text(Jsonb *details, const char *name)
 }
 
 /*
- * Reads what the application has noted of the key; each palloc'd, or NULL.  To be
+ * Reads what the application has noted of the key; each palloc'd.  To be
  * called while the image is in use.  Raises XX001 if it is damaged.
  */
 void
@@ -151,8 +151,14 @@ ak_image_read_details(const AkImage *image, AkDetails *details)
 	memset(details, 0, sizeof(*details));
 	if (!JB_ROOT_IS_OBJECT(stored))
 		raise_damaged();
+	if (JB_ROOT_COUNT(stored) == 0)
+	{
+		details->metadata = stored;
+		return;
+	}
 	details->owner = get_text(stored, "owner");
 	details->environment = get_text(stored, "environment");
-	if (find_detail(stored, "metadata", jbvBinary, &value))
-		details->metadata = JsonbValueToJsonb(&value);
+	if (!find_detail(stored, "metadata", jbvBinary, &value))
+		raise_damaged();
+	details->metadata = JsonbValueToJsonb(&value);
 }

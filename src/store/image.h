@@ -39,7 +39,7 @@ typedef struct AkImage
 	struct varlena *details;	/* jsonb; ak_image_read_details() */
 } AkImage;
 
-/* What the application has noted of a key; NULL: nothing. */
+/* What the application has noted of a key; a NULL text: nothing. */
 typedef struct AkDetails
 {
 	text	   *owner;
