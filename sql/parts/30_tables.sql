@@ -46,13 +46,17 @@ CREATE TABLE apikeys.organization (
 	metadata jsonb NOT NULL DEFAULT '{}',
 	max_secret_lifetime interval,
 	max_keys bigint,
+	access_list apikeys.access_list,
+	environment text COLLATE "C",
 	CONSTRAINT organization_name_key UNIQUE (name),
 	CONSTRAINT organization_name_check CHECK (apikeys_internal.is_name(name)),
 	CONSTRAINT organization_max_key_lifetime_check CHECK (max_key_lifetime > '0' AND max_key_lifetime <= '1000 years'),
 	CONSTRAINT organization_max_rotation_overlap_check CHECK (max_rotation_overlap >= '0' AND max_rotation_overlap <= '1000 years'),
 	CONSTRAINT organization_metadata_check CHECK (apikeys_internal.is_metadata(metadata)),
 	CONSTRAINT organization_max_secret_lifetime_check CHECK (max_secret_lifetime > '0' AND max_secret_lifetime <= '1000 years'),
-	CONSTRAINT organization_max_keys_check CHECK (max_keys >= 0)
+	CONSTRAINT organization_max_keys_check CHECK (max_keys >= 0),
+	CONSTRAINT organization_access_list_check CHECK (apikeys.cardinality(access_list) BETWEEN 1 AND 1000),
+	CONSTRAINT organization_environment_check CHECK (environment ~ '^[a-z][a-z0-9]{0,7}$')
 );
 COMMENT ON TABLE apikeys.organization IS
 	'An organization owns projects and keys. Its members, and the members of its projects, read it.';
@@ -65,6 +69,8 @@ COMMENT ON COLUMN apikeys.organization.created_at IS 'Creation time.';
 COMMENT ON COLUMN apikeys.organization.metadata IS 'The application''s own data, an object.';
 COMMENT ON COLUMN apikeys.organization.max_secret_lifetime IS 'Longest life of a secret; NULL: as long as its key.';
 COMMENT ON COLUMN apikeys.organization.max_keys IS 'Largest number of keys; NULL: no limit.';
+COMMENT ON COLUMN apikeys.organization.access_list IS 'Networks that its keys can be used from, whatever their own lists say; NULL: any address.';
+COMMENT ON COLUMN apikeys.organization.environment IS 'What the names of its keys tell, such as live or test; NULL: nothing.';
 
 CREATE TABLE apikeys.project (
 	id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
@@ -72,10 +78,12 @@ CREATE TABLE apikeys.project (
 	name text COLLATE "C" NOT NULL,
 	created_at timestamptz NOT NULL DEFAULT now(),
 	metadata jsonb NOT NULL DEFAULT '{}',
+	environment text COLLATE "C",
 	CONSTRAINT project_name_key UNIQUE (organization_id, name),
 	CONSTRAINT project_organization_key UNIQUE (id, organization_id),
 	CONSTRAINT project_name_check CHECK (apikeys_internal.is_name(name)),
-	CONSTRAINT project_metadata_check CHECK (apikeys_internal.is_metadata(metadata))
+	CONSTRAINT project_metadata_check CHECK (apikeys_internal.is_metadata(metadata)),
+	CONSTRAINT project_environment_check CHECK (environment ~ '^[a-z][a-z0-9]{0,7}$')
 );
 COMMENT ON TABLE apikeys.project IS
 	'A project of one organization; deleting it removes the roles granted in it. Read with any permission in the project, or with apikeys.projects.read in the organization.';
@@ -84,6 +92,7 @@ COMMENT ON COLUMN apikeys.project.organization_id IS 'The organization it belong
 COMMENT ON COLUMN apikeys.project.name IS 'Name, unique in the organization.';
 COMMENT ON COLUMN apikeys.project.created_at IS 'Creation time.';
 COMMENT ON COLUMN apikeys.project.metadata IS 'The application''s own data, an object.';
+COMMENT ON COLUMN apikeys.project.environment IS 'What the names of keys that are created in it tell; NULL: as the organization says.';
 
 CREATE TABLE apikeys.role (
 	name text COLLATE "C" NOT NULL,
@@ -160,12 +169,14 @@ CREATE TABLE apikeys.key (
 	disabled_reason text,
 	owner text COLLATE "C",
 	metadata jsonb NOT NULL DEFAULT '{}',
+	environment text COLLATE "C",
 	CONSTRAINT key_organization_key UNIQUE (organization_id, public_key),
 	CONSTRAINT key_public_key_check CHECK (apikeys_internal.is_public_key(public_key)),
 	CONSTRAINT key_description_check CHECK (apikeys_internal.is_name(description)),
 	CONSTRAINT key_disabled_reason_check CHECK (apikeys_internal.is_name(disabled_reason)),
 	CONSTRAINT key_owner_check CHECK (apikeys_internal.is_name(owner)),
-	CONSTRAINT key_metadata_check CHECK (apikeys_internal.is_metadata(metadata))
+	CONSTRAINT key_metadata_check CHECK (apikeys_internal.is_metadata(metadata)),
+	CONSTRAINT key_environment_check CHECK (environment ~ '^[a-z][a-z0-9]{0,7}$')
 );
 CREATE INDEX key_created_idx ON apikeys.key (created_at, public_key);
 CREATE INDEX key_organization_created_idx ON apikeys.key (organization_id, created_at, public_key);
@@ -194,6 +205,7 @@ COMMENT ON COLUMN apikeys.key.disabled_at IS 'Time the key was disabled; NULL: i
 COMMENT ON COLUMN apikeys.key.disabled_reason IS 'Reason given to disable_key; compromised: disabled by revoke_leaked.';
 COMMENT ON COLUMN apikeys.key.owner IS 'The application''s own identifier of the owner of the key; NULL: none.';
 COMMENT ON COLUMN apikeys.key.metadata IS 'The application''s own data, an object.';
+COMMENT ON COLUMN apikeys.key.environment IS 'The environment of its project or organization when it was created; NULL: none.';
 
 CREATE TABLE apikeys.key_role (
 	public_key text COLLATE "C" NOT NULL,

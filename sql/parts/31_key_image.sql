@@ -41,13 +41,13 @@ COMMENT ON COLUMN apikeys.key_image.organization_roles IS 'What it holds in the 
 COMMENT ON COLUMN apikeys.key_image.access_list IS 'Its access list.';
 COMMENT ON COLUMN apikeys.key_image.project_roles IS 'What it holds in projects, in the same form, one for each of projects.';
 COMMENT ON COLUMN apikeys.key_image.projects IS 'The projects of these.';
-COMMENT ON COLUMN apikeys.key_image.details IS 'What decide tells of it: {"owner", "metadata"}; empty where it has neither.';
+COMMENT ON COLUMN apikeys.key_image.details IS 'What decide tells of it: {"owner", "metadata", "environment"}; empty where it has none of them.';
 
-CREATE FUNCTION apikeys_internal.key_details(owner text, metadata jsonb) RETURNS jsonb
+CREATE FUNCTION apikeys_internal.key_details(owner text, metadata jsonb, environment text) RETURNS jsonb
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN CASE WHEN owner IS NULL AND metadata = '{}' THEN '{}'
-		ELSE jsonb_build_object('owner', owner, 'metadata', metadata) END;
-COMMENT ON FUNCTION apikeys_internal.key_details(text, jsonb) IS
+	RETURN CASE WHEN owner IS NULL AND metadata = '{}' AND environment IS NULL THEN '{}'
+		ELSE jsonb_build_object('owner', owner, 'metadata', metadata, 'environment', environment) END;
+COMMENT ON FUNCTION apikeys_internal.key_details(text, jsonb, text) IS
 	'Returns the details of a key as its image has them.';
 
 CREATE VIEW apikeys.key_image_source WITH (security_invoker = true) AS
@@ -69,7 +69,7 @@ SELECT
 	ARRAY(SELECT r.project_id FROM apikeys.key_role AS r
 		WHERE r.public_key = k.public_key AND r.project_id IS NOT NULL
 		ORDER BY r.project_id, r.role, r.permission) AS projects,
-	apikeys_internal.key_details(k.owner, k.metadata) AS details
+	apikeys_internal.key_details(k.owner, k.metadata, k.environment) AS details
 FROM apikeys.key AS k
 	CROSS JOIN LATERAL (
 		SELECT array_agg(n.hash ORDER BY n.version) AS hashes,

@@ -112,10 +112,11 @@ COMMENT ON FUNCTION apikeys_internal.make_images(text[]) IS
 
 CREATE FUNCTION apikeys_internal.insert_keys(
 	organization uuid, project uuid, public_keys text[], hashes text[], hints text[], descriptions text[],
-	grants text[], access_lists text[], expirations timestamptz[], owners text[], metadata jsonb[]) RETURNS void
+	grants text[], access_lists text[], expirations timestamptz[], owners text[], metadata jsonb[],
+	environment text) RETURNS void
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_insert_keys';
-COMMENT ON FUNCTION apikeys_internal.insert_keys(uuid, uuid, text[], text[], text[], text[], text[], text[], timestamptz[], text[], jsonb[]) IS
-	'Inserts keys with what they hold in an organization or, with a project, in that project, a secret each, and their images. A key is an element of each array; grants are arrays in their text form, of ids of roles, and of permissions behind an equals sign.';
+COMMENT ON FUNCTION apikeys_internal.insert_keys(uuid, uuid, text[], text[], text[], text[], text[], text[], timestamptz[], text[], jsonb[], text) IS
+	'Inserts keys with what they hold in an organization or, with a project, in that project, a secret each, and their images, all for one environment. A key is an element of each array; grants are arrays in their text form, of ids of roles, and of permissions behind an equals sign.';
 
 CREATE TRIGGER key_rows_inserted AFTER INSERT ON apikeys.key REFERENCING NEW TABLE AS inserted
 	FOR EACH STATEMENT EXECUTE FUNCTION apikeys_internal.key_changed();

@@ -200,8 +200,8 @@ BEGIN
 		PERFORM apikeys_internal.limit_secrets(after);
 	END IF;
 	PERFORM apikeys_internal.note_event('organization.policy_changed', organization, NULL, NULL,
-		jsonb_build_object('old', to_jsonb(before) - '{id,name,created_at,metadata}'::text[],
-			'new', to_jsonb(after) - '{id,name,created_at,metadata}'::text[]));
+		jsonb_build_object('old', to_jsonb(before) - '{id,name,created_at,metadata,access_list,environment}'::text[],
+			'new', to_jsonb(after) - '{id,name,created_at,metadata,access_list,environment}'::text[]));
 	RETURN true;
 END;
 $$;

@@ -86,16 +86,16 @@ COMMENT ON FUNCTION apikeys.revoke_leaked(text) IS
 
 -- --- Making keys and secrets ------------------------------------------------
 
-CREATE FUNCTION apikeys_internal.generate_public_key() RETURNS text
+CREATE FUNCTION apikeys_internal.generate_public_key(environment text DEFAULT NULL) RETURNS text
 	LANGUAGE c VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_generate_public_key';
-COMMENT ON FUNCTION apikeys_internal.generate_public_key() IS
-	'Returns a new random public key, with the prefix of apikeys.token_prefix.';
+COMMENT ON FUNCTION apikeys_internal.generate_public_key(text) IS
+	'Returns a new random public key, with the prefix of apikeys.token_prefix and the environment.';
 
 CREATE FUNCTION apikeys_internal.generate_secret(
-		public_key text, OUT secret text, OUT hash apikeys.secret_hash, OUT hint text) RETURNS record
-	LANGUAGE c VOLATILE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_generate_secret';
-COMMENT ON FUNCTION apikeys_internal.generate_secret(text) IS
-	'Returns a new random secret for a key, its hash, and its last characters.';
+		public_key text, environment text DEFAULT NULL, OUT secret text, OUT hash apikeys.secret_hash, OUT hint text) RETURNS record
+	LANGUAGE c VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_generate_secret';
+COMMENT ON FUNCTION apikeys_internal.generate_secret(text, text) IS
+	'Returns a new random secret for a key, with the prefix of apikeys.token_prefix and the environment, its hash, and its last characters.';
 
 -- What a new key has in common, whichever verb creates it.  It can lack an access
 -- list that the organization requires: decisions deny it until it has one.
@@ -105,7 +105,8 @@ CREATE FUNCTION apikeys_internal.make_key(
 	LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
-	created text := apikeys_internal.generate_public_key();
+	created text;
+	created_for text;
 	issued record;
 	policy apikeys.organization;
 	list constant apikeys.access_list := coalesce(access_list, '{}');
@@ -130,16 +131,18 @@ BEGIN
 	PERFORM apikeys_internal.check_permissions(direct, organization, project);
 	PERFORM apikeys_internal.check_life(policy.max_key_lifetime, now(), ends);
 	PERFORM apikeys_internal.check_key_count(organization, 1);
-	issued := apikeys_internal.generate_secret(created);
+	created_for := coalesce((SELECT p.environment FROM apikeys.project AS p WHERE p.id = make_key.project), policy.environment);
+	created := apikeys_internal.generate_public_key(created_for);
+	issued := apikeys_internal.generate_secret(created, created_for);
 	PERFORM apikeys_internal.insert_keys(organization, project, ARRAY[created], ARRAY[issued.hash::text],
 		ARRAY[issued.hint], ARRAY[description], ARRAY[(role_ids || ARRAY(SELECT '=' || p FROM unnest(direct) AS p))::text],
-		ARRAY[list::text], ARRAY[ends], ARRAY[owner], ARRAY[data]);
+		ARRAY[list::text], ARRAY[ends], ARRAY[owner], ARRAY[data], created_for);
 	PERFORM apikeys_internal.limit_secrets(policy, ARRAY[created]);
 	PERFORM apikeys_internal.note_event('key.created', organization, project, created,
 		jsonb_build_object('new', jsonb_build_object('description', description, 'roles', to_jsonb(roles),
 			'access_list', list::cidr[], 'expires_at', ends)
 			|| CASE WHEN direct = '{}' THEN '{}' ELSE jsonb_build_object('permissions', to_jsonb(direct)) END
-			|| apikeys_internal.key_details(owner, data)));
+			|| apikeys_internal.key_details(owner, data, created_for)));
 	RETURN (created, issued.secret, created || '.' || issued.secret);
 END;
 $$;
@@ -555,7 +558,7 @@ BEGIN
 	UPDATE apikeys.key_secret AS s SET expires_at = least(s.expires_at, ends)
 		WHERE s.public_key = before.public_key AND s.version = kept
 		RETURNING s.expires_at INTO ends;
-	issued := apikeys_internal.generate_secret(public_key);
+	issued := apikeys_internal.generate_secret(public_key, before.environment);
 	INSERT INTO apikeys.key_secret (public_key, version, hash, hint, expires_at)
 		VALUES (before.public_key, coalesce(newest, 0) + 1, issued.hash, issued.hint, new_ends);
 	PERFORM apikeys_internal.make_images(ARRAY[public_key]);
@@ -667,7 +670,7 @@ BEGIN
 	PERFORM apikeys_internal.note_event('key.deleted', before.organization_id, NULL, public_key,
 		jsonb_build_object('old', jsonb_build_object('description', before.description,
 			'access_list', before.access_list::cidr[], 'created_at', before.created_at, 'created_by', before.created_by)
-			|| apikeys_internal.key_details(before.owner, before.metadata)));
+			|| apikeys_internal.key_details(before.owner, before.metadata, before.environment)));
 	RETURN true;
 END;
 $$;

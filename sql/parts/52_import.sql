@@ -140,7 +140,7 @@ BEGIN
 			SELECT CASE WHEN known_roles = role_ids THEN g
 				ELSE ARRAY(SELECT role_ids[array_position(known_roles, n)] FROM unnest(g::text[]) AS n)::text END
 			FROM unnest(roles) AS g),
-		access_lists, expirations, NULL, NULL);
+		access_lists, expirations, NULL, NULL, NULL);
 	-- Deleted since they were looked for above.
 	IF EXISTS (SELECT FROM apikeys.deleted_key AS d WHERE d.public_key = ANY (public_keys)) THEN
 		RAISE unique_violation USING

@@ -78,7 +78,8 @@ SELECT
 				ELSE jsonb_build_object('role', apikeys_internal.role_name(r.role)) END
 			ORDER BY r.project_id NULLS FIRST, apikeys_internal.role_name(r.role), r.permission), '[]')
 		FROM apikeys.key_role AS r
-		WHERE r.public_key = k.public_key) AS roles
+		WHERE r.public_key = k.public_key) AS roles,
+	k.environment
 FROM apikeys.key AS k;
 COMMENT ON VIEW apikeys.keys IS
 	'The keys visible to the reader, with their details; of the private key only the last characters.';
@@ -99,6 +100,7 @@ COMMENT ON COLUMN apikeys.keys.organization_id IS 'Its organization.';
 COMMENT ON COLUMN apikeys.keys.disabled_reason IS 'Why it was disabled.';
 COMMENT ON COLUMN apikeys.keys.owner IS 'The application''s own identifier of its owner; NULL: none.';
 COMMENT ON COLUMN apikeys.keys.metadata IS 'The application''s own data, an object.';
+COMMENT ON COLUMN apikeys.keys.environment IS 'The environment that it was created for, such as live or test; NULL: none.';
 COMMENT ON COLUMN apikeys.keys.organization_permissions IS 'Its permissions in the organization, beside its roles; NULL if they are hidden from the reader.';
 COMMENT ON COLUMN apikeys.keys.roles IS 'All roles and permissions of it that the reader may see: objects with organization_id or project_id, and role or permission.';
 COMMENT ON COLUMN apikeys.keys.secret_expires_at IS 'When the last of its live private keys expires; NULL: never, or none is live.';

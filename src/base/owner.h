@@ -41,7 +41,7 @@ typedef struct AkStatement
 {
 	const char *sql;
 	int			argument_count;
-	Oid			types[11];
+	Oid			types[12];
 
 	bool		by_index;		/* see ak_plan_by_index(); the door sees to it */
 

@@ -13,6 +13,7 @@ static const char *const names[] = {
 	[AK_KEY_DISABLED] = "key_disabled",
 	[AK_KEY_EXPIRED] = "key_expired",
 	[AK_LIFETIME_EXCEEDED] = "lifetime_exceeded",
+	[AK_ORGANIZATION_ADDRESS_DENIED] = "organization_address_denied",
 	[AK_ACCESS_LIST_REQUIRED] = "access_list_required",
 	[AK_ADDRESS_DENIED] = "address_denied",
 	[AK_SCOPE_DENIED] = "scope_denied",

@@ -15,7 +15,6 @@
 #include "access/htup_details.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 
 /* Columns of type decision, as in sql/parts/22_composite_types.sql. */
@@ -178,8 +177,9 @@ answer_row(FunctionCallInfo fcinfo, const Form *form)
 		PUT(ORGANIZATION_ID, UUIDPGetDatum(&decision->key.organization_id));
 		if (details->owner)
 			PUT(OWNER, PointerGetDatum(details->owner));
-		PUT(METADATA, details->metadata ? JsonbPGetDatum(details->metadata) :
-			DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
+		if (details->environment)
+			PUT(ENVIRONMENT, PointerGetDatum(details->environment));
+		PUT(METADATA, JsonbPGetDatum(details->metadata));
 	}
 	if (request->address)
 		PUT(ADDRESS, InetPGetDatum(ak_network_to_inet(request->address)));

@@ -198,6 +198,20 @@ check_address(const AkRequest *request, const AkPolicy *policy,
 	return decision->has_network ? AK_OK : AK_ADDRESS_DENIED;
 }
 
+/* Whether the organization lets the address in, whatever the key does. */
+static bool
+organization_admits(const AkRequest *request, const AkPolicy *policy)
+{
+	AkNetset	set;
+	AkNetwork	network;
+
+	if (policy->access_list == NULL)
+		return true;
+	ak_access_list_view(policy->access_list, &set);
+	return request->address &&
+		ak_netset_find(&set, request->address, &network);
+}
+
 /* --- The scope ------------------------------------------------------------ */
 
 /* A look for the first grant of the key that allows a scope at a place. */
@@ -302,6 +316,8 @@ find_reason(const AkRequest *request, const AkSecretClaim *claim,
 	policy = ak_policy_get(&decision->store, &key->organization_id);
 	if (key->expires_at > ak_policy_end_of_life(&policy, key->created_at))
 		return AK_LIFETIME_EXCEEDED;
+	if (!organization_admits(request, &policy))
+		return AK_ORGANIZATION_ADDRESS_DENIED;
 	reason = check_address(request, &policy, decision);
 	if (reason != AK_OK)
 		return reason;

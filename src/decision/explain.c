@@ -148,7 +148,7 @@ append_entries(StringInfo text, const AkNetset *set)
 
 /* Whether the address is in a list that is not empty. */
 static void
-explain_listed(Inquiry *inquiry, const AkNetset *set)
+explain_listed(Inquiry *inquiry, AkReason reason, const AkNetset *set)
 {
 	char		address[AK_NETWORK_TEXT_SIZE];
 	char		entry[AK_NETWORK_TEXT_SIZE];
@@ -157,7 +157,7 @@ explain_listed(Inquiry *inquiry, const AkNetset *set)
 
 	if (inquiry->address == NULL)
 	{
-		put_check(inquiry, AK_ADDRESS_DENIED, false,
+		put_check(inquiry, reason, false,
 				  "an unknown address is in no access list");
 		return;
 	}
@@ -168,14 +168,28 @@ explain_listed(Inquiry *inquiry, const AkNetset *set)
 	{
 		ak_network_format(&network, entry);
 		appendStringInfo(&detail, "%s is in %s", address, entry);
-		put_check(inquiry, AK_ADDRESS_DENIED, true, detail.data);
+		put_check(inquiry, reason, true, detail.data);
 	}
 	else
 	{
 		appendStringInfo(&detail, "%s is in none of ", address);
 		append_entries(&detail, set);
-		put_check(inquiry, AK_ADDRESS_DENIED, false, detail.data);
+		put_check(inquiry, reason, false, detail.data);
 	}
+}
+
+/* Where the organization has a list of its own. */
+static void
+explain_organization_address(Inquiry *inquiry)
+{
+	AkPolicy	policy = ak_policy_get(&inquiry->store,
+									   &inquiry->key.organization_id);
+	AkNetset	set;
+
+	if (policy.access_list == NULL)
+		return;
+	ak_access_list_view(policy.access_list, &set);
+	explain_listed(inquiry, AK_ORGANIZATION_ADDRESS_DENIED, &set);
 }
 
 static void
@@ -199,7 +213,7 @@ explain_address(Inquiry *inquiry)
 		put_check(inquiry, AK_ADDRESS_DENIED, true,
 				  "the access list is empty: any address will do");
 	else
-		explain_listed(inquiry, &set);
+		explain_listed(inquiry, AK_ADDRESS_DENIED, &set);
 	ak_list_close(&reader);
 }
 
@@ -362,6 +376,7 @@ explain(FunctionCallInfo fcinfo, bool address_is_text)
 	explain_secrets(&inquiry);
 	explain_state(&inquiry);
 	explain_policy(&inquiry);
+	explain_organization_address(&inquiry);
 	explain_address(&inquiry);
 	explain_scopes(&inquiry);
 	ak_keystore_close(&inquiry.store);

@@ -13,6 +13,7 @@
 #include "base/trigger.h"
 #include "core/compat.h"
 #include "core/crypto.h"
+#include "core/errors.h"
 #include "core/token.h"
 #include "types/type_access_list.h"
 #include "types/type_secret_hash.h"
@@ -35,6 +36,30 @@ PG_FUNCTION_INFO_V1(apikeys_key_deleted);
 PG_FUNCTION_INFO_V1(apikeys_access_list_changed);
 PG_FUNCTION_INFO_V1(apikeys_secret_deleted);
 
+/*
+ * What keys of the environment, an argument or NULL, begin with: palloc'd.  Raises
+ * 55000 if that is too long.
+ */
+static char *
+get_prefix(FunctionCallInfo fcinfo, int argument)
+{
+	char	   *prefix;
+
+	if (PG_ARGISNULL(argument))
+		return pstrdup(ak_token_prefix);
+	prefix = psprintf("%s_%s", ak_token_prefix,
+					  text_to_cstring(PG_GETARG_TEXT_PP(argument)));
+	if (!ak_token_prefix_is_valid(prefix))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("prefix \"%s\" is longer than %d characters", prefix,
+						AK_TOKEN_PREFIX_MAX),
+				 errhint("Shorten apikeys.token_prefix or the environment."),
+				 ak_errid("prefix_too_long")));
+	return prefix;
+}
+
+/* generate_public_key(environment): a new name of a key. */
 Datum
 apikeys_generate_public_key(PG_FUNCTION_ARGS)
 {
@@ -43,36 +68,43 @@ apikeys_generate_public_key(PG_FUNCTION_ARGS)
 	size_t		length;
 
 	ak_crypto_random_digits(digits, sizeof(digits), AK_TOKEN_BASE);
-	length = ak_token_format_public(ak_token_prefix, digits, public_key);
+	length = ak_token_format_public(get_prefix(fcinfo, 0), digits, public_key);
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(public_key, length));
 }
 
 /* A new secret; the caller wipes it. */
 static size_t
-make_secret(char *secret)
+make_secret(const char *prefix, char *secret)
 {
 	uint8		bits[AK_TOKEN_SECRET_BYTES];
 	size_t		length;
 
 	ak_crypto_random_bytes(bits, sizeof(bits));
-	length = ak_token_format_secret(ak_token_prefix, bits, secret);
+	length = ak_token_format_secret(prefix, bits, secret);
 	ak_crypto_wipe(bits, sizeof(bits));
 	return length;
 }
 
-/* generate_secret(public_key): a secret, its hash and the end of the secret. */
+/*
+ * generate_secret(public_key, environment): a secret, its hash and the end of the
+ * secret; NULL without a public key.
+ */
 Datum
 apikeys_generate_secret(PG_FUNCTION_ARGS)
 {
-	text	   *public_key = PG_GETARG_TEXT_PP(0);
+	text	   *public_key;
 	char		secret[AK_TOKEN_TEXT_SIZE];
-	size_t		length = make_secret(secret);
+	size_t		length;
 	TupleDesc	descriptor;
 	Datum		values[3];
 	bool		nulls[3] = {false};
 
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
+	public_key = PG_GETARG_TEXT_PP(0);
+	length = make_secret(get_prefix(fcinfo, 1), secret);
 	values[0] = PointerGetDatum(cstring_to_text_with_len(secret, length));
 	values[1] =
 		PointerGetDatum(ak_secret_hash_make(VARDATA_ANY(public_key),

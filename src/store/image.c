@@ -205,8 +205,19 @@ find_detail(Jsonb *details, const char *name, enum jbvType type,
 	return true;
 }
 
+/* The same as a text, palloc'd; NULL where it is null. */
+static text *
+get_text(Jsonb *details, const char *name)
+{
+	JsonbValue	value;
+
+	return find_detail(details, name, jbvString, &value) ?
+		cstring_to_text_with_len(value.val.string.val, value.val.string.len) :
+		NULL;
+}
+
 /*
- * Reads what the application has noted of the key; each palloc'd, or NULL.  To be
+ * Reads what the application has noted of the key; each palloc'd.  To be
  * called while the image is in use.  Raises XX001 if it is damaged.
  */
 void
@@ -218,9 +229,14 @@ ak_image_read_details(const AkImage *image, AkDetails *details)
 	memset(details, 0, sizeof(*details));
 	if (!JB_ROOT_IS_OBJECT(stored))
 		raise_damaged();
-	if (find_detail(stored, "owner", jbvString, &value))
-		details->owner = cstring_to_text_with_len(value.val.string.val,
-												  value.val.string.len);
-	if (find_detail(stored, "metadata", jbvBinary, &value))
-		details->metadata = JsonbValueToJsonb(&value);
+	if (JB_ROOT_COUNT(stored) == 0)
+	{
+		details->metadata = stored;
+		return;
+	}
+	details->owner = get_text(stored, "owner");
+	details->environment = get_text(stored, "environment");
+	if (!find_detail(stored, "metadata", jbvBinary, &value))
+		raise_damaged();
+	details->metadata = JsonbValueToJsonb(&value);
 }

@@ -54,11 +54,12 @@ typedef struct AkImage
 	AkPackedArray projects;		/* pg_uuid_t */
 } AkImage;
 
-/* What the application has noted of a key; NULL: nothing. */
+/* What the application has noted of a key; a NULL text: nothing. */
 typedef struct AkDetails
 {
 	text	   *owner;
 	Jsonb	   *metadata;
+	text	   *environment;
 } AkDetails;
 
 /* The version of the secret at an index below the number of secrets. */

@@ -45,7 +45,7 @@ PG_FUNCTION_INFO_V1(apikeys_rebuild_images);
 	"coalesce(s.hashes, '{}'), coalesce(s.expirations, '{}'), coalesce(s.versions, ''), " \
 	"coalesce(r.organization_roles, '{}'), k.access_list, " \
 	"coalesce(r.project_roles, '{}'), coalesce(r.projects, '{}'), " \
-	"apikeys_internal.key_details(k.owner, k.metadata) " \
+	"apikeys_internal.key_details(k.owner, k.metadata, k.environment) " \
 	"FROM apikeys.key AS k " \
 	"LEFT JOIN (SELECT s.public_key, " \
 	"(pg_catalog.array_agg(s.hash))[" NEWEST ":] AS hashes, " \

@@ -28,7 +28,8 @@
 enum
 {
 	ORGANIZATION_REQUIRE_ACCESS_LIST = 3,
-	ORGANIZATION_MAX_KEY_LIFETIME
+	ORGANIZATION_MAX_KEY_LIFETIME,
+	ORGANIZATION_ACCESS_LIST = 10
 };
 enum
 {
@@ -563,8 +564,8 @@ ak_keystore_scan_projects(AkKeystore *store, const pg_uuid_t *organization,
 }
 
 /*
- * Finds what an organization demands, and the version of its row; false if there
- * is no such one.
+ * Finds what an organization demands, its list palloc'd, and the version of its
+ * row; false if there is no such one.
  */
 bool
 ak_keystore_find_policy(AkKeystore *store, const pg_uuid_t *organization,
@@ -585,6 +586,9 @@ ak_keystore_find_policy(AkKeystore *store, const pg_uuid_t *organization,
 		policy->limits_lifetime = !isnull;
 		if (!isnull)
 			policy->max_key_lifetime = *DatumGetIntervalP(value);
+		value = slot_getattr(scan.slot, ORGANIZATION_ACCESS_LIST, &isnull);
+		policy->access_list = isnull ? NULL :
+			(struct varlena *) PG_DETOAST_DATUM_COPY(value);
 		note_version(store, &scan, version);
 	}
 	ak_index_scan_close(&scan);

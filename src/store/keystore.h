@@ -69,6 +69,7 @@ typedef struct AkPolicy
 	bool		require_access_list;
 	bool		limits_lifetime;
 	Interval	max_key_lifetime;	/* if limits_lifetime */
+	struct varlena *access_list;	/* NULL: any address */
 } AkPolicy;
 
 /*

@@ -21,13 +21,13 @@
 PG_FUNCTION_INFO_V1(apikeys_insert_keys);
 
 /* In the order of the arguments of insert_keys. */
-#define ARGUMENT_COUNT	11
+#define ARGUMENT_COUNT	12
 #define PUBLIC_KEYS		2
 
 #define ARGUMENT_TYPES \
 	{UUIDOID, UUIDOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, \
 	TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, \
-	JSONBARRAYOID}
+	JSONBARRAYOID, TEXTOID}
 
 /* In the order of the indexes. */
 #define GIVEN_KEYS \
@@ -52,8 +52,8 @@ PG_FUNCTION_INFO_V1(apikeys_insert_keys);
 #define INSERT_KEYS \
 	"INSERT INTO apikeys.key " \
 	"(public_key, organization_id, description, access_list, expires_at, owner, " \
-	"metadata) SELECT s.public_key, $1, s.description, s.access_list, " \
-	"s.expires_at, s.owner, s.metadata FROM s"
+	"metadata, environment) SELECT s.public_key, $1, s.description, s.access_list, " \
+	"s.expires_at, s.owner, s.metadata, $12 FROM s"
 
 #define INSERT_ROLES_AND_SECRETS \
 	"r AS (INSERT INTO apikeys.key_role " \
@@ -77,7 +77,7 @@ PG_FUNCTION_INFO_V1(apikeys_insert_keys);
 	"CASE WHEN $2 IS NULL THEN '{}' ELSE " \
 	"pg_catalog.array_fill($2, ARRAY[pg_catalog.cardinality(i.grants)]) END, " \
 	"pg_catalog.now(), pg_catalog.int4send(1), " \
-	"apikeys_internal.key_details(i.owner, i.metadata) " \
+	"apikeys_internal.key_details(i.owner, i.metadata, $12) " \
 	"FROM (SELECT s.public_key, s.hash, s.access_list, s.expires_at, s.owner, s.metadata, " \
 	"CASE WHEN pg_catalog.array_dims(s.grants) OPERATOR(pg_catalog.=) '[1:1]' THEN s.grants " \
 	"ELSE ARRAY(SELECT g.held FROM pg_catalog.unnest(s.grants) AS g (held) " \
@@ -124,8 +124,8 @@ is_taken_key(const ErrorData *error)
 
 /*
  * insert_keys(organization, project, public_keys, hashes, hints, descriptions,
- * grants, access_lists, expirations, owners, metadata): raises 23505 if a public
- * key is taken.  No hints, grants or networks are NULL, as is an expiration that
+ * grants, access_lists, expirations, owners, metadata, environment): raises 23505
+ * if a public key is taken.  No hints, grants or networks are NULL, as is an expiration that
  * never comes.
  */
 Datum
@@ -133,7 +133,7 @@ apikeys_insert_keys(PG_FUNCTION_ARGS)
 {
 	MemoryContext old = CurrentMemoryContext;
 	Datum		values[ARGUMENT_COUNT];
-	char		nulls[] = "           ";
+	char		nulls[] = "            ";
 	ErrorData  *error;
 
 	for (int i = 0; i < ARGUMENT_COUNT; i++)

@@ -51,7 +51,8 @@ empty_cache(void)
 
 /*
  * The policy of an organization; the strictest there is if there is no such
- * organization.  The store was opened to read table organization.
+ * organization.  Its list lives until the next call.  The store was opened to read
+ * table organization.
  */
 AkPolicy
 ak_policy_get(AkKeystore *store, const pg_uuid_t *organization)
@@ -70,6 +71,11 @@ ak_policy_get(AkKeystore *store, const pg_uuid_t *organization)
 		entry = hash_search(cache, organization, HASH_ENTER, NULL);
 		entry->version = version;
 		entry->policy = policy;
+		if (policy.access_list)
+			entry->policy.access_list =
+				memcpy(MemoryContextAlloc(cache_context,
+										  VARSIZE(policy.access_list)),
+					   policy.access_list, VARSIZE(policy.access_list));
 	}
 	return policy;
 }

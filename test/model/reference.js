@@ -171,7 +171,7 @@ const verbs = {
   create_organization(state, actor, o) {
     if (actor.kind === 'key') refuse('permission_denied');
     if (Object.values(state.organizations).some((x) => x.name === o.name)) refuse('name_taken');
-    state.organizations[o.id] = { name: o.name, requireList: false, maxYears: null };
+    state.organizations[o.id] = { name: o.name, requireList: false, maxYears: null, maxKeys: null };
     state.members.push({ organization: o.id, project: null, principal: principalOf(actor), role: 'ORG_OWNER' });
   },
   rename_organization(state, actor, o) {
@@ -186,8 +186,8 @@ const verbs = {
     if (o.requireList && !organization.requireList && actor.kind === 'key' &&
         state.keys[actor.name].list.length === 0) refuse('own_access_list');
     const requireList = o.requireList ?? organization.requireList;
-    if (requireList === organization.requireList && o.maxYears === organization.maxYears) return 'same';
-    Object.assign(organization, { requireList, maxYears: o.maxYears });
+    if (requireList === organization.requireList && o.maxYears === organization.maxYears && o.maxKeys === organization.maxKeys) return 'same';
+    Object.assign(organization, { requireList, maxYears: o.maxYears, maxKeys: o.maxKeys });
   },
   delete_organization(state, actor, o) {
     demand(state, actor, 'apikeys.organization.manage', o.organization);
@@ -247,7 +247,8 @@ const verbs = {
   update_key(state, actor, o) {
     const key = seeKey(state, actor, o.key);
     return changeKey(state, actor, o.key, { description: o.description ?? key.description, list: o.list ?? key.list,
-      years: o.years === undefined ? key.years : o.years }, o.years > 0);
+      years: o.years === undefined ? key.years : o.years,
+      owner: o.owner === '' ? null : o.owner ?? key.owner, metadata: o.metadata ?? key.metadata }, o.years > 0);
   },
   add_to_access_list(state, actor, o) {
     const key = seeKey(state, actor, o.key);
@@ -324,6 +325,7 @@ const verbs = {
   },
   import_key(state, actor, o) {
     demand(state, actor, 'apikeys.keys.manage', o.organization);
+    checkCount(state, o.organization);
     checkGrants(state, actor, o.roles, o.organization, null);
     checkLife(state, o.organization, o.years);
     if (state.keys[o.id] || state.deleted.includes(o.id)) refuse('public_key_taken');
@@ -336,6 +338,7 @@ const sameMember = (a, b) => a.organization === b.organization && a.project === 
 
 function addKey(state, o, organization, project) {
   state.keys[o.id] = { organization, description: o.description, list: o.list, years: o.years, disabled: false,
+    owner: o.owner ?? null, metadata: o.metadata ?? {},
     roles: o.roles.map((role) => ({ project, role })), secrets: [{ version: 1, live: true }] };
 }
 
@@ -343,7 +346,13 @@ function makeKey(state, actor, o, organization, project) {
   if (o.roles.length === 0) refuse('roles_missing');
   checkGrants(state, actor, o.roles, organization, project);
   checkLife(state, organization, o.years);
+  checkCount(state, organization);
   addKey(state, o, organization, project);
+}
+
+function checkCount(state, organization) {
+  const { maxKeys } = state.organizations[organization];
+  if (maxKeys !== null && Object.values(state.keys).filter((k) => k.organization === organization).length >= maxKeys) refuse('too_many_keys');
 }
 
 // A number of years begins now: it is another end each time.
@@ -356,8 +365,9 @@ function changeKey(state, actor, name, after, endsAnew = false) {
     if (actor.kind === 'key' && actor.name === name && after.list.length > 0 && !after.list.includes(actor.network)) refuse('own_address');
   }
   if (endsAnew || after.years !== key.years) checkLife(state, key.organization, after.years);
-  if (!listChanged && after.description === key.description && after.years === key.years && !endsAnew) return 'same';
-  Object.assign(key, { description: after.description, list: after.list, years: after.years });
+  if (!listChanged && after.description === key.description && after.years === key.years && !endsAnew &&
+      after.owner === key.owner && after.metadata.plan === key.metadata.plan) return 'same';
+  Object.assign(key, { description: after.description, list: after.list, years: after.years, owner: after.owner, metadata: after.metadata });
   return undefined;
 }
 
@@ -414,4 +424,4 @@ function ungranted(before, after, actor, operation) {
   return unjust;
 }
 
-module.exports = { ROLES, apply, clone, covers, emptyState, principalOf, ungranted };
+module.exports = { ROLES, apply, clone, covers, emptyState, may, principalOf, ungranted };

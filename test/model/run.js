@@ -8,7 +8,7 @@
 // of the two serial orders.
 'use strict';
 const { Client } = require('pg');
-const { ROLES, apply, clone, emptyState, principalOf, ungranted } = require('./reference.js');
+const { ROLES, apply, clone, emptyState, may, principalOf, ungranted } = require('./reference.js');
 
 const STEPS = Number(process.env.MODEL_STEPS ?? 50000);
 const PAIRS = Number(process.env.MODEL_PAIRS ?? 2000);
@@ -16,6 +16,7 @@ const SEED = Number(process.env.MODEL_SEED ?? Date.now() % 1000000);
 const ADDRESS = '10.0.0.1';
 const NETWORKS = ['10.0.0.0/8', '192.0.2.0/24'];
 const DATABASE_ROLES = ['regress_model_1', 'regress_model_2', 'regress_model_3', 'regress_model_4'];
+const SCOPES = ['clusters.read', 'clusters.write', 'organization.read', 'data.find', 'apikeys.keys.manage'];
 const USERS = ['1', '2', '3'];
 const SERVICE = 'regress_model_service';
 
@@ -45,6 +46,8 @@ const projectRoles = Object.keys(ROLES).filter((r) => ROLES[r].level === 'projec
 const rolesFor = (project) => (chance() < 0.95 ? some(project ? projectRoles : organizationRoles, 1.6) : some(Object.keys(ROLES), 2));
 const principals = () => pick([...DATABASE_ROLES.map((r) => `role:${r}`), ...USERS.map((u) => `user:${u}`)]);
 const years = () => pick([null, 1, 10]);
+const owner = () => pick([undefined, undefined, 'customer 1', 'customer 2']);
+const metadata = () => pick([undefined, undefined, { plan: 'free' }, { plan: 'pro' }]);
 const list = () => pick([[], [], ['10.0.0.0/8'], NETWORKS]);
 
 // A place: an organization, and half of the time a project of it, or of another.
@@ -58,17 +61,17 @@ function place(state) {
 const makers = {
   create_organization: (s) => Object.keys(s.organizations).length < 4 && { name: `organization ${below(6)}` },
   rename_organization: (s) => ({ organization: pick(organizations(s)), name: `organization ${below(6)}` }),
-  set_organization_policy: (s) => ({ organization: pick(organizations(s)), requireList: pick([null, true, false, false]), maxYears: pick([null, null, 5, 20]) }),
+  set_organization_policy: (s) => ({ organization: pick(organizations(s)), requireList: pick([null, true, false, false]), maxYears: pick([null, null, 5, 20]), maxKeys: pick([null, null, null, 3, 8]) }),
   delete_organization: (s) => chance() < 0.1 && { organization: pick(organizations(s)) },
   create_project: (s) => Object.keys(s.projects).length < 10 && { organization: pick(organizations(s)), name: `project ${below(6)}` },
   rename_project: (s) => ({ project: pick(projects(s)), name: `project ${below(6)}` }),
   delete_project: (s) => chance() < 0.2 && { project: pick(projects(s)) },
   add_member: (s) => { const at = place(s); return { ...at, principal: principals(), role: rolesFor(at.project)[0] ?? 'ORG_MEMBER' }; },
   remove_member: (s) => (s.members.length && chance() < 0.8 ? { ...pick(s.members) } : { ...place(s), principal: principals(), role: 'ORG_OWNER' }),
-  create_key: (s) => Object.keys(s.keys).length < 20 && { organization: pick(organizations(s)), description: `key ${below(100)}`, roles: rolesFor(null), list: list(), years: years() },
-  create_project_key: (s) => Object.keys(s.keys).length < 20 && { project: pick(projects(s)), description: `key ${below(100)}`, roles: rolesFor('p'), list: list(), years: years() },
+  create_key: (s) => Object.keys(s.keys).length < 20 && { organization: pick(organizations(s)), description: `key ${below(100)}`, roles: rolesFor(null), list: list(), years: years(), owner: owner(), metadata: metadata() },
+  create_project_key: (s) => Object.keys(s.keys).length < 20 && { project: pick(projects(s)), description: `key ${below(100)}`, roles: rolesFor('p'), list: list(), years: years(), owner: owner(), metadata: metadata() },
   import_key: (s) => Object.keys(s.keys).length < 20 && { organization: pick(organizations(s)), id: `imported_${below(500)}`, description: 'imported', roles: rolesFor(null), list: [], years: years() },
-  update_key: (s) => ({ key: pick(keys(s)), description: pick([undefined, `key ${below(100)}`]), list: pick([undefined, list()]), years: pick([undefined, years()]) }),
+  update_key: (s) => ({ key: pick(keys(s)), description: pick([undefined, `key ${below(100)}`]), list: pick([undefined, list()]), years: pick([undefined, years()]), owner: pick([owner(), '']), metadata: pick([metadata(), {}]) }),
   add_to_access_list: (s) => ({ key: pick(keys(s)), network: pick(NETWORKS) }),
   remove_from_access_list: (s) => ({ key: pick(keys(s)), network: pick(NETWORKS) }),
   set_organization_roles: (s) => ({ key: pick(keys(s)), roles: rolesFor(null) }),
@@ -100,7 +103,7 @@ function statement(o) {
   switch (o.verb) {
     case 'create_organization': return ['SELECT apikeys.create_organization($1) AS id', [o.name]];
     case 'rename_organization': return ['SELECT apikeys.rename_organization($1, $2)', [o.organization, o.name]];
-    case 'set_organization_policy': return [`SELECT apikeys.set_organization_policy($1, $2, ${o.maxYears ? `'${o.maxYears} years'` : 'NULL'})`, [o.organization, o.requireList]];
+    case 'set_organization_policy': return [`SELECT apikeys.set_organization_policy($1, $2, ${o.maxYears ? `'${o.maxYears} years'` : 'NULL'}, max_keys => $3)`, [o.organization, o.requireList, o.maxKeys]];
     case 'delete_organization': return ['SELECT apikeys.delete_organization($1)', [o.organization]];
     case 'create_project': return ['SELECT apikeys.create_project($1, $2) AS id', [o.organization, o.name]];
     case 'rename_project': return ['SELECT apikeys.rename_project($1, $2)', [o.project, o.name]];
@@ -108,13 +111,13 @@ function statement(o) {
     case 'add_member': case 'remove_member':
       return [`SELECT apikeys.${o.verb}($1, $2, $3, $4)`, [o.organization, o.principal, o.role, o.project]];
     case 'create_key': case 'create_project_key':
-      return [`SELECT public_key AS id, private_key AS secret FROM apikeys.${o.verb}($1, $2, $3, $4, ${ends})`,
-        [o.organization ?? o.project, o.description, o.roles, listOf(o.list)]];
+      return [`SELECT public_key AS id, private_key AS secret FROM apikeys.${o.verb}($1, $2, $3, $4, ${ends}, owner => $5, metadata => $6)`,
+        [o.organization ?? o.project, o.description, o.roles, listOf(o.list), o.owner, o.metadata ?? {}]];
     case 'import_key':
       return [`SELECT apikeys.import_key($1, $2, 'sha256$$${'0'.repeat(64)}', $3, $4, $5, ${ends}) AS id`,
         [o.organization, o.id, o.description, o.roles, listOf(o.list)]];
     case 'update_key':
-      return [`SELECT 1 FROM apikeys.update_key($1, $2, $3, ${ends})`, [o.key, o.description ?? null, listOf(o.list)]];
+      return [`SELECT 1 FROM apikeys.update_key($1, $2, $3, ${ends}, $4, $5)`, [o.key, o.description ?? null, listOf(o.list), o.owner, o.metadata]];
     case 'add_to_access_list': case 'remove_from_access_list':
       return [`SELECT apikeys.${o.verb}($1, $2)`, [o.key, o.network]];
     case 'set_organization_roles': return ['SELECT 1 FROM apikeys.set_organization_roles($1, $2)', [o.key, o.roles]];
@@ -160,7 +163,8 @@ async function act(client, actor) {
   await client.query(`SET LOCAL ROLE ${actor.kind === 'role' ? actor.name : SERVICE}`);
   if (actor.kind === 'user') await client.query("SELECT apikeys.act_as($1)", [`user:${actor.name}`]);
   if (actor.kind === 'key') {
-    await client.query('SELECT apikeys.authenticate($1, $2, $3)', [actor.name, secrets.get(actor.name), ADDRESS]);
+    if (chance() < 0.5) await client.query('SELECT apikeys.authenticate($1, $2, $3)', [actor.name, secrets.get(actor.name), ADDRESS]);
+    else await client.query('SELECT apikeys.authenticate_token($1, $2)', [`${actor.name}.${secrets.get(actor.name)}`, ADDRESS]);
   }
 }
 
@@ -182,13 +186,13 @@ async function run(client, actor, operation) {
 
 const STATE_QUERY = `SELECT jsonb_build_object(
   'organizations', (SELECT coalesce(jsonb_object_agg(o.id, jsonb_build_object('name', o.name, 'requireList', o.require_access_list,
-      'maxYears', extract(year FROM o.max_key_lifetime))), '{}') FROM apikeys.organization AS o),
+      'maxYears', extract(year FROM o.max_key_lifetime), 'maxKeys', o.max_keys)), '{}') FROM apikeys.organization AS o),
   'projects', (SELECT coalesce(jsonb_object_agg(p.id, jsonb_build_object('organization', p.organization_id, 'name', p.name)), '{}') FROM apikeys.project AS p),
   'members', (SELECT coalesce(jsonb_agg(jsonb_build_object('organization', m.organization_id, 'project', m.project_id,
       'principal', m.principal, 'role', m.role)), '[]') FROM apikeys.member AS m),
   'keys', (SELECT coalesce(jsonb_object_agg(k.public_key, jsonb_build_object('organization', k.organization_id,
       'description', k.description, 'list', k.access_list::cidr[], 'years', round(extract(epoch FROM k.expires_at - k.created_at) / 31557600),
-      'disabled', k.disabled_at IS NOT NULL,
+      'disabled', k.disabled_at IS NOT NULL, 'owner', k.owner, 'metadata', k.metadata,
       'roles', (SELECT coalesce(jsonb_agg(jsonb_build_object('project', r.project_id, 'role', r.role)), '[]') FROM apikeys.key_role AS r WHERE r.public_key = k.public_key),
       'secrets', (SELECT coalesce(jsonb_agg(jsonb_build_object('version', s.version, 'live', s.expires_at IS NULL OR s.expires_at > clock_timestamp())), '[]')
         FROM apikeys.key_secret AS s WHERE s.public_key = k.public_key))), '{}') FROM apikeys.key AS k),
@@ -257,6 +261,24 @@ async function prepare() {
 
 const show = (x) => JSON.stringify(x);
 
+// A decision about one to three scopes, in either form: each must be allowed.
+async function testDecision(client, state, label) {
+  const name = pick(keys(state));
+  const key = state.keys[name];
+  if (!key || !secrets.has(name)) return;
+  const own = Object.keys(state.projects).filter((p) => state.projects[p].organization === key.organization);
+  const project = pick([null, ...own]);
+  const scopes = Array.from({ length: 1 + below(3) }, () => pick(SCOPES));
+  const expected = canAuthenticate(state, name) &&
+    scopes.every((scope) => may(state, { kind: 'key', name }, scope, key.organization, project));
+  const { rows: [row] } = await (chance() < 0.5
+    ? client.query('SELECT * FROM apikeys.decide($1, $2, $3, $4, $5)', [name, secrets.get(name), ADDRESS, scopes.join(' '), project])
+    : client.query('SELECT * FROM apikeys.decide_token($1, $2, $3, $4)', [`${name}.${secrets.get(name)}`, ADDRESS, scopes.join(' '), project]));
+  check(row.allowed === expected, `${label}: ${name} ${scopes} on ${project}: ${row.reason}, expected ${expected}`);
+  check(row.http_status === 401 || (row.owner === key.owner && row.metadata.plan === key.metadata.plan),
+    `${label}: ${name} is of ${row.owner} ${show(row.metadata)}, expected ${key.owner} ${show(key.metadata)}`);
+}
+
 // One after the other.
 async function testSteps(client, state) {
   const counts = {};
@@ -275,6 +297,7 @@ async function testSteps(client, state) {
     check(found.imagesAgree, `${label}: images differ`);
     check(found.events - events === (expected === 'ok' ? 1 : 0), `${label}: ${found.events - events} events`);
     ({ events } = found);
+    await testDecision(client, state, label);
     const unjust = ungranted(before, state, actor, operation);
     check(unjust.length === 0, `${label}: rights without a grant: ${unjust}`);
     counts[expected] = (counts[expected] ?? 0) + 1;

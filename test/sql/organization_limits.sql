@@ -114,6 +114,55 @@ SELECT pg_temp.try(format('SELECT apikeys.set_organization_policy(%L, max_keys =
 SELECT apikeys.set_organization_policy(:'org', max_keys => NULL);
 SELECT pg_temp.try(format('SELECT apikeys.create_key(%L, ''One more'', ''{ORG_READ_ONLY}'')', :'org'));
 
+-- --- The networks of the organization ----------------------------------------
+SELECT public_key AS listed, api_key AS listed_api_key FROM apikeys.create_key(:'org', 'With a list', '{regress_limits_self}', '{192.0.2.0/24,198.51.100.0/24}') \gset
+SELECT public_key AS open, api_key AS open_api_key FROM apikeys.create_key(:'org', 'Open', '{regress_limits_self,ORG_OWNER}') \gset
+SELECT apikeys.set_organization_access_list(:'org', '{192.0.2.0/24,2001:db8::/32}'), apikeys.set_organization_access_list(:'org', '{2001:db8::/32,192.0.2.0/24}');
+SELECT ip, l.reason, l.network, l.http_status, o.reason, o.network
+FROM unnest('{192.0.2.1,198.51.100.1,203.0.113.1,2001:db8::1,::ffff:192.0.2.1,NULL}'::inet[]) AS ip
+	CROSS JOIN LATERAL apikeys.decide_token(:'listed_api_key', ip, 'things.read') AS l
+	CROSS JOIN LATERAL apikeys.decide_token(:'open_api_key', ip, 'things.read') AS o;
+-- Before the key's own list, after all that is the key's alone; and not told to who has no secret.
+SELECT reason FROM apikeys.decide(:'open', 'wrong', '203.0.113.1'::inet, 'things.read');
+SELECT check_name, passed, detail FROM apikeys.explain_authorize(:'listed', '198.51.100.1'::inet, 'things.read') WHERE check_name ~ 'address|list';
+SELECT check_name, passed, detail FROM apikeys.explain_authorize(:'listed', NULL::inet, 'things.read') WHERE check_name ~ 'address|list';
+SELECT detail FROM apikeys.audit_event WHERE action = 'organization.access_list_changed' AND organization_id = :'org';
+-- A key does not shut itself out.
+BEGIN;
+SELECT apikeys.authenticate_token(:'open_api_key', '192.0.2.1'::inet) = :'open';
+SELECT pg_temp.try(format('SELECT apikeys.set_organization_access_list(%L, ''{203.0.113.0/24}'')', :'org')), pg_temp.try(format('SELECT apikeys.set_organization_access_list(%L, ''{192.0.2.1}'')', :'org'));
+ROLLBACK;
+SELECT pg_temp.try(format('SELECT apikeys.set_organization_access_list(%L, %L)', :'org', (SELECT array_agg('10.0.' || n / 256 || '.' || n % 256) FROM generate_series(1, n) AS n)::text[]::apikeys.access_list))
+FROM unnest('{1000,1001}'::int[]) AS n;
+SELECT pg_temp.try(format('SELECT apikeys.set_organization_access_list(%L, ''{10.0.0.1/8}'')', :'org')), pg_temp.try(format('SELECT apikeys.set_organization_access_list(%L, NULL)', :'org'));
+SELECT apikeys.authorize_token(:'open_api_key', '10.0.3.232'::inet, 'things.read'), apikeys.authorize_token(:'open_api_key', '10.0.3.233'::inet, 'things.read');
+SELECT apikeys.set_organization_access_list(:'org', '{}'), apikeys.set_organization_access_list(:'org', '{}');
+SELECT apikeys.authorize_token(:'open_api_key', '203.0.113.1'::inet, 'things.read'), apikeys.authorize_token(:'listed_api_key', '203.0.113.1'::inet, 'things.read');
+SELECT denials FROM apikeys.usage WHERE public_key = :'open';
+
+-- --- Environments ------------------------------------------------------------
+SELECT apikeys.create_project(:'org', 'staging') AS project \gset
+SELECT apikeys.set_organization_environment(:'org', 'live'), apikeys.set_organization_environment(:'org', 'live'), apikeys.set_project_environment(:'project', 'test');
+SELECT public_key AS live, private_key AS live_secret, api_key AS live_api_key FROM apikeys.create_key(:'org', 'Live', '{regress_limits_self}') \gset
+SELECT public_key AS test, api_key AS test_api_key FROM apikeys.create_project_key(:'project', 'Test', '{GROUP_READ_ONLY}', owner => 'customer 1') \gset
+SELECT :'live' ~ '^ak_live_pub_[0-9A-Za-z]{16}$', :'live_secret' ~ '^ak_live_sec_[0-9A-Za-z]{49}$', :'test_api_key' ~ '^ak_test_pub_[0-9A-Za-z]{16}\.ak_test_sec_[0-9A-Za-z]{49}$';
+SELECT d.reason, d.environment, d.owner FROM unnest(ARRAY[:'live_api_key', :'test_api_key', :'open_api_key', :'live' || '.wrong']) AS k, apikeys.decide_token(k, NULL::inet, 'things.read') AS d;
+SELECT description, environment FROM apikeys.keys WHERE organization_id = :'org' AND environment IS NOT NULL ORDER BY description;
+-- A key keeps its own.
+SELECT apikeys.set_organization_environment(:'org'), apikeys.set_project_environment(:'project', NULL);
+SELECT apikeys.rotate_secret(:'live') ~ '^ak_live_sec_';
+SELECT environment FROM apikeys.keys WHERE public_key = :'live';
+SELECT public_key ~ '^ak_pub_' FROM apikeys.create_project_key(:'project', 'Without', '{GROUP_READ_ONLY}');
+SELECT environment, pg_temp.try(format('SELECT apikeys.set_organization_environment(%L, %L)', :'org', environment)), pg_temp.try(format('SELECT apikeys.set_project_environment(%L, %L)', :'project', environment))
+FROM unnest(ARRAY['', 'Live', 'a-b', 'a_b', '1a', ' a', 'abcdefghi', 'abcdefgh', E'a\n']) AS environment;
+SELECT action, detail FROM apikeys.audit_event WHERE action ~ 'environment_changed' AND organization_id = :'org' ORDER BY id LIMIT 3;
+RESET ROLE;
+SELECT apikeys.find_leaked(:'test_api_key') = split_part(:'test_api_key', '.', 2), apikeys.revoke_leaked(:'test_api_key');
+-- Where the whole is too long, none is made.
+SET apikeys.token_prefix = 'abcdefgh';
+SELECT pg_temp.try(format('SELECT apikeys.create_key(%L, ''Too long'', ''{regress_limits_self}'')', :'org'));
+RESET apikeys.token_prefix;
+
 RESET ROLE;
 SET client_min_messages = warning;
 DELETE FROM apikeys.key WHERE organization_id = :'org';

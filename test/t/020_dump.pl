@@ -110,7 +110,7 @@ sub restore_data
 	my ($database, @restore) = @_;
 	$node->safe_psql($database, 'CREATE EXTENSION apikeys');
 	$node->safe_psql($database,
-		'CREATE TABLE public.issued (public_key text, private_key text, organization_id uuid)'
+		'CREATE TABLE public.issued (public_key text, private_key text, api_key text, organization_id uuid)'
 	);
 	$node->safe_psql($database,
 		q{SELECT apikeys.grant_access('application', 'decide', 'manage')});
