@@ -282,7 +282,7 @@ foreach my $way (
 	};
 	my ($stdout, $stderr);
 
-	IPC::Run::run [ 'node', "$test/service/load.js" ],
+	IPC::Run::run [ 'node', "$test/t/service_load.js" ],
 	  '<', \encode_json({
 			port => $load_port, clients => 20, requests => $times,
 			cases => [

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# demo.sh start|stop: a private server in tmp/demo, with the extension and what
+# run.sh start|stop: a private server in tmp/demo, with the extension and what
 # test/demo/demo.sql puts there.
 set -euo pipefail
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../lib.sh"
 
 start() {
   local begin=$SECONDS
@@ -36,5 +36,5 @@ stop() {
 
 case ${1:-} in
   start | stop) "$1" ;;
-  *) die "usage: demo.sh start|stop" ;;
+  *) die "usage: run.sh start|stop" ;;
 esac

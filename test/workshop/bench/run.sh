@@ -22,7 +22,7 @@
 # measured in one run: compare ratios, the rest says how fast the machine is.
 # This is no test, no figure is wrong.
 set -euo pipefail
-. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../../lib.sh"
 
 KEYS=${KEYS:-1000000}
 CLIENTS=${CLIENTS:-2}
@@ -56,7 +56,7 @@ psql_file() {
   as_user "$WORK/bin/psql" -X -q -A -t -v ON_ERROR_STOP=1 -v keys="$KEYS" \
     -v calls="$CALLS" -v rounds="$ROUNDS" -v import="$IMPORT" \
     -v organizations="$ORGANIZATIONS" -d bench \
-    -f "$WORK/tree/test/bench/$1" "${@:2}"
+    -f "$WORK/tree/test/workshop/bench/$1" "${@:2}"
 }
 
 # --- The keys --------------------------------------------------------------
@@ -80,7 +80,7 @@ start_server() {
 make_hashes() {
   # shellcheck disable=SC2046 # flags, many to a line
   quietly hashes as_user "${CC:-gcc}" -O2 -o "$WORK/hashes" \
-    "$WORK/tree/test/bench/hashes.c" $(pkg-config --cflags --libs libsodium)
+    "$WORK/tree/test/workshop/bench/hashes.c" $(pkg-config --cflags --libs libsodium)
 }
 
 load() {
@@ -104,7 +104,7 @@ measure_wire() {
       -M prepared -c "$CLIENTS" -j "$CLIENTS" -T "$SECONDS_EACH" \
       -D keys="$KEYS" -D ip="$ADDRESS" -D scope="$SCOPE" \
       --log --log-prefix="$logs" --sampling-rate=0.05 \
-      -f "$WORK/tree/test/bench/wire/$3.sql" bench \
+      -f "$WORK/tree/test/workshop/bench/wire/$3.sql" bench \
       2>>"$WORK/log/pgbench.log"
   ) || say "$2: pgbench failed, see $WORK/log/pgbench.log" >&2
   tps=$(sed -n 's/^tps = \([0-9]*\).*/\1/p' <<<"$printed")
@@ -130,7 +130,7 @@ measure_create() {
   local tps
   tps=$(
     PGUSER=bench_owner as_user "$WORK/bin/pgbench" -n -M prepared -c "$CLIENTS" -j "$CLIENTS" \
-      -T "$SECONDS_EACH" -f "$WORK/tree/test/bench/wire/create_key.sql" bench \
+      -T "$SECONDS_EACH" -f "$WORK/tree/test/workshop/bench/wire/create_key.sql" bench \
       2>>"$WORK/log/pgbench.log" | sed -n 's/^tps = \([0-9]*\).*/\1/p'
   ) || say "create_key: pgbench failed, see $WORK/log/pgbench.log" >&2
   say "create_key,$1,${tps:-0}" | as_user tee -a "$WORK/out/create.csv" >/dev/null
@@ -202,7 +202,7 @@ compare_reading() {
 
 # summarize CSV BASELINE: a table of medians, separated by tabs.
 summarize() {
-  awk -v BASELINE="$2" -f "$TOP/test/bench/summary.awk" "$WORK/out/$1.csv" |
+  awk -v BASELINE="$2" -f "$TOP/test/workshop/bench/summary.awk" "$WORK/out/$1.csv" |
     as_user tee "$WORK/out/$1.tsv"
 }
 
@@ -211,7 +211,7 @@ summarize_latencies() {
   for number in "${!WIRE[@]}"; do
     printf '%s\t%s\n' "${WIRE[number]%%|*}" "$(
       sort -n "$WORK/wire/$number.latencies" |
-        awk -f "$TOP/test/bench/latency.awk"
+        awk -f "$TOP/test/workshop/bench/latency.awk"
     )"
   done | as_user tee "$WORK/out/latency.tsv"
 }
@@ -236,7 +236,7 @@ describe_machine() {
 plot() {
   if command -v gnuplot >/dev/null; then
     as_user env --chdir="$WORK/out" gnuplot \
-      "$WORK/tree/test/bench/plot.gp" || say "gnuplot failed: no picture"
+      "$WORK/tree/test/workshop/bench/plot.gp" || say "gnuplot failed: no picture"
   fi
 }
 
@@ -283,6 +283,7 @@ finish() {
 }
 
 main() {
+  "$TOP/test/install-deps.sh" bench
   NAME=${TEST_NAME:-bench}
   trap finish EXIT
   work_open "$NAME"

@@ -8,7 +8,7 @@
 #
 # No process grows, nothing fails, and every use and denial is counted.
 set -euo pipefail
-. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../../lib.sh"
 
 SOAK_SECONDS=${SOAK_SECONDS:-600}
 CLIENTS=${CLIENTS:-4}
@@ -44,7 +44,7 @@ measure() {
 
 # One thread, for those of pgbench lose counts of each other's scripts.
 start_traffic() {
-  local scripts=("$WORK"/tree/test/soak/{authorize,denied,bound,manage}.sql)
+  local scripts=("$WORK"/tree/test/workshop/soak/{authorize,denied,bound,manage}.sql)
   as_user "$WORK/bin/pgbench" -n -M prepared -c "$CLIENTS" -j 1 \
     -T "$SOAK_SECONDS" -f "${scripts[0]}@10" -f "${scripts[1]}@2" \
     -f "${scripts[2]}@4" -f "${scripts[3]}@1" postgres \
@@ -90,7 +90,7 @@ main() {
   server_start soak "shared_preload_libraries = 'apikeys'" \
     "apikeys.usage_flush_interval = 1s" "max_wal_size = 4GB" \
     "synchronous_commit = off" "log_min_messages = warning"
-  query -f "$WORK/tree/test/soak/load.sql"
+  query -f "$WORK/tree/test/workshop/soak/load.sql"
   start_traffic
   sleep $((SOAK_SECONDS / 4))
   before=$(measure)

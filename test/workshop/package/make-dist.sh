@@ -3,7 +3,7 @@
 # files that are committed, but for those that .gitattributes leaves out, in one
 # folder of that name.  Where this is no git checkout: all that is not built.
 set -euo pipefail
-. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../../lib.sh"
 
 cd "$TOP"
 name=apikeys-$(sed -n "s/^default_version = '\(.*\)'/\1/p" apikeys.control)

@@ -14,7 +14,7 @@
 #
 # The last line counts the tests; the exit status is 0 if all have passed.
 set -euo pipefail
-. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../../lib.sh"
 
 # --- The three of them ------------------------------------------------------
 
@@ -60,7 +60,7 @@ main() {
   find_driver
   "start_$1"
   export WORK
-  as_user node "$WORK/tree/test/traffic/$1.js"
+  as_user node "$WORK/tree/test/workshop/traffic/$1.js"
 }
 
 case ${1:-} in

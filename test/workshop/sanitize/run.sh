@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# sanitize.sh: the suites on a server built with assertions, AddressSanitizer
+# run.sh: the suites on a server built with assertions, AddressSanitizer
 # and UndefinedBehaviorSanitizer, and some tests under valgrind; see "make help".
 #
 #   SUITES="regress isolation tap"
@@ -15,7 +15,7 @@
 # in the log of the server.  The server's own memory at exit is not looked
 # through for leaks: it frees by ending.
 set -euo pipefail
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../../lib.sh"
 
 MAJOR=15
 SUITES=${SUITES-regress isolation tap}
@@ -143,7 +143,7 @@ valgrind_server() {
   as_user tee "$postgres" >/dev/null <<END
 #!/bin/sh
 exec valgrind --trace-children=yes --error-exitcode=0 \\
-  --suppressions="$WORK/tree/test/sanitize/valgrind.supp" \\
+  --suppressions="$WORK/tree/test/workshop/sanitize/valgrind.supp" \\
   --log-file="$WORK/log/valgrind.pid.%p" --num-callers=20 \\
   "$postgres.bin" "\$@"
 END

@@ -11,7 +11,7 @@
 # ${XDG_CACHE_HOME:-/var/cache}/apikeys-upgrade.  What is built and installed
 # goes into a layer over it, which is gone afterwards.
 set -euo pipefail
-. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../../lib.sh"
 . "$(dirname "$0")/../chroot.sh"
 
 CACHE=${XDG_CACHE_HOME:-/var/cache}/apikeys-upgrade
@@ -42,7 +42,7 @@ run_inside() {
     mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
     mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
     exec chroot "$root" env -i HOME=/root LC_ALL=C.UTF-8 \
-      PATH=/usr/sbin:/usr/bin:/sbin:/bin /apikeys/test/upgrade/inside.sh
+      PATH=/usr/sbin:/usr/bin:/sbin:/bin /apikeys/test/workshop/upgrade/inside.sh
   ' run_inside "$CACHE" "$WORK" 2>&1 | tee "$WORK/log/upgrade.log"
 }
 

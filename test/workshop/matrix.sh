@@ -17,7 +17,7 @@
 # mount, process or port of theirs outlives or meets another's.  Logs are in
 # tmp/matrix/MAJOR/tmp/test/log.
 set -euo pipefail
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/chroot.sh"
 
 MAJORS=${MAJORS-15 17 18}

@@ -5,7 +5,7 @@
 #
 # The server runs in namespaces of its own, and they end with this script.
 set -euo pipefail
-. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../../lib.sh"
 
 # Where this machine gets its Debian packages from.
 list_sources_of_debian() {

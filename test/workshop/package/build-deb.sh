@@ -9,7 +9,7 @@ set -euo pipefail
 if [ "$(id -u)" -eq 0 ] && [ -z "${OWN_MOUNTS:-}" ]; then
   OWN_MOUNTS=yes exec unshare --mount "$0" "$@"
 fi
-. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../../lib.sh"
 
 # Debian's tools test with the server in its place.  Where that is older than
 # the headers, a later one is mounted over it, for us alone.

@@ -4,7 +4,7 @@
 # DESTDIR and into a server of its own; and takes it away again.  All of it in
 # tmp/dist-check.
 set -euo pipefail
-. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../../lib.sh"
 
 # The names and contents of all files in a folder.
 fingerprint() {
@@ -106,7 +106,7 @@ check_own_server() {
 
 main() {
   "$TOP/test/install-deps.sh" dist-check
-  ZIP=$("$TOP/test/package/make-dist.sh")
+  ZIP=$("$TOP/test/workshop/package/make-dist.sh")
   VERSION=$(basename "$ZIP" .zip)
   VERSION=${VERSION#apikeys-}
   PROVIDED=$(sed -n 's/^ *"file": "\(.*\)",/\1/p' "$TOP/META.json")

@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# coverage.sh: which lines of C the suites reach, by gcov and lcov; see "make
+# run.sh: which lines of C the suites reach, by gcov and lcov; see "make
 # help".
 #
 #   SUITES="unit regress isolation tap"
 #   TEST_NAME=coverage     the folder in tmp/
 #
 # Prints for each file how many of its lines are reached, then every line that
-# is not: first those that coverage/unreached says the reason of, then the rest.
+# is not: first those that unreached says the reason of, then the rest.
 # Annotated sources are in tmp/coverage/html.  The last line counts the suites'
 # tests; whether all is covered is for the reader to judge.
 #
 # Counters are written when a process ends, so one that is killed counts nothing.
 set -euo pipefail
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../../lib.sh"
 
 SUITES=${SUITES:-unit regress isolation tap}
 NAME=${TEST_NAME:-coverage}
@@ -38,8 +38,8 @@ main() {
   WORK=$(readlink -f "$TOP/tmp/$NAME")
   collect
   say ""
-  awk -v top="$WORK/tree/" -f "$TOP/test/coverage/report.awk" \
-    "$TOP/test/coverage/unreached" "$WORK/src.info"
+  awk -v top="$WORK/tree/" -f "$TOP/test/workshop/coverage/report.awk" \
+    "$TOP/test/workshop/coverage/unreached" "$WORK/src.info"
   say "" "sources with their counts: tmp/$NAME/html/index.html" ""
   tail -n 1 "$TOP/tmp/$NAME.log"
   grep -q ', 0 failed$' <(tail -n 1 "$TOP/tmp/$NAME.log")
