@@ -1,10 +1,10 @@
 /*
  * owner.h
- *	  Acting as the owner of the extension, in one way for all of its code: the
- *	  verbs behind the door (manage/door.c) and single statements from C.
+ *	  Acting as the owner of the extension, in one way for all code: the verbs
+ *	  behind the door (manage/door.c) and single statements from C.
  *
- * While it acts as the owner, the code knows who has called it: that role, and
- * not the owner, is who acts (identity/identity.h).
+ * While the code acts as the owner, it knows its caller: that role is the
+ * principal, not the owner (identity/identity.h).
  */
 #ifndef AK_OWNER_H
 #define AK_OWNER_H
@@ -14,8 +14,8 @@
 #include "utils/snapshot.h"
 
 /*
- * What is restored when the code acts as its caller again.  It lives on the
- * stack of the function that has begun it.
+ * The state to restore when the code acts as its caller again.  It is on the
+ * stack of the function that began the section.
  */
 typedef struct AkOwner
 {
@@ -33,8 +33,8 @@ extern bool ak_owner_is_acting(void);
 extern Oid	ak_owner_caller(void);
 
 /*
- * A statement with its arguments' types, to be a static variable: the plan is
- * made once in a session, for whatever values.
+ * A statement with the types of its arguments, to be a static variable: the
+ * plan is made once in a session, independent of the values.
  */
 typedef struct AkStatement
 {
@@ -43,8 +43,8 @@ typedef struct AkStatement
 	Oid			types[8];
 
 	/*
-	 * Never with a sequential scan: a plan that was made while a table was
-	 * empty would be kept while one statement fills it.
+	 * Never with a sequential scan: a plan made while a table was empty would
+	 * be kept while the statement fills it.
 	 */
 	bool		by_index;
 	struct _SPI_plan *plan;

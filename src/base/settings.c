@@ -27,7 +27,7 @@ char	   *ak_api_key_header;
 
 static char *pepper_file;
 
-/* The setting as text, and as the stored access list that it stands for. */
+/* The setting's text, and the stored access list made from it. */
 static char *trusted_proxies_text;
 static struct varlena *trusted_proxies;
 
@@ -40,7 +40,7 @@ static bool check_trusted_proxies(char **newval, void **extra,
 								  GucSource source);
 static void assign_trusted_proxies(const char *newval, void *extra);
 
-/* --- Definitions ---------------------------------------------------------- */
+/* --- Definitions --------------------------------------------------------- */
 
 static void
 define_key_settings(void)
@@ -182,9 +182,9 @@ ak_settings_define(void)
 	define_key_settings();
 
 	/*
-	 * A setting that needs a restart can be defined while the server starts
-	 * only.  Where the library is not preloaded those have no effect, and are
-	 * there so that they can stand in postgresql.conf in any case.
+	 * A setting that needs a restart can be defined only while the server
+	 * starts.  Without preloading such settings have no effect; they exist so
+	 * that postgresql.conf may contain them in any case.
 	 */
 	define_usage_settings(process_shared_preload_libraries_in_progress ?
 						  PGC_POSTMASTER : PGC_SIGHUP);
@@ -192,7 +192,7 @@ ak_settings_define(void)
 	MarkGUCPrefixReserved("apikeys");
 }
 
-/* --- What they may be, and what is made of them --------------------------- */
+/* --- Check and assign hooks ---------------------------------------------- */
 
 static bool
 check_token_prefix(char **newval, void **extra, GucSource source)
@@ -205,8 +205,8 @@ check_token_prefix(char **newval, void **extra, GucSource source)
 }
 
 /*
- * The file is read here, in each process on each reload.  A parallel worker is
- * told the settings of its leader, and has the postmaster's peppers already.
+ * The file is read here, in each process on each reload.  A parallel worker
+ * receives its leader's settings, and has the postmaster's peppers already.
  */
 static bool
 check_pepper_file(char **newval, void **extra, GucSource source)
@@ -277,14 +277,14 @@ ak_trusted_proxies_view(AkNetset *proxies)
 	ak_access_list_view(trusted_proxies, proxies);
 }
 
-/* --- Preloading ----------------------------------------------------------- */
+/* --- Preloading ---------------------------------------------------------- */
 
 bool		ak_is_preloaded = false;
 
 /*
- * Raises 55000 where the library was not preloaded: whatever decides or counts
- * calls it first.  The statement is hidden from the log, because a secret may
- * stand in it.
+ * Raises 55000 if the library was not preloaded; every function that decides
+ * or counts calls it first.  The statement is hidden from the log, because it
+ * may contain a secret.
  */
 void
 ak_require_preload(void)

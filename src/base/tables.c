@@ -3,15 +3,14 @@
  *	  See tables.h.
  *
  * The OIDs are looked up once, and again after any relcache message about one
- * of the relations: DROP EXTENSION sends one, and a new CREATE EXTENSION in
- * the same session finds the new ones.
+ * of the relations: DROP EXTENSION sends one, and a CREATE EXTENSION in the
+ * same session makes new ones.
  *
- * The tables whose rows are kept in memory by other files have a trigger that
- * makes a change of a row send such a message too.  PostgreSQL delivers it at
- * commit (of a prepared transaction, and on standbys, as well), and to the
- * changing transaction itself before its next command and when it is rolled
- * back.  So what was read from the tables is current as long as the number
- * that ak_tables_refresh() answers is the same.
+ * Tables whose rows other files cache have a trigger that sends such a message
+ * when a row changes.  PostgreSQL delivers it at commit (also of a prepared
+ * transaction, and on standbys), and to the changing transaction itself before
+ * its next command and when it is rolled back.  So data read from the tables
+ * is current as long as ak_tables_refresh() returns the same number.
  */
 #include "postgres.h"
 
@@ -104,8 +103,8 @@ ensure_oids(void)
 	Oid			schema;
 
 	/*
-	 * The look-ups may let messages in, one of them about what was looked up
-	 * before: then all are looked up again.
+	 * The look-ups may process messages, also about a relation that was looked
+	 * up before: then all are looked up again.
 	 */
 	while (!oids_are_valid)
 	{
@@ -133,9 +132,9 @@ ak_tables_init(void)
 }
 
 /*
- * Takes the messages that are there, and returns a number that is another one
- * after each message about the tables.  Raises 42P01 or 3F000 if the extension
- * is not in this database.  The number is never 0.
+ * Processes pending messages, and returns a number that changes with each
+ * message about the tables.  Raises 42P01 or 3F000 if the extension is not in
+ * this database.  The number is never 0.
  */
 uint64
 ak_tables_refresh(void)

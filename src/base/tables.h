@@ -1,7 +1,7 @@
 /*
  * tables.h
  *	  The OIDs of the extension's tables and indexes, and a count of the
- *	  messages about changes of them.
+ *	  messages about their changes.
  */
 #ifndef AK_TABLES_H
 #define AK_TABLES_H

@@ -20,7 +20,7 @@ PG_FUNCTION_INFO_V1(apikeys_table_changed);
 PG_FUNCTION_INFO_V1(apikeys_is_direct_change);
 
 /*
- * Raises 39P01 where the function was not called by a trigger of one of the
+ * Raises 39P01 unless the function was called by a trigger of one of the
  * tables, a set of AK_TABLE_BIT(): it reads columns by number.
  */
 TriggerData *
@@ -42,7 +42,10 @@ ak_trigger_get(FunctionCallInfo fcinfo, uint32 tables)
 	return NULL;
 }
 
-/* A column of a row of the trigger's table, counted from 1; points into it. */
+/*
+ * Returns a column of a row of the trigger's table, counted from 1; points
+ * into the row.
+ */
 Datum
 ak_trigger_get_column(const TriggerData *trigger, HeapTuple row, int column,
 					  bool *isnull)
@@ -52,8 +55,8 @@ ak_trigger_get_column(const TriggerData *trigger, HeapTuple row, int column,
 }
 
 /*
- * Whether a dump is being restored: by a superuser, in a session that has
- * switched row_security off itself, as the scripts of pg_dump and pg_restore
+ * Checks whether a dump is being restored: by a superuser, in a session that
+ * has disabled row_security itself, as the scripts of pg_dump and pg_restore
  * do.  A default of the database or the role does not count.
  */
 static bool
@@ -65,8 +68,8 @@ is_restore(void)
 }
 
 /*
- * Whether a row that is written now is changed by direct SQL, and not by the
- * extension's own code, which notes its events itself, nor by a restore.
+ * Checks whether the current change is direct SQL: neither the extension's own
+ * code, which writes its events itself, nor a restore.
  */
 Datum
 apikeys_is_direct_change(PG_FUNCTION_ARGS)
@@ -74,7 +77,7 @@ apikeys_is_direct_change(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(!ak_owner_is_acting() && !is_restore());
 }
 
-/* Trigger of the tables whose rows are kept in memory. */
+/* Trigger of the tables whose rows are cached. */
 Datum
 apikeys_table_changed(PG_FUNCTION_ARGS)
 {

@@ -1,6 +1,6 @@
 /*
  * trigger.h
- *	  What trigger functions ask of their call.
+ *	  What trigger functions ask about their call.
  */
 #ifndef AK_TRIGGER_H
 #define AK_TRIGGER_H
@@ -12,7 +12,7 @@
 #include "commands/trigger.h"
 #include "fmgr.h"
 
-/* The tables that a trigger function is made for. */
+/* The tables that a trigger function supports. */
 #define AK_TABLE_BIT(table) (1u << (table))
 
 extern TriggerData *ak_trigger_get(FunctionCallInfo fcinfo, uint32 tables);

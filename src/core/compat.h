@@ -1,7 +1,7 @@
 /*
  * compat.h
- *	  What differs between PostgreSQL 15, 16, 17 and 18, so that all other
- *	  files speak the newest one's language.  Include it after postgres.h.
+ *	  The differences between PostgreSQL 15, 16, 17 and 18: all other files
+ *	  use the newest API. Include it after postgres.h.
  */
 #ifndef AK_COMPAT_H
 #define AK_COMPAT_H
@@ -26,7 +26,7 @@
 #include "varatt.h"
 #else
 
-/* Input functions could not report an error softly before 16. */
+/* Before 16, input functions could not report soft errors. */
 #define ereturn(context, dummy_value, ...) \
 	do { \
 		(void) (context); \
@@ -35,7 +35,10 @@
 	} while (0)
 #endif
 
-/* Takes a lock until the end of the transaction; false if it cannot at once. */
+/*
+ * Takes a lock until the end of the transaction; returns false if it is not
+ * available at once.
+ */
 static inline bool
 ak_try_lock(const LOCKTAG *tag, LOCKMODE mode)
 {
@@ -48,7 +51,7 @@ ak_try_lock(const LOCKTAG *tag, LOCKMODE mode)
 #endif
 }
 
-/* 16 has one function for objects of all kinds. */
+/* 16 has one function for all kinds of objects. */
 static inline bool
 ak_owns_database(Oid database, Oid role)
 {
@@ -59,7 +62,9 @@ ak_owns_database(Oid database, Oid role)
 #endif
 }
 
-/* Memory for what the check of a setting hands on, which the server frees. */
+/*
+ * Memory for the "extra" value of a setting's check hook; the server frees it.
+ */
 static inline void *
 ak_guc_malloc(size_t size)
 {
@@ -70,7 +75,7 @@ ak_guc_malloc(size_t size)
 #endif
 }
 
-/* Where the value of a setting comes from. */
+/* The source of a setting's value. */
 static inline GucSource
 ak_setting_source(const char *name)
 {
@@ -88,7 +93,7 @@ ak_setting_source(const char *name)
 #endif
 }
 
-/* A lexer that takes escapes out of strings; palloc'd. */
+/* Makes a lexer that resolves escapes in strings; palloc'd. */
 static inline JsonLexContext *
 ak_json_lexer(char *text, int length)
 {
@@ -101,7 +106,7 @@ ak_json_lexer(char *text, int length)
 #endif
 }
 
-/* The next of the sorted values, palloc'd; false at the end. */
+/* Returns the next of the sorted values, palloc'd; false at the end. */
 static inline bool
 ak_tuplesort_get_datum(Tuplesortstate *sort, Datum *value)
 {
@@ -114,14 +119,14 @@ ak_tuplesort_get_datum(Tuplesortstate *sort, Datum *value)
 #endif
 }
 
-/* What a table's pages are filed under; 16 has named it anew. */
+/* The identifier of a table's files, which 16 renamed. */
 #if PG_VERSION_NUM >= 160000
 #define ak_relation_locator(relation) ((relation)->rd_locator)
 #else
 #define ak_relation_locator(relation) ((relation)->rd_node)
 #endif
 
-/* Has the processor fetch the memory at an address, be it none of ours. */
+/* Prefetches an address; it need not be valid. */
 #if defined(__GNUC__)
 #define ak_prefetch(address) __builtin_prefetch(address)
 #else

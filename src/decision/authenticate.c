@@ -77,7 +77,7 @@ apikeys_authenticate_text(PG_FUNCTION_ARGS)
 	return authenticate_key(fcinfo, true);
 }
 
-/* --- A request's headers -------------------------------------------------- */
+/* --- A request's headers ------------------------------------------------- */
 
 /*
  * What was read of them, each NULL or palloc'd.  It is wiped when its memory

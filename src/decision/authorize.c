@@ -140,7 +140,7 @@ answer_row(FunctionCallInfo fcinfo, bool address_is_text)
 													  values, nulls)));
 }
 
-/* --- For SQL -------------------------------------------------------------- */
+/* --- For SQL ------------------------------------------------------------- */
 
 Datum
 apikeys_authorize(PG_FUNCTION_ARGS)

@@ -41,7 +41,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-/* --- The secret ----------------------------------------------------------- */
+/* --- The secret ---------------------------------------------------------- */
 
 /* What comparing a claim with one of the key's secrets makes of it. */
 static AkReason
@@ -146,7 +146,7 @@ prove_key(const AkRequest *request, const AkSecretClaim *claim,
 	return AK_UNKNOWN_KEY;
 }
 
-/* --- The address ---------------------------------------------------------- */
+/* --- The address --------------------------------------------------------- */
 
 static AkReason
 check_address(const AkRequest *request, const AkPolicy *policy,
@@ -164,7 +164,7 @@ check_address(const AkRequest *request, const AkPolicy *policy,
 	return decision->has_network ? AK_OK : AK_ADDRESS_DENIED;
 }
 
-/* --- The scope ------------------------------------------------------------ */
+/* --- The scope ----------------------------------------------------------- */
 
 /*
  * The ak_grant_id() of the first role that allows the scope, or 0: of those on
@@ -226,7 +226,7 @@ check_scope(const AkRequest *request, AkDecision *decision)
 	return decision->grant ? AK_OK : AK_SCOPE_DENIED;
 }
 
-/* --- All together --------------------------------------------------------- */
+/* --- All together -------------------------------------------------------- */
 
 static AkReason
 find_reason(const AkRequest *request, const AkSecretClaim *claim,
@@ -335,7 +335,7 @@ ak_decision_proves(const AkDecision *decision)
 	return decision->reason == AK_OK || decision->reason > AK_PEPPER_MISSING;
 }
 
-/* --- Errors --------------------------------------------------------------- */
+/* --- Errors -------------------------------------------------------------- */
 
 /*
  * Raises the error for a denial: 28000, the same one whatever is wrong, where

@@ -58,7 +58,7 @@ put_check(Inquiry *inquiry, AkReason reason, bool passed, const char *detail)
 						 values, nulls);
 }
 
-/* --- The key itself ------------------------------------------------------- */
+/* --- The key itself ------------------------------------------------------ */
 
 static void
 explain_secrets(Inquiry *inquiry)
@@ -126,7 +126,7 @@ explain_policy(Inquiry *inquiry)
 																	key->created_at))));
 }
 
-/* --- The address ---------------------------------------------------------- */
+/* --- The address --------------------------------------------------------- */
 
 static void
 append_entries(StringInfo text, const AkNetset *set)
@@ -202,7 +202,7 @@ explain_address(Inquiry *inquiry)
 		explain_listed(inquiry, &set);
 }
 
-/* --- The scope ------------------------------------------------------------ */
+/* --- The scope ----------------------------------------------------------- */
 
 static const AkPermission *
 find_permission(const AkPermissions *permissions, const text *scope)
@@ -288,7 +288,7 @@ explain_scope(Inquiry *inquiry)
 						   detail.data));
 }
 
-/* --- All together --------------------------------------------------------- */
+/* --- All together -------------------------------------------------------- */
 
 static void
 refuse(void)

@@ -12,8 +12,8 @@
 #include "utils/timestamp.h"
 
 /*
- * Calls back with each role of the bound key: as it is now, so that one that
- * was disabled since, or has expired, has none.
+ * Calls back with each current role of the bound key; a key that has expired,
+ * or was disabled since it was bound, has none.
  */
 static void
 scan_key_grants(AkKeystore *store, text *public_key,
@@ -45,8 +45,8 @@ scan_key_grants(AkKeystore *store, text *public_key,
 }
 
 /*
- * Calls back with each role that the one who is acting holds: a bound key has
- * its own, and none of those of the PostgreSQL role that carries it.
+ * Calls back with each role of the principal: a bound key has its own, and
+ * none of those of the PostgreSQL role that called.
  */
 void
 ak_own_grants_scan(AkKeystore *store, AkGrantCallback callback, void *argument)
@@ -64,7 +64,7 @@ ak_own_grants_scan(AkKeystore *store, AkGrantCallback callback, void *argument)
 			ak_keystore_scan_role(store, lfirst_oid(cell), callback, argument);
 }
 
-/* The ak_grant_id() of a grant of a role. */
+/* Returns the ak_grant_id() of a grant of a role. */
 uint64
 ak_own_grant_id(const AkGrant *grant, const AkRole *role)
 {
@@ -72,7 +72,9 @@ ak_own_grant_id(const AkGrant *grant, const AkRole *role)
 					   grant->has_project ? &grant->project_id : NULL);
 }
 
-/* Records that a grant allowed something, if it is a bound key's. */
+/*
+ * Records that a grant allowed something, if it is a grant of the bound key.
+ */
 void
 ak_own_grants_record_use(uint64 id)
 {

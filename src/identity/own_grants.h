@@ -1,6 +1,6 @@
 /*
  * own_grants.h
- *	  The roles that the one who is acting holds.
+ *	  The roles of the current principal.
  */
 #ifndef AK_OWN_GRANTS_H
 #define AK_OWN_GRANTS_H

@@ -1,18 +1,20 @@
 /*
  * planner.c
- *	  What the planner is told of the principal that reads.
+ *	  What the planner needs to know about the principal that reads.
  *
- * The planner cannot look into the array that a policy compares organization_id
- * with: it expects ten elements (estimate_array_length() of selfuncs.c).  So
- * policies add a condition that is always true, and whose selectivity corrects
- * that: it is as if the principal's own organizations had been written down.
+ * The planner cannot look into the array that a policy compares
+ * organization_id with: it assumes ten elements (estimate_array_length() of
+ * selfuncs.c). So policies add a condition that is always true and whose
+ * selectivity corrects the estimate, as if the principal's organizations were
+ * constants in the query.
  *
- * That is not enough for ORDER BY with LIMIT.  An index in that order looks cheap
- * as long as the reader's rows are thought to be spread evenly; a reader whose keys
- * are all old would walk through everybody else's.  So for who reads little of a
- * table, such walks are taken out of the paths (set_rel_pathlist_hook of
- * optimizer/paths.h).  A plan that is kept for another principal is as right, it
- * only costs more.
+ * That is not enough for ORDER BY with LIMIT. An index in that order looks
+ * cheap as long as the planner assumes that the reader's rows are spread
+ * evenly; for a reader whose keys are all old it would scan the rows of all
+ * other organizations.  So for principals that read a small share of a table,
+ * such paths are removed (set_rel_pathlist_hook of optimizer/paths.h).
+ *
+ * A plan that is reused for another principal is correct, but may be slower.
  */
 #include "postgres.h"
 
@@ -42,19 +44,20 @@
 PG_FUNCTION_INFO_V1(apikeys_is_readable_share);
 PG_FUNCTION_INFO_V1(apikeys_readable_share_support);
 
-/* How many elements the planner expects of an array that it does not know. */
+/* Elements that the planner assumes for an unknown array. */
 #define EXPECTED_ELEMENTS	10
 
 /*
- * Who reads fewer than one of so many organizations finds its rows by them, and
- * not on a walk through everybody's.
+ * A principal that reads fewer than one in this many organizations finds its
+ * rows by organization, and not by a scan through all rows in an index's
+ * order.
  */
 #define SMALL_SHARE			20
 
-/* More organizations than these are not looked at one by one. */
+/* More organizations than these are not estimated one by one. */
 #define MAX_ESTIMATED		100
 
-/* --- The share of a table -------------------------------------------------- */
+/* --- The share of a table ------------------------------------------------ */
 
 Datum
 apikeys_is_readable_share(PG_FUNCTION_ARGS)
@@ -62,7 +65,7 @@ apikeys_is_readable_share(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(true);
 }
 
-/* The share of rows that have this id in the column. */
+/* Returns the share of rows with this id in the column. */
 static Selectivity
 estimate_one(PlannerInfo *root, Var *column, Oid equal, const pg_uuid_t *id)
 {
@@ -75,7 +78,7 @@ estimate_one(PlannerInfo *root, Var *column, Oid equal, const pg_uuid_t *id)
 	return clause_selectivity(root, (Node *) clause, 0, JOIN_INNER, NULL);
 }
 
-/* Whether the query itself compares the column for equality. */
+/* Checks whether the query itself compares the column for equality. */
 static bool
 is_restricted(PlannerInfo *root, const Var *column, Oid equal)
 {
@@ -92,7 +95,7 @@ is_restricted(PlannerInfo *root, const Var *column, Oid equal)
 	return false;
 }
 
-/* The share of rows whose column is one of the ids. */
+/* Returns the share of rows whose column is one of the ids. */
 static Selectivity
 estimate_all(PlannerInfo *root, Var *column, Oid equal, const pg_uuid_t *ids,
 			 int count)
@@ -105,7 +108,9 @@ estimate_all(PlannerInfo *root, Var *column, Oid equal, const pg_uuid_t *ids,
 	return estimated ? share * count / estimated : 0;
 }
 
-/* Without scopes: of the organizations that the principal has any role in. */
+/*
+ * Without scopes: for the organizations in which the principal has any role.
+ */
 static Selectivity
 estimate_share(PlannerInfo *root, Var *column, ArrayType *scopes)
 {
@@ -151,9 +156,9 @@ apikeys_readable_share_support(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(request);
 }
 
-/* --- Walks through the rows of all readers --------------------------------- */
+/* --- Scans through the rows of all organizations ------------------------- */
 
-/* The tables, and with which scopes an organization's rows are read. */
+/* The tables, and the scopes that allow to read an organization's rows. */
 static const struct
 {
 	const char *table;
@@ -166,7 +171,7 @@ static const struct
 
 static set_rel_pathlist_hook_type previous_hook = NULL;
 
-/* Which of shared_tables a table is, or -1. */
+/* Returns the index of a table in shared_tables, or -1. */
 static int
 find_shared_table(Oid table)
 {
@@ -183,7 +188,7 @@ find_shared_table(Oid table)
 	return -1;
 }
 
-/* How many organizations there are, by the table's statistics. */
+/* Returns the number of organizations according to the table's statistics. */
 static double
 count_organizations(void)
 {
@@ -215,8 +220,8 @@ reads_little(int shared_table)
 }
 
 /*
- * Whether a path is there for its order, which is not one within an organization
- * or a project.
+ * Checks whether a path exists only for its order, which is not one within an
+ * organization or a project.
  */
 static bool
 is_walk(Oid table, Path *path)
@@ -234,7 +239,7 @@ is_walk(Oid table, Path *path)
 		strcmp(column, "project_id") != 0;
 }
 
-/* Leaves a path, if only there is one. */
+/* Removes these scans, unless no other path is left. */
 static List *
 remove_walks(Oid table, List *paths)
 {

@@ -1,11 +1,11 @@
 /*
  * rights.c
- *	  What the principal may do: the predicates that policies and the bodies of
- *	  verbs ask.
+ *	  The rights of the principal: the predicates that policies and the bodies
+ *	  of verbs call.
  *
- * All of them answer about the principal that is acting (identity.h), from the
- * tables as they are now (keystore.h); what is NULL or unknown is no.  A
- * superuser who acts as itself may do everything.
+ * All of them answer for the current principal (identity.h), from the current
+ * state of the tables (keystore.h). The answer for NULL and for unknown
+ * objects is false.  A superuser that acts as itself may do everything.
  */
 #include "postgres.h"
 
@@ -28,7 +28,7 @@
 #define SCOPE_PROJECTS_MANAGE	"apikeys.projects.manage"
 #define SCOPE_SELF_ROTATE	"apikeys.self.rotate"
 
-/* A place where a role may be held: an organization, or a project of it. */
+/* A place where a role can be held: an organization, or a project of it. */
 typedef struct Place
 {
 	pg_uuid_t	organization;
@@ -71,9 +71,9 @@ compare_uuids(const void *a, const void *b)
 	return memcmp(a, b, sizeof(pg_uuid_t));
 }
 
-/* --- At one place --------------------------------------------------------- */
+/* --- At one place -------------------------------------------------------- */
 
-/* What a role that is held permits. */
+/* The permissions of one held role. */
 typedef struct Held
 {
 	const AkPermissions *permissions;
@@ -120,7 +120,7 @@ collect_permissions(const AkGrant *grant, void *argument)
 }
 
 /*
- * Fills in the search; it stays empty if the project is not one of the
+ * Fills in the search; it stays empty if the project does not belong to the
  * organization.
  */
 static void
@@ -161,7 +161,7 @@ search_allows(const PlaceSearch *search, const char *scope, size_t length)
 					  search->project : search->organization, scope, length);
 }
 
-/* Whether the principal has the scope at a place. */
+/* Checks whether the principal has the scope at a place. */
 static bool
 may_at(AkKeystore *store, const Place *place,
 	   const char *scope, size_t scope_length)
@@ -180,7 +180,7 @@ manages_keys_at(AkKeystore *store, const Place *place)
 	return may_at(store, place, SCOPE_KEYS_MANAGE, strlen(SCOPE_KEYS_MANAGE));
 }
 
-/* Whether each of the wanted permissions is covered by one of those held. */
+/* Checks whether each wanted permission is covered by one of those held. */
 static bool
 all_are_covered(const AkPermissions *wanted, List *held)
 {
@@ -218,7 +218,7 @@ get_place(FunctionCallInfo fcinfo, int argument, Place *place)
 	return true;
 }
 
-/* Raises 22023 for what is no scope. */
+/* Raises 22023 if the text is not a scope. */
 Datum
 apikeys_may(PG_FUNCTION_ARGS)
 {
@@ -238,8 +238,9 @@ apikeys_may(PG_FUNCTION_ARGS)
 }
 
 /*
- * Whether the principal may grant a role at a place: each permission of the
- * role is covered by the principal's own there, or the principal may grant any.
+ * Checks whether the principal may grant a role at a place: each permission of
+ * the role is covered by one of the principal's there, or the principal may
+ * grant any role.
  */
 static bool
 may_grant(AkKeystore *store, const Place *place, const AkBytes *role_name)
@@ -276,9 +277,9 @@ apikeys_may_grant(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(may);
 }
 
-/* --- Reading -------------------------------------------------------------- */
+/* --- Reading ------------------------------------------------------------- */
 
-/* What a grant of the principal is looked at for. */
+/* The grants of the principal are searched for these. */
 typedef struct Visit
 {
 	const pg_uuid_t *organization;
@@ -318,8 +319,8 @@ apikeys_reads_organization(PG_FUNCTION_ARGS)
 }
 
 /*
- * Whoever has any permission in the project, or reads the projects of the
- * organization, reads the project.
+ * A principal with any permission in the project, or with the right to read
+ * the projects of the organization, reads the project.
  */
 static void
 visit_project(const AkGrant *grant, void *argument)
@@ -372,7 +373,7 @@ reads_keys_at(AkKeystore *store, const Place *place)
 		search_allows(&search, SCOPE_KEYS_MANAGE, strlen(SCOPE_KEYS_MANAGE));
 }
 
-/* A look at the roles of a key. */
+/* A search through the roles of a key. */
 typedef struct KeyCheck
 {
 	AkKeystore *store;
@@ -381,7 +382,7 @@ typedef struct KeyCheck
 	bool		result;
 } KeyCheck;
 
-/* The place of one of the roles. */
+/* Returns the place of one of the roles. */
 static Place
 get_key_place(const KeyCheck *check, const AkGrant *grant)
 {
@@ -402,8 +403,8 @@ check_key_read(const AkGrant *grant, void *argument)
 }
 
 /*
- * Whether the principal reads the key, as policy key_reader_select has it, or
- * as a role that bypasses row-level security.
+ * Checks whether the principal reads the key, by policy key_reader_select or
+ * because it bypasses row-level security.
  */
 bool
 ak_rights_reads_key(text *public_key)
@@ -433,7 +434,7 @@ apikeys_reads_key(PG_FUNCTION_ARGS)
 				   ak_rights_reads_key(PG_GETARG_TEXT_PP(0)));
 }
 
-/* Whether the id is in an array of uuids, sorted and without NULLs. */
+/* Checks whether the id is in an array of uuids, sorted and without NULLs. */
 static bool
 is_in_array(const pg_uuid_t *id, ArrayType *sorted)
 {
@@ -443,8 +444,8 @@ is_in_array(const pg_uuid_t *id, ArrayType *sorted)
 }
 
 /*
- * The same of the key in argument 0, of whose readers' organizations argument 1
- * tells: what policies ask for each row.
+ * The same for the key in argument 0, if argument 1 is the organizations in
+ * which the principal reads all keys: called by policies for each row.
  */
 Datum
 apikeys_reads_key_of(PG_FUNCTION_ARGS)
@@ -466,7 +467,7 @@ apikeys_reads_key_of(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(ak_rights_reads_key(PG_GETARG_TEXT_PP(0)));
 }
 
-/* --- Managing and stopping a key ------------------------------------------ */
+/* --- Managing and stopping a key ----------------------------------------- */
 
 static bool
 check_key_managed(const AkGrant *grant, void *argument)
@@ -492,8 +493,8 @@ check_key_stopped(const AkGrant *grant, void *argument)
 }
 
 /*
- * What the check makes of the roles of the key in argument 0; for a key without
- * any, whether the principal manages the keys of the organization.
+ * Applies the check to the roles of the key in argument 0; for a key without
+ * roles, checks whether the principal manages the keys of the organization.
  */
 static bool
 check_key(FunctionCallInfo fcinfo, AkGrantCheck callback)
@@ -519,8 +520,8 @@ check_key(FunctionCallInfo fcinfo, AkGrantCheck callback)
 }
 
 /*
- * Whether the principal manages keys in every place where the key has a role,
- * and may grant each of these roles.
+ * Checks whether the principal manages keys in every place where the key has a
+ * role, and may grant each of these roles.
  */
 Datum
 apikeys_manages_key(PG_FUNCTION_ARGS)
@@ -528,7 +529,10 @@ apikeys_manages_key(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(check_key(fcinfo, check_key_managed));
 }
 
-/* Whether the principal manages keys in one place where the key has a role. */
+/*
+ * Checks whether the principal manages keys in one place where the key has a
+ * role.
+ */
 Datum
 apikeys_stops_key(PG_FUNCTION_ARGS)
 {
@@ -553,7 +557,7 @@ visit_self_rotate(const AkGrant *grant, void *argument)
 	}
 }
 
-/* Whether the key is the bound one and may rotate its own secrets. */
+/* Checks whether the key is the bound one and may rotate its own secrets. */
 Datum
 apikeys_rotates_itself(PG_FUNCTION_ARGS)
 {

@@ -51,7 +51,7 @@ static const Column columns[] = {
 PG_FUNCTION_INFO_V1(apikeys_import_keys);
 PG_FUNCTION_INFO_V1(apikeys_check_import);
 
-/* --- The source ----------------------------------------------------------- */
+/* --- The source ---------------------------------------------------------- */
 
 static bool
 has_right_type(const Column *column, Oid found)
@@ -116,7 +116,7 @@ make_query(Oid source)
 	return query.data;
 }
 
-/* --- Rows ----------------------------------------------------------------- */
+/* --- Rows ---------------------------------------------------------------- */
 
 /* The values of a column of the rows that were fetched last. */
 static Datum

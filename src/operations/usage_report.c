@@ -25,7 +25,7 @@ PG_FUNCTION_INFO_V1(apikeys_flush_usage);
 PG_FUNCTION_INFO_V1(apikeys_usage_status);
 PG_FUNCTION_INFO_V1(apikeys_lost_count);
 
-/* --- One key -------------------------------------------------------------- */
+/* --- One key ------------------------------------------------------------- */
 
 /*
  * Whether the tables, as the statement sees them, do not contain the count.
@@ -90,7 +90,7 @@ apikeys_pending_usage(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* --- All ------------------------------------------------------------------ */
+/* --- All ----------------------------------------------------------------- */
 
 Datum
 apikeys_flush_usage(PG_FUNCTION_ARGS)

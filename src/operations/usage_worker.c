@@ -82,7 +82,7 @@ static char database_name[NAMEDATALEN];
 static bool is_connected = false;
 static MemoryContext batch_context;
 
-/* --- Transactions --------------------------------------------------------- */
+/* --- Transactions -------------------------------------------------------- */
 
 static void
 begin_transaction(void)
@@ -101,7 +101,7 @@ commit_transaction(void)
 	MemoryContextSwitchTo(batch_context);
 }
 
-/* --- One batch ------------------------------------------------------------ */
+/* --- One batch ----------------------------------------------------------- */
 
 /* Whether what was counted of a key that is not there shall be kept. */
 static bool
@@ -199,7 +199,7 @@ write_batch(Destination destination, AkHarvest *harvest)
 										&harvest->counts[lfirst_int(cell)]);
 }
 
-/* --- All that is counted -------------------------------------------------- */
+/* --- All that is counted ------------------------------------------------- */
 
 /* After a failure: what the last batch held is written, or pending again. */
 static void
@@ -265,7 +265,7 @@ flush(void)
 	ak_usage_primary_disconnect();
 }
 
-/* --- What else is written ------------------------------------------------- */
+/* --- What else is written ------------------------------------------------ */
 
 static void
 write_hashes(void)
@@ -343,7 +343,7 @@ do_jobs(void)
 	return usage_is_written;
 }
 
-/* --- The process ---------------------------------------------------------- */
+/* --- The process --------------------------------------------------------- */
 
 static void
 release_slot(int code, Datum argument)

@@ -142,7 +142,7 @@ make_all_images(void)
 	return ak_owner_execute(&make, NULL, NULL);
 }
 
-/* --- For SQL -------------------------------------------------------------- */
+/* --- For SQL ------------------------------------------------------------- */
 
 static void
 follow_changes(Datum keys, const TriggerData *trigger)

@@ -109,7 +109,7 @@ ak_keystore_close(AkKeystore *store)
 	store->snapshot = NULL;
 }
 
-/* --- Single rows ---------------------------------------------------------- */
+/* --- Single rows --------------------------------------------------------- */
 
 /* Finds the one row, by id; the caller ends the scan in any case. */
 static bool
@@ -136,7 +136,7 @@ finds_any(AkKeystore *store, AkTable table, AkIndex index, ScanKey key)
 	return found;
 }
 
-/* --- Keys ----------------------------------------------------------------- */
+/* --- Keys ---------------------------------------------------------------- */
 
 /*
  * The row in a scan's slot, where it lies in its buffer, which is pinned once
@@ -292,7 +292,7 @@ ak_keystore_was_deleted(AkKeystore *store, text *public_key)
 	return finds_any(store, AK_DELETED_KEY, AK_DELETED_KEY_BY_NAME, &key);
 }
 
-/* --- Roles held by keys and members --------------------------------------- */
+/* --- Roles held by keys and members -------------------------------------- */
 
 /* The project and the role of the entry that a scan is at. */
 static void
@@ -406,7 +406,7 @@ ak_keystore_scan_roles(AkKeystore *store,
 	ak_index_scan_close(&scan);
 }
 
-/* --- Organizations and projects ------------------------------------------- */
+/* --- Organizations and projects ------------------------------------------ */
 
 /* Calls back with the id of each project of an organization. */
 void

@@ -68,7 +68,7 @@ typedef struct Place
 static Bucket *buckets = NULL;
 static uint32 bucket_count;
 
-/* --- The table ------------------------------------------------------------ */
+/* --- The table ----------------------------------------------------------- */
 
 static uint64
 pack(const Place *place)
@@ -154,7 +154,7 @@ ak_locator_attach(void)
 		clear_buckets();
 }
 
-/* --- Asking it ------------------------------------------------------------ */
+/* --- Asking it ----------------------------------------------------------- */
 
 /*
  * The hash that the other functions want.  The key's bucket is on its way into

@@ -33,7 +33,7 @@ static uint64 cache_generation;
 PG_FUNCTION_INFO_V1(apikeys_are_permissions);
 PG_FUNCTION_INFO_V1(apikeys_grant_id);
 
-/* --- Names of grants ------------------------------------------------------ */
+/* --- Names of grants ----------------------------------------------------- */
 
 /* What ak_grant_id() asks of the name of a role. */
 uint64
@@ -76,7 +76,7 @@ apikeys_grant_id(PG_FUNCTION_ARGS)
 								PG_ARGISNULL(1) ? NULL : PG_GETARG_UUID_P(1)));
 }
 
-/* --- Permissions ---------------------------------------------------------- */
+/* --- Permissions --------------------------------------------------------- */
 
 static void
 copy_permissions(ArrayType *array, AkPermissions *permissions)

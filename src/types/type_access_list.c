@@ -1,10 +1,10 @@
 /*
  * type_access_list.c
- *	  The SQL face of type apikeys.access_list: a netset in a varlena.
+ *	  The SQL interface of type apikeys.access_list: a netset in a varlena.
  *
- * A stored list is the number of its IPv4 networks and the packed entries of
- * netset.h; how many IPv6 networks follow is told by the size.  Nothing in it
- * is aligned, so that short headers need no copy.
+ * A stored list is the number of its IPv4 networks, followed by the packed
+ * entries of netset.h; the number of IPv6 networks follows from the size.
+ * Nothing in it is aligned, so that short headers need no copy.
  */
 #include "postgres.h"
 
@@ -42,11 +42,11 @@ PG_FUNCTION_INFO_V1(apikeys_networks);
 PG_FUNCTION_INFO_V1(apikeys_matching_network);
 PG_FUNCTION_INFO_V1(apikeys_cardinality);
 
-/* --- Lists, networks and PostgreSQL's inet -------------------------------- */
+/* --- Lists, networks and PostgreSQL's inet ------------------------------- */
 
 /*
- * Fills in *set as a view of a detoasted list, which must live as long.
- * Raises XX001 if the sizes in it do not fit.
+ * Fills in *set as a view of a detoasted list, which must outlive it.  Raises
+ * XX001 if its sizes are inconsistent.
  */
 void
 ak_access_list_view(struct varlena *list, AkNetset *set)
@@ -79,7 +79,7 @@ ak_access_list_view(struct varlena *list, AkNetset *set)
 			 ak_errid("access_list_damaged")));
 }
 
-/* The network, or the address, that an inet or cidr value stands for. */
+/* Returns the network or the address of an inet or cidr value. */
 void
 ak_network_from_inet(const inet *value, AkNetwork *network)
 {
@@ -91,9 +91,9 @@ ak_network_from_inet(const inet *value, AkNetwork *network)
 }
 
 /*
- * Reads an address as a client sends it (ak_address_parse()).  Raises 22P02 for
- * anything else; the text is not quoted, and statement and context are hidden
- * from the log, because they may hold a secret.
+ * Reads an address as a client sends it (ak_address_parse()). Raises 22P02 for
+ * anything else.  The text is not quoted, and statement and context are hidden
+ * from the log, because they may contain a secret.
  */
 void
 ak_network_from_text(const text *candidate, AkNetwork *address)
@@ -109,7 +109,7 @@ ak_network_from_text(const text *candidate, AkNetwork *address)
 				 errhidecontext(true)));
 }
 
-/* An inet, which is a cidr too if no host bits are set; palloc'd. */
+/* Makes an inet, which is also a cidr if no host bits are set; palloc'd. */
 inet *
 ak_network_to_inet(const AkNetwork *network)
 {
@@ -135,7 +135,9 @@ count_networks(const AkNetset *set)
 	return set->count4 + set->count6;
 }
 
-/* Makes a list of networks in any order, doubles included; palloc'd. */
+/*
+ * Makes a list of networks in any order, with or without duplicates; palloc'd.
+ */
 static struct varlena *
 make_list(AkNetwork *networks, size_t count)
 {
@@ -157,7 +159,7 @@ make_list(AkNetwork *networks, size_t count)
 	return list;
 }
 
-/* The networks of a set, palloc'd, with room for some more. */
+/* Returns the networks of a set, palloc'd, with room for more. */
 static AkNetwork *
 unpack_networks(const AkNetset *set, size_t more)
 {
@@ -169,11 +171,11 @@ unpack_networks(const AkNetset *set, size_t more)
 	return networks;
 }
 
-/* --- Text and binary form ------------------------------------------------- */
+/* --- Text and binary form ------------------------------------------------ */
 
 /*
- * The list that a text stands for, as a plain varlena that is palloc'd, or
- * NULL if it stands for none.  Raises nothing but out of memory.
+ * Returns the list of a text as a plain varlena, palloc'd, or NULL if the text
+ * is malformed.  Raises nothing except out of memory.
  */
 struct varlena *
 ak_access_list_parse(const char *text)
@@ -237,7 +239,7 @@ apikeys_access_list_out(PG_FUNCTION_ARGS)
 }
 
 /*
- * The binary form: the number of networks (4 bytes), and of each the family
+ * The binary form: the number of networks (4 bytes), then for each the family
  * (4 or 6), the prefix length, and the 4 or 16 bytes of the address.
  */
 Datum
@@ -249,7 +251,10 @@ apikeys_access_list_recv(PG_FUNCTION_ARGS)
 
 	if (count > AK_ACCESS_LIST_MAX)
 		ak_list_report_too_long(NULL);
-	/* No entry is shorter than 6 bytes: do not allocate for what is not there */
+	/*
+	 * An entry has at least 6 bytes: do not allocate more than the message
+	 * holds.
+	 */
 	if (count > (message->len - message->cursor) / 6)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
@@ -298,7 +303,7 @@ apikeys_access_list_send(PG_FUNCTION_ARGS)
 	PG_RETURN_BYTEA_P(pq_endtypsend(&message));
 }
 
-/* --- Operators ------------------------------------------------------------ */
+/* --- Operators ----------------------------------------------------------- */
 
 static bool
 find_network(const AkNetset *set, const inet *address, AkNetwork *match)
@@ -377,7 +382,7 @@ apikeys_access_list_remove(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(make_list(networks, kept));
 }
 
-/* Whether two lists, arguments 0 and 1, have the same entries. */
+/* Checks whether two lists, arguments 0 and 1, have the same entries. */
 static bool
 lists_are_equal(FunctionCallInfo fcinfo)
 {
@@ -418,7 +423,7 @@ apikeys_access_list_hash_extended(PG_FUNCTION_ARGS)
 							 VARSIZE_ANY_EXHDR(list), PG_GETARG_INT64(1));
 }
 
-/* --- Arrays and sets ------------------------------------------------------ */
+/* --- Arrays and sets ----------------------------------------------------- */
 
 Datum
 apikeys_access_list(PG_FUNCTION_ARGS)

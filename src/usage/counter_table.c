@@ -20,7 +20,7 @@
 static HTAB *tables[AK_COUNTER_PARTITIONS];
 static LWLockPadded *locks = NULL;
 
-/* --- Hashing -------------------------------------------------------------- */
+/* --- Hashing ------------------------------------------------------------- */
 
 static uint64
 hash_public_key(const AkCounterKey *key)
@@ -97,7 +97,7 @@ ak_counter_name(const char *public_key, size_t length, Oid database,
 	return true;
 }
 
-/* --- Shared memory -------------------------------------------------------- */
+/* --- Shared memory ------------------------------------------------------- */
 
 /* How many counters fit into a partition. */
 int
@@ -168,7 +168,7 @@ ak_counters_unlock(int partition)
 	LWLockRelease(&locks[partition].lock);
 }
 
-/* --- Under the lock of the partition -------------------------------------- */
+/* --- Under the lock of the partition ------------------------------------- */
 
 static AkCounter *
 search(const AkCounterName *name, HASHACTION action)
@@ -291,7 +291,7 @@ ak_counters_scan(Oid database, int partition, AkCounterCallback callback,
 			callback(counter, argument);
 }
 
-/* --- All ------------------------------------------------------------------ */
+/* --- All ----------------------------------------------------------------- */
 
 static void
 purge_entry(AkCounter *counter, void *argument)

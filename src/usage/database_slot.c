@@ -40,7 +40,7 @@ typedef struct Directory
 static Directory *directory = NULL;
 static LWLock *lock;
 
-/* --- Setting up ----------------------------------------------------------- */
+/* --- Setting up ---------------------------------------------------------- */
 
 /* Asks for the shared memory; called once, in the postmaster. */
 void
@@ -103,7 +103,7 @@ ak_database_slots_list(Oid *databases)
 	return count;
 }
 
-/* --- Finding -------------------------------------------------------------- */
+/* --- Finding ------------------------------------------------------------- */
 
 static AkDatabaseSlot *
 find_slot(Oid database)
@@ -167,7 +167,7 @@ ak_database_slot_free(AkDatabaseSlot *slot)
 	LWLockRelease(lock);
 }
 
-/* --- For sessions --------------------------------------------------------- */
+/* --- For sessions -------------------------------------------------------- */
 
 /*
  * Starts the worker of this database if there is none.  Where that is not
@@ -317,7 +317,7 @@ ak_database_slot_let_back(AkDatabaseSlot *slot)
 	LWLockRelease(lock);
 }
 
-/* --- For the worker ------------------------------------------------------- */
+/* --- For the worker ------------------------------------------------------ */
 
 /*
  * Makes the caller the database's worker; false if there is one, or shall be

@@ -81,7 +81,7 @@ ak_rehash_attach(void)
 		memset(queue, 0, sizeof(Queue));
 }
 
-/* --- Offering ------------------------------------------------------------- */
+/* --- Offering ------------------------------------------------------------ */
 
 /* Answers whether it is time to make room. */
 static bool
@@ -151,7 +151,7 @@ ak_rehash_offer(const text *public_key, const char *stored, size_t stored_size,
 	ak_database_slot_start_worker(slot);
 }
 
-/* --- Writing, by the database's worker only ------------------------------- */
+/* --- Writing, by the database's worker only ------------------------------ */
 
 /* Whether something is queued, be it for another database. */
 bool

@@ -23,7 +23,7 @@ name_own_counter(const text *public_key, const AkCounted *counted,
 						   counted, name);
 }
 
-/* --- Counting ------------------------------------------------------------- */
+/* --- Counting ------------------------------------------------------------ */
 
 static void
 count_one(AkCounter *counter, const AkNetwork *address, TimestampTz now)
@@ -117,7 +117,7 @@ ak_usage_counters_note_deletion(const text *public_key, TransactionId deleter)
 	return head != NULL;
 }
 
-/* --- Reading -------------------------------------------------------------- */
+/* --- Reading ------------------------------------------------------------- */
 
 static void
 copy_counter(const AkCounter *counter, uint64 count, uint64 batch,
@@ -219,7 +219,7 @@ ak_usage_counters_pending(Oid database, uint64 settled)
 	return total.count;
 }
 
-/* --- Writing, by the database's worker only ------------------------------- */
+/* --- Writing, by the database's worker only ------------------------------ */
 
 /* Counters met in a partition's scan, to be treated after it. */
 typedef struct CounterList

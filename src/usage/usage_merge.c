@@ -25,7 +25,7 @@
 PG_FUNCTION_INFO_V1(apikeys_merge_usage);
 PG_FUNCTION_INFO_V1(apikeys_settle_usage);
 
-/* --- Batches -------------------------------------------------------------- */
+/* --- Batches ------------------------------------------------------------- */
 
 /* By the row of a table that they are added to. */
 static int
@@ -155,7 +155,7 @@ ak_usage_make_batch(AkHarvest *harvest, AkBatch *batch)
 	batch->count = count;
 }
 
-/* --- Parts of statements -------------------------------------------------- */
+/* --- Parts of statements ------------------------------------------------- */
 
 /* A sum of counts, none of them negative, that stops at the largest one. */
 #define MOST "9223372036854775807"
@@ -197,7 +197,7 @@ ak_usage_make_batch(AkHarvest *harvest, AkBatch *batch)
 	"ORDER BY e.last_used_at DESC))[1], 0 " \
 	"FROM ended AS e GROUP BY e.public_key, e.network " ADD_USES
 
-/* --- Merging -------------------------------------------------------------- */
+/* --- Merging ------------------------------------------------------------- */
 
 #define BATCH_TYPES \
 	{TEXTARRAYOID, TEXTARRAYOID, CIDRARRAYOID, INT8ARRAYOID, \
@@ -451,7 +451,7 @@ ak_usage_clean_up(text **public_keys, int count)
 		ak_owner_execute(&statements[i], &value, NULL);
 }
 
-/* --- For the workers of standbys ------------------------------------------ */
+/* --- For the workers of standbys ----------------------------------------- */
 
 static int
 get_array_length(Datum array)
