@@ -4,7 +4,7 @@
 CREATE FUNCTION apikeys_internal.is_name(candidate text) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_is_name';
 COMMENT ON FUNCTION apikeys_internal.is_name(text) IS
-	'Checks whether a text can be a name or a description: 1 to 250 characters, no control, format or blank character of Unicode but single spaces between words, and no private key in it.';
+	'Checks whether a text can be a name or a description: 1 to 250 characters, no control, format or blank characters of Unicode except single spaces between words, and no private key in it.';
 
 CREATE FUNCTION apikeys_internal.is_private_key(candidate text) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_is_private_key';
@@ -44,12 +44,12 @@ CREATE TABLE apikeys.organization (
 	CONSTRAINT organization_max_rotation_overlap_check CHECK (max_rotation_overlap >= '0' AND max_rotation_overlap <= '1000 years')
 );
 COMMENT ON TABLE apikeys.organization IS
-	'An organization owns projects and keys. Its members, and the members of its projects, read it.';
+	'An organization owns projects and keys. Visible to its members and to the members of its projects.';
 COMMENT ON COLUMN apikeys.organization.id IS 'Identifies the organization.';
 COMMENT ON COLUMN apikeys.organization.name IS 'Unique name, for people.';
 COMMENT ON COLUMN apikeys.organization.require_access_list IS 'Whether a key with an empty access list is denied.';
-COMMENT ON COLUMN apikeys.organization.max_key_lifetime IS 'Longest life of a key; NULL: no limit.';
-COMMENT ON COLUMN apikeys.organization.max_rotation_overlap IS 'How long an old secret may live on after a rotation.';
+COMMENT ON COLUMN apikeys.organization.max_key_lifetime IS 'Longest lifetime of a key; NULL means no limit.';
+COMMENT ON COLUMN apikeys.organization.max_rotation_overlap IS 'Longest time that an old secret stays valid after a rotation.';
 COMMENT ON COLUMN apikeys.organization.created_at IS 'Creation time.';
 
 CREATE TABLE apikeys.project (
@@ -62,7 +62,7 @@ CREATE TABLE apikeys.project (
 	CONSTRAINT project_name_check CHECK (apikeys_internal.is_name(name))
 );
 COMMENT ON TABLE apikeys.project IS
-	'A project of one organization; deleting it removes the roles granted in it. Read with any permission in the project, or with apikeys.projects.read in the organization.';
+	'A project of one organization; deleting it removes the roles granted in it. Visible with any permission in the project, or with apikeys.projects.read in the organization.';
 COMMENT ON COLUMN apikeys.project.id IS 'Identifies the project.';
 COMMENT ON COLUMN apikeys.project.organization_id IS 'The organization it belongs to; never changes.';
 COMMENT ON COLUMN apikeys.project.name IS 'Name, unique in the organization.';
@@ -93,8 +93,8 @@ COMMENT ON COLUMN apikeys.role.project_permissions IS 'What it allows in project
 COMMENT ON COLUMN apikeys.role.description IS 'What the role is for.';
 COMMENT ON COLUMN apikeys.role.is_builtin IS 'Whether the extension installed it; such a role cannot be dropped.';
 
--- A PostgreSQL role is a member by its OID, so that a name that is given to
--- another role passes nothing on.
+-- A PostgreSQL role is a member by its OID, so that a new role with an old name
+-- inherits nothing.
 CREATE TABLE apikeys.member (
 	organization_id uuid NOT NULL REFERENCES apikeys.organization ON DELETE CASCADE,
 	project_id uuid,
@@ -117,7 +117,7 @@ COMMENT ON INDEX apikeys.member_role_key IS 'Finds what a PostgreSQL role holds.
 COMMENT ON INDEX apikeys.member_organization_idx IS 'Finds the members of an organization.';
 COMMENT ON INDEX apikeys.member_project_idx IS 'Finds the members of a project.';
 COMMENT ON TABLE apikeys.member IS
-	'A principal that holds a role in an organization, or in one of its projects. A member reads its own rows; apikeys.members.read reads all rows there.';
+	'A principal that holds a role in an organization, or in one of its projects. A member sees its own rows; apikeys.members.read shows all rows there.';
 COMMENT ON COLUMN apikeys.member.organization_id IS 'The organization.';
 COMMENT ON COLUMN apikeys.member.project_id IS 'The project; NULL where the role is held in the organization.';
 COMMENT ON COLUMN apikeys.member.principal IS 'role:<PostgreSQL role>, as it was named when it was added, or user:<user of the application>.';
@@ -148,16 +148,16 @@ COMMENT ON INDEX apikeys.key_organization_created_idx IS 'Pages of an organizati
 COMMENT ON INDEX apikeys.key_organization_description_idx IS 'Pages of an organization''s keys by description.';
 COMMENT ON INDEX apikeys.key_expires_idx IS 'Finds the keys that expire.';
 COMMENT ON TABLE apikeys.key IS
-	'An API key. Its roles are in key_role, its secrets in key_secret. Read with apikeys.keys.read in the organization or in a project where the key has a role, and by the key itself; view keys shows all of it.';
+	'An API key. Its roles are in key_role, its secrets in key_secret. Visible with apikeys.keys.read in the organization or in a project where the key has a role, and to the key itself. View keys shows all details.';
 COMMENT ON COLUMN apikeys.key.public_key IS 'Public identifier. Immutable and never reused.';
 COMMENT ON COLUMN apikeys.key.organization_id IS 'The organization it belongs to; never changes.';
 COMMENT ON COLUMN apikeys.key.description IS 'What the key is for, 1 to 250 characters.';
-COMMENT ON COLUMN apikeys.key.access_list IS 'Networks the key can be used from; empty: any address.';
+COMMENT ON COLUMN apikeys.key.access_list IS 'Networks the key can be used from; empty means any address.';
 COMMENT ON COLUMN apikeys.key.created_at IS 'Creation time.';
 COMMENT ON COLUMN apikeys.key.created_by IS 'Principal that created the key.';
 COMMENT ON COLUMN apikeys.key.expires_at IS 'Expiration time; NULL means the key does not expire.';
-COMMENT ON COLUMN apikeys.key.disabled_at IS 'Time the key was disabled; NULL: it is enabled.';
-COMMENT ON COLUMN apikeys.key.disabled_reason IS 'Reason given to disable_key; compromised: disabled by revoke_leaked.';
+COMMENT ON COLUMN apikeys.key.disabled_at IS 'Time the key was disabled; NULL means it is enabled.';
+COMMENT ON COLUMN apikeys.key.disabled_reason IS 'Reason given to disable_key; compromised means disabled by revoke_leaked.';
 
 CREATE TABLE apikeys.key_role (
 	public_key text COLLATE "C" NOT NULL,
@@ -174,7 +174,7 @@ CREATE INDEX key_role_project_idx ON apikeys.key_role (project_id);
 ALTER TABLE apikeys.key_role REPLICA IDENTITY FULL;
 COMMENT ON INDEX apikeys.key_role_project_idx IS 'Finds the keys of a project.';
 COMMENT ON TABLE apikeys.key_role IS
-	'A role granted to a key, in its organization or in one of that organization''s projects. Read with apikeys.keys.read there, and by the key itself.';
+	'A role granted to a key, in its organization or in one of that organization''s projects. Visible with apikeys.keys.read there, and to the key itself.';
 COMMENT ON COLUMN apikeys.key_role.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.key_role.organization_id IS 'The organization of the key.';
 COMMENT ON COLUMN apikeys.key_role.project_id IS 'The project; NULL where the role is granted in the organization.';
@@ -192,13 +192,13 @@ CREATE TABLE apikeys.key_secret (
 	CONSTRAINT key_secret_hint_check CHECK (length(hint) <= 4)
 );
 COMMENT ON TABLE apikeys.key_secret IS
-	'The hashed secrets of a key, at most two of them live. Whoever reads the key reads all columns but the hash, which is not granted to anybody.';
+	'The hashed secrets of a key, at most two of them live. Visible like the key, except the hash: SELECT on it is not granted to anybody.';
 COMMENT ON COLUMN apikeys.key_secret.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.key_secret.version IS 'Number of the secret, counted from 1.';
 COMMENT ON COLUMN apikeys.key_secret.hash IS 'Hash of the secret. SELECT is not granted to anybody.';
 COMMENT ON COLUMN apikeys.key_secret.hint IS 'Last characters of the secret, to recognize it by.';
 COMMENT ON COLUMN apikeys.key_secret.created_at IS 'Time the secret was issued.';
-COMMENT ON COLUMN apikeys.key_secret.expires_at IS 'Expiration time; NULL: the secret lives as long as the key.';
+COMMENT ON COLUMN apikeys.key_secret.expires_at IS 'Expiration time; NULL means the secret is valid as long as the key.';
 
 -- No foreign key to key: its lock would keep a key from being deleted as long as
 -- a transaction that has used it is open.  Room in each page, so that a row can
@@ -214,13 +214,13 @@ CREATE TABLE apikeys.key_usage (
 ) WITH (fillfactor = 70);
 ALTER TABLE apikeys.key_usage REPLICA IDENTITY FULL;
 COMMENT ON TABLE apikeys.key_usage IS
-	'Uses of a key, by the matching entry of its access list and by secret. Read by whoever reads the key; view usage adds what is not written yet.';
+	'Uses of a key, by the matching entry of its access list and by secret. Visible like the key; view usage adds what is not written yet.';
 COMMENT ON COLUMN apikeys.key_usage.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.key_usage.network IS 'Matching entry of the access list; NULL while the list was empty.';
 COMMENT ON COLUMN apikeys.key_usage.use_count IS 'Number of recorded uses.';
 COMMENT ON COLUMN apikeys.key_usage.last_used_at IS 'Time of the last recorded use.';
 COMMENT ON COLUMN apikeys.key_usage.last_used_address IS 'Address of the last recorded use.';
-COMMENT ON COLUMN apikeys.key_usage.secret_version IS 'Version of the secret used; 0: secrets that were deleted.';
+COMMENT ON COLUMN apikeys.key_usage.secret_version IS 'Version of the secret used; 0 stands for deleted secrets.';
 
 CREATE TABLE apikeys.key_role_usage (
 	public_key text COLLATE "C" NOT NULL,
@@ -231,7 +231,7 @@ CREATE TABLE apikeys.key_role_usage (
 ) WITH (fillfactor = 70);
 ALTER TABLE apikeys.key_role_usage REPLICA IDENTITY FULL;
 COMMENT ON TABLE apikeys.key_role_usage IS
-	'Last use of each role of a key, written once an hour. Read by whoever reads the role. Kept until the key is deleted, also if the role is revoked and granted again.';
+	'Last use of each role of a key, written once an hour. Visible like the role of the key. Kept until the key is deleted, also if the role is revoked and granted again.';
 COMMENT ON COLUMN apikeys.key_role_usage.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.key_role_usage.project_id IS 'The project; NULL where the role is granted in the organization.';
 COMMENT ON COLUMN apikeys.key_role_usage.role IS 'The role.';
@@ -246,7 +246,7 @@ CREATE TABLE apikeys.key_denial (
 	PRIMARY KEY (public_key, reason)
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE apikeys.key_denial IS
-	'Denials of a key, by reason. Read by whoever reads the key; view usage adds what is not written yet.';
+	'Denials of a key, by reason. Visible like the key; view usage adds what is not written yet.';
 COMMENT ON COLUMN apikeys.key_denial.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.key_denial.reason IS 'Reason, as decide returns it.';
 COMMENT ON COLUMN apikeys.key_denial.denial_count IS 'Number of denials.';

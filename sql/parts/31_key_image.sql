@@ -1,4 +1,4 @@
--- All that a decision reads of a key, in one row: one index descent instead of
+-- Everything that a decision reads of a key, in one row: one index descent instead of
 -- three.  Like an index, it holds nothing that the tables do not hold, and is
 -- maintained in the transaction that changes them; dumps leave it out, because a
 -- restore makes it again.
@@ -18,14 +18,14 @@ CREATE TABLE apikeys.key_image (
 	secret_versions bytea NOT NULL
 ) WITH (fillfactor = 90);
 COMMENT ON TABLE apikeys.key_image IS
-	'All that a decision reads of a key, derived from key, key_secret and key_role by verbs and triggers. Internal.';
+	'Everything that a decision reads of a key, derived from key, key_secret and key_role by verbs and triggers. Internal.';
 COMMENT ON COLUMN apikeys.key_image.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.key_image.organization_id IS 'Its organization.';
 COMMENT ON COLUMN apikeys.key_image.disabled IS 'Whether it is disabled.';
-COMMENT ON COLUMN apikeys.key_image.expires_at IS 'Expiration time; infinity: never.';
+COMMENT ON COLUMN apikeys.key_image.expires_at IS 'Expiration time; infinity means never.';
 COMMENT ON COLUMN apikeys.key_image.access_list IS 'Its access list.';
 COMMENT ON COLUMN apikeys.key_image.secrets IS 'The hashes of its secrets.';
-COMMENT ON COLUMN apikeys.key_image.secret_expirations IS 'Expiration times of the secrets; infinity: never.';
+COMMENT ON COLUMN apikeys.key_image.secret_expirations IS 'Expiration times of the secrets; infinity means never.';
 COMMENT ON COLUMN apikeys.key_image.organization_roles IS 'Its roles in the organization.';
 COMMENT ON COLUMN apikeys.key_image.project_roles IS 'Its roles in projects, one for each of projects.';
 COMMENT ON COLUMN apikeys.key_image.projects IS 'The projects of those roles.';

@@ -1,5 +1,5 @@
--- What the principal may do.  Policies and the bodies of verbs ask these; they
--- read the tables by index themselves, and answer about the principal only.
+-- The rights of the principal.  Policies and the bodies of verbs call these
+-- functions, which read the tables by index and answer for the current principal.
 
 CREATE FUNCTION apikeys_internal.may(scope text, organization uuid, project uuid DEFAULT NULL) RETURNS boolean
 	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_may';
@@ -66,7 +66,7 @@ CREATE FUNCTION apikeys_internal.readable_share_support(request internal) RETURN
 COMMENT ON FUNCTION apikeys_internal.readable_share_support(internal) IS
 	'Planner support of is_readable_share.';
 
--- Its cost stands for reading a row in vain.
+-- The cost of reading a row that is then filtered out.
 CREATE FUNCTION apikeys_internal.is_readable_share(organization uuid, scopes text[]) RETURNS boolean
 	LANGUAGE c STABLE PARALLEL RESTRICTED COST 50 SUPPORT apikeys_internal.readable_share_support
 	AS 'MODULE_PATHNAME', 'apikeys_is_readable_share';
@@ -81,4 +81,4 @@ COMMENT ON FUNCTION apikeys_internal.add_in_utc(timestamptz, interval) IS
 CREATE FUNCTION apikeys_internal.principal_roles() RETURNS oid[]
 	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_principal_roles';
 COMMENT ON FUNCTION apikeys_internal.principal_roles() IS
-	'Returns the PostgreSQL roles whose privileges the principal has; none where a key or a user is acting.';
+	'Returns the PostgreSQL roles whose privileges the principal has; none if a key or a user is acting.';

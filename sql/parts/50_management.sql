@@ -26,14 +26,14 @@ COMMENT ON FUNCTION apikeys.create_organization(text, text, boolean) IS
 CREATE FUNCTION apikeys.rename_organization(organization uuid, name text) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.rename_organization(uuid, text) IS
-	'Renames an organization, and returns whether that changed anything. Requires apikeys.organization.manage.';
+	'Renames an organization, and returns whether anything changed. Requires apikeys.organization.manage.';
 
 CREATE FUNCTION apikeys.set_organization_policy(
 	organization uuid, require_access_list boolean DEFAULT NULL, max_key_lifetime interval DEFAULT NULL,
 	max_rotation_overlap interval DEFAULT NULL) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.set_organization_policy(uuid, boolean, interval, interval) IS
-	'Sets what an organization requires of its keys, and returns whether that changed anything. NULL leaves require_access_list and max_rotation_overlap as they are, and means no limit for max_key_lifetime. Requires apikeys.organization.manage.';
+	'Sets what an organization requires of its keys, and returns whether anything changed. NULL leaves require_access_list and max_rotation_overlap as they are, and means no limit for max_key_lifetime. Requires apikeys.organization.manage.';
 
 CREATE FUNCTION apikeys.delete_organization(organization uuid) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
@@ -48,7 +48,7 @@ COMMENT ON FUNCTION apikeys.create_project(uuid, text) IS
 CREATE FUNCTION apikeys.rename_project(project uuid, name text) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.rename_project(uuid, text) IS
-	'Renames a project, and returns whether that changed anything. Requires apikeys.projects.manage in the project.';
+	'Renames a project, and returns whether anything changed. Requires apikeys.projects.manage in the project.';
 
 CREATE FUNCTION apikeys.delete_project(project uuid) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
@@ -58,12 +58,12 @@ COMMENT ON FUNCTION apikeys.delete_project(uuid) IS
 CREATE FUNCTION apikeys.add_member(organization uuid, principal text, role text, project uuid DEFAULT NULL) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.add_member(uuid, text, text, uuid) IS
-	'Grants a principal (role:... or user:...) a role in an organization or, with a project, in that project; returns whether that changed anything. Requires apikeys.members.manage there.';
+	'Grants a principal (role:... or user:...) a role in an organization or, with a project, in that project; returns whether anything changed. Requires apikeys.members.manage there.';
 
 CREATE FUNCTION apikeys.remove_member(organization uuid, principal text, role text, project uuid DEFAULT NULL) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.remove_member(uuid, text, text, uuid) IS
-	'Revokes a role of a principal in an organization or, with a project, in that project; returns whether that changed anything. Requires apikeys.members.manage there.';
+	'Revokes a role of a principal in an organization or, with a project, in that project; returns whether anything changed. Requires apikeys.members.manage there.';
 
 CREATE FUNCTION apikeys.create_role(
 	name text, level text, organization_permissions text[] DEFAULT '{}', project_permissions text[] DEFAULT '{}',
@@ -260,7 +260,7 @@ BEGIN
 	IF NOT FOUND THEN
 		PERFORM apikeys_internal.raise_name_taken('a project of this organization');
 	END IF;
-	-- Whoever creates a project without managing it otherwise owns it.
+	-- A principal that may create the project but not manage it becomes its owner.
 	IF NOT apikeys_internal.may('apikeys.projects.manage', organization, new_id) THEN
 		owner := creator;
 		IF apikeys.current_key() IS NULL THEN
@@ -325,8 +325,8 @@ COMMENT ON FUNCTION apikeys_internal.delete_project(uuid) IS 'Body of apikeys.de
 
 -- --- Members ----------------------------------------------------------------
 
--- The organization is locked, so that it is not deleted meanwhile; with
--- "alone" nobody else removes an owner meanwhile.
+-- The organization is locked against deletion; with "alone" also against a
+-- concurrent removal of an owner.
 CREATE FUNCTION apikeys_internal.lock_members(organization uuid, project uuid, alone boolean) RETURNS void
 	LANGUAGE plpgsql VOLATILE
 AS $$
@@ -426,7 +426,7 @@ BEGIN
 		RETURN false;
 	END IF;
 	IF is_owner THEN
-		-- The lock of the row fails where a snapshot is too old to see that it is gone.
+		-- Locking the row fails if the snapshot is too old to see that it was deleted.
 		PERFORM FROM apikeys.member AS m
 			WHERE m.organization_id = remove_member.organization AND m.project_id IS NULL AND m.role = 'ORG_OWNER'
 				AND (m.database_role IS NULL OR EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = m.database_role))

@@ -17,7 +17,7 @@ COMMENT ON FUNCTION apikeys.create_project_key(uuid, text, text[], apikeys.acces
 CREATE FUNCTION apikeys.add_to_access_list(public_key text, VARIADIC networks inet[]) RETURNS apikeys.access_list
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.add_to_access_list(text, inet[]) IS
-	'Adds networks to the access list of a key, and returns the list. The first entry excludes all other addresses. Requires to manage the key.';
+	'Adds networks to the access list of a key, and returns the list. The first entry excludes all other addresses. Requires managing the key.';
 
 CREATE FUNCTION apikeys.add_to_access_list(public_key text, networks text) RETURNS apikeys.access_list
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
@@ -27,7 +27,7 @@ COMMENT ON FUNCTION apikeys.add_to_access_list(text, text) IS
 CREATE FUNCTION apikeys.remove_from_access_list(public_key text, VARIADIC networks inet[]) RETURNS apikeys.access_list
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.remove_from_access_list(text, inet[]) IS
-	'Removes entries from the access list of a key, and returns the list; not the last entry. Requires to manage the key.';
+	'Removes entries from the access list of a key, and returns the list; not the last entry. Requires managing the key.';
 
 CREATE FUNCTION apikeys.remove_from_access_list(public_key text, networks text) RETURNS apikeys.access_list
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
@@ -37,7 +37,7 @@ COMMENT ON FUNCTION apikeys.remove_from_access_list(text, text) IS
 CREATE FUNCTION apikeys.add_current_address(public_key text) RETURNS inet
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.add_current_address(text) IS
-	'Adds the current address to the access list of a key, and returns it: the address of the bound key or of the user named by act_as, else of the connection. Requires to manage the key.';
+	'Adds the current address to the access list of a key, and returns it: the address of the bound key or of the user named by act_as, else of the connection. Requires managing the key.';
 
 CREATE FUNCTION apikeys.rotate_secret(public_key text, overlap interval DEFAULT '0') RETURNS text
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
@@ -52,34 +52,34 @@ COMMENT ON FUNCTION apikeys.revoke_secret(text, integer) IS
 CREATE FUNCTION apikeys.disable_key(public_key text, reason text DEFAULT NULL) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.disable_key(text, text) IS
-	'Denies every request made with the key until it is enabled again; returns whether that changed anything. Requires apikeys.keys.manage in one place where the key has a role.';
+	'Denies every request made with the key until it is enabled again; returns whether anything changed. Requires apikeys.keys.manage in one place where the key has a role.';
 
 CREATE FUNCTION apikeys.enable_key(public_key text) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.enable_key(text) IS
-	'Enables a disabled key; returns whether that changed anything. Requires to manage the key.';
+	'Enables a disabled key; returns whether anything changed. Requires managing the key.';
 
 CREATE FUNCTION apikeys.delete_key(public_key text) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.delete_key(text) IS
-	'Deletes a key with its roles and secrets; returns true. Requires to manage the key.';
+	'Deletes a key with its roles and secrets; returns true. Requires managing the key.';
 
 CREATE FUNCTION apikeys.import_key(
 	organization uuid, public_key text, hash apikeys.secret_hash, description text, roles text[],
 	access_list apikeys.access_list DEFAULT '{}', expires_at timestamptz DEFAULT NULL) RETURNS text
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.import_key(uuid, text, apikeys.secret_hash, text, text[], apikeys.access_list, timestamptz) IS
-	'Imports a key of another system by the hash of its secret, which goes on working, and returns its public key. Requires apikeys.keys.manage in the organization.';
+	'Imports a key of another system by the hash of its secret, so that the secret stays valid, and returns its public key. Requires apikeys.keys.manage in the organization.';
 
 CREATE FUNCTION apikeys.find_leaked(searched text) RETURNS SETOF text
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_find_leaked';
 COMMENT ON FUNCTION apikeys.find_leaked(text) IS
-	'Returns the private keys in a text, each with a valid checksum. Reads no table: some can be revoked, or belong to another database.';
+	'Returns the private keys in a text, each with a valid checksum. Reads no table: the keys may be revoked, or belong to another database.';
 
 CREATE FUNCTION apikeys.revoke_leaked(secret text) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.revoke_leaked(text) IS
-	'Disables the key that a private key is a live one of, and returns whether there was one. Compares every live secret, unless the checksum is wrong. EXECUTE is not part of any access.';
+	'Disables the key with this live private key, and returns whether there was one. Compares every live secret, unless the checksum is wrong. EXECUTE is not part of any access.';
 
 -- --- Making keys and secrets ------------------------------------------------
 
@@ -565,7 +565,7 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.stop_key(apikeys.key, text) IS
-	'Disables a locked key, and returns whether that changed anything.';
+	'Disables a locked key, and returns whether anything changed.';
 
 CREATE FUNCTION apikeys_internal.disable_key(public_key text, reason text) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE
@@ -617,8 +617,8 @@ END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.delete_key(text) IS 'Body of apikeys.delete_key.';
 
--- Whoever has a secret could use the key, and so may stop it.  No index finds a
--- hash: all live ones are compared, but those that cost much to compute.
+-- A finder of a secret could use the key, and so may disable it.  No index finds a
+-- hash: all live ones are compared, except those that are expensive to compute.
 CREATE FUNCTION apikeys_internal.revoke_leaked(secret text) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE
 AS $$

@@ -9,7 +9,7 @@ COMMENT ON FUNCTION apikeys.import_keys(uuid, regclass) IS
 CREATE FUNCTION apikeys.check_import(organization uuid, source regclass) RETURNS bigint
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_check_import';
 COMMENT ON FUNCTION apikeys.check_import(uuid, regclass) IS
-	'Does what import_keys does and takes it back: returns how many keys it would import, or raises the error that names the first row it would refuse.';
+	'Runs import_keys and rolls it back: returns how many keys it would import, or raises the error that names the first bad row.';
 
 -- An import of one row.
 CREATE FUNCTION apikeys_internal.import_key(

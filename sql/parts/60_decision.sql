@@ -1,5 +1,5 @@
--- The decision.  PARALLEL UNSAFE: it takes a snapshot of its own.  Each function
--- has a second form for drivers that send the address as text.
+-- The decision.  PARALLEL UNSAFE, because it takes its own snapshot.  Each function
+-- has a variant for drivers that send the address as text.
 
 CREATE FUNCTION apikeys.authorize(public_key text, secret text, ip inet, scope text, project uuid DEFAULT NULL, cost bigint DEFAULT 1) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_authorize';
@@ -22,7 +22,7 @@ COMMENT ON FUNCTION apikeys.decide(text, text, text, text, uuid, bigint) IS
 CREATE FUNCTION apikeys.require(public_key text, secret text, ip inet, scope text, project uuid DEFAULT NULL, cost bigint DEFAULT 1) RETURNS text
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_require';
 COMMENT ON FUNCTION apikeys.require(text, text, inet, text, uuid, bigint) IS
-	'Returns the public key where authorize returns true; else raises 28000 if the key is not proved, 42501 if it is but is denied. Access decide.';
+	'Returns the public key if authorize returns true; else raises 28000 if the key is not proved, and 42501 if it is proved but denied. Access decide.';
 CREATE FUNCTION apikeys.require(public_key text, secret text, ip text, scope text, project uuid DEFAULT NULL, cost bigint DEFAULT 1) RETURNS text
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_require_text';
 COMMENT ON FUNCTION apikeys.require(text, text, text, text, uuid, bigint) IS
@@ -46,7 +46,7 @@ CREATE FUNCTION apikeys.explain_authorize(public_key text, ip inet, scope text, 
 	RETURNS TABLE (check_name text, passed boolean, detail text)
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_explain_authorize';
 COMMENT ON FUNCTION apikeys.explain_authorize(text, inet, text, uuid) IS
-	'Returns each check that a decision makes after the secret is proved, named after its reason, with what it looked at. Needs no secret and counts nothing. Requires to read the key.';
+	'Returns each check that a decision makes after the secret is proved, named after its reason, with the details. Needs no secret and counts nothing. The key must be visible to the caller.';
 CREATE FUNCTION apikeys.explain_authorize(public_key text, ip text, scope text, project uuid DEFAULT NULL)
 	RETURNS TABLE (check_name text, passed boolean, detail text)
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_explain_authorize_text';

@@ -25,7 +25,7 @@ CREATE FUNCTION apikeys_internal.usage_status(
 	RETURNS record
 	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_usage_status';
 COMMENT ON FUNCTION apikeys_internal.usage_status() IS
-	'The state of the counters in shared memory, for status().';
+	'Returns the state of the counters in shared memory, for status().';
 
 CREATE FUNCTION apikeys_internal.lost_count() RETURNS bigint
 	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_lost_count';
@@ -57,4 +57,4 @@ COMMENT ON FUNCTION apikeys.merge_usage(uuid, bigint, text[], text[], cidr[], bi
 CREATE FUNCTION apikeys.settle_usage(instance uuid, batch bigint) RETURNS boolean
 	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_settle_usage';
 COMMENT ON FUNCTION apikeys.settle_usage(uuid, bigint) IS
-	'Whether merge_usage has added a batch of a server; if it has not, it never will. For the role of apikeys.usage_primary_conninfo; EXECUTE is not part of any access.';
+	'Returns whether merge_usage has added a batch of a server; otherwise marks the batch as rejected. For the role of apikeys.usage_primary_conninfo; EXECUTE is not part of any access.';

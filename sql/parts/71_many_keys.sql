@@ -1,5 +1,5 @@
--- Many keys at once.  These read as the caller does, and change keys one by one
--- through the door.
+-- Many keys at once.  These functions read with the rights of the caller, and change
+-- keys one by one through the door.
 
 CREATE FUNCTION apikeys.expiring_keys(within interval)
 	RETURNS TABLE (public_key text, description text, organization text, expires_at timestamptz)

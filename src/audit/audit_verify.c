@@ -32,7 +32,7 @@ typedef struct Reader
 	AkChainScan events;
 	bool		has_event;		/* the scan has a row that was not processed */
 	MemoryContext event_context;
-	const AkSeal *known;		/* id and hash of a seal stored elsewhere, or NULL */
+	const AkSeal *known;		/* a seal stored elsewhere, or NULL */
 	bool		found_known;
 	AkVerification *result;
 } Reader;

@@ -37,7 +37,7 @@ typedef struct Scope
 {
 	char		text[AK_SCOPE_MAX_LENGTH];
 	size_t		length;
-	uint64		in_organization;	/* ak_grant_id() of the first role that allows it; 0: none */
+	uint64		in_organization;	/* ak_grant_id() of the role; 0: none */
 	uint64		in_every_project;
 	bool		was_recorded;	/* that of the organization */
 } Scope;

@@ -40,7 +40,7 @@ typedef struct Door
 {
 	FmgrInfo	body;
 	Oid			owner;
-	int			required;		/* so many leading arguments must not be NULL */
+	int			required;		/* arguments that must not be NULL */
 } Door;
 
 PG_FUNCTION_INFO_V1(apikeys_door);
