@@ -173,7 +173,7 @@ BEGIN
 		AND apikeys.cardinality(access_list) > 0 THEN
 		RAISE object_not_in_prerequisite_state USING
 			MESSAGE = 'access list must include the current client address',
-			DETAIL = 'The key that is acting is called from an address that is not in the list.',
+			DETAIL = 'The client address of the acting key is not in the list.',
 			CONSTRAINT = 'own_address';
 	END IF;
 END;
@@ -314,8 +314,8 @@ BEGIN
 		PERFORM apikeys_internal.check_managed(public_key);
 		RAISE object_not_in_prerequisite_state USING
 			MESSAGE = 'cannot remove the last entry of the access list',
-			DETAIL = 'An empty list lets every address in.',
-			HINT = 'apikeys.update_key with access_list => ''{}'' opens a key to every address.',
+			DETAIL = 'An empty list allows every address.',
+			HINT = 'Use apikeys.update_key with access_list => ''{}'' to allow every address.',
 			CONSTRAINT = 'last_entry';
 	END IF;
 	RETURN apikeys_internal.change_key(before, NULL, apikeys.access_list(kept), NULL);
@@ -343,7 +343,7 @@ BEGIN
 		PERFORM apikeys_internal.check_managed(before.public_key);
 		RAISE object_not_in_prerequisite_state USING
 			MESSAGE = 'the current address is not known',
-			HINT = 'Name the address with apikeys.add_to_access_list, or with apikeys.act_as.',
+			HINT = 'Give the address to apikeys.add_to_access_list or apikeys.act_as.',
 			CONSTRAINT = 'no_address';
 	END IF;
 	PERFORM apikeys_internal.add_to_access_list(public_key, address);

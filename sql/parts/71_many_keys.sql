@@ -33,8 +33,8 @@ AS $$
 BEGIN
 	IF num_nonnulls(unused_since, expiring_before, created_by, project, description, organization) = 0 THEN
 		RAISE invalid_parameter_value USING
-			MESSAGE = 'at least one condition is needed',
-			HINT = 'Name one: unused_since, expiring_before, created_by, project, description or organization.',
+			MESSAGE = 'at least one condition is required',
+			HINT = 'Give at least one of unused_since, expiring_before, created_by, project, description and organization.',
 			CONSTRAINT = 'condition_missing';
 	END IF;
 	RETURN QUERY

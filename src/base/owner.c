@@ -167,7 +167,7 @@ refuse_function(Oid function)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("function %s cannot run on behalf of the owner of the extension",
 						format_procedure(function)),
-				 errhint("A trigger of a table that refers to the extension's with ON DELETE CASCADE needs a function that is SECURITY DEFINER."),
+				 errhint("If a table refers to one of the extension's with ON DELETE CASCADE, its trigger functions must be SECURITY DEFINER."),
 				 ak_errid("function_not_trusted")));
 	return next_needs_fmgr_hook && next_needs_fmgr_hook(function);
 }

@@ -81,7 +81,7 @@ apikeys_authenticate_text(PG_FUNCTION_ARGS)
 
 /*
  * What was read of them, each NULL or palloc'd.  It is wiped when its memory
- * context is reset, be it after an error.
+ * context is reset, also after an error.
  */
 typedef struct HttpRequest
 {

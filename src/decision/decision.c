@@ -9,7 +9,7 @@
  *
  * Everything is read from the tables as they are at the call (keystore.h), so
  * that a key revoked by a committed transaction is refused by the next call,
- * be it in an old REPEATABLE READ transaction.
+ * also in an old REPEATABLE READ transaction.
  *
  * Where the time goes: of 1.2 microseconds with a million keys, 0.9 are work, a
  * quarter of it for the hash, and the rest is waiting for memory.  The key's

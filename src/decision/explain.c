@@ -3,9 +3,9 @@
  *	  Why a key may, or may not: each check of a decision by itself, with what
  *	  it looked at.
  *
- * Needs no secret and counts nothing; it is for who may read the key, and
- * tells of its roles and access list more than the views show to some of them:
- * what a role in the organization allows in a project, for example.
+ * Needs no secret and counts nothing.  It is for principals that read the key,
+ * and shows more of its roles and access list than the views show to some of
+ * them: what a role in the organization allows in a project, for example.
  */
 #include "postgres.h"
 

@@ -115,7 +115,7 @@ check_process(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the principal is not known in a parallel worker"),
-				 errhint("Mark the function that asks for it PARALLEL RESTRICTED."),
+				 errhint("Mark the function that calls it PARALLEL RESTRICTED."),
 				 ak_errid("parallel_worker")));
 }
 

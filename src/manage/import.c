@@ -216,8 +216,8 @@ apikeys_import_keys(PG_FUNCTION_ARGS)
 
 /*
  * Imports in a subtransaction, and rolls that back.  An error inside is raised
- * again once the subtransaction is gone: PostgreSQL asks for that of whoever
- * begins one (src/backend/access/transam/README).
+ * again after the subtransaction has ended, as src/backend/access/transam/README
+ * requires.
  */
 Datum
 apikeys_check_import(PG_FUNCTION_ARGS)

@@ -103,7 +103,7 @@ apikeys_flush_usage(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("a standby cannot write usage by itself"),
 				 ak_errid("standby"),
-				 errhint("Set apikeys.usage_primary_conninfo to where the primary is.")));
+				 errhint("Set apikeys.usage_primary_conninfo to the connection string of the primary.")));
 	slot = ak_database_slot_get();
 	if (slot == NULL)
 		ereport(ERROR,
@@ -115,8 +115,8 @@ apikeys_flush_usage(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_IO_ERROR),
 				 errmsg("usage could not be written"),
 				 ak_errid("flush_failed"),
-				 errdetail("It is kept in memory, and written later."),
-				 errhint("The server's log says why.")));
+				 errdetail("The counts stay in memory, and are written later."),
+				 errhint("See the server's log for the reason.")));
 	PG_RETURN_VOID();
 }
 
@@ -145,13 +145,13 @@ static const char *
 get_advice(AkDatabaseSlot *slot, int64 lost)
 {
 	if (!ak_counters_exist())
-		return "apikeys is not in shared_preload_libraries: nothing can be decided or counted";
+		return "apikeys is not in shared_preload_libraries: decisions and counting are not possible";
 	if (slot == NULL)
-		return "usage is counted in too many databases already: nothing is counted in this one";
+		return "usage is counted in too many databases already: it is not counted in this one";
 	if (lost > 0)
-		return "there was no room to count everything: raise apikeys.usage_max_entries";
+		return "some uses could not be counted: raise apikeys.usage_max_entries";
 	if (RecoveryInProgress() && ak_usage_primary_conninfo[0] == '\0')
-		return "a standby without apikeys.usage_primary_conninfo: what is counted here stays here";
+		return "a standby without apikeys.usage_primary_conninfo: its counts stay in its memory";
 	return NULL;
 }
 

@@ -360,7 +360,7 @@ configure(void)
 		{"DateStyle", "ISO"},
 		{"default_transaction_isolation", "read committed"},
 		{"default_transaction_read_only", "off"},
-		/* Nobody waits for long for who has locked a row or a table. */
+		/* Wait only briefly for locks of other sessions. */
 		{"lock_timeout", "2s"},
 		/* A standby that is away does not keep the server from stopping. */
 		{"synchronous_commit", "local"},
@@ -451,7 +451,7 @@ work(void)
 		if (ends)
 			proc_exit(1);		/* to be started again, if only we end */
 
-		/* Whoever waits for a lock or a socket resets the latch. */
+		/* Waits for locks and sockets reset the latch. */
 		if (is_wanted(answered))
 			SetLatch(MyLatch);
 		WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,

@@ -97,5 +97,5 @@ ak_image_read(Relation table, HeapTuple row, AkImage *image)
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("image of a key is damaged"),
 				 ak_errid("image_damaged"),
-				 errhint("SELECT apikeys.rebuild_images() makes all of them again.")));
+				 errhint("Call apikeys.rebuild_images() to rebuild all images.")));
 }

@@ -238,8 +238,8 @@ ak_keystore_search_in_vain(AkKeystore *store, text *public_key)
 }
 
 /*
- * Reads the image of another key, if one is at hand, for nothing: so that an
- * image that was not found takes as long as one that was.
+ * Reads the image of another key, if there is one, and discards it, so that an
+ * image that was not found takes as long as one that was found.
  */
 void
 ak_keystore_read_in_vain(AkKeystore *store)

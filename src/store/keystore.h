@@ -1,6 +1,6 @@
 /*
  * keystore.h
- *	  Reads the extension's tables by index, whoever is asking.
+ *	  Reads the extension's tables by index, for any caller.
  *
  * A keystore sees the latest committed state and the transaction's own
  * changes, whatever the isolation level (in a parallel plan, where no new

@@ -10,7 +10,7 @@
  *
  * With many keys a look-up costs what its memory costs: the bucket, and then the
  * buffer's header and the row, which are in places that only the bucket tells.
- * So they are asked for ahead, in two steps, by who has other work to do in
+ * So they are prefetched in two steps, by callers that have other work to do in
  * between.
  *
  * Nothing is ever taken out.  An entry may name a buffer that now holds another

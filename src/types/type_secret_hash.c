@@ -372,7 +372,7 @@ apikeys_secret_hash_in(PG_FUNCTION_ARGS)
 		ereturn(fcinfo->context, (Datum) 0,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("invalid input syntax for type %s", "apikeys.secret_hash"),
-				 errdetail("What was given is not quoted, as it may be a secret."),
+				 errdetail("The value is not shown, because it may be a secret."),
 				 errhint("A hash is written blake2b$<pepper id>$<hex>, sha256$$<hex>, sha512$$<hex> or $argon2id$v=19$m=<kB>,t=<passes>,p=<lanes>$<salt>$<hash>."),
 				 ak_errid("invalid_secret_hash"),
 				 errhidestmt(true),

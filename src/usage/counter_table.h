@@ -9,8 +9,8 @@
  * Locking: each partition has an LWLock.  Shared: to find counters, read them,
  * and change pending, last_at and address under the counter's own spinlock,
  * inside of which nothing is called.  Exclusive: to enter and remove counters
- * and change anything else of them.  Whoever holds one of these locks takes no
- * other one, reads and writes nothing elsewhere, and allocates nothing but
+ * and change anything else of them.  A holder of one of these locks takes no
+ * other one, reads and writes nothing elsewhere, and allocates nothing except
  * copies of what it reads.
  *
  * Nothing here raises an error: where there is no room, the answer is NULL.

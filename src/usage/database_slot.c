@@ -20,7 +20,7 @@
 
 #define TRANCHE_NAME	"apikeys databases"
 
-/* A worker that could not be started, or has just left, is let be for a while. */
+/* A worker that could not be started, or has just left, is not tried again for a while. */
 #define START_INTERVAL_MS	5000
 
 /* How long a flush waits for a worker to be there at all. */

@@ -2,9 +2,10 @@
  * rehash.c
  *	  See rehash.h.
  *
- * The queue is a ring: where it is full the oldest hash is overwritten, whoever
- * it is of.  The next use of the key offers it again, and what nobody takes, of a
- * database that is gone or an extension that never came to be, is in nobody's way.
+ * The queue is a ring: if it is full the oldest hash is overwritten, of any
+ * database.  The next use of the key queues it again.  So hashes that no worker
+ * takes, of a dropped database or of an extension whose creation was rolled back,
+ * do not block the queue.
  */
 #include "postgres.h"
 
@@ -35,7 +36,7 @@
 typedef struct Entry
 {
 	Oid			database;		/* InvalidOid: free */
-	uint64		peppers;		/* ak_pepper_fingerprint() of who has hashed */
+	uint64		peppers;		/* ak_pepper_fingerprint() at hashing */
 	uint8		key_size;
 	uint8		old_size;
 	uint8		new_size;
@@ -153,7 +154,7 @@ ak_rehash_offer(const text *public_key, const char *stored, size_t stored_size,
 
 /* --- Writing, by the database's worker only ------------------------------ */
 
-/* Whether something is queued, be it for another database. */
+/* Whether something is queued, also for another database. */
 bool
 ak_rehash_is_queued(void)
 {
@@ -233,7 +234,7 @@ make_bytes(const uint8 *bytes, size_t size)
 /*
  * Stores what is queued for this database, in the current transaction and with
  * the rights of the tables' owner, where the row still holds the old hash.
- * Keys are taken in the order of their index, as whoever changes many does.
+ * Keys are taken in the order of their index, as in all changes of many keys.
  */
 void
 ak_rehash_write(void)

@@ -139,7 +139,7 @@ SELECT pg_temp.find('DELETE FROM apikeys.audit_chain') AS note_missing;
 SELECT pg_temp.find('INSERT INTO apikeys.audit_seal SELECT 5, last_event + 1, 0, sealed_at, hash FROM apikeys.audit_seal WHERE id = 4') AS empty_added;
 SELECT pg_temp.find('UPDATE apikeys.audit_seal SET id = 20 WHERE id = 2; UPDATE apikeys.audit_seal SET id = 2 WHERE id = 3; UPDATE apikeys.audit_seal SET id = 3 WHERE id = 20') AS swapped;
 SELECT pg_temp.find('UPDATE apikeys.audit_seal AS s SET hash = t.hash FROM apikeys.audit_seal AS t WHERE s.id IN (2, 3) AND t.id = 5 - s.id') AS hashes_swapped;
--- Only a seal kept elsewhere finds these: the end taken away without a trace, and all made anew.
+-- Only a seal kept elsewhere finds these: the end deleted without a trace, and all seals recreated.
 SELECT pg_temp.find('DELETE FROM apikeys.audit_event WHERE id >= (SELECT first_event FROM range WHERE seal = 3); DELETE FROM apikeys.audit_seal WHERE id > 2; UPDATE apikeys.audit_chain SET last_seal = 2') AS shortened;
 SELECT pg_temp.find('TRUNCATE apikeys.audit_seal, apikeys.audit_chain; UPDATE apikeys.audit_event SET principal = ''role:nobody''; SELECT apikeys.seal_audit()') AS made_anew;
 SELECT pg_temp.find('UPDATE apikeys.audit_seal SET hash = sha256(hash) WHERE id = 4') AS last_altered;

@@ -87,7 +87,7 @@ ROLLBACK TO a;
 SELECT apikeys.delete_key(:'made');
 ROLLBACK;
 
--- One without such roles does nothing, whoever carries it.
+-- One without such roles does nothing, whichever role calls.
 BEGIN;
 SELECT apikeys.authenticate('regress_roleless', :'secret', NULL);
 SELECT (SELECT count(*) FROM apikeys.organization) AS organizations, (SELECT count(*) FROM apikeys.project) AS projects,

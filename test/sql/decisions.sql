@@ -109,7 +109,7 @@ FROM (VALUES
 	CROSS JOIN LATERAL apikeys.decide('regress_decisions_patterns', 'secret of regress_decisions_patterns', NULL, c.scope) AS d
 WHERE d.allowed IS DISTINCT FROM c.allowed OR length(c.scope) < 100;
 
--- What is no scope is the caller's mistake, whoever asks: 22023.
+-- A malformed scope is the caller's mistake, and an error for every caller: 22023.
 CREATE FUNCTION pg_temp.sqlstate_of(statement text) RETURNS text
 	LANGUAGE plpgsql
 AS $$

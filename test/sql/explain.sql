@@ -1,4 +1,4 @@
--- Why a key may or may not, for who may read it.
+-- Why a key is allowed or denied, for principals that read it.
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS apikeys;
 \set VERBOSITY terse

@@ -38,7 +38,7 @@ $$;
 SELECT pg_temp.tries('regress_apikeys_pua', format('UPDATE apikeys.project SET name = name WHERE id = %L', :'p1')),
 	pg_temp.tries('regress_apikeys_pua', format('INSERT INTO apikeys.member (organization_id, project_id, principal, role) VALUES (%L, %L, ''role:regress_apikeys_pua'', ''GROUP_OWNER'')', :'org', :'p2')),
 	pg_temp.tries('regress_apikeys_pua', format('SELECT apikeys.add_member(%L, ''role:regress_apikeys_pua'', ''GROUP_OWNER'', %L)', :'org', :'p2'));
--- A secret is revived, a key enabled, widened, extended by who may not issue it.
+-- A secret is revived, a key enabled, widened, extended by a principal that may not issue it.
 SELECT pg_temp.tries('regress_apikeys_km', format('UPDATE apikeys.key_secret SET expires_at = NULL WHERE public_key = %L', :'wide')),
 	pg_temp.tries('regress_apikeys_km', format('SELECT apikeys.rotate_secret(%L)', :'wide')),
 	pg_temp.tries('regress_apikeys_km', format('SELECT apikeys.enable_key(%L)', :'wide')),

@@ -130,7 +130,7 @@ SELECT * FROM pg_temp.ask('regress_a');
 SELECT * FROM pg_temp.ask('regress_a', 'secret of ' || :'other');
 DELETE FROM apikeys.key_image WHERE public_key LIKE 'regress\_%';
 
--- The table is written anew.
+-- The table is rewritten.
 SELECT pg_temp.make_key('regress_b', :'org');
 SELECT * FROM pg_temp.ask('regress_b');
 SELECT * FROM pg_temp.ask('regress_b');

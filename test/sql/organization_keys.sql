@@ -212,7 +212,7 @@ SELECT * FROM pg_temp.refused(format($sql$INSERT INTO apikeys.key_secret (public
 SELECT * FROM pg_temp.refused(format($$UPDATE apikeys.key_secret SET expires_at = NULL WHERE public_key = %L$$, :'public_key'));
 SELECT * FROM pg_temp.refused(format($$DELETE FROM apikeys.key_secret WHERE public_key = %L$$, :'public_key'));
 
--- What never changes, be it for the owner.
+-- What never changes, even for the owner.
 SET ROLE regress_apikeys_owner;
 UPDATE apikeys.key SET public_key = 'other' WHERE public_key = :'public_key';
 UPDATE apikeys.key SET organization_id = :'other' WHERE public_key = :'public_key';

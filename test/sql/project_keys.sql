@@ -208,7 +208,7 @@ INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role) VAL
 \set VERBOSITY default
 RESET ROLE;
 
--- A key in both projects is changed by who administers both, or by the owner.
+-- A key in both projects is changed by a principal that administers both, or by the owner.
 SELECT FROM apikeys.set_project_roles(:'owner_key', :'beta', '{GROUP_READ_ONLY}');
 SET ROLE regress_apikeys_admin;
 SELECT jsonb_path_query_array(projects, '$[*].name') FROM apikeys.keys WHERE public_key = :'owner_key';

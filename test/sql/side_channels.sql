@@ -133,7 +133,7 @@ RESET ROLE;
 -- The comparison would find one.
 SELECT count(*) > 20 AS found FROM attempt WHERE pg_temp.told(statement, existing) <> pg_temp.told(statement, missing);
 
--- What is unique in the database tells that it is taken, to whoever may create
+-- What is unique in the database shows that it is taken, to principals that may create
 -- such things: names of organizations, and public keys.
 GRANT EXECUTE ON FUNCTION apikeys.create_organization TO regress_apikeys_owner;
 SET ROLE regress_apikeys_owner;

@@ -137,7 +137,7 @@ UPDATE apikeys.key_secret SET hash = (SELECT hash FROM apikeys.key_secret WHERE 
 SELECT reason FROM apikeys.decide(:'live_key', :'private_key', '192.0.2.1', 'clusters.read');
 ROLLBACK;
 
--- Nobody reads a hash, be it the organization's owner.
+-- No role reads a hash, not even the organization's owner.
 SET ROLE regress_apikeys_owner;
 SELECT count(*) > 5000 FROM apikeys.key_secret;
 SELECT hash FROM apikeys.key_secret;

@@ -50,7 +50,7 @@ SELECT pending_entries AS others FROM apikeys.status() \gset
 SELECT last_used_at, last_used_address FROM apikeys.keys WHERE public_key = :'public_key';
 SELECT use_count, last_used_at, denial_count, denials, last_denied_at, pending_entries, lost_count FROM apikeys.usage WHERE public_key = :'public_key';
 
--- Counted by whoever may ask, in any transaction, whatever becomes of it.
+-- Counted for every caller with access, in any transaction, committed or not.
 SET ROLE regress_apikeys_app;
 EXECUTE use ('192.0.2.1');
 RESET ROLE;

@@ -89,7 +89,7 @@ like($answers, qr/\|ok\|address_denied/, 'keys pass');
 like($answers, qr/\|key_disabled\|/, 'and do not');
 like($answers, qr/\|unknown_key\|/, 'or are gone');
 
-# The text of a dump, without the lines that are made anew each time.
+# The text of a dump, without the lines that differ each time.
 sub dump_text
 {
 	my ($database) = @_;
@@ -250,7 +250,7 @@ foreach my $name (sort keys %restores)
 	is( $node->safe_psql(
 			$name, q{SELECT extowner::regrole FROM pg_extension WHERE extname = 'apikeys'}),
 		$name =~ /another/ ? 'restorer' : $owner,
-		"$name: the extension is of who has restored it");
+		"$name: the extension belongs to the restoring role");
 	audit_goes_on($name);
 	is( $node->safe_psql(
 			$name, q{

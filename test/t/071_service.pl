@@ -254,7 +254,7 @@ $source =~ s/SELECT apikeys\.authenticate\(\$1, \$2, \$3\)/SELECT \$1::text, \$2
   or die 'the service binds no key';
 append_to_file($unbound, $source);
 
-# What each is to be shown, whoever asks at the same time.
+# What each is to be shown, with other requests at the same time.
 ($process, $port) = start_service();
 my %shown = map { $_->[0] => (ask($port, 'GET', "/invoices?project=$_->[1]", $_->[2]))[1] }
   [ one => $one, $reader ], [ two => $two, $second ], [ three => $three, $other ];

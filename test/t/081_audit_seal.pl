@@ -85,7 +85,7 @@ COMMIT;
 COMMIT;
 \endif
 });
-# Whoever verifies while others write and seal finds the audit intact, or fails.
+# A session that verifies while others write and seal finds the audit intact, or fails.
 append_to_file(
 	$seal, q{
 SELECT apikeys.seal_audit();
@@ -119,7 +119,7 @@ is( query(
 my $open = $node->background_psql('postgres');
 $open->query_safe("BEGIN; SELECT apikeys.enable_key('$key')");
 my $before = query('SELECT events FROM apikeys.verify_audit()');
-write_and_seal('nobody waits for who has written an event and does not commit');
+write_and_seal('no session waits for one that has written an event and does not commit');
 cmp_ok(query('SELECT unsealed FROM apikeys.verify_audit()'),
 	'>', 100, 'what was written meanwhile is not sealed');
 is(query('SELECT events FROM apikeys.verify_audit()'),

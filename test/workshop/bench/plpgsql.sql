@@ -1,5 +1,5 @@
 -- plpgsql.sql: the same decision without the extension's code, as well as it can
--- be written in PL/pgSQL.  It reads the same tables, but for what an author
+-- be written in PL/pgSQL.  It reads the same tables, except for what an author
 -- would store in a way that suits SQL: a SHA-256 of the secret as bytea, access
 -- lists as cidr[], and permissions as patterns of LIKE.
 SET client_min_messages = warning;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # make-dist.sh: makes tmp/dist/apikeys-VERSION.zip, which is what PGXN wants: all
-# files that are committed, but for those that .gitattributes leaves out, in one
+# files that are committed, except those that .gitattributes leaves out, in one
 # folder of that name.  Where this is no git checkout: all that is not built.
 set -euo pipefail
 . "$(dirname "$0")/../../lib.sh"

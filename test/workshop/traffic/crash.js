@@ -21,7 +21,7 @@ const DATA = `${WORK}/crash.data`
 const ADMIN = { user: 'postgres', database: 'crash' }
 
 // What is killed, in turn: the last one leaves the postmaster alive, which then starts all
-// others anew, with new shared memory.
+// others again, with new shared memory.
 const VICTIMS = ['the postmaster', 'all processes', 'the postmaster', 'all processes', 'one process']
 
 // --- Processes ----------------------------------------------------------------------
@@ -76,7 +76,7 @@ async function round (number, traffic, report, admin) {
   traffic.breaking = true
   const processes = await strike(victim, admin)
   const struck = Date.now()
-  // Whoever is not told that the postmaster is gone goes on for a moment.
+  // A process that has not noticed the end of the postmaster runs for a moment.
   await sleep(200)
   await traffic.stop()
   admin.connection.stream.destroy()

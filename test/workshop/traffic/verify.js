@@ -4,7 +4,7 @@
 'use strict'
 const { ADDRESS, SCOPE } = require('./ledger')
 
-// Whoever waits longer for the worker has found it stuck.
+// A longer wait for the worker means that it is stuck.
 const WORKER_TIMEOUT = 20_000
 
 function shown (object) {
