@@ -51,6 +51,7 @@ is_chosen() { [ "${PG_CONFIG:-pg_config}" != pg_config ]; }
 find_pg_config() {
   local candidate candidates=("${PG_CONFIG:-pg_config}") major
   if ! is_chosen; then
+    # shellcheck disable=SC2086 # numbers, many to a line
     for major in $(say $SUPPORTED_MAJORS | sort -r); do
       candidates+=("/usr/lib/postgresql/$major/bin/pg_config")
     done

@@ -18,7 +18,7 @@ SELECT 'function', p.proname, pg_get_function_arguments(p.oid), pg_get_function_
 		ELSE coalesce(g.accesses, 'no access') END,
 	obj_description(p.oid, 'pg_proc')
 FROM pg_proc AS p LEFT JOIN granted AS g ON g.oid = p.oid
-WHERE p.pronamespace = 'apikeys'::regnamespace AND obj_description(p.oid, 'pg_proc') NOT LIKE 'The same as %'
+WHERE p.pronamespace = 'apikeys'::regnamespace AND coalesce(obj_description(p.oid, 'pg_proc'), '') NOT LIKE 'The same as %'
 ORDER BY p.proname, p.oid;
 
 SELECT 'operator', format('%s %s %s', o.oprleft::regtype, o.oprname, o.oprright::regtype), obj_description(o.oid, 'pg_operator')
