@@ -189,7 +189,7 @@ SELECT apikeys.prune_audit(:'second_at') = :first_events AS only_the_first;
 SELECT intact, seals, unsealed FROM apikeys.verify_audit();
 SELECT id FROM apikeys.audit_seal ORDER BY id;
 ROLLBACK;
--- Who prunes is noted, and from where.
+-- The event records the principal that prunes, and its address.
 BEGIN;
 SELECT apikeys.authenticate(:'owner', :'owner_secret', '2001:db8::7') IS NOT NULL AS bound;
 SELECT apikeys.prune_audit(:'second_at') = :first_events AS only_the_first;
@@ -216,7 +216,7 @@ SELECT pg_temp.find('UPDATE apikeys.audit_seal SET hash = sha256(hash) WHERE id 
 SELECT pg_temp.find('UPDATE apikeys.audit_seal SET last_event = last_event - 1 WHERE id = 2') AS pruned_seal_moved;
 SELECT pg_temp.find('INSERT INTO apikeys.audit_event OVERRIDING SYSTEM VALUE SELECT 1, at, principal, action, organization_id, project_id, public_key, address, detail, database_role FROM copy') AS added_where_pruned;
 SELECT pg_temp.find('DELETE FROM apikeys.audit_event WHERE id <= (SELECT last_event FROM apikeys.audit_seal WHERE id = 3); DELETE FROM apikeys.audit_seal WHERE id < 3; UPDATE apikeys.audit_chain SET pruned_seal = 3') AS pruned_by_hand;
--- All that is sealed can go, and it goes on from there.
+-- All sealed events can be pruned, and sealing continues.
 SELECT apikeys.prune_audit('infinity') > 0 AS all_sealed;
 SELECT intact, seals, events, unsealed, problem FROM apikeys.verify_audit();
 SELECT apikeys.seal_audit();

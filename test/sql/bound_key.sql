@@ -1,4 +1,4 @@
--- A bound key manages keys with its own rights, and with nobody else's.
+-- A bound key manages keys with its own rights only.
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS apikeys;
 \set VERBOSITY terse

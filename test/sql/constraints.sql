@@ -199,7 +199,7 @@ SELECT version, expires_at IS NULL AS live FROM apikeys.key_secret WHERE public_
 INSERT INTO apikeys.key_usage (public_key, network, use_count, last_used_at) VALUES ('regress-1', NULL, 1, now());
 INSERT INTO apikeys.key_usage (public_key, network, use_count, last_used_at) VALUES ('regress-1', NULL, 1, now());
 
--- ------------------------------------------------------- what goes with what
+-- ----------------------------------------------------------- cascades
 
 CREATE TEMPORARY VIEW counts AS
 SELECT (SELECT count(*) FROM apikeys.organization) AS organizations, (SELECT count(*) FROM apikeys.project) AS projects,

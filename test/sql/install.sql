@@ -98,7 +98,7 @@ SELECT signature AS without_search_path FROM function
 WHERE (pronamespace = 'apikeys'::regnamespace OR prorettype IN ('trigger'::regtype, 'event_trigger'::regtype)) AND lanname NOT IN ('c', 'internal') AND prosqlbody IS NULL
 	AND NOT coalesce(proconfig && ARRAY['search_path=pg_catalog, pg_temp'], false)
 ORDER BY signature;
--- A function that says who acts, or writes, is none for a parallel worker.
+-- A function that depends on the principal, or writes, cannot run in a parallel worker.
 SELECT signature AS volatile_but_parallel_safe FROM function
 WHERE provolatile = 'v' AND proparallel = 's' AND signature !~ 'generate_' ORDER BY signature;
 

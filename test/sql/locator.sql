@@ -27,7 +27,7 @@ CREATE FUNCTION pg_temp.make_image(key text, org uuid, disabled boolean DEFAULT 
 		ARRAY[('sha256$$' || encode(sha256(('secret of ' || key)::bytea), 'hex'))::apikeys.secret_hash],
 		'{infinity}', '{ORG_READ_ONLY}', '{}', '{}', now(), '\x00000001');
 $body$;
--- VACUUM removes what nobody else in the database can see any more.
+-- VACUUM removes rows that no session in the database can see any more.
 CREATE PROCEDURE pg_temp.wait_for_others() LANGUAGE plpgsql AS $$
 BEGIN
 	FOR i IN 1 .. 600 LOOP

@@ -108,7 +108,7 @@ WHEN OTHERS THEN
 END;
 $$;
 CREATE TEMP TABLE act (number int GENERATED ALWAYS AS IDENTITY, statement text);
--- Who is answered what: all actors of an act, by answer.
+-- For each act, the actors by answer.
 CREATE FUNCTION pg_temp.answers() RETURNS TABLE (line text) LANGUAGE sql AS $$
 	SELECT CASE WHEN row_number() OVER (PARTITION BY number ORDER BY first) = 1 THEN statement || E'\n' ELSE '' END
 		|| format('    %s: %s', answer, names)

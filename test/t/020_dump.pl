@@ -1,5 +1,5 @@
 # pg_dump takes everything along: restored into a fresh database, by whomever,
-# every table is equal, every key still passes, and the audit goes on.
+# every table is equal, every key still passes, and the audit continues.
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;

@@ -124,7 +124,7 @@ query('VACUUM (FREEZE)');
 my $writes = q{
 	SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)
 	FROM pg_stat_user_tables WHERE schemaname = 'apikeys'};
-# Both in one session, where nothing else goes on.
+# Both in one session, with nothing else running.
 my ($before, $uses, $after) = split /\n/, query(
 	qq{
 	CHECKPOINT;
@@ -225,7 +225,7 @@ $node->start;
 is(written(), 20_040, 'a crash loses what was not written, and no more');
 query(use_key('key2', 5));
 flush_usage();
-is(written(), 20_045, 'and counting goes on');
+is(written(), 20_045, 'and counting continues');
 
 # --- Databases -----------------------------------------------------------------
 

@@ -242,7 +242,7 @@ foreach (1 .. 3)
 	last if $minute == int(time / 60);
 	sleep 1 while int(time / 60) == $minute;
 }
-is("@statuses", '200 200 401 200 429 200', 'a key has its rate, and nobody else uses it up');
+is("@statuses", '200 200 401 200 429 200', 'a key has its own rate');
 stop_service($limited);
 
 # --- Many at once -------------------------------------------------------------------------
