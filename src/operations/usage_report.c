@@ -1,6 +1,6 @@
 /*
  * usage_report.c
- *	  What views and operators see of the counters in shared memory.
+ *	  What views and administrators see of the counters in shared memory.
  */
 #include "postgres.h"
 
@@ -28,8 +28,8 @@ PG_FUNCTION_INFO_V1(apikeys_lost_count);
 /* --- One key ------------------------------------------------------------- */
 
 /*
- * Whether the tables, as the statement sees them, do not contain the count.
- * "merged" is the last batch that they contain, -1 as long as it is not known.
+ * Checks whether the tables, as the statement sees them, lack the count.
+ * "merged" is the last batch that they contain, -1 as long as it is unknown.
  */
 static bool
 is_pending(const AkCount *count, int64 *merged)
@@ -90,7 +90,7 @@ apikeys_pending_usage(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* --- All ----------------------------------------------------------------- */
+/* --- The whole database -------------------------------------------------- */
 
 Datum
 apikeys_flush_usage(PG_FUNCTION_ARGS)
@@ -120,7 +120,10 @@ apikeys_flush_usage(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* What could not be counted in this database, without a look at all counters. */
+/*
+ * Returns the number of lost counts of this database, without reading all
+ * counters.
+ */
 Datum
 apikeys_lost_count(PG_FUNCTION_ARGS)
 {
@@ -132,7 +135,7 @@ apikeys_lost_count(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(pg_atomic_read_u64(&slot->lost));
 }
 
-/* The last batch that is known to be in the tables. */
+/* Returns the last batch that is known to be in the tables. */
 static uint64
 get_settled_batch(const AkDatabaseSlot *slot)
 {
@@ -140,7 +143,7 @@ get_settled_batch(const AkDatabaseSlot *slot)
 		slot->batch : slot->batch - 1;
 }
 
-/* What an operator should know; NULL if all is well. */
+/* Returns what the administrator should do; NULL if there is nothing to do. */
 static const char *
 get_advice(AkDatabaseSlot *slot, int64 lost)
 {
