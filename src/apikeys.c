@@ -15,6 +15,7 @@
 #include "identity/identity.h"
 #include "identity/planner.h"
 #include "operations/database_commands.h"
+#include "operations/usage_launcher.h"
 #include "store/locator.h"
 #include "usage/rehash.h"
 #include "usage/usage.h"
@@ -74,6 +75,7 @@ _PG_init(void)
 	if (!ak_is_preloaded)
 		return;
 	ak_database_commands_init();
+	ak_usage_launcher_init();
 	previous_request_hook = shmem_request_hook;
 	shmem_request_hook = request_shared_memory;
 	previous_startup_hook = shmem_startup_hook;

@@ -16,7 +16,6 @@ required_packages() {
   say gcc make libc6-dev pkg-config libsodium-dev
   case $1 in
     test) for suite in "${@:2}"; do suite_packages "$suite"; done ;;
-    bench) say gnuplot-nox ;;
     matrix | upgrade) say mmdebstrap debian-archive-keyring ;;
     coverage) say lcov ;;
     sanitize) say perl bison flex dpkg-dev valgrind ;;

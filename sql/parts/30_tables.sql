@@ -142,10 +142,12 @@ CREATE TABLE apikeys.key (
 CREATE INDEX key_created_idx ON apikeys.key (created_at, public_key);
 CREATE INDEX key_organization_created_idx ON apikeys.key (organization_id, created_at, public_key);
 CREATE INDEX key_organization_description_idx ON apikeys.key (organization_id, description, public_key);
+CREATE INDEX key_organization_expires_idx ON apikeys.key (organization_id, expires_at) WHERE expires_at IS NOT NULL;
 CREATE INDEX key_expires_idx ON apikeys.key (expires_at) WHERE expires_at IS NOT NULL;
 COMMENT ON INDEX apikeys.key_created_idx IS 'Pages of keys by creation.';
 COMMENT ON INDEX apikeys.key_organization_created_idx IS 'Pages of an organization''s keys by creation.';
 COMMENT ON INDEX apikeys.key_organization_description_idx IS 'Pages of an organization''s keys by description.';
+COMMENT ON INDEX apikeys.key_organization_expires_idx IS 'Finds the keys of an organization that expire.';
 COMMENT ON INDEX apikeys.key_expires_idx IS 'Finds the keys that expire.';
 COMMENT ON TABLE apikeys.key IS
 	'An API key. Its roles are in key_role, its secrets in key_secret. Visible with apikeys.keys.read in the organization or in a project where the key has a role, and to the key itself. View keys shows all details.';
@@ -212,15 +214,17 @@ CREATE TABLE apikeys.key_usage (
 	secret_version integer NOT NULL DEFAULT 0,
 	CONSTRAINT key_usage_key UNIQUE NULLS NOT DISTINCT (public_key, network, secret_version)
 ) WITH (fillfactor = 70);
+CREATE INDEX key_usage_removed_idx ON apikeys.key_usage (public_key, network) WHERE secret_version = -1;
+COMMENT ON INDEX apikeys.key_usage_removed_idx IS 'Finds the entries that were removed from access lists.';
 ALTER TABLE apikeys.key_usage REPLICA IDENTITY FULL;
 COMMENT ON TABLE apikeys.key_usage IS
 	'Uses of a key, by the matching entry of its access list and by secret. Visible like the key; view usage adds what is not written yet.';
 COMMENT ON COLUMN apikeys.key_usage.public_key IS 'The key.';
-COMMENT ON COLUMN apikeys.key_usage.network IS 'Matching entry of the access list; NULL while the list was empty.';
+COMMENT ON COLUMN apikeys.key_usage.network IS 'Matching entry of the access list. NULL for an empty list, for entries that were removed, and for uses counted coarsely.';
 COMMENT ON COLUMN apikeys.key_usage.use_count IS 'Number of recorded uses.';
 COMMENT ON COLUMN apikeys.key_usage.last_used_at IS 'Time of the last recorded use.';
 COMMENT ON COLUMN apikeys.key_usage.last_used_address IS 'Address of the last recorded use.';
-COMMENT ON COLUMN apikeys.key_usage.secret_version IS 'Version of the secret used; 0 stands for deleted secrets.';
+COMMENT ON COLUMN apikeys.key_usage.secret_version IS 'Version of the secret used. 0 stands for deleted secrets and for uses counted coarsely; -1 marks an entry that was removed from the access list: the worker adds its rows to those without a network.';
 
 CREATE TABLE apikeys.key_role_usage (
 	public_key text COLLATE "C" NOT NULL,

@@ -1,30 +1,6 @@
 -- Triggers, for rules that must hold for a superuser's direct SQL, restores and
 -- logical replication as well as for verbs.
 
--- Sessions cache the roles and the organizations' policies.
-CREATE FUNCTION apikeys_internal.table_changed() RETURNS trigger
-	LANGUAGE c AS 'MODULE_PATHNAME', 'apikeys_table_changed';
-COMMENT ON FUNCTION apikeys_internal.table_changed() IS
-	'Trigger function: makes every session read the table again after the change is committed.';
-
-CREATE TRIGGER role_changed AFTER INSERT OR UPDATE OR DELETE ON apikeys.role
-	FOR EACH ROW EXECUTE FUNCTION apikeys_internal.table_changed();
-CREATE TRIGGER role_truncated AFTER TRUNCATE ON apikeys.role
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys_internal.table_changed();
-CREATE TRIGGER organization_changed AFTER UPDATE OR DELETE ON apikeys.organization
-	FOR EACH ROW EXECUTE FUNCTION apikeys_internal.table_changed();
-CREATE TRIGGER organization_truncated AFTER TRUNCATE ON apikeys.organization
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys_internal.table_changed();
--- Also where rows arrive by logical replication.
-ALTER TABLE apikeys.role ENABLE ALWAYS TRIGGER role_changed;
-ALTER TABLE apikeys.role ENABLE ALWAYS TRIGGER role_truncated;
-ALTER TABLE apikeys.organization ENABLE ALWAYS TRIGGER organization_changed;
-ALTER TABLE apikeys.organization ENABLE ALWAYS TRIGGER organization_truncated;
-COMMENT ON TRIGGER role_changed ON apikeys.role IS 'Makes every session read the roles again.';
-COMMENT ON TRIGGER role_truncated ON apikeys.role IS 'Makes every session read the roles again.';
-COMMENT ON TRIGGER organization_changed ON apikeys.organization IS 'Makes every session read the policies again.';
-COMMENT ON TRIGGER organization_truncated ON apikeys.organization IS 'Makes every session read the policies again.';
-
 -- The PostgreSQL role that is the member.  A dump has its name in both columns;
 -- database_role follows a renamed role, so it decides.
 CREATE FUNCTION apikeys_internal.member_role_noted() RETURNS trigger
@@ -78,6 +54,16 @@ CREATE TRIGGER key_deleted AFTER DELETE ON apikeys.key
 	FOR EACH ROW EXECUTE FUNCTION apikeys_internal.key_deleted();
 COMMENT ON TRIGGER key_deleted ON apikeys.key IS 'Records the public key of a deleted key, and removes its usage.';
 
+-- An entry that is removed and added again starts at zero.
+CREATE FUNCTION apikeys_internal.access_list_changed() RETURNS trigger
+	LANGUAGE c AS 'MODULE_PATHNAME', 'apikeys_access_list_changed';
+COMMENT ON FUNCTION apikeys_internal.access_list_changed() IS
+	'Trigger function: counts recorded uses by entries that were removed from an access list as uses of the key only.';
+CREATE TRIGGER access_list_changed AFTER UPDATE OF access_list ON apikeys.key
+	FOR EACH ROW WHEN (OLD.access_list OPERATOR(apikeys.<>) NEW.access_list)
+	EXECUTE FUNCTION apikeys_internal.access_list_changed();
+COMMENT ON TRIGGER access_list_changed ON apikeys.key IS 'Counts uses by removed entries as uses of the key only.';
+
 -- Recorded uses of a secret become uses of the key when the secret is deleted.
 CREATE FUNCTION apikeys_internal.secret_deleted() RETURNS trigger
 	LANGUAGE c AS 'MODULE_PATHNAME', 'apikeys_secret_deleted';
@@ -88,7 +74,8 @@ CREATE TRIGGER secret_deleted AFTER DELETE ON apikeys.key_secret
 COMMENT ON TRIGGER secret_deleted ON apikeys.key_secret IS 'Adds the uses of deleted secrets to those of the key.';
 
 -- The images of keys: at the end of the statement, or with each row where rows
--- arrive by logical replication.  Bodies of verbs call make_images instead.
+-- arrive by logical replication.  Bodies of verbs call make_images or
+-- insert_keys instead.
 CREATE FUNCTION apikeys_internal.key_changed() RETURNS trigger
 	LANGUAGE c AS 'MODULE_PATHNAME', 'apikeys_key_changed';
 COMMENT ON FUNCTION apikeys_internal.key_changed() IS
@@ -99,10 +86,12 @@ CREATE FUNCTION apikeys_internal.make_images(keys text[]) RETURNS void
 COMMENT ON FUNCTION apikeys_internal.make_images(text[]) IS
 	'Rebuilds the images of the keys. Called by each verb for the keys that it has changed.';
 
-CREATE FUNCTION apikeys_internal.make_new_images(keys text[]) RETURNS void
-	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_make_new_images';
-COMMENT ON FUNCTION apikeys_internal.make_new_images(text[]) IS
-	'Makes the images of keys that this transaction has just created.';
+CREATE FUNCTION apikeys_internal.insert_keys(
+	organization uuid, project uuid, public_keys text[], hashes text[], hints text[], descriptions text[],
+	roles text[], access_lists text[], expirations timestamptz[]) RETURNS void
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_insert_keys';
+COMMENT ON FUNCTION apikeys_internal.insert_keys(uuid, uuid, text[], text[], text[], text[], text[], text[], timestamptz[]) IS
+	'Inserts keys, each with a secret, its roles in the organization or, if a project is given, in that project, and its image. Each array has one element per key; roles are arrays in their text form.';
 
 CREATE TRIGGER key_rows_inserted AFTER INSERT ON apikeys.key REFERENCING NEW TABLE AS inserted
 	FOR EACH STATEMENT EXECUTE FUNCTION apikeys_internal.key_changed();

@@ -36,6 +36,11 @@ CREATE FUNCTION apikeys_internal.reads_key(public_key text, organizations uuid[]
 COMMENT ON FUNCTION apikeys_internal.reads_key(text, uuid[]) IS
 	'Checks whether the principal reads a key; organizations are those in which it reads all keys, as principal_organizations returned them for the statement.';
 
+CREATE FUNCTION apikeys_internal.reads_key_role(public_key text, organization uuid, project uuid) RETURNS boolean
+	LANGUAGE c STABLE PARALLEL RESTRICTED COST 10 AS 'MODULE_PATHNAME', 'apikeys_reads_key_role';
+COMMENT ON FUNCTION apikeys_internal.reads_key_role(text, uuid, uuid) IS
+	'Checks whether the principal is the key, or reads keys in the project. Returns false without a project.';
+
 CREATE FUNCTION apikeys_internal.stops_key(public_key text) RETURNS boolean
 	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_stops_key';
 COMMENT ON FUNCTION apikeys_internal.stops_key(text) IS
@@ -61,6 +66,11 @@ CREATE FUNCTION apikeys_internal.principal_other_projects(scopes text[], organiz
 COMMENT ON FUNCTION apikeys_internal.principal_other_projects(text[], text[]) IS
 	'Returns the projects in which the principal has one of the scopes (NULL: any permission), except those of organizations in which it has one of organization_scopes.';
 
+CREATE FUNCTION apikeys_internal.principal_project_keys(VARIADIC scopes text[]) RETURNS text[]
+	LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_principal_project_keys';
+COMMENT ON FUNCTION apikeys_internal.principal_project_keys(text[]) IS
+	'Returns the keys that have a role in a project where the principal has one of the scopes, except those of organizations in which it has one.';
+
 CREATE FUNCTION apikeys_internal.readable_share_support(request internal) RETURNS internal
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_readable_share_support';
 COMMENT ON FUNCTION apikeys_internal.readable_share_support(internal) IS
@@ -72,6 +82,11 @@ CREATE FUNCTION apikeys_internal.is_readable_share(organization uuid, scopes tex
 	AS 'MODULE_PATHNAME', 'apikeys_is_readable_share';
 COMMENT ON FUNCTION apikeys_internal.is_readable_share(uuid, text[]) IS
 	'Always true. Tells the planner which share of a table''s rows belongs to the organizations in which the principal has one of the scopes (NULL: any role).';
+
+CREATE FUNCTION apikeys_internal.visited_organization() RETURNS uuid
+	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_visited_organization';
+COMMENT ON FUNCTION apikeys_internal.visited_organization() IS
+	'Returns the organization that a scan of the reader''s own rows is about to read, or NULL outside of such a scan.';
 
 CREATE FUNCTION apikeys_internal.add_in_utc(start timestamptz, duration interval) RETURNS timestamptz
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_add_in_utc';

@@ -121,15 +121,8 @@ BEGIN
 	PERFORM apikeys_internal.check_grants(roles, organization, project);
 	PERFORM apikeys_internal.check_life(longest, now(), ends);
 	issued := apikeys_internal.generate_secret(created);
-	WITH k AS (
-		INSERT INTO apikeys.key (public_key, organization_id, description, access_list, expires_at)
-		VALUES (created, make_key.organization, make_key.description, list, ends)
-	), r AS (
-		INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role)
-		SELECT created, make_key.organization, make_key.project, granted FROM unnest(roles) AS granted
-	)
-	INSERT INTO apikeys.key_secret (public_key, version, hash, hint) VALUES (created, 1, issued.hash, issued.hint);
-	PERFORM apikeys_internal.make_new_images(ARRAY[created]);
+	PERFORM apikeys_internal.insert_keys(organization, project, ARRAY[created], ARRAY[issued.hash::text],
+		ARRAY[issued.hint], ARRAY[description], ARRAY[roles::text], ARRAY[list::text], ARRAY[ends]);
 	PERFORM apikeys_internal.note_event('key.created', organization, project, created,
 		jsonb_build_object('new', jsonb_build_object('description', description, 'roles', to_jsonb(roles),
 			'access_list', list::cidr[], 'expires_at', ends)));
@@ -544,105 +537,3 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.revoke_secret(text, integer) IS 'Body of apikeys.revoke_secret.';
-
--- --- Stopping and deleting --------------------------------------------------
-
-CREATE FUNCTION apikeys_internal.stop_key(before apikeys.key, reason text) RETURNS boolean
-	LANGUAGE plpgsql VOLATILE
-AS $$
-BEGIN
-	IF before.disabled_at IS NOT NULL AND (reason IS NULL OR reason = before.disabled_reason) THEN
-		RETURN false;
-	END IF;
-	UPDATE apikeys.key AS k SET
-			disabled_at = coalesce(k.disabled_at, now()),
-			disabled_reason = coalesce(stop_key.reason, k.disabled_reason)
-		WHERE k.public_key = before.public_key;
-	PERFORM apikeys_internal.make_images(ARRAY[before.public_key]);
-	PERFORM apikeys_internal.note_event('key.disabled', before.organization_id, NULL, before.public_key,
-		jsonb_build_object('new', jsonb_strip_nulls(jsonb_build_object('reason', reason))));
-	RETURN true;
-END;
-$$;
-COMMENT ON FUNCTION apikeys_internal.stop_key(apikeys.key, text) IS
-	'Disables a locked key, and returns whether anything changed.';
-
-CREATE FUNCTION apikeys_internal.disable_key(public_key text, reason text) RETURNS boolean
-	LANGUAGE plpgsql VOLATILE
-AS $$
-DECLARE
-	before constant apikeys.key := apikeys_internal.lock_key(public_key);
-BEGIN
-	PERFORM apikeys_internal.check_stopped(public_key);
-	PERFORM apikeys_internal.check_name('reason', reason);
-	RETURN apikeys_internal.stop_key(before, reason);
-END;
-$$;
-COMMENT ON FUNCTION apikeys_internal.disable_key(text, text) IS 'Body of apikeys.disable_key.';
-
-CREATE FUNCTION apikeys_internal.enable_key(public_key text) RETURNS boolean
-	LANGUAGE plpgsql VOLATILE
-AS $$
-DECLARE
-	before constant apikeys.key := apikeys_internal.lock_key(public_key);
-BEGIN
-	PERFORM apikeys_internal.check_managed(public_key);
-	IF before.disabled_at IS NULL THEN
-		RETURN false;
-	END IF;
-	UPDATE apikeys.key AS k SET disabled_at = NULL, disabled_reason = NULL
-		WHERE k.public_key = before.public_key;
-	PERFORM apikeys_internal.make_images(ARRAY[public_key]);
-	PERFORM apikeys_internal.note_event('key.enabled', before.organization_id, NULL, public_key,
-		jsonb_build_object('old', jsonb_strip_nulls(jsonb_build_object('disabled_at', before.disabled_at, 'reason', before.disabled_reason))));
-	RETURN true;
-END;
-$$;
-COMMENT ON FUNCTION apikeys_internal.enable_key(text) IS 'Body of apikeys.enable_key.';
-
-CREATE FUNCTION apikeys_internal.delete_key(public_key text) RETURNS boolean
-	LANGUAGE plpgsql VOLATILE
-AS $$
-DECLARE
-	before constant apikeys.key := apikeys_internal.lock_key(public_key);
-BEGIN
-	PERFORM apikeys_internal.check_managed(public_key);
-	DELETE FROM apikeys.key AS k WHERE k.public_key = before.public_key;
-	PERFORM apikeys_internal.make_images(ARRAY[public_key]);
-	PERFORM apikeys_internal.note_event('key.deleted', before.organization_id, NULL, public_key,
-		jsonb_build_object('old', jsonb_build_object('description', before.description,
-			'access_list', before.access_list::cidr[], 'created_at', before.created_at, 'created_by', before.created_by)));
-	RETURN true;
-END;
-$$;
-COMMENT ON FUNCTION apikeys_internal.delete_key(text) IS 'Body of apikeys.delete_key.';
-
--- A finder of a secret could use the key, and so may disable it.  No index finds a
--- hash: all live ones are compared, except those that are expensive to compute.
-CREATE FUNCTION apikeys_internal.revoke_leaked(secret text) RETURNS boolean
-	LANGUAGE plpgsql VOLATILE
-AS $$
-DECLARE
-	before apikeys.key;
-	is_live boolean := false;
-BEGIN
-	IF NOT apikeys_internal.is_private_key(secret) THEN
-		RETURN false;
-	END IF;
-	FOR before IN
-		SELECT k.* FROM apikeys.key AS k
-		WHERE k.public_key = ANY (ARRAY(
-			SELECT s.public_key FROM apikeys.key_secret AS s
-			WHERE (s.expires_at IS NULL OR s.expires_at > clock_timestamp())
-				AND apikeys_internal.algorithm(s.hash) <> 'argon2id'
-				AND apikeys.verify(s.hash, s.public_key, secret)))
-		ORDER BY k.public_key COLLATE "C"
-		FOR NO KEY UPDATE
-	LOOP
-		PERFORM apikeys_internal.stop_key(before, 'compromised');
-		is_live := true;
-	END LOOP;
-	RETURN is_live;
-END;
-$$;
-COMMENT ON FUNCTION apikeys_internal.revoke_leaked(text) IS 'Body of apikeys.revoke_leaked.';

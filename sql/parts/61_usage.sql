@@ -14,14 +14,21 @@ CREATE FUNCTION apikeys_internal.pending_usage(public_key text,
 COMMENT ON FUNCTION apikeys_internal.pending_usage(text) IS
 	'Returns the uses (reason NULL) and denials of a key that are counted in this server''s memory and not yet written, by entry of the access list, version of the secret and role (grant_id); count 0: what a role allowed to a bound key. Only of a key that the principal reads.';
 
+CREATE FUNCTION apikeys_internal.last_use(public_key text, organizations uuid[], version integer DEFAULT NULL,
+		OUT last_used_at timestamptz, OUT last_used_address inet)
+	RETURNS record
+	LANGUAGE c STABLE PARALLEL RESTRICTED COST 10 AS 'MODULE_PATHNAME', 'apikeys_last_use';
+COMMENT ON FUNCTION apikeys_internal.last_use(text, uuid[], integer) IS
+	'Returns the last recorded or pending use of a key or, if a version is given, of that secret. NULL unless the principal reads the key; organizations are those in which it reads all keys, as returned by principal_organizations for the statement.';
+
 CREATE FUNCTION apikeys.flush_usage() RETURNS void
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_flush_usage';
 COMMENT ON FUNCTION apikeys.flush_usage() IS
 	'Makes the background worker write what is counted in memory, and waits until that is done. EXECUTE is not part of any access.';
 
 CREATE FUNCTION apikeys_internal.usage_status(
-		OUT preloaded boolean, OUT worker_alive boolean, OUT pending_entries bigint, OUT max_entries integer,
-		OUT lost_count bigint, OUT unknown_key_count bigint, OUT flushed_at timestamptz, OUT advice text)
+		OUT preloaded boolean, OUT worker_alive boolean, OUT pending_entries bigint, OUT used_entries integer,
+		OUT max_entries integer, OUT coarse_count bigint, OUT lost_count bigint, OUT unknown_key_count bigint, OUT flushed_at timestamptz, OUT advice text)
 	RETURNS record
 	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_usage_status';
 COMMENT ON FUNCTION apikeys_internal.usage_status() IS
@@ -34,18 +41,23 @@ COMMENT ON FUNCTION apikeys_internal.lost_count() IS
 
 CREATE FUNCTION apikeys.status(
 		OUT version text, OUT preloaded boolean, OUT worker_alive boolean, OUT pending_entries bigint,
-		OUT max_entries integer, OUT lost_count bigint, OUT unknown_key_count bigint, OUT flushed_at timestamptz,
-		OUT pepper_loaded boolean, OUT advice text)
+		OUT used_entries integer, OUT max_entries integer, OUT coarse_count bigint, OUT lost_count bigint,
+		OUT unknown_key_count bigint, OUT flushed_at timestamptz, OUT pepper_loaded boolean, OUT advice text)
 	RETURNS record
 	LANGUAGE sql VOLATILE PARALLEL RESTRICTED
 BEGIN ATOMIC
-	SELECT e.extversion, s.preloaded, s.worker_alive, s.pending_entries, s.max_entries, s.lost_count,
-		s.unknown_key_count, s.flushed_at, apikeys_internal.current_pepper() IS NOT NULL, s.advice
+	SELECT e.extversion, s.preloaded, s.worker_alive, s.pending_entries, s.used_entries, s.max_entries,
+		s.coarse_count, s.lost_count, s.unknown_key_count, s.flushed_at, apikeys_internal.current_pepper() IS NOT NULL, s.advice
 	FROM pg_extension AS e CROSS JOIN apikeys_internal.usage_status() AS s
 	WHERE e.extname = 'apikeys';
 END;
 COMMENT ON FUNCTION apikeys.status() IS
-	'Returns the state of the extension in this database: version, whether it is preloaded and its background worker runs, pending counters and their limit, lost uses and denials of unknown keys since the server started, the last flush, whether a pepper is loaded, and what should be done. Access monitor.';
+	'Returns the state of the extension in this database: version, whether it is preloaded and its background worker runs, pending counters, used counters of all databases and their limit, uses counted coarsely (of the key only, because there was no room), lost uses and denials of unknown keys since the server started, the last flush, whether a pepper is loaded, and what should be done. Access monitor.';
+
+CREATE FUNCTION apikeys_internal.add_counts(a bigint, b bigint) RETURNS bigint
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_add_counts';
+COMMENT ON FUNCTION apikeys_internal.add_counts(bigint, bigint) IS
+	'Returns the sum of two non-negative counts, or the largest bigint if the sum would be larger.';
 
 -- Called by the workers of standbys.
 CREATE FUNCTION apikeys.merge_usage(instance uuid, batch bigint, public_keys text[], reasons text[], networks cidr[],

@@ -37,33 +37,16 @@ SELECT
 	END AS status,
 	k.created_at,
 	k.created_by,
-	greatest(
-		(SELECT max(u.last_used_at)
-			FROM apikeys.key_usage AS u
-			WHERE u.public_key = k.public_key),
-		(SELECT max(p.last_at)
-			FROM apikeys_internal.pending_usage(k.public_key) AS p
-			WHERE p.reason IS NULL AND p.count > 0)) AS last_used_at,
-	(SELECT c.address
-		FROM (
-			SELECT u.last_used_at AS at, u.last_used_address AS address
-			FROM apikeys.key_usage AS u
-			WHERE u.public_key = k.public_key
-			UNION ALL
-			SELECT p.last_at, p.last_address
-			FROM apikeys_internal.pending_usage(k.public_key) AS p
-			WHERE p.reason IS NULL AND p.count > 0) AS c
-		ORDER BY c.at DESC LIMIT 1) AS last_used_address,
+	(apikeys_internal.last_use(k.public_key, (SELECT apikeys_internal.principal_organizations(
+		'apikeys.keys.read', 'apikeys.keys.manage')))).last_used_at AS last_used_at,
+	(apikeys_internal.last_use(k.public_key, (SELECT apikeys_internal.principal_organizations(
+		'apikeys.keys.read', 'apikeys.keys.manage')))).last_used_address AS last_used_address,
 	k.expires_at,
 	(SELECT coalesce(jsonb_agg(
 			jsonb_build_object('version', s.version, 'hint', '********' || s.hint, 'created_at', s.created_at,
-				'expires_at', s.expires_at, 'last_used_at', greatest(
-					(SELECT max(w.last_used_at)
-						FROM apikeys.key_usage AS w
-						WHERE w.public_key = s.public_key AND w.secret_version = s.version),
-					(SELECT max(p.last_at)
-						FROM apikeys_internal.pending_usage(s.public_key) AS p
-						WHERE p.version = s.version)))
+				'expires_at', s.expires_at,
+				'last_used_at', (apikeys_internal.last_use(s.public_key, (SELECT apikeys_internal.principal_organizations(
+					'apikeys.keys.read', 'apikeys.keys.manage')), s.version)).last_used_at)
 			ORDER BY s.version DESC), '[]')
 		FROM apikeys.key_secret AS s
 		WHERE s.public_key = k.public_key
@@ -105,7 +88,8 @@ FROM apikeys.key AS k
 			(array_agg(u.last_used_address ORDER BY u.last_used_at DESC))[1] AS last_used_address
 		FROM apikeys.key_usage AS u
 		WHERE u.public_key = k.public_key
-		GROUP BY u.network) AS u ON u.network = n.network
+		GROUP BY u.network
+		HAVING min(u.secret_version) >= 0) AS u ON u.network = n.network
 	LEFT JOIN LATERAL (
 		SELECT p.network, sum(p.count)::bigint AS count, max(p.last_at) AS last_at,
 			(array_agg(p.last_address ORDER BY p.last_at DESC))[1] AS last_address
@@ -116,7 +100,7 @@ COMMENT ON VIEW apikeys.access_list_entries IS
 	'The entries of access lists of the keys visible to the reader, with their recorded uses.';
 COMMENT ON COLUMN apikeys.access_list_entries.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.access_list_entries.network IS 'The entry.';
-COMMENT ON COLUMN apikeys.access_list_entries.use_count IS 'Number of recorded uses from this entry.';
+COMMENT ON COLUMN apikeys.access_list_entries.use_count IS 'Number of recorded uses from this entry since it was added, without uses counted coarsely.';
 COMMENT ON COLUMN apikeys.access_list_entries.last_used_at IS 'Time of the last recorded use.';
 COMMENT ON COLUMN apikeys.access_list_entries.last_used_address IS 'Address of that use.';
 
@@ -243,7 +227,7 @@ FROM apikeys.access_list_entries AS e
 	JOIN apikeys.key AS k ON k.public_key = e.public_key
 WHERE e.last_used_at IS NULL OR e.last_used_at < statement_timestamp() - interval '30 days';
 COMMENT ON VIEW apikeys.unused_access_list_entries IS
-	'The entries of access lists of the keys visible to the reader that matched no request, or none for 30 days.';
+	'The entries of access lists of the keys visible to the reader that matched no request, or none for 30 days. Uses counted coarsely (coarse_count of status()) are not assigned to an entry.';
 COMMENT ON COLUMN apikeys.unused_access_list_entries.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.unused_access_list_entries.network IS 'The entry.';
 COMMENT ON COLUMN apikeys.unused_access_list_entries.created_at IS 'Creation time of the key.';

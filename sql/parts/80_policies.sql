@@ -53,9 +53,8 @@ CREATE POLICY key_reader_select ON apikeys.key FOR SELECT
 	USING ((organization_id = ANY ((SELECT apikeys_internal.principal_organizations(
 				'apikeys.keys.read', 'apikeys.keys.manage'))::uuid[])
 			OR public_key = (SELECT apikeys.current_key())
-			OR public_key = ANY (ARRAY(SELECT r.public_key FROM apikeys.key_role AS r
-				WHERE r.project_id = ANY ((SELECT apikeys_internal.principal_other_projects(
-					'{apikeys.keys.read,apikeys.keys.manage}', '{apikeys.keys.read,apikeys.keys.manage}'))::uuid[]))))
+			OR public_key = ANY ((SELECT apikeys_internal.principal_project_keys(
+				'apikeys.keys.read', 'apikeys.keys.manage'))::text[]))
 		AND apikeys_internal.is_readable_share(organization_id, '{apikeys.keys.read,apikeys.keys.manage}'));
 COMMENT ON POLICY key_reader_select ON apikeys.key IS
 	'apikeys.keys.read or .manage in the organization, or in a project where the key has a role, reads it, and the key itself.';
@@ -63,9 +62,7 @@ COMMENT ON POLICY key_reader_select ON apikeys.key IS
 CREATE POLICY key_role_reader_select ON apikeys.key_role FOR SELECT
 	USING (organization_id = ANY ((SELECT apikeys_internal.principal_organizations(
 			'apikeys.keys.read', 'apikeys.keys.manage'))::uuid[])
-		OR project_id = ANY ((SELECT apikeys_internal.principal_other_projects(
-			'{apikeys.keys.read,apikeys.keys.manage}', '{apikeys.keys.read,apikeys.keys.manage}'))::uuid[])
-		OR public_key = (SELECT apikeys.current_key()));
+		OR apikeys_internal.reads_key_role(public_key, organization_id, project_id));
 COMMENT ON POLICY key_role_reader_select ON apikeys.key_role IS
 	'apikeys.keys.read or .manage in the organization reads the roles of its keys; in a project the roles granted there; a key its own.';
 

@@ -54,7 +54,7 @@ begin_scan(AkChainScan *scan, AkTable table, AkIndex index, Snapshot snapshot,
 
 	ScanKeyInit(&key, 1, BTGreaterStrategyNumber, F_INT8GT,
 				Int64GetDatum(after));
-	scan->table = table_open(ak_table_oid(table), AccessShareLock);
+	scan->table = ak_table_open(table, AccessShareLock);
 	scan->index = index_open(ak_index_oid(index), AccessShareLock);
 	scan->slot = table_slot_create(scan->table, NULL);
 	scan->scan = ak_index_beginscan(scan->table, scan->index, snapshot, 1);
@@ -141,8 +141,7 @@ ak_chain_find_last_seal(Snapshot snapshot, AkSeal *seal)
 void
 ak_chain_read(Snapshot snapshot, AkChain *chain)
 {
-	Relation	table = table_open(ak_table_oid(AK_AUDIT_CHAIN),
-								   AccessShareLock);
+	Relation	table = ak_table_open(AK_AUDIT_CHAIN, AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(table, NULL);
 	TableScanDesc scan = table_beginscan(table, snapshot, 0, NULL);
 

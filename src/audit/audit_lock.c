@@ -67,7 +67,7 @@ ak_audit_lock_for_write(void)
 
 /*
  * Call this right after inserting events; after an error the end of the
- * (sub)transaction does it.  Starts the worker that seals them.
+ * (sub)transaction does it.  Makes the worker seal them.
  */
 void
 ak_audit_unlock_after_write(void)
@@ -78,7 +78,22 @@ ak_audit_unlock_after_write(void)
 	(void) LockRelease(&tag, ShareLock, false);
 	slot = ak_counters_exist() ? ak_database_slot_get() : NULL;
 	if (slot)
-		ak_database_slot_start_worker(slot);
+		ak_database_slot_want(slot);
+}
+
+/*
+ * Whether another transaction that may have written events is not over, be it a
+ * prepared one.  Waits for nobody; in a transaction.
+ */
+bool
+ak_audit_is_being_written(void)
+{
+	LOCKTAG		tag;
+	int			count;
+
+	SET_LOCKTAG_RELATION(tag, MyDatabaseId, ak_table_oid(AK_AUDIT_EVENT));
+	GetLockConflicts(&tag, ShareLock, &count);
+	return count > 0;
 }
 
 /*

@@ -12,6 +12,7 @@
 
 extern void ak_audit_lock_for_write(void);
 extern void ak_audit_unlock_after_write(void);
+extern bool ak_audit_is_being_written(void);
 
 extern bool ak_audit_lock_chain(bool wait);
 extern Snapshot ak_audit_take_snapshot(void);

@@ -79,7 +79,7 @@ void
 ak_index_scan_open(Snapshot snapshot, AkTable table, AkIndex index,
 				   ScanKey key, bool index_only, AkIndexScan *scan)
 {
-	scan->table = table_open(ak_table_oid(table), AccessShareLock);
+	scan->table = ak_table_open(table, AccessShareLock);
 	ak_index_scan_begin(snapshot, index, key, index_only, scan);
 }
 

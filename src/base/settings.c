@@ -103,7 +103,7 @@ define_usage_settings(GucContext at_start)
 							NULL,
 							NULL);
 	DefineCustomIntVariable("apikeys.usage_max_entries",
-							"Maximum number of counters of uses and denials in shared memory.",
+							"Maximum number of counters of uses and denials in shared memory, for all databases.",
 							"A key takes one, and one more for each network, secret and role that allowed it and each reason that denied it, until they are written.",
 							&ak_usage_max_entries,
 							100000,

@@ -5,12 +5,6 @@
  * The OIDs are looked up once, and again after any relcache message about one
  * of the relations: DROP EXTENSION sends one, and a CREATE EXTENSION in the
  * same session makes new ones.
- *
- * Tables whose rows other files cache have a trigger that sends such a message
- * when a row changes.  PostgreSQL delivers it at commit (also of a prepared
- * transaction, and on standbys), and to the changing transaction itself before
- * its next command and when it is rolled back.  So data read from the tables
- * is current as long as ak_tables_refresh() returns the same number.
  */
 #include "postgres.h"
 
@@ -18,7 +12,11 @@
 #include "core/compat.h"
 #include "core/errors.h"
 
+#include "access/table.h"
+#include "access/xact.h"
 #include "catalog/namespace.h"
+#include "storage/lmgr.h"
+#include "storage/proc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 
@@ -30,6 +28,8 @@ static const char *const table_names[AK_TABLE_COUNT] = {
 	[AK_KEY] = "key",
 	[AK_KEY_ROLE] = "key_role",
 	[AK_KEY_SECRET] = "key_secret",
+	[AK_KEY_USAGE] = "key_usage",
+	[AK_USAGE_FLUSH] = "usage_flush",
 	[AK_KEY_IMAGE] = "key_image",
 	[AK_DELETED_KEY] = "deleted_key",
 	[AK_AUDIT_EVENT] = "audit_event",
@@ -46,6 +46,9 @@ static const char *const index_names[AK_INDEX_COUNT] = {
 	[AK_MEMBER_BY_ROLE] = "member_role_key",
 	[AK_KEY_BY_NAME] = "key_pkey",
 	[AK_KEY_ROLE_BY_KEY] = "key_role_key",
+	[AK_KEY_ROLE_BY_PROJECT] = "key_role_project_idx",
+	[AK_KEY_USAGE_BY_KEY] = "key_usage_key",
+	[AK_USAGE_FLUSH_BY_INSTANCE] = "usage_flush_pkey",
 	[AK_KEY_IMAGE_BY_NAME] = "key_image_pkey",
 	[AK_DELETED_KEY_BY_NAME] = "deleted_key_pkey",
 	[AK_AUDIT_EVENT_BY_ID] = "audit_event_pkey",
@@ -56,8 +59,20 @@ static Oid	table_oids[AK_TABLE_COUNT];
 static Oid	index_oids[AK_INDEX_COUNT];
 static bool oids_are_valid = false;
 
-/* Counts the messages; never 0. */
+/* Counts the messages. */
 static uint64 generation = 1;
+
+/*
+ * What was locked last: locks of a subtransaction go with it, so they are known
+ * to be held in that one alone.
+ */
+static struct
+{
+	LocalTransactionId transaction;
+	SubTransactionId subtransaction;
+	uint64		generation;
+	uint32		tables;			/* a set of AK_TABLE_BIT() */
+} locked;
 
 static bool
 is_one_of(Oid relation, const Oid *oids, int count)
@@ -131,17 +146,44 @@ ak_tables_init(void)
 	CacheRegisterRelcacheCallback(take_message, (Datum) 0);
 }
 
+/* The locks that are known to be held are of this moment. */
+static bool
+locks_are_current(void)
+{
+	return locked.transaction == ak_local_transaction() &&
+		locked.subtransaction == GetCurrentSubTransactionId() &&
+		locked.generation == generation;
+}
+
 /*
- * Processes pending messages, and returns a number that changes with each
- * message about the tables.  Raises 42P01 or 3F000 if the extension is not in
- * this database.  The number is never 0.
+ * Takes AccessShareLocks on a set of tables, AK_TABLE_BIT()s, and holds them
+ * until the transaction ends, like the executor.  A snapshot taken after that
+ * includes the commit of any command that had locked and rewritten one of them.
+ * Raises 42P01 or 3F000 if the extension is not in this database.
  */
-uint64
-ak_tables_refresh(void)
+void
+ak_tables_lock(uint32 tables)
 {
 	AcceptInvalidationMessages();
 	ensure_oids();
-	return generation;
+	if (locks_are_current() && (tables & ~locked.tables) == 0)
+		return;
+	/* Messages come with locks: a table may be another one by then. */
+	do
+	{
+		if (!locks_are_current())
+		{
+			locked.transaction = ak_local_transaction();
+			locked.subtransaction = GetCurrentSubTransactionId();
+			locked.generation = generation;
+			locked.tables = 0;
+		}
+		for (int i = 0; i < AK_TABLE_COUNT; i++)
+			if ((tables & ~locked.tables) & AK_TABLE_BIT(i))
+				LockRelationOid(table_oids[i], AccessShareLock);
+		ensure_oids();
+	} while (!locks_are_current());
+	locked.tables |= tables;
 }
 
 /* The OID of a table. */
@@ -150,6 +192,24 @@ ak_table_oid(AkTable table)
 {
 	ensure_oids();
 	return table_oids[table];
+}
+
+/*
+ * Opens a table and locks it.  Whoever waits for a lock of DROP EXTENSION finds
+ * the table of the extension that was created instead, or raises as above.
+ */
+Relation
+ak_table_open(AkTable table, LOCKMODE mode)
+{
+	for (;;)
+	{
+		Oid			oid = ak_table_oid(table);
+
+		LockRelationOid(oid, mode);
+		if (ak_table_oid(table) == oid)
+			return table_open(oid, NoLock);
+		UnlockRelationOid(oid, mode);
+	}
 }
 
 /* The OID of an index. */

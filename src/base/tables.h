@@ -1,12 +1,14 @@
 /*
  * tables.h
- *	  The OIDs of the extension's tables and indexes, and a count of the
- *	  messages about their changes.
+ *	  The OIDs of the extension's tables and indexes, and locks on the tables.
  */
 #ifndef AK_TABLES_H
 #define AK_TABLES_H
 
 #include "postgres.h"
+
+#include "storage/lockdefs.h"
+#include "utils/relcache.h"
 
 typedef enum AkTable
 {
@@ -17,6 +19,8 @@ typedef enum AkTable
 	AK_KEY,
 	AK_KEY_ROLE,
 	AK_KEY_SECRET,
+	AK_KEY_USAGE,
+	AK_USAGE_FLUSH,
 	AK_KEY_IMAGE,
 	AK_DELETED_KEY,
 	AK_AUDIT_EVENT,
@@ -24,6 +28,9 @@ typedef enum AkTable
 	AK_AUDIT_CHAIN,
 	AK_TABLE_COUNT
 } AkTable;
+
+/* In a set of tables. */
+#define AK_TABLE_BIT(table) (1u << (table))
 
 typedef enum AkIndex
 {
@@ -35,6 +42,9 @@ typedef enum AkIndex
 	AK_MEMBER_BY_ROLE,
 	AK_KEY_BY_NAME,
 	AK_KEY_ROLE_BY_KEY,
+	AK_KEY_ROLE_BY_PROJECT,
+	AK_KEY_USAGE_BY_KEY,
+	AK_USAGE_FLUSH_BY_INSTANCE,
 	AK_KEY_IMAGE_BY_NAME,
 	AK_DELETED_KEY_BY_NAME,
 	AK_AUDIT_EVENT_BY_ID,
@@ -43,8 +53,9 @@ typedef enum AkIndex
 } AkIndex;
 
 extern void ak_tables_init(void);
-extern uint64 ak_tables_refresh(void);
+extern void ak_tables_lock(uint32 tables);
 extern Oid	ak_table_oid(AkTable table);
+extern Relation ak_table_open(AkTable table, LOCKMODE mode);
 extern Oid	ak_index_oid(AkIndex index);
 
 #endif							/* AK_TABLES_H */

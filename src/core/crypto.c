@@ -26,6 +26,20 @@ ak_crypto_random_bytes(void *bytes, size_t size)
 	randombytes_buf(bytes, size);
 }
 
+/*
+ * SipHash-2-4: places in a hash table that cannot be computed without the
+ * seed; the same on machines of the same byte order.
+ */
+uint64_t
+ak_crypto_short_hash(const uint8_t seed[AK_SHORT_HASH_SEED_SIZE],
+					 const void *bytes, size_t size)
+{
+	uint64_t	hash;
+
+	crypto_shorthash((unsigned char *) &hash, bytes, size, seed);
+	return hash;
+}
+
 /* Fills digits[] with random numbers, each uniform from 0 to base - 1. */
 void
 ak_crypto_random_digits(uint8_t *digits, size_t count, unsigned base)

@@ -17,6 +17,7 @@
 #define AK_SHA256_SIZE		32
 #define AK_SHA512_SIZE		64
 #define AK_PEPPER_SIZE		32
+#define AK_SHORT_HASH_SEED_SIZE 16
 
 /* libsodium's crypto_pwhash_STRBYTES, with the terminating zero. */
 #define AK_ARGON2ID_TEXT_SIZE	128
@@ -40,6 +41,8 @@ extern void ak_crypto_blake2b_add(AkBlake2b *hash, const void *bytes,
 								  size_t size);
 extern void ak_crypto_blake2b_end(AkBlake2b *hash,
 								  uint8_t digest[AK_BLAKE2B_SIZE]);
+extern uint64_t ak_crypto_short_hash(const uint8_t seed[AK_SHORT_HASH_SEED_SIZE],
+									 const void *bytes, size_t size);
 extern void ak_crypto_sha256(uint8_t digest[AK_SHA256_SIZE],
 							 const void *secret, size_t secret_size);
 extern void ak_crypto_sha512(uint8_t digest[AK_SHA512_SIZE],

@@ -5,6 +5,7 @@
  */
 #include "postgres.h"
 
+#include "base/names.h"
 #include "base/settings.h"
 #include "core/compat.h"
 #include "core/credentials.h"
@@ -14,6 +15,7 @@
 #include "decision/request_headers.h"
 #include "identity/identity.h"
 #include "types/type_access_list.h"
+#include "types/type_secret_hash.h"
 
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -34,7 +36,7 @@ authenticate(const AkRequest *request)
 	ak_require_preload();
 	ak_decision_open(request, &decision);
 	if (decision.reason == AK_OK)
-		ak_identity_bind(request->public_key, &decision.key,
+		ak_identity_bind(request->public_key, &decision.store, &decision.key,
 						 request->address);
 	ak_decision_close(request, &decision);
 	if (decision.reason != AK_OK)
@@ -50,9 +52,11 @@ authenticate_key(FunctionCallInfo fcinfo, bool address_is_text)
 	AkNetwork	address;
 
 	if (!PG_ARGISNULL(0))
-		request.public_key = PG_GETARG_TEXT_PP(0);
+		request.public_key = ak_decision_get_text(PG_GETARG_DATUM(0),
+												   AK_PUBLIC_KEY_MAX_SIZE);
 	if (!PG_ARGISNULL(1))
-		request.secret = PG_GETARG_TEXT_PP(1);
+		request.secret = ak_decision_get_text(PG_GETARG_DATUM(1),
+											   AK_SECRET_MAX_SIZE);
 	if (!PG_ARGISNULL(2))
 	{
 		if (address_is_text)

@@ -10,6 +10,7 @@
 #include "core/errors.h"
 #include "decision/decision.h"
 #include "types/type_access_list.h"
+#include "types/type_secret_hash.h"
 
 #include "access/htup_details.h"
 #include "funcapi.h"
@@ -55,9 +56,11 @@ decide(FunctionCallInfo fcinfo, bool address_is_text, AkRequest *request,
 		ak_check_scope(request->scope);
 	}
 	if (!PG_ARGISNULL(0))
-		request->public_key = PG_GETARG_TEXT_PP(0);
+		request->public_key = ak_decision_get_text(PG_GETARG_DATUM(0),
+												   AK_PUBLIC_KEY_MAX_SIZE);
 	if (!PG_ARGISNULL(1))
-		request->secret = PG_GETARG_TEXT_PP(1);
+		request->secret = ak_decision_get_text(PG_GETARG_DATUM(1),
+											   AK_SECRET_MAX_SIZE);
 	if (!PG_ARGISNULL(2))
 	{
 		if (address_is_text)

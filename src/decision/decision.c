@@ -28,15 +28,15 @@
 #include "core/packed_array.h"
 #include "core/scope.h"
 #include "decision/decision.h"
-#include "store/list_cache.h"
 #include "store/locator.h"
 #include "store/policy.h"
 #include "store/roles.h"
-#include "types/type_access_list.h"
+#include "types/list_reader.h"
 #include "types/type_secret_hash.h"
 #include "usage/rehash.h"
 #include "usage/usage.h"
 
+#include "access/detoast.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -75,10 +75,9 @@ choose_reason(AkReason a, AkReason b)
 }
 
 /*
- * Whether the secret is a live one of the key, and which.  Every secret is
- * compared, also if an earlier one was the right one; of very many, which only
- * direct SQL can bring in, the newest.  An expired one is compared only if that
- * costs nothing.  One that costs a second can be cancelled before the next:
+ * Whether the secret is a live one of the key, and which.  Every secret of the
+ * image is compared, also if an earlier one was the right one.  An expired one
+ * is compared only if that costs nothing.  One that costs a second can be cancelled before the next:
  * the transaction lets go of what is held then.
  */
 static AkReason
@@ -96,8 +95,6 @@ check_secrets(const AkRequest *request, const AkSecretClaim *claim,
 		TimestampTz expires_at;
 		AkReason	outcome;
 
-		if (!ak_decision_tries_secret(key, i))
-			continue;
 		memcpy(&expires_at,
 			   ak_packed_array_at(&key->secret_expirations, i,
 								  sizeof(expires_at)),
@@ -152,15 +149,17 @@ static AkReason
 check_address(const AkRequest *request, const AkPolicy *policy,
 			  AkDecision *decision)
 {
-	struct varlena *list =
-		ak_list_cache_get(decision->key.access_list, decision->key.writer);
+	AkListReader reader;
 	AkNetset	set;
 
-	ak_access_list_view(list, &set);
+	ak_list_open(decision->key.access_list, decision->key.writer, &reader,
+				 &set);
+	if (request->address)
+		decision->has_network = ak_netset_find(&set, request->address,
+											   &decision->network);
+	ak_list_close(&reader);
 	if (set.count4 + set.count6 == 0)
 		return policy->require_access_list ? AK_ACCESS_LIST_REQUIRED : AK_OK;
-	decision->has_network = request->address &&
-		ak_netset_find(&set, request->address, &decision->network);
 	return decision->has_network ? AK_OK : AK_ADDRESS_DENIED;
 }
 
@@ -172,8 +171,9 @@ check_address(const AkRequest *request, const AkPolicy *policy,
  * permit in projects or in the organization.
  */
 static uint64
-find_grant(const AkPackedArray *roles, const AkPackedArray *projects,
-			const AkRequest *request, bool in_project)
+find_grant(AkKeystore *store, const AkPackedArray *roles,
+		   const AkPackedArray *projects, const AkRequest *request,
+		   bool in_project)
 {
 	size_t		offset = 0;
 
@@ -186,7 +186,7 @@ find_grant(const AkPackedArray *roles, const AkPackedArray *projects,
 			memcmp(ak_packed_array_at(projects, i, sizeof(pg_uuid_t)),
 				   request->project, sizeof(pg_uuid_t)) != 0)
 			continue;
-		role = ak_roles_find(name.data, name.size);
+		role = ak_roles_find(store, &name);
 		if (role &&
 			ak_permissions_allow(in_project ? &role->project : &role->organization,
 								 VARDATA_ANY(request->scope),
@@ -201,13 +201,16 @@ find_grant(const AkPackedArray *roles, const AkPackedArray *projects,
 static uint64
 find_grant_on_project(const AkRequest *request, AkDecision *decision)
 {
-	const AkImage *key = &decision->key;
-	uint64		grant = find_grant(&key->project_roles, &key->projects,
-								   request, true);
+	AkImage    *key = &decision->key;
+	uint64		grant;
 
+	ak_image_read_projects(key);
+	grant = find_grant(&decision->store, &key->project_roles, &key->projects,
+					   request, true);
 	if (grant)
 		return grant;
-	grant = find_grant(&key->organization_roles, NULL, request, true);
+	grant = find_grant(&decision->store, &key->organization_roles, NULL,
+					   request, true);
 	return grant &&
 		ak_keystore_project_belongs(&decision->store, request->project,
 									&key->organization_id) ? grant : 0;
@@ -222,7 +225,8 @@ check_scope(const AkRequest *request, AkDecision *decision)
 		return AK_SCOPE_DENIED;
 	decision->grant = request->project ?
 		find_grant_on_project(request, decision) :
-		find_grant(&decision->key.organization_roles, NULL, request, false);
+		find_grant(&decision->store, &decision->key.organization_roles, NULL,
+				   request, false);
 	return decision->grant ? AK_OK : AK_SCOPE_DENIED;
 }
 
@@ -232,7 +236,7 @@ static AkReason
 find_reason(const AkRequest *request, const AkSecretClaim *claim,
 			AkDecision *decision)
 {
-	const AkImage *key = &decision->key;
+	AkImage    *key = &decision->key;
 	AkReason	reason = prove_key(request, claim, decision);
 	AkPolicy	policy;
 
@@ -245,6 +249,7 @@ find_reason(const AkRequest *request, const AkSecretClaim *claim,
 	policy = ak_policy_get(&decision->store, &key->organization_id);
 	if (key->expires_at > ak_policy_end_of_life(&policy, key->created_at))
 		return AK_LIFETIME_EXCEEDED;
+	ak_image_read_rest(key);
 	reason = check_address(request, &policy, decision);
 	if (reason != AK_OK)
 		return reason;
@@ -260,11 +265,14 @@ find_reason(const AkRequest *request, const AkSecretClaim *claim,
 static void
 open_store(const AkRequest *request, AkSecretClaim *claim, AkKeystore *store)
 {
+	uint32		tables = AK_TABLE_BIT(AK_ROLE) | AK_TABLE_BIT(AK_ORGANIZATION);
 	uint64		hash;
 
+	if (request->project)
+		tables |= AK_TABLE_BIT(AK_PROJECT);
 	if (request->public_key == NULL)
 	{
-		ak_keystore_open(store);
+		ak_keystore_open(store, tables);
 		return;
 	}
 	hash = ak_locator_hash(request->public_key);
@@ -274,7 +282,19 @@ open_store(const AkRequest *request, AkSecretClaim *claim, AkKeystore *store)
 							 VARSIZE_ANY_EXHDR(request->public_key),
 							 VARDATA_ANY(request->secret),
 							 VARSIZE_ANY_EXHDR(request->secret));
-	ak_keystore_open_for_image(store, hash);
+	ak_keystore_open_for_image(store, hash, tables);
+}
+
+/*
+ * An argument that is a text.  Of one that is longer than max_size bytes only so
+ * much is read that this can be seen.
+ */
+text *
+ak_decision_get_text(Datum argument, int max_size)
+{
+	if (toast_raw_datum_size(argument) - VARHDRSZ <= max_size)
+		return DatumGetTextPP(argument);
+	return DatumGetTextPSlice(argument, 0, max_size + 1);
 }
 
 /*
@@ -307,7 +327,6 @@ ak_decision_open(const AkRequest *request, AkDecision *decision)
 	memset(decision, 0, sizeof(*decision));
 	open_store(&shortened, &claim, &decision->store);
 	decision->now = GetCurrentTimestamp();
-	ak_roles_refresh(&decision->store);
 	decision->reason = find_reason(&shortened, &claim, decision);
 }
 

@@ -41,16 +41,7 @@ typedef struct AkDecision
 								 * scope; 0: none */
 } AkDecision;
 
-/* So many of a key's secrets are looked at, the newest ones. */
-#define AK_SECRETS_TRIED	8
-
-/* Whether a decision looks at the secret at an index; the oldest is at 0. */
-static inline bool
-ak_decision_tries_secret(const AkImage *key, int index)
-{
-	return index >= key->secrets.count - AK_SECRETS_TRIED;
-}
-
+extern text *ak_decision_get_text(Datum argument, int max_size);
 extern void ak_decision_open(const AkRequest *request, AkDecision *decision);
 extern void ak_decision_close(const AkRequest *request, AkDecision *decision);
 extern bool ak_decision_proves(const AkDecision *decision);

@@ -16,10 +16,10 @@
 #include "decision/decision.h"
 #include "identity/identity.h"
 #include "identity/rights.h"
-#include "store/list_cache.h"
 #include "store/locator.h"
 #include "store/policy.h"
 #include "store/roles.h"
+#include "types/list_reader.h"
 #include "types/type_access_list.h"
 #include "types/type_secret_hash.h"
 
@@ -79,7 +79,7 @@ explain_secrets(Inquiry *inquiry)
 			   ak_packed_array_at(&key->secret_expirations, i,
 								  sizeof(expires_at)),
 			   sizeof(expires_at));
-		if (!ak_decision_tries_secret(key, i) || expires_at <= now)
+		if (expires_at <= now)
 			continue;
 		live++;
 		verifiable += ak_secret_hash_can_verify(hash.data, hash.size);
@@ -185,11 +185,11 @@ explain_address(Inquiry *inquiry)
 	bool		required =
 		ak_policy_get(&inquiry->store,
 					  &key->organization_id).require_access_list;
+	AkListReader reader;
 	AkNetset	set;
 	bool		is_empty;
 
-	ak_access_list_view(ak_list_cache_get(key->access_list, key->writer),
-						&set);
+	ak_list_open(key->access_list, key->writer, &reader, &set);
 	is_empty = set.count4 + set.count6 == 0;
 	put_check(inquiry, AK_ACCESS_LIST_REQUIRED, !required || !is_empty,
 			  !required ? "the organization does not require an access list" :
@@ -200,6 +200,7 @@ explain_address(Inquiry *inquiry)
 				  "the access list is empty: any address will do");
 	else
 		explain_listed(inquiry, &set);
+	ak_list_close(&reader);
 }
 
 /* --- The scope ----------------------------------------------------------- */
@@ -230,7 +231,7 @@ try_roles(Inquiry *inquiry, const AkPackedArray *roles,
 	for (int i = 0; i < roles->count; i++)
 	{
 		AkBytes		name = ak_packed_array_next(roles, &offset);
-		const AkRole *role = ak_roles_find(name.data, name.size);
+		const AkRole *role = ak_roles_find(&inquiry->store, &name);
 		const AkPermission *permission;
 
 		if (role == NULL ||
@@ -334,10 +335,14 @@ explain(FunctionCallInfo fcinfo, bool address_is_text)
 	inquiry.result = (ReturnSetInfo *) fcinfo->resultinfo;
 	if (!ak_rights_reads_key(public_key))
 		refuse();
-	ak_keystore_open_for_image(&inquiry.store, ak_locator_hash(public_key));
-	ak_roles_refresh(&inquiry.store);
+	ak_keystore_open_for_image(&inquiry.store, ak_locator_hash(public_key),
+							   AK_TABLE_BIT(AK_ROLE) |
+							   AK_TABLE_BIT(AK_ORGANIZATION) |
+							   AK_TABLE_BIT(AK_PROJECT));
 	if (!ak_keystore_find_image(&inquiry.store, public_key, &inquiry.key))
 		refuse();
+	ak_image_read_rest(&inquiry.key);
+	ak_image_read_projects(&inquiry.key);
 	explain_secrets(&inquiry);
 	explain_state(&inquiry);
 	explain_policy(&inquiry);

@@ -100,7 +100,8 @@ copy_role(const AkRole *role)
 }
 
 static void
-take_organization_roles(AkBoundKey *key, const AkPackedArray *names)
+take_organization_roles(AkBoundKey *key, AkKeystore *store,
+						const AkPackedArray *names)
 {
 	size_t		offset = 0;
 
@@ -108,7 +109,7 @@ take_organization_roles(AkBoundKey *key, const AkPackedArray *names)
 	for (int i = 0; i < names->count; i++)
 	{
 		AkBytes		name = ak_packed_array_next(names, &offset);
-		const AkRole *role = ak_roles_find(name.data, name.size);
+		const AkRole *role = ak_roles_find(store, &name);
 
 		if (role)
 			key->organization_roles[key->organization_role_count++] =
@@ -125,8 +126,8 @@ compare_project_roles(const void *a, const void *b)
 
 /* A key may have the same few roles in many projects. */
 static void
-take_project_roles(AkBoundKey *key, const AkPackedArray *names,
-				   const AkPackedArray *projects)
+take_project_roles(AkBoundKey *key, AkKeystore *store,
+				   const AkPackedArray *names, const AkPackedArray *projects)
 {
 	const AkRole **originals = palloc(names->count * sizeof(AkRole *));
 	AkRole	  **copies = palloc(names->count * sizeof(AkRole *));
@@ -137,7 +138,7 @@ take_project_roles(AkBoundKey *key, const AkPackedArray *names,
 	for (int i = 0; i < names->count; i++)
 	{
 		AkBytes		name = ak_packed_array_next(names, &offset);
-		const AkRole *role = ak_roles_find(name.data, name.size);
+		const AkRole *role = ak_roles_find(store, &name);
 		ProjectRole *held = &key->project_roles[key->project_role_count];
 		int			copy = 0;
 
@@ -164,10 +165,11 @@ take_project_roles(AkBoundKey *key, const AkPackedArray *names,
 
 /*
  * Makes the key with its current rights, in TopTransactionContext.  The store
- * that the image was found in is open, and the roles are refreshed.
+ * that the image was found in is open and reads roles; the rest of the image
+ * was read.
  */
 AkBoundKey *
-ak_bound_key_make(const text *public_key, const AkImage *image)
+ak_bound_key_make(const text *public_key, AkKeystore *store, AkImage *image)
 {
 	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
 	AkBoundKey *key = palloc0(sizeof(AkBoundKey));
@@ -176,8 +178,9 @@ ak_bound_key_make(const text *public_key, const AkImage *image)
 		(text *) DatumGetPointer(datumCopy(PointerGetDatum(public_key),
 										   false, -1));
 	key->organization_id = image->organization_id;
-	take_organization_roles(key, &image->organization_roles);
-	take_project_roles(key, &image->project_roles, &image->projects);
+	take_organization_roles(key, store, &image->organization_roles);
+	ak_image_read_projects(image);
+	take_project_roles(key, store, &image->project_roles, &image->projects);
 	key->context = AllocSetContextCreate(TopTransactionContext,
 										 "apikeys bound key",
 										 ALLOCSET_SMALL_SIZES);
@@ -292,7 +295,7 @@ project_belongs(const AkBoundKey *key, const pg_uuid_t *project)
 	AkKeystore	store;
 	bool		belongs;
 
-	ak_keystore_open(&store);
+	ak_keystore_open(&store, AK_TABLE_BIT(AK_PROJECT));
 	belongs = ak_keystore_project_belongs(&store, project,
 										  &key->organization_id);
 	ak_keystore_close(&store);

@@ -26,6 +26,8 @@ scan_key_grants(AkKeystore *store, text *public_key,
 	if (!ak_keystore_find_any_image(store, public_key, &key) ||
 		key.disabled || key.expires_at <= GetCurrentTimestamp())
 		return;
+	ak_image_read_rest(&key);
+	ak_image_read_projects(&key);
 	grant.organization_id = key.organization_id;
 	for (int i = 0; i < key.organization_roles.count; i++)
 	{
@@ -42,6 +44,14 @@ scan_key_grants(AkKeystore *store, text *public_key,
 			   sizeof(pg_uuid_t));
 		callback(&grant, argument);
 	}
+}
+
+/* The tables that ak_own_grants_scan() reads, and that of roles. */
+uint32
+ak_own_grants_tables(void)
+{
+	return AK_TABLE_BIT(AK_ROLE) |
+		AK_TABLE_BIT(ak_identity_key() ? AK_KEY_IMAGE : AK_MEMBER);
 }
 
 /*

@@ -10,6 +10,7 @@
 #include "store/keystore.h"
 #include "store/roles.h"
 
+extern uint32 ak_own_grants_tables(void);
 extern void ak_own_grants_scan(AkKeystore *store, AkGrantCallback callback,
 							   void *argument);
 extern uint64 ak_own_grant_id(const AkGrant *grant, const AkRole *role);

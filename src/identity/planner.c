@@ -8,17 +8,20 @@
  * selectivity corrects the estimate, as if the principal's organizations were
  * constants in the query.
  *
- * That is not enough for ORDER BY with LIMIT. An index in that order looks
+ * That is not enough for ORDER BY with LIMIT.  An index in that order looks
  * cheap as long as the planner assumes that the reader's rows are spread
  * evenly; for a reader whose keys are all old it would scan the rows of all
  * other organizations.  So for principals that read a small share of a table,
- * such paths are removed (set_rel_pathlist_hook of optimizer/paths.h).
+ * such paths are removed (set_rel_pathlist_hook of optimizer/paths.h).  If there
+ * is an index for it, a merge of the reader's organizations replaces them
+ * (own_rows.c).
  *
  * A plan that is reused for another principal is correct, but may be slower.
  */
 #include "postgres.h"
 
 #include "core/compat.h"
+#include "identity/own_rows.h"
 #include "identity/planner.h"
 #include "identity/reach.h"
 
@@ -30,6 +33,7 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/supportnodes.h"
+#include "nodes/value.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
@@ -205,67 +209,170 @@ count_organizations(void)
 	return count;
 }
 
-static bool
-reads_little(int shared_table)
+/* The scopes of a shared table, as a list of String. */
+static List *
+list_scopes(int shared_table)
 {
-	Datum		scopes[2];
-	pg_uuid_t  *ids;
-	int			count = shared_tables[shared_table].scope_count;
+	List	   *scopes = NIL;
 
-	for (int i = 0; i < count; i++)
-		scopes[i] = CStringGetTextDatum(shared_tables[shared_table].scopes[i]);
-	count = ak_reach_organizations(construct_array(scopes, count, TEXTOID, -1,
-												   false, TYPALIGN_INT), &ids);
-	return (double) count * SMALL_SHARE < count_organizations();
+	for (int i = 0; i < shared_tables[shared_table].scope_count; i++)
+		scopes = lappend(scopes,
+						 makeString(pstrdup(shared_tables[shared_table].scopes[i])));
+	return scopes;
+}
+
+/* Whether an index has the rows of an organization, or a project, together. */
+static bool
+is_by_place(Oid table, const IndexPath *path)
+{
+	AttrNumber	first = path->indexinfo->indexkeys[0];
+	const char *column;
+
+	if (first == 0)
+		return false;
+	column = get_attname(table, first, false);
+	return strcmp(column, "organization_id") == 0 ||
+		strcmp(column, "project_id") == 0;
 }
 
 /*
  * Checks whether a path exists only for its order, which is not one within an
- * organization or a project.
+ * organization or a project.  The inner side of a nested loop does not count.
  */
 static bool
 is_walk(Oid table, Path *path)
 {
-	AttrNumber	first;
-	const char *column;
-
-	if (!IsA(path, IndexPath) || path->pathkeys == NIL)
-		return false;
-	first = ((IndexPath *) path)->indexinfo->indexkeys[0];
-	if (first == 0)
-		return false;
-	column = get_attname(table, first, false);
-	return strcmp(column, "organization_id") != 0 &&
-		strcmp(column, "project_id") != 0;
+	return IsA(path, IndexPath) && path->pathkeys != NIL &&
+		path->param_info == NULL && !is_by_place(table, (IndexPath *) path);
 }
 
-/* Removes these scans, unless no other path is left. */
-static List *
-remove_walks(Oid table, List *paths)
+/* How large a path is that find_cheapest() may return; 0: it may not. */
+static size_t
+get_path_size(const Path *path)
 {
-	List	   *rest = NIL;
+	if (IsA(path, IndexPath))
+		return sizeof(IndexPath);
+	if (IsA(path, BitmapHeapPath))
+		return sizeof(BitmapHeapPath);
+	return IsA(path, Path) ? sizeof(Path) : 0;
+}
+
+/*
+ * Returns the cheapest path that does not exist only for its order, or NULL.  It
+ * is a copy, because add_path() frees paths that it finds too expensive, also
+ * those of another relation.
+ */
+static Path *
+find_cheapest(Oid table, List *paths)
+{
+	Path	   *cheapest = NULL;
+	Path	   *copy;
 	ListCell   *cell;
 
 	foreach(cell, paths)
-		if (!is_walk(table, lfirst(cell)))
-			rest = lappend(rest, lfirst(cell));
-	return rest == NIL ? paths : rest;
+	{
+		Path	   *path = lfirst(cell);
+
+		if (!is_walk(table, path) && path->param_info == NULL &&
+			get_path_size(path) > 0 &&
+			(cheapest == NULL || path->total_cost < cheapest->total_cost))
+			cheapest = path;
+	}
+	if (cheapest == NULL)
+		return NULL;
+	copy = palloc(get_path_size(cheapest));
+	memcpy(copy, cheapest, get_path_size(cheapest));
+	return copy;
+}
+
+/*
+ * Replaces these scans by scans of the reader's rows in the same order, or
+ * removes them if another path is left.  If an index contains all that is
+ * needed, the reader's part of it is another path.  add_path() is not used,
+ * because it frees the more expensive path.
+ */
+static List *
+replace_walks(PlannerInfo *root, RelOptInfo *rel, Oid table, List *scopes,
+			  const AkOwnRows *own)
+{
+	Path	   *otherwise = find_cheapest(table, rel->pathlist);
+	Path	   *index_only;
+	List	   *paths = NIL;
+	ListCell   *cell;
+
+	if (otherwise == NULL)
+		return rel->pathlist;
+	foreach(cell, rel->pathlist)
+	{
+		Path	   *path = lfirst(cell);
+
+		if (is_walk(table, path))
+			path = ak_own_rows_path(root, rel, (IndexPath *) path, otherwise,
+									scopes, own);
+		if (path)
+			paths = lappend(paths, path);
+	}
+	index_only = ak_own_rows_index_only_path(root, rel, otherwise, scopes, own);
+	return index_only ? lappend(paths, index_only) : paths;
+}
+
+/* Whether a path reads an index for one organization or project. */
+static bool
+is_part(Oid table, Path *path)
+{
+	return IsA(path, IndexPath) && is_by_place(table, (IndexPath *) path) &&
+		((IndexPath *) path)->indexclauses != NIL &&
+		linitial_node(IndexClause,
+					  ((IndexPath *) path)->indexclauses)->indexcol == 0;
+}
+
+/*
+ * Where a query names the organization, and wants an order, the planner takes
+ * that condition and the policy's for two of which each leaves a share, and so
+ * thinks that sorting what is left costs next to nothing.  If an index has the
+ * organization's rows in that order, the ways that read all of them are left out.
+ */
+static List *
+prefer_ordered_part(Oid table, List *paths)
+{
+	List	   *rest = NIL;
+	bool		has_ordered_part = false;
+	ListCell   *cell;
+
+	foreach(cell, paths)
+	{
+		Path	   *path = lfirst(cell);
+		bool		is_ordered = path->pathkeys != NIL && !path->param_info;
+
+		has_ordered_part |= is_ordered && is_part(table, path);
+		if (is_ordered || path->param_info ||
+			!(IsA(path, BitmapHeapPath) ||
+			  (is_part(table, path) &&
+			   list_length(((IndexPath *) path)->indexclauses) == 1)))
+			rest = lappend(rest, path);
+	}
+	return has_ordered_part ? rest : paths;
 }
 
 static void
 choose_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 {
 	int			shared_table;
+	List	   *scopes;
+	AkOwnRows	own;
 
 	if (previous_hook)
 		previous_hook(root, rel, rti, rte);
 	if (rte->rtekind != RTE_RELATION || rte->securityQuals == NIL)
 		return;
 	shared_table = find_shared_table(rte->relid);
-	if (shared_table < 0 || !reads_little(shared_table))
+	if (shared_table < 0)
 		return;
-	rel->pathlist = remove_walks(rte->relid, rel->pathlist);
-	rel->partial_pathlist = remove_walks(rte->relid, rel->partial_pathlist);
+	rel->pathlist = prefer_ordered_part(rte->relid, rel->pathlist);
+	scopes = list_scopes(shared_table);
+	own = ak_own_rows_find(scopes);
+	if ((double) own.count * SMALL_SHARE < count_organizations())
+		rel->pathlist = replace_walks(root, rel, rte->relid, scopes, &own);
 }
 
 /* Called once, when the library is loaded. */
@@ -274,4 +381,5 @@ ak_planner_init(void)
 {
 	previous_hook = set_rel_pathlist_hook;
 	set_rel_pathlist_hook = choose_paths;
+	ak_own_rows_init();
 }

@@ -15,11 +15,13 @@
 #include "store/roles.h"
 
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(apikeys_principal_organizations);
 PG_FUNCTION_INFO_V1(apikeys_principal_other_projects);
+PG_FUNCTION_INFO_V1(apikeys_principal_project_keys);
 PG_FUNCTION_INFO_V1(apikeys_current_projects);
 
 /* The places where the principal has one of the scopes, or any role. */
@@ -99,7 +101,7 @@ static void
 collect_organization(const AkGrant *grant, void *argument)
 {
 	IdSet	   *set = argument;
-	const AkRole *role = ak_roles_find(grant->role.data, grant->role.size);
+	const AkRole *role = ak_roles_find(set->store, &grant->role);
 
 	if (set->scopes == NULL ||
 		(role && !grant->has_project &&
@@ -115,7 +117,7 @@ static void
 collect_project(const AkGrant *grant, void *argument)
 {
 	IdSet	   *set = argument;
-	const AkRole *role = ak_roles_find(grant->role.data, grant->role.size);
+	const AkRole *role = ak_roles_find(set->store, &grant->role);
 
 	if (role == NULL ||
 		(set->without && has_id(set->without, &grant->organization_id)))
@@ -145,8 +147,8 @@ scan_ids(IdSet *set, AkGrantCallback callback)
 static void
 open_store(AkKeystore *store)
 {
-	ak_keystore_open(store);
-	ak_roles_refresh(store);
+	ak_keystore_open(store,
+					 ak_own_grants_tables() | AK_TABLE_BIT(AK_PROJECT));
 }
 
 /* Raises 22023 if an element is not a scope. */
@@ -189,6 +191,30 @@ ak_reach_organizations(ArrayType *scopes, pg_uuid_t **ids)
 	return set.count;
 }
 
+/*
+ * The same of scopes that are not NULL, in *ids and *count, and whether it is
+ * only there that the principal has one of them: it is no key, and has none in a
+ * project of another organization.
+ */
+bool
+ak_reach_is_by_organization(ArrayType *scopes, pg_uuid_t **ids, int *count)
+{
+	AkKeystore	store;
+	IdSet		set = {&store};
+	IdSet		projects = {&store};
+
+	set_scopes(&set, scopes);
+	set_scopes(&projects, scopes);
+	open_store(&store);
+	scan_ids(&set, collect_organization);
+	projects.without = &set;
+	scan_ids(&projects, collect_project);
+	ak_keystore_close(&store);
+	*ids = set.ids;
+	*count = set.count;
+	return projects.count == 0 && ak_identity_key() == NULL;
+}
+
 Datum
 apikeys_principal_organizations(PG_FUNCTION_ARGS)
 {
@@ -224,6 +250,59 @@ apikeys_principal_other_projects(PG_FUNCTION_ARGS)
 	scan_ids(&set, collect_project);
 	ak_keystore_close(&store);
 	PG_RETURN_ARRAYTYPE_P(make_id_array(set.ids, set.count));
+}
+
+/* Names of keys, as Datums of text. */
+typedef struct NameSet
+{
+	Datum	   *names;
+	int			count;
+	int			allocated;
+} NameSet;
+
+static void
+add_name(text *name, void *argument)
+{
+	NameSet    *set = argument;
+
+	if (set->count == set->allocated)
+	{
+		set->allocated *= 2;
+		set->names = repalloc_huge(set->names, set->allocated * sizeof(Datum));
+	}
+	set->names[set->count++] =
+		PointerGetDatum(cstring_to_text_with_len(VARDATA_ANY(name),
+												 VARSIZE_ANY_EXHDR(name)));
+}
+
+/*
+ * The keys that have a role in a project where the principal has one of the
+ * scopes, but for those of organizations where it has one of them; a key may be
+ * there several times.
+ */
+Datum
+apikeys_principal_project_keys(PG_FUNCTION_ARGS)
+{
+	AkKeystore	store;
+	IdSet		organizations = {&store};
+	IdSet		projects = {&store};
+	NameSet		keys = {palloc(8 * sizeof(Datum)), 0, 8};
+
+	set_scopes(&organizations, PG_GETARG_ARRAYTYPE_P(0));
+	set_scopes(&projects, PG_GETARG_ARRAYTYPE_P(0));
+	open_store(&store);
+	scan_ids(&organizations, collect_organization);
+	projects.without = &organizations;
+	scan_ids(&projects, collect_project);
+	for (int i = 0; i < projects.count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		ak_keystore_scan_project_keys(&store, &projects.ids[i], add_name,
+									  &keys);
+	}
+	ak_keystore_close(&store);
+	PG_RETURN_ARRAYTYPE_P(construct_array(keys.names, keys.count, TEXTOID, -1,
+										  false, TYPALIGN_INT));
 }
 
 /*

@@ -11,5 +11,7 @@
 #include "utils/uuid.h"
 
 extern int	ak_reach_organizations(ArrayType *scopes, pg_uuid_t **ids);
+extern bool ak_reach_is_by_organization(ArrayType *scopes, pg_uuid_t **ids,
+										int *count);
 
 #endif							/* AK_REACH_H */

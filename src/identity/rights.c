@@ -42,21 +42,17 @@ PG_FUNCTION_INFO_V1(apikeys_reads_organization);
 PG_FUNCTION_INFO_V1(apikeys_reads_project);
 PG_FUNCTION_INFO_V1(apikeys_reads_key);
 PG_FUNCTION_INFO_V1(apikeys_reads_key_of);
+PG_FUNCTION_INFO_V1(apikeys_reads_key_role);
 PG_FUNCTION_INFO_V1(apikeys_manages_key);
 PG_FUNCTION_INFO_V1(apikeys_stops_key);
 PG_FUNCTION_INFO_V1(apikeys_rotates_itself);
 
+/* To read the principal's grants, projects and some other tables. */
 static void
-open_store(AkKeystore *store)
+open_store(AkKeystore *store, uint32 tables)
 {
-	ak_keystore_open(store);
-	ak_roles_refresh(store);
-}
-
-static const AkRole *
-find_role(const AkBytes *name)
-{
-	return ak_roles_find(name->data, name->size);
+	ak_keystore_open(store, tables | ak_own_grants_tables() |
+					 AK_TABLE_BIT(AK_PROJECT));
 }
 
 static bool
@@ -83,6 +79,7 @@ typedef struct Held
 /* The permissions that the principal has at a place. */
 typedef struct PlaceSearch
 {
+	AkKeystore *store;
 	const Place *place;
 	List	   *organization;	/* of Held, for the organization */
 	List	   *project;		/* for the place's project, or for all */
@@ -103,7 +100,7 @@ collect_permissions(const AkGrant *grant, void *argument)
 {
 	PlaceSearch *search = argument;
 	const Place *place = search->place;
-	const AkRole *role = find_role(&grant->role);
+	const AkRole *role = ak_roles_find(search->store, &grant->role);
 	uint64		id;
 
 	if (role == NULL ||
@@ -126,6 +123,7 @@ collect_permissions(const AkGrant *grant, void *argument)
 static void
 search_place(AkKeystore *store, const Place *place, PlaceSearch *search)
 {
+	search->store = store;
 	search->place = place;
 	search->organization = NIL;
 	search->project = NIL;
@@ -231,7 +229,7 @@ apikeys_may(PG_FUNCTION_ARGS)
 		PG_RETURN_BOOL(false);
 	scope = PG_GETARG_TEXT_PP(0);
 	ak_check_scope(scope);
-	open_store(&store);
+	open_store(&store, 0);
 	may = may_at(&store, &place, VARDATA_ANY(scope), VARSIZE_ANY_EXHDR(scope));
 	ak_keystore_close(&store);
 	PG_RETURN_BOOL(may);
@@ -246,7 +244,7 @@ static bool
 may_grant(AkKeystore *store, const Place *place, const AkBytes *role_name)
 {
 	PlaceSearch search;
-	const AkRole *role = find_role(role_name);
+	const AkRole *role = ak_roles_find(store, role_name);
 
 	if (role == NULL)
 		return false;
@@ -271,7 +269,7 @@ apikeys_may_grant(PG_FUNCTION_ARGS)
 		PG_RETURN_BOOL(false);
 	role_name.data = VARDATA_ANY(PG_GETARG_TEXT_PP(0));
 	role_name.size = VARSIZE_ANY_EXHDR(PG_GETARG_TEXT_PP(0));
-	open_store(&store);
+	open_store(&store, 0);
 	may = may_grant(&store, &place, &role_name);
 	ak_keystore_close(&store);
 	PG_RETURN_BOOL(may);
@@ -282,6 +280,7 @@ apikeys_may_grant(PG_FUNCTION_ARGS)
 /* The grants of the principal are searched for these. */
 typedef struct Visit
 {
+	AkKeystore *store;
 	const pg_uuid_t *organization;
 	const pg_uuid_t *project;
 	bool		is_visible;
@@ -302,13 +301,15 @@ apikeys_reads_organization(PG_FUNCTION_ARGS)
 {
 	AkKeystore	store;
 	AkPolicy	policy;
-	Visit		visit = {0};
+	AkRowVersion version;
+	Visit		visit = {&store};
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_BOOL(false);
 	visit.organization = PG_GETARG_UUID_P(0);
-	ak_keystore_open(&store);
-	if (!ak_keystore_find_policy(&store, visit.organization, &policy))
+	open_store(&store, AK_TABLE_BIT(AK_ORGANIZATION));
+	if (!ak_keystore_find_policy(&store, visit.organization, &policy,
+								 &version))
 		visit.is_visible = false;
 	else if (ak_identity_sees_all())
 		visit.is_visible = true;
@@ -326,7 +327,7 @@ static void
 visit_project(const AkGrant *grant, void *argument)
 {
 	Visit	   *visit = argument;
-	const AkRole *role = find_role(&grant->role);
+	const AkRole *role = ak_roles_find(visit->store, &grant->role);
 
 	if (role == NULL ||
 		!uuids_are_equal(&grant->organization_id, visit->organization))
@@ -347,12 +348,12 @@ apikeys_reads_project(PG_FUNCTION_ARGS)
 {
 	AkKeystore	store;
 	pg_uuid_t	organization;
-	Visit		visit = {&organization};
+	Visit		visit = {&store, &organization};
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_BOOL(false);
 	visit.project = PG_GETARG_UUID_P(0);
-	open_store(&store);
+	open_store(&store, 0);
 	if (!ak_keystore_find_project(&store, visit.project, &organization))
 		visit.is_visible = false;
 	else if (ak_identity_sees_all())
@@ -413,7 +414,7 @@ ak_rights_reads_key(text *public_key)
 	KeyCheck	check = {&store};
 	Place		place = {0};
 
-	open_store(&store);
+	open_store(&store, AK_TABLE_BIT(AK_KEY) | AK_TABLE_BIT(AK_KEY_ROLE));
 	if (ak_keystore_find_key(&store, public_key, &check.organization))
 	{
 		place.organization = check.organization;
@@ -444,27 +445,56 @@ is_in_array(const pg_uuid_t *id, ArrayType *sorted)
 }
 
 /*
- * The same for the key in argument 0, if argument 1 is the organizations in
- * which the principal reads all keys: called by policies for each row.
+ * The same if the organizations in which the principal reads all keys are
+ * already known: sorted, without NULLs; NULL if they are not.
  */
-Datum
-apikeys_reads_key_of(PG_FUNCTION_ARGS)
+bool
+ak_rights_reads_key_of(text *public_key, ArrayType *organizations)
 {
 	AkKeystore	store;
 	pg_uuid_t	organization;
 	bool		found;
 
-	if (PG_ARGISNULL(0))
-		PG_RETURN_BOOL(false);
-	ak_keystore_open(&store);
-	found = ak_keystore_find_key(&store, PG_GETARG_TEXT_PP(0), &organization);
+	ak_keystore_open(&store, AK_TABLE_BIT(AK_KEY));
+	found = ak_keystore_find_key(&store, public_key, &organization);
 	ak_keystore_close(&store);
 	if (!found)
-		PG_RETURN_BOOL(false);
-	if (!PG_ARGISNULL(1) &&
-		is_in_array(&organization, PG_GETARG_ARRAYTYPE_P(1)))
+		return false;
+	return (organizations && is_in_array(&organization, organizations)) ||
+		ak_rights_reads_key(public_key);
+}
+
+/* What policies ask for each row. */
+Datum
+apikeys_reads_key_of(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(!PG_ARGISNULL(0) &&
+				   ak_rights_reads_key_of(PG_GETARG_TEXT_PP(0),
+										  PG_ARGISNULL(1) ? NULL :
+										  PG_GETARG_ARRAYTYPE_P(1)));
+}
+
+/*
+ * Whether the principal reads a role of a key by the project it is granted in,
+ * or because it is the key: the organization's readers are found without this.
+ */
+Datum
+apikeys_reads_key_role(PG_FUNCTION_ARGS)
+{
+	AkKeystore	store;
+	Place		place = {.has_project = true};
+	bool		result;
+
+	if (ak_identity_is_key(PG_GETARG_TEXT_PP(0)))
 		PG_RETURN_BOOL(true);
-	PG_RETURN_BOOL(ak_rights_reads_key(PG_GETARG_TEXT_PP(0)));
+	if (PG_ARGISNULL(2))
+		PG_RETURN_BOOL(false);
+	place.organization = *PG_GETARG_UUID_P(1);
+	place.project = *PG_GETARG_UUID_P(2);
+	open_store(&store, 0);
+	result = reads_keys_at(&store, &place);
+	ak_keystore_close(&store);
+	PG_RETURN_BOOL(result);
 }
 
 /* --- Managing and stopping a key ----------------------------------------- */
@@ -504,7 +534,7 @@ check_key(FunctionCallInfo fcinfo, AkGrantCheck callback)
 
 	if (PG_ARGISNULL(0))
 		return false;
-	open_store(&store);
+	open_store(&store, AK_TABLE_BIT(AK_KEY) | AK_TABLE_BIT(AK_KEY_ROLE));
 	if (ak_keystore_find_key(&store, PG_GETARG_TEXT_PP(0),
 							 &check.organization))
 	{
@@ -542,8 +572,8 @@ apikeys_stops_key(PG_FUNCTION_ARGS)
 static void
 visit_self_rotate(const AkGrant *grant, void *argument)
 {
-	bool	   *may = argument;
-	const AkRole *role = find_role(&grant->role);
+	Visit	   *visit = argument;
+	const AkRole *role = ak_roles_find(visit->store, &grant->role);
 	const AkPermissions *permissions;
 
 	if (role == NULL)
@@ -553,7 +583,7 @@ visit_self_rotate(const AkGrant *grant, void *argument)
 							 strlen(SCOPE_SELF_ROTATE)))
 	{
 		ak_own_grants_record_use(ak_own_grant_id(grant, role));
-		*may = true;
+		visit->is_visible = true;
 	}
 }
 
@@ -562,12 +592,12 @@ Datum
 apikeys_rotates_itself(PG_FUNCTION_ARGS)
 {
 	AkKeystore	store;
-	bool		may = false;
+	Visit		visit = {&store};
 
 	if (PG_ARGISNULL(0) || !ak_identity_is_key(PG_GETARG_TEXT_PP(0)))
 		PG_RETURN_BOOL(false);
-	open_store(&store);
-	ak_own_grants_scan(&store, visit_self_rotate, &may);
+	open_store(&store, 0);
+	ak_own_grants_scan(&store, visit_self_rotate, &visit);
 	ak_keystore_close(&store);
-	PG_RETURN_BOOL(may);
+	PG_RETURN_BOOL(visit.is_visible);
 }

@@ -7,6 +7,10 @@
 
 #include "postgres.h"
 
+#include "utils/array.h"
+
 extern bool ak_rights_reads_key(text *public_key);
+extern bool ak_rights_reads_key_of(text *public_key,
+								   ArrayType *organizations);
 
 #endif							/* AK_RIGHTS_H */

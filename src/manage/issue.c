@@ -14,6 +14,7 @@
 #include "core/compat.h"
 #include "core/crypto.h"
 #include "core/token.h"
+#include "types/type_access_list.h"
 #include "types/type_secret_hash.h"
 #include "usage/usage.h"
 
@@ -22,6 +23,8 @@
 #include "commands/trigger.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
 
 /* Length of the hint: a part of the checksum, so not secret. */
 #define HINT_LENGTH		4
@@ -29,6 +32,7 @@
 PG_FUNCTION_INFO_V1(apikeys_generate_public_key);
 PG_FUNCTION_INFO_V1(apikeys_generate_secret);
 PG_FUNCTION_INFO_V1(apikeys_key_deleted);
+PG_FUNCTION_INFO_V1(apikeys_access_list_changed);
 PG_FUNCTION_INFO_V1(apikeys_secret_deleted);
 
 Datum
@@ -113,6 +117,28 @@ apikeys_key_deleted(PG_FUNCTION_ARGS)
 
 	ak_owner_execute(&note, values, NULL);
 	ak_usage_forget(public_key);
+	PG_RETURN_POINTER(NULL);
+}
+
+/* Trigger of table key, after the access list of a row was changed. */
+Datum
+apikeys_access_list_changed(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = ak_trigger_get(fcinfo, AK_TABLE_BIT(AK_KEY));
+	HeapTuple	row = trigger->tg_newtuple ?
+		trigger->tg_newtuple : trigger->tg_trigtuple;
+	AttrNumber	column = get_attnum(RelationGetRelid(trigger->tg_relation),
+									"access_list");
+	AkNetset	access_list;
+	bool		isnull;
+
+	ak_access_list_view(PG_DETOAST_DATUM(ak_trigger_get_column(trigger, row,
+															   column,
+															   &isnull)),
+						&access_list);
+	ak_usage_forget_networks(DatumGetTextPP(ak_trigger_get_column(trigger, row,
+																  1, &isnull)),
+							 &access_list);
 	PG_RETURN_POINTER(NULL);
 }
 

@@ -4,10 +4,12 @@
  */
 #include "postgres.h"
 
+#include "base/index_scan.h"
 #include "base/settings.h"
 #include "core/compat.h"
 #include "core/errors.h"
 #include "identity/rights.h"
+#include "types/pepper.h"
 #include "types/type_access_list.h"
 #include "usage/database_slot.h"
 #include "usage/usage_counters.h"
@@ -18,14 +20,26 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/inet.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(apikeys_pending_usage);
+PG_FUNCTION_INFO_V1(apikeys_last_use);
 PG_FUNCTION_INFO_V1(apikeys_flush_usage);
 PG_FUNCTION_INFO_V1(apikeys_usage_status);
 PG_FUNCTION_INFO_V1(apikeys_lost_count);
 
 /* --- One key ------------------------------------------------------------- */
+
+/* Column numbers of key_usage, as in sql/parts/30_tables.sql. */
+enum
+{
+	USAGE_LAST_USED_AT = 4,
+	USAGE_LAST_USED_ADDRESS,
+	USAGE_SECRET_VERSION
+};
 
 /*
  * Checks whether the tables, as the statement sees them, lack the count.
@@ -90,6 +104,95 @@ apikeys_pending_usage(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/* The last use of a key; the address is palloc'd in the caller's context. */
+typedef struct LastUse
+{
+	TimestampTz at;				/* DT_NOBEGIN: none */
+	inet	   *address;		/* NULL: unknown */
+} LastUse;
+
+/* Finds it in the tables, with the snapshot of the statement; version 0: any. */
+static void
+find_recorded_use(text *public_key, int32 version, LastUse *last)
+{
+	AkIndexScan scan;
+	ScanKeyData key;
+
+	ak_index_scan_text_key(&key, public_key);
+	ak_index_scan_open(GetActiveSnapshot(), AK_KEY_USAGE, AK_KEY_USAGE_BY_KEY,
+					   &key, false, &scan);
+	while (ak_index_scan_next_row(&scan))
+	{
+		Datum	   *values = scan.slot->tts_values;
+		TimestampTz at;
+
+		slot_getsomeattrs(scan.slot, USAGE_SECRET_VERSION);
+		at = DatumGetTimestampTz(values[USAGE_LAST_USED_AT - 1]);
+		if (at <= last->at ||
+			(version && DatumGetInt32(values[USAGE_SECRET_VERSION - 1]) != version))
+			continue;
+		last->at = at;
+		last->address = scan.slot->tts_isnull[USAGE_LAST_USED_ADDRESS - 1] ?
+			NULL : DatumGetInetP(datumCopy(values[USAGE_LAST_USED_ADDRESS - 1],
+										   false, -1));
+	}
+	ak_index_scan_close(&scan);
+}
+
+/* Finds it in the counters in memory. */
+static void
+find_pending_use(text *public_key, int32 version, LastUse *last)
+{
+	AkCount    *counts;
+	int			count = ak_counters_exist() ?
+		ak_usage_counters_read(public_key, &counts) : 0;
+	int64		merged = -1;
+
+	for (int i = 0; i < count; i++)
+	{
+		if (counts[i].counted.kind != AK_OK || counts[i].last_at <= last->at ||
+			(version && counts[i].counted.secret_version != version) ||
+			!is_pending(&counts[i], &merged))
+			continue;
+		last->at = counts[i].last_at;
+		last->address = counts[i].address.family ?
+			ak_network_to_inet(&counts[i].address) : NULL;
+	}
+}
+
+/*
+ * Returns the last use of the key in argument 0 or, if argument 2 is given, of
+ * that version of its secret.  Argument 1 is as in reads_key().
+ */
+Datum
+apikeys_last_use(PG_FUNCTION_ARGS)
+{
+	text	   *public_key;
+	int32		version = PG_ARGISNULL(2) ? 0 : PG_GETARG_INT32(2);
+	LastUse		last = {DT_NOBEGIN, NULL};
+	TupleDesc	descriptor;
+	Datum		values[2];
+	bool		nulls[2];
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	public_key = PG_GETARG_TEXT_PP(0);
+	find_recorded_use(public_key, version, &last);
+	find_pending_use(public_key, version, &last);
+	if (last.at == DT_NOBEGIN ||
+		!ak_rights_reads_key_of(public_key, PG_ARGISNULL(1) ? NULL :
+								PG_GETARG_ARRAYTYPE_P(1)))
+		PG_RETURN_NULL();
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	values[0] = TimestampTzGetDatum(last.at);
+	nulls[0] = false;
+	values[1] = InetPGetDatum(last.address);
+	nulls[1] = last.address == NULL;
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor),
+													  values, nulls)));
+}
+
 /* --- The whole database -------------------------------------------------- */
 
 Datum
@@ -143,18 +246,30 @@ get_settled_batch(const AkDatabaseSlot *slot)
 		slot->batch : slot->batch - 1;
 }
 
-/* Returns what the administrator should do; NULL if there is nothing to do. */
+/* Returns what the administrator should do, perhaps palloc'd; NULL if nothing. */
 static const char *
-get_advice(AkDatabaseSlot *slot, int64 lost)
+get_advice(AkDatabaseSlot *slot, uint64 lost, uint64 coarse)
 {
+	int			waiting;
+
 	if (!ak_counters_exist())
 		return "apikeys is not in shared_preload_libraries: decisions and counting are not possible";
 	if (slot == NULL)
 		return "usage is counted in too many databases already: it is not counted in this one";
+	if (ak_pepper_is_faulty())
+		return "apikeys.pepper_file could not be used when it was last read, see the server's log: keys whose pepper is missing are denied";
 	if (lost > 0)
 		return "some uses could not be counted: raise apikeys.usage_max_entries";
+	if (coarse > 0)
+		return "some uses could not be counted by network, secret and role: raise apikeys.usage_max_entries";
 	if (RecoveryInProgress() && ak_usage_primary_conninfo[0] == '\0')
 		return "a standby without apikeys.usage_primary_conninfo: its counts stay in its memory";
+	if (!ak_database_slots_have_launcher())
+		return "the apikeys launcher does not run, so nothing is written: raise max_worker_processes";
+	waiting = ak_database_slots_waiting();
+	if (waiting > 0)
+		return psprintf("no background worker is available, and the usage of %d %s waits: raise max_worker_processes",
+						waiting, waiting == 1 ? "database" : "databases");
 	return NULL;
 }
 
@@ -164,10 +279,11 @@ apikeys_usage_status(PG_FUNCTION_ARGS)
 	AkDatabaseSlot *slot = ak_counters_exist() ?
 		ak_database_slot_get() : NULL;
 	uint64		lost = slot ? pg_atomic_read_u64(&slot->lost) : 0;
-	const char *advice = get_advice(slot, lost);
+	uint64		coarse = slot ? pg_atomic_read_u64(&slot->coarse) : 0;
+	const char *advice = get_advice(slot, lost, coarse);
 	TupleDesc	descriptor;
-	Datum		values[8] = {0};
-	bool		nulls[8] = {false};
+	Datum		values[10] = {0};
+	bool		nulls[10] = {false};
 
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
@@ -177,17 +293,19 @@ apikeys_usage_status(PG_FUNCTION_ARGS)
 	{
 		values[2] = Int64GetDatum(ak_usage_counters_pending(MyDatabaseId,
 															get_settled_batch(slot)));
-		values[3] = Int32GetDatum(ak_usage_max_entries);
-		values[4] = Int64GetDatum(lost);
-		values[5] = Int64GetDatum(pg_atomic_read_u64(&slot->unknown_keys));
-		values[6] = TimestampTzGetDatum(slot->flushed_at);
+		values[3] = Int32GetDatum(ak_counters_used());
+		values[4] = Int32GetDatum(ak_usage_max_entries);
+		values[5] = Int64GetDatum(coarse);
+		values[6] = Int64GetDatum(lost);
+		values[7] = Int64GetDatum(pg_atomic_read_u64(&slot->unknown_keys));
+		values[8] = TimestampTzGetDatum(slot->flushed_at);
 	}
-	for (int i = 2; i <= 6; i++)
+	for (int i = 2; i <= 8; i++)
 		nulls[i] = slot == NULL;
-	nulls[6] = slot == NULL || slot->flushed_at == 0;
-	nulls[7] = advice == NULL;
+	nulls[8] = slot == NULL || slot->flushed_at == 0;
+	nulls[9] = advice == NULL;
 	if (advice)
-		values[7] = CStringGetTextDatum(advice);
+		values[9] = CStringGetTextDatum(advice);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor),
 													  values, nulls)));
 }

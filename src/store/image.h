@@ -17,22 +17,36 @@
 #include "utils/uuid.h"
 
 /*
- * Lists and arrays point into the row, or, where they were compressed or out
- * of line, into the memory context that was current; access_list is left as
- * it is stored, and may be either.
+ * An image is read in parts: first what proves a key, then, of a key that is
+ * proved, the rest, and of that the roles in projects where they are asked for.
+ * So what a key may do takes no time before its secret is proved.  Arrays point
+ * into the row, or, where they were compressed or out of line, into the memory
+ * context that was current; access_list is left as it is stored.
  */
 typedef struct AkImage
 {
+	/* Where the row is, and how far it was read. */
+	const char *row;
+	uint32		offset;
+	uint32		end;
+
+	/* What proves a key, and what is of a fixed size. */
 	TransactionId writer;		/* who wrote the row */
 	pg_uuid_t	organization_id;
 	bool		disabled;
 	TimestampTz created_at;
 	TimestampTz expires_at;
-	struct varlena *access_list;
 	AkPackedArray secrets;		/* stored secret hashes */
 	AkPackedArray secret_expirations;	/* one for each; TimestampTz */
 	const char *secret_versions;	/* one for each; ak_image_secret_version() */
+
+	/* By ak_image_read_rest(). */
 	AkPackedArray organization_roles;	/* names */
+	struct varlena *access_list;
+	struct varlena *stored_project_roles;
+	struct varlena *stored_projects;
+
+	/* After that, by ak_image_read_projects(). */
 	AkPackedArray project_roles;	/* one for each of projects; names */
 	AkPackedArray projects;		/* pg_uuid_t */
 } AkImage;
@@ -50,5 +64,7 @@ ak_image_secret_version(const AkImage *image, int index)
 
 extern bool ak_image_try(Relation table, HeapTuple row, AkImage *image);
 extern void ak_image_read(Relation table, HeapTuple row, AkImage *image);
+extern void ak_image_read_rest(AkImage *image);
+extern void ak_image_read_projects(AkImage *image);
 
 #endif							/* AK_IMAGE_H */

@@ -65,6 +65,9 @@ typedef struct Place
 	uint32		tag;
 } Place;
 
+/* What this session has found last; 0: nothing yet. */
+static uint64 last_found = 0;
+
 static Bucket *buckets = NULL;
 static uint32 bucket_count;
 
@@ -347,16 +350,17 @@ ak_locator_find(uint64 hash, Relation table, Snapshot snapshot,
 		*buffer = place.buffer;
 		/* The row may have moved, within its page only. */
 		describe_place(hash, place.offset, row, *buffer, &place);
-		if (pack(&place) != entry)
-			pg_atomic_write_u64(&bucket->entries[way], pack(&place));
+		last_found = pack(&place);
+		if (last_found != entry)
+			pg_atomic_write_u64(&bucket->entries[way], last_found);
 		return true;
 	}
 	return false;
 }
 
 /*
- * Finds a row of any key that is remembered beside this one, as the function
- * above does.
+ * Finds a row of any key that is remembered beside this one, or else was found
+ * last, as the function above does.
  */
 bool
 ak_locator_find_another(uint64 hash, Relation table, Snapshot snapshot,
@@ -364,9 +368,10 @@ ak_locator_find_another(uint64 hash, Relation table, Snapshot snapshot,
 {
 	Bucket	   *bucket = get_bucket(hash);
 	int			way = choose_way(bucket, get_tag(hash));
+	uint64		entry = pg_atomic_read_u64(&bucket->entries[way]);
 	Place		place;
 
-	unpack(pg_atomic_read_u64(&bucket->entries[way]), &place);
+	unpack(entry ? entry : last_found, &place);
 	if (!is_usable(table) || !find_at(&place, table, snapshot, row))
 		return false;
 	*buffer = place.buffer;
@@ -408,5 +413,6 @@ ak_locator_remember(uint64 hash, Relation table, const ItemPointerData *root,
 	}
 	if (chosen < 0)
 		chosen = turn++ % WAYS;
-	pg_atomic_write_u64(&bucket->entries[chosen], pack(&place));
+	last_found = pack(&place);
+	pg_atomic_write_u64(&bucket->entries[chosen], last_found);
 }

@@ -2,8 +2,9 @@
  * roles.c
  *	  See roles.h.
  *
- * Roles are few and change seldom, so every backend keeps all of them, read
- * in one scan when first asked, and again after a change (tables.c).
+ * Roles are few and change seldom, so every backend keeps those that it was
+ * asked for: until the row that one was read from is not the one that is seen
+ * any more (ak_keystore_sees()).
  *
  * Permissions are valid patterns: the table's constraint has seen to that.
  */
@@ -23,12 +24,12 @@
 typedef struct RoleEntry
 {
 	char		name[NAMEDATALEN];	/* hash key: zero-padded */
+	AkRowVersion version;
+	MemoryContext content;		/* of what the role points to */
 	AkRole		role;
 } RoleEntry;
 
-static MemoryContext cache_context = NULL;
-static HTAB *cache = NULL;		/* in cache_context, as all of it */
-static uint64 cache_generation;
+static HTAB *cache = NULL;
 
 PG_FUNCTION_INFO_V1(apikeys_are_permissions);
 PG_FUNCTION_INFO_V1(apikeys_grant_id);
@@ -108,70 +109,77 @@ make_hash_key(const char *name, size_t length, char key[NAMEDATALEN])
 }
 
 static void
-take_role(const AkRoleRow *row, void *argument)
+make_cache(void)
 {
-	HTAB	   *roles = argument;
-	MemoryContext old = MemoryContextSwitchTo(cache_context);
-	char		key[NAMEDATALEN];
+	HASHCTL		info = {0};
 
-	if (make_hash_key(VARDATA_ANY(row->name), VARSIZE_ANY_EXHDR(row->name),
-					  key))
-	{
-		RoleEntry  *entry = hash_search(roles, key, HASH_ENTER, NULL);
-
-		entry->role.name_hash = ak_role_hash(VARDATA_ANY(row->name),
-											 VARSIZE_ANY_EXHDR(row->name));
-		copy_permissions(row->organization_permissions,
-						 &entry->role.organization);
-		copy_permissions(row->project_permissions, &entry->role.project);
-	}
-	MemoryContextSwitchTo(old);
+	info.keysize = NAMEDATALEN;
+	info.entrysize = sizeof(RoleEntry);
+	info.hcxt = TopMemoryContext;
+	cache = hash_create("apikeys roles", 64, &info,
+						HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
 static void
-fill_cache(AkKeystore *store)
+take_role(const AkRoleRow *row, void *argument)
 {
-	HASHCTL		info = {0};
-	HTAB	   *roles;
+	AkRole	   *role = argument;
 
-	cache = NULL;
-	if (cache_context)
-		MemoryContextReset(cache_context);
+	copy_permissions(row->organization_permissions, &role->organization);
+	copy_permissions(row->project_permissions, &role->project);
+}
+
+/* Reads a role anew and keeps it; NULL if there is none. */
+static RoleEntry *
+read_role(AkKeystore *store, const AkBytes *name, const char *key)
+{
+	MemoryContext content = AllocSetContextCreate(CurrentMemoryContext,
+												  "apikeys role",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(content);
+	AkRowVersion version;
+	AkRole		role = {ak_role_hash(name->data, name->size)};
+	bool		found = ak_keystore_find_role(store, name, &version, take_role,
+											  &role);
+	RoleEntry  *entry = NULL;
+
+	MemoryContextSwitchTo(old);
+	if (found)
+	{
+		entry = hash_search(cache, key, HASH_ENTER, NULL);
+		MemoryContextSetParent(content, TopMemoryContext);
+		entry->version = version;
+		entry->content = content;
+		entry->role = role;
+	}
 	else
-		cache_context = AllocSetContextCreate(TopMemoryContext,
-											  "apikeys roles",
-											  ALLOCSET_SMALL_SIZES);
-	info.keysize = NAMEDATALEN;
-	info.entrysize = sizeof(RoleEntry);
-	info.hcxt = cache_context;
-	roles = hash_create("apikeys roles", 64, &info,
-						HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	ak_keystore_scan_roles(store, take_role, roles);
-	cache = roles;
-	cache_generation = store->generation;
+		MemoryContextDelete(content);
+	return entry;
 }
 
 /*
- * Reads the roles again if they have changed; to be called after opening the
- * store and before looking up roles.
+ * The role of this name, or NULL; good until it is looked for in a store that
+ * was opened later.  The store was opened to read table role.
  */
-void
-ak_roles_refresh(AkKeystore *store)
-{
-	if (cache == NULL || !ak_keystore_knows(store, cache_generation))
-		fill_cache(store);
-}
-
-/* The role of this name, or NULL; good until the next ak_roles_refresh(). */
 const AkRole *
-ak_roles_find(const char *name, size_t length)
+ak_roles_find(AkKeystore *store, const AkBytes *name)
 {
 	char		key[NAMEDATALEN];
 	RoleEntry  *entry;
 
-	if (!make_hash_key(name, length, key))
+	if (!make_hash_key(name->data, name->size, key))
 		return NULL;
+	if (cache == NULL)
+		make_cache();
 	entry = hash_search(cache, key, HASH_FIND, NULL);
+	if (entry && ak_keystore_sees(store, AK_ROLE, &entry->version))
+		return &entry->role;
+	if (entry)
+	{
+		MemoryContextDelete(entry->content);
+		hash_search(cache, key, HASH_REMOVE, NULL);
+	}
+	entry = read_role(store, name, key);
 	return entry ? &entry->role : NULL;
 }
 

@@ -32,8 +32,7 @@ typedef struct AkRole
 
 extern uint64 ak_role_hash(const char *name, size_t length);
 extern uint64 ak_grant_id(uint64 role_hash, const pg_uuid_t *project);
-extern void ak_roles_refresh(AkKeystore *store);
-extern const AkRole *ak_roles_find(const char *name, size_t length);
+extern const AkRole *ak_roles_find(AkKeystore *store, const AkBytes *name);
 extern bool ak_permissions_allow(const AkPermissions *permissions,
 								 const char *scope, size_t scope_length);
 

@@ -9,9 +9,9 @@
  *
  * New hashes are made only with the peppers that the postmaster has read last:
  * an older pepper may already be removed everywhere.  The postmaster stores a
- * fingerprint of its peppers in shared memory, an atomic number that no other
- * process writes.  A process that makes a hash compares its own fingerprint
- * with it.
+ * fingerprint of its peppers in shared memory, and a process that makes a hash
+ * compares its own with it; and the path of the file, for processes that were
+ * busy when it was changed.
  */
 #include "postgres.h"
 
@@ -28,8 +28,24 @@
 #include <time.h>
 #include <unistd.h>
 
+/*
+ * What the postmaster has read.  Only the postmaster writes it, without a lock.
+ * The number of changes is odd while the path is written.
+ */
+typedef struct Published
+{
+	pg_atomic_uint64 fingerprint;	/* ak_pepper_fingerprint() */
+	pg_atomic_uint32 changes;
+	char		path[MAXPGPATH];
+	bool		is_faulty;		/* the last file could not be used */
+} Published;
+
+/* Attempts to read a path that changes meanwhile. */
+#define PATH_ATTEMPTS	1000
+
 /* Result of the setting; "loads" counts how often a file was read. */
 static char used_path[MAXPGPATH];
+static bool is_faulty = false;
 static AkPepperSet used;
 static AkPepperSet loaded;
 static uint64 loads = 0;
@@ -40,8 +56,8 @@ static uint64 loads = 0;
  */
 static uint64 used_fingerprint = 0;
 
-/* The postmaster's ak_pepper_fingerprint(); NULL if not preloaded. */
-static pg_atomic_uint64 *published = NULL;
+/* NULL if not preloaded. */
+static Published *published = NULL;
 
 /* Peppers found since, with the identity of the file they were in. */
 static AkPepperSet found;
@@ -123,7 +139,10 @@ ak_pepper_load(const char *path, uint64 *load, char **fault)
 {
 	ak_crypto_wipe(&loaded, sizeof(loaded));
 	*load = ++loads;
-	return path[0] == '\0' || read_peppers(path, &loaded, fault);
+	is_faulty = path[0] != '\0' && !read_peppers(path, &loaded, fault);
+	if (published && !IsUnderPostmaster)
+		published->is_faulty = is_faulty;
+	return !is_faulty;
 }
 
 static uint64
@@ -142,6 +161,16 @@ make_fingerprint(const AkPepperSet *set)
 	return fingerprint;
 }
 
+/* Publishes the postmaster's peppers; never waits. */
+static void
+publish(void)
+{
+	pg_atomic_fetch_add_u32(&published->changes, 1);
+	strlcpy(published->path, used_path, sizeof(published->path));
+	pg_atomic_fetch_add_u32(&published->changes, 1);
+	pg_atomic_write_u64(&published->fingerprint, used_fingerprint);
+}
+
 /* Replaces the current peppers by those read. */
 void
 ak_pepper_use(const char *path, uint64 load)
@@ -152,7 +181,7 @@ ak_pepper_use(const char *path, uint64 load)
 	used = loaded;
 	used_fingerprint = make_fingerprint(&used);
 	if (published && !IsUnderPostmaster)
-		pg_atomic_write_u64(published, used_fingerprint);
+		publish();
 	ak_crypto_wipe(&loaded, sizeof(loaded));
 	ak_crypto_wipe(&found, sizeof(found));
 	memset(&found_in, 0, sizeof(found_in));
@@ -178,8 +207,13 @@ ak_pepper_attach(void)
 
 	published = ShmemInitStruct("apikeys peppers", sizeof(*published),
 								&is_there);
-	if (!is_there)
-		pg_atomic_init_u64(published, used_fingerprint);
+	if (is_there)
+		return;
+	memset(published, 0, sizeof(*published));
+	pg_atomic_init_u64(&published->fingerprint, used_fingerprint);
+	pg_atomic_init_u32(&published->changes, 0);
+	strlcpy(published->path, used_path, sizeof(published->path));
+	published->is_faulty = is_faulty;
 }
 
 /* Fingerprint of this process's peppers; 0 if there are none. */
@@ -193,7 +227,37 @@ ak_pepper_fingerprint(void)
 static uint64
 get_published(void)
 {
-	return published ? pg_atomic_read_u64(published) : used_fingerprint;
+	return published ? pg_atomic_read_u64(&published->fingerprint) :
+		used_fingerprint;
+}
+
+/* Whether the postmaster could not use the file when it has read it last. */
+bool
+ak_pepper_is_faulty(void)
+{
+	return published && published->is_faulty;
+}
+
+/* The path of the file that the postmaster has read last; "" for none. */
+static void
+get_path(char *path)
+{
+	strlcpy(path, used_path, MAXPGPATH);
+	for (int i = 0; published && i < PATH_ATTEMPTS; i++)
+	{
+		uint32		changes = pg_atomic_read_u32(&published->changes);
+		char		copy[MAXPGPATH];
+
+		pg_read_barrier();
+		memcpy(copy, published->path, sizeof(copy));
+		pg_read_barrier();
+		if (changes % 2 == 0 &&
+			changes == pg_atomic_read_u32(&published->changes))
+		{
+			strlcpy(path, copy, MAXPGPATH);
+			break;
+		}
+	}
 }
 
 /* Checks whether this process has the postmaster's peppers. */
@@ -211,15 +275,17 @@ bool
 ak_pepper_refresh(void)
 {
 	AkPepperSet set = {0};
+	char		path[MAXPGPATH];
 	uint64		fingerprint;
 	char	   *fault = NULL;
 	bool		is_wanted;
 
 	if (ak_pepper_is_fresh())
 		return true;
-	if (used_path[0] == '\0')
+	get_path(path);
+	if (path[0] == '\0')
 		return false;
-	if (!read_peppers(used_path, &set, &fault))
+	if (!read_peppers(path, &set, &fault))
 		pfree(fault);
 	fingerprint = make_fingerprint(&set);
 	is_wanted = set.count > 0 && fingerprint == get_published();
@@ -258,14 +324,16 @@ look_again(void)
 {
 	struct stat status;
 	AkPepperSet set;
+	char		path[MAXPGPATH];
 	char	   *fault = NULL;
 
-	if (used_path[0] == '\0' || stat(used_path, &status) != 0 ||
+	get_path(path);
+	if (path[0] == '\0' || stat(path, &status) != 0 ||
 		(is_same_file(&status, &found_in) && status.st_ctime < found_at))
 		return;
 	found_in = status;
 	found_at = time(NULL);
-	if (read_peppers(used_path, &set, &fault))
+	if (read_peppers(path, &set, &fault))
 		found = set;
 	else
 		pfree(fault);

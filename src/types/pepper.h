@@ -20,6 +20,7 @@ extern void ak_pepper_request(void);
 extern void ak_pepper_attach(void);
 extern uint64 ak_pepper_fingerprint(void);
 extern bool ak_pepper_is_fresh(void);
+extern bool ak_pepper_is_faulty(void);
 extern bool ak_pepper_refresh(void);
 extern const AkPepper *ak_pepper_current(void);
 extern const AkPepper *ak_pepper_find(const char *id, size_t size);

@@ -21,8 +21,6 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
-#define COUNT_SIZE		sizeof(uint32)
-
 PG_FUNCTION_INFO_V1(apikeys_is_access_list);
 PG_FUNCTION_INFO_V1(apikeys_access_list_in);
 PG_FUNCTION_INFO_V1(apikeys_access_list_out);
@@ -43,41 +41,6 @@ PG_FUNCTION_INFO_V1(apikeys_matching_network);
 PG_FUNCTION_INFO_V1(apikeys_cardinality);
 
 /* --- Lists, networks and PostgreSQL's inet ------------------------------- */
-
-/*
- * Fills in *set as a view of a detoasted list, which must outlive it.  Raises
- * XX001 if its sizes are inconsistent.
- */
-void
-ak_access_list_view(struct varlena *list, AkNetset *set)
-{
-	const uint8 *bytes = (const uint8 *) VARDATA_ANY(list);
-	size_t		size = VARSIZE_ANY_EXHDR(list);
-	uint32		count4;
-
-	if (size >= COUNT_SIZE)
-	{
-		memcpy(&count4, bytes, COUNT_SIZE);
-		size -= COUNT_SIZE;
-		if (count4 <= size / AK_NETSET_ENTRY4_SIZE)
-		{
-			size -= (size_t) count4 * AK_NETSET_ENTRY4_SIZE;
-			if (size % AK_NETSET_ENTRY6_SIZE == 0)
-			{
-				set->count4 = count4;
-				set->count6 = size / AK_NETSET_ENTRY6_SIZE;
-				set->entries4 = bytes + COUNT_SIZE;
-				set->entries6 = set->entries4 +
-					(size_t) count4 * AK_NETSET_ENTRY4_SIZE;
-				return;
-			}
-		}
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_DATA_CORRUPTED),
-			 errmsg("access list is damaged"),
-			 ak_errid("access_list_damaged")));
-}
 
 /* Returns the network or the address of an inet or cidr value. */
 void
@@ -149,13 +112,13 @@ make_list(AkNetwork *networks, size_t count)
 
 	while (count4 < unique && networks[count4].family == 4)
 		count4++;
-	size = VARHDRSZ + COUNT_SIZE + ak_netset_size(count4, unique - count4);
+	size = VARHDRSZ + AK_ACCESS_LIST_COUNT_SIZE + ak_netset_size(count4, unique - count4);
 	list = palloc(size);
 	SET_VARSIZE(list, size);
 	ak_netset_pack(networks, unique,
-				   (uint8 *) VARDATA(list) + COUNT_SIZE, &count4);
+				   (uint8 *) VARDATA(list) + AK_ACCESS_LIST_COUNT_SIZE, &count4);
 	stored_count4 = count4;
-	memcpy(VARDATA(list), &stored_count4, COUNT_SIZE);
+	memcpy(VARDATA(list), &stored_count4, AK_ACCESS_LIST_COUNT_SIZE);
 	return list;
 }
 
@@ -305,43 +268,45 @@ apikeys_access_list_send(PG_FUNCTION_ARGS)
 
 /* --- Operators ----------------------------------------------------------- */
 
+/* Finds the network of a list that contains an address, both arguments. */
 static bool
-find_network(const AkNetset *set, const inet *address, AkNetwork *match)
+find_network(FunctionCallInfo fcinfo, int list, int address, AkNetwork *match)
 {
+	AkListReader reader;
+	AkNetset	set;
 	AkNetwork	network;
+	bool		found;
 
-	ak_network_from_inet(address, &network);
-	return ak_netset_find(set, &network, match);
+	ak_network_from_inet(PG_GETARG_INET_PP(address), &network);
+	ak_list_open((struct varlena *) PG_GETARG_POINTER(list),
+				 InvalidTransactionId, &reader, &set);
+	found = ak_netset_find(&set, &network, match);
+	ak_list_close(&reader);
+	return found;
 }
 
 Datum
 apikeys_access_list_contains(PG_FUNCTION_ARGS)
 {
-	AkNetset	set;
 	AkNetwork	match;
 
-	get_list_argument(fcinfo, 0, &set);
-	PG_RETURN_BOOL(find_network(&set, PG_GETARG_INET_PP(1), &match));
+	PG_RETURN_BOOL(find_network(fcinfo, 0, 1, &match));
 }
 
 Datum
 apikeys_access_list_contained(PG_FUNCTION_ARGS)
 {
-	AkNetset	set;
 	AkNetwork	match;
 
-	get_list_argument(fcinfo, 1, &set);
-	PG_RETURN_BOOL(find_network(&set, PG_GETARG_INET_PP(0), &match));
+	PG_RETURN_BOOL(find_network(fcinfo, 1, 0, &match));
 }
 
 Datum
 apikeys_matching_network(PG_FUNCTION_ARGS)
 {
-	AkNetset	set;
 	AkNetwork	match;
 
-	get_list_argument(fcinfo, 0, &set);
-	if (!find_network(&set, PG_GETARG_INET_PP(1), &match))
+	if (!find_network(fcinfo, 0, 1, &match))
 		PG_RETURN_NULL();
 	PG_RETURN_INET_P(ak_network_to_inet(&match));
 }

@@ -9,11 +9,10 @@
 
 #include <sys/socket.h>			/* AF_INET, required by utils/inet.h */
 
-#include "core/netset.h"
+#include "types/list_reader.h"
 #include "utils/inet.h"
 
 extern struct varlena *ak_access_list_parse(const char *text);
-extern void ak_access_list_view(struct varlena *list, AkNetset *set);
 extern void ak_network_from_inet(const inet *value, AkNetwork *network);
 extern void ak_network_from_text(const text *candidate,
 								 AkNetwork *address);

@@ -1,81 +1,75 @@
 /*
  * counter_table.c
  *	  See counter_table.h.
+ *
+ * Each partition has an array of roots, together as many as there is room for
+ * counters.  From a root a binary tree goes down, a counter at each node, by the
+ * bits of the counters' hashes: a partition that has most of the counters has
+ * trees seven levels deeper, and none has to grow its array.  The hash has a
+ * secret seed, so that nobody who chooses names or networks can choose the
+ * place.
  */
 #include "postgres.h"
 
 #include "base/settings.h"
 #include "core/compat.h"
+#include "core/crypto.h"
 #include "usage/counter_table.h"
 
-#include "access/transam.h"
-#include "common/hashfn.h"
 #include "miscadmin.h"
+#include "port/pg_bitutils.h"
 #include "storage/ipc.h"
 #include "storage/shmem.h"
-#include "utils/hsearch.h"
 
 #define TRANCHE_NAME	"apikeys usage"
 
-static HTAB *tables[AK_COUNTER_PARTITIONS];
+/* How many counters a database has; databases may share an account. */
+typedef struct Account
+{
+	uint32		used;
+	bool		is_open;		/* there was one once */
+} Account;
+
+#define ACCOUNT_COUNT	256
+
+typedef struct Pool
+{
+	uint64		seed[AK_SHORT_HASH_SEED_SIZE / sizeof(uint64)];
+	dlist_head	heads[AK_COUNTER_PARTITIONS];
+
+	slock_t		mutex;			/* guards what follows */
+	AkCounter  *free;			/* given back, linked by children[0] */
+	uint32		used;			/* read without the lock, too */
+	Account		accounts[ACCOUNT_COUNT];
+	uint32		accounts_opened;
+	uint32		touched;		/* so many at the front were used once */
+} Pool;
+
+static Pool *pool;
+static AkCounter **roots;		/* root_bits of the hash, in each partition */
+static int	root_bits;
+static AkCounter *counters;
 static LWLockPadded *locks = NULL;
 
-/* --- Hashing ------------------------------------------------------------- */
+/* A copy: the shared one stands where others write. */
+static uint64 seed[AK_SHORT_HASH_SEED_SIZE / sizeof(uint64)];
 
-static uint64
-hash_public_key(const AkCounterKey *key)
-{
-	return hash_bytes_extended((const unsigned char *) key->public_key,
-							   key->key_length, key->database);
-}
+/* --- Names --------------------------------------------------------------- */
 
-static uint32
-hash_rest(uint64 hash, const AkCounterKey *key)
-{
-	const AkCounted *counted = &key->counted;
-	uint32		result = hash_combine((uint32) hash, counted->kind);
-
-	result = hash_combine(result, counted->secret_version);
-	/* A hash already. */
-	result = hash_combine(result, (uint32) counted->grant);
-	if (counted->network.family != 0)
-		result = hash_combine(result,
-							  hash_bytes((const unsigned char *) &counted->network,
-										 sizeof(counted->network)));
-	return result;
-}
-
-static uint32
-hash_key(const void *key, Size size)
-{
-	return hash_rest(hash_public_key(key), key);
-}
-
-static int
-compare_keys(const void *a, const void *b, Size size)
-{
-	const AkCounterKey *left = a;
-	const AkCounterKey *right = b;
-	int			difference = memcmp(left, right,
-									offsetof(AkCounterKey, public_key));
-
-	return difference ? difference :
-		memcmp(left->public_key, right->public_key, left->key_length);
-}
-
-static void *
-copy_key(void *target, const void *source, Size size)
-{
-	return memcpy(target, source, offsetof(AkCounterKey, public_key) +
-				  ((const AkCounterKey *) source)->key_length);
-}
-
+/* The hash of the key gives the partition, and the seed of the rest. */
 static void
 hash_name(AkCounterName *name)
 {
-	name->hash = hash_public_key(&name->key);
-	/* The highest bits; the tables use the lowest. */
-	name->partition = (name->hash >> 32) % AK_COUNTER_PARTITIONS;
+	const AkCounterKey *key = &name->key;
+	uint64		key_hash = ak_crypto_short_hash((uint8 *) seed, &key->database,
+												offsetof(AkCounterKey, public_key) -
+												offsetof(AkCounterKey, database) +
+												key->key_length);
+	uint64		key_seed[] = {seed[0] ^ key_hash, seed[1]};
+
+	name->partition = key_hash % AK_COUNTER_PARTITIONS;
+	name->hash = ak_crypto_short_hash((uint8 *) key_seed, &key->counted,
+									  sizeof(AkCounted));
 }
 
 /* Fills in the name of a counter; false if no key can have this name. */
@@ -97,22 +91,52 @@ ak_counter_name(const char *public_key, size_t length, Oid database,
 	return true;
 }
 
+/* Fills in the name of the head of the key of a counter. */
+void
+ak_counter_name_head(const AkCounterName *name, AkCounterName *head)
+{
+	*head = *name;
+	memset(&head->key.counted, 0, sizeof(AkCounted));
+	hash_name(head);
+}
+
+static bool
+has_detail(const AkCounterKey *key)
+{
+	return key->counted.secret_version != 0 || key->counted.grant != 0 ||
+		key->counted.network.family != 0;
+}
+
 /* --- Shared memory ------------------------------------------------------- */
 
-/* How many counters fit into a partition. */
-int
-ak_counters_partition_size(void)
+/* How many roots a partition has, a power of two. */
+static Size
+get_root_count(void)
 {
-	return ak_usage_max_entries / AK_COUNTER_PARTITIONS + 1;
+	return pg_nextpower2_32(Max(ak_usage_max_entries / AK_COUNTER_PARTITIONS,
+								1));
+}
+
+static Size
+get_roots_size(void)
+{
+	return mul_size(get_root_count(),
+					AK_COUNTER_PARTITIONS * sizeof(AkCounter *));
+}
+
+static Size
+get_counters_size(void)
+{
+	return mul_size(ak_usage_max_entries, sizeof(AkCounter));
 }
 
 /* Asks for the shared memory; called once, in the postmaster. */
 void
 ak_counters_request(void)
 {
-	RequestAddinShmemSpace(mul_size(AK_COUNTER_PARTITIONS,
-									hash_estimate_size(ak_counters_partition_size(),
-													   sizeof(AkCounter))));
+	RequestAddinShmemSpace(add_size(CACHELINEALIGN(sizeof(Pool)),
+									add_size(CACHELINEALIGN(get_roots_size()),
+											 CACHELINEALIGN(get_counters_size()))));
 	RequestNamedLWLockTranche(TRANCHE_NAME, AK_COUNTER_PARTITIONS);
 }
 
@@ -120,24 +144,25 @@ ak_counters_request(void)
 void
 ak_counters_attach(void)
 {
-	HASHCTL		info = {0};
-	int			size = ak_counters_partition_size();
+	bool		found;
 
-	info.keysize = sizeof(AkCounterKey);
-	info.entrysize = sizeof(AkCounter);
-	info.hash = hash_key;
-	info.match = compare_keys;
-	info.keycopy = copy_key;
-	for (int i = 0; i < AK_COUNTER_PARTITIONS; i++)
-	{
-		char		name[64];
-
-		snprintf(name, sizeof(name), "apikeys usage %d", i);
-		tables[i] = ShmemInitHash(name, size, size, &info,
-								  HASH_ELEM | HASH_FUNCTION | HASH_COMPARE |
-								  HASH_KEYCOPY | HASH_FIXED_SIZE);
-	}
+	pool = ShmemInitStruct("apikeys usage", sizeof(Pool), &found);
+	roots = ShmemInitStruct("apikeys usage roots", get_roots_size(), &found);
+	/* Not touched before they are used. */
+	counters = ShmemInitStruct("apikeys usage counters", get_counters_size(),
+							   &found);
 	locks = GetNamedLWLockTranche(TRANCHE_NAME);
+	root_bits = pg_leftmost_one_pos32(get_root_count());
+	if (!found)
+	{
+		memset(pool, 0, sizeof(Pool));
+		ak_crypto_random_bytes(pool->seed, sizeof(pool->seed));
+		SpinLockInit(&pool->mutex);
+		for (int i = 0; i < AK_COUNTER_PARTITIONS; i++)
+			dlist_init(&pool->heads[i]);
+		memset(roots, 0, get_roots_size());
+	}
+	memcpy(seed, pool->seed, sizeof(seed));
 }
 
 /* Whether there is the shared memory, which is so if we were preloaded. */
@@ -147,11 +172,31 @@ ak_counters_exist(void)
 	return locks != NULL;
 }
 
-/* Whether one partition, taken for all, is more than half full; no lock. */
+/* How many counters there are, of all databases; no lock. */
+int
+ak_counters_used(void)
+{
+	return pool->used;
+}
+
+/* Whether the pool is more than half full; no lock. */
 bool
 ak_counters_are_filling(void)
 {
-	return hash_get_num_entries(tables[0]) > ak_counters_partition_size() / 2;
+	return pool->used > ak_usage_max_entries / 2;
+}
+
+static uint32
+get_detail_limit(void)
+{
+	return ak_usage_max_entries - ak_usage_max_entries / 4;
+}
+
+/* Whether what has detail may take room of the pool now; no lock. */
+bool
+ak_counters_have_room_for_detail(void)
+{
+	return pool->used < get_detail_limit();
 }
 
 /* Takes the lock of a partition. */
@@ -168,58 +213,131 @@ ak_counters_unlock(int partition)
 	LWLockRelease(&locks[partition].lock);
 }
 
+/* --- Room ---------------------------------------------------------------- */
+
+/* How much of the pool may be taken for a counter; under the pool's mutex. */
+static uint32
+get_limit(bool has_detail, const Account *account)
+{
+	if (has_detail)
+		return get_detail_limit();
+	if (pool->accounts_opened > 1 && account->used > ak_usage_max_entries / 2)
+		return ak_usage_max_entries - ak_usage_max_entries / 8;
+	return ak_usage_max_entries;
+}
+
+/* Room for a counter, to be filled in; NULL if there is none. */
+static AkCounter *
+take_room(const AkCounterKey *key)
+{
+	Account    *account = &pool->accounts[key->database % ACCOUNT_COUNT];
+	bool		wants_detail = has_detail(key);
+	AkCounter  *counter = NULL;
+
+	SpinLockAcquire(&pool->mutex);
+	if (!account->is_open)
+	{
+		account->is_open = true;
+		pool->accounts_opened++;
+	}
+	if (pool->used < get_limit(wants_detail, account))
+	{
+		account->used++;
+		counter = pool->free;
+		if (counter)
+			pool->free = counter->children[0];
+		else
+			counter = &counters[pool->touched++];
+		pool->used++;
+	}
+	SpinLockRelease(&pool->mutex);
+	return counter;
+}
+
+static void
+give_room_back(AkCounter *counter)
+{
+	SpinLockAcquire(&pool->mutex);
+	pool->accounts[counter->key.database % ACCOUNT_COUNT].used--;
+	counter->children[0] = pool->free;
+	pool->free = counter;
+	pool->used--;
+	SpinLockRelease(&pool->mutex);
+}
+
 /* --- Under the lock of the partition ------------------------------------- */
 
-static AkCounter *
-search(const AkCounterName *name, HASHACTION action)
+static bool
+is_named(const AkCounter *counter, const AkCounterName *name)
 {
-	return hash_search_with_hash_value(tables[name->partition], &name->key,
-									   hash_rest(name->hash, &name->key),
-									   action, NULL);
+	return counter->hash == name->hash &&
+		memcmp(&counter->key, &name->key, offsetof(AkCounterKey, public_key) +
+			   name->key.key_length) == 0;
+}
+
+/* What points at the counter of this name, or, if there is none, at NULL. */
+static AkCounter **
+find_place(const AkCounterName *name)
+{
+	uint64		bits = name->hash >> root_bits;
+	AkCounter **place = &roots[((Size) name->partition << root_bits) |
+							   (name->hash & (((Size) 1 << root_bits) - 1))];
+
+	while (*place && !is_named(*place, name))
+	{
+		place = &(*place)->children[bits & 1];
+		bits >>= 1;
+	}
+	return place;
 }
 
 /* The counter of this name, or NULL; the lock is held in any mode. */
 AkCounter *
 ak_counter_find(const AkCounterName *name)
 {
-	return search(name, HASH_FIND);
+	return *find_place(name);
 }
 
+/* The counter of this name, new but not linked to a head; NULL without room. */
 static AkCounter *
-enter(const AkCounterName *name)
+add_counter(const AkCounterName *name)
 {
-	AkCounter  *counter = ak_counter_find(name);
+	AkCounter  *counter = take_room(&name->key);
 
-	if (counter || hash_get_num_entries(tables[name->partition]) >=
-		ak_counters_partition_size())
-		return counter;
-	counter = search(name, HASH_ENTER_NULL);
-	if (counter)
-	{
-		memset(&counter->mutex, 0,
-			   sizeof(AkCounter) - offsetof(AkCounter, mutex));
-		SpinLockInit(&counter->mutex);
-		dlist_init(&counter->counters);
-	}
+	if (counter == NULL)
+		return NULL;
+	memset(counter, 0, sizeof(AkCounter));
+	counter->hash = name->hash;
+	memcpy(&counter->key, &name->key, offsetof(AkCounterKey, public_key) +
+		   name->key.key_length);
+	SpinLockInit(&counter->mutex);
+	dlist_init(&counter->counters);
+	*find_place(name) = counter;
 	return counter;
 }
 
-/*
- * The head of the named key's counters, made if there is none; NULL if there
- * is no room.  The lock is held exclusively.
- */
-AkCounter *
-ak_counter_enter_head(const AkCounterName *name)
+static AkCounter *
+enter_head(const AkCounterName *name)
 {
-	AkCounterName head = *name;
+	AkCounterName head_name;
+	AkCounter  *head;
 
-	memset(&head.key.counted, 0, sizeof(head.key.counted));
-	head.key.counted.kind = AK_COUNTER_HEAD;
-	return enter(&head);
+	ak_counter_name_head(name, &head_name);
+	head = ak_counter_find(&head_name);
+	if (head)
+		return head;
+	head = add_counter(&head_name);
+	if (head)
+	{
+		head->head = head;
+		dlist_push_tail(&pool->heads[name->partition], &head->link);
+	}
+	return head;
 }
 
 /*
  * The counter of this name, made if there is none; NULL if there is no room.
+ * (A head that was made for nothing then stays until the worker removes it.)
  * The lock is held exclusively.
  */
 AkCounter *
@@ -228,77 +346,90 @@ ak_counter_enter(const AkCounterName *name)
 	AkCounter  *counter = ak_counter_find(name);
 	AkCounter  *head;
 
-	if (counter)
+	if (counter ||
+		(has_detail(&name->key) && !ak_counters_have_room_for_detail()))
 		return counter;
-	head = ak_counter_enter_head(name);
-	if (head == NULL)
-		return NULL;
-	counter = enter(name);
+	head = enter_head(name);
+	if (head == NULL || is_named(head, name))
+		return head;
+	counter = add_counter(name);
 	if (counter)
 	{
 		counter->head = head;
 		dlist_push_tail(&head->counters, &counter->link);
 	}
-	else
-		ak_counter_remove_idle_head(head);
 	return counter;
 }
 
-static void
-remove_entry(AkCounter *counter)
+static AkCounter *
+first_of_head(AkCounter *head)
 {
-	AkCounterName name;
-
-	name.key = counter->key;
-	hash_name(&name);
-	search(&name, HASH_REMOVE);
-}
-
-/* Removes a head that nothing needs; the lock is held exclusively. */
-void
-ak_counter_remove_idle_head(AkCounter *head)
-{
-	if (dlist_is_empty(&head->counters) &&
-		!TransactionIdIsValid(head->deleter))
-		remove_entry(head);
-}
-
-/* Removes a counter; the lock is held exclusively. */
-void
-ak_counter_remove(AkCounter *counter)
-{
-	AkCounter  *head = counter->head;
-
-	dlist_delete(&counter->link);
-	remove_entry(counter);
-	ak_counter_remove_idle_head(head);
+	return dlist_is_empty(&head->counters) ? head :
+		dlist_head_element(AkCounter, link, &head->counters);
 }
 
 /*
- * Calls back with each counter and head of a database; only the one that is
- * called with may be removed.  The lock is held as the callback needs it.
+ * The counter after this one, or if that is NULL the first one, of a database
+ * in a partition; NULL after the last one.  A head comes after all that is
+ * linked to it.  The lock is held in any mode.
  */
-void
-ak_counters_scan(Oid database, int partition, AkCounterCallback callback,
-				 void *argument)
+AkCounter *
+ak_counter_next(Oid database, int partition, AkCounter *counter)
 {
-	HASH_SEQ_STATUS scan;
-	AkCounter  *counter;
+	dlist_head *heads = &pool->heads[partition];
+	dlist_node *node;
 
-	hash_seq_init(&scan, tables[partition]);
-	while ((counter = hash_seq_search(&scan)) != NULL)
-		if (counter->key.database == database)
-			callback(counter, argument);
+	if (counter && !ak_counter_is_head(counter))
+		return dlist_has_next(&counter->head->counters, &counter->link) ?
+			dlist_container(AkCounter, link, counter->link.next) :
+			counter->head;
+	for (node = counter ? counter->link.next : heads->head.next;
+		 node != &heads->head; node = node->next)
+	{
+		AkCounter  *head = dlist_container(AkCounter, link, node);
+
+		if (head->key.database == database)
+			return first_of_head(head);
+	}
+	return NULL;
+}
+
+/* Takes a counter out of its tree; any leaf below it takes its place. */
+static void
+remove_from_tree(AkCounter *counter)
+{
+	AkCounterName name;
+	AkCounter **place;
+	AkCounter **leaf;
+	AkCounter  *substitute = counter;
+
+	name.key = counter->key;
+	hash_name(&name);
+	place = leaf = find_place(&name);
+	while (substitute->children[0] || substitute->children[1])
+	{
+		leaf = &substitute->children[substitute->children[0] == NULL];
+		substitute = *leaf;
+	}
+	*leaf = NULL;
+	if (substitute == counter)
+		return;
+	memcpy(substitute->children, counter->children,
+		   sizeof(counter->children));
+	*place = substitute;
+}
+
+/* Removes a counter, a head only when it has none; the lock is held exclusively. */
+void
+ak_counter_remove(AkCounter *counter)
+{
+	Assert(dlist_is_empty(&counter->counters));
+	dlist_delete(&counter->link);
+	remove_from_tree(counter);
+	give_room_back(counter);
 }
 
 /* --- All ----------------------------------------------------------------- */
-
-static void
-purge_entry(AkCounter *counter, void *argument)
-{
-	/* All that it is linked to goes too. */
-	remove_entry(counter);
-}
 
 /*
  * Removes all counters of a database that was dropped, or has dropped the
@@ -309,8 +440,16 @@ ak_counters_purge(Oid database)
 {
 	for (int i = 0; i < AK_COUNTER_PARTITIONS; i++)
 	{
+		AkCounter  *counter;
+		AkCounter  *next;
+
 		ak_counters_lock(i, LW_EXCLUSIVE);
-		ak_counters_scan(database, i, purge_entry, NULL);
+		for (counter = ak_counter_next(database, i, NULL); counter;
+			 counter = next)
+		{
+			next = ak_counter_next(database, i, counter);
+			ak_counter_remove(counter);
+		}
 		ak_counters_unlock(i);
 	}
 }

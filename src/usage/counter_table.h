@@ -1,17 +1,24 @@
 /*
  * counter_table.h
- *	  Hash tables of counters in shared memory, in partitions.
+ *	  Counters in shared memory: one pool of room, locks in partitions.
  *
  * A counter is found by its database, its key (an API key) and what it counts
- * of that.  All counters of one key are in one partition, linked to a head of
- * their own, which counts nothing.
+ * of that.  All counters of one key are under the lock of one partition, linked
+ * to a head, which counts the uses of the key that no other counter says more
+ * of.  Room is taken from one pool for all.  Its last quarter is for heads and
+ * for what has no detail: however many details one key has, each other key can
+ * still be counted.  Its last eighth is not for a database that has more than
+ * half of the room, if others have ever counted.
  *
  * Locking: each partition has an LWLock.  Shared: to find counters, read them,
  * and change pending, last_at and address under the counter's own spinlock,
  * inside of which nothing is called.  Exclusive: to enter and remove counters
  * and change anything else of them.  A holder of one of these locks takes no
- * other one, reads and writes nothing elsewhere, and allocates nothing except
- * copies of what it reads.
+ * other one (except the pool's spinlock, in counter_table.c), reads and writes
+ * nothing elsewhere, and allocates nothing except copies of what it reads.  Only
+ * the worker of a database removes its counters, or a process that purges a
+ * database without a worker, so the worker may keep a pointer to a counter
+ * without a lock.
  *
  * Nothing here raises an error: where there is no room, the answer is NULL.
  */
@@ -30,29 +37,30 @@
 
 #define AK_PUBLIC_KEY_MAX		128 /* apikeys.is_public_key() */
 
-/* What a head counts; any other kind is the caller's to choose. */
-#define AK_COUNTER_HEAD			0xff
-
-/* What a counter counts of its API key. */
+/* What a counter counts of its API key; all 0: what a head counts. */
 typedef struct AkCounted
 {
-	uint8		kind;
-	int32		secret_version; /* 0: none */
 	uint64		grant;			/* 0: none */
+	int32		secret_version; /* 0: none */
+	uint8		kind;			/* 0: uses */
 	AkNetwork	network;		/* family 0: none */
 } AkCounted;
 
 /* Compared as bytes: ak_counter_name() has zeroed its padding. */
 typedef struct AkCounterKey
 {
+	AkCounted	counted;
 	Oid			database;
 	uint8		key_length;
-	AkCounted	counted;
 	char		public_key[AK_PUBLIC_KEY_MAX];	/* only key_length of it */
 } AkCounterKey;
 
 typedef struct AkCounter
 {
+	/* Its place in a tree; children[0] also links what is free. */
+	uint64		hash;
+	struct AkCounter *children[2];
+
 	AkCounterKey key;
 	slock_t		mutex;
 	AkNetwork	address;		/* family 0: none */
@@ -60,15 +68,15 @@ typedef struct AkCounter
 	uint64		pending;
 	uint64		in_flight;
 	uint64		batch;			/* of what is in flight */
-	struct AkCounter *head;
-	dlist_node	link;			/* in the head's list */
+	struct AkCounter *head;		/* of a head: itself */
+	dlist_node	link;			/* in the head's list; a head: the partition's */
 
 	/* Only of a head. */
 	dlist_head	counters;
 	TransactionId deleter;		/* who has deleted the key; 0: nobody */
 } AkCounter;
 
-/* A key with its hash, from which its partition follows. */
+/* A key with its hash and its partition. */
 typedef struct AkCounterName
 {
 	AkCounterKey key;
@@ -76,26 +84,31 @@ typedef struct AkCounterName
 	int			partition;
 } AkCounterName;
 
-typedef void (*AkCounterCallback) (AkCounter *counter, void *argument);
-
 extern void ak_counters_request(void);
 extern void ak_counters_attach(void);
 extern bool ak_counters_exist(void);
+extern int	ak_counters_used(void);
 extern bool ak_counters_are_filling(void);
-extern int	ak_counters_partition_size(void);
+extern bool ak_counters_have_room_for_detail(void);
 
 extern bool ak_counter_name(const char *public_key, size_t length,
 							Oid database, const AkCounted *counted,
 							AkCounterName *name);
+extern void ak_counter_name_head(const AkCounterName *name,
+								 AkCounterName *head);
 extern void ak_counters_lock(int partition, LWLockMode mode);
 extern void ak_counters_unlock(int partition);
 extern AkCounter *ak_counter_find(const AkCounterName *name);
 extern AkCounter *ak_counter_enter(const AkCounterName *name);
-extern AkCounter *ak_counter_enter_head(const AkCounterName *name);
+extern AkCounter *ak_counter_next(Oid database, int partition,
+								  AkCounter *counter);
 extern void ak_counter_remove(AkCounter *counter);
-extern void ak_counter_remove_idle_head(AkCounter *head);
-extern void ak_counters_scan(Oid database, int partition,
-							 AkCounterCallback callback, void *argument);
 extern void ak_counters_purge(Oid database);
+
+static inline bool
+ak_counter_is_head(const AkCounter *counter)
+{
+	return counter->head == counter;
+}
 
 #endif							/* AK_COUNTER_TABLE_H */

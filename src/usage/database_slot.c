@@ -12,7 +12,6 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "postmaster/bgworker.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
@@ -20,8 +19,11 @@
 
 #define TRANCHE_NAME	"apikeys databases"
 
-/* A worker that could not be started, or has just left, is not tried again for a while. */
-#define START_INTERVAL_MS	5000
+/* No worker is started for so long where one could not connect. */
+#define UNREACHABLE_MS		60000
+
+/* A database that waits for a worker so long is one that operators hear of. */
+#define WAITING_MS			10000
 
 /* How long a flush waits for a worker to be there at all. */
 #define WORKER_TIMEOUT_MS	20000
@@ -31,9 +33,15 @@
 
 #define POLL_MS				100
 
+/* So often all workers are asked to make room. */
+#define ROOM_INTERVAL_MS	20
+
 typedef struct Directory
 {
 	pg_uuid_t	instance;
+	int64		ask_room_after; /* ak_clock_ms() */
+	Latch	   *launcher;		/* NULL: it does not run */
+	bool		is_crowded;		/* a database waits for another one's worker */
 	AkDatabaseSlot slots[AK_DATABASE_SLOT_COUNT];
 } Directory;
 
@@ -66,6 +74,7 @@ ak_database_slots_attach(void)
 	{
 		ConditionVariableInit(&directory->slots[i].changed);
 		pg_atomic_init_u64(&directory->slots[i].lost, 0);
+		pg_atomic_init_u64(&directory->slots[i].coarse, 0);
 		pg_atomic_init_u64(&directory->slots[i].unknown_keys, 0);
 	}
 }
@@ -83,24 +92,6 @@ ak_database_slots_instance(void)
 	for (int i = 0; i < sizeof(Oid); i++)
 		instance.data[i] ^= MyDatabaseId >> (8 * i) & 0xff;
 	return &instance;
-}
-
-/*
- * Lists the databases that have a slot and no worker: how many, and their OIDs in
- * databases[], which has AK_DATABASE_SLOT_COUNT places.
- */
-int
-ak_database_slots_list(Oid *databases)
-{
-	int			count = 0;
-
-	LWLockAcquire(lock, LW_SHARED);
-	for (int i = 0; i < AK_DATABASE_SLOT_COUNT; i++)
-		if (OidIsValid(directory->slots[i].database) &&
-			directory->slots[i].worker == 0)
-			databases[count++] = directory->slots[i].database;
-	LWLockRelease(lock);
-	return count;
 }
 
 /* --- Finding ------------------------------------------------------------- */
@@ -156,13 +147,15 @@ ak_database_slot_free(AkDatabaseSlot *slot)
 {
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	slot->database = InvalidOid;
-	slot->start_after = slot->away_until = 0;
-	slot->shall_leave = slot->wants_room = slot->is_unreachable = false;
+	slot->start_after = slot->away_until = slot->waiting_since = 0;
+	slot->shall_leave = slot->is_pending = false;
+	slot->wants_room = slot->wants_hashes = false;
 	slot->flushes_wanted = slot->flushes_done = slot->flushes_failed = 0;
 	slot->flushed_at = 0;
 	slot->batch = 0;
 	slot->batch_is_settled = false;
 	pg_atomic_write_u64(&slot->lost, 0);
+	pg_atomic_write_u64(&slot->coarse, 0);
 	pg_atomic_write_u64(&slot->unknown_keys, 0);
 	LWLockRelease(lock);
 }
@@ -170,52 +163,40 @@ ak_database_slot_free(AkDatabaseSlot *slot)
 /* --- For sessions -------------------------------------------------------- */
 
 /*
- * Starts the worker of this database if there is none.  Where that is not
- * possible now a later call does it.
+ * Makes whoever can have the database's work done look now: its worker, or the
+ * launcher if it has none.  The caller holds the lock.
  */
-void
-ak_database_slot_start_worker(AkDatabaseSlot *slot)
+static void
+wake(AkDatabaseSlot *slot)
 {
-	BackgroundWorker worker = {0};
-	bool		shall_start;
-	int64		now;
+	Latch	   *latch = slot->worker != 0 ?
+		slot->worker_latch : directory->launcher;
 
-	if (slot->worker != 0)
-		return;
-	now = ak_clock_ms();
-	if (now < slot->start_after)
-		return;
-	LWLockAcquire(lock, LW_EXCLUSIVE);
-	shall_start = slot->worker == 0 && now >= slot->start_after;
-	if (shall_start)
-	{
-		slot->start_after = now + START_INTERVAL_MS;
-		slot->is_unreachable = false;
-	}
-	LWLockRelease(lock);
-	if (!shall_start)
-		return;
-
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS |
-		BGWORKER_BACKEND_DATABASE_CONNECTION;
-	worker.bgw_start_time = BgWorkerStart_ConsistentState;
-	worker.bgw_restart_time = START_INTERVAL_MS / 1000;
-	worker.bgw_main_arg = ObjectIdGetDatum(MyDatabaseId);
-	strlcpy(worker.bgw_library_name, "apikeys", BGW_MAXLEN);
-	strlcpy(worker.bgw_function_name, "apikeys_worker_main", BGW_MAXLEN);
-	strlcpy(worker.bgw_type, "apikeys worker", BGW_MAXLEN);
-	snprintf(worker.bgw_name, BGW_MAXLEN, "apikeys worker of database %u",
-			 MyDatabaseId);
-	RegisterDynamicBackgroundWorker(&worker, NULL);
+	if (latch)
+		SetLatch(latch);
 }
 
-/* Makes the worker, if there is one, look now what is to be done. */
-static void
-wake_worker(AkDatabaseSlot *slot)
+/* Notes that something is pending; for ak_database_slot_want(). */
+void
+ak_database_slot_set_pending(AkDatabaseSlot *slot)
 {
-	LWLockAcquire(lock, LW_SHARED);
-	if (slot->worker != 0)
-		SetLatch(slot->worker_latch);
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	slot->is_pending = true;
+	if (slot->worker == 0)
+		wake(slot);
+	LWLockRelease(lock);
+}
+
+/* Notes a wish, which is a field of the slot, and has the worker look soon. */
+static void
+wish(AkDatabaseSlot *slot, bool *wished)
+{
+	if (*wished)
+		return;
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	slot->is_pending = *wished = true;
+	slot->start_after = 0;
+	wake(slot);
 	LWLockRelease(lock);
 }
 
@@ -223,12 +204,43 @@ wake_worker(AkDatabaseSlot *slot)
 void
 ak_database_slot_make_room(AkDatabaseSlot *slot)
 {
-	if (slot->wants_room)
+	wish(slot, &slot->wants_room);
+}
+
+/* Has the worker write the queued hashes soon, and nothing else. */
+void
+ak_database_slot_drain_hashes(AkDatabaseSlot *slot)
+{
+	wish(slot, &slot->wants_hashes);
+}
+
+/*
+ * Has the workers of all databases write soon, so that there is room for new
+ * counters: it is one room for all.  Called often, does it now and then.
+ */
+void
+ak_database_slots_make_room(void)
+{
+	int64		now = ak_clock_ms();
+	bool		shall_ask;
+
+	if (now < directory->ask_room_after)
 		return;
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	slot->wants_room = true;
+	shall_ask = now >= directory->ask_room_after;
+	if (shall_ask)
+		directory->ask_room_after = now + ROOM_INTERVAL_MS;
+	for (int i = 0; shall_ask && i < AK_DATABASE_SLOT_COUNT; i++)
+	{
+		AkDatabaseSlot *slot = &directory->slots[i];
+
+		if (!slot->is_pending || slot->wants_room)
+			continue;
+		slot->wants_room = true;
+		slot->start_after = 0;
+		wake(slot);
+	}
 	LWLockRelease(lock);
-	wake_worker(slot);
 }
 
 /*
@@ -248,8 +260,10 @@ ak_database_slot_flush(AkDatabaseSlot *slot)
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	wanted = ++slot->flushes_wanted;
 	failed = slot->flushes_failed;
+	slot->is_pending = true;
+	slot->start_after = 0;
+	wake(slot);
 	LWLockRelease(lock);
-	wake_worker(slot);
 
 	ConditionVariablePrepareToSleep(&slot->changed);
 	for (;;)
@@ -261,15 +275,11 @@ ak_database_slot_flush(AkDatabaseSlot *slot)
 		LWLockRelease(lock);
 		if (is_done || has_failed)
 			break;
-		if (!has_worker)
-		{
-			if (ak_clock_ms() - begin > WORKER_TIMEOUT_MS)
-				ereport(ERROR,
-						(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-						 errmsg("there is no background worker to write usage"),
-						 errhint("Raise max_worker_processes.")));
-			ak_database_slot_start_worker(slot);
-		}
+		if (!has_worker && ak_clock_ms() - begin > WORKER_TIMEOUT_MS)
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+					 errmsg("no background worker is available to write usage"),
+					 errhint("Raise max_worker_processes.")));
 		ConditionVariableTimedSleep(&slot->changed, POLL_MS,
 									PG_WAIT_EXTENSION);
 	}
@@ -290,9 +300,8 @@ ak_database_slot_send_away(AkDatabaseSlot *slot)
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	slot->shall_leave = true;
 	slot->away_until = begin + 2 * LEAVE_TIMEOUT_MS;
-	slot->start_after = slot->away_until;
+	wake(slot);
 	LWLockRelease(lock);
-	wake_worker(slot);
 
 	ConditionVariablePrepareToSleep(&slot->changed);
 	for (;;)
@@ -313,7 +322,8 @@ void
 ak_database_slot_let_back(AkDatabaseSlot *slot)
 {
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	slot->start_after = slot->away_until = 0;
+	slot->away_until = 0;
+	wake(slot);
 	LWLockRelease(lock);
 }
 
@@ -321,8 +331,7 @@ ak_database_slot_let_back(AkDatabaseSlot *slot)
 
 /*
  * Makes the caller the database's worker; false if there is one, or shall be
- * none for now.  A worker that could not connect is not started again by itself:
- * on a standby the database may be dropped, which nobody says here.
+ * none for now.
  */
 bool
 ak_database_slot_claim(AkDatabaseSlot *slot)
@@ -331,13 +340,13 @@ ak_database_slot_claim(AkDatabaseSlot *slot)
 	bool		is_free;
 
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	is_free = slot->worker == 0 && now >= slot->away_until &&
-		!slot->is_unreachable;
+	is_free = slot->worker == 0 && now >= slot->away_until;
 	if (is_free)
 	{
 		slot->worker = MyProcPid;
 		slot->worker_latch = MyLatch;
 		slot->shall_leave = false;
+		slot->waiting_since = 0;
 	}
 	LWLockRelease(lock);
 	if (is_free)
@@ -346,66 +355,49 @@ ak_database_slot_claim(AkDatabaseSlot *slot)
 }
 
 /*
- * The end of the worker; if it has ended because there was nothing to do for
- * it, another one may be started at once.
+ * The end of the worker.  The next one is started once something is pending,
+ * and not before "rest" milliseconds have passed, if nobody asks for it.
  */
 void
-ak_database_slot_release(AkDatabaseSlot *slot, bool was_idle,
-						 bool was_connected)
+ak_database_slot_release(AkDatabaseSlot *slot, bool was_connected, int rest)
 {
+	int64		now = ak_clock_ms();
+
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	slot->is_unreachable = !was_connected;
-	if (was_idle && !slot->shall_leave)
-		slot->start_after = 0;
 	slot->worker = 0;
 	slot->worker_latch = NULL;
+	slot->start_after = slot->flushes_wanted > slot->flushes_done ?
+		0 : now + rest;
+	if (!was_connected)
+		slot->away_until = Max(slot->away_until, now + UNREACHABLE_MS);
+	wake(slot);
 	LWLockRelease(lock);
 	ConditionVariableBroadcast(&slot->changed);
 }
 
-/* Whether the worker was asked to let go of the database. */
-bool
-ak_database_slot_shall_leave(AkDatabaseSlot *slot)
-{
-	bool		shall_leave;
-
-	LWLockAcquire(lock, LW_SHARED);
-	shall_leave = slot->shall_leave;
-	LWLockRelease(lock);
-	return shall_leave;
-}
-
-/* Whether there is little room for new counters, since the last flush. */
-bool
-ak_database_slot_wants_room(AkDatabaseSlot *slot)
-{
-	bool		wants_room;
-
-	LWLockAcquire(lock, LW_SHARED);
-	wants_room = slot->wants_room;
-	LWLockRelease(lock);
-	return wants_room;
-}
-
-/* What is counted from now on asks for another flush, if it has no room. */
+/* Tells the worker what is wanted of it. */
 void
-ak_database_slot_begin_flush(AkDatabaseSlot *slot)
+ak_database_slot_look(const AkDatabaseSlot *slot, AkSlotState *state)
+{
+	LWLockAcquire(lock, LW_SHARED);
+	state->is_pending = slot->is_pending;
+	state->wants_room = slot->wants_room;
+	state->wants_hashes = slot->wants_hashes;
+	state->shall_leave = slot->shall_leave;
+	state->is_crowded = directory->is_crowded;
+	state->flushes_wanted = slot->flushes_wanted;
+	LWLockRelease(lock);
+}
+
+/* What is counted or queued from now on asks for another flush. */
+void
+ak_database_slot_begin_flush(AkDatabaseSlot *slot, bool only_hashes)
 {
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	slot->wants_room = false;
+	slot->wants_hashes = false;
+	if (!only_hashes)
+		slot->is_pending = slot->wants_room = false;
 	LWLockRelease(lock);
-}
-
-/* The number of the last flush that was asked for. */
-uint64
-ak_database_slot_wanted(AkDatabaseSlot *slot)
-{
-	uint64		wanted;
-
-	LWLockAcquire(lock, LW_SHARED);
-	wanted = slot->flushes_wanted;
-	LWLockRelease(lock);
-	return wanted;
 }
 
 /* Tells those who wait that all flushes up to "wanted" are done, or one failed. */
@@ -422,4 +414,94 @@ ak_database_slot_report(AkDatabaseSlot *slot, uint64 wanted, bool done)
 		slot->flushes_failed++;
 	LWLockRelease(lock);
 	ConditionVariableBroadcast(&slot->changed);
+}
+
+/* --- For the launcher ---------------------------------------------------- */
+
+/* Says whose latch is set when a database needs a worker; NULL: nobody's. */
+void
+ak_database_slots_set_launcher(Latch *launcher)
+{
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	directory->launcher = launcher;
+	LWLockRelease(lock);
+}
+
+/*
+ * Lists the databases that have a slot and no worker in idle[], which has
+ * AK_DATABASE_SLOT_COUNT places, by their slots' numbers; returns how many.
+ */
+int
+ak_database_slots_list(AkIdleSlot *idle)
+{
+	int			count = 0;
+
+	LWLockAcquire(lock, LW_SHARED);
+	for (int i = 0; i < AK_DATABASE_SLOT_COUNT; i++)
+	{
+		const AkDatabaseSlot *slot = &directory->slots[i];
+
+		if (!OidIsValid(slot->database) || slot->worker != 0)
+			continue;
+		idle[count].number = i;
+		idle[count].database = slot->database;
+		idle[count++].due_at = slot->is_pending ?
+			Max(slot->start_after, slot->away_until) : PG_INT64_MAX;
+	}
+	LWLockRelease(lock);
+	return count;
+}
+
+/*
+ * Says which of the databases of ak_database_slots_list() could not get a
+ * worker for want of a place; if there are any, workers make room for them.
+ */
+void
+ak_database_slots_set_waiting(const AkIdleSlot *idle, int count)
+{
+	int64		now = ak_clock_ms();
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	directory->is_crowded = count > 0;
+	for (int i = 0; i < count; i++)
+	{
+		AkDatabaseSlot *slot = &directory->slots[idle[i].number];
+
+		if (slot->database == idle[i].database && slot->waiting_since == 0)
+			slot->waiting_since = now;
+	}
+	for (int i = 0; count > 0 && i < AK_DATABASE_SLOT_COUNT; i++)
+		if (directory->slots[i].worker != 0)
+			wake(&directory->slots[i]);
+	LWLockRelease(lock);
+}
+
+/* --- For operators ------------------------------------------------------- */
+
+/* Whether there is somebody who starts workers. */
+bool
+ak_database_slots_have_launcher(void)
+{
+	bool		have;
+
+	LWLockAcquire(lock, LW_SHARED);
+	have = directory->launcher != NULL;
+	LWLockRelease(lock);
+	return have;
+}
+
+/* How many databases have waited for a worker for long. */
+int
+ak_database_slots_waiting(void)
+{
+	int64		now = ak_clock_ms();
+	int			count = 0;
+
+	LWLockAcquire(lock, LW_SHARED);
+	for (int i = 0; i < AK_DATABASE_SLOT_COUNT; i++)
+		if (directory->slots[i].waiting_since != 0 &&
+			now - directory->slots[i].waiting_since >= WAITING_MS)
+			count++;
+	LWLockRelease(lock);
+	return count;
 }

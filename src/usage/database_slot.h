@@ -3,9 +3,13 @@
  *	  One slot in shared memory for each database whose keys are used: its
  *	  background worker, and what is counted of the database as a whole.
  *
+ * Sessions say that something is pending, and start no worker.  The launcher
+ * does (usage_launcher.c), and where there is no place for another worker it
+ * asks those that there are to write and to leave.
+ *
  * Locking: one LWLock for all slots, held briefly, with nothing else inside of
  * it.  It guards everything but the atomics and the fields that only the
- * worker uses.  A slot is given to another database only when it has no worker
+ * worker uses; is_pending and the wishes are read without it.  A slot is given to another database only when it has no worker
  * and nothing was counted for it since.
  */
 #ifndef AK_DATABASE_SLOT_H
@@ -29,10 +33,12 @@ typedef struct AkDatabaseSlot
 	int64		start_after;	/* ak_clock_ms(): no worker is started before */
 	bool		shall_leave;	/* the worker shall let go of the database */
 	int64		away_until;		/* ak_clock_ms(): none shall take its place */
-	bool		is_unreachable; /* the last worker could not connect to it */
+	int64		waiting_since;	/* ak_clock_ms(): no place for one; 0: it has */
 	ConditionVariable changed;	/* worker, flushes_done or _failed have */
 
+	bool		is_pending;		/* something may have to be written */
 	bool		wants_room;		/* the counters are filling, or full */
+	bool		wants_hashes;	/* the queue of hashes is */
 	uint64		flushes_wanted;
 	uint64		flushes_done;	/* the last wanted one that is done */
 	uint64		flushes_failed;
@@ -44,6 +50,7 @@ typedef struct AkDatabaseSlot
 	bool		batch_is_settled;
 
 	pg_atomic_uint64 lost;		/* uses and denials not counted */
+	pg_atomic_uint64 coarse;	/* uses counted of the key only */
 	pg_atomic_uint64 unknown_keys;	/* denials of keys that do not exist */
 } AkDatabaseSlot;
 
@@ -51,25 +58,64 @@ extern void ak_database_slots_request(void);
 extern void ak_database_slots_attach(void);
 
 extern const pg_uuid_t *ak_database_slots_instance(void);
-extern int	ak_database_slots_list(Oid *databases);
 extern AkDatabaseSlot *ak_database_slot_get(void);
 extern AkDatabaseSlot *ak_database_slot_find(Oid database);
+extern void ak_database_slot_free(AkDatabaseSlot *slot);
 
-extern void ak_database_slot_start_worker(AkDatabaseSlot *slot);
+extern void ak_database_slot_set_pending(AkDatabaseSlot *slot);
 extern void ak_database_slot_make_room(AkDatabaseSlot *slot);
+extern void ak_database_slots_make_room(void);
+extern void ak_database_slot_drain_hashes(AkDatabaseSlot *slot);
 extern bool ak_database_slot_flush(AkDatabaseSlot *slot);
 extern void ak_database_slot_send_away(AkDatabaseSlot *slot);
 extern void ak_database_slot_let_back(AkDatabaseSlot *slot);
-extern void ak_database_slot_free(AkDatabaseSlot *slot);
+
+/* What is wanted of a worker. */
+typedef struct AkSlotState
+{
+	bool		is_pending;
+	bool		wants_room;
+	bool		wants_hashes;
+	bool		shall_leave;
+	bool		is_crowded;		/* another database waits for a place */
+	uint64		flushes_wanted; /* the number of the last one asked for */
+} AkSlotState;
 
 extern bool ak_database_slot_claim(AkDatabaseSlot *slot);
-extern void ak_database_slot_release(AkDatabaseSlot *slot, bool was_idle,
-									 bool was_connected);
-extern bool ak_database_slot_shall_leave(AkDatabaseSlot *slot);
-extern bool ak_database_slot_wants_room(AkDatabaseSlot *slot);
-extern void ak_database_slot_begin_flush(AkDatabaseSlot *slot);
-extern uint64 ak_database_slot_wanted(AkDatabaseSlot *slot);
+extern void ak_database_slot_release(AkDatabaseSlot *slot,
+									 bool was_connected, int rest);
+extern void ak_database_slot_look(const AkDatabaseSlot *slot,
+								  AkSlotState *state);
+extern void ak_database_slot_begin_flush(AkDatabaseSlot *slot,
+										 bool only_hashes);
 extern void ak_database_slot_report(AkDatabaseSlot *slot, uint64 wanted,
 									bool done);
+
+/* A database that has a slot and no worker. */
+typedef struct AkIdleSlot
+{
+	int			number;			/* of the slot */
+	Oid			database;
+	int64		due_at;			/* ak_clock_ms(); PG_INT64_MAX: nothing pending */
+} AkIdleSlot;
+
+extern void ak_database_slots_set_launcher(Latch *launcher);
+extern int	ak_database_slots_list(AkIdleSlot *idle);
+extern void ak_database_slots_set_waiting(const AkIdleSlot *idle, int count);
+
+extern bool ak_database_slots_have_launcher(void);
+extern int	ak_database_slots_waiting(void);
+
+/*
+ * Has written, some time, what the caller has just put into shared memory.  It
+ * did so under a lock or by an atomic operation, which is a full barrier: either
+ * the worker sees it after it has cleared the flag, or the flag is seen cleared.
+ */
+static inline void
+ak_database_slot_want(AkDatabaseSlot *slot)
+{
+	if (!*(volatile bool *) &slot->is_pending)
+		ak_database_slot_set_pending(slot);
+}
 
 #endif							/* AK_DATABASE_SLOT_H */

@@ -2,10 +2,11 @@
  * rehash.c
  *	  See rehash.h.
  *
- * The queue is a ring: if it is full the oldest hash is overwritten, of any
- * database.  The next use of the key queues it again.  So hashes that no worker
- * takes, of a dropped database or of an extension whose creation was rolled back,
- * do not block the queue.
+ * If the queue is full nothing is queued, and the next use of the key offers its
+ * hash again.  The worker is woken when half of the queue is used.  No entry
+ * stays forever: the worker of a database takes its entries, or removes them if
+ * the extension does not exist (yet), and the launcher removes those of a dropped
+ * database.
  */
 #include "postgres.h"
 
@@ -26,7 +27,8 @@
 #include "utils/builtins.h"
 
 #define TRANCHE_NAME	"apikeys rehash"
-#define QUEUE_LENGTH	1024
+#define QUEUE_LENGTH	8192
+#define BATCH_SIZE		1024
 #define KEY_MAX			128		/* apikeys.is_public_key() */
 
 /* What a process has queued lately it does not queue again. */
@@ -47,8 +49,8 @@ typedef struct Entry
 
 typedef struct Queue
 {
-	int			count;			/* that are not free */
-	int			next;			/* where the next one goes */
+	int			free_count;
+	int			free[QUEUE_LENGTH]; /* the numbers of free entries */
 	Entry		entries[QUEUE_LENGTH];
 } Queue;
 
@@ -78,28 +80,29 @@ ak_rehash_attach(void)
 
 	queue = ShmemInitStruct(TRANCHE_NAME, sizeof(Queue), &found);
 	lock = &GetNamedLWLockTranche(TRANCHE_NAME)->lock;
-	if (!found)
-		memset(queue, 0, sizeof(Queue));
+	if (found)
+		return;
+	memset(queue, 0, sizeof(Queue));
+	queue->free_count = QUEUE_LENGTH;
+	for (int i = 0; i < QUEUE_LENGTH; i++)
+		queue->free[i] = i;
 }
 
 /* --- Offering ------------------------------------------------------------ */
 
-/* Answers whether it is time to make room. */
+/* False if there is no room; *is_filling: whether it is time to make some. */
 static bool
-enqueue(const Entry *entry)
+enqueue(const Entry *entry, bool *is_filling)
 {
-	Entry	   *place;
-	bool		is_filling;
+	bool		has_room;
 
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	place = &queue->entries[queue->next];
-	queue->next = (queue->next + 1) % QUEUE_LENGTH;
-	if (!OidIsValid(place->database))
-		queue->count++;
-	*place = *entry;
-	is_filling = queue->count > QUEUE_LENGTH / 2;
+	has_room = queue->free_count > 0;
+	if (has_room)
+		queue->entries[queue->free[--queue->free_count]] = *entry;
+	*is_filling = queue->free_count < QUEUE_LENGTH / 2;
 	LWLockRelease(lock);
-	return is_filling;
+	return has_room;
 }
 
 static uint64
@@ -125,6 +128,7 @@ ak_rehash_offer(const text *public_key, const char *stored, size_t stored_size,
 	RecentOffer *offer;
 	AkDatabaseSlot *slot;
 	uint64		hash;
+	bool		is_filling;
 
 	if (queue == NULL || RecoveryInProgress() ||
 		stored_size > AK_STORED_HASH_MAX ||
@@ -145,11 +149,14 @@ ak_rehash_offer(const text *public_key, const char *stored, size_t stored_size,
 	slot = ak_database_slot_get();
 	if (slot == NULL)
 		return;
-	offer->hash = hash;
-	offer->at = now;
-	if (enqueue(&entry))
-		ak_database_slot_make_room(slot);
-	ak_database_slot_start_worker(slot);
+	if (enqueue(&entry, &is_filling))
+	{
+		offer->hash = hash;
+		offer->at = now;
+	}
+	if (is_filling)
+		ak_database_slot_drain_hashes(slot);
+	ak_database_slot_want(slot);
 }
 
 /* --- Writing, by the database's worker only ------------------------------ */
@@ -158,20 +165,20 @@ ak_rehash_offer(const text *public_key, const char *stored, size_t stored_size,
 bool
 ak_rehash_is_queued(void)
 {
-	return queue && queue->count > 0;
+	return queue && queue->free_count < QUEUE_LENGTH;
 }
 
 /*
- * Takes all entries of a database out of the queue, into entries if that is not
- * NULL, and answers how many.
+ * Takes up to "most" entries of a database out of the queue, into entries if
+ * that is not NULL, and answers how many.
  */
 static int
-take_entries(Oid database, Entry *entries)
+take_entries(Oid database, Entry *entries, int most)
 {
 	int			taken = 0;
 
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	for (int i = 0; i < QUEUE_LENGTH; i++)
+	for (int i = 0; i < QUEUE_LENGTH && taken < most; i++)
 	{
 		Entry	   *entry = &queue->entries[i];
 
@@ -181,7 +188,7 @@ take_entries(Oid database, Entry *entries)
 			entries[taken] = *entry;
 		taken++;
 		entry->database = InvalidOid;
-		queue->count--;
+		queue->free[queue->free_count++] = i;
 	}
 	LWLockRelease(lock);
 	return taken;
@@ -192,7 +199,7 @@ void
 ak_rehash_forget(Oid database)
 {
 	if (queue)
-		take_entries(database, NULL);
+		take_entries(database, NULL, QUEUE_LENGTH);
 }
 
 /* Leaves the entries that were hashed with the peppers that there are now. */
@@ -232,11 +239,12 @@ make_bytes(const uint8 *bytes, size_t size)
 }
 
 /*
- * Stores what is queued for this database, in the current transaction and with
- * the rights of the tables' owner, where the row still holds the old hash.
- * Keys are taken in the order of their index, as in all changes of many keys.
+ * Stores a batch of what is queued for this database, in the current
+ * transaction and with the rights of the tables' owner, where the row still holds
+ * the old hash; returns how many hashes it has taken.  Keys are taken in the
+ * order of their index, as in all changes of many keys.
  */
-void
+int
 ak_rehash_write(void)
 {
 	static AkStatement update = {
@@ -251,12 +259,14 @@ ak_rehash_write(void)
 	Entry	   *entries;
 	Datum	   *columns[3];
 	Datum		values[3];
+	int			taken;
 	int			count;
 
-	entries = palloc(sizeof(Entry) * QUEUE_LENGTH);
-	count = drop_outdated(entries, take_entries(MyDatabaseId, entries));
+	entries = palloc(sizeof(Entry) * BATCH_SIZE);
+	taken = take_entries(MyDatabaseId, entries, BATCH_SIZE);
+	count = drop_outdated(entries, taken);
 	if (count == 0)
-		return;
+		return taken;
 	qsort(entries, count, sizeof(Entry), compare_entries);
 	for (int i = 0; i < 3; i++)
 		columns[i] = palloc(count * sizeof(Datum));
@@ -278,4 +288,5 @@ ak_rehash_write(void)
 													-1, false, TYPALIGN_INT));
 	if (ak_owner_execute(&update, values, NULL) > 0)
 		ak_key_image_make(values[0]);
+	return taken;
 }

@@ -10,8 +10,8 @@
  * queues nothing, and what was queued with others is dropped.
  * Without the library preloaded, and on a standby, nothing is queued.
  *
- * Locking: one LWLock for the queue, held while an entry is copied, with
- * nothing else inside of it.
+ * Locking: one LWLock for the queue, held while an entry or a batch of them is
+ * copied, with nothing else inside of it.
  */
 #ifndef AK_REHASH_H
 #define AK_REHASH_H
@@ -26,6 +26,6 @@ extern void ak_rehash_offer(const text *public_key, const char *stored,
 							size_t stored_size, const AkSecretClaim *claim);
 extern void ak_rehash_forget(Oid database);
 extern bool ak_rehash_is_queued(void);
-extern void ak_rehash_write(void);
+extern int	ak_rehash_write(void);
 
 #endif							/* AK_REHASH_H */

@@ -13,8 +13,8 @@
 #include "usage/database_slot.h"
 #include "usage/rehash.h"
 #include "usage/usage.h"
+#include "usage/usage_cleanup.h"
 #include "usage/usage_counters.h"
-#include "usage/usage_merge.h"
 
 #include "access/xact.h"
 #include "utils/timestamp.h"
@@ -37,13 +37,15 @@ ak_usage_attach(void)
 
 /* What follows from having counted something, or from having had no room. */
 static void
-attend_to(AkDatabaseSlot *slot, bool is_counted)
+attend_to(AkDatabaseSlot *slot, AkCounting counting)
 {
-	if (!is_counted)
+	if (counting == AK_COUNTED_COARSELY)
+		pg_atomic_fetch_add_u64(&slot->coarse, 1);
+	else if (counting == AK_NOT_COUNTED)
 		pg_atomic_fetch_add_u64(&slot->lost, 1);
-	if (!is_counted || ak_counters_are_filling())
-		ak_database_slot_make_room(slot);
-	ak_database_slot_start_worker(slot);
+	if (ak_counters_are_filling())
+		ak_database_slots_make_room();
+	ak_database_slot_want(slot);
 }
 
 /*
@@ -107,7 +109,7 @@ note_deletion(text *public_key)
 	if (slot == NULL ||
 		!ak_usage_counters_note_deletion(public_key, GetTopTransactionId()))
 		return false;
-	ak_database_slot_start_worker(slot);
+	ak_database_slot_want(slot);
 	return true;
 }
 
@@ -131,4 +133,17 @@ ak_usage_forget_secret(text *public_key)
 {
 	if (!note_deletion(public_key))
 		ak_usage_clean_up(&public_key, 1);
+}
+
+/*
+ * Forgets the uses of a key by networks that are not in its access list any
+ * more: what is written, with this transaction; what is in memory, at once, and
+ * if the transaction is rolled back all the same.  They stay uses of the key.
+ */
+void
+ak_usage_forget_networks(text *public_key, const AkNetset *access_list)
+{
+	if (ak_counters_exist())
+		ak_usage_counters_forget_networks(public_key, access_list);
+	ak_usage_mark_removed(public_key);
 }

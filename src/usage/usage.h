@@ -16,5 +16,7 @@ extern void ak_usage_record_grant(text *public_key, uint64 grant);
 extern void ak_usage_forget_database(Oid database);
 extern void ak_usage_forget(text *public_key);
 extern void ak_usage_forget_secret(text *public_key);
+extern void ak_usage_forget_networks(text *public_key,
+									 const AkNetset *access_list);
 
 #endif							/* AK_USAGE_H */

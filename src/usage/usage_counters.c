@@ -41,32 +41,58 @@ count_one(AkCounter *counter, const AkNetwork *address, TimestampTz now)
 	SpinLockRelease(&counter->mutex);
 }
 
-/* False if there is no room. */
-static bool
+/*
+ * The counter of this name, or, of a use that there is no more room for, the
+ * head of the key; NULL if there is no room.  Takes the partition's lock, which
+ * the caller gives back.
+ */
+static AkCounter *
+lock_counter(const AkCounterName *name, bool is_use)
+{
+	AkCounterName head;
+	AkCounter  *counter;
+
+	ak_counters_lock(name->partition, LW_SHARED);
+	counter = ak_counter_find(name);
+	if (counter)
+		return counter;
+	if (is_use)
+		ak_counter_name_head(name, &head);
+	if (is_use && !ak_counters_have_room_for_detail())
+		counter = ak_counter_find(&head);
+	if (counter)
+		return counter;
+	ak_counters_unlock(name->partition);
+
+	ak_counters_lock(name->partition, LW_EXCLUSIVE);
+	counter = ak_counter_enter(name);
+	if (counter == NULL && is_use)
+		counter = ak_counter_enter(&head);
+	return counter;
+}
+
+static AkCounting
 add(const text *public_key, const AkCounted *counted,
 	const AkNetwork *address, TimestampTz now)
 {
 	AkCounterName name;
 	AkCounter  *counter;
+	AkCounting	result = AK_NOT_COUNTED;
 
 	if (!name_own_counter(public_key, counted, &name))
-		return true;
-	ak_counters_lock(name.partition, LW_SHARED);
-	counter = ak_counter_find(&name);
-	if (counter == NULL)
-	{
-		ak_counters_unlock(name.partition);
-		ak_counters_lock(name.partition, LW_EXCLUSIVE);
-		counter = ak_counter_enter(&name);
-	}
+		return AK_COUNTED;
+	counter = lock_counter(&name, counted->kind == AK_OK);
 	if (counter)
+	{
+		result = counter->hash == name.hash ? AK_COUNTED : AK_COUNTED_COARSELY;
 		count_one(counter, address, now);
+	}
 	ak_counters_unlock(name.partition);
-	return counter != NULL;
+	return result;
 }
 
-/* Counts a use or a denial of a key of this database; false if there is no room. */
-bool
+/* Counts a use or a denial of a key of this database. */
+AkCounting
 ak_usage_counters_add(const text *public_key, const AkUse *use)
 {
 	AkCounted	counted = {.kind = use->reason};
@@ -82,19 +108,20 @@ ak_usage_counters_add(const text *public_key, const AkUse *use)
 }
 
 /*
- * Counts that a role (ak_grant_id()) of a bound key allowed something; false
- * if there is no room.
+ * Counts that a role (ak_grant_id()) of a bound key allowed something.  That is
+ * no use of its own: without it the key's uses are coarser, and none is lost.
  */
-bool
+AkCounting
 ak_usage_counters_add_grant(const text *public_key, uint64 grant,
 							TimestampTz now)
 {
 	AkCounted	counted = {.kind = AK_COUNTER_GRANT,.grant = grant};
+	AkCounting	result = add(public_key, &counted, NULL, now);
 
-	return add(public_key, &counted, NULL, now);
+	return result == AK_COUNTED ? AK_COUNTED : AK_COUNTED_COARSELY;
 }
 
-static const AkCounted counted_by_head = {.kind = AK_COUNTER_HEAD};
+static const AkCounted counted_by_head = {0};
 
 /*
  * Notes that a key of this database, or one of its secrets, is being deleted by
@@ -110,11 +137,58 @@ ak_usage_counters_note_deletion(const text *public_key, TransactionId deleter)
 	if (!name_own_counter(public_key, &counted_by_head, &name))
 		return true;
 	ak_counters_lock(name.partition, LW_EXCLUSIVE);
-	head = ak_counter_enter_head(&name);
+	head = ak_counter_enter(&name);
 	if (head)
 		head->deleter = deleter;
 	ak_counters_unlock(name.partition);
 	return head != NULL;
+}
+
+/* Adds what is pending of a counter to another one; the lock is exclusive. */
+static void
+move_pending(AkCounter *from, AkCounter *to)
+{
+	to->pending += from->pending;
+	from->pending = 0;
+	if (from->last_at >= to->last_at)
+	{
+		to->last_at = from->last_at;
+		to->address = from->address;
+	}
+}
+
+/*
+ * Makes uses of a key of this database by networks that are not in its access
+ * list uses by no network.
+ */
+void
+ak_usage_counters_forget_networks(const text *public_key,
+								  const AkNetset *access_list)
+{
+	AkCounterName name;
+	AkCounter  *head;
+	dlist_iter	iterator;
+
+	if (!name_own_counter(public_key, &counted_by_head, &name))
+		return;
+	ak_counters_lock(name.partition, LW_EXCLUSIVE);
+	head = ak_counter_find(&name);
+	if (head)
+		dlist_foreach(iterator, &head->counters)
+		{
+			AkCounter  *counter = dlist_container(AkCounter, link, iterator.cur);
+			AkCounted	counted = counter->key.counted;
+			AkCounter  *other;
+
+			if (counter->pending == 0 || counted.network.family == 0 ||
+				ak_netset_contains_entry(access_list, &counted.network))
+				continue;
+			memset(&counted.network, 0, sizeof(counted.network));
+			(void) name_own_counter(public_key, &counted, &name);
+			other = ak_counter_enter(&name);
+			move_pending(counter, other ? other : head);
+		}
+	ak_counters_unlock(name.partition);
 }
 
 /* --- Reading ------------------------------------------------------------- */
@@ -133,34 +207,39 @@ copy_counter(const AkCounter *counter, uint64 count, uint64 batch,
 	copy->batch = batch;
 }
 
-/* Copies all that is linked to a head; returns how many copies there are. */
+/* Appends what a counter says to *counts, of which there are *count. */
+static void
+read_counter(AkCounter *counter, AkCount **counts, int *count, int *allocated)
+{
+	AkCounter	read;
+
+	SpinLockAcquire(&counter->mutex);
+	read = *counter;
+	SpinLockRelease(&counter->mutex);
+	if (*count + 2 > *allocated)
+	{
+		*allocated *= 2;
+		*counts = repalloc_huge(*counts, *allocated * sizeof(AkCount));
+	}
+	if (read.in_flight > 0)
+		copy_counter(&read, read.in_flight, read.batch, &(*counts)[(*count)++]);
+	if (read.pending > 0)
+		copy_counter(&read, read.pending, 0, &(*counts)[(*count)++]);
+}
+
+/* Copies what a head and all that is linked to it say; returns how many. */
 static int
-copy_linked(AkCounter *head, AkCount **counts)
+read_key(AkCounter *head, AkCount **counts)
 {
 	int			allocated = 8;
 	int			count = 0;
 	dlist_iter	iterator;
 
 	*counts = palloc(allocated * sizeof(AkCount));
+	read_counter(head, counts, &count, &allocated);
 	dlist_foreach(iterator, &head->counters)
-	{
-		AkCounter  *counter = dlist_container(AkCounter, link, iterator.cur);
-		AkCounter	read;
-
-		SpinLockAcquire(&counter->mutex);
-		read = *counter;
-		SpinLockRelease(&counter->mutex);
-		if (count + 2 > allocated)
-		{
-			allocated *= 2;
-			*counts = repalloc(*counts, allocated * sizeof(AkCount));
-		}
-		if (read.in_flight > 0)
-			copy_counter(&read, read.in_flight, read.batch,
-						 &(*counts)[count++]);
-		if (read.pending > 0)
-			copy_counter(&read, read.pending, 0, &(*counts)[count++]);
-	}
+		read_counter(dlist_container(AkCounter, link, iterator.cur), counts,
+					 &count, &allocated);
 	return count;
 }
 
@@ -180,25 +259,9 @@ ak_usage_counters_read(const text *public_key, AkCount **counts)
 		return 0;
 	ak_counters_lock(name.partition, LW_SHARED);
 	head = ak_counter_find(&name);
-	count = head ? copy_linked(head, counts) : 0;
+	count = head ? read_key(head, counts) : 0;
 	ak_counters_unlock(name.partition);
 	return count;
-}
-
-typedef struct PendingCount
-{
-	uint64		settled;
-	int64		count;
-} PendingCount;
-
-static void
-count_pending(AkCounter *counter, void *argument)
-{
-	PendingCount *total = argument;
-
-	if (counter->pending > 0 ||
-		(counter->in_flight > 0 && counter->batch > total->settled))
-		total->count++;
 }
 
 /*
@@ -208,77 +271,64 @@ count_pending(AkCounter *counter, void *argument)
 int64
 ak_usage_counters_pending(Oid database, uint64 settled)
 {
-	PendingCount total = {settled};
+	int64		count = 0;
 
 	for (int i = 0; i < AK_COUNTER_PARTITIONS; i++)
 	{
+		AkCounter  *counter = NULL;
+
 		ak_counters_lock(i, LW_SHARED);
-		ak_counters_scan(database, i, count_pending, &total);
+		while ((counter = ak_counter_next(database, i, counter)) != NULL)
+			if (counter->pending > 0 ||
+				(counter->in_flight > 0 && counter->batch > settled))
+				count++;
 		ak_counters_unlock(i);
 	}
-	return total.count;
+	return count;
 }
 
 /* --- Writing, by the database's worker only ------------------------------ */
 
-/* Counters met in a partition's scan, to be treated after it. */
-typedef struct CounterList
-{
-	AkCounter **items;
-	int			count;
-} CounterList;
+/* So many counters at most are treated under one lock. */
+#define SLICE	1000
 
-static void
-init_list(CounterList *list)
+/* A head that notes who has deleted its key. */
+typedef struct Deletion
 {
-	list->items = palloc_extended(ak_counters_partition_size() *
-								  sizeof(AkCounter *), MCXT_ALLOC_HUGE);
-	list->count = 0;
-}
+	AkCounter  *head;
+	TransactionId deleter;
+} Deletion;
 
 /* Makes room before the lock is taken, so that nothing fails half-way. */
 static void
 reserve_counts(AkHarvest *harvest)
 {
-	int			wanted = harvest->count + ak_counters_partition_size();
+	int			wanted = harvest->count + SLICE;
 
 	if (wanted <= harvest->allocated)
 		return;
 	harvest->allocated = Max(wanted, 2 * harvest->allocated);
 	harvest->counts = harvest->counts ?
-		repalloc_huge(harvest->counts,
-					  harvest->allocated * sizeof(AkCount)) :
-		MemoryContextAllocHuge(CurrentMemoryContext,
-							   harvest->allocated * sizeof(AkCount));
+		repalloc(harvest->counts, harvest->allocated * sizeof(AkCount)) :
+		palloc(harvest->allocated * sizeof(AkCount));
 }
 
-typedef struct HarvestWork
-{
-	AkHarvest  *harvest;
-	uint64		batch;
-	CounterList finished;		/* hold nothing any more */
-	CounterList stale;			/* heads of keys that were deleted from */
-} HarvestWork;
-
+/*
+ * Takes what a counter has pending into a batch, and removes it, under an
+ * exclusive lock, if there is nothing to keep it for.
+ */
 static void
-harvest_counter(AkCounter *counter, void *argument)
+harvest_counter(AkCounter *counter, uint64 batch, AkHarvest *harvest)
 {
-	HarvestWork *work = argument;
-
-	if (counter->key.counted.kind == AK_COUNTER_HEAD)
-	{
-		if (TransactionIdIsValid(counter->deleter))
-			work->stale.items[work->stale.count++] = counter;
-		return;
-	}
 	counter->in_flight = counter->pending;
 	counter->pending = 0;
-	counter->batch = work->batch;
+	counter->batch = batch;
 	if (counter->in_flight > 0)
-		copy_counter(counter, counter->in_flight, counter->batch,
-					 &work->harvest->counts[work->harvest->count++]);
-	else
-		work->finished.items[work->finished.count++] = counter;
+		copy_counter(counter, counter->in_flight, batch,
+					 &harvest->counts[harvest->count++]);
+	else if (dlist_is_empty(&counter->counters) &&
+			 !TransactionIdIsValid(counter->deleter))
+		ak_counter_remove(counter);
 }
 
 static void
@@ -296,59 +346,79 @@ add_stale(AkHarvest *harvest, const AkCounterKey *key)
 		cstring_to_text_with_len(key->public_key, key->key_length);
 }
 
-/* Moves the keys whose deleting transactions have ended to the harvest. */
+/*
+ * Moves the key of a head to the harvest, if the transaction that deletes it has
+ * ended.  The head is removed with the next batch.
+ */
 static void
-harvest_deletions(int partition, CounterList *heads, AkHarvest *harvest)
+harvest_deletion(int partition, const Deletion *deletion, AkHarvest *harvest)
 {
-	for (int i = 0; i < heads->count; i++)
-	{
-		AkCounter  *head = heads->items[i];
-		TransactionId deleter = head->deleter;
+	AkCounter  *head = deletion->head;
 
-		if (TransactionIdIsInProgress(deleter))
-			continue;
-		add_stale(harvest, &head->key);
-		ak_counters_lock(partition, LW_EXCLUSIVE);
-		if (TransactionIdEquals(head->deleter, deleter))
-			head->deleter = InvalidTransactionId;
-		ak_counter_remove_idle_head(head);
-		ak_counters_unlock(partition);
+	if (TransactionIdIsInProgress(deletion->deleter))
+		return;
+	add_stale(harvest, &head->key);
+	ak_counters_lock(partition, LW_EXCLUSIVE);
+	if (TransactionIdEquals(head->deleter, deletion->deleter))
+		head->deleter = InvalidTransactionId;
+	ak_counters_unlock(partition);
+}
+
+/* Harvests some counters of a partition, and goes on in "place". */
+static void
+harvest_slice(Oid database, uint64 batch, AkHarvestPlace *place,
+			  AkHarvest *harvest)
+{
+	int			partition = place->partition;
+	Deletion   *deletions = palloc(SLICE * sizeof(Deletion));
+	int			deletion_count = 0;
+	AkCounter  *counter;
+
+	reserve_counts(harvest);
+	ak_counters_lock(partition, LW_EXCLUSIVE);
+	counter = place->next ? place->next :
+		ak_counter_next(database, partition, NULL);
+	for (int i = 0; counter && i < SLICE; i++)
+	{
+		AkCounter  *next = ak_counter_next(database, partition, counter);
+
+		if (TransactionIdIsValid(counter->deleter))
+			deletions[deletion_count++] = (Deletion)
+			{
+				counter, counter->deleter
+			};
+		harvest_counter(counter, batch, harvest);
+		counter = next;
 	}
+	ak_counters_unlock(partition);
+	place->next = counter;
+	if (counter == NULL)
+		place->partition++;
+
+	for (int i = 0; i < deletion_count; i++)
+		harvest_deletion(partition, &deletions[i], harvest);
+	pfree(deletions);
 }
 
 /*
- * Takes what a partition has pending into a batch, after all that was in
- * flight before has been written, and removes the counters that hold nothing.
- * Appends to the harvest, in the current memory context: what is to be
- * written, and the keys whose deleting transactions have ended, one way or the
- * other.
+ * Takes what is pending into a batch, after all that was in flight before has
+ * been written, and removes the counters that hold nothing: from "place" on,
+ * where it goes on with the next batch, until about so many counts as are wanted
+ * are in the harvest.  Appends to the harvest, in the current memory context:
+ * what is to be written, and the keys whose deleting transactions have ended,
+ * one way or the other.
  */
 void
-ak_usage_counters_harvest(Oid database, int partition, uint64 batch,
-						  AkHarvest *harvest)
+ak_usage_counters_harvest(Oid database, uint64 batch, int wanted,
+						  AkHarvestPlace *place, AkHarvest *harvest)
 {
-	HarvestWork work = {harvest, batch};
-
-	reserve_counts(harvest);
-	init_list(&work.finished);
-	init_list(&work.stale);
-
-	ak_counters_lock(partition, LW_EXCLUSIVE);
-	ak_counters_scan(database, partition, harvest_counter, &work);
-	for (int i = 0; i < work.finished.count; i++)
-		ak_counter_remove(work.finished.items[i]);
-	ak_counters_unlock(partition);
-
-	harvest_deletions(partition, &work.stale, harvest);
-	pfree(work.finished.items);
-	pfree(work.stale.items);
+	while (place->partition < AK_COUNTER_PARTITIONS && harvest->count < wanted)
+		harvest_slice(database, batch, place, harvest);
 }
 
 static void
-take_back(AkCounter *counter, void *argument)
+take_back(AkCounter *counter, uint64 batch)
 {
-	uint64		batch = *(uint64 *) argument;
-
 	if (counter->batch == batch)
 	{
 		counter->pending += counter->in_flight;
@@ -362,8 +432,11 @@ ak_usage_counters_take_back(Oid database, uint64 batch)
 {
 	for (int i = 0; i < AK_COUNTER_PARTITIONS; i++)
 	{
+		AkCounter  *counter = NULL;
+
 		ak_counters_lock(i, LW_EXCLUSIVE);
-		ak_counters_scan(database, i, take_back, &batch);
+		while ((counter = ak_counter_next(database, i, counter)) != NULL)
+			take_back(counter, batch);
 		ak_counters_unlock(i);
 	}
 }
@@ -372,7 +445,6 @@ ak_usage_counters_take_back(Oid database, uint64 batch)
 void
 ak_usage_counters_take_back_one(Oid database, const AkCount *count)
 {
-	uint64		batch = count->batch;
 	AkCounterName name;
 	AkCounter  *counter;
 
@@ -382,6 +454,6 @@ ak_usage_counters_take_back_one(Oid database, const AkCount *count)
 	ak_counters_lock(name.partition, LW_EXCLUSIVE);
 	counter = ak_counter_find(&name);
 	if (counter)
-		take_back(counter, &batch);
+		take_back(counter, count->batch);
 	ak_counters_unlock(name.partition);
 }

@@ -2,7 +2,8 @@
  * usage_counters.h
  *	  Counts in shared memory how often, when and from where each key was
  *	  allowed, by the entry of its access list, the secret and the role, and
- *	  denied, by the reason.
+ *	  denied, by the reason.  A use that finds no room for that is counted
+ *	  coarsely, by the key alone.
  *
  * A counter (counter_table.h, which tells how they are locked) holds what is
  * new, pending, and what is being written to the tables, in flight, with the
@@ -44,6 +45,21 @@ ak_count_is_denial(const AkCount *count)
 		count->counted.kind != AK_COUNTER_GRANT;
 }
 
+/* How something was counted. */
+typedef enum AkCounting
+{
+	AK_COUNTED,
+	AK_COUNTED_COARSELY,		/* of the key only: no room for more */
+	AK_NOT_COUNTED				/* no room at all */
+} AkCounting;
+
+/* How far the counters of a database have been harvested; at first all 0. */
+typedef struct AkHarvestPlace
+{
+	int			partition;		/* AK_COUNTER_PARTITIONS: all are */
+	AkCounter  *next;			/* of it; NULL: its first */
+} AkHarvestPlace;
+
 /* What shall be written; all of it is palloc'd. */
 typedef struct AkHarvest
 {
@@ -55,16 +71,20 @@ typedef struct AkHarvest
 	int			stale_allocated;
 } AkHarvest;
 
-extern bool ak_usage_counters_add(const text *public_key, const AkUse *use);
-extern bool ak_usage_counters_add_grant(const text *public_key, uint64 grant,
-										TimestampTz now);
+extern AkCounting ak_usage_counters_add(const text *public_key,
+										const AkUse *use);
+extern AkCounting ak_usage_counters_add_grant(const text *public_key,
+											  uint64 grant, TimestampTz now);
 extern bool ak_usage_counters_note_deletion(const text *public_key,
 											TransactionId deleter);
+extern void ak_usage_counters_forget_networks(const text *public_key,
+											  const AkNetset *access_list);
 extern int	ak_usage_counters_read(const text *public_key, AkCount **counts);
 extern int64 ak_usage_counters_pending(Oid database, uint64 settled);
 
-extern void ak_usage_counters_harvest(Oid database, int partition,
-									  uint64 batch, AkHarvest *harvest);
+extern void ak_usage_counters_harvest(Oid database, uint64 batch, int wanted,
+									  AkHarvestPlace *place,
+									  AkHarvest *harvest);
 extern void ak_usage_counters_take_back(Oid database, uint64 batch);
 extern void ak_usage_counters_take_back_one(Oid database,
 											const AkCount *count);

@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "base/index_scan.h"
 #include "base/owner.h"
 #include "base/settings.h"
 #include "core/compat.h"
@@ -17,11 +18,15 @@
 #include "store/keystore.h"
 #include "types/type_access_list.h"
 #include "usage/usage_merge.h"
+#include "usage/usage_rows.h"
 
 #include "catalog/pg_type.h"
+#include "common/int.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+PG_FUNCTION_INFO_V1(apikeys_add_counts);
 PG_FUNCTION_INFO_V1(apikeys_merge_usage);
 PG_FUNCTION_INFO_V1(apikeys_settle_usage);
 
@@ -155,48 +160,6 @@ ak_usage_make_batch(AkHarvest *harvest, AkBatch *batch)
 	batch->count = count;
 }
 
-/* --- Parts of statements ------------------------------------------------- */
-
-/* A sum of counts, none of them negative, that stops at the largest one. */
-#define MOST "9223372036854775807"
-#define SUM_OF(a, b) \
-	"CASE WHEN " a " OPERATOR(pg_catalog.>) (" MOST \
-	" OPERATOR(pg_catalog.-) " b ") THEN " MOST \
-	" ELSE " a " OPERATOR(pg_catalog.+) " b " END"
-
-/* The columns that the rest is about. */
-#define USAGE_COLUMNS \
-	"(public_key, network, use_count, last_used_at, last_used_address, " \
-	"secret_version) "
-
-/* Of two last uses the later one stays; the table is called u. */
-#define ADD_USES \
-	"ON CONFLICT ON CONSTRAINT key_usage_key DO UPDATE SET " \
-	"use_count = " SUM_OF("u.use_count", "excluded.use_count") ", " \
-	"last_used_at = CASE WHEN excluded.last_used_at " \
-	"OPERATOR(pg_catalog.>=) u.last_used_at " \
-	"THEN excluded.last_used_at ELSE u.last_used_at END, " \
-	"last_used_address = CASE WHEN excluded.last_used_at " \
-	"OPERATOR(pg_catalog.>=) u.last_used_at " \
-	"THEN excluded.last_used_address ELSE u.last_used_address END"
-
-/* Of a row v: its secret is no more. */
-#define SECRET_HAS_ENDED \
-	"v.secret_version OPERATOR(pg_catalog.<>) 0 " \
-	"AND NOT EXISTS (SELECT FROM apikeys.key_secret AS s " \
-	"WHERE s.public_key OPERATOR(pg_catalog.=) v.public_key " \
-	"AND s.version OPERATOR(pg_catalog.=) v.secret_version) "
-
-/* Adds the rows of a common table expression "ended" to those of no secret. */
-#define ADD_ENDED_USES \
-	"INSERT INTO apikeys.key_usage AS u " USAGE_COLUMNS \
-	"SELECT e.public_key, e.network, " \
-	"least(pg_catalog.sum(e.use_count), " MOST ")::pg_catalog.int8, " \
-	"pg_catalog.max(e.last_used_at), " \
-	"(pg_catalog.array_agg(e.last_used_address " \
-	"ORDER BY e.last_used_at DESC))[1], 0 " \
-	"FROM ended AS e GROUP BY e.public_key, e.network " ADD_USES
-
 /* --- Merging ------------------------------------------------------------- */
 
 #define BATCH_TYPES \
@@ -225,7 +188,7 @@ merge_uses(AkBatch *batch, Snapshot snapshot)
 		"SELECT b.public_key, b.network, b.count, b.last_at, b.address, "
 		"coalesce(b.version, 0) "
 		EXISTING_ROWS "AND b.reason IS NULL " ADD_USES,
-		AK_BATCH_COLUMN_COUNT, BATCH_TYPES
+		AK_BATCH_COLUMN_COUNT, BATCH_TYPES, .by_index = true
 	};
 
 	return ak_owner_execute_at(snapshot, &merge, batch->columns, NULL);
@@ -248,7 +211,7 @@ merge_denials(AkBatch *batch, Snapshot snapshot)
 		"last_denied_address = CASE WHEN excluded.last_denied_at "
 		"OPERATOR(pg_catalog.>=) d.last_denied_at "
 		"THEN excluded.last_denied_address ELSE d.last_denied_address END",
-		AK_BATCH_COLUMN_COUNT, BATCH_TYPES
+		AK_BATCH_COLUMN_COUNT, BATCH_TYPES, .by_index = true
 	};
 
 	return ak_owner_execute_at(snapshot, &merge, batch->columns, NULL);
@@ -284,7 +247,7 @@ merge_grants(AkBatch *batch, Snapshot snapshot)
 		"ON CONFLICT ON CONSTRAINT key_role_usage_key DO UPDATE SET "
 		"last_used_at = excluded.last_used_at "
 		"WHERE excluded.last_used_at OPERATOR(pg_catalog.>) u.last_used_at",
-		AK_BATCH_COLUMN_COUNT, BATCH_TYPES
+		AK_BATCH_COLUMN_COUNT, BATCH_TYPES, .by_index = true
 	};
 
 	ak_owner_execute_at(snapshot, &merge, batch->columns, NULL);
@@ -371,7 +334,7 @@ ak_usage_merge(const pg_uuid_t *instance, uint64 number, AkBatch *batch)
 
 	if (!note_batch(instance, number) || batch->count == 0)
 		return construct_empty_array(INT4OID);
-	ak_keystore_open(&store);
+	ak_keystore_open(&store, AK_TABLE_BIT(AK_KEY));
 	merged = merge_uses(batch, store.snapshot) +
 		merge_denials(batch, store.snapshot);
 	merge_grants(batch, store.snapshot);
@@ -391,64 +354,48 @@ ak_usage_settle(const pg_uuid_t *instance, uint64 number)
 	return !note_batch(instance, number);
 }
 
+/* The column of usage_flush, as in sql/parts/30_tables.sql. */
+enum
+{
+	USAGE_FLUSH_BATCH = 2
+};
+
 /* The last batch of an instance that the active snapshot sees; 0: none. */
 uint64
 ak_usage_merged_batch(const pg_uuid_t *instance)
 {
-	static AkStatement find = {
-		"SELECT batch FROM apikeys.usage_flush "
-		"WHERE instance OPERATOR(pg_catalog.=) $1",
-		1, {UUIDOID}
-	};
-	Datum		value = UUIDPGetDatum(instance);
-	int64		batch = 0;
+	AkIndexScan scan;
+	ScanKeyData key;
+	uint64		batch = 0;
+	bool		isnull;
 
-	ak_owner_get_int64(&find, &value, &batch);
+	ak_index_scan_uuid_key(&key, instance);
+	ak_index_scan_open(GetActiveSnapshot(), AK_USAGE_FLUSH,
+					   AK_USAGE_FLUSH_BY_INSTANCE, &key, false, &scan);
+	if (ak_index_scan_next_row(&scan))
+		batch = DatumGetInt64(slot_getattr(scan.slot, USAGE_FLUSH_BATCH,
+										   &isnull));
+	ak_index_scan_close(&scan);
 	return batch;
 }
 
 /*
- * Deletes what is recorded of these keys, if they are no more, and else adds
- * what was recorded of each secret that is no more to what is of none, so that
- * rows do not grow in number with each rotation.
+ * add_counts(a, b): their sum, neither being negative; the largest bigint where
+ * that would be larger, which is said in the log once.
  */
-void
-ak_usage_clean_up(text **public_keys, int count)
+Datum
+apikeys_add_counts(PG_FUNCTION_ARGS)
 {
-#define OF_KEYS_THAT_ARE_NO_MORE \
-	"WHERE u.public_key OPERATOR(pg_catalog.=) ANY ($1) " \
-	"AND NOT EXISTS (SELECT FROM apikeys.key AS k " \
-	"WHERE k.public_key OPERATOR(pg_catalog.=) u.public_key)"
-	static AkStatement statements[] = {
-		{
-			"DELETE FROM apikeys.key_usage AS u " OF_KEYS_THAT_ARE_NO_MORE,
-			1, {TEXTARRAYOID}
-		},
-		{
-			"DELETE FROM apikeys.key_denial AS u " OF_KEYS_THAT_ARE_NO_MORE,
-			1, {TEXTARRAYOID}
-		},
-		{
-			"DELETE FROM apikeys.key_role_usage AS u " OF_KEYS_THAT_ARE_NO_MORE,
-			1, {TEXTARRAYOID}
-		},
-		{
-			"WITH ended AS (DELETE FROM apikeys.key_usage AS v "
-			"WHERE v.public_key OPERATOR(pg_catalog.=) ANY ($1) "
-			"AND " SECRET_HAS_ENDED "RETURNING v.*) " ADD_ENDED_USES,
-			1, {TEXTARRAYOID}
-		}
-	};
-#undef OF_KEYS_THAT_ARE_NO_MORE
-	Datum	   *elements = palloc(count * sizeof(Datum));
-	Datum		value;
+	static bool has_said = false;
+	int64		sum;
 
-	for (int i = 0; i < count; i++)
-		elements[i] = PointerGetDatum(public_keys[i]);
-	value = PointerGetDatum(construct_array(elements, count, TEXTOID, -1,
-											false, TYPALIGN_INT));
-	for (int i = 0; i < lengthof(statements); i++)
-		ak_owner_execute(&statements[i], &value, NULL);
+	if (!pg_add_s64_overflow(PG_GETARG_INT64(0), PG_GETARG_INT64(1), &sum))
+		PG_RETURN_INT64(sum);
+	if (!has_said)
+		ereport(LOG,
+				(errmsg("apikeys: a count of uses or denials has reached its maximum, and stays there")));
+	has_said = true;
+	PG_RETURN_INT64(PG_INT64_MAX);
 }
 
 /* --- For the workers of standbys ----------------------------------------- */
@@ -461,22 +408,35 @@ get_array_length(Datum array)
 	return ArrayGetNItems(ARR_NDIM(value), ARR_DIMS(value));
 }
 
-/* Raises 22023 for a count that is negative. */
+/* Raises 22023 for a count that is null, or a count or version that is negative. */
 static void
-check_counts(Datum array)
+check_batch(const AkBatch *batch)
 {
-	Datum	   *values;
-	bool	   *nulls;
+	Datum	   *counts;
+	bool	   *null_counts;
+	Datum	   *versions;
+	bool	   *null_versions;
 	int			count;
 
-	deconstruct_array(DatumGetArrayTypeP(array), INT8OID, 8, FLOAT8PASSBYVAL,
-					  TYPALIGN_DOUBLE, &values, &nulls, &count);
+	deconstruct_array(DatumGetArrayTypeP(batch->columns[AK_BATCH_COUNTS]),
+					  INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
+					  &counts, &null_counts, &count);
+	deconstruct_array(DatumGetArrayTypeP(batch->columns[AK_BATCH_VERSIONS]),
+					  INT4OID, 4, true, TYPALIGN_INT,
+					  &versions, &null_versions, &count);
 	for (int i = 0; i < count; i++)
-		if (nulls[i] || DatumGetInt64(values[i]) < 0)
+	{
+		if (null_counts[i] || DatumGetInt64(counts[i]) < 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("a count must not be null or negative"),
 					 ak_errid("invalid_batch")));
+		if (!null_versions[i] && DatumGetInt32(versions[i]) < 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("a version must not be negative"),
+					 ak_errid("invalid_batch")));
+	}
 }
 
 Datum
@@ -497,7 +457,7 @@ apikeys_merge_usage(PG_FUNCTION_ARGS)
 					 errmsg("the arrays differ in length"),
 					 ak_errid("invalid_batch")));
 	}
-	check_counts(batch.columns[AK_BATCH_COUNTS]);
+	check_batch(&batch);
 	PG_RETURN_ARRAYTYPE_P(ak_usage_merge(PG_GETARG_UUID_P(0),
 										 PG_GETARG_INT64(1), &batch));
 }

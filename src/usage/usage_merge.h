@@ -36,6 +36,5 @@ extern ArrayType *ak_usage_merge(const pg_uuid_t *instance, uint64 number,
 								 AkBatch *batch);
 extern bool ak_usage_settle(const pg_uuid_t *instance, uint64 number);
 extern uint64 ak_usage_merged_batch(const pg_uuid_t *instance);
-extern void ak_usage_clean_up(text **public_keys, int count);
 
 #endif							/* AK_USAGE_MERGE_H */

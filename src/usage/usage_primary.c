@@ -78,6 +78,22 @@ send_all(int64 begin)
 }
 
 /*
+ * The next result of a query, or NULL at the end.  Waits for the latch as well,
+ * where libpq would wait for the socket alone.
+ */
+static PGresult *
+get_result(int64 begin)
+{
+	while (PQisBusy(connection))
+	{
+		wait_for_socket(WL_SOCKET_READABLE, begin);
+		if (!PQconsumeInput(connection))
+			break;
+	}
+	return PQgetResult(connection);
+}
+
+/*
  * Executes a query of one row and one column; the text is palloc'd.  Raises
  * 08006 if that fails.
  */
@@ -85,19 +101,13 @@ static char *
 query(const char *sql, int count, const char *const *parameters)
 {
 	int64		begin = ak_clock_ms();
-	PGresult   *result;
+	PGresult   *result = NULL;
 	char	   *text = NULL;
 
 	if (PQsendQueryParams(connection, sql, count, NULL, parameters, NULL, NULL,
 						  0) &&
 		send_all(begin))
-		while (PQisBusy(connection))
-		{
-			wait_for_socket(WL_SOCKET_READABLE, begin);
-			if (!PQconsumeInput(connection))
-				break;
-		}
-	result = PQgetResult(connection);
+		result = get_result(begin);
 	if (PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1)
 		text = pstrdup(PQgetvalue(result, 0, 0));
 	PQclear(result);
@@ -107,7 +117,7 @@ query(const char *sql, int count, const char *const *parameters)
 				 errmsg("could not send usage to the primary"),
 				 errdetail_internal("%s", get_message())));
 	/* The end of the query's results. */
-	PQclear(PQgetResult(connection));
+	PQclear(get_result(begin));
 	return text;
 }
 

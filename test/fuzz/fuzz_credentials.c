@@ -50,8 +50,8 @@ fuzz_forwarded(const char *value, size_t length)
 {
 	static const uint8_t everything4[AK_NETSET_ENTRY4_SIZE] = {0};
 	static const uint8_t everything6[AK_NETSET_ENTRY6_SIZE] = {0};
-	AkNetset	nobody = {NULL, NULL, 0, 0};
-	AkNetset	everybody = {everything4, everything6, 1, 1};
+	AkNetset	nobody = {NULL, NULL, 0, 0, NULL, NULL};
+	AkNetset	everybody = {everything4, everything6, 1, 1, NULL, NULL};
 	AkNetwork	last;
 	AkNetwork	first;
 	AkHeader	found_last = ak_forwarded_address(value, length, &nobody, &last);

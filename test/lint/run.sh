@@ -98,7 +98,7 @@ check_layers() {
   awk -f test/lint/layers.awk test/lint/layers src/*.c src/*/*.[ch]
 }
 
-# Files of C of at most 600 lines, functions of at most 100, in PL/pgSQL of 120.
+# Files of at most 600 lines, functions in C and PL/pgSQL of at most 100.
 check_sizes() {
   awk '
     FNR > 600 && !told[FILENAME]++ { print FILENAME ": over 600 lines" }
@@ -106,10 +106,11 @@ check_sizes() {
     /^}/ && FNR - start > 100 { print FILENAME ":" start ": over 100 lines" }
   ' src/*.c src/*/*.[ch]
   awk '
+    FNR > 600 && !told[FILENAME]++ { print FILENAME ": over 600 lines" }
     /^AS \$\$/ { start = FNR }
     /^\$\$;/ {
-      if (start && FNR - start > 120)
-        print FILENAME ":" start ": over 120 lines"
+      if (start && FNR - start > 100)
+        print FILENAME ":" start ": over 100 lines"
       start = 0
     }
   ' sql/parts/*.sql

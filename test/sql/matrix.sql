@@ -232,7 +232,7 @@ FROM (
 		(9, 'SELECT * FROM %1$s FOR UPDATE'), (10, 'CREATE TRIGGER t AFTER INSERT ON %1$s EXECUTE FUNCTION tsvector_update_trigger()')) AS s (number, statement)
 ORDER BY c.relname COLLATE "C", s.number;
 SELECT count(*) || ' attempts' FROM act CROSS JOIN principal AS p WHERE p.number > 1;
--- All are refused for want of a privilege.
+-- All are refused because a privilege is missing.
 SELECT DISTINCT format('%s: %s', a.statement, o.answer) AS answer
 FROM act AS a CROSS JOIN principal AS p CROSS JOIN LATERAL pg_temp.attempt(p, a.statement) AS o (answer)
 WHERE p.number > 1 AND o.answer <> '42501'

@@ -31,7 +31,7 @@ SELECT regress_reading.project(10 * n + i), regress_reading.organization(n), 'Pr
 FROM generate_series(1, 600) AS n, generate_series(0, 4) AS i;
 INSERT INTO apikeys.key (public_key, organization_id, description, created_at, created_by, expires_at)
 SELECT 'key' || n, regress_reading.organization(1 + n % 600), 'Key ' || n, timestamptz '2026-01-01' + n * interval '1 s',
-	'user:maker', CASE n % 10 WHEN 0 THEN now() + (n % 365) * interval '1 day' END
+	'user:maker', CASE n % 7 WHEN 0 THEN now() + (1 + n / 600) * interval '1 day' END
 FROM generate_series(1, 30000) AS n;
 INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role)
 SELECT 'key' || n, regress_reading.organization(1 + n % 600), g.project_id, g.role
@@ -54,7 +54,7 @@ SELECT apikeys.add_member(regress_reading.organization(7), 'role:regress_apikeys
 	apikeys.add_member(regress_reading.organization(7), 'role:regress_apikeys_project', 'GROUP_USER_ADMIN', regress_reading.project(71));
 SELECT count(apikeys.add_member(regress_reading.organization(n), 'role:regress_apikeys_many', 'ORG_OWNER'))
 FROM generate_series(1, 300) AS n;
-ANALYZE apikeys.organization, apikeys.project, apikeys.member, apikeys.key, apikeys.key_role, apikeys.key_secret,
+VACUUM ANALYZE apikeys.organization, apikeys.project, apikeys.member, apikeys.key, apikeys.key_role, apikeys.key_secret,
 	apikeys.key_usage, apikeys.key_denial, apikeys.audit_event;
 
 -- What a plan does that it should not: a sequential scan of a table that grows,
@@ -90,17 +90,58 @@ SELECT * FROM (VALUES
 	(8, 'SELECT * FROM apikeys.unused_keys LIMIT 20'),
 	(9, 'SELECT * FROM apikeys.access_list_entries LIMIT 20'),
 	(10, 'SELECT * FROM apikeys.unused_roles LIMIT 20'),
-	(11, 'SELECT * FROM apikeys.project ORDER BY name LIMIT 20')) AS s (number, text);
+	(11, 'SELECT * FROM apikeys.project ORDER BY name LIMIT 20'),
+	(12, 'SELECT * FROM apikeys.unused_keys ORDER BY created_at LIMIT 20'),
+	(13, 'SELECT * FROM apikeys.unused_access_list_entries LIMIT 20'),
+	(14, 'SELECT * FROM apikeys.keys ORDER BY description LIMIT 20')) AS s (number, text);
 GRANT SELECT ON regress_reading.statement TO PUBLIC;
+
+-- Functions keep their plans to themselves: which tables they read in full, of
+-- those that grow.
+CREATE TABLE regress_reading.call AS
+SELECT * FROM (VALUES
+	(1, $$apikeys.expiring_keys('30 days')$$),
+	(2, $$apikeys.find_keys(created_by => 'user:maker')$$),
+	(3, $$apikeys.find_keys(unused_since => now() - interval '1 day')$$),
+	(4, $$apikeys.find_keys(expiring_before => now() + interval '30 days')$$),
+	(5, $$apikeys.find_keys(project => regress_reading.project(71))$$),
+	(6, $$apikeys.find_keys(organization => regress_reading.organization(7))$$),
+	(7, $$apikeys.find_keys(description => 'Key 6%')$$),
+	(8, $$apikeys.disable_keys(expiring_before => now() + interval '30 days')$$),
+	(9, $$apikeys.delete_keys(unused_since => now() - interval '1 day')$$)) AS c (number, text);
+GRANT SELECT ON regress_reading.call TO PUBLIC;
+CREATE FUNCTION regress_reading.full_scans() RETURNS TABLE (number integer, keys bigint, relation name, scans bigint)
+	LANGUAGE plpgsql AS $$
+DECLARE
+	c regress_reading.call;
+	seen jsonb;
+BEGIN
+	FOR c IN SELECT * FROM regress_reading.call ORDER BY number LOOP
+		SELECT jsonb_object_agg(t.relid, t.seq_scan) INTO seen FROM pg_stat_xact_user_tables AS t;
+		EXECUTE 'SELECT count(*) FROM ' || c.text INTO keys;
+		number := c.number;
+		relation := NULL;
+		scans := NULL;
+		RETURN NEXT;
+		RETURN QUERY SELECT c.number, NULL::bigint, t.relname, t.seq_scan - coalesce((seen ->> t.relid::text)::bigint, 0)
+			FROM pg_stat_xact_user_tables AS t
+			WHERE t.schemaname = 'apikeys' AND t.relname <> 'role' AND t.seq_scan > coalesce((seen ->> t.relid::text)::bigint, 0)
+			ORDER BY t.relname;
+	END LOOP;
+END;
+$$;
 
 SET ROLE regress_apikeys_owner;
 SELECT s.number, f FROM regress_reading.statement AS s, regress_reading.faults(s.text) AS f ORDER BY s.number, f;
+SELECT * FROM regress_reading.full_scans();
 SET ROLE regress_apikeys_project;
 SELECT s.number, f FROM regress_reading.statement AS s, regress_reading.faults(s.text) AS f ORDER BY s.number, f;
+SELECT * FROM regress_reading.full_scans();
 BEGIN;
 SET ROLE regress_apikeys_owner;
 SELECT apikeys.act_as('user:u7');
 SELECT s.number, f FROM regress_reading.statement AS s, regress_reading.faults(s.text) AS f ORDER BY s.number, f;
+SELECT * FROM regress_reading.full_scans();
 ROLLBACK;
 -- A principal that reads half of all keys: its first pages.
 SET ROLE regress_apikeys_many;
@@ -125,6 +166,70 @@ SELECT regress_reading.nodes('SELECT * FROM apikeys.usage WHERE public_key > ''k
 	'$.**{2 to last} ? (@."Index Name" == "audit_event_pkey")') AS over_all_events,
 	regress_reading.nodes('SELECT * FROM apikeys.audit_event WHERE id = 7',
 	'$.**{2 to last} ? (@."Index Name" == "audit_event_pkey")') AS one_event;
+RESET ROLE;
+
+-- Its pages are read in their order, and not sorted: also of events, of what expires,
+-- of an organization that is named, and from where a page has ended.
+SET ROLE regress_apikeys_owner;
+SELECT q.statement,
+	regress_reading.nodes(q.statement, '$.**{2 to last} ? (@."Custom Plan Provider" == "apikeys own rows")') AS own_rows
+FROM (VALUES
+	(1, 'SELECT * FROM apikeys.keys ORDER BY created_at DESC, public_key DESC LIMIT 20'),
+	(2, 'SELECT * FROM apikeys.keys ORDER BY created_at LIMIT 20'),
+	(3, $$SELECT * FROM apikeys.keys WHERE (created_at, public_key) < ('2026-01-01 01:00', 'key7') ORDER BY created_at DESC, public_key DESC LIMIT 20$$),
+	(4, 'SELECT * FROM apikeys.usage ORDER BY public_key LIMIT 20'),
+	(5, 'SELECT * FROM apikeys.audit_event ORDER BY id DESC LIMIT 20'),
+	(6, 'SELECT * FROM apikeys.keys WHERE expires_at > now() ORDER BY expires_at LIMIT 20')) AS q (number, statement)
+ORDER BY q.number;
+-- A count reads an index alone.
+SELECT regress_reading.nodes('SELECT count(*) FROM apikeys.keys',
+	'$.**{2 to last} ? (@."Node Type" == "Index Only Scan")') AS index_only;
+SELECT regress_reading.nodes('SELECT * FROM apikeys.keys WHERE organization_id = ''5f0e7a10-0000-4000-8000-000000000007'' ORDER BY created_at DESC LIMIT 20',
+	'$.**{2 to last} ? (@."Index Name" == "key_organization_created_idx" && @."Node Type" == "Index Scan")') AS in_order;
+RESET ROLE;
+
+-- A plan that was made for one principal is right for another: of one organization,
+-- of several, of a project, of none.
+SELECT count(apikeys.add_member(regress_reading.organization(n), 'user:two', 'ORG_OWNER')) FROM generate_series(7, 8) AS n;
+SELECT apikeys.add_member(regress_reading.organization(7), 'user:project', 'GROUP_USER_ADMIN', regress_reading.project(71)) \g /dev/null
+SET ROLE regress_apikeys_owner;
+SET plan_cache_mode = force_generic_plan;
+PREPARE page AS SELECT k.public_key, k.organization FROM apikeys.keys AS k ORDER BY k.created_at DESC, k.public_key DESC LIMIT 4;
+EXECUTE page;
+BEGIN;
+SELECT apikeys.act_as('user:two') \g /dev/null
+EXECUTE page;
+ROLLBACK;
+BEGIN;
+SELECT apikeys.act_as('user:project') \g /dev/null
+EXECUTE page;
+ROLLBACK;
+BEGIN;
+SELECT apikeys.act_as('user:nobody') \g /dev/null
+EXECUTE page;
+ROLLBACK;
+EXECUTE page;
+PREPARE number AS SELECT count(*) AS keys, count(DISTINCT k.organization_id) AS organizations FROM apikeys.key AS k;
+EXECUTE number;
+BEGIN;
+SELECT apikeys.act_as('user:two') \g /dev/null
+EXECUTE number;
+ROLLBACK;
+BEGIN;
+SELECT apikeys.act_as('user:project') \g /dev/null
+EXECUTE number;
+ROLLBACK;
+-- The scan begins again for each row of another table, and holds its rows in a cursor.
+SELECT o.name, p.public_key
+FROM (SELECT name FROM apikeys.role ORDER BY name LIMIT 2) AS o,
+	LATERAL (SELECT k.public_key FROM apikeys.key AS k WHERE o.name <> k.description ORDER BY k.created_at DESC LIMIT 2) AS p
+ORDER BY o.name, p.public_key;
+BEGIN;
+DECLARE page_cursor CURSOR FOR SELECT public_key FROM apikeys.keys ORDER BY created_at DESC;
+FETCH 2 FROM page_cursor;
+FETCH 2 FROM page_cursor;
+ROLLBACK;
+RESET plan_cache_mode;
 RESET ROLE;
 
 -- A column that is not asked for is not computed.

@@ -36,6 +36,19 @@ $publisher->safe_psql(
 		apikeys.member, apikeys.key, apikeys.key_role, apikeys.key_secret, apikeys.deleted_key;
 });
 
+# Whoever publishes all tables of the database can go on changing them.
+$publisher->safe_psql('postgres', 'CREATE PUBLICATION everything FOR ALL TABLES');
+is( $publisher->safe_psql('postgres', q{
+		SELECT apikeys.authorize(public_key, private_key, '192.0.2.1', 'clusters.read', '} . $project . q{') FROM issued WHERE n = 9;
+		SELECT apikeys.flush_usage();
+		SELECT apikeys.disable_key(public_key) FROM issued WHERE n = 9;
+		SELECT apikeys.enable_key(public_key) FROM issued WHERE n = 9;
+		CREATE TABLE moment AS SELECT * FROM apikeys.create_project_key('} . $project . q{', 'for a moment', '{reader}');
+		SELECT length(apikeys.rotate_secret(public_key)) > 0 FROM moment;
+		SELECT apikeys.delete_key(public_key) FROM moment}),
+	"t\n\nt\nt\nt\nt", 'a publication of all tables is in nobody\'s way');
+$publisher->safe_psql('postgres', 'DROP PUBLICATION everything');
+
 # The built-in roles come from the publisher too.
 my $connection = $publisher->connstr . ' dbname=postgres';
 $subscriber->safe_psql(

@@ -103,7 +103,7 @@ sub worker
 		  WHERE backend_type = 'apikeys worker' AND datname = 'postgres'});
 }
 
-# Waits until the database has a worker that is not this one.
+# Waits until the database has a worker that is not this one; something is pending.
 sub wait_for_worker
 {
 	my ($old) = @_;
@@ -189,8 +189,12 @@ is(query('SELECT sum(use_count), sum(pending_entries) FROM apikeys.usage'),
 my $worker = worker();
 query(use_key('key1', 10));
 query("SELECT pg_terminate_backend($worker)");
-ok(wait_for_worker($worker), 'a terminated worker comes back');
-is(written(), 20_010, 'and has written before it ended');
+ok($node->poll_query_until('postgres', q{SELECT sum(use_count) = 20010 FROM apikeys.key_usage}),
+	'a terminated worker writes before it ends');
+query(use_key('key2', 1));
+ok(wait_for_worker($worker), 'and comes back for the next use');
+flush_usage();
+is(written(), 20_011, 'which it writes');
 
 # In the middle of a batch: the table is locked.
 query(use_key('key1', 10));
@@ -210,22 +214,22 @@ query(use_key('key1', 10));
 $locker->query_safe('COMMIT');
 $locker->quit;
 flush_usage();
-is(written(), 20_030, 'nothing is lost and nothing doubled');
+is(written(), 20_031, 'nothing is lost and nothing doubled');
 
 # --- A server that is stopped, and one that is killed --------------------------
 
 query(use_key('key2', 5));
 $node->restart;
-is(written(), 20_035, 'a clean shutdown writes what is pending');
+is(written(), 20_036, 'a clean shutdown writes what is pending');
 query(use_key('key2', 5));
 flush_usage();
 query(use_key('key2', 7));
 $node->stop('immediate');
 $node->start;
-is(written(), 20_040, 'a crash loses what was not written, and no more');
+is(written(), 20_041, 'a crash loses what was not written, and no more');
 query(use_key('key2', 5));
 flush_usage();
-is(written(), 20_045, 'and counting continues');
+is(written(), 20_046, 'and counting continues');
 
 # --- Databases -----------------------------------------------------------------
 
@@ -264,8 +268,8 @@ is(written('another'), 13, 'a database with a worker can be moved');
 
 # What does not need the database for itself, or is not allowed.
 query('CREATE ROLE maker LOGIN CREATEDB; CREATE ROLE guest LOGIN');
-my $worker = q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'apikeys worker' AND datname = 'another'};
-my $pid = query($worker);
+my $theirs = q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'apikeys worker' AND datname = 'another'};
+my $pid = query($theirs);
 query('ALTER DATABASE another IS_TEMPLATE true');
 foreach my $command ('DROP DATABASE another', 'ALTER DATABASE another SET TABLESPACE pg_default', 'CREATE DATABASE theirs TEMPLATE another')
 {
@@ -273,7 +277,7 @@ foreach my $command ('DROP DATABASE another', 'ALTER DATABASE another SET TABLES
 	isnt($status, 0, "not by anybody: $command");
 }
 ok($pid, 'there is a worker');
-is(query($worker), $pid, 'none of that disturbs the worker');
+is(query($theirs), $pid, 'none of that disturbs the worker');
 my ($status, undef, $stderr) = $node->psql('postgres', 'CREATE DATABASE theirs TEMPLATE another', extra_params => [ '-U', 'maker' ]);
 is($stderr, '', 'but copied by a role that may create databases');
 query('DROP DATABASE theirs');
@@ -285,10 +289,10 @@ query('DROP TABLESPACE elsewhere');
 is(query(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'apikeys worker'}),
 	1, 'and dropped');
 flush_usage();
-is(written(), 20_050, 'while others go on counting');
+is(written(), 20_051, 'while others go on counting');
 
 $waiting->finish;
-like($crowded_said, qr/there is no background worker to write usage.*max_worker_processes/s,
+like($crowded_said, qr/no background worker is available to write usage.*max_worker_processes/s,
 	'who waits for a worker that cannot be is told');
 $crowded->stop;
 

@@ -203,9 +203,11 @@ write_file($file, 'p3:' . $hex{4});
 chmod(0666, $file);
 $node->restart;
 is(query($decide_all), 'pepper_missing 11', 'a bad file does not keep the server from starting');
+like(query('SELECT advice FROM apikeys.status()'), qr/^apikeys\.pepper_file could not be used/, 'and status() tells of it');
 write_file($file, pepper(3), pepper(2), pepper(1));
 reload();
 is(query($decide_all), 'ok 11', 'and a good one mends all');
+is(query('SELECT advice IS NULL FROM apikeys.status()'), 't', 'and status() says so');
 
 # --- Elsewhere ------------------------------------------------------------------------
 my $dump = "$folder/dump.sql";
@@ -326,6 +328,33 @@ is(query(q{SELECT string_agg(what || ' ' || outcome, ', ' ORDER BY what) FROM pu
 	'current p9, decide ok, then p10, waits ', 'it had the old pepper, and has looked into the file to make a hash');
 is(query($status), "blake2b p10 current $keys", 'and has renewed no hash with it');
 is(query($decide_all), "ok $keys", 'all keys pass');
+
+# One statement that runs while the path is changed, and hashes with it.
+query(q{
+	CREATE TABLE public.moved (n integer);
+	CREATE FUNCTION public.wait_and_decide(key text, secret text) RETURNS text VOLATILE LANGUAGE plpgsql AS $$
+	BEGIN
+		WHILE NOT EXISTS (SELECT FROM public.moved) LOOP
+			PERFORM pg_sleep(0.02);
+		END LOOP;
+		RETURN (SELECT d.reason FROM apikeys.decide(key, secret, NULL, 'clusters.read') AS d);
+	END $$});
+my $moving = IPC::Run::start(
+	[ 'psql', '-X', '-A', '-t', '-d', $node->connstr('postgres'), '-c', "SELECT public.wait_and_decide('$key', '$secret')" ],
+	'>', \my $moving_out, '2>', \my $moving_err);
+$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'SELECT public.wait_and_decide%' AND wait_event = 'PgSleep'});
+write_file("$folder/moved", "p11:$hex{2}", "p10:$hex{1}");
+use_file("$folder/moved");
+query($decide_all);
+query('SELECT apikeys.flush_usage()');
+like(query("SELECT hash FROM apikeys.key_secret WHERE public_key = '$key'"), qr/p11/, 'a hash is renewed by the file of another path');
+query('INSERT INTO public.moved VALUES (1)');
+$moving->finish;
+is($moving_out, "ok\n", 'a statement that runs since before finds it') or diag($moving_err);
+write_file($file, "p10:$hex{1}", "p11:$hex{2}");
+use_file($file);
+query($decide_all);
+query('SELECT apikeys.flush_usage()');
 
 # One that finds there neither the file of before nor that of the last reload.
 query('TRUNCATE public.go, public.told');

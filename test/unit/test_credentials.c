@@ -121,7 +121,7 @@ forwarded(const char *value)
 {
 	AkNetwork	networks[2];
 	uint8_t		entries[AK_NETSET_ENTRY4_SIZE + AK_NETSET_ENTRY6_SIZE];
-	AkNetset	trusted = {entries, entries + AK_NETSET_ENTRY4_SIZE, 1, 1};
+	AkNetset	trusted = {entries, entries + AK_NETSET_ENTRY4_SIZE, 1, 1, NULL, NULL};
 	size_t		count4;
 	AkNetwork	address;
 

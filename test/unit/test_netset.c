@@ -330,7 +330,7 @@ test_pack(void)
 static bool
 is_canonical4(const char *entries, size_t count)
 {
-	AkNetset	set = {(const uint8_t *) entries, NULL, count, 0};
+	AkNetset	set = {(const uint8_t *) entries, NULL, count, 0, NULL, NULL};
 
 	return ak_netset_is_canonical(&set);
 }
@@ -338,7 +338,7 @@ is_canonical4(const char *entries, size_t count)
 static bool
 is_canonical6(const char *entries, size_t count)
 {
-	AkNetset	set = {NULL, (const uint8_t *) entries, 0, count};
+	AkNetset	set = {NULL, (const uint8_t *) entries, 0, count, NULL, NULL};
 
 	return ak_netset_is_canonical(&set);
 }
@@ -398,7 +398,7 @@ test_find(void)
 	uint8_t		entries[ENTRIES_SIZE];
 	size_t		count = sizeof(texts) / sizeof(texts[0]);
 	AkNetset	set;
-	AkNetset	empty = {NULL, NULL, 0, 0};
+	AkNetset	empty = {NULL, NULL, 0, 0, NULL, NULL};
 	AkNetwork	odd;
 	size_t		i;
 
@@ -496,13 +496,41 @@ naive_find(const AkNetwork *networks, size_t count, const AkNetwork *address)
 	return best;
 }
 
+/* Where searches have been: what was read of a node is always the same. */
+#define NODES_MAX	64
+
+typedef struct Parts
+{
+	const AkNetset *set;
+	size_t		indexes[2][NODES_MAX];	/* plus 1; 0: unknown */
+	int			wrong;
+} Parts;
+
+static void
+read_part(void *argument, unsigned family, size_t index, size_t node,
+		  uint8_t *entry)
+{
+	Parts	   *parts = argument;
+	size_t		size = family == 4 ? AK_NETSET_ENTRY4_SIZE :
+		AK_NETSET_ENTRY6_SIZE;
+	size_t	   *known = parts->indexes[family == 6];
+
+	memcpy(entry, (family == 4 ? parts->set->entries4 :
+				   parts->set->entries6) + index * size, size);
+	if (node >= NODES_MAX)
+		return;
+	parts->wrong += (node != 0 && known[node] != 0 && known[node] != index + 1);
+	known[node] = index + 1;
+}
+
 static void
 test_find_at_random(void)
 {
 	AkNetwork	networks[NETWORKS_MAX];
 	uint8_t		entries[ENTRIES_SIZE];
-	AkNetset	set = {NULL, NULL, 0, 0};
+	AkNetset	set = {NULL, NULL, 0, 0, NULL, NULL};
 	size_t		count = 0;
+	Parts		parts = {&set, {{0}}, 0};
 	int			wrong = 0;
 	int			not_canonical = 0;
 	int			found = 0;
@@ -524,6 +552,7 @@ test_find_at_random(void)
 				networks[i] = draw_network();
 			set = make_set(networks, &count, entries);
 			not_canonical += !ak_netset_is_canonical(&set);
+			memset(parts.indexes, 0, sizeof(parts.indexes));
 		}
 		expected = naive_find(networks, count, &address);
 		answer = ak_netset_find(&set, &address, &match);
@@ -533,7 +562,17 @@ test_find_at_random(void)
 		wrong += (ak_netset_contains_entry(&set, &address) !=
 				  (expected != NULL && expected->prefix == address.prefix));
 		found += answer;
+		if (round % 2 == 0)
+		{
+			AkNetset	by_parts = {NULL, NULL, set.count4, set.count6,
+			read_part, &parts};
+
+			wrong += (ak_netset_find(&by_parts, &address, &match) != answer);
+			if (answer && expected != NULL)
+				wrong += (ak_network_compare(&match, expected) != 0);
+		}
 	}
+	CHECK(parts.wrong == 0, "searches of a set by parts take one way");
 	CHECK(wrong == 0, "100,000 random answers as of a linear search");
 	CHECK(not_canonical == 0, "5,000 random sets are canonical");
 	CHECK(found > 30000 && found < 90000, "some are found, some are not");

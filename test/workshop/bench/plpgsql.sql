@@ -14,6 +14,7 @@ CREATE TABLE bench.key (
 INSERT INTO bench.key
 SELECT public_key, organization_id, access_list::cidr[], expires_at, disabled_at
 FROM apikeys.key
+WHERE public_key <= bench.public_key(:keys)
 ORDER BY public_key;
 
 CREATE TABLE bench.key_secret (
@@ -25,7 +26,7 @@ CREATE TABLE bench.key_secret (
 );
 INSERT INTO bench.key_secret
 SELECT bench.public_key(n), 1, sha256(bench.secret(n)::bytea)
-FROM generate_series(1, :keys + 2) AS n;
+FROM generate_series(1, :keys) AS n;
 
 CREATE TABLE bench.role (
     name text COLLATE "C" PRIMARY KEY,

@@ -1,7 +1,7 @@
 -- policy.sql: what row-level security by a key costs, in :rounds interleaved
 -- rounds that count a million rows of one organization and its ten projects,
--- every second one of them to be seen by key 1000.  Prints CSV: measurement, round,
--- milliseconds.
+-- every second one of them to be seen by key :organizations, with and without JIT.
+-- Prints CSV: measurement, round, milliseconds.
 --
 -- The same table has a policy for each of four roles: one that lets everything
 -- pass; one that compares with settings, as it is commonly written; one that reads
@@ -12,7 +12,8 @@ SET max_parallel_workers_per_gather = 0;
 
 CREATE TABLE bench.backup AS
 SELECT n AS id, bench.organization_id(0) AS organization_id,
-    CASE WHEN random() < 0.5 THEN bench.project_id(1000) ELSE bench.project_id(1000 * (n % 9 + 2) % 10000) END AS project_id
+    CASE WHEN random() < 0.5 THEN bench.project_id(:organizations)
+        ELSE bench.project_id(:organizations * (n % 9 + 2)) END AS project_id
 FROM generate_series(1, 1000000) AS n;
 VACUUM (FREEZE, ANALYZE) bench.backup;
 ALTER TABLE bench.backup ENABLE ROW LEVEL SECURITY;
@@ -37,16 +38,21 @@ CREATE POLICY bench_setting_once ON bench.backup TO bench_setting_once USING (
 CREATE TABLE bench.policy (
     position integer GENERATED ALWAYS AS IDENTITY,
     name text,
-    role name
+    role name,
+    jit text
 );
-INSERT INTO bench.policy (name, role) VALUES
-    ('no policy', 'bench_all'),
-    ('current_setting(), compared', 'bench_setting'),
-    ('current_setting() in a sub-select', 'bench_setting_once'),
-    ('permits()', 'bench_key');
+INSERT INTO bench.policy (name, role, jit)
+SELECT p.name || j.title, p.role, j.jit
+FROM (VALUES
+    (1, 'no policy', 'bench_all'),
+    (2, 'current_setting(), compared', 'bench_setting'),
+    (3, 'current_setting() in a sub-select', 'bench_setting_once'),
+    (4, 'permits()', 'bench_key')) AS p (number, name, role)
+CROSS JOIN (VALUES ('', 'on'), (', JIT off', 'off')) AS j (title, jit)
+ORDER BY j.title, p.number;
 CREATE TABLE bench.policy_result (position integer, round integer, ms numeric);
 
-CREATE PROCEDURE bench.measure_policies(rounds integer)
+CREATE PROCEDURE bench.measure_policies(rounds integer, key bigint)
     LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -56,11 +62,12 @@ DECLARE
     seen bigint;
 BEGIN
     PERFORM set_config('app.organization_id', bench.organization_id(0)::text, false),
-        set_config('app.project_id', bench.project_id(1000)::text, false);
+        set_config('app.project_id', bench.project_id(key)::text, false);
     -- Round 0 warms up.
     FOR round IN 0 .. rounds LOOP
         FOR p IN SELECT * FROM bench.policy ORDER BY position LOOP
-            PERFORM apikeys.authenticate(bench.public_key(1000), bench.secret(1000), '10.1.2.3');
+            PERFORM apikeys.authenticate(bench.public_key(key), bench.secret(key), '10.1.2.3'),
+                set_config('jit', p.jit, false);
             PERFORM set_config('role', p.role, true);
             begun := clock_timestamp();
             EXECUTE 'SELECT count(*) FROM bench.backup' INTO seen;
@@ -76,6 +83,6 @@ BEGIN
     END LOOP;
 END;
 $$;
-CALL bench.measure_policies(:rounds);
+CALL bench.measure_policies(:rounds, :organizations);
 
-\copy (SELECT p.name, r.round, round(r.ms) FROM bench.policy_result AS r JOIN bench.policy AS p USING (position) WHERE r.round > 0 ORDER BY position, r.round) TO pstdout (FORMAT csv)
+\copy (SELECT p.name, r.round, round(r.ms, 1) FROM bench.policy_result AS r JOIN bench.policy AS p USING (position) WHERE r.round > 0 ORDER BY position, r.round) TO pstdout (FORMAT csv)

@@ -4,10 +4,17 @@
 # in a folder tmp/bench and against a server of its own; see "make help".
 #
 #   KEYS=1000000           keys in the tables
+#   ORGANIZATIONS=2000     which the keys are spread over
+#   LIST=1000000           networks in the longest access list; at most KEYS
+#   PROJECTS=20000 LARGE=100000
+#                          projects, and keys, of two special organizations; by
+#                          default a fiftieth and a tenth of KEYS
 #   CLIENTS=2              connections that call at the same time
 #   ROUNDS=5 SECONDS_EACH=5
 #                          each measurement over the socket is made ROUNDS
 #                          times, in turn with the others, for that long
+#   CHANGES=100            organizations, members and keys a second that are
+#                          made while decisions are measured
 #   IMPORT=200000          keys that are brought in at once
 #   CALLS=50000            calls in one measurement inside the server
 #   SHARED_BUFFERS=2GB     more than all tables: a million keys are 1.2 GB
@@ -18,9 +25,13 @@
 #   KEEP=1                 leaves the server running
 #   TEST_NAME=bench        the folder in tmp/
 #
+# PostgreSQL has its default settings, JIT among them, but for what start_server
+# says: all tables are in memory, nothing is done in the background meanwhile and
+# no disk is waited for.  Where JIT makes a difference, it is measured without as well.
+#
 # The figures and a picture of them are in tmp/bench/out.  Everything is
-# measured in one run: compare ratios, the rest says how fast the machine is.
-# This is no test, no figure is wrong.
+# measured in one run, in turn: compare ratios, the rest says how fast the machine
+# is.  What each ratio should be stands at the end of the report.
 set -euo pipefail
 . "$(dirname "$0")/../../lib.sh"
 
@@ -33,9 +44,20 @@ IMPORT=${IMPORT:-200000}
 SHARED_BUFFERS=${SHARED_BUFFERS:-2GB}
 LOCATOR_SIZE=${LOCATOR_SIZE:-$((KEYS < 4096 ? 64 : KEYS / 64))kB}
 USAGE_MAX_ENTRIES=${USAGE_MAX_ENTRIES:-$((KEYS * 5 / 2 + 10000))}
+ORGANIZATIONS=${ORGANIZATIONS:-$((KEYS < 20000 ? 10 : KEYS / 500))}
+PROJECTS=${PROJECTS:-$((KEYS / 50))}
+LARGE=${LARGE:-$((KEYS / 10))}
+LIST=${LIST:-$((KEYS < 1000000 ? KEYS : 1000000))}
 
-# The keys are spread over so many, as policy.sql expects.
-ORGANIZATIONS=1000
+# Databases with fewer keys, which authorize is compared in.
+SIZES=()
+for size in 10000 1000000; do
+  if ((size < KEYS)); then SIZES+=("$size"); fi
+done
+
+# How many organizations, members and keys a second are made, and keys changed,
+# while decisions are measured.
+CHANGES=${CHANGES:-100}
 
 # Sent as parameters, as an application would.
 ADDRESS=10.1.2.3
@@ -44,6 +66,7 @@ SCOPE=clusters.read
 # What is measured over the socket: name, script in wire/, apikeys.track_usage.
 WIRE=(
   'SELECT 1|select_1|off'
+  'no-op with the same arguments|no_op|off'
   'primary-key SELECT|primary_key|off'
   'authorize|authorize|off'
   'authorize, usage counted|authorize|on'
@@ -55,7 +78,8 @@ WIRE=(
 psql_file() {
   as_user "$WORK/bin/psql" -X -q -A -t -v ON_ERROR_STOP=1 -v keys="$KEYS" \
     -v calls="$CALLS" -v rounds="$ROUNDS" -v import="$IMPORT" \
-    -v organizations="$ORGANIZATIONS" -d bench \
+    -v organizations="$ORGANIZATIONS" -v projects="$PROJECTS" \
+    -v large="$LARGE" -v list="$LIST" -v special=1 -d bench \
     -f "$WORK/tree/test/workshop/bench/$1" "${@:2}"
 }
 
@@ -72,9 +96,7 @@ start_server() {
     "synchronous_commit = off" \
     "maintenance_work_mem = 256MB" \
     "track_functions = none" \
-    "autovacuum = off" \
-    "jit = off"
-  as_user "$WORK/bin/createdb" bench
+    "autovacuum = off"
 }
 
 make_hashes() {
@@ -83,34 +105,85 @@ make_hashes() {
     "$WORK/tree/test/workshop/bench/hashes.c" $(pkg-config --cflags --libs libsodium)
 }
 
+# load_database NAME KEYS ORGANIZATIONS SPECIAL
+load_database() {
+  as_user "$WORK/bin/createdb" "$1"
+  as_user "$WORK/hashes" $(($2 + ($4 ? 506 + LARGE : 0))) |
+    psql_file load.sql -d "$1" -v keys="$2" -v organizations="$3" \
+      -v special="$4"
+}
+
 load() {
-  local begin=$SECONDS
+  local begin=$SECONDS size keys=$((KEYS / ORGANIZATIONS))
   make_hashes
-  as_user "$WORK/hashes" $((KEYS + 2)) | psql_file load.sql
+  load_database bench "$KEYS" "$ORGANIZATIONS" 1
   psql_file plpgsql.sql
   psql_file settle.sql
+  psql_file reading_rows.sql
+  # The first organization alone.
+  load_database alone "$keys" 1 0
+  psql_file settle.sql -d alone
+  psql_file reading_rows.sql -d alone -v keys="$keys" -v organizations=1 \
+    -v special=0
+  for size in ${SIZES[@]+"${SIZES[@]}"}; do
+    load_database "keys_$size" "$size" $((size / 500)) 0
+    psql_file settle.sql -d "keys_$size"
+  done
   say "loaded in $((SECONDS - begin)) s"
 }
 
 # --- Over the socket -------------------------------------------------------
 
+# run_wire SCRIPT TRACK_USAGE DATABASE KEYS [ARGUMENT...]: prints calls per second.
+run_wire() {
+  PGOPTIONS="-c apikeys.track_usage=$2" as_user "$WORK/bin/pgbench" -n \
+    -M prepared -c "$CLIENTS" -j "$CLIENTS" -T "$SECONDS_EACH" \
+    -D keys="$4" -D ip="$ADDRESS" -D scope="$SCOPE" "${@:5}" \
+    -f "$WORK/tree/test/workshop/bench/wire/$1.sql" "$3" \
+    2>>"$WORK/log/pgbench.log" | sed -n 's/^tps = \([0-9]*\).*/\1/p' ||
+    say "$1: pgbench failed, see $WORK/log/pgbench.log" >&2
+}
+
+# add_figure FILE NAME ROUND FIGURE: appends to FILE.csv.
+add_figure() {
+  say "\"$2\",$3,${4:-0}" | as_user tee -a "$WORK/out/$1.csv" >/dev/null
+}
+
 # measure_wire NUMBER NAME SCRIPT TRACK_USAGE ROUND: appends to wire.csv, and a
 # sample of the latencies to NUMBER.latencies.
 measure_wire() {
-  local logs=$WORK/wire/$1.$5 printed tps
+  local logs=$WORK/wire/$1.$5
   as_user mkdir -p "$WORK/wire"
-  printed=$(
-    PGOPTIONS="-c apikeys.track_usage=$4" as_user "$WORK/bin/pgbench" -n \
-      -M prepared -c "$CLIENTS" -j "$CLIENTS" -T "$SECONDS_EACH" \
-      -D keys="$KEYS" -D ip="$ADDRESS" -D scope="$SCOPE" \
-      --log --log-prefix="$logs" --sampling-rate=0.05 \
-      -f "$WORK/tree/test/workshop/bench/wire/$3.sql" bench \
-      2>>"$WORK/log/pgbench.log"
-  ) || say "$2: pgbench failed, see $WORK/log/pgbench.log" >&2
-  tps=$(sed -n 's/^tps = \([0-9]*\).*/\1/p' <<<"$printed")
-  say "\"$2\",$5,${tps:-0}" | as_user tee -a "$WORK/out/wire.csv" >/dev/null
+  add_figure wire "$2" "$5" "$(run_wire "$3" "$4" bench "$KEYS" \
+    --log --log-prefix="$logs" --sampling-rate=0.05)"
   cat "$logs".* 2>/dev/null | awk '{ print $3 }' |
     as_user tee -a "$WORK/wire/$1.latencies" >/dev/null || true
+}
+
+# Decisions alone, and while others are busy with organizations, members and keys.
+measure_management() {
+  local manager
+  add_figure management 'authorize, usage counted, alone' "$1" \
+    "$(run_wire authorize on bench "$KEYS")"
+  as_user "$WORK/bin/pgbench" -n -M prepared -c 2 -R "$CHANGES" \
+    -T $((SECONDS_EACH + 1)) -f "$WORK/tree/test/workshop/bench/wire/manage.sql" bench \
+    2>&1 | as_user tee -a "$WORK/log/manage.log" >/dev/null &
+  manager=$!
+  add_figure management 'authorize, usage counted, under management' "$1" \
+    "$(run_wire authorize on bench "$KEYS")"
+  wait "$manager" ||
+    say "manage: pgbench failed, see $WORK/log/manage.log" >&2
+}
+
+# Among few keys and among many.
+measure_sizes() {
+  local size
+  for size in ${SIZES[@]+"${SIZES[@]}"}; do
+    add_figure sizes "authorize, usage counted, $size keys" "$1" \
+      "$(run_wire authorize on "keys_$size" "$size")"
+  done
+  add_figure sizes "authorize, usage counted, $KEYS keys" "$1" \
+    "$(run_wire authorize on bench "$KEYS")"
 }
 
 wire_rounds() {
@@ -120,6 +193,8 @@ wire_rounds() {
       IFS='|' read -r name script track_usage <<<"${WIRE[number]}"
       measure_wire "$number" "$name" "$script" "$track_usage" "$round"
     done
+    measure_sizes "$round"
+    measure_management "$round"
   done
 }
 
@@ -162,40 +237,31 @@ new_key_rounds() {
 
 # --- Reading ---------------------------------------------------------------
 
-# The first organization alone, in a database of its own.
-load_alone() {
-  local keys=$((KEYS / ORGANIZATIONS))
-  as_user "$WORK/bin/createdb" alone
-  as_user "$WORK/hashes" $((keys + 2)) |
-    psql_file load.sql -d alone -v keys="$keys" -v organizations=1
-  psql_file settle.sql -d alone
-  psql_file reading_rows.sql -d alone -v keys="$keys" -v organizations=1
-}
-
-# measure_reading DATABASE ROUND: with PostgreSQL's default settings, JIT on;
-# appends to DATABASE.csv.
+# measure_reading FILE DATABASE JIT ROUND: appends to FILE.csv.
 measure_reading() {
-  PGOPTIONS='-c jit=on' as_user "$WORK/bin/psql" -X -q -A -t -d "$1" \
-    -c "SELECT * FROM bench.read_all($2, 20)" |
+  PGOPTIONS="-c jit=$3" psql_file reading.sql -d "$2" -v round="$4" |
     as_user tee -a "$WORK/out/$1.csv" >/dev/null
 }
 
 reading_rounds() {
   local round
-  psql_file reading_rows.sql
-  load_alone
   for round in $(seq "$ROUNDS"); do
-    measure_reading bench "$round"
-    measure_reading alone "$round"
+    measure_reading reading bench on "$round"
+    measure_reading reading_jit_off bench off "$round"
+    measure_reading reading_alone alone on "$round"
   done
 }
 
-# The medians of both databases, and their ratio.
+# The medians of all, without JIT, alone, and the ratio to alone.
 compare_reading() {
-  paste <(summarize bench 'first page of keys') \
-    <(summarize alone 'first page of keys') |
-    awk -F '\t' '{ printf "%s\t%d\t%d\t%.2f\n", $1, $2, $7, $2 / ($7 + !$7) }' |
-    as_user tee "$WORK/out/reading.tsv"
+  awk -F '\t' '
+    FILENAME ~ /alone/ { alone[$1] = $2; next }
+    FILENAME ~ /jit_off/ { without[$1] = $2; next }
+    { printf "%s\t%d\t%d\t%s\t%s\n", $1, $2, without[$1],
+      alone[$1] ? alone[$1] : "-",
+      alone[$1] ? sprintf("%.2f", $2 / alone[$1]) : "-" }
+  ' "$WORK/out/reading_alone.tsv" "$WORK/out/reading_jit_off.tsv" \
+    "$WORK/out/reading.tsv" | as_user tee "$WORK/out/compared.tsv"
 }
 
 # --- The report ------------------------------------------------------------
@@ -233,45 +299,165 @@ describe_machine() {
     paste -sd ' '
 }
 
-plot() {
-  if command -v gnuplot >/dev/null; then
-    as_user env --chdir="$WORK/out" gnuplot \
-      "$WORK/tree/test/workshop/bench/plot.gp" || say "gnuplot failed: no picture"
-  fi
+# promise FILE NAME TITLE RELATION BOUND [FILE NAME]: see promises.awk.
+promise() {
+  printf '%s\t' "$@"
+  say ""
+}
+
+promises() {
+  local counted='authorize, usage counted' size roles temperature
+  {
+    promise wire "$counted" 'counted / primary-key SELECT, over a socket' \
+      '>=' 1.0 wire 'primary-key SELECT'
+    promise wire "$counted" 'counted / no-op, over a socket' '>=' 0.8 \
+      wire 'no-op with the same arguments'
+    promise wire "$counted" 'counted / not counted, over a socket' '>=' 0.95 \
+      wire authorize
+    promise inside "$counted" 'counted / primary-key subquery, in the server' \
+      '<=' 0.5 inside 'primary-key subquery'
+    promise management "$counted, under management" \
+      'under management / alone' '>=' 0.9 management "$counted, alone"
+    for size in ${SIZES[@]+"${SIZES[@]}"}; do
+      promise sizes "$counted, $KEYS keys" "$KEYS keys / $size keys" \
+        '>=' 0.77 sizes "$counted, $size keys"
+    done
+    promise inside "authorize, list of $LIST" "list of $LIST / of 10" \
+      '<=' 2 inside 'authorize, list of 10'
+    for temperature in cold warm; do
+      for roles in 'no roles' '99 project roles' '10,000 project roles'; do
+        promise denials "wrong secret, $roles, $temperature" \
+          "wrong secret, $roles / unknown key, $temperature" '<=' 1.1 \
+          denials "unknown key, $temperature"
+        promise denials "unknown key, $temperature" \
+          "unknown key / wrong secret, $roles, $temperature" '<=' 1.1 \
+          denials "wrong secret, $roles, $temperature"
+      done
+    done
+    promise policy 'permits()' 'permits() / two settings in sub-selects' \
+      '<=' 1 policy 'current_setting() in a sub-select'
+    promise policy 'permits(), JIT off' 'the same, JIT off' '<=' 1 \
+      policy 'current_setting() in a sub-select, JIT off'
+    promise import 'import_keys by a superuser' 'import_keys / plain INSERT' \
+      '>=' 0.4 import 'plain INSERT, no triggers and foreign keys'
+    reading_promises
+  } | (cd "$WORK/out" && awk -f "$TOP/test/workshop/bench/promises.awk") |
+    as_user tee "$WORK/out/promises.tsv"
+}
+
+# In microseconds; by those who read one organization also the ratio to alone.
+reading_promises() {
+  local name bound reader
+  while IFS='|' read -r name bound; do
+    for reader in '' ', through act_as' ', project administrator'; do
+      promise reading "$name$reader" "$name$reader" '<=' "$bound"
+      promise reading "$name$reader" "the same / alone" '<=' 1.3 \
+        reading_alone "$name$reader"
+    done
+    promise reading "$name, organization with many projects" \
+      "$name, organization with many projects" '<=' 20000
+  done <<'END'
+first page of keys|3000
+number of keys|2000
+one key|500
+page of usage|5000
+last events|1000
+expiring_keys|20000
+unused_keys|20000
+END
+  promise reading_in_use 'first page of keys' \
+    'first page of keys, with uses in memory' '<=' 3000
+  promise reading_in_use 'page of usage' 'page of usage, with uses in memory' \
+    '<=' 5000
+  while IFS='|' read -r name bound; do
+    promise reading "$name" "$name" '<=' "$bound"
+  done <<'END'
+page of projects, organization with many projects|20000
+first page of keys, owner of half of the organizations|20000
+first page of keys, organization with many keys|10000
+first page of keys, superuser|10000
+END
+}
+
+# chart TITLE FILE [OWN]: of the medians in FILE.tsv, those whose name matches OWN
+# are the extension's.
+chart() {
+  printf 'chart\t%s\n' "$1"
+  awk -F '\t' -v OFS='\t' -v own="${3:-^authorize}" \
+    '{ print "bar", $1, $2, $3, $4, $1 ~ own ? "own" : "other" }' \
+    "$WORK/out/$2.tsv"
+}
+
+# Each statement among all organizations, and alone; of other readers than the owner
+# of one, the first page.
+chart_reading() {
+  printf 'chart\tReading, default settings: microseconds\n'
+  awk -F '\t' -v OFS='\t' '
+    /,/ && !/^first page of keys/ && !/^first page, naming the organization$/ { next }
+    { print "bar", $1, $2, $2, $2, "own" }
+    $4 != "-" { print "bar", "the organization alone", $4, $4, $4, "other" }
+  ' "$WORK/out/compared.tsv"
+}
+
+draw() {
+  {
+    chart 'Over a socket, prepared: calls per second' wire
+    chart 'Among few and many keys, over a socket: calls per second' sizes
+    chart 'Under management, over a socket: calls per second' management
+    chart 'Inside the server: nanoseconds per call' inside
+    chart 'Denials inside the server: nanoseconds per call' denials .
+    chart 'Counting a million rows under row-level security: milliseconds' \
+      policy '^permits'
+    chart_reading
+    chart 'Bringing in keys: keys per second' import '^import'
+  } | awk -f "$TOP/test/workshop/bench/chart.awk" |
+    as_user tee "$WORK/out/bench.svg" >/dev/null
+}
+
+# chapter TITLE: the heads of a table.
+chapter() {
+  say "" "$1"
+  printf 'measurement\tmedian\tlowest\thighest\tratio\n' |
+    show '%10s %10s %10s %8s'
 }
 
 report() {
-  say "" "Over the socket, prepared statements: calls per second"
-  printf 'measurement\tmedian\tlowest\thighest\tratio\n' |
-    show '%10s %10s %10s %8s'
+  local reading
+  chapter "Over the socket, prepared statements: calls per second"
   summarize wire 'primary-key SELECT' | show '%10d %10d %10d %8s'
   say "" "Latency over the socket: microseconds"
   printf 'measurement\tp50\tp95\tp99\n' | show '%10s %10s %10s'
   summarize_latencies | show '%10s %10s %10s'
-  say "" "Inside the server: nanoseconds per call"
-  printf 'measurement\tmedian\tlowest\thighest\tratio\n' |
-    show '%10s %10s %10s %8s'
+  chapter "Inside the server: nanoseconds per call"
   summarize inside 'primary-key subquery' | show '%10d %10d %10d %8s'
-  say "" "Counting a million rows under row-level security: milliseconds"
-  printf 'policy\tmedian\tlowest\thighest\tratio\n' |
-    show '%10s %10s %10s %8s'
+  chapter "Among few and many keys, over the socket: calls per second"
+  summarize sizes "authorize, usage counted, $KEYS keys" |
+    show '%10d %10d %10d %8s'
+  chapter "While $CHANGES organizations, members and keys a second are made: calls per second"
+  summarize management 'authorize, usage counted, alone' |
+    show '%10d %10d %10d %8s'
+  chapter "Denials inside the server: nanoseconds per call"
+  summarize denials 'unknown key, warm' | show '%10d %10d %10d %8s'
+  chapter "Counting a million rows under row-level security: milliseconds"
   summarize policy 'current_setting() in a sub-select' |
     show '%10d %10d %10d %8s'
-  say "" "Creating keys, synchronous_commit off: keys per second"
-  printf 'measurement\tmedian\tlowest\thighest\tratio\n' |
-    show '%10s %10s %10s %8s'
+  chapter "Creating keys, synchronous_commit off: keys per second"
   summarize create create_key | show '%10d %10d %10d %8s'
-  say "" "Bringing in $IMPORT keys at once: keys per second"
-  printf 'measurement\tmedian\tlowest\thighest\tratio\n' |
-    show '%10s %10s %10s %8s'
+  chapter "Bringing in $IMPORT keys at once: keys per second"
   summarize import 'plain INSERT, no triggers and foreign keys' |
     show '%10d %10d %10d %8s'
   say "" "Reading, default settings: microseconds"
-  printf 'measurement\tof all\talone\tratio\n' | show '%10s %10s %8s'
-  compare_reading | show '%10d %10d %8s'
+  printf 'measurement\tof all\tJIT off\talone\tratio\n' |
+    show '%10s %10s %10s %8s'
+  for reading in reading reading_jit_off reading_alone reading_in_use; do
+    summarize "$reading" 'first page of keys' >/dev/null
+  done
+  compare_reading | show '%10d %10d %10s %8s'
+  say "" "What should hold"
+  promises | awk -F '\t' '{ printf "  %-68s %10s %9s  %s\n", $1, $2, $3, $4 }'
   say ""
   describe_machine | as_user tee "$WORK/out/machine.txt"
-  plot
+  draw
   say "figures: $TOP/tmp/$NAME/out"
 }
 
@@ -293,9 +479,11 @@ main() {
   start_server
   load
   psql_file inside.sql | as_user tee "$WORK/out/inside.csv" >/dev/null
+  psql_file denials.sql | as_user tee "$WORK/out/denials.csv" >/dev/null
   psql_file policy.sql | as_user tee "$WORK/out/policy.csv" >/dev/null
-  wire_rounds
   reading_rounds
+  wire_rounds
+  measure_reading reading_in_use bench on 1
   new_key_rounds
   report
 }

@@ -1,5 +1,7 @@
 -- settle.sql: nothing is left to be done in the background, and all that fits is
 -- in memory.
+SELECT definition FROM bench.index \gexec
+DROP TABLE bench.index;
 SELECT apikeys.rebuild_images() \g /dev/null
 VACUUM (FREEZE, ANALYZE);
 CHECKPOINT;

@@ -1,0 +1,486 @@
+/*
+ * usage_flush.c
+ *	  What the worker of a database writes: what was counted in shared memory,
+ *	  in batches; the hashes that were brought up to date; and the seals of the
+ *	  audit.
+ *
+ * What is counted is written exactly once, whenever the worker is ended or a
+ * batch fails: a batch has a number that is written along with it, and a
+ * batch whose fate is not known is asked about before the next one is taken.
+ * (If the server crashes, the counters are gone, and with them what was
+ * counted since the last batch.)
+ *
+ * On a standby the batches are sent to the primary, if we are told where it is,
+ * and stay in memory else.
+ */
+#include "postgres.h"
+
+#include "audit/audit_lock.h"
+#include "audit/audit_seal.h"
+#include "base/settings.h"
+#include "core/clock.h"
+#include "core/compat.h"
+#include "operations/usage_flush.h"
+#include "store/keystore.h"
+#include "usage/rehash.h"
+#include "usage/usage_cleanup.h"
+#include "usage/usage_counters.h"
+#include "usage/usage_merge.h"
+#include "usage/usage_primary.h"
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_type.h"
+#include "commands/dbcommands.h"
+#include "commands/extension.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/interrupt.h"
+#include "storage/lwlock.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* A batch is this large or a little larger. */
+#define BATCH_SIZE			10000
+
+/*
+ * A use of a key that nobody sees may be one of a transaction that has made
+ * the key and is not over yet: it is kept so long, if there is room.
+ */
+#define KEEP_UNKNOWN_MS		(3600 * 1000)
+
+/* After so many hashes the next ones follow at once, but not for longer. */
+#define MANY_HASHES			256
+#define HASHES_TIME_MS		1000
+
+/* So many seals of the audit are made in one transaction. */
+#define SEALS_AT_ONCE		10
+
+/* Where batches go. */
+typedef enum Destination
+{
+	NOWHERE,
+	OWN_TABLES,
+	PRIMARY
+} Destination;
+
+static AkDatabaseSlot *slot;
+static char database_name[NAMEDATALEN];
+static MemoryContext batch_context;
+
+/* Called once, when the worker starts. */
+void
+ak_usage_flush_init(AkDatabaseSlot *own_slot)
+{
+	slot = own_slot;
+	batch_context = AllocSetContextCreate(TopMemoryContext, "apikeys batch",
+										  ALLOCSET_DEFAULT_SIZES);
+}
+
+/* --- Transactions -------------------------------------------------------- */
+
+static void
+begin_transaction(void)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	MemoryContextSwitchTo(batch_context);
+}
+
+static void
+commit_transaction(void)
+{
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(batch_context);
+}
+
+/* --- Hashes -------------------------------------------------------------- */
+
+/* Whether the job was done; else says in the log why not, unless is_silent. */
+static bool
+try_job(const char *activity, void (*job) (void), bool is_silent)
+{
+	volatile bool done = false;
+
+	pgstat_report_activity(STATE_RUNNING, activity);
+	MemoryContextSwitchTo(batch_context);
+	PG_TRY();
+	{
+		job();
+		done = true;
+	}
+	PG_CATCH();
+	{
+		HOLD_INTERRUPTS();
+		MemoryContextSwitchTo(batch_context);
+		if (!is_silent)
+			EmitErrorReport();
+		LWLockReleaseAll();
+		AbortCurrentTransaction();
+		FlushErrorState();
+		ak_usage_primary_disconnect();
+		RESUME_INTERRUPTS();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(TopMemoryContext);
+	MemoryContextReset(batch_context);
+	pgstat_report_stat(true);
+	return done;
+}
+
+static bool
+must_stop(void)
+{
+	AkSlotState state;
+
+	ak_database_slot_look(slot, &state);
+	return state.shall_leave || ShutdownRequestPending;
+}
+
+static void
+write_hashes(void)
+{
+	int64		begin = ak_clock_ms();
+	int			count;
+
+	if (!ak_rehash_is_queued() || RecoveryInProgress())
+		return;
+	do
+	{
+		begin_transaction();
+		count = ak_rehash_write();
+		commit_transaction();
+		MemoryContextReset(batch_context);
+		if (count > 0)
+			elog(DEBUG1, "apikeys worker renews %d hashes", count);
+	} while (count >= MANY_HASHES && !must_stop() &&
+			 ak_clock_ms() - begin < HASHES_TIME_MS);
+}
+
+/* Answers whether nothing failed. */
+static bool
+renew_hashes(void)
+{
+	return try_job("writing hashes", write_hashes, false);
+}
+
+/* --- One batch ----------------------------------------------------------- */
+
+/* Whether what was counted of a key that is not there shall be kept. */
+static bool
+shall_keep(AkKeystore *store, const AkCount *count)
+{
+	text	   *public_key = cstring_to_text_with_len(count->public_key,
+													  count->key_length);
+
+	return !ak_counters_are_filling() &&
+		!TimestampDifferenceExceeds(count->last_at, GetCurrentTimestamp(),
+									KEEP_UNKNOWN_MS) &&
+		!ak_keystore_was_deleted(store, public_key);
+}
+
+/*
+ * Of the counts that were not written, for want of a key, the places of those
+ * that shall be kept, in a list of integers; in a transaction.
+ */
+static List *
+choose_kept(ArrayType *missing, const AkHarvest *harvest)
+{
+	AkKeystore	store;
+	List	   *kept = NIL;
+	int			count = ArrayGetNItems(ARR_NDIM(missing), ARR_DIMS(missing));
+	const int32 *places = (const int32 *) ARR_DATA_PTR(missing);
+
+	ak_keystore_open(&store, AK_TABLE_BIT(AK_DELETED_KEY));
+	for (int i = 0; i < count; i++)
+	{
+		int			place = places[i] - 1;
+
+		if (place >= 0 && place < harvest->count &&
+			shall_keep(&store, &harvest->counts[place]))
+			kept = lappend_int(kept, place);
+	}
+	ak_keystore_close(&store);
+	return kept;
+}
+
+static List *
+write_to_own_tables(AkHarvest *harvest)
+{
+	AkBatch		batch = {0};
+	List	   *kept;
+
+	begin_transaction();
+	if (harvest->count > 0)
+		ak_usage_make_batch(harvest, &batch);
+	kept = choose_kept(ak_usage_merge(ak_database_slots_instance(),
+									  slot->batch, &batch), harvest);
+	if (harvest->stale_count > 0)
+		ak_usage_clean_up(harvest->stale, harvest->stale_count);
+	commit_transaction();
+	return kept;
+}
+
+static List *
+send_to_primary(AkHarvest *harvest)
+{
+	AkBatch		batch;
+	AkTextBatch text;
+	char	   *answer;
+	Datum		missing;
+	List	   *kept;
+
+	begin_transaction();
+	ak_usage_make_batch(harvest, &batch);
+	ak_usage_primary_format(&batch, &text);
+	commit_transaction();
+	answer = ak_usage_primary_merge(ak_database_slots_instance(), slot->batch,
+									&text);
+	begin_transaction();
+	missing = OidInputFunctionCall(F_ARRAY_IN, answer, INT4OID, -1);
+	kept = choose_kept(DatumGetArrayTypeP(missing), harvest);
+	commit_transaction();
+	return kept;
+}
+
+/* What is kept in memory is pending, and looked at again at the next flush. */
+static void
+write_batch(Destination destination, AkHarvest *harvest)
+{
+	List	   *kept = NIL;
+	ListCell   *cell;
+
+	if (destination == PRIMARY)
+	{
+		if (harvest->count > 0)
+			kept = send_to_primary(harvest);
+	}
+	else if (harvest->count > 0 || harvest->stale_count > 0)
+		kept = write_to_own_tables(harvest);
+	slot->batch_is_settled = true;
+	foreach(cell, kept)
+		ak_usage_counters_take_back_one(MyDatabaseId,
+										&harvest->counts[lfirst_int(cell)]);
+	if (kept != NIL)
+		ak_database_slot_want(slot);
+}
+
+/* --- All that is counted ------------------------------------------------- */
+
+/* After a failure: what the last batch held is written, or pending again. */
+static void
+settle_last_batch(Destination destination)
+{
+	bool		is_written;
+
+	if (slot->batch == 0 || slot->batch_is_settled)
+		return;
+	if (destination == PRIMARY)
+		is_written = ak_usage_primary_settle(ak_database_slots_instance(),
+											 slot->batch);
+	else
+	{
+		begin_transaction();
+		is_written = ak_usage_settle(ak_database_slots_instance(),
+									 slot->batch);
+		commit_transaction();
+	}
+	if (!is_written)
+		ak_usage_counters_take_back(MyDatabaseId, slot->batch);
+	slot->batch_is_settled = true;
+}
+
+static void
+write_all(Destination destination)
+{
+	AkHarvestPlace place = {0};
+
+	while (place.partition < AK_COUNTER_PARTITIONS)
+	{
+		AkHarvest	harvest = {0};
+
+		MemoryContextReset(batch_context);
+		slot->batch_is_settled = false;
+		slot->batch++;
+		ak_usage_counters_harvest(MyDatabaseId, slot->batch, BATCH_SIZE,
+								  &place, &harvest);
+		write_batch(destination, &harvest);
+		/* Many counters take long, and the queue of hashes is short. */
+		if (destination == OWN_TABLES &&
+			place.partition < AK_COUNTER_PARTITIONS)
+			(void) renew_hashes();
+	}
+}
+
+/* Before the first batch also what a crash may have left. */
+static void
+tidy_up(void)
+{
+	begin_transaction();
+	ak_usage_tidy_up(slot->batch == 0);
+	commit_transaction();
+}
+
+static Destination
+choose_destination(void)
+{
+	if (!RecoveryInProgress())
+		return OWN_TABLES;
+	return ak_usage_primary_conninfo[0] != '\0' ? PRIMARY : NOWHERE;
+}
+
+static void
+write_usage(void)
+{
+	Destination destination = choose_destination();
+
+	if (destination == NOWHERE)
+		return;
+	if (destination == PRIMARY)
+		ak_usage_primary_connect(database_name);
+	else
+		tidy_up();
+	settle_last_batch(destination);
+	write_all(destination);
+	ak_usage_primary_disconnect();
+}
+
+/* --- The audit ----------------------------------------------------------- */
+
+/*
+ * Events of transactions that are not over are sealed later, so something stays
+ * pending.  Who writes after that look says so again.
+ */
+static void
+seal_audit(void)
+{
+	int64		sealed;
+
+	if (RecoveryInProgress())
+		return;
+	do
+	{
+		begin_transaction();
+		if (ak_audit_is_being_written())
+			ak_database_slot_want(slot);
+		sealed = ak_audit_seal(SEALS_AT_ONCE, false);
+		commit_transaction();
+		MemoryContextReset(batch_context);
+	} while (sealed > 0 && !must_stop());
+}
+
+/* --- All ----------------------------------------------------------------- */
+
+typedef enum Extension
+{
+	MISSING,
+	BEING_CREATED,				/* by a transaction that is not over */
+	CREATED
+} Extension;
+
+/* The extension's row in pg_extension, also one that is not committed. */
+static bool
+is_being_created(void)
+{
+	Relation	relation = table_open(ExtensionRelationId, AccessShareLock);
+	SnapshotData snapshot;
+	ScanKeyData key;
+	SysScanDesc scan;
+	bool		is_being_created = false;
+
+	InitDirtySnapshot(snapshot);
+	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber,
+				F_NAMEEQ, CStringGetDatum("apikeys"));
+	scan = systable_beginscan(relation, ExtensionNameIndexId, true, &snapshot,
+							  1, &key);
+	while (HeapTupleIsValid(systable_getnext(scan)))
+		is_being_created = true;
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+	return is_being_created;
+}
+
+/* Looks up each time how the database is called: a standby hears of no renaming. */
+static Extension
+find_extension(void)
+{
+	Extension	found = MISSING;
+
+	begin_transaction();
+	if (OidIsValid(get_extension_oid("apikeys", true)))
+		found = CREATED;
+	else if (is_being_created())
+		found = BEING_CREATED;
+	strlcpy(database_name, get_database_name(MyDatabaseId),
+			sizeof(database_name));
+	commit_transaction();
+	MemoryContextReset(batch_context);
+	return found;
+}
+
+/* Does all jobs, each whether the others fail or not; whether usage was written. */
+static bool
+do_jobs(void)
+{
+	/* Seals that are damaged stay so, and are told of once. */
+	static bool audit_is_sealed = true;
+	bool		hashes_are_written = renew_hashes();
+	bool		usage_is_written = try_job("writing usage", write_usage, false);
+
+	audit_is_sealed = try_job("sealing the audit", seal_audit,
+							  !audit_is_sealed);
+	if (!usage_is_written || !hashes_are_written || !audit_is_sealed)
+		ak_database_slot_want(slot);
+	return usage_is_written;
+}
+
+/* Whether what is pending can be written anywhere. */
+bool
+ak_usage_flush_is_possible(void)
+{
+	return choose_destination() != NOWHERE;
+}
+
+/*
+ * Writes all there is, or only_hashes, in transactions of its own; whether usage
+ * was written.  What could not be done is pending again, and the log says why;
+ * is_asked, if somebody waits for it.  Raises what the look for the extension
+ * raises.
+ */
+bool
+ak_usage_flush(bool only_hashes, bool is_asked)
+{
+	bool		is_written = true;
+
+	ak_database_slot_begin_flush(slot, only_hashes);
+	switch (find_extension())
+	{
+		case MISSING:
+			ak_counters_purge(MyDatabaseId);
+			ak_rehash_forget(MyDatabaseId);
+			break;
+		case BEING_CREATED:
+			/* Hashes are queued again by later uses; others need the room. */
+			ak_rehash_forget(MyDatabaseId);
+			ak_database_slot_want(slot);
+			is_written = false;
+			ereport(is_asked ? LOG : DEBUG1,
+					(errmsg("usage of database \"%s\" waits for the transaction that creates extension apikeys",
+							database_name)));
+			break;
+		case CREATED:
+			is_written = only_hashes ? renew_hashes() : do_jobs();
+			break;
+	}
+	pgstat_report_activity(STATE_IDLE, NULL);
+	return is_written;
+}

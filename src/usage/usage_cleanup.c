@@ -1,0 +1,143 @@
+/*
+ * usage_cleanup.c
+ *	  See usage_cleanup.h.
+ */
+#include "postgres.h"
+
+#include "base/owner.h"
+#include "core/compat.h"
+#include "usage/usage_cleanup.h"
+#include "usage/usage_rows.h"
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+
+/* Of a row v: its secret is no more. */
+#define SECRET_HAS_ENDED \
+	"v.secret_version OPERATOR(pg_catalog.>) 0 " \
+	"AND NOT EXISTS (SELECT FROM apikeys.key_secret AS s " \
+	"WHERE s.public_key OPERATOR(pg_catalog.=) v.public_key " \
+	"AND s.version OPERATOR(pg_catalog.=) v.secret_version) "
+
+/*
+ * Adds the rows of a common table expression "ended", where they have this
+ * version or a later one, to those of another network or version.
+ */
+#define ADD_ENDED(network, version, first_version) \
+	"INSERT INTO apikeys.key_usage AS u " USAGE_COLUMNS \
+	"SELECT e.public_key, " network ", " \
+	"least(pg_catalog.sum(e.use_count), " \
+	"9223372036854775807)::pg_catalog.int8, " \
+	"pg_catalog.max(e.last_used_at), " \
+	"(pg_catalog.array_agg(e.last_used_address " \
+	"ORDER BY e.last_used_at DESC))[1], " version " FROM ended AS e " \
+	"WHERE e.secret_version OPERATOR(pg_catalog.>=) " first_version \
+	" GROUP BY e.public_key, " network ", " version " " ADD_USES
+
+/*
+ * Deletes what is recorded of these keys, if they are no more, and else adds
+ * what was recorded of each secret that is no more to what is of none, so that
+ * rows do not grow in number with each rotation.
+ */
+void
+ak_usage_clean_up(text **public_keys, int count)
+{
+#define OF_KEYS_THAT_ARE_NO_MORE \
+	"WHERE u.public_key OPERATOR(pg_catalog.=) ANY ($1) " \
+	"AND NOT EXISTS (SELECT FROM apikeys.key AS k " \
+	"WHERE k.public_key OPERATOR(pg_catalog.=) u.public_key)"
+	static AkStatement statements[] = {
+		{
+			"DELETE FROM apikeys.key_usage AS u " OF_KEYS_THAT_ARE_NO_MORE,
+			1, {TEXTARRAYOID}
+		},
+		{
+			"DELETE FROM apikeys.key_denial AS u " OF_KEYS_THAT_ARE_NO_MORE,
+			1, {TEXTARRAYOID}
+		},
+		{
+			"DELETE FROM apikeys.key_role_usage AS u " OF_KEYS_THAT_ARE_NO_MORE,
+			1, {TEXTARRAYOID}
+		},
+		{
+			"WITH ended AS (DELETE FROM apikeys.key_usage AS v "
+			"WHERE v.public_key OPERATOR(pg_catalog.=) ANY ($1) "
+			"AND " SECRET_HAS_ENDED "RETURNING v.*) "
+			ADD_ENDED("e.network", "0::pg_catalog.int4", "0"),
+			1, {TEXTARRAYOID}
+		}
+	};
+#undef OF_KEYS_THAT_ARE_NO_MORE
+	Datum	   *elements = palloc(count * sizeof(Datum));
+	Datum		value;
+
+	for (int i = 0; i < count; i++)
+		elements[i] = PointerGetDatum(public_keys[i]);
+	value = PointerGetDatum(construct_array(elements, count, TEXTOID, -1,
+											false, TYPALIGN_INT));
+	for (int i = 0; i < lengthof(statements); i++)
+		ak_owner_execute(&statements[i], &value, NULL);
+}
+
+/*
+ * Marks what is written of the uses of a key by networks that are not in its
+ * access list: the entries were removed, and begin anew if they are added again.
+ * Until ak_usage_tidy_up() has added those uses to the key's others, view
+ * access_list_entries ignores them.  To mark is to insert a row, of version -1:
+ * whoever merges uses waits for nobody who changes a list.
+ */
+void
+ak_usage_mark_removed(text *public_key)
+{
+	static AkStatement mark = {
+		"INSERT INTO apikeys.key_usage " USAGE_COLUMNS
+		"SELECT DISTINCT u.public_key, u.network, 0, "
+		"'-infinity'::pg_catalog.timestamptz, NULL::pg_catalog.inet, -1 "
+		"FROM apikeys.key_usage AS u "
+		"WHERE u.public_key OPERATOR(pg_catalog.=) $1 "
+		"AND u.network IS NOT NULL "
+		"AND NOT EXISTS (SELECT FROM apikeys.key AS k, "
+		"LATERAL apikeys.networks(k.access_list) AS n (network) "
+		"WHERE k.public_key OPERATOR(pg_catalog.=) $1 "
+		"AND n.network OPERATOR(pg_catalog.=) u.network) "
+		"ON CONFLICT ON CONSTRAINT key_usage_key DO NOTHING",
+		1, {TEXTOID}
+	};
+	Datum		value = PointerGetDatum(public_key);
+
+	ak_owner_execute(&mark, &value, NULL);
+}
+
+/*
+ * Adds the uses by networks that are marked as removed to those by none, and, if
+ * that is asked for, deletes what is recorded of deleted keys: what the server
+ * had noted of them to clean up (ak_usage_clean_up()) is lost in a crash.
+ */
+void
+ak_usage_tidy_up(bool has_started)
+{
+	static AkStatement add = {
+		"WITH ended AS (DELETE FROM apikeys.key_usage AS v "
+		"USING apikeys.key_usage AS m "
+		"WHERE m.secret_version OPERATOR(pg_catalog.=) -1 "
+		"AND v.public_key OPERATOR(pg_catalog.=) m.public_key "
+		"AND v.network OPERATOR(pg_catalog.=) m.network RETURNING v.*) "
+		ADD_ENDED("NULL::pg_catalog.cidr", "e.secret_version", "0"),
+		.by_index = true
+	};
+#define OF_DELETED_KEYS \
+	"WHERE u.public_key OPERATOR(pg_catalog.=) ANY " \
+	"(SELECT d.public_key FROM apikeys.deleted_key AS d) " \
+	"AND NOT EXISTS (SELECT FROM apikeys.key AS k " \
+	"WHERE k.public_key OPERATOR(pg_catalog.=) u.public_key)"
+	static AkStatement sweeps[] = {
+		{"DELETE FROM apikeys.key_usage AS u " OF_DELETED_KEYS},
+		{"DELETE FROM apikeys.key_denial AS u " OF_DELETED_KEYS},
+		{"DELETE FROM apikeys.key_role_usage AS u " OF_DELETED_KEYS}
+	};
+#undef OF_DELETED_KEYS
+
+	ak_owner_execute(&add, NULL, NULL);
+	for (int i = 0; has_started && i < lengthof(sweeps); i++)
+		ak_owner_execute(&sweeps[i], NULL, NULL);
+}

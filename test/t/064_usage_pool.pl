@@ -1,0 +1,296 @@
+# The room for counters: one for all keys and all databases, in which detail
+# cannot take the place of the counts themselves.
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $ROOM = 4000;
+my $DETAIL_ROOM = 3000;
+
+my $node = PostgreSQL::Test::Cluster->new('pool');
+$node->init;
+$node->append_conf(
+	'postgresql.conf', qq{
+shared_preload_libraries = 'apikeys'
+apikeys.usage_flush_interval = '1h'
+apikeys.usage_max_entries = $ROOM
+autovacuum = off
+max_connections = 100
+});
+$node->start;
+
+sub query
+{
+	my ($statement, $database) = @_;
+	return $node->safe_psql($database // 'postgres', $statement);
+}
+
+# Keys key0 to key(COUNT - 1), with the same secret.  The access lists of the first
+# forty have 4096 addresses, 10.0.0.0 to 10.0.15.255.
+sub make_keys
+{
+	my ($database, $count) = @_;
+
+	query(
+		qq{
+		CREATE EXTENSION apikeys;
+		INSERT INTO apikeys.organization (id, name)
+			VALUES ('10000000-0000-0000-0000-000000000000', 'Acme');
+		INSERT INTO apikeys.key (public_key, organization_id, description, access_list)
+			SELECT 'key' || n, '10000000-0000-0000-0000-000000000000', 'a key',
+				CASE WHEN n < 40 THEN a.list ELSE '{10.0.0.0/8}' END
+			FROM generate_series(0, $count - 1) AS n,
+				(SELECT array_agg(('10.0.' || i / 256 || '.' || i % 256)::cidr)::apikeys.access_list AS list
+					FROM generate_series(0, 4095) AS i) AS a;
+		INSERT INTO apikeys.key_secret (public_key, version, hash, hint)
+			SELECT public_key, 1,
+				('sha256\$\$' || encode(sha256('a secret'), 'hex'))::apikeys.secret_hash, ''
+			FROM apikeys.key;
+		INSERT INTO apikeys.key_role (public_key, organization_id, role)
+			SELECT public_key, organization_id, 'ORG_READ_ONLY' FROM apikeys.key}, $database);
+	return;
+}
+
+# How many uses of a key from so many addresses, once from each, are allowed.
+sub use_from
+{
+	my ($key, $count, $database) = @_;
+
+	return query(
+		qq{SELECT count(*) FROM generate_series(0, $count - 1) AS i
+		   WHERE apikeys.authorize('$key', 'a secret', ('10.0.' || i / 256 || '.' || i % 256)::inet, 'clusters.read')},
+		$database);
+}
+
+# One use of each key from FIRST to LAST.
+sub use_keys
+{
+	my ($first, $last, $database) = @_;
+
+	return query(
+		qq{SELECT count(*) FROM generate_series($first, $last) AS n
+		   WHERE apikeys.authorize('key' || n, 'a secret', '10.0.0.1', 'clusters.read')},
+		$database);
+}
+
+sub status
+{
+	my ($columns, $database) = @_;
+	return query("SELECT $columns FROM apikeys.status()", $database);
+}
+
+# Writes all, and again, which gives back the room.
+sub flush_usage
+{
+	my ($database) = @_;
+	query('SELECT apikeys.flush_usage(); SELECT apikeys.flush_usage(); SELECT apikeys.flush_usage()', $database);
+	return;
+}
+
+# Nobody writes, so that the room fills up, until the session ends.
+sub hold_back
+{
+	my $session = $node->background_psql('postgres');
+
+	$session->query_safe(
+		'BEGIN; LOCK TABLE apikeys.key_usage IN EXCLUSIVE MODE');
+	return $session;
+}
+
+my $by_entry =
+  q{SELECT sum(use_count), max(use_count) FROM apikeys.access_list_entries WHERE public_key = };
+my $written = 'SELECT sum(use_count) FROM apikeys.key_usage';
+my $written_coarsely = "$written WHERE network IS NULL AND secret_version = 0";
+
+make_keys('postgres', 6000);
+
+# --- One key, many addresses ------------------------------------------------------
+
+is(use_from('key0', 2000), 2000, 'a key is used from 2,000 addresses');
+is(status('coarse_count, lost_count'), '0|0', 'each is counted');
+flush_usage();
+is(query("$by_entry 'key0'"), '2000|1', 'by its entry');
+is(status('used_entries, pending_entries'),
+	'0|0', 'the room is given back after they are written');
+
+# --- Coarse before lost -----------------------------------------------------------
+
+my $holder = hold_back();
+is(use_from('key1', 4000), 4000, 'a key is used from more addresses than there is room for');
+is(status('used_entries, coarse_count, lost_count'),
+	"$DETAIL_ROOM|1001|0",
+	'detail takes three quarters of it, the rest is counted by the key');
+is( query(
+		q{SELECT use_count FROM apikeys.usage WHERE public_key = 'key1'}),
+	4000,
+	'the count of the key is exact');
+is(query("$by_entry 'key1'"), '2999|1', 'those of its entries are incomplete');
+like(status('advice'), qr/usage_max_entries/, 'status() says so');
+
+# Other keys of whoever.
+is(use_keys(100, 1099), 1000, 'then a thousand other keys are used');
+is(status('used_entries, coarse_count, lost_count'),
+	"$ROOM|2001|0", 'each use is counted in the room that was left');
+is(use_keys(100, 1099), 1000, 'and again');
+is(status('used_entries, coarse_count, lost_count'),
+	"$ROOM|3001|0", 'in the same');
+is(use_keys(2000, 2009), 10, 'ten more keys are used');
+is(status('used_entries, coarse_count, lost_count'),
+	"$ROOM|3001|10", 'that is lost, the room being full');
+
+# What denies takes no detail either.
+query(q{SELECT apikeys.authorize('key1', 'wrong', '10.0.0.1', 'clusters.read')});
+is(status('lost_count'), 11, 'so is a denial');
+$holder->query_safe('COMMIT');
+$holder->quit;
+flush_usage();
+is(query($written), 2000 + 4000 + 2000, 'all that was counted is written');
+is(query($written_coarsely), 3001, 'as it was counted');
+is( query(
+		q{SELECT sum(use_count) FROM apikeys.usage WHERE public_key IN ('key1', 'key100', 'key1099')}),
+	4004,
+	'and belongs to its keys');
+is(use_keys(2000, 2009), 10, 'keys are used after that');
+is(status('used_entries, coarse_count, lost_count'),
+	'20|3001|11', 'and counted with all detail again');
+flush_usage();
+
+# --- Another database ---------------------------------------------------------------
+
+query('CREATE DATABASE other');
+make_keys('other', 600);
+flush_usage('other');
+$holder = hold_back();
+use_from('key1', 4000);
+is(use_keys(0, 499, 'other'), 500, 'another database has no room for detail');
+is(status('coarse_count, lost_count', 'other'),
+	'500|0', 'but counts its keys');
+flush_usage('other');
+is(query($written, 'other'), 500, 'and writes them');
+$holder->query_safe('COMMIT');
+$holder->quit;
+
+# One that takes all it can get leaves some to others.
+flush_usage($_) for 'postgres', 'other';
+my $lost = status('lost_count');
+$holder = hold_back();
+is(use_keys(0, 5999), 6000, 'a database uses more keys than there is room for');
+is(status("used_entries, lost_count - $lost"),
+	'3500|4000', 'it takes seven eighths');
+is(use_keys(0, 299, 'other'), 300, 'another database uses keys after that');
+is(status('used_entries, lost_count', 'other'),
+	'3800|0', 'and loses none of its uses');
+$holder->query_safe('COMMIT');
+$holder->quit;
+
+# The room is one: when one database fills it the worker of the other is woken.
+flush_usage($_) for 'postgres', 'other';
+use_keys(0, 499, 'other');
+is(status('pending_entries', 'other'), 500, 'half of the room is not exceeded');
+use_from('key2', 2500);
+ok( $node->poll_query_until('other',
+		'SELECT pending_entries = 0 FROM apikeys.status()'),
+	'a database that fills the room has the workers of others write');
+is(query($written, 'other'), 500 + 300 + 500, 'all they have');
+
+# --- Many clients ----------------------------------------------------------------------
+
+flush_usage($_) for 'postgres', 'other';
+$node->restart;
+query('TRUNCATE apikeys.key_usage');
+my $script = "$node->{_basedir}/use.sql";
+append_to_file(
+	$script, q{
+\set i :i + 1
+\set pair :client_id * 1000 + :i
+\set key :pair / 500
+\set third :pair % 500 / 256
+\set fourth :pair % 500 % 256
+SELECT apikeys.authorize('key' || :key, 'a secret', ('10.0.' || :third || '.' || :fourth)::inet, 'clusters.read');
+});
+$node->command_ok(
+	[
+		'pgbench', '-n', '-c', '16', '-j', '2', '-t', '1000', '-D', 'i=-1',
+		'-f', $script, 'postgres'
+	],
+	'sixteen clients use 16,000 pairs of a key and an address');
+flush_usage();
+is(query("SELECT ($written) + lost_count FROM apikeys.status()"),
+	16000, 'what is counted and what is lost are all there is');
+is(status('lost_count'), 0, 'and nothing is lost');
+is( query("SELECT coalesce(($written_coarsely), 0) = coarse_count FROM apikeys.status()"),
+	't',
+	'what was counted coarsely is told');
+is( query(
+		'SELECT count(*), min(n), max(n) FROM (SELECT sum(use_count) AS n FROM apikeys.key_usage GROUP BY public_key) AS k'),
+	'32|500|500',
+	'each key has its uses');
+is(status('used_entries'), 0, 'all room is given back');
+
+# --- After a crash -----------------------------------------------------------------------
+
+# Of deleted keys and of one that is not, written and then forgotten.
+query(q{
+	SELECT apikeys.authorize('key' || n, 'wrong', '10.0.0.1', 'clusters.read') FROM generate_series(1, 3) AS n});
+flush_usage();
+$holder = hold_back();
+query(q{DELETE FROM apikeys.key WHERE public_key IN ('key1', 'key2')});
+$holder->quit;
+$node->stop('immediate');
+$node->start;
+my $left = q{
+	SELECT (SELECT count(DISTINCT public_key) FROM apikeys.key_usage WHERE public_key IN ('key1', 'key2')),
+		(SELECT count(*) FROM apikeys.key_denial)};
+is(query($left), '2|3', 'a crash forgets which keys were deleted');
+use_keys(5, 5);
+flush_usage();
+is(query($left), '0|1', 'what is recorded of them is deleted all the same');
+is(query(q{SELECT sum(use_count) FROM apikeys.key_usage WHERE public_key = 'key3'}),
+	500, 'and nothing else');
+
+# --- An entry that is removed and added again ---------------------------------------------
+
+# Whoever changes a list keeps nobody from writing, and what others count
+# meanwhile is the removed entry's.
+my $entry = q{
+	SELECT use_count, last_used_at IS NULL FROM apikeys.access_list_entries
+	WHERE public_key = 'key9' AND network = '10.0.0.1'};
+query('TRUNCATE apikeys.key_usage');
+use_from('key9', 3);
+flush_usage();
+my $changer = $node->background_psql('postgres');
+$changer->query_safe(
+	q{BEGIN; SELECT apikeys.remove_from_access_list('key9', '10.0.0.1')});
+use_from('key9', 3);
+flush_usage();
+is(query($entry), '2|f', 'uses are written while the entry is being removed');
+$changer->query_safe('COMMIT');
+$changer->quit;
+query(q{SELECT apikeys.add_to_access_list('key9', '10.0.0.1'::inet)});
+is(query($entry), '0|t', 'added again it begins at zero');
+use_from('key9', 3);
+is(query($entry), '1|f', 'and counts');
+flush_usage();
+is(query($entry), '1|f', 'also when that is written');
+is(query($written), 9, 'no use of the key is forgotten');
+is(query("$written WHERE secret_version < 0"), '', 'nor is a mark left');
+
+# --- A count that cannot grow ---------------------------------------------------------------
+
+use_keys(50, 51);
+flush_usage();
+query(q{UPDATE apikeys.key_usage SET use_count = 9223372036854775807 WHERE public_key IN ('key50', 'key51')});
+my $log = -s $node->logfile;
+is(use_keys(50, 51), 2, 'keys are used that were used as often as can be counted');
+flush_usage();
+is( query(
+		q{SELECT use_count FROM apikeys.usage WHERE public_key IN ('key50', 'key51')}),
+	"9223372036854775807\n9223372036854775807",
+	'their counts stay');
+my @said = slurp_file($node->logfile, $log) =~ /has reached its maximum/g;
+is(scalar @said, 1, 'the log says so once');
+
+$node->stop;
+done_testing();
