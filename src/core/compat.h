@@ -11,6 +11,7 @@
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
+#include "storage/buf_internals.h"
 #include "storage/lock.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
@@ -146,6 +147,49 @@ ak_tuplesort_get_datum(Tuplesortstate *sort, Datum *value)
 #define ak_prefetch(address) __builtin_prefetch(address)
 #else
 #define ak_prefetch(address) ((void) (address))
+#endif
+
+/*
+ * The header of a shared buffer.  Its layout may change in any major version, so
+ * an unknown version is not given these: there the page of a buffer is unknown,
+ * and the locator finds nothing.
+ */
+#if PG_VERSION_NUM < 190000
+
+/* Prefetches the header. */
+static inline void
+ak_buffer_prefetch(Buffer buffer)
+{
+	ak_prefetch(GetBufferDescriptor(buffer - 1));
+}
+
+/* The page that the buffer contains: a guess, because the header is not locked. */
+static inline BlockNumber
+ak_buffer_block(Buffer buffer)
+{
+	return GetBufferDescriptor(buffer - 1)->tag.blockNum;
+}
+
+/*
+ * Counts a use of a pinned buffer, as ReadBuffer() does: otherwise pages that are
+ * read all the time would be evicted.  If another process changes the state at
+ * the same time, the use is not counted; that is good enough.
+ */
+static inline void
+ak_buffer_count_use(Buffer buffer)
+{
+	BufferDesc *header = GetBufferDescriptor(buffer - 1);
+	uint32		state = pg_atomic_read_u32(&header->state);
+
+	if ((state & BM_LOCKED) == 0 &&
+		BUF_STATE_GET_USAGECOUNT(state) < BM_MAX_USAGE_COUNT)
+		(void) pg_atomic_compare_exchange_u32(&header->state, &state,
+											  state + BUF_USAGECOUNT_ONE);
+}
+#else
+#define ak_buffer_prefetch(buffer) ((void) (buffer))
+#define ak_buffer_block(buffer) ((void) (buffer), InvalidBlockNumber)
+#define ak_buffer_count_use(buffer) ((void) (buffer))
 #endif
 
 /* 18 can count what an index scan does. */

@@ -132,81 +132,6 @@ ak_keystore_close(AkKeystore *store)
 	store->snapshot = NULL;
 }
 
-/* --- Versions of rows ---------------------------------------------------- */
-
-static bool
-views_are_equal(const AkView *a, const AkView *b)
-{
-	return a->completed != 0 && a->completed == b->completed &&
-		a->own == b->own && a->command == b->command;
-}
-
-/*
- * Whether the version is the one that the snapshot sees, by reading the row
- * where it was; false, too, if its page is in that buffer no more.
- */
-static bool
-reads_version(AkKeystore *store, Relation table, AkRowVersion *version)
-{
-	ItemPointerData tid = version->tid;
-	HeapTupleData row;
-	bool		is_seen;
-
-	if (ak_relation_file(table) != version->file ||
-		!ReadRecentBuffer(ak_relation_locator(table), MAIN_FORKNUM,
-						  ItemPointerGetBlockNumber(&tid), version->buffer))
-		return false;
-	LockBuffer(version->buffer, BUFFER_LOCK_SHARE);
-	is_seen = heap_hot_search_buffer(&tid, table, version->buffer,
-									 store->snapshot, &row, NULL, true) &&
-		ItemPointerEquals(&tid, &version->tid) &&
-		HeapTupleHeaderGetRawXmin(row.t_data) == version->writer;
-	UnlockReleaseBuffer(version->buffer);
-	return is_seen;
-}
-
-/*
- * Whether the store sees this version of a row, so that what was kept of it is
- * what reading it again would give.  It is looked at only if a transaction that
- * has written something ended since that was last asked.
- */
-bool
-ak_keystore_sees(AkKeystore *store, AkTable table, AkRowVersion *version)
-{
-	Relation	relation;
-	bool		is_seen;
-
-	if (views_are_equal(&store->view, &version->view))
-		return true;
-	if (!OidIsValid(version->file))
-		return false;
-	relation = table_open(ak_table_oid(table), AccessShareLock);
-	is_seen = reads_version(store, relation, version);
-	table_close(relation, NoLock);
-	if (is_seen)
-		version->view = store->view;
-	return is_seen;
-}
-
-/* Fills in the version of the row that a scan is at. */
-static void
-note_version(const AkKeystore *store, const AkIndexScan *scan,
-			 AkRowVersion *version)
-{
-	BufferHeapTupleTableSlot *slot = (BufferHeapTupleTableSlot *) scan->slot;
-
-	memset(version, 0, sizeof(*version));
-	version->view = store->view;
-	if (scan->table->rd_tableam == GetHeapamTableAmRoutine() &&
-		BufferIsValid(slot->buffer) && !BufferIsLocal(slot->buffer))
-	{
-		version->file = ak_relation_file(scan->table);
-		version->buffer = slot->buffer;
-		version->tid = slot->base.tuple->t_self;
-		version->writer = HeapTupleHeaderGetRawXmin(slot->base.tuple->t_data);
-	}
-}
-
 /* --- Single rows --------------------------------------------------------- */
 
 /* Finds the one row, by id; the caller ends the scan in any case. */
@@ -526,7 +451,7 @@ ak_keystore_find_role(AkKeystore *store, const AkBytes *name,
 			DatumGetArrayTypeP(values[ROLE_ORGANIZATION_PERMISSIONS - 1]);
 		role.project_permissions =
 			DatumGetArrayTypeP(values[ROLE_PROJECT_PERMISSIONS - 1]);
-		note_version(store, &scan, version);
+		ak_keystore_note_version(store, &scan, version);
 		callback(&role, argument);
 	}
 	ak_index_scan_close(&scan);
@@ -577,7 +502,7 @@ ak_keystore_find_policy(AkKeystore *store, const pg_uuid_t *organization,
 		policy->limits_lifetime = !isnull;
 		if (!isnull)
 			policy->max_key_lifetime = *DatumGetIntervalP(value);
-		note_version(store, &scan, version);
+		ak_keystore_note_version(store, &scan, version);
 	}
 	ak_index_scan_close(&scan);
 	return found;

@@ -15,6 +15,7 @@
 
 #include "postgres.h"
 
+#include "base/index_scan.h"
 #include "base/tables.h"
 #include "store/image.h"
 
@@ -99,6 +100,9 @@ typedef void (*AkRoleCallback) (const AkRoleRow *role, void *argument);
 
 extern bool ak_keystore_sees(AkKeystore *store, AkTable table,
 							 AkRowVersion *version);
+extern void ak_keystore_note_version(const AkKeystore *store,
+									 const AkIndexScan *scan,
+									 AkRowVersion *version);
 
 extern void ak_keystore_open(AkKeystore *store, uint32 tables);
 extern void ak_keystore_open_for_image(AkKeystore *store, uint64 image_hash,
