@@ -111,74 +111,35 @@ $(SQL_SCRIPT): $(SQL_PARTS) $(TOP)/sql/parts $(TOP)/apikeys.control
 
 .DELETE_ON_ERROR:
 
-# --- What installs what it needs by itself ---------------------------------
+# --- Targets that install what they need themselves -------------------------
 
-.PHONY: demo demo-stop test matrix upgrade coverage sanitize fuzz \
-	lint model crash failover load soak bench dist dist-check deb deb-check help
 export PG_CONFIG
 
-demo:       ## start a private server in tmp/demo with the extension and data to play with
-	@$(TOP)/test/demo.sh start
+##@ Try and test
+demo: ## start a private server in tmp/demo with the extension and sample data
+	@$(TOP)/test/demo/run.sh start
 
-demo-stop:  ## end that server and remove its folder
-	@$(TOP)/test/demo.sh stop
+demo-stop: ## stop that server and remove its folder
+	@$(TOP)/test/demo/run.sh stop
 
-test:       ## build and test in tmp/test; SUITES="regress tap" runs only those
+test: ## build and test in tmp/test; SUITES="regress tap" runs only those
 	@$(TOP)/test/run-tests.sh $(SUITES)
 
-upgrade:    ## pg_upgrade with live keys from 15 to 17, in a chroot; as root
-	@$(TOP)/test/upgrade/run.sh
+bench: ## measure the cost of decisions, reads and new keys
+	@$(TOP)/test/workshop/bench/run.sh
 
-lint:       ## only what a reader should not have to look for: clang-tidy, scan-build, shellcheck, layers
-	@$(TOP)/test/run-tests.sh lint plpgsql
+# The rest is in test/Makefile.
+WORKSHOP := $(shell sed -n 's/^\([a-z_-]*\):.*\#\# .*/\1/p' $(TOP)/test/Makefile)
+.PHONY: demo demo-stop test bench help $(WORKSHOP)
+$(WORKSHOP):
+	@$(MAKE) --no-print-directory -f $(TOP)/test/Makefile $@
 
-matrix:     ## test on PostgreSQL 15, 17 and 18, in chroots made for it (as root, on Debian)
-	@$(TOP)/test/matrix.sh
-
-coverage:   ## test, and show which lines of C no test reaches
-	@$(TOP)/test/coverage.sh
-
-sanitize:   ## test on a server with sanitizers and assertions, and under valgrind
-	@$(TOP)/test/sanitize.sh
-
-fuzz:       ## feed the parsers for FUZZ_SECONDS each, two at a time (150: ten minutes)
-	@FUZZ_SECONDS=$${FUZZ_SECONDS:-150} TEST_NAME=fuzz $(TOP)/test/run-tests.sh fuzz
-
-model:      ## 50,000 random verbs and 2,000 pairs of them, held against a model of the rules
-	@MODEL_STEPS=$${MODEL_STEPS:-50000} MODEL_PAIRS=$${MODEL_PAIRS:-2000} \
-		TEST_NAME=model $(TOP)/test/run-tests.sh model
-
-soak:       ## use and manage keys at full speed for ten minutes: no process grows, all is counted
-	@$(TOP)/test/soak/run.sh
-
-bench:      ## measure the cost of decisions, of new keys and of reading, and what should hold
-	@$(TOP)/test/install-deps.sh bench
-	@$(TOP)/test/bench/run.sh
-
-dist:       ## tmp/dist/apikeys-VERSION.zip for PGXN, of what is committed
-	@$(TOP)/test/package/make-dist.sh
-
-dist-check: ## build, install and clean what "make dist" made, in several ways
-	@$(TOP)/test/package/try-dist.sh
-
-deb:        ## Debian packages in tmp/deb, tested as they are built
-	@$(TOP)/test/package/build-deb.sh
-
-deb-check:  ## try the package of "make deb" in a bare Debian, as root
-	@$(TOP)/test/package/try-deb.sh
-
-crash:      ## kill a server under load again and again: nothing acknowledged is lost
-	@$(TOP)/test/traffic/run.sh crash
-
-failover:   ## kill the leader of a cluster (Patroni, etcd, haproxy) under load
-	@$(TOP)/test/traffic/run.sh failover
-
-load:       ## 1,000 connections through a pooler, 100,000 keys: every use is counted once
-	@$(TOP)/test/traffic/run.sh load
-
-help:       ## this list
-	@echo 'all          build the extension (the default)'
-	@echo 'install      put it where $(PG_CONFIG) says'
-	@echo 'installcheck run the regression tests against a running server that has it'
-	@echo 'clean        remove what was built'
-	@sed -n 's/^\([a-z-]*\): *## /\1 /p' $(TOP)/Makefile | awk '{n = $$1; $$1 = ""; printf "%-12s%s\n", n, $$0}'
+help: ## show this list
+	@echo 'Build'
+	@printf '  %-18s%s\n' all 'build the extension (the default)' \
+		install 'install it where $(PG_CONFIG) says' \
+		uninstall 'remove the installed files' \
+		installcheck 'run the regression tests on a running server that has it' \
+		clean 'remove what was built'
+	@awk -F ': *## ' '/^\#\#@/ {print "\n" substr($$0, 5)} \
+		/^[a-z_-]+: *## / {printf "  %-18s%s\n", $$1, $$2}' $(TOP)/Makefile $(TOP)/test/Makefile

@@ -1,9 +1,9 @@
 /*
  * apikeys.c
- *	  The module's entry: makes the other files ready, and does nothing else.
+ *	  The module's entry: initializes the other files.
  *
- * Decisions and counts need the library preloaded, for its shared memory; types,
- * management, dumps and restores do not.
+ * Decisions and counters need the library preloaded, for its shared memory;
+ * types, management, dumps and restores do not.
  */
 #include "postgres.h"
 

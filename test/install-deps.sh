@@ -217,7 +217,7 @@ main() {
     major=$(choose_major)
   fi
   is_supported "$major" ||
-    die "PostgreSQL ${major:-(none)} is not supported, only 15 to 18 are"
+    die "PostgreSQL ${major:-(none)} is not supported, only $SUPPORTED_MAJORS"
   # shellcheck disable=SC2046
   readarray -O ${#missing[@]} -t missing < <(
     keep_missing $(server_packages "$major")

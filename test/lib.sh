@@ -37,8 +37,10 @@ has_headers() {
   [ -f "$("$1" --includedir-server 2>/dev/null)/postgres.h" ]
 }
 
+SUPPORTED_MAJORS=$(sed -n 's/^SUPPORTED_MAJORS = //p' "$TOP/Makefile")
+
 is_supported() {
-  case $1 in 15 | 16 | 17 | 18) ;; *) false ;; esac
+  [[ " $SUPPORTED_MAJORS " == *" $1 "* ]]
 }
 
 # Did the user choose a server?
@@ -47,8 +49,13 @@ is_chosen() { [ "${PG_CONFIG:-pg_config}" != pg_config ]; }
 # Prints the pg_config to build with.  Where none was chosen, the one in the
 # PATH may be a client's only, while Debian's servers each bring their own.
 find_pg_config() {
-  local candidate candidates=("${PG_CONFIG:-pg_config}")
-  is_chosen || candidates+=(/usr/lib/postgresql/{18,17,16,15}/bin/pg_config)
+  local candidate candidates=("${PG_CONFIG:-pg_config}") major
+  if ! is_chosen; then
+    # shellcheck disable=SC2086 # numbers, many to a line
+    for major in $(say $SUPPORTED_MAJORS | sort -r); do
+      candidates+=("/usr/lib/postgresql/$major/bin/pg_config")
+    done
+  fi
   for candidate in "${candidates[@]}"; do
     if has_server "$candidate" && has_headers "$candidate" &&
       is_supported "$(pg_major "$candidate")"; then
@@ -56,7 +63,7 @@ find_pg_config() {
       return
     fi
   done
-  die "${PG_CONFIG:-pg_config} knows of no PostgreSQL 15 to 18 that has its" \
+  die "${PG_CONFIG:-pg_config} knows of no PostgreSQL $SUPPORTED_MAJORS that has its" \
     "server and headers installed: say PG_CONFIG=/path/to/pg_config"
 }
 

@@ -13,7 +13,7 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-SUITES=(unit fuzz regress isolation model tap plpgsql lint)
+SUITES=(unit fuzz regress isolation model tap plpgsql catalog lint)
 
 # --- The suites ------------------------------------------------------------
 
@@ -69,6 +69,32 @@ suite_plpgsql() {
   server_start plpgsql "shared_preload_libraries = 'apikeys'"
   as_user "$WORK/bin/psql" -X -q -A -t -v ON_ERROR_STOP=1 -d postgres \
     -f "$WORK/tree/test/lint/plpgsql.sql"
+}
+
+# What the catalog says of the extension, and doc/reference.md after it.  With
+# REFERENCE=write the generated tables of the reference are written.
+suite_catalog() {
+  need_files 'test/lint/*.sql'
+  server_start catalog "shared_preload_libraries = 'apikeys'"
+  local psql=("$WORK/bin/psql" -X -q -v ON_ERROR_STOP=1 -d postgres) file
+  as_user "${psql[@]}" -c 'CREATE EXTENSION apikeys'
+  as_user "${psql[@]}" <"$WORK/tree/test/lint/catalog.sql"
+  as_user "${psql[@]}" <"$WORK/tree/test/lint/reference.sql" |
+    as_user tee "$WORK/catalog.tsv" >/dev/null
+  file=$WORK/tree/doc/reference.md
+  if perl "$WORK/tree/test/lint/reference.pl" "$file" <"$WORK/catalog.tsv" |
+    as_user tee "$WORK/reference.md" >/dev/null; then
+    say "ok - the reference has everything that is in schema apikeys"
+  else
+    say "not ok - the reference has everything that is in schema apikeys"
+  fi
+  if [ "${REFERENCE:-}" = write ]; then
+    cat "$WORK/reference.md" >"$TOP/doc/reference.md"
+  elif diff -u "$file" "$WORK/reference.md"; then
+    say "ok - the reference is up to date"
+  else
+    say "not ok - the reference is up to date: make reference"
+  fi
 }
 
 suite_lint() {

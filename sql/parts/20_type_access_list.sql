@@ -32,17 +32,17 @@ CREATE TYPE apikeys.access_list (
 	STORAGE = external
 );
 COMMENT ON TYPE apikeys.access_list IS
-	'A set of networks, IPv4 and IPv6 together, for example {10.0.0.0/8,2001:db8::/32}; always sorted and without doubles. An IPv4-mapped IPv6 network is the IPv4 network it stands for.';
+	'A set of networks, IPv4 and IPv6 together, for example {10.0.0.0/8,2001:db8::/32}; always sorted and without duplicates. An IPv4-mapped IPv6 network is stored as the IPv4 network.';
 
 CREATE FUNCTION apikeys_internal.access_list_contains(list apikeys.access_list, address inet) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_contains';
 COMMENT ON FUNCTION apikeys_internal.access_list_contains(apikeys.access_list, inet) IS
-	'Function of operator @>: whether one of the networks of the list contains the address, or the whole network, given.';
+	'Function of operator @>: checks whether a network of the list contains the given address or network.';
 
 CREATE FUNCTION apikeys_internal.access_list_contained(address inet, list apikeys.access_list) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_contained';
 COMMENT ON FUNCTION apikeys_internal.access_list_contained(inet, apikeys.access_list) IS
-	'Function of operator <@: whether the address, or the whole network, is in one of the networks of the list.';
+	'Function of operator <@: checks whether the given address or network is within a network of the list.';
 
 CREATE FUNCTION apikeys_internal.access_list_add(list apikeys.access_list, network cidr) RETURNS apikeys.access_list
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_add';
@@ -52,17 +52,17 @@ COMMENT ON FUNCTION apikeys_internal.access_list_add(apikeys.access_list, cidr) 
 CREATE FUNCTION apikeys_internal.access_list_remove(list apikeys.access_list, network cidr) RETURNS apikeys.access_list
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_remove';
 COMMENT ON FUNCTION apikeys_internal.access_list_remove(apikeys.access_list, cidr) IS
-	'Function of operator -: the list without this entry; other entries that contain it, or are in it, stay.';
+	'Function of operator -: the list without this entry; other entries that contain it, or are within it, stay.';
 
 CREATE FUNCTION apikeys_internal.access_list_eq(list apikeys.access_list, other apikeys.access_list) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_eq';
 COMMENT ON FUNCTION apikeys_internal.access_list_eq(apikeys.access_list, apikeys.access_list) IS
-	'Function of operator =: whether both lists have the same entries.';
+	'Function of operator =: checks whether both lists have the same entries.';
 
 CREATE FUNCTION apikeys_internal.access_list_ne(list apikeys.access_list, other apikeys.access_list) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_ne';
 COMMENT ON FUNCTION apikeys_internal.access_list_ne(apikeys.access_list, apikeys.access_list) IS
-	'Function of operator <>: whether the lists differ in an entry.';
+	'Function of operator <>: checks whether the lists differ in an entry.';
 
 CREATE FUNCTION apikeys_internal.access_list_hash(list apikeys.access_list) RETURNS integer
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_hash';
@@ -79,14 +79,14 @@ CREATE OPERATOR apikeys.@> (
 	COMMUTATOR = OPERATOR(apikeys.<@), RESTRICT = contsel, JOIN = contjoinsel
 );
 COMMENT ON OPERATOR apikeys.@> (apikeys.access_list, inet) IS
-	'one of the networks contains the address, or the whole network, given';
+	'a network of the list contains the address or network';
 
 CREATE OPERATOR apikeys.<@ (
 	LEFTARG = inet, RIGHTARG = apikeys.access_list, FUNCTION = apikeys_internal.access_list_contained,
 	COMMUTATOR = OPERATOR(apikeys.@>), RESTRICT = contsel, JOIN = contjoinsel
 );
 COMMENT ON OPERATOR apikeys.<@ (inet, apikeys.access_list) IS
-	'the address, or the whole network, is in one of the networks';
+	'the address or network is within a network of the list';
 
 CREATE OPERATOR apikeys.+ (
 	LEFTARG = apikeys.access_list, RIGHTARG = cidr, FUNCTION = apikeys_internal.access_list_add
@@ -121,19 +121,19 @@ CREATE OPERATOR CLASS apikeys.access_list_hash_ops DEFAULT FOR TYPE apikeys.acce
 	FUNCTION 1 apikeys_internal.access_list_hash(apikeys.access_list),
 	FUNCTION 2 apikeys_internal.access_list_hash_extended(apikeys.access_list, bigint);
 COMMENT ON OPERATOR CLASS apikeys.access_list_hash_ops USING hash IS
-	'Lets access lists be grouped, made distinct and joined.';
+	'Hashing of access lists, for GROUP BY, DISTINCT and joins.';
 COMMENT ON OPERATOR FAMILY apikeys.access_list_hash_ops USING hash IS
-	'Lets access lists be grouped, made distinct and joined.';
+	'Hashing of access lists, for GROUP BY, DISTINCT and joins.';
 
 CREATE FUNCTION apikeys.access_list(networks cidr[]) RETURNS apikeys.access_list
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list';
 COMMENT ON FUNCTION apikeys.access_list(cidr[]) IS
-	'The access list of the networks in an array.';
+	'Returns the access list of the networks in an array.';
 
 CREATE FUNCTION apikeys_internal.networks_array(list apikeys.access_list) RETURNS cidr[]
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_networks_array';
 COMMENT ON FUNCTION apikeys_internal.networks_array(apikeys.access_list) IS
-	'The networks of an access list as an array, in their order.';
+	'Returns the networks of an access list as an array, in their order.';
 
 CREATE CAST (cidr[] AS apikeys.access_list) WITH FUNCTION apikeys.access_list(cidr[]) AS ASSIGNMENT;
 COMMENT ON CAST (cidr[] AS apikeys.access_list) IS
@@ -146,22 +146,22 @@ COMMENT ON CAST (apikeys.access_list AS cidr[]) IS
 CREATE FUNCTION apikeys.networks(list apikeys.access_list) RETURNS SETOF cidr
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 10 AS 'MODULE_PATHNAME', 'apikeys_networks';
 COMMENT ON FUNCTION apikeys.networks(apikeys.access_list) IS
-	'The networks of an access list, one a row, in their order.';
+	'Returns the networks of an access list, one per row, in their order.';
 
 CREATE FUNCTION apikeys.matching_network(list apikeys.access_list, address inet) RETURNS cidr
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_matching_network';
 COMMENT ON FUNCTION apikeys.matching_network(apikeys.access_list, inet) IS
-	'The most specific network of the list that contains the address, or NULL.';
+	'Returns the most specific network of the list that contains the address, or NULL.';
 
 CREATE FUNCTION apikeys.cardinality(list apikeys.access_list) RETURNS integer
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_cardinality';
 COMMENT ON FUNCTION apikeys.cardinality(apikeys.access_list) IS
-	'How many networks the list has.';
+	'Returns the number of networks in the list.';
 
 CREATE FUNCTION apikeys_internal.is_access_list(candidate text) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_is_access_list';
 COMMENT ON FUNCTION apikeys_internal.is_access_list(text) IS
-	'Whether a text is one that type access_list takes.';
+	'Checks whether a text is valid input of type access_list.';
 
 -- As JSON it is an array, so that to_json and to_jsonb make one of it.
 CREATE FUNCTION apikeys_internal.access_list_json(list apikeys.access_list) RETURNS json

@@ -1,4 +1,4 @@
--- apikeys.secret_hash: a hashed secret.  No clear text gets past its input.
+-- apikeys.secret_hash: a hashed secret.  Its input rejects clear text.
 
 CREATE TYPE apikeys.secret_hash;
 
@@ -37,32 +37,32 @@ COMMENT ON TYPE apikeys.secret_hash IS
 CREATE FUNCTION apikeys.verify(hash apikeys.secret_hash, public_key text, secret text) RETURNS boolean
 	LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_verify';
 COMMENT ON FUNCTION apikeys.verify(apikeys.secret_hash, text, text) IS
-	'Checks whether the secret is the one that was hashed for this public key, in constant time. EXECUTE is not granted to PUBLIC.';
+	'Checks in constant time whether the hash is that of this secret and public key. EXECUTE is not granted to PUBLIC.';
 
 CREATE FUNCTION apikeys_internal.algorithm(hash apikeys.secret_hash) RETURNS text
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_algorithm';
 COMMENT ON FUNCTION apikeys_internal.algorithm(apikeys.secret_hash) IS
-	'The algorithm that the secret was hashed by: blake2b, or sha256, sha512 or argon2id of another system.';
+	'Returns the algorithm of the hash: blake2b, or sha256, sha512 or argon2id of another system.';
 
 CREATE FUNCTION apikeys_internal.pepper(hash apikeys.secret_hash) RETURNS text
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_pepper';
 COMMENT ON FUNCTION apikeys_internal.pepper(apikeys.secret_hash) IS
-	'The id of the pepper that the secret was hashed with, 0 for none; NULL for a hash of another system.';
+	'Returns the id of the pepper of the hash, 0 for none; NULL for a hash of another system.';
 
 CREATE FUNCTION apikeys_internal.current_pepper() RETURNS text
 	LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_current_pepper';
 COMMENT ON FUNCTION apikeys_internal.current_pepper() IS
-	'The id of the pepper that new secrets are hashed with: the first one in the file that apikeys.pepper_file names; NULL if there is none.';
+	'Returns the id of the pepper for new hashes, the first one in the file that apikeys.pepper_file names; NULL if there is none.';
 
 CREATE FUNCTION apikeys_internal.pepper_state(pepper text) RETURNS text
 	LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_pepper_state';
 COMMENT ON FUNCTION apikeys_internal.pepper_state(text) IS
-	'What a pepper id in a hash means here: current (as new secrets are hashed), retired (verifies still), missing (nobody with such a hash gets in), or, for NULL, foreign (hashed by another system).';
+	'Returns the state of a pepper id: current (used for new hashes), retired (still verifies), missing (keys with such a hash are denied) or, for NULL, foreign (a hash of another system).';
 
 CREATE FUNCTION apikeys_internal.is_secret_hash(candidate text) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_is_secret_hash';
 COMMENT ON FUNCTION apikeys_internal.is_secret_hash(text) IS
-	'Whether a text is one that type secret_hash takes.';
+	'Checks whether a text is valid input of type secret_hash.';
 
 CREATE FUNCTION apikeys_internal.is_affordable(hash apikeys.secret_hash) RETURNS boolean
 	LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_is_affordable';

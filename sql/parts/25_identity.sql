@@ -1,5 +1,5 @@
--- Who is acting. PARALLEL RESTRICTED: only the process that a key was bound in,
--- or a user was named in, knows it.
+-- The current principal.  PARALLEL RESTRICTED: only the process in which a key was
+-- bound or a user was named knows it.
 
 CREATE FUNCTION apikeys.principal() RETURNS text
 	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_principal';
@@ -26,9 +26,9 @@ CREATE FUNCTION apikeys_internal.principal_address() RETURNS inet
 COMMENT ON FUNCTION apikeys_internal.principal_address() IS
 	'Returns the address of the bound key or of the named user, else that of the connection; NULL if it is unknown.';
 
--- The key that is bound to the transaction. STABLE, so that a policy asks once a
--- statement where it says (SELECT apikeys.current_key()). permits costs more than
--- a comparison, which a policy then makes before.
+-- The key that is bound to the transaction.  STABLE, so that a policy that contains
+-- (SELECT apikeys.current_key()) calls it once a statement.  The cost of permits
+-- makes the planner evaluate cheap comparisons first.
 
 CREATE FUNCTION apikeys.current_key() RETURNS text
 	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_current_key';

@@ -4,7 +4,7 @@
 CREATE FUNCTION apikeys_internal.is_name(candidate text) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_is_name';
 COMMENT ON FUNCTION apikeys_internal.is_name(text) IS
-	'Checks whether a text can be a name or a description: 1 to 250 characters, no control, format or blank character of Unicode but single spaces between words, and no private key in it.';
+	'Checks whether a text can be a name or a description: 1 to 250 characters, no control, format or blank characters of Unicode except single spaces between words, and no private key in it.';
 
 CREATE FUNCTION apikeys_internal.is_private_key(candidate text) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_is_private_key';
@@ -59,12 +59,12 @@ CREATE TABLE apikeys.organization (
 	CONSTRAINT organization_environment_check CHECK (environment ~ '^[a-z][a-z0-9]{0,7}$')
 );
 COMMENT ON TABLE apikeys.organization IS
-	'An organization owns projects and keys. Its members, and the members of its projects, read it.';
+	'An organization owns projects and keys. Visible to its members and to the members of its projects.';
 COMMENT ON COLUMN apikeys.organization.id IS 'Identifies the organization.';
 COMMENT ON COLUMN apikeys.organization.name IS 'Unique name, for people.';
 COMMENT ON COLUMN apikeys.organization.require_access_list IS 'Whether a key with an empty access list is denied.';
-COMMENT ON COLUMN apikeys.organization.max_key_lifetime IS 'Longest life of a key; NULL: no limit.';
-COMMENT ON COLUMN apikeys.organization.max_rotation_overlap IS 'How long an old secret may live on after a rotation.';
+COMMENT ON COLUMN apikeys.organization.max_key_lifetime IS 'Longest lifetime of a key; NULL means no limit.';
+COMMENT ON COLUMN apikeys.organization.max_rotation_overlap IS 'Longest time that an old secret stays valid after a rotation.';
 COMMENT ON COLUMN apikeys.organization.created_at IS 'Creation time.';
 COMMENT ON COLUMN apikeys.organization.metadata IS 'The application''s own data, an object.';
 COMMENT ON COLUMN apikeys.organization.max_secret_lifetime IS 'Longest life of a secret; NULL: as long as its key.';
@@ -86,7 +86,7 @@ CREATE TABLE apikeys.project (
 	CONSTRAINT project_environment_check CHECK (environment ~ '^[a-z][a-z0-9]{0,7}$')
 );
 COMMENT ON TABLE apikeys.project IS
-	'A project of one organization; deleting it removes the roles granted in it. Read with any permission in the project, or with apikeys.projects.read in the organization.';
+	'A project of one organization; deleting it removes the roles granted in it. Visible with any permission in the project, or with apikeys.projects.read in the organization.';
 COMMENT ON COLUMN apikeys.project.id IS 'Identifies the project.';
 COMMENT ON COLUMN apikeys.project.organization_id IS 'The organization it belongs to; never changes.';
 COMMENT ON COLUMN apikeys.project.name IS 'Name, unique in the organization.';
@@ -126,8 +126,8 @@ COMMENT ON COLUMN apikeys.role.is_builtin IS 'Whether the extension installed it
 COMMENT ON COLUMN apikeys.role.organization_id IS 'The organization that it belongs to, and where alone it is seen and granted; NULL: every organization.';
 COMMENT ON COLUMN apikeys.role.id IS 'Identifies the role: its name, behind its organization and a slash if it has one. Set by a trigger.';
 
--- A PostgreSQL role is a member by its OID, so that a name that is given to
--- another role passes nothing on.
+-- A PostgreSQL role is a member by its OID, so that a new role with an old name
+-- inherits nothing.
 CREATE TABLE apikeys.member (
 	organization_id uuid NOT NULL REFERENCES apikeys.organization ON DELETE CASCADE,
 	project_id uuid,
@@ -150,7 +150,7 @@ COMMENT ON INDEX apikeys.member_role_key IS 'Finds what a PostgreSQL role holds.
 COMMENT ON INDEX apikeys.member_organization_idx IS 'Finds the members of an organization.';
 COMMENT ON INDEX apikeys.member_project_idx IS 'Finds the members of a project.';
 COMMENT ON TABLE apikeys.member IS
-	'A principal that holds a role in an organization, or in one of its projects. A member reads its own rows; apikeys.members.read reads all rows there.';
+	'A principal that holds a role in an organization, or in one of its projects. A member sees its own rows; apikeys.members.read shows all rows there.';
 COMMENT ON COLUMN apikeys.member.organization_id IS 'The organization.';
 COMMENT ON COLUMN apikeys.member.project_id IS 'The project; NULL where the role is held in the organization.';
 COMMENT ON COLUMN apikeys.member.principal IS 'role:<PostgreSQL role>, as it was named when it was added, or user:<user of the application>.';
@@ -193,16 +193,16 @@ COMMENT ON INDEX apikeys.key_organization_description_idx IS 'Pages of an organi
 COMMENT ON INDEX apikeys.key_organization_expires_idx IS 'Finds the keys of an organization that expire.';
 COMMENT ON INDEX apikeys.key_expires_idx IS 'Finds the keys that expire.';
 COMMENT ON TABLE apikeys.key IS
-	'An API key. Its roles are in key_role, its secrets in key_secret. Read with apikeys.keys.read in the organization or in a project where the key has a role, and by the key itself; view keys shows all of it.';
+	'An API key. Its roles are in key_role, its secrets in key_secret. Visible with apikeys.keys.read in the organization or in a project where the key has a role, and to the key itself. View keys shows all details.';
 COMMENT ON COLUMN apikeys.key.public_key IS 'Public identifier. Immutable and never reused.';
 COMMENT ON COLUMN apikeys.key.organization_id IS 'The organization it belongs to; never changes.';
 COMMENT ON COLUMN apikeys.key.description IS 'What the key is for, 1 to 250 characters.';
-COMMENT ON COLUMN apikeys.key.access_list IS 'Networks the key can be used from; empty: any address.';
+COMMENT ON COLUMN apikeys.key.access_list IS 'Networks the key can be used from; empty means any address.';
 COMMENT ON COLUMN apikeys.key.created_at IS 'Creation time.';
 COMMENT ON COLUMN apikeys.key.created_by IS 'Principal that created the key.';
 COMMENT ON COLUMN apikeys.key.expires_at IS 'Expiration time; NULL means the key does not expire.';
-COMMENT ON COLUMN apikeys.key.disabled_at IS 'Time the key was disabled; NULL: it is enabled.';
-COMMENT ON COLUMN apikeys.key.disabled_reason IS 'Reason given to disable_key; compromised: disabled by revoke_leaked.';
+COMMENT ON COLUMN apikeys.key.disabled_at IS 'Time the key was disabled; NULL means it is enabled.';
+COMMENT ON COLUMN apikeys.key.disabled_reason IS 'Reason given to disable_key; compromised means disabled by revoke_leaked.';
 COMMENT ON COLUMN apikeys.key.owner IS 'The application''s own identifier of the owner of the key; NULL: none.';
 COMMENT ON COLUMN apikeys.key.metadata IS 'The application''s own data, an object.';
 COMMENT ON COLUMN apikeys.key.environment IS 'The environment of its project or organization when it was created; NULL: none.';
@@ -247,13 +247,13 @@ CREATE TABLE apikeys.key_secret (
 CREATE INDEX key_secret_expires_idx ON apikeys.key_secret (expires_at) WHERE expires_at IS NOT NULL;
 COMMENT ON INDEX apikeys.key_secret_expires_idx IS 'Finds the secrets that expire.';
 COMMENT ON TABLE apikeys.key_secret IS
-	'The hashed secrets of a key, at most two of them live. Whoever reads the key reads all columns but the hash, which is not granted to anybody.';
+	'The hashed secrets of a key, at most two of them live. Visible like the key, except the hash: SELECT on it is not granted to anybody.';
 COMMENT ON COLUMN apikeys.key_secret.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.key_secret.version IS 'Number of the secret, counted from 1.';
 COMMENT ON COLUMN apikeys.key_secret.hash IS 'Hash of the secret. SELECT is not granted to anybody.';
 COMMENT ON COLUMN apikeys.key_secret.hint IS 'Last characters of the secret, to recognize it by.';
 COMMENT ON COLUMN apikeys.key_secret.created_at IS 'Time the secret was issued.';
-COMMENT ON COLUMN apikeys.key_secret.expires_at IS 'Expiration time; NULL: the secret lives as long as the key.';
+COMMENT ON COLUMN apikeys.key_secret.expires_at IS 'Expiration time; NULL means the secret is valid as long as the key.';
 
 -- Entries of access lists are in column access_list of key; only those that came
 -- later than the key have a row here.
@@ -285,13 +285,13 @@ CREATE INDEX key_usage_removed_idx ON apikeys.key_usage (public_key, network) WH
 COMMENT ON INDEX apikeys.key_usage_removed_idx IS 'Finds the entries that were removed from access lists.';
 ALTER TABLE apikeys.key_usage REPLICA IDENTITY FULL;
 COMMENT ON TABLE apikeys.key_usage IS
-	'Uses of a key, by the matching entry of its access list and by secret. Read by whoever reads the key; view usage adds what is not written yet.';
+	'Uses of a key, by the matching entry of its access list and by secret. Visible like the key; view usage adds what is not written yet.';
 COMMENT ON COLUMN apikeys.key_usage.public_key IS 'The key.';
-COMMENT ON COLUMN apikeys.key_usage.network IS 'Matching entry of the access list; NULL while the list was empty, of entries that were removed, and of uses counted coarsely.';
+COMMENT ON COLUMN apikeys.key_usage.network IS 'Matching entry of the access list. NULL for an empty list, for entries that were removed, and for uses counted coarsely.';
 COMMENT ON COLUMN apikeys.key_usage.use_count IS 'Number of recorded uses.';
 COMMENT ON COLUMN apikeys.key_usage.last_used_at IS 'Time of the last recorded use.';
 COMMENT ON COLUMN apikeys.key_usage.last_used_address IS 'Address of the last recorded use.';
-COMMENT ON COLUMN apikeys.key_usage.secret_version IS 'Version of the secret used; 0: secrets that were deleted, and uses counted coarsely; -1: no uses, but a mark that the entry was removed from the access list and its rows are to be added to those of none.';
+COMMENT ON COLUMN apikeys.key_usage.secret_version IS 'Version of the secret used. 0 stands for deleted secrets and for uses counted coarsely; -1 marks an entry that was removed from the access list: the worker adds its rows to those without a network.';
 
 CREATE TABLE apikeys.key_role_usage (
 	public_key text COLLATE "C" NOT NULL,
@@ -317,7 +317,7 @@ CREATE TABLE apikeys.key_denial (
 	PRIMARY KEY (public_key, reason)
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE apikeys.key_denial IS
-	'Denials of a key, by reason. Read by whoever reads the key; view usage adds what is not written yet.';
+	'Denials of a key, by reason. Visible like the key; view usage adds what is not written yet.';
 COMMENT ON COLUMN apikeys.key_denial.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.key_denial.reason IS 'Reason, as decide returns it.';
 COMMENT ON COLUMN apikeys.key_denial.denial_count IS 'Number of denials.';

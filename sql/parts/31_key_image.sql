@@ -1,12 +1,12 @@
--- All that a decision reads of a key, in one row: one index descent instead of
+-- Everything that a decision reads of a key, in one row: one index descent instead of
 -- three.  Like an index, it holds nothing that the tables do not hold, and is
 -- maintained in the transaction that changes them; dumps leave it out, because a
 -- restore makes it again.
 --
--- What proves a key comes first, and stays in the row as it is, however much the
--- key may do: so a decision needs nothing else before a secret is proved.  Of
--- more than eight secrets, which only direct SQL can bring in, the newest are
--- here.  Access lists are never compressed: a decision reads parts of them.
+-- The columns that prove a key come first.  They are stored in the row, never
+-- compressed and never out of line, so a decision reads nothing else before a
+-- secret is proved.  If direct SQL has inserted more than eight secrets, the eight
+-- newest are here.  Access lists are never compressed: a decision reads parts.
 
 CREATE TABLE apikeys.key_image (
 	public_key text COLLATE "C" PRIMARY KEY,
@@ -28,16 +28,16 @@ ALTER TABLE apikeys.key_image
 	ALTER secret_expirations SET STORAGE PLAIN,
 	ALTER secret_versions SET STORAGE PLAIN;
 COMMENT ON TABLE apikeys.key_image IS
-	'All that a decision reads of a key, derived from key, key_secret and key_role by verbs and triggers. Internal.';
+	'Everything that a decision reads of a key, derived from key, key_secret and key_role by verbs and triggers. Internal.';
 COMMENT ON COLUMN apikeys.key_image.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.key_image.organization_id IS 'Its organization.';
 COMMENT ON COLUMN apikeys.key_image.disabled IS 'Whether it is disabled.';
-COMMENT ON COLUMN apikeys.key_image.expires_at IS 'Expiration time; infinity: never.';
+COMMENT ON COLUMN apikeys.key_image.expires_at IS 'Expiration time; infinity means never.';
 COMMENT ON COLUMN apikeys.key_image.created_at IS 'Creation time.';
-COMMENT ON COLUMN apikeys.key_image.secrets IS 'The hashes of its secrets, of the eight newest.';
-COMMENT ON COLUMN apikeys.key_image.secret_expirations IS 'Expiration times of the secrets; infinity: never.';
-COMMENT ON COLUMN apikeys.key_image.secret_versions IS 'The versions of its secrets, one for each of secrets, four bytes long, the most significant byte first.';
-COMMENT ON COLUMN apikeys.key_image.organization_roles IS 'What it holds in the organization: ids of roles, and permissions behind an equals sign.';
+COMMENT ON COLUMN apikeys.key_image.secrets IS 'Hashes of its eight newest secrets.';
+COMMENT ON COLUMN apikeys.key_image.secret_expirations IS 'Expiration times of the secrets; infinity means never.';
+COMMENT ON COLUMN apikeys.key_image.secret_versions IS 'Versions of the secrets, in the same order: four bytes each, most significant byte first.';
+COMMENT ON COLUMN apikeys.key_image.organization_roles IS 'Its roles in the organization.';
 COMMENT ON COLUMN apikeys.key_image.access_list IS 'Its access list.';
 COMMENT ON COLUMN apikeys.key_image.project_roles IS 'What it holds in projects, in the same form, one for each of projects.';
 COMMENT ON COLUMN apikeys.key_image.projects IS 'The projects of these.';

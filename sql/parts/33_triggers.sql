@@ -1,4 +1,4 @@
--- Triggers: what must hold for a superuser's direct SQL, for restores and for
+-- Triggers, for rules that must hold for a superuser's direct SQL, restores and
 -- logical replication as well as for verbs.
 
 -- The id of a role, whoever writes it.
@@ -61,41 +61,41 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.member_role_noted() IS
-	'Trigger function: notes which PostgreSQL role a member is.';
+	'Trigger function: records which PostgreSQL role a member is.';
 
 CREATE TRIGGER member_role_noted BEFORE INSERT OR UPDATE ON apikeys.member
 	FOR EACH ROW WHEN (NEW.principal LIKE 'role:%' OR NEW.database_role IS NOT NULL)
 	EXECUTE FUNCTION apikeys_internal.member_role_noted();
 ALTER TABLE apikeys.member ENABLE ALWAYS TRIGGER member_role_noted;
-COMMENT ON TRIGGER member_role_noted ON apikeys.member IS 'Notes which PostgreSQL role the member is.';
+COMMENT ON TRIGGER member_role_noted ON apikeys.member IS 'Records which PostgreSQL role the member is.';
 
--- No public key is used again.
+-- Public keys are never reused.
 CREATE FUNCTION apikeys_internal.key_deleted() RETURNS trigger
 	LANGUAGE c AS 'MODULE_PATHNAME', 'apikeys_key_deleted';
 COMMENT ON FUNCTION apikeys_internal.key_deleted() IS
-	'Trigger function: notes the public key of a deleted key, and drops its usage.';
+	'Trigger function: records the public key of a deleted key, and removes its usage.';
 CREATE TRIGGER key_deleted AFTER DELETE ON apikeys.key
 	FOR EACH ROW EXECUTE FUNCTION apikeys_internal.key_deleted();
-COMMENT ON TRIGGER key_deleted ON apikeys.key IS 'Notes the public key of a deleted key, and drops its usage.';
+COMMENT ON TRIGGER key_deleted ON apikeys.key IS 'Records the public key of a deleted key, and removes its usage.';
 
--- An entry that is removed and added again begins anew.
+-- An entry that is removed and added again starts at zero.
 CREATE FUNCTION apikeys_internal.access_list_changed() RETURNS trigger
 	LANGUAGE c AS 'MODULE_PATHNAME', 'apikeys_access_list_changed';
 COMMENT ON FUNCTION apikeys_internal.access_list_changed() IS
-	'Trigger function: makes recorded uses by entries that were removed from an access list uses of the key only.';
+	'Trigger function: counts recorded uses by entries that were removed from an access list as uses of the key only.';
 CREATE TRIGGER access_list_changed AFTER UPDATE OF access_list ON apikeys.key
 	FOR EACH ROW WHEN (OLD.access_list OPERATOR(apikeys.<>) NEW.access_list)
 	EXECUTE FUNCTION apikeys_internal.access_list_changed();
-COMMENT ON TRIGGER access_list_changed ON apikeys.key IS 'Makes uses by removed entries uses of the key only.';
+COMMENT ON TRIGGER access_list_changed ON apikeys.key IS 'Counts uses by removed entries as uses of the key only.';
 
 -- Recorded uses of a secret become uses of the key when the secret is deleted.
 CREATE FUNCTION apikeys_internal.secret_deleted() RETURNS trigger
 	LANGUAGE c AS 'MODULE_PATHNAME', 'apikeys_secret_deleted';
 COMMENT ON FUNCTION apikeys_internal.secret_deleted() IS
-	'Trigger function: adds up the uses of deleted secrets.';
+	'Trigger function: adds the uses of deleted secrets to those of the key.';
 CREATE TRIGGER secret_deleted AFTER DELETE ON apikeys.key_secret
 	FOR EACH ROW EXECUTE FUNCTION apikeys_internal.secret_deleted();
-COMMENT ON TRIGGER secret_deleted ON apikeys.key_secret IS 'Adds up the uses of deleted secrets.';
+COMMENT ON TRIGGER secret_deleted ON apikeys.key_secret IS 'Adds the uses of deleted secrets to those of the key.';
 
 -- The images of keys: at the end of the statement, or with each row where rows
 -- arrive by logical replication.  Bodies of verbs call make_images or
@@ -103,12 +103,12 @@ COMMENT ON TRIGGER secret_deleted ON apikeys.key_secret IS 'Adds up the uses of 
 CREATE FUNCTION apikeys_internal.key_changed() RETURNS trigger
 	LANGUAGE c AS 'MODULE_PATHNAME', 'apikeys_key_changed';
 COMMENT ON FUNCTION apikeys_internal.key_changed() IS
-	'Trigger function: makes the images of the changed keys again, unless a verb changes them.';
+	'Trigger function: rebuilds the images of the changed keys, unless a verb changes them.';
 
 CREATE FUNCTION apikeys_internal.make_images(keys text[]) RETURNS void
 	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_make_images';
 COMMENT ON FUNCTION apikeys_internal.make_images(text[]) IS
-	'Makes the images of the keys again. Called by each verb for the keys that it has changed.';
+	'Rebuilds the images of the keys. Called by each verb for the keys that it has changed.';
 
 CREATE FUNCTION apikeys_internal.insert_keys(
 	organization uuid, project uuid, public_keys text[], hashes text[], hints text[], descriptions text[],
@@ -154,26 +154,26 @@ ALTER TABLE apikeys.key_role ENABLE REPLICA TRIGGER key_role_replicated;
 ALTER TABLE apikeys.key_role ENABLE ALWAYS TRIGGER key_role_truncated;
 ALTER TABLE apikeys.key_secret ENABLE REPLICA TRIGGER key_secret_replicated;
 ALTER TABLE apikeys.key_secret ENABLE ALWAYS TRIGGER key_secret_truncated;
-COMMENT ON TRIGGER key_rows_inserted ON apikeys.key IS 'Makes the images of the keys again.';
-COMMENT ON TRIGGER key_rows_updated ON apikeys.key IS 'Makes the images of the keys again.';
-COMMENT ON TRIGGER key_rows_deleted ON apikeys.key IS 'Makes the images of the keys again.';
-COMMENT ON TRIGGER key_replicated ON apikeys.key IS 'Makes the image of the key again, where rows arrive by logical replication.';
-COMMENT ON TRIGGER key_truncated ON apikeys.key IS 'Makes all images again.';
-COMMENT ON TRIGGER key_role_rows_inserted ON apikeys.key_role IS 'Makes the images of the keys again.';
-COMMENT ON TRIGGER key_role_rows_updated ON apikeys.key_role IS 'Makes the images of the keys again.';
-COMMENT ON TRIGGER key_role_rows_deleted ON apikeys.key_role IS 'Makes the images of the keys again.';
-COMMENT ON TRIGGER key_role_replicated ON apikeys.key_role IS 'Makes the image of the key again, where rows arrive by logical replication.';
-COMMENT ON TRIGGER key_role_truncated ON apikeys.key_role IS 'Makes all images again.';
-COMMENT ON TRIGGER key_secret_rows_inserted ON apikeys.key_secret IS 'Makes the images of the keys again.';
-COMMENT ON TRIGGER key_secret_rows_updated ON apikeys.key_secret IS 'Makes the images of the keys again.';
-COMMENT ON TRIGGER key_secret_rows_deleted ON apikeys.key_secret IS 'Makes the images of the keys again.';
-COMMENT ON TRIGGER key_secret_replicated ON apikeys.key_secret IS 'Makes the image of the key again, where rows arrive by logical replication.';
-COMMENT ON TRIGGER key_secret_truncated ON apikeys.key_secret IS 'Makes all images again.';
+COMMENT ON TRIGGER key_rows_inserted ON apikeys.key IS 'Rebuilds the images of the keys.';
+COMMENT ON TRIGGER key_rows_updated ON apikeys.key IS 'Rebuilds the images of the keys.';
+COMMENT ON TRIGGER key_rows_deleted ON apikeys.key IS 'Rebuilds the images of the keys.';
+COMMENT ON TRIGGER key_replicated ON apikeys.key IS 'Rebuilds the image of the key when rows arrive by logical replication.';
+COMMENT ON TRIGGER key_truncated ON apikeys.key IS 'Rebuilds all images.';
+COMMENT ON TRIGGER key_role_rows_inserted ON apikeys.key_role IS 'Rebuilds the images of the keys.';
+COMMENT ON TRIGGER key_role_rows_updated ON apikeys.key_role IS 'Rebuilds the images of the keys.';
+COMMENT ON TRIGGER key_role_rows_deleted ON apikeys.key_role IS 'Rebuilds the images of the keys.';
+COMMENT ON TRIGGER key_role_replicated ON apikeys.key_role IS 'Rebuilds the image of the key when rows arrive by logical replication.';
+COMMENT ON TRIGGER key_role_truncated ON apikeys.key_role IS 'Rebuilds all images.';
+COMMENT ON TRIGGER key_secret_rows_inserted ON apikeys.key_secret IS 'Rebuilds the images of the keys.';
+COMMENT ON TRIGGER key_secret_rows_updated ON apikeys.key_secret IS 'Rebuilds the images of the keys.';
+COMMENT ON TRIGGER key_secret_rows_deleted ON apikeys.key_secret IS 'Rebuilds the images of the keys.';
+COMMENT ON TRIGGER key_secret_replicated ON apikeys.key_secret IS 'Rebuilds the image of the key when rows arrive by logical replication.';
+COMMENT ON TRIGGER key_secret_truncated ON apikeys.key_secret IS 'Rebuilds all images.';
 
 CREATE FUNCTION apikeys.rebuild_images() RETURNS bigint
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_rebuild_images';
 COMMENT ON FUNCTION apikeys.rebuild_images() IS
-	'Makes the images of all keys again and returns how many; needed only after rows were loaded with triggers disabled. EXECUTE is not granted to PUBLIC.';
+	'Rebuilds the images of all keys, and returns their number; needed only after rows were loaded with triggers disabled. EXECUTE is not granted to PUBLIC.';
 
 -- Entries of access lists have an age.
 CREATE FUNCTION apikeys_internal.access_list_dated() RETURNS trigger

@@ -1,5 +1,5 @@
--- Who has changed what.  Each verb writes one event; what is changed by direct SQL
--- is an event of its own.
+-- The audit log.  Each verb writes one event; direct SQL of a superuser writes one
+-- for each row.
 
 CREATE TABLE apikeys.audit_event (
 	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -21,16 +21,16 @@ COMMENT ON INDEX apikeys.audit_event_project_idx IS 'Finds the events of a proje
 COMMENT ON INDEX apikeys.audit_event_key_idx IS 'Finds the events of a key.';
 COMMENT ON SEQUENCE apikeys.audit_event_id_seq IS 'Numbers the events.';
 COMMENT ON TABLE apikeys.audit_event IS
-	'The audit log: what was changed, by which principal, written in the transaction of the change; never a secret or a hash. Read with apikeys.audit.read in the organization, or in the project.';
+	'The audit log: each change with its principal, written in the transaction of the change. Contains no secret and no hash. Visible with apikeys.audit.read in the organization or in the project.';
 COMMENT ON COLUMN apikeys.audit_event.id IS 'Number of the event; of two concurrent transactions, the one that commits first may have the higher number.';
 COMMENT ON COLUMN apikeys.audit_event.at IS 'Time of the event.';
 COMMENT ON COLUMN apikeys.audit_event.principal IS 'Principal that made the change.';
-COMMENT ON COLUMN apikeys.audit_event.action IS 'What was done, in dotted words: key.created. Changes by direct SQL begin with direct.';
+COMMENT ON COLUMN apikeys.audit_event.action IS 'The action, such as key.created. Changes by direct SQL begin with direct.';
 COMMENT ON COLUMN apikeys.audit_event.organization_id IS 'The organization; NULL if the object belongs to none.';
 COMMENT ON COLUMN apikeys.audit_event.project_id IS 'The project; NULL if the event is not about one.';
 COMMENT ON COLUMN apikeys.audit_event.public_key IS 'The key; NULL if the event is not about one.';
-COMMENT ON COLUMN apikeys.audit_event.address IS 'Address of the key or the user, else of the connection.';
-COMMENT ON COLUMN apikeys.audit_event.detail IS 'What has changed: {"old": {...}, "new": {...}}.';
+COMMENT ON COLUMN apikeys.audit_event.address IS 'Address of the bound key or of the named user, else of the connection.';
+COMMENT ON COLUMN apikeys.audit_event.detail IS 'The changed values: {"old": {...}, "new": {...}}.';
 COMMENT ON COLUMN apikeys.audit_event.database_role IS 'The PostgreSQL role that was logged in.';
 
 

@@ -1,5 +1,5 @@
--- Seals of the audit log: whether it is as it was written.  C writes here, and
--- reads by column number.
+-- Seals of the audit log, which prove that it is unchanged.  C writes these tables,
+-- and reads by column number.
 
 CREATE TABLE apikeys.audit_seal (
 	id bigint PRIMARY KEY,
@@ -9,11 +9,11 @@ CREATE TABLE apikeys.audit_seal (
 	hash bytea NOT NULL
 );
 COMMENT ON TABLE apikeys.audit_seal IS
-	'Seals of the audit: each a hash over the seal before it and the events after those of that one. Internal.';
-COMMENT ON COLUMN apikeys.audit_seal.id IS 'Counts the seals, without gaps.';
-COMMENT ON COLUMN apikeys.audit_seal.last_event IS 'The last event that it covers; the first one comes after the last of the seal before.';
-COMMENT ON COLUMN apikeys.audit_seal.event_count IS 'How many events it covers.';
-COMMENT ON COLUMN apikeys.audit_seal.sealed_at IS 'When it was made.';
+	'Seals of the audit log: each is a hash over the previous seal and the events since. Internal.';
+COMMENT ON COLUMN apikeys.audit_seal.id IS 'Number of the seal, without gaps.';
+COMMENT ON COLUMN apikeys.audit_seal.last_event IS 'The last event that it covers; its first one follows the last of the previous seal.';
+COMMENT ON COLUMN apikeys.audit_seal.event_count IS 'Number of events that it covers.';
+COMMENT ON COLUMN apikeys.audit_seal.sealed_at IS 'Time of sealing.';
 COMMENT ON COLUMN apikeys.audit_seal.hash IS 'The hash, of 32 bytes.';
 
 -- Comes before audit_event and audit_seal in the order of names, in which
@@ -27,16 +27,16 @@ CREATE TABLE apikeys.audit_chain (
 	CONSTRAINT audit_chain_is_only_check CHECK (is_only)
 );
 COMMENT ON TABLE apikeys.audit_chain IS
-	'Where the chain of seals begins and ends, in one row, so that it is noticed when seals are taken from either end. Internal.';
-COMMENT ON COLUMN apikeys.audit_chain.is_only IS 'Always true, so that there is one row at most.';
+	'The first and the last seal of the chain, in one row, so that seals deleted from either end are noticed. Internal.';
+COMMENT ON COLUMN apikeys.audit_chain.is_only IS 'Always true, so that the table has at most one row.';
 COMMENT ON COLUMN apikeys.audit_chain.last_seal IS 'The last seal.';
-COMMENT ON COLUMN apikeys.audit_chain.pruned_seal IS 'The seal up to which was pruned: it is there, its events are not; NULL: nothing was.';
-COMMENT ON COLUMN apikeys.audit_chain.pruned_by IS 'The event that tells of that.';
+COMMENT ON COLUMN apikeys.audit_chain.pruned_seal IS 'The last pruned seal: it still exists, its events do not; NULL if nothing was pruned.';
+COMMENT ON COLUMN apikeys.audit_chain.pruned_by IS 'The event that records the pruning.';
 
 CREATE FUNCTION apikeys.seal_audit() RETURNS bigint
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_seal_audit';
 COMMENT ON FUNCTION apikeys.seal_audit() IS
-	'Seals the committed events, up to the first one whose transaction is still in progress, and returns how many. The background worker does it by itself. EXECUTE is not granted to PUBLIC.';
+	'Seals the committed events, up to the first one whose transaction is still in progress, and returns how many. The background worker does this regularly. EXECUTE is not granted to PUBLIC.';
 
 CREATE FUNCTION apikeys.verify_audit(
 		seal bigint DEFAULT NULL, hash text DEFAULT NULL,

@@ -1,5 +1,5 @@
--- What the principal may do.  Policies and the bodies of verbs ask these; they
--- read the tables by index themselves, and answer about the principal only.
+-- The rights of the principal.  Policies and the bodies of verbs call these
+-- functions, which read the tables by index and answer for the current principal.
 
 CREATE FUNCTION apikeys_internal.may(scope text, organization uuid, project uuid DEFAULT NULL) RETURNS boolean
 	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_may';
@@ -39,7 +39,7 @@ COMMENT ON FUNCTION apikeys_internal.reads_key(text, uuid[]) IS
 CREATE FUNCTION apikeys_internal.reads_key_role(public_key text, organization uuid, project uuid) RETURNS boolean
 	LANGUAGE c STABLE PARALLEL RESTRICTED COST 10 AS 'MODULE_PATHNAME', 'apikeys_reads_key_role';
 COMMENT ON FUNCTION apikeys_internal.reads_key_role(text, uuid, uuid) IS
-	'Checks whether the principal is the key, or reads keys in the project. False without a project.';
+	'Checks whether the principal is the key, or reads keys in the project. Returns false without a project.';
 
 CREATE FUNCTION apikeys_internal.stops_key(public_key text) RETURNS boolean
 	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_stops_key';
@@ -76,7 +76,7 @@ CREATE FUNCTION apikeys_internal.readable_share_support(request internal) RETURN
 COMMENT ON FUNCTION apikeys_internal.readable_share_support(internal) IS
 	'Planner support of is_readable_share.';
 
--- Its cost stands for reading a row in vain.
+-- The cost of reading a row that is then filtered out.
 CREATE FUNCTION apikeys_internal.is_readable_share(organization uuid, scopes text[]) RETURNS boolean
 	LANGUAGE c STABLE PARALLEL RESTRICTED COST 50 SUPPORT apikeys_internal.readable_share_support
 	AS 'MODULE_PATHNAME', 'apikeys_is_readable_share';
@@ -86,7 +86,7 @@ COMMENT ON FUNCTION apikeys_internal.is_readable_share(uuid, text[]) IS
 CREATE FUNCTION apikeys_internal.visited_organization() RETURNS uuid
 	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_visited_organization';
 COMMENT ON FUNCTION apikeys_internal.visited_organization() IS
-	'Returns the organization that a scan of the reader''s own rows is about to read; NULL anywhere else.';
+	'Returns the organization that a scan of the reader''s own rows is about to read, or NULL outside of such a scan.';
 
 CREATE FUNCTION apikeys_internal.add_in_utc(start timestamptz, duration interval) RETURNS timestamptz
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_add_in_utc';
@@ -96,4 +96,4 @@ COMMENT ON FUNCTION apikeys_internal.add_in_utc(timestamptz, interval) IS
 CREATE FUNCTION apikeys_internal.principal_roles() RETURNS oid[]
 	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_principal_roles';
 COMMENT ON FUNCTION apikeys_internal.principal_roles() IS
-	'Returns the PostgreSQL roles whose privileges the principal has; none where a key or a user is acting.';
+	'Returns the PostgreSQL roles whose privileges the principal has; none if a key or a user is acting.';

@@ -1,7 +1,7 @@
--- What the bodies of verbs share: locks, and clear refusals.
+-- What the bodies of verbs share: locks, checks and their errors.
 --
--- A body first locks what it changes, then checks, and so judges the state after
--- the lock.  Locks are taken in this order: the organization, its project, keys
+-- A body first locks what it changes and then checks, so that it checks the state
+-- after the lock.  Locks are taken in this order: the organization, its project, keys
 -- by name, roles by name, members.
 
 CREATE FUNCTION apikeys_internal.raise_not_found(kind text) RETURNS void
@@ -64,7 +64,7 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.check_managed(text) IS
-	'Raises an error unless the principal manages the key: may enable, widen, extend or delete it, or hold a secret of it.';
+	'Raises an error unless the principal manages the key, which is required to enable, widen, extend or delete it, or to receive a secret of it.';
 
 CREATE FUNCTION apikeys_internal.check_stopped(public_key text) RETURNS void
 	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
@@ -165,7 +165,7 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.keep_project(uuid) IS
-	'Keeps a project that is visible to the principal, and its organization, from being deleted until the end of the transaction, and returns the organization.';
+	'Locks a project that is visible to the principal, and its organization, against deletion until the end of the transaction, and returns the organization.';
 
 CREATE FUNCTION apikeys_internal.check_name(kind text, candidate text) RETURNS void
 	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -273,7 +273,7 @@ $$;
 COMMENT ON FUNCTION apikeys_internal.limit_secrets(apikeys.organization, text[]) IS
 	'Lets the secrets of an organization''s keys, or of some of them, live no longer than the organization allows from now on.';
 
--- A grant waits for drop_role and is waited for by it.
+-- Grants and drop_role wait for each other.
 CREATE FUNCTION apikeys_internal.check_grants(
 	roles text[], organization uuid, project uuid DEFAULT NULL, held text[] DEFAULT '{}') RETURNS text[]
 	LANGUAGE plpgsql VOLATILE
@@ -368,15 +368,15 @@ $$;
 COMMENT ON FUNCTION apikeys_internal.check_permissions(text[], uuid, uuid, text[]) IS
 	'Raises an error if one of the permissions is invalid, is named twice, or is neither held already nor grantable by the principal there.';
 
-CREATE FUNCTION apikeys_internal.refuse_bound_key(deed text) RETURNS void
+CREATE FUNCTION apikeys_internal.refuse_bound_key(action text) RETURNS void
 	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 AS $$
 BEGIN
 	RAISE insufficient_privilege USING
-		MESSAGE = format('permission denied: a key cannot %s', deed),
+		MESSAGE = format('permission denied: a key cannot %s', action),
 		DETAIL = format('%s is bound to this transaction.', apikeys.principal()),
 		CONSTRAINT = 'permission_denied';
 END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.refuse_bound_key(text) IS
-	'Raises 42501 where a key is acting, for objects that belong to no organization.';
+	'Raises 42501 for a bound key, which cannot change objects that belong to no organization.';

@@ -26,7 +26,7 @@ COMMENT ON FUNCTION apikeys.create_organization(text, text, boolean) IS
 CREATE FUNCTION apikeys.rename_organization(organization uuid, name text) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.rename_organization(uuid, text) IS
-	'Renames an organization, and returns whether that changed anything. Requires apikeys.organization.manage.';
+	'Renames an organization, and returns whether anything changed. Requires apikeys.organization.manage.';
 
 CREATE FUNCTION apikeys.set_organization_policy(
 	organization uuid, require_access_list boolean DEFAULT NULL, max_key_lifetime interval DEFAULT NULL,
@@ -49,7 +49,7 @@ COMMENT ON FUNCTION apikeys.create_project(uuid, text) IS
 CREATE FUNCTION apikeys.rename_project(project uuid, name text) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.rename_project(uuid, text) IS
-	'Renames a project, and returns whether that changed anything. Requires apikeys.projects.manage in the project.';
+	'Renames a project, and returns whether anything changed. Requires apikeys.projects.manage in the project.';
 
 CREATE FUNCTION apikeys.delete_project(project uuid) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
@@ -59,12 +59,12 @@ COMMENT ON FUNCTION apikeys.delete_project(uuid) IS
 CREATE FUNCTION apikeys.add_member(organization uuid, principal text, role text, project uuid DEFAULT NULL) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.add_member(uuid, text, text, uuid) IS
-	'Grants a principal (role:... or user:...) a role in an organization or, with a project, in that project; returns whether that changed anything. Requires apikeys.members.manage there.';
+	'Grants a principal (role:... or user:...) a role in an organization or, with a project, in that project; returns whether anything changed. Requires apikeys.members.manage there.';
 
 CREATE FUNCTION apikeys.remove_member(organization uuid, principal text, role text, project uuid DEFAULT NULL) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.remove_member(uuid, text, text, uuid) IS
-	'Revokes a role of a principal in an organization or, with a project, in that project; returns whether that changed anything. Requires apikeys.members.manage there.';
+	'Revokes a role of a principal in an organization or, with a project, in that project; returns whether anything changed. Requires apikeys.members.manage there.';
 
 CREATE FUNCTION apikeys.create_role(
 	name text, level text, organization_permissions text[] DEFAULT '{}', project_permissions text[] DEFAULT '{}',
@@ -278,7 +278,7 @@ BEGIN
 	IF NOT FOUND THEN
 		PERFORM apikeys_internal.raise_name_taken('a project of this organization');
 	END IF;
-	-- Whoever creates a project without managing it otherwise owns it.
+	-- A principal that may create the project but not manage it becomes its owner.
 	IF NOT apikeys_internal.may('apikeys.projects.manage', organization, new_id) THEN
 		owner := creator;
 		IF apikeys.current_key() IS NULL THEN
@@ -343,8 +343,8 @@ COMMENT ON FUNCTION apikeys_internal.delete_project(uuid) IS 'Body of apikeys.de
 
 -- --- Members ----------------------------------------------------------------
 
--- The organization is locked, so that it is not deleted meanwhile; with
--- "alone" nobody else removes an owner meanwhile.
+-- The organization is locked against deletion; with "alone" also against a
+-- concurrent removal of an owner.
 CREATE FUNCTION apikeys_internal.lock_members(organization uuid, project uuid, alone boolean) RETURNS void
 	LANGUAGE plpgsql VOLATILE
 AS $$
@@ -445,7 +445,7 @@ BEGIN
 		RETURN false;
 	END IF;
 	IF is_owner THEN
-		-- The lock of the row fails where a snapshot is too old to see that it is gone.
+		-- Locking the row fails if the snapshot is too old to see that it was deleted.
 		PERFORM FROM apikeys.member AS m
 			WHERE m.organization_id = remove_member.organization AND m.project_id IS NULL AND m.role = 'ORG_OWNER'
 				AND (m.database_role IS NULL OR EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = m.database_role))
@@ -463,142 +463,3 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.remove_member(uuid, text, text, uuid) IS 'Body of apikeys.remove_member.';
-
--- --- Roles ------------------------------------------------------------------
-
-CREATE FUNCTION apikeys_internal.find_role(name text, organization uuid) RETURNS text
-	LANGUAGE sql STABLE PARALLEL RESTRICTED
-BEGIN ATOMIC
-	SELECT r.id FROM apikeys.role AS r
-	WHERE r.name = find_role.name AND (r.organization_id IS NULL OR r.organization_id = find_role.organization)
-	ORDER BY r.organization_id NULLS LAST LIMIT 1;
-END;
-COMMENT ON FUNCTION apikeys_internal.find_role(text, uuid) IS
-	'Returns the id of the role that has a name in an organization; NULL if there is none.';
-
--- A role for every organization is as much as an organization: it needs the same right.
-CREATE FUNCTION apikeys_internal.check_role_manager(organization uuid) RETURNS void
-	LANGUAGE plpgsql VOLATILE
-AS $$
-BEGIN
-	IF organization IS NULL THEN
-		-- No key and no user of the application has a PostgreSQL role here.
-		IF has_function_privilege((apikeys_internal.principal_roles())[1],
-				'apikeys.create_organization(text, text, boolean)', 'EXECUTE') IS NOT TRUE THEN
-			RAISE insufficient_privilege USING
-				MESSAGE = 'permission denied for roles of every organization',
-				DETAIL = format('%s is not a PostgreSQL role that may execute apikeys.create_organization.', apikeys.principal()),
-				HINT = 'Name an organization.',
-				CONSTRAINT = 'permission_denied';
-		END IF;
-		RETURN;
-	END IF;
-	PERFORM FROM apikeys.organization AS o WHERE o.id = check_role_manager.organization FOR KEY SHARE;
-	IF NOT FOUND OR NOT (apikeys_internal.may('apikeys.members.manage', organization)
-		OR apikeys_internal.may('apikeys.keys.manage', organization)) THEN
-		PERFORM apikeys_internal.refuse('apikeys.members.manage', organization);
-	END IF;
-END;
-$$;
-COMMENT ON FUNCTION apikeys_internal.check_role_manager(uuid) IS
-	'Raises an error unless the principal may create and drop roles of the organization (NULL: of every organization), which is kept from being deleted.';
-
-CREATE FUNCTION apikeys_internal.create_role(
-	name text, level text, organization_permissions text[], project_permissions text[], description text,
-	organization uuid) RETURNS text
-	LANGUAGE plpgsql VOLATILE
-AS $$
-DECLARE
-	created apikeys.role;
-BEGIN
-	PERFORM apikeys_internal.check_role_manager(organization);
-	PERFORM apikeys_internal.check_name('description', description);
-	IF NOT apikeys_internal.is_role_name(name) THEN
-		RAISE invalid_parameter_value USING
-			MESSAGE = 'invalid role name',
-			DETAIL = 'It is 1 to 63 letters, digits and characters of _.:-, the first a letter or a digit, and contains no private key.',
-			CONSTRAINT = 'invalid_role_name';
-	ELSIF level NOT IN ('organization', 'project') THEN
-		RAISE invalid_parameter_value USING
-			MESSAGE = 'the level of a role is organization or project',
-			CONSTRAINT = 'invalid_level';
-	ELSIF level = 'project' AND organization_permissions <> '{}' THEN
-		RAISE invalid_parameter_value USING
-			MESSAGE = 'a role of level project has no permissions in the organization',
-			CONSTRAINT = 'invalid_level';
-	ELSIF NOT (apikeys_internal.are_permissions(coalesce(organization_permissions, '{}'))
-		AND apikeys_internal.are_permissions(coalesce(project_permissions, '{}'))) THEN
-		RAISE invalid_parameter_value USING
-			MESSAGE = 'invalid permission',
-			DETAIL = 'A permission is 1 to 256 letters, digits and characters of _.:/-, with * for any run of characters.',
-			CONSTRAINT = 'invalid_permission';
-	ELSIF organization IS NOT NULL AND apikeys_internal.find_role(name, NULL) IS NOT NULL THEN
-		PERFORM apikeys_internal.raise_name_taken('a role of every organization');
-	END IF;
-	INSERT INTO apikeys.role (name, level, organization_permissions, project_permissions, description, organization_id)
-		VALUES (create_role.name, create_role.level, coalesce(create_role.organization_permissions, '{}'),
-			coalesce(create_role.project_permissions, '{}'), create_role.description, create_role.organization)
-		ON CONFLICT DO NOTHING
-		RETURNING * INTO created;
-	IF NOT FOUND THEN
-		PERFORM apikeys_internal.raise_name_taken('a role');
-	ELSIF organization IS NOT NULL AND NOT apikeys_internal.may_grant(created.id, organization) THEN
-		RAISE insufficient_privilege USING
-			MESSAGE = format('permission denied to create role "%s"', name),
-			DETAIL = format('%s needs each permission of the role in this organization, or apikeys.roles.grant_any.', apikeys.principal()),
-			CONSTRAINT = 'role_not_grantable';
-	END IF;
-	PERFORM apikeys_internal.note_event('role.created', organization, NULL, NULL,
-		jsonb_build_object('new', apikeys_internal.role_detail(created)));
-	RETURN name;
-END;
-$$;
-COMMENT ON FUNCTION apikeys_internal.create_role(text, text, text[], text[], text, uuid) IS 'Body of apikeys.create_role.';
-
-CREATE FUNCTION apikeys_internal.role_detail(role apikeys.role) RETURNS jsonb
-	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN to_jsonb(role) - '{is_builtin,id,organization_id}'::text[];
-COMMENT ON FUNCTION apikeys_internal.role_detail(apikeys.role) IS
-	'Returns what an event tells of a role.';
-
-CREATE FUNCTION apikeys_internal.drop_role(name text, organization uuid) RETURNS boolean
-	LANGUAGE plpgsql VOLATILE
-AS $$
-DECLARE
-	dropped apikeys.role;
-	holders text;
-BEGIN
-	PERFORM apikeys_internal.check_role_manager(organization);
-	SELECT r.* INTO dropped FROM apikeys.role AS r
-		WHERE r.name = drop_role.name AND r.organization_id IS NOT DISTINCT FROM drop_role.organization FOR UPDATE;
-	IF NOT FOUND THEN
-		RAISE undefined_object USING
-			MESSAGE = CASE WHEN apikeys_internal.is_role_name(name)
-				THEN format('role "%s" does not exist', name) ELSE 'role does not exist' END,
-			CONSTRAINT = 'role_not_found';
-	ELSIF dropped.is_builtin THEN
-		RAISE dependent_objects_still_exist USING
-			MESSAGE = format('cannot drop role "%s"', name),
-			DETAIL = 'It belongs to the extension.',
-			CONSTRAINT = 'role_builtin';
-	END IF;
-	-- Of a role of every organization the holders can be strangers to the caller.
-	SELECT string_agg(h.holder, ', ' ORDER BY h.holder) INTO holders
-		FROM (
-			(SELECT m.principal AS holder FROM apikeys.member AS m WHERE m.role = dropped.id LIMIT 6)
-			UNION
-			(SELECT 'key:' || r.public_key FROM apikeys.key_role AS r WHERE r.role = dropped.id LIMIT 6)) AS h;
-	IF holders IS NOT NULL THEN
-		RAISE dependent_objects_still_exist USING
-			MESSAGE = format('cannot drop role "%s"', name),
-			DETAIL = CASE WHEN organization IS NULL THEN 'It is granted to members or keys.'
-				ELSE format('It is held by %s.', holders) END,
-			CONSTRAINT = 'role_in_use';
-	END IF;
-	DELETE FROM apikeys.role AS r WHERE r.id = dropped.id;
-	PERFORM apikeys_internal.note_event('role.dropped', organization, NULL, NULL,
-		jsonb_build_object('old', apikeys_internal.role_detail(dropped)));
-	RETURN true;
-END;
-$$;
-COMMENT ON FUNCTION apikeys_internal.drop_role(text, uuid) IS 'Body of apikeys.drop_role.';

@@ -19,7 +19,7 @@ COMMENT ON FUNCTION apikeys.create_project_key(uuid, text, text[], apikeys.acces
 CREATE FUNCTION apikeys.add_to_access_list(public_key text, VARIADIC networks inet[]) RETURNS apikeys.access_list
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.add_to_access_list(text, inet[]) IS
-	'Adds networks to the access list of a key, and returns the list. The first entry excludes all other addresses. Requires to manage the key.';
+	'Adds networks to the access list of a key, and returns the list. The first entry excludes all other addresses. Requires managing the key.';
 
 CREATE FUNCTION apikeys.add_to_access_list(public_key text, networks text) RETURNS apikeys.access_list
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
@@ -29,7 +29,7 @@ COMMENT ON FUNCTION apikeys.add_to_access_list(text, text) IS
 CREATE FUNCTION apikeys.remove_from_access_list(public_key text, VARIADIC networks inet[]) RETURNS apikeys.access_list
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.remove_from_access_list(text, inet[]) IS
-	'Removes entries from the access list of a key, and returns the list; not the last entry. Requires to manage the key.';
+	'Removes entries from the access list of a key, and returns the list; not the last entry. Requires managing the key.';
 
 CREATE FUNCTION apikeys.remove_from_access_list(public_key text, networks text) RETURNS apikeys.access_list
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
@@ -39,7 +39,7 @@ COMMENT ON FUNCTION apikeys.remove_from_access_list(text, text) IS
 CREATE FUNCTION apikeys.add_current_address(public_key text) RETURNS inet
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.add_current_address(text) IS
-	'Adds the current address to the access list of a key, and returns it: the address of the bound key or of the user named by act_as, else of the connection. Requires to manage the key.';
+	'Adds the current address to the access list of a key, and returns it: the address of the bound key or of the user named by act_as, else of the connection. Requires managing the key.';
 
 CREATE FUNCTION apikeys.rotate_secret(
 	public_key text, overlap interval DEFAULT '0', expires_at timestamptz DEFAULT NULL) RETURNS text
@@ -55,24 +55,24 @@ COMMENT ON FUNCTION apikeys.revoke_secret(text, integer) IS
 CREATE FUNCTION apikeys.disable_key(public_key text, reason text DEFAULT NULL) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.disable_key(text, text) IS
-	'Denies every request made with the key until it is enabled again; returns whether that changed anything. Requires apikeys.keys.manage in one place where the key has a role.';
+	'Denies every request made with the key until it is enabled again; returns whether anything changed. Requires apikeys.keys.manage in one place where the key has a role.';
 
 CREATE FUNCTION apikeys.enable_key(public_key text) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.enable_key(text) IS
-	'Enables a disabled key; returns whether that changed anything. Requires to manage the key.';
+	'Enables a disabled key; returns whether anything changed. Requires managing the key.';
 
 CREATE FUNCTION apikeys.delete_key(public_key text) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.delete_key(text) IS
-	'Deletes a key with its roles and secrets; returns true. Requires to manage the key.';
+	'Deletes a key with its roles and secrets; returns true. Requires managing the key.';
 
 CREATE FUNCTION apikeys.import_key(
 	organization uuid, public_key text, hash apikeys.secret_hash, description text, roles text[],
 	access_list apikeys.access_list DEFAULT '{}', expires_at timestamptz DEFAULT NULL) RETURNS text
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.import_key(uuid, text, apikeys.secret_hash, text, text[], apikeys.access_list, timestamptz) IS
-	'Imports a key of another system by the hash of its secret, which goes on working, and returns its public key. Requires apikeys.keys.manage in the organization.';
+	'Imports a key of another system by the hash of its secret, so that the secret stays valid, and returns its public key. Requires apikeys.keys.manage in the organization.';
 
 CREATE FUNCTION apikeys.find_leaked(searched text) RETURNS SETOF text
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_find_leaked';
@@ -183,7 +183,7 @@ BEGIN
 		AND apikeys.cardinality(access_list) > 0 THEN
 		RAISE object_not_in_prerequisite_state USING
 			MESSAGE = 'access list must include the current client address',
-			DETAIL = 'The key that is acting is called from an address that is not in the list.',
+			DETAIL = 'The client address of the acting key is not in the list.',
 			CONSTRAINT = 'own_address';
 	END IF;
 END;
@@ -331,8 +331,8 @@ BEGIN
 		PERFORM apikeys_internal.check_managed(public_key);
 		RAISE object_not_in_prerequisite_state USING
 			MESSAGE = 'cannot remove the last entry of the access list',
-			DETAIL = 'An empty list lets every address in.',
-			HINT = 'apikeys.update_key with access_list => ''{}'' opens a key to every address.',
+			DETAIL = 'An empty list allows every address.',
+			HINT = 'Use apikeys.update_key with access_list => ''{}'' to allow every address.',
 			CONSTRAINT = 'last_entry';
 	END IF;
 	RETURN apikeys_internal.change_key(before, NULL, apikeys.access_list(kept), NULL);
@@ -360,7 +360,7 @@ BEGIN
 		PERFORM apikeys_internal.check_managed(before.public_key);
 		RAISE object_not_in_prerequisite_state USING
 			MESSAGE = 'the current address is not known',
-			HINT = 'Name the address with apikeys.add_to_access_list, or with apikeys.act_as.',
+			HINT = 'Give the address to apikeys.add_to_access_list or apikeys.act_as.',
 			CONSTRAINT = 'no_address';
 	END IF;
 	PERFORM apikeys_internal.add_to_access_list(public_key, address);
@@ -368,142 +368,6 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.add_current_address(text) IS 'Body of apikeys.add_current_address.';
-
--- --- Roles of a key ---------------------------------------------------------
-
--- Last writer wins: the set is replaced under the lock of the key.
-CREATE FUNCTION apikeys_internal.replace_roles(
-	before apikeys.key, project uuid, roles text[], permissions text[]) RETURNS void
-	LANGUAGE plpgsql VOLATILE
-AS $$
-DECLARE
-	held text[];
-	held_permissions text[];
-	role_ids text[];
-	direct text[];
-BEGIN
-	IF NOT apikeys_internal.may('apikeys.keys.manage', before.organization_id, project) THEN
-		PERFORM apikeys_internal.refuse('apikeys.keys.manage', before.organization_id, project);
-	END IF;
-	SELECT coalesce(array_agg(r.role ORDER BY r.role) FILTER (WHERE r.role IS NOT NULL), '{}'),
-			coalesce(array_agg(r.permission ORDER BY r.permission) FILTER (WHERE r.permission IS NOT NULL), '{}')
-		INTO held, held_permissions
-		FROM apikeys.key_role AS r
-		WHERE r.public_key = before.public_key AND r.project_id IS NOT DISTINCT FROM replace_roles.project;
-	role_ids := apikeys_internal.check_grants(roles, before.organization_id, project, held);
-	direct := coalesce(permissions, held_permissions);
-	PERFORM apikeys_internal.check_permissions(direct, before.organization_id, project, held_permissions);
-	DELETE FROM apikeys.key_role AS r
-		WHERE r.public_key = before.public_key AND r.project_id IS NOT DISTINCT FROM replace_roles.project
-			AND CASE WHEN r.role IS NULL THEN r.permission <> ALL (direct) ELSE r.role <> ALL (role_ids) END;
-	INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role, permission)
-		SELECT before.public_key, before.organization_id, replace_roles.project, granted, NULL
-		FROM unnest(role_ids) AS granted WHERE granted <> ALL (held)
-		UNION ALL
-		SELECT before.public_key, before.organization_id, replace_roles.project, NULL, granted
-		FROM unnest(direct) AS granted WHERE granted <> ALL (held_permissions);
-	IF role_ids <@ held AND held <@ role_ids AND direct <@ held_permissions AND held_permissions <@ direct THEN
-		RETURN;
-	END IF;
-	PERFORM apikeys_internal.make_images(ARRAY[before.public_key]);
-	PERFORM apikeys_internal.note_event('key.roles_changed', before.organization_id, project, before.public_key,
-		jsonb_build_object('old', apikeys_internal.grants_detail(held, held_permissions),
-			'new', apikeys_internal.grants_detail(role_ids, direct)));
-END;
-$$;
-COMMENT ON FUNCTION apikeys_internal.replace_roles(apikeys.key, uuid, text[], text[]) IS
-	'Replaces the roles and, unless they are NULL, the permissions of a locked key in its organization or, with a project, in that project.';
-
-CREATE FUNCTION apikeys_internal.grants_detail(role_ids text[], permissions text[]) RETURNS jsonb
-	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN jsonb_build_object('roles',
-			(SELECT coalesce(jsonb_agg(apikeys_internal.role_name(r)), '[]') FROM unnest(role_ids) AS r))
-		|| CASE WHEN permissions = '{}' THEN '{}' ELSE jsonb_build_object('permissions', to_jsonb(permissions)) END;
-COMMENT ON FUNCTION apikeys_internal.grants_detail(text[], text[]) IS
-	'Returns what an event tells of the roles and permissions of a key.';
-
-CREATE FUNCTION apikeys_internal.set_organization_roles(public_key text, roles text[], permissions text[]) RETURNS text
-	LANGUAGE plpgsql VOLATILE
-AS $$
-DECLARE
-	before constant apikeys.key := apikeys_internal.lock_key(public_key);
-BEGIN
-	-- A key that is given more is managed; one that only loses roles is not.
-	IF NOT (
-		(SELECT array_agg(apikeys_internal.find_role(r, before.organization_id)) FROM unnest(roles) AS r)
-			<@ ARRAY(SELECT r.role FROM apikeys.key_role AS r
-				WHERE r.public_key = before.public_key AND r.project_id IS NULL AND r.role IS NOT NULL)
-		AND coalesce(permissions, '{}') <@ ARRAY(SELECT r.permission FROM apikeys.key_role AS r
-				WHERE r.public_key = before.public_key AND r.project_id IS NULL AND r.permission IS NOT NULL)) THEN
-		PERFORM apikeys_internal.check_managed(public_key);
-	END IF;
-	PERFORM apikeys_internal.replace_roles(before, NULL, roles, permissions);
-	RETURN public_key;
-END;
-$$;
-COMMENT ON FUNCTION apikeys_internal.set_organization_roles(text, text[], text[]) IS 'Body of apikeys.set_organization_roles.';
-
-CREATE FUNCTION apikeys_internal.set_project_roles(public_key text, project uuid, roles text[], permissions text[]) RETURNS text
-	LANGUAGE plpgsql VOLATILE
-AS $$
-DECLARE
-	organization constant uuid := apikeys_internal.keep_project(project);
-	before apikeys.key;
-BEGIN
-	before := apikeys_internal.lock_key(public_key);
-	IF before.organization_id <> organization THEN
-		PERFORM apikeys_internal.raise_not_found('key');
-	END IF;
-	IF cardinality(roles) = 0 AND (cardinality(permissions) = 0 OR permissions IS NULL AND NOT EXISTS (
-			SELECT FROM apikeys.key_role AS r
-			WHERE r.public_key = before.public_key AND r.project_id = set_project_roles.project
-				AND r.permission IS NOT NULL)) THEN
-		RAISE invalid_parameter_value USING
-			MESSAGE = 'a key needs at least one role or permission in a project',
-			HINT = 'apikeys.remove_from_project removes a key from a project.',
-			CONSTRAINT = 'roles_missing';
-	END IF;
-	-- A key without any grant belongs to the organization: to assign it is to take it.
-	IF NOT EXISTS (SELECT FROM apikeys.key_role AS r WHERE r.public_key = before.public_key) THEN
-		PERFORM apikeys_internal.check_managed(public_key);
-	END IF;
-	PERFORM apikeys_internal.replace_roles(before, project, roles, permissions);
-	RETURN public_key;
-END;
-$$;
-COMMENT ON FUNCTION apikeys_internal.set_project_roles(text, uuid, text[], text[]) IS 'Body of apikeys.set_project_roles.';
-
-CREATE FUNCTION apikeys_internal.remove_from_project(public_key text, project uuid) RETURNS text
-	LANGUAGE plpgsql VOLATILE
-AS $$
-DECLARE
-	organization constant uuid := apikeys_internal.keep_project(project);
-	before constant apikeys.key := apikeys_internal.lock_key(public_key);
-	held text[];
-	held_permissions text[];
-BEGIN
-	IF NOT apikeys_internal.may('apikeys.keys.manage', organization, project) THEN
-		PERFORM apikeys_internal.refuse('apikeys.keys.manage', organization, project);
-	END IF;
-	WITH removed AS (
-		DELETE FROM apikeys.key_role AS r
-		WHERE r.public_key = before.public_key AND r.project_id = remove_from_project.project
-		RETURNING r.role, r.permission)
-	SELECT array_agg(r.role ORDER BY r.role) FILTER (WHERE r.role IS NOT NULL),
-			array_agg(r.permission ORDER BY r.permission) FILTER (WHERE r.permission IS NOT NULL)
-		INTO held, held_permissions FROM removed AS r;
-	IF held IS NULL AND held_permissions IS NULL THEN
-		RAISE undefined_object USING
-			MESSAGE = format('key "%s" has no role or permission in the project', public_key),
-			CONSTRAINT = 'key_not_in_project';
-	END IF;
-	PERFORM apikeys_internal.make_images(ARRAY[public_key]);
-	PERFORM apikeys_internal.note_event('key.removed_from_project', organization, project, public_key,
-		jsonb_build_object('old', apikeys_internal.grants_detail(coalesce(held, '{}'), coalesce(held_permissions, '{}'))));
-	RETURN public_key;
-END;
-$$;
-COMMENT ON FUNCTION apikeys_internal.remove_from_project(text, uuid) IS 'Body of apikeys.remove_from_project.';
 
 -- --- Secrets ----------------------------------------------------------------
 
@@ -602,109 +466,3 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.revoke_secret(text, integer) IS 'Body of apikeys.revoke_secret.';
-
--- --- Stopping and deleting --------------------------------------------------
-
-CREATE FUNCTION apikeys_internal.stop_key(before apikeys.key, reason text) RETURNS boolean
-	LANGUAGE plpgsql VOLATILE
-AS $$
-BEGIN
-	IF before.disabled_at IS NOT NULL AND (reason IS NULL OR reason = before.disabled_reason) THEN
-		RETURN false;
-	END IF;
-	UPDATE apikeys.key AS k SET
-			disabled_at = coalesce(k.disabled_at, now()),
-			disabled_reason = coalesce(stop_key.reason, k.disabled_reason)
-		WHERE k.public_key = before.public_key;
-	PERFORM apikeys_internal.make_images(ARRAY[before.public_key]);
-	PERFORM apikeys_internal.note_event('key.disabled', before.organization_id, NULL, before.public_key,
-		jsonb_build_object('new', jsonb_strip_nulls(jsonb_build_object('reason', reason))));
-	RETURN true;
-END;
-$$;
-COMMENT ON FUNCTION apikeys_internal.stop_key(apikeys.key, text) IS
-	'Disables a locked key, and returns whether that changed anything.';
-
-CREATE FUNCTION apikeys_internal.disable_key(public_key text, reason text) RETURNS boolean
-	LANGUAGE plpgsql VOLATILE
-AS $$
-DECLARE
-	before constant apikeys.key := apikeys_internal.lock_key(public_key);
-BEGIN
-	PERFORM apikeys_internal.check_stopped(public_key);
-	PERFORM apikeys_internal.check_name('reason', reason);
-	RETURN apikeys_internal.stop_key(before, reason);
-END;
-$$;
-COMMENT ON FUNCTION apikeys_internal.disable_key(text, text) IS 'Body of apikeys.disable_key.';
-
-CREATE FUNCTION apikeys_internal.enable_key(public_key text) RETURNS boolean
-	LANGUAGE plpgsql VOLATILE
-AS $$
-DECLARE
-	before constant apikeys.key := apikeys_internal.lock_key(public_key);
-BEGIN
-	PERFORM apikeys_internal.check_managed(public_key);
-	IF before.disabled_at IS NULL THEN
-		RETURN false;
-	END IF;
-	UPDATE apikeys.key AS k SET disabled_at = NULL, disabled_reason = NULL
-		WHERE k.public_key = before.public_key;
-	PERFORM apikeys_internal.make_images(ARRAY[public_key]);
-	PERFORM apikeys_internal.note_event('key.enabled', before.organization_id, NULL, public_key,
-		jsonb_build_object('old', jsonb_strip_nulls(jsonb_build_object('disabled_at', before.disabled_at, 'reason', before.disabled_reason))));
-	RETURN true;
-END;
-$$;
-COMMENT ON FUNCTION apikeys_internal.enable_key(text) IS 'Body of apikeys.enable_key.';
-
-CREATE FUNCTION apikeys_internal.delete_key(public_key text) RETURNS boolean
-	LANGUAGE plpgsql VOLATILE
-AS $$
-DECLARE
-	before constant apikeys.key := apikeys_internal.lock_key(public_key);
-BEGIN
-	PERFORM apikeys_internal.check_managed(public_key);
-	DELETE FROM apikeys.key AS k WHERE k.public_key = before.public_key;
-	PERFORM apikeys_internal.make_images(ARRAY[public_key]);
-	PERFORM apikeys_internal.note_event('key.deleted', before.organization_id, NULL, public_key,
-		jsonb_build_object('old', jsonb_build_object('description', before.description,
-			'access_list', before.access_list::cidr[], 'created_at', before.created_at, 'created_by', before.created_by)
-			|| apikeys_internal.key_details(before.owner, before.metadata, before.environment)));
-	RETURN true;
-END;
-$$;
-COMMENT ON FUNCTION apikeys_internal.delete_key(text) IS 'Body of apikeys.delete_key.';
-
--- Whoever has a secret could use the key, and so may stop it.  No index finds a
--- hash: all live ones are compared, but those that cost much to compute.
-CREATE FUNCTION apikeys_internal.revoke_leaked(secret text) RETURNS boolean
-	LANGUAGE plpgsql VOLATILE
-	SET enable_seqscan = on
-AS $$
-DECLARE
-	-- Of a whole API key, the secret.
-	leaked constant text := coalesce((apikeys.split_api_key(secret)).private_key, secret);
-	before apikeys.key;
-	is_live boolean := false;
-BEGIN
-	IF NOT apikeys_internal.is_private_key(leaked) THEN
-		RETURN false;
-	END IF;
-	FOR before IN
-		SELECT k.* FROM apikeys.key AS k
-		WHERE k.public_key = ANY (ARRAY(
-			SELECT s.public_key FROM apikeys.key_secret AS s
-			WHERE (s.expires_at IS NULL OR s.expires_at > clock_timestamp())
-				AND apikeys_internal.algorithm(s.hash) <> 'argon2id'
-				AND apikeys.verify(s.hash, s.public_key, leaked)))
-		ORDER BY k.public_key COLLATE "C"
-		FOR NO KEY UPDATE
-	LOOP
-		PERFORM apikeys_internal.stop_key(before, 'compromised');
-		is_live := true;
-	END LOOP;
-	RETURN is_live;
-END;
-$$;
-COMMENT ON FUNCTION apikeys_internal.revoke_leaked(text) IS 'Body of apikeys.revoke_leaked.';

@@ -9,7 +9,7 @@ COMMENT ON FUNCTION apikeys.import_keys(uuid, regclass) IS
 CREATE FUNCTION apikeys.check_import(organization uuid, source regclass) RETURNS bigint
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_check_import';
 COMMENT ON FUNCTION apikeys.check_import(uuid, regclass) IS
-	'Does what import_keys does and takes it back: returns how many keys it would import, or raises the error that names the first row it would refuse.';
+	'Runs import_keys and rolls it back: returns how many keys it would import, or raises the error that names the first bad row.';
 
 -- An import of one row.
 CREATE FUNCTION apikeys_internal.import_key(
@@ -29,7 +29,7 @@ CREATE FUNCTION apikeys_internal.fault_of_roles(
 	roles text[], known_roles text[], grantable_roles text[], role_ids text[]) RETURNS text[]
 	LANGUAGE sql STABLE PARALLEL RESTRICTED
 BEGIN ATOMIC
-	-- By its place: what is no role can be a secret in the wrong column.
+	-- The message gives its position only: a name that is no role may be a secret in the wrong column.
 	SELECT ARRAY['42704', 'role_not_found', format('role number %s does not exist', min(g.place))]
 		FROM unnest(roles) WITH ORDINALITY AS g (name, place)
 		WHERE (g.name = ANY (known_roles)) IS NOT TRUE
@@ -49,8 +49,8 @@ COMMENT ON FUNCTION apikeys_internal.fault_of_roles(text[], text[], text[], text
 
 -- Rows are numbered as they lie in the source.  A row of the source is an element
 -- of each array; roles are arrays in their text form.  Without first_row the error
--- is that of a single key.  What most rows have in common, or few have, is looked
--- up before, for all of them at once.
+-- is that of a single key.  Roles, bad roles and used public keys are looked up
+-- first, for all rows at once.
 CREATE FUNCTION apikeys_internal.import_rows(
 	organization uuid, first_row bigint, public_keys text[], hashes text[], descriptions text[],
 	roles text[], access_lists text[], expirations timestamptz[]) RETURNS void
@@ -108,7 +108,7 @@ BEGIN
 			WHEN s.public_key = ANY (repeated_keys) AND s.n > array_position(public_keys, s.public_key)
 				THEN '{23505,public_key_taken,public key is that of another row}'
 			WHEN s.public_key = ANY (taken_keys)
-				THEN '{23505,public_key_taken,"public key is taken, or has been used before"}'
+				THEN '{23505,public_key_taken,"public key is in use, or was used before"}'
 			WHEN s.hash IS NULL OR NOT apikeys_internal.is_secret_hash(s.hash)
 				THEN '{22P02,invalid_secret_hash,invalid hash}'
 			WHEN NOT apikeys_internal.is_affordable(s.hash::apikeys.secret_hash)
@@ -141,10 +141,10 @@ BEGIN
 				ELSE ARRAY(SELECT role_ids[array_position(known_roles, n)] FROM unnest(g::text[]) AS n)::text END
 			FROM unnest(roles) AS g),
 		access_lists, expirations, NULL, NULL, NULL);
-	-- Deleted since they were looked for above.
+	-- Deleted since the search above.
 	IF EXISTS (SELECT FROM apikeys.deleted_key AS d WHERE d.public_key = ANY (public_keys)) THEN
 		RAISE unique_violation USING
-			MESSAGE = 'public key is taken, or has been used before', CONSTRAINT = 'public_key_taken';
+			MESSAGE = 'public key is in use, or was used before', CONSTRAINT = 'public_key_taken';
 	END IF;
 	PERFORM apikeys_internal.limit_secrets(policy, public_keys);
 	PERFORM apikeys_internal.note_key_events('key.imported', organization, public_keys, ARRAY(

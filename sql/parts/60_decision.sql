@@ -1,5 +1,5 @@
--- The decision.  PARALLEL UNSAFE: it takes a snapshot of its own.  Each function
--- has a second form for drivers that send the address as text.
+-- The decision.  PARALLEL UNSAFE, because it takes its own snapshot.  Each function
+-- has a variant for drivers that send the address as text.
 
 CREATE FUNCTION apikeys.authorize(public_key text, secret text, ip inet, scope text, project uuid DEFAULT NULL, cost bigint DEFAULT 1) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_authorize';
@@ -22,7 +22,7 @@ COMMENT ON FUNCTION apikeys.decide(text, text, text, text, uuid, bigint) IS
 CREATE FUNCTION apikeys.require(public_key text, secret text, ip inet, scope text, project uuid DEFAULT NULL, cost bigint DEFAULT 1) RETURNS text
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_require';
 COMMENT ON FUNCTION apikeys.require(text, text, inet, text, uuid, bigint) IS
-	'Returns the public key where authorize returns true; else raises 28000 if the key is not proved, 42501 if it is but is denied. Access decide.';
+	'Returns the public key if authorize returns true; else raises 28000 if the key is not proved, and 42501 if it is proved but denied. Access decide.';
 CREATE FUNCTION apikeys.require(public_key text, secret text, ip text, scope text, project uuid DEFAULT NULL, cost bigint DEFAULT 1) RETURNS text
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_require_text';
 COMMENT ON FUNCTION apikeys.require(text, text, text, text, uuid, bigint) IS

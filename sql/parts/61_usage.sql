@@ -19,7 +19,7 @@ CREATE FUNCTION apikeys_internal.last_use(public_key text, organizations uuid[],
 	RETURNS record
 	LANGUAGE c STABLE PARALLEL RESTRICTED COST 10 AS 'MODULE_PATHNAME', 'apikeys_last_use';
 COMMENT ON FUNCTION apikeys_internal.last_use(text, uuid[], integer) IS
-	'Returns the last recorded or pending use of a key or, with a version, of that secret of it. Only of a key that the principal reads; organizations are those in which it reads all keys, as principal_organizations returned them for the statement.';
+	'Returns the last recorded or pending use of a key or, if a version is given, of that secret. NULL unless the principal reads the key; organizations are those in which it reads all keys, as returned by principal_organizations for the statement.';
 
 CREATE FUNCTION apikeys.flush_usage() RETURNS void
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_flush_usage';
@@ -32,7 +32,7 @@ CREATE FUNCTION apikeys_internal.usage_status(
 	RETURNS record
 	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_usage_status';
 COMMENT ON FUNCTION apikeys_internal.usage_status() IS
-	'The state of the counters in shared memory, for status().';
+	'Returns the state of the counters in shared memory, for status().';
 
 CREATE FUNCTION apikeys_internal.lost_count() RETURNS bigint
 	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_lost_count';
@@ -52,12 +52,12 @@ BEGIN ATOMIC
 	WHERE e.extname = 'apikeys';
 END;
 COMMENT ON FUNCTION apikeys.status() IS
-	'Returns the state of the extension in this database: version, whether it is preloaded and its background worker runs, pending counters, the counters of all databases and their limit, since the server started uses counted coarsely (of the key only, without network, secret and role, for want of room), uses and denials lost, and denials of unknown keys, the last flush, whether a pepper is loaded, and what should be done. Access monitor.';
+	'Returns the state of the extension in this database: version, whether it is preloaded and its background worker runs, pending counters, used counters of all databases and their limit, uses counted coarsely (of the key only, because there was no room), lost uses and denials of unknown keys since the server started, the last flush, whether a pepper is loaded, and what should be done. Access monitor.';
 
 CREATE FUNCTION apikeys_internal.add_counts(a bigint, b bigint) RETURNS bigint
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_add_counts';
 COMMENT ON FUNCTION apikeys_internal.add_counts(bigint, bigint) IS
-	'Returns the sum of two counts, neither of them negative; the largest bigint where the sum would be larger.';
+	'Returns the sum of two non-negative counts, or the largest bigint if the sum would be larger.';
 
 -- Called by the workers of standbys.
 CREATE FUNCTION apikeys.merge_usage(instance uuid, batch bigint, public_keys text[], reasons text[], networks cidr[],
@@ -69,4 +69,4 @@ COMMENT ON FUNCTION apikeys.merge_usage(uuid, bigint, text[], text[], cidr[], bi
 CREATE FUNCTION apikeys.settle_usage(instance uuid, batch bigint) RETURNS boolean
 	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_settle_usage';
 COMMENT ON FUNCTION apikeys.settle_usage(uuid, bigint) IS
-	'Whether merge_usage has added a batch of a server; if it has not, it never will. For the role of apikeys.usage_primary_conninfo; EXECUTE is not part of any access.';
+	'Returns whether merge_usage has added a batch of a server; otherwise marks the batch as rejected. For the role of apikeys.usage_primary_conninfo; EXECUTE is not part of any access.';

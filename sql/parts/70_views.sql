@@ -1,4 +1,4 @@
--- What "View details" shows.  Views read with the reader's rights, but for one, and
+-- What "View details" shows.  Views read with the reader's rights, except one, and
 -- compute a column only if it is asked for, and after ORDER BY and LIMIT: each is a
 -- sub-select of its own, and nothing in them is VOLATILE, so that a query can be
 -- planned together with its view.
@@ -82,20 +82,20 @@ SELECT
 	k.environment
 FROM apikeys.key AS k;
 COMMENT ON VIEW apikeys.keys IS
-	'The keys visible to the reader, with their details; of the private key only the last characters.';
+	'The keys visible to the reader, with their details and the last characters of the private key.';
 COMMENT ON COLUMN apikeys.keys.public_key IS 'The public key.';
 COMMENT ON COLUMN apikeys.keys.private_key IS 'The last characters of the newest private key.';
 COMMENT ON COLUMN apikeys.keys.description IS 'What the key is for.';
 COMMENT ON COLUMN apikeys.keys.organization IS 'The name of its organization.';
 COMMENT ON COLUMN apikeys.keys.organization_roles IS 'Its roles in the organization; NULL if they are hidden from the reader.';
-COMMENT ON COLUMN apikeys.keys.projects IS 'Its projects, with its roles and permissions in each.';
-COMMENT ON COLUMN apikeys.keys.access_list IS 'The networks it may be used from; empty: any address.';
+COMMENT ON COLUMN apikeys.keys.projects IS 'Its projects, with its roles in each.';
+COMMENT ON COLUMN apikeys.keys.access_list IS 'The networks it may be used from; empty means any address.';
 COMMENT ON COLUMN apikeys.keys.status IS 'active, disabled or expired.';
 COMMENT ON COLUMN apikeys.keys.created_at IS 'Creation time.';
 COMMENT ON COLUMN apikeys.keys.created_by IS 'Principal that created the key.';
 COMMENT ON COLUMN apikeys.keys.last_used_at IS 'Time of the last allowed request.';
 COMMENT ON COLUMN apikeys.keys.last_used_address IS 'Address of that request.';
-COMMENT ON COLUMN apikeys.keys.expires_at IS 'Expiration time; NULL: never.';
+COMMENT ON COLUMN apikeys.keys.expires_at IS 'Expiration time; NULL means the key does not expire.';
 COMMENT ON COLUMN apikeys.keys.organization_id IS 'Its organization.';
 COMMENT ON COLUMN apikeys.keys.disabled_reason IS 'Why it was disabled.';
 COMMENT ON COLUMN apikeys.keys.owner IS 'The application''s own identifier of its owner; NULL: none.';
@@ -135,7 +135,7 @@ COMMENT ON VIEW apikeys.access_list_entries IS
 	'The entries of access lists of the keys visible to the reader, with their recorded uses.';
 COMMENT ON COLUMN apikeys.access_list_entries.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.access_list_entries.network IS 'The entry.';
-COMMENT ON COLUMN apikeys.access_list_entries.use_count IS 'Number of recorded uses from this entry since it was added; without those that were counted coarsely.';
+COMMENT ON COLUMN apikeys.access_list_entries.use_count IS 'Number of recorded uses from this entry since it was added, without uses counted coarsely.';
 COMMENT ON COLUMN apikeys.access_list_entries.last_used_at IS 'Time of the last recorded use.';
 COMMENT ON COLUMN apikeys.access_list_entries.last_used_address IS 'Address of that use.';
 COMMENT ON COLUMN apikeys.access_list_entries.created_at IS 'Time the entry was added.';
@@ -217,8 +217,8 @@ COMMENT ON COLUMN apikeys_internal.key_secret_form.version IS 'The secret.';
 COMMENT ON COLUMN apikeys_internal.key_secret_form.algorithm IS 'The algorithm of its hash.';
 COMMENT ON COLUMN apikeys_internal.key_secret_form.pepper IS 'The id of its pepper, 0 for none; NULL for a hash of another system.';
 
--- A barrier, so that no condition of the reader's is asked of secrets that it does
--- not see.
+-- A barrier, so that a condition of the reader is never evaluated for secrets that
+-- are not visible to it.
 CREATE VIEW apikeys.rehash_status WITH (security_invoker = true, security_barrier = true) AS
 SELECT f.algorithm, f.pepper, apikeys_internal.pepper_state(f.pepper) AS state, count(*) AS secret_count
 FROM apikeys.key_secret AS s
@@ -250,7 +250,7 @@ COMMENT ON COLUMN apikeys.unused_keys.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.unused_keys.description IS 'What the key is for.';
 COMMENT ON COLUMN apikeys.unused_keys.organization IS 'The name of its organization.';
 COMMENT ON COLUMN apikeys.unused_keys.created_at IS 'Creation time.';
-COMMENT ON COLUMN apikeys.unused_keys.last_used_at IS 'Time of the last allowed request; NULL: never.';
+COMMENT ON COLUMN apikeys.unused_keys.last_used_at IS 'Time of the last allowed request; NULL means never.';
 COMMENT ON COLUMN apikeys.unused_keys.idle IS 'Time since the last use, or since the creation.';
 
 CREATE VIEW apikeys.unused_access_list_entries WITH (security_invoker = true) AS
@@ -258,11 +258,11 @@ SELECT e.public_key, e.network, e.created_at, e.last_used_at
 FROM apikeys.access_list_entries AS e
 WHERE e.last_used_at IS NULL OR e.last_used_at < statement_timestamp() - interval '30 days';
 COMMENT ON VIEW apikeys.unused_access_list_entries IS
-	'The entries of access lists of the keys visible to the reader that matched no request, or none for 30 days. Uses that were counted coarsely (status().coarse_count) are not known by entry.';
+	'The entries of access lists of the keys visible to the reader that matched no request, or none for 30 days. Uses counted coarsely (coarse_count of status()) are not assigned to an entry.';
 COMMENT ON COLUMN apikeys.unused_access_list_entries.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.unused_access_list_entries.network IS 'The entry.';
-COMMENT ON COLUMN apikeys.unused_access_list_entries.created_at IS 'Time the entry was added.';
-COMMENT ON COLUMN apikeys.unused_access_list_entries.last_used_at IS 'Time of the last use from this entry; NULL: never.';
+COMMENT ON COLUMN apikeys.unused_access_list_entries.created_at IS 'Creation time of the key.';
+COMMENT ON COLUMN apikeys.unused_access_list_entries.last_used_at IS 'Time of the last use from this entry; NULL means never.';
 
 CREATE VIEW apikeys.unused_roles WITH (security_invoker = true) AS
 SELECT
@@ -293,4 +293,4 @@ COMMENT ON COLUMN apikeys.unused_roles.project IS 'The name of the project.';
 COMMENT ON COLUMN apikeys.unused_roles.role IS 'The role; NULL for a permission.';
 COMMENT ON COLUMN apikeys.unused_roles.permission IS 'The permission; NULL for a role.';
 COMMENT ON COLUMN apikeys.unused_roles.created_at IS 'Creation time of the key.';
-COMMENT ON COLUMN apikeys.unused_roles.last_used_at IS 'Time the role last allowed a request, to the hour; NULL: never.';
+COMMENT ON COLUMN apikeys.unused_roles.last_used_at IS 'Time the role last allowed a request, to the hour; NULL means never.';

@@ -1,5 +1,5 @@
--- Many keys at once.  These read as the caller does, and change keys one by one
--- through the door.
+-- Many keys at once.  These functions read with the rights of the caller, and change
+-- keys one by one through the door.
 
 CREATE FUNCTION apikeys.expiring_keys(within interval)
 	RETURNS TABLE (public_key text, description text, organization text, expires_at timestamptz, secret_expires_at timestamptz)
@@ -40,8 +40,8 @@ AS $$
 BEGIN
 	IF num_nonnulls(unused_since, expiring_before, created_by, project, description, organization, owner, metadata) = 0 THEN
 		RAISE invalid_parameter_value USING
-			MESSAGE = 'at least one condition is needed',
-			HINT = 'Name one: unused_since, expiring_before, created_by, project, description, organization, owner or metadata.',
+			MESSAGE = 'at least one condition is required',
+			HINT = 'Give at least one of unused_since, expiring_before, created_by, project, description, organization, owner and metadata.',
 			CONSTRAINT = 'condition_missing';
 	END IF;
 	RETURN QUERY

@@ -1,5 +1,4 @@
--- Common tasks, as a tour.  test/sql/help.sql holds each call against the
--- functions there are.
+-- Common tasks.  test/sql/help.sql compares each call with the existing functions.
 
 CREATE FUNCTION apikeys.help(OUT topic text, OUT task text, OUT call text, OUT needs text)
 	RETURNS SETOF record

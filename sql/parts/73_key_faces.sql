@@ -1,4 +1,4 @@
--- Verbs that answer the key as the caller sees it, a row of view keys.
+-- Verbs that return the key as the caller sees it, a row of view keys.
 
 CREATE FUNCTION apikeys.update_key(
 	public_key text, description text DEFAULT NULL,

@@ -1,6 +1,6 @@
--- Row-level security: the one place that decides who reads what.  Nobody is
--- granted to write, so there is nothing to restrict.  Policies ask sets, evaluated
--- once a statement: (SELECT f())::uuid[].
+-- Row-level security decides which rows a role reads.  No role has a privilege to
+-- write, so writing needs no policies.  Policies compare with sets that are
+-- evaluated once a statement: (SELECT f())::uuid[].
 
 ALTER TABLE apikeys.organization ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.project ENABLE ROW LEVEL SECURITY;
@@ -14,7 +14,7 @@ ALTER TABLE apikeys.key_usage ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.key_role_usage ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.key_denial ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.audit_event ENABLE ROW LEVEL SECURITY;
--- Without a policy: not visible to anybody.
+-- Tables without a policy are not visible to anybody.
 ALTER TABLE apikeys.audit_seal ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.audit_chain ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.usage_flush ENABLE ROW LEVEL SECURITY;
@@ -92,7 +92,7 @@ CREATE POLICY key_role_usage_reader_select ON apikeys.key_role_usage FOR SELECT
 			AND r.project_id IS NOT DISTINCT FROM key_role_usage.project_id
 			AND coalesce(r.role, '=' || r.permission) = key_role_usage.role));
 COMMENT ON POLICY key_role_usage_reader_select ON apikeys.key_role_usage IS
-	'A principal that reads that the role is granted reads when it was used.';
+	'A principal that sees the role of the key sees when it was used.';
 
 CREATE POLICY key_denial_reader_select ON apikeys.key_denial FOR SELECT
 	USING (apikeys_internal.reads_key(public_key, (SELECT apikeys_internal.principal_organizations(

@@ -1,9 +1,9 @@
--- Privileges.  First everything is revoked from everybody but the owner, whatever
--- the default privileges of the installing role are; then PUBLIC gets what types,
--- their operators and policies on tables of one's own need.  The rest is granted
--- by grant_access, from the matrix below.
+-- Privileges.  Everything is revoked from all roles except the owner, whatever the
+-- default privileges of the installing role are.  Then PUBLIC is granted what types,
+-- their operators and policies on user tables need.  grant_access grants the rest,
+-- from the matrix below.
 
--- What each access grants, as GRANT takes it.
+-- What each access grants, in the syntax of GRANT.
 CREATE FUNCTION apikeys_internal.access_privileges(access text) RETURNS SETOF text
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 80
 BEGIN ATOMIC
@@ -108,7 +108,7 @@ BEGIN ATOMIC
 		('manage', 'EXECUTE ON FUNCTION apikeys.find_leaked(text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.audit_events_after(bigint, integer)'),
 
-		-- What policies and views ask; without USAGE on the schema they cannot be called.
+		-- Called by policies and views; without USAGE on the schema not callable directly.
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.principal_roles()'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.principal_organizations()'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.principal_organizations(text[])'),
@@ -129,7 +129,7 @@ BEGIN ATOMIC
 	WHERE access_privileges.access = ANY (string_to_array(p.accesses, ' '));
 END;
 COMMENT ON FUNCTION apikeys_internal.access_privileges(text) IS
-	'Returns the privileges of an access, in the words of GRANT.';
+	'Returns the privileges of an access, in the syntax of GRANT.';
 
 -- One function of each access tells whether a role has it.
 CREATE FUNCTION apikeys_internal.accesses_of(grantee regrole) RETURNS text[]
@@ -189,7 +189,7 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION apikeys.grant_access(regrole, text[]) IS
-	'Grants a PostgreSQL role accesses, and returns all it has: decide (authorize and its kin), manage (views and tables under row-level security, all verbs), impersonate (act_as), monitor (status). Called by a superuser.';
+	'Grants accesses to a PostgreSQL role, and returns all accesses it has: decide (authorize, decide, require, authenticate), manage (views, tables under row-level security, and all functions that change something), impersonate (act_as), monitor (status). For superusers.';
 
 CREATE FUNCTION apikeys.revoke_access(grantee regrole, VARIADIC access text[]) RETURNS text[]
 	LANGUAGE plpgsql VOLATILE
@@ -206,7 +206,7 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION apikeys.revoke_access(regrole, text[]) IS
-	'Revokes accesses of a PostgreSQL role, and returns those it keeps. Called by a superuser.';
+	'Revokes accesses from a PostgreSQL role, and returns those it keeps. For superusers.';
 
 DO $$
 DECLARE
@@ -262,7 +262,7 @@ GRANT EXECUTE ON FUNCTION
 	apikeys_internal.access_list_jsonb(apikeys.access_list), apikeys_internal.access_list_of(text[])
 TO PUBLIC;
 
--- What a policy of somebody's own tables asks.
+-- Called by policies on user tables.
 GRANT EXECUTE ON FUNCTION
 	apikeys.current_key(), apikeys.current_organization(), apikeys.current_projects(text), apikeys.permits(text, uuid)
 TO PUBLIC;

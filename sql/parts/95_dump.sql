@@ -1,4 +1,4 @@
--- What pg_dump takes along: all rows but the roles that an install brings.
+-- What pg_dump includes: all rows except the built-in roles.
 SELECT pg_extension_config_dump('apikeys.organization', '');
 SELECT pg_extension_config_dump('apikeys.project', '');
 SELECT pg_extension_config_dump('apikeys.role', 'WHERE NOT is_builtin');

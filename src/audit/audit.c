@@ -1,9 +1,10 @@
 /*
  * audit.c
- *	  Writes an event of the audit, in the transaction that makes the change.
+ *	  Writes an event of the audit log, in the transaction that makes the
+ *	  change.
  *
- * Each verb writes one, and the trigger of each table one for each row that a
- * superuser changes by direct SQL (sql/parts/35_audit.sql).
+ * Each verb writes one event; each table's trigger writes one for each row
+ * that a superuser changes by direct SQL (sql/parts/35_audit.sql).
  */
 #include "postgres.h"
 
@@ -41,7 +42,7 @@ PG_FUNCTION_INFO_V1(apikeys_note_event);
 PG_FUNCTION_INFO_V1(apikeys_note_key_events);
 
 /*
- * Fills in who is acting, from where, and who is logged in, and executes the
+ * Fills in the principal, its address and the login role, and executes the
  * statement, which inserts events with these columns.
  */
 static void
@@ -63,7 +64,7 @@ insert_events(AkStatement *insert, Datum *values, char *nulls)
 
 /*
  * note_event(action, organization, project, public_key, detail): writes an
- * event; listeners are told at the commit.
+ * event; listeners are notified at commit.
  */
 Datum
 apikeys_note_event(PG_FUNCTION_ARGS)
@@ -92,7 +93,7 @@ apikeys_note_event(PG_FUNCTION_ARGS)
 
 /*
  * note_key_events(action, organization, public_keys, details): the same for
- * several keys of an organization at once, in the order of the keys.
+ * several keys of one organization, in the order of the keys.
  */
 Datum
 apikeys_note_key_events(PG_FUNCTION_ARGS)

@@ -61,14 +61,14 @@ begin_scan(AkChainScan *scan, AkTable table, AkIndex index, Snapshot snapshot,
 	index_rescan(scan->scan, &key, 1, NULL, 0);
 }
 
-/* Begins to read events; end it in the same function. */
+/* Begins to read events; end the scan in the same function. */
 void
 ak_chain_begin_events(AkChainScan *scan, Snapshot snapshot, int64 after)
 {
 	begin_scan(scan, AK_AUDIT_EVENT, AK_AUDIT_EVENT_BY_ID, snapshot, after);
 }
 
-/* Begins to read all seals; end it in the same function. */
+/* Begins to read all seals; end the scan in the same function. */
 void
 ak_chain_begin_seals(AkChainScan *scan, Snapshot snapshot)
 {
@@ -76,14 +76,14 @@ ak_chain_begin_seals(AkChainScan *scan, Snapshot snapshot)
 			   PG_INT64_MIN);
 }
 
-/* Finds the next row; false, once, if there is none. */
+/* Moves to the next row; returns false, once, if there is none. */
 bool
 ak_chain_next(AkChainScan *scan)
 {
 	return index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot);
 }
 
-/* Ends a scan; the locks on tables are kept, as the executor keeps them. */
+/* Ends a scan; locks on tables are kept, as the executor does. */
 void
 ak_chain_end(AkChainScan *scan)
 {
@@ -93,21 +93,21 @@ ak_chain_end(AkChainScan *scan)
 	table_close(scan->table, NoLock);
 }
 
-/* The number of the event that was found last. */
+/* Returns the number of the current event. */
 int64
 ak_chain_event_id(AkChainScan *events)
 {
 	return get_int64(events->slot, EVENT_ID);
 }
 
-/* When the event happened that was found last. */
+/* Returns the time of the current event. */
 TimestampTz
 ak_chain_event_time(AkChainScan *events)
 {
 	return get_int64(events->slot, EVENT_AT);
 }
 
-/* The seal that was found last. */
+/* Returns the current seal. */
 void
 ak_chain_get_seal(AkChainScan *seals, AkSeal *seal)
 {
@@ -124,7 +124,7 @@ ak_chain_get_seal(AkChainScan *seals, AkSeal *seal)
 		   Min(VARSIZE_ANY_EXHDR(hash), sizeof(seal->hash)));
 }
 
-/* The last seal of all. */
+/* Returns the last of all seals. */
 void
 ak_chain_find_last_seal(Snapshot snapshot, AkSeal *seal)
 {
@@ -137,7 +137,7 @@ ak_chain_find_last_seal(Snapshot snapshot, AkSeal *seal)
 	ak_chain_end(&seals);
 }
 
-/* What is noted of the chain. */
+/* Returns the row of audit_chain. */
 void
 ak_chain_read(Snapshot snapshot, AkChain *chain)
 {

@@ -1,9 +1,9 @@
 /*
  * audit_chain.h
- *	  Reads the audit's events and seals by number, and what is noted of the
- *	  chain of seals as a whole.
+ *	  Reads the audit log's events and seals by number, and the row about the
+ *	  whole chain of seals.
  *
- * It reads all rows, whoever is asking: callers check first that the principal
+ * It reads all rows for any caller: callers check first whether the principal
  * may.
  */
 #ifndef AK_AUDIT_CHAIN_H
@@ -33,19 +33,19 @@ typedef struct AkChain
 {
 	int64		last_seal;
 	int64		pruned_seal;	/* 0: nothing was pruned */
-	int64		pruned_by;		/* the event that tells of it */
+	int64		pruned_by;		/* the event that records it */
 } AkChain;
 
 /*
- * The rows of a table by their number, upwards from the one after "after".  A
- * scan that has come to its end is not to be asked for more.
+ * The rows of a table by their number, in ascending order from the one after
+ * "after". Do not call a scan that has ended.
  */
 typedef struct AkChainScan
 {
 	Relation	table;
 	Relation	index;
 	IndexScanDesc scan;
-	TupleTableSlot *slot;		/* the row that was found last */
+	TupleTableSlot *slot;		/* the current row */
 } AkChainScan;
 
 extern void ak_chain_read(Snapshot snapshot, AkChain *chain);

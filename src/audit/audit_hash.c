@@ -19,7 +19,7 @@
 
 #define DOMAIN			"apikeys audit seal 1"
 
-/* How many columns of an event are hashed: the first ones. */
+/* Number of columns of an event that are hashed: the first ones. */
 #define COLUMN_COUNT	10
 
 static void
@@ -46,8 +46,9 @@ add_bytes(AkBlake2b *hash, const void *bytes, size_t length)
 }
 
 /*
- * Text in UTF-8, palloc'd; NULL if it is, or cannot be converted.  That is no
- * error, for otherwise who writes such a text would keep all from being sealed.
+ * Returns text in UTF-8, palloc'd; NULL if it is UTF-8 already or cannot be
+ * converted.  The latter is not an error, because one such text would keep all
+ * events from being sealed.
  */
 static char *
 convert_text(const char *text, int length)
@@ -126,7 +127,7 @@ add_column(AkBlake2b *hash, Oid type, Datum value)
 	}
 }
 
-/* Begins the hash of the seal that follows this one. */
+/* Begins the hash of the seal after this one. */
 void
 ak_audit_hash_begin(AkBlake2b *hash, const AkSeal *before)
 {
@@ -137,8 +138,8 @@ ak_audit_hash_begin(AkBlake2b *hash, const AkSeal *before)
 }
 
 /*
- * Adds an event, a row of audit_event.  What that needs of memory is left in
- * the current context.
+ * Adds an event, a row of audit_event.  Leaves memory allocated in the current
+ * context.
  */
 void
 ak_audit_hash_event(AkBlake2b *hash, TupleTableSlot *event)
@@ -155,7 +156,7 @@ ak_audit_hash_event(AkBlake2b *hash, TupleTableSlot *event)
 	}
 }
 
-/* The hash of the seal, which has all but its hash. */
+/* Returns the hash of the seal, all of whose other fields are set. */
 void
 ak_audit_hash_end(AkBlake2b *hash, const AkSeal *seal,
 				  uint8 digest[AK_BLAKE2B_SIZE])

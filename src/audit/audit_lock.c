@@ -2,22 +2,23 @@
  * audit_lock.c
  *	  See audit_lock.h.
  *
- * An event has its number before it is in the table, and both before its
- * transaction commits.  So that no number is passed over that an event still
- * comes with, there are two locks, neither of which SQL can take:
+ * An event gets its number before it is in the table, and both happen before
+ * its transaction commits.  So that no seal skips a number whose event is
+ * still to come, there are two locks, neither of which SQL can take:
  *
- * The writers' lock.  Who writes events shares it from before they are
- * numbered until they are in the table and its index, which is no longer than
- * the INSERT, and not until the commit.  A sealer holds it exclusively while it
+ * The writers' lock.  A writer of events holds it in shared mode from before
+ * they are numbered until they are in the table and its index: for the time of
+ * the INSERT, not until the commit.  A sealer holds it exclusively while it
  * takes a snapshot.  Hence every event that this snapshot finds neither
- * committed nor in progress nor gone comes later, with a higher number than
- * all that are there; and those in progress can be seen in the table.  (The
- * sequence must give out numbers one by one, as it does with CACHE 1.)
+ * committed nor in progress nor rolled back comes later, with a higher number
+ * than all present events; and events in progress can be seen in the table.
+ * (The sequence must give out numbers one by one, as it does with CACHE 1.)
  *
- * The chain's lock is held, until the commit, by whoever adds or removes seals.
+ * The chain's lock.  A transaction that adds or removes seals holds it until
+ * the commit.
  *
- * Whoever has the writers' lock waits for nothing but the disk: the table is
- * locked before.  The chain's lock is taken before the writers'.
+ * A holder of the writers' lock waits for nothing except the disk: the table
+ * is locked before.  The chain's lock is taken before the writers'.
  */
 #include "postgres.h"
 
@@ -33,7 +34,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-/* SQL has the classes 1 and 2 of advisory locks. */
+/* SQL uses the classes 1 and 2 of advisory locks. */
 #define LOCK_CLASS		4
 
 enum
@@ -52,8 +53,8 @@ make_tag(uint32 what)
 }
 
 /*
- * To be called right before events are inserted.  Waits for who seals, some
- * microseconds, and for who has locked the table.
+ * Call this right before inserting events.  Waits for a sealer, some
+ * microseconds, and for a lock on the table.
  */
 void
 ak_audit_lock_for_write(void)
@@ -65,8 +66,8 @@ ak_audit_lock_for_write(void)
 }
 
 /*
- * To be called right after events are inserted; after an error the end of the
- * (sub)transaction does it.  Has the worker seal them.
+ * Call this right after inserting events; after an error the end of the
+ * (sub)transaction does it.  Makes the worker seal them.
  */
 void
 ak_audit_unlock_after_write(void)
@@ -96,8 +97,8 @@ ak_audit_is_being_written(void)
 }
 
 /*
- * Until the end of the transaction nobody else adds seals or takes some away.
- * Where that would have to wait and shall not, false.
+ * Keeps other transactions from adding or removing seals until the end of the
+ * transaction.  Returns false if it would have to wait and "wait" is false.
  */
 bool
 ak_audit_lock_chain(bool wait)
@@ -111,9 +112,9 @@ ak_audit_lock_chain(bool wait)
 }
 
 /*
- * A snapshot of the latest state, registered, to unregister: what is inserted
- * after it is inserted by a transaction that it has in progress, and has a
- * higher number than all events that are there.
+ * Returns a snapshot of the latest state, registered; the caller unregisters
+ * it.  Each event inserted after it belongs to a transaction that is in
+ * progress in it, and has a higher number than all present events.
  */
 Snapshot
 ak_audit_take_snapshot(void)

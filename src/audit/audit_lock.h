@@ -1,7 +1,7 @@
 /*
  * audit_lock.h
- *	  Lets who seals the audit know which events are settled, without anybody
- *	  waiting for another's commit.
+ *	  Lets a sealer of the audit log know which events are settled, without
+ *	  waiting for the commit of another transaction.
  */
 #ifndef AK_AUDIT_LOCK_H
 #define AK_AUDIT_LOCK_H

@@ -1,10 +1,10 @@
 /*
  * audit_prune.c
- *	  Deletes old events of the audit, with the seals that cover them.
+ *	  Deletes old events of the audit log, with the seals that cover them.
  *
- * The last seal that is pruned stays, without its events, for the chain to
- * begin with.  An event tells of it, which is sealed itself in time.  What is
- * not intact is evidence, and stays.
+ * The last pruned seal stays, without its events, as the beginning of the
+ * chain.  An event records the pruning, and is sealed later like any other.
+ * Events that fail verification are evidence and are never deleted.
  */
 #include "postgres.h"
 
@@ -27,7 +27,7 @@
 
 PG_FUNCTION_INFO_V1(apikeys_prune_audit);
 
-/* What there is to prune. */
+/* The seals and events to prune. */
 static void
 find_prunable(TimestampTz before, AkVerification *found)
 {
@@ -41,7 +41,7 @@ find_prunable(TimestampTz before, AkVerification *found)
 				 ak_errid("audit_damaged")));
 }
 
-/* Writes the event, and notes in the chain where it begins now. */
+/* Writes the event, and stores the new beginning of the chain. */
 static void
 note_pruning(TimestampTz before, const AkVerification *found)
 {
@@ -78,10 +78,7 @@ note_pruning(TimestampTz before, const AkVerification *found)
 	ak_notices_count(ACTION, NULL, 1);
 }
 
-/*
- * In a transaction whose snapshot is older than the events they cannot be
- * deleted.
- */
+/* A transaction whose snapshot is older than the events cannot delete them. */
 static void
 delete_pruned(const AkVerification *found)
 {

@@ -2,16 +2,16 @@
  * audit_seal.c
  *	  See audit_seal.h.
  *
- * A seal is a hash over the seal before it and the events that follow those of
- * that one, in the order of their numbers (audit_hash.h).  It takes all events
- * up to the first one whose transaction is not over; of those that go on
- * longer, the events follow in a later seal.  Nobody waits for a transaction to
- * end here, and nobody who writes events waits for who seals them, but for a
- * moment (audit_lock.c).
+ * A seal is a hash over the previous seal and the events after that one's, in
+ * the order of their numbers (audit_hash.h). It covers all events up to the
+ * first one whose transaction is still in progress; the events of longer
+ * transactions are in a later seal.  Sealing never waits for a transaction to
+ * end, and writers of events wait for a sealer only for a moment
+ * (audit_lock.c).
  *
- * The number of the last seal is noted apart from the seals, so that one that
- * is taken away from the end is missed.  Then nothing is sealed any more: what
- * was done to the chain shall be looked at, and not be covered.
+ * The number of the last seal is stored separately, so that a seal deleted
+ * from the end is noticed.  Then nothing more is sealed: the damage must be
+ * investigated, and not be covered.
  */
 #include "postgres.h"
 
@@ -36,26 +36,28 @@
 #include "utils/timestamp.h"
 
 /*
- * A seal covers no more events, so that what is pruned, a seal at a time, can
- * be chosen finely enough.
+ * Most events of a seal, so that pruning, which deletes whole seals, is fine
+ * enough.
  */
 #define MAX_EVENTS		10000
 
-/* What is being sealed. */
+/* The state of sealing. */
 typedef struct Sealing
 {
 	Snapshot	snapshot;
-	AkSeal		last;			/* the last seal that is made */
-	AkChainScan events;			/* all versions of those after it */
-	bool		at_end;			/* no more of them can be sealed now */
+	AkSeal		last;			/* the last seal made */
+	AkChainScan events;			/* all versions of the events after it */
+	bool		at_end;			/* no more events can be sealed now */
 	MemoryContext event_context;
 } Sealing;
 
 PG_FUNCTION_INFO_V1(apikeys_seal_audit);
 
-/* --- The events ----------------------------------------------------------- */
+/* --- The events ---------------------------------------------------------- */
 
-/* Whether the transaction that has inserted the event is not over. */
+/*
+ * Checks whether the transaction that inserted the event is still in progress.
+ */
 static bool
 is_in_progress(const Sealing *sealing)
 {
@@ -67,8 +69,8 @@ is_in_progress(const Sealing *sealing)
 }
 
 /*
- * Finds the next event that can be sealed.  What was rolled back, or deleted
- * before it was sealed, is passed over.
+ * Finds the next event to seal.  Events that were rolled back, or deleted
+ * before they were sealed, are skipped.
  */
 static bool
 next_event(Sealing *sealing)
@@ -87,7 +89,7 @@ next_event(Sealing *sealing)
 	return false;
 }
 
-/* --- The seals ------------------------------------------------------------ */
+/* --- The seals ----------------------------------------------------------- */
 
 static void
 write_seal(const AkSeal *seal)
@@ -117,7 +119,9 @@ write_seal(const AkSeal *seal)
 	ak_owner_execute(&note, values, NULL);
 }
 
-/* Makes the next seal; returns how many events it covers, 0 if there is none. */
+/*
+ * Makes the next seal; returns the number of its events, 0 if there are none.
+ */
 static int64
 make_seal(Sealing *sealing)
 {
@@ -161,10 +165,10 @@ find_end_of_chain(Sealing *sealing)
 }
 
 /*
- * Seals what there is to seal, with so many seals at most, in the current
- * transaction, which keeps others from sealing until it ends.  Returns how many
- * events were sealed; 0 if somebody else is sealing and "wait" is false.
- * Raises XX001 where the chain's end is damaged.
+ * Seals all events that can be sealed, with at most so many seals, in the
+ * current transaction, which keeps others from sealing until it ends.  Returns
+ * the number of sealed events; 0 if another session is sealing and "wait" is
+ * false.  Raises XX001 if the chain's end is damaged.
  */
 int64
 ak_audit_seal(int max_seals, bool wait)

@@ -1,6 +1,6 @@
 /*
  * audit_seal.h
- *	  Seals the events of the audit.
+ *	  Seals the events of the audit log.
  */
 #ifndef AK_AUDIT_SEAL_H
 #define AK_AUDIT_SEAL_H

@@ -2,14 +2,13 @@
  * audit_verify.c
  *	  See audit_verify.h.
  *
- * Events and seals are read side by side, each once, in the order of their
+ * Events and seals are read in parallel, each once, in the order of their
  * numbers, so that memory does not grow with them.
  *
- * What can be found so is all that is done to sealed events and to seals by
- * whoever does not make all later seals anew, and a seal that is taken from
- * the end.  Who can write the tables can do the first as well as the extension
- * can, and take events, seals and the note of the last seal away from the end;
- * a seal that is kept elsewhere finds both.
+ * This finds every change of sealed events and of seals, unless all later
+ * seals were recreated too, and a seal deleted from the end.  A superuser can
+ * recreate all later seals, and can delete events, seals and the number of the
+ * last seal from the end; a seal stored elsewhere finds both.
  */
 #include "postgres.h"
 
@@ -31,16 +30,16 @@
 typedef struct Reader
 {
 	AkChainScan events;
-	bool		has_event;		/* the scan has one that is not looked at */
+	bool		has_event;		/* the scan has a row that was not processed */
 	MemoryContext event_context;
-	const AkSeal *known;		/* id and hash of one kept elsewhere, or NULL */
+	const AkSeal *known;		/* a seal stored elsewhere, or NULL */
 	bool		found_known;
 	AkVerification *result;
 } Reader;
 
 PG_FUNCTION_INFO_V1(apikeys_verify_audit);
 
-/* Only the first problem is told. */
+/* Only the first problem is reported. */
 static void
 tell(Reader *reader, char *problem)
 {
@@ -48,11 +47,11 @@ tell(Reader *reader, char *problem)
 		reader->result->problem = problem;
 }
 
-/* --- One seal ------------------------------------------------------------- */
+/* --- One seal ------------------------------------------------------------ */
 
 /*
- * Reads the events up to one; returns how many there are.  They are added to
- * the hash, if that is not NULL, and the time of the latest one is left in
+ * Reads the events up to the given one; returns their number.  Adds them to
+ * the hash, unless it is NULL, and stores the time of the latest one in
  * "latest".
  */
 static int64
@@ -79,7 +78,10 @@ read_events(Reader *reader, int64 last, AkBlake2b *hash, TimestampTz *latest)
 	return count;
 }
 
-/* What the events found and the hash made of them say of a seal; or NULL. */
+/*
+ * Compares the events found and their hash with a seal; returns the problem,
+ * or NULL.
+ */
 static char *
 judge_seal(const AkSeal *before, const AkSeal *seal, int64 found,
 		   const uint8 *digest)
@@ -111,8 +113,8 @@ compare_with_known(Reader *reader, const AkSeal *seal)
 }
 
 /*
- * Looks at the seal that follows the last one.  False if it is not as it was
- * made, or not all of its events are older than "before".
+ * Verifies the seal after the last one.  Returns false if it has a problem, or
+ * if not all of its events are older than "before".
  */
 static bool
 read_seal(Reader *reader, const AkSeal *seal, TimestampTz before)
@@ -151,9 +153,9 @@ read_seal(Reader *reader, const AkSeal *seal, TimestampTz before)
 	return true;
 }
 
-/* --- The chain ------------------------------------------------------------ */
+/* --- The chain ----------------------------------------------------------- */
 
-/* Whether the event that tells of a pruning does. */
+/* Checks whether the event that records the pruning exists. */
 static bool
 is_told(const AkChain *chain, const AkSeal *seal)
 {
@@ -174,7 +176,7 @@ is_told(const AkChain *chain, const AkSeal *seal)
 	return ak_owner_get_int64(&find, values, &id);
 }
 
-/* Looks at the seal up to which was pruned, which the chain begins with then. */
+/* Verifies the last pruned seal, with which the chain begins. */
 static bool
 read_pruned_seal(Reader *reader, const AkChain *chain, AkChainScan *seals)
 {
@@ -198,7 +200,7 @@ read_pruned_seal(Reader *reader, const AkChain *chain, AkChainScan *seals)
 	return reader->result->problem == NULL;
 }
 
-/* Whether all seals were read, and are as they were made. */
+/* Checks whether all seals were read and are unchanged. */
 static bool
 read_seals(Reader *reader, const AkChain *chain, TimestampTz before,
 		   AkChainScan *seals)
@@ -216,7 +218,7 @@ read_seals(Reader *reader, const AkChain *chain, TimestampTz before,
 	return true;
 }
 
-/* Looks at what comes after the last seal. */
+/* Verifies what comes after the last seal. */
 static void
 read_end(Reader *reader, const AkChain *chain)
 {
@@ -239,13 +241,13 @@ read_end(Reader *reader, const AkChain *chain)
 }
 
 /*
- * Looks at all seals and their events, but stops at the first seal not all of
- * whose events are older than "before" (DT_NOEND: at none).  "known" is NULL,
- * or a seal with the id and the hash that it should have.
+ * Verifies all seals and their events, but stops at the first seal that has an
+ * event not older than "before" (DT_NOEND: verifies all). "known" is NULL, or
+ * a seal with its expected id and hash.
  *
- * It is the latest state that is looked at, whatever the transaction's
- * isolation level: with an older snapshot a seal that the transaction has made
- * itself would be there, and the events that it covers would not.
+ * Reads the latest state in every isolation level: with an older snapshot, a
+ * seal that the transaction has made itself would be visible, and the events
+ * that it covers would not.
  */
 void
 ak_audit_verify(TimestampTz before, const AkSeal *known,
@@ -276,9 +278,9 @@ ak_audit_verify(TimestampTz before, const AkSeal *known,
 	PopActiveSnapshot();
 }
 
-/* --- For SQL -------------------------------------------------------------- */
+/* --- For SQL ------------------------------------------------------------- */
 
-/* A hash as verify_audit() gives it, in hexadecimal digits. */
+/* Reads a hash as verify_audit() returns it, in hex digits. */
 static void
 parse_hash(const text *digits, uint8 hash[AK_BLAKE2B_SIZE])
 {
@@ -291,7 +293,7 @@ parse_hash(const text *digits, uint8 hash[AK_BLAKE2B_SIZE])
 				 ak_errid("invalid_seal")));
 }
 
-/* Whether a seal is given to compare with. */
+/* Checks whether the caller gave a seal to compare with. */
 static bool
 get_known(FunctionCallInfo fcinfo, AkSeal *known)
 {

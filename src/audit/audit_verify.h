@@ -1,6 +1,6 @@
 /*
  * audit_verify.h
- *	  Whether the events and seals of the audit are as they were sealed.
+ *	  Verifies the events and seals of the audit log.
  */
 #ifndef AK_AUDIT_VERIFY_H
 #define AK_AUDIT_VERIFY_H
@@ -9,12 +9,12 @@
 
 #include "audit/audit_chain.h"
 
-/* What was found; as far as the chain is intact. */
+/* The result, as far as the chain is intact. */
 typedef struct AkVerification
 {
-	int64		seals;			/* but the one up to which was pruned */
+	int64		seals;			/* without the last pruned one */
 	int64		events;			/* sealed ones */
-	int64		unsealed;		/* events after those; -1: not looked at */
+	int64		unsealed;		/* events after those; -1: not counted */
 	AkSeal		last;			/* the last seal; id 0 if there is none */
 	int64		pruned_seal;	/* 0: nothing was pruned */
 	char	   *problem;		/* the first one; NULL if there is none */

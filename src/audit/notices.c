@@ -2,15 +2,15 @@
  * notices.c
  *	  See notices.h.
  *
- * A transaction sends one notification, however many events it has written:
- * only their number is kept, for each subtransaction that may still be rolled
- * back.  PostgreSQL refuses to prepare a transaction that has notified somebody,
- * so the notification is handed over right before a commit; a prepared
- * transaction sends none.
+ * A transaction sends one notification, however many events it writes: only
+ * their number is stored, for each subtransaction that may still be rolled
+ * back.  PostgreSQL cannot prepare a transaction that has notified, so the
+ * notification is sent right before the commit; a prepared transaction sends
+ * none.
  *
  * Notifications are off by default: a transaction that sends one holds a lock
- * of the whole cluster from its commit until that is durable, on a synchronous
- * standby too (PreCommit_Notify() in async.c).
+ * of the whole cluster from its commit until the commit is durable, also on a
+ * synchronous standby (PreCommit_Notify() in async.c).
  */
 #include "postgres.h"
 
@@ -63,7 +63,7 @@ end_transaction(XactEvent event, void *argument)
 {
 	if (event == XACT_EVENT_PRE_COMMIT)
 		send();
-	/* In any case: the memory goes with its context. */
+	/* Always: the context frees the memory. */
 	if (event != XACT_EVENT_PARALLEL_PRE_COMMIT)
 		levels = NULL;
 }
@@ -98,8 +98,8 @@ ak_notices_init(void)
 }
 
 /*
- * Counts events of the current (sub)transaction; a single one is told with its
- * action and, if that is not NULL, its key.
+ * Counts events of the current (sub)transaction; a single event is announced
+ * with its action and, if not NULL, its key.
  */
 void
 ak_notices_count(const char *action, const char *public_key, int64 count)

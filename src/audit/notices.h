@@ -1,7 +1,7 @@
 /*
  * notices.h
- *	  Tells listeners on channel apikeys that a transaction has changed
- *	  something, once it is committed, where setting apikeys.notify is on.
+ *	  Notifies listeners on channel apikeys of the changes of a transaction
+ *	  after its commit, if setting apikeys.notify is on.
  */
 #ifndef AK_NOTICES_H
 #define AK_NOTICES_H

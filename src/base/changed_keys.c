@@ -2,12 +2,12 @@
  * changed_keys.c
  *	  See changed_keys.h.
  *
- * For the tables whose first column is a public key, and for triggers of rows
- * as well as of statements; the latter have the changed rows in transition
+ * For tables whose first column is a public key, and for row triggers as well
+ * as statement triggers; the latter have the changed rows in transition
  * tables.  The keys of a statement come in order, so that two statements that
- * lock what belongs to them do not wait for each other, and in batches, so
- * that a statement may change as many as there are: what does not fit into
- * one batch is sorted within work_mem.
+ * lock related rows do not deadlock, and in batches, so that a statement may
+ * change any number of keys: what does not fit into one batch is sorted within
+ * work_mem.
  */
 #include "postgres.h"
 
@@ -31,7 +31,7 @@
 
 #define BATCH_SIZE		1000
 
-/* Of keys in order; each of them once. */
+/* Groups keys that come in order; each key once. */
 typedef struct Batch
 {
 	const TriggerData *trigger;
@@ -87,7 +87,7 @@ add_key(Batch *batch, Datum key)
 	MemoryContextSwitchTo(old);
 }
 
-/* --- Rows ----------------------------------------------------------------- */
+/* --- Row triggers -------------------------------------------------------- */
 
 static Datum
 get_row_key(const TriggerData *trigger, HeapTuple row)
@@ -107,7 +107,7 @@ read_row_keys(const TriggerData *trigger, Datum *keys)
 	return 2;
 }
 
-/* --- Statements ----------------------------------------------------------- */
+/* --- Statement triggers -------------------------------------------------- */
 
 static int64
 count_rows(Tuplestorestate *rows)
@@ -116,8 +116,8 @@ count_rows(Tuplestorestate *rows)
 }
 
 /*
- * The keys of a transition table go to the sort, or, where there is none, into
- * the array; returns how many they are.
+ * Puts the keys of a transition table into the sort or, if there is none, into
+ * the array; returns their number.
  */
 static int
 read_table_keys(const TriggerData *trigger, Tuplestorestate *rows,
@@ -168,7 +168,8 @@ sort_keys(const TriggerData *trigger, Batch *batch)
 
 /*
  * Calls back with the keys of all rows that the trigger was called for, old
- * and new, each key once; what the callback allocates is freed after it.
+ * and new, each key once.  Memory that the callback allocates is freed
+ * afterwards.
  */
 void
 ak_changed_keys_each(const TriggerData *trigger, AkKeysCallback callback)

@@ -9,7 +9,7 @@
 
 #include "commands/trigger.h"
 
-/* Is called with an array of text: some of the keys, the least first. */
+/* Called with an array of text: some of the keys, in ascending order. */
 typedef void (*AkKeysCallback) (Datum keys, const TriggerData *trigger);
 
 extern void ak_changed_keys_each(const TriggerData *trigger,

@@ -2,9 +2,9 @@
  * index_scan.c
  *	  See index_scan.h.
  *
- * Rows are read from the table, or from an index that holds all that is asked,
- * where the table is visited only for pages that the visibility map does not
- * vouch for, as an index-only scan does.
+ * Rows are read from the table, or from an index that contains all requested
+ * columns.  As in an index-only scan, the table is then visited only for pages
+ * that the visibility map does not mark as all-visible.
  */
 #include "postgres.h"
 
@@ -20,7 +20,7 @@
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 
-/* A key to find a text by; it points to the value. */
+/* A scan key for a text; it points to the value. */
 void
 ak_index_scan_text_key(ScanKey key, text *value)
 {
@@ -29,7 +29,7 @@ ak_index_scan_text_key(ScanKey key, text *value)
 						   PointerGetDatum(value));
 }
 
-/* A key to find an id by; it points to the value. */
+/* A scan key for an id; it points to the value. */
 void
 ak_index_scan_uuid_key(ScanKey key, const pg_uuid_t *value)
 {
@@ -37,7 +37,7 @@ ak_index_scan_uuid_key(ScanKey key, const pg_uuid_t *value)
 						   InvalidOid, F_UUID_EQ, UUIDPGetDatum(value));
 }
 
-/* A key to find an OID by. */
+/* A scan key for an OID. */
 void
 ak_index_scan_oid_key(ScanKey key, Oid value)
 {
@@ -45,7 +45,7 @@ ak_index_scan_oid_key(ScanKey key, Oid value)
 						   InvalidOid, F_OIDEQ, ObjectIdGetDatum(value));
 }
 
-/* The same as ak_index_scan_open(), where scan->table is open already. */
+/* Like ak_index_scan_open(), for a scan->table that is already open. */
 void
 ak_index_scan_begin(Snapshot snapshot, AkIndex index, ScanKey key,
 					bool index_only, AkIndexScan *scan)
@@ -59,7 +59,7 @@ ak_index_scan_begin(Snapshot snapshot, AkIndex index, ScanKey key,
 	index_rescan(scan->scan, key, key ? 1 : 0, NULL, 0);
 }
 
-/* Ends it, and leaves the table open. */
+/* Ends the scan, and leaves the table open. */
 void
 ak_index_scan_end(AkIndexScan *scan)
 {
@@ -71,9 +71,9 @@ ak_index_scan_end(AkIndexScan *scan)
 }
 
 /*
- * Begins a scan of the rows that the snapshot sees and the key, which may be
- * NULL for all, finds: for ak_index_scan_next_entry(), if it is index_only,
- * else for ak_index_scan_next_row().  Memory is of the current context.
+ * Begins a scan of the rows that are visible to the snapshot and match the key
+ * (NULL: all), to be read by ak_index_scan_next_entry() if index_only is true,
+ * else by ak_index_scan_next_row(). Allocates in the current context.
  */
 void
 ak_index_scan_open(Snapshot snapshot, AkTable table, AkIndex index,
@@ -83,7 +83,7 @@ ak_index_scan_open(Snapshot snapshot, AkTable table, AkIndex index,
 	ak_index_scan_begin(snapshot, index, key, index_only, scan);
 }
 
-/* Ends it. */
+/* Ends the scan. */
 void
 ak_index_scan_close(AkIndexScan *scan)
 {
@@ -91,7 +91,9 @@ ak_index_scan_close(AkIndexScan *scan)
 	table_close(scan->table, NoLock);
 }
 
-/* The next row, in the scan's slot; false if there is none. */
+/*
+ * Moves to the next row, in the scan's slot; returns false if there is none.
+ */
 bool
 ak_index_scan_next_row(AkIndexScan *scan)
 {
@@ -100,8 +102,8 @@ ak_index_scan_next_row(AkIndexScan *scan)
 }
 
 /*
- * The next index entry of a visible row, for ak_index_scan_column(); false if
- * there is none.
+ * Moves to the next index entry of a visible row, for ak_index_scan_column();
+ * returns false if there is none.
  */
 bool
 ak_index_scan_next_entry(AkIndexScan *scan)
@@ -123,7 +125,7 @@ ak_index_scan_next_entry(AkIndexScan *scan)
 	return false;
 }
 
-/* A column of the index entry that the scan is at; points into it. */
+/* Returns a column of the current index entry; points into it. */
 Datum
 ak_index_scan_column(AkIndexScan *scan, AttrNumber column, bool *isnull)
 {

@@ -1,10 +1,10 @@
 /*
  * index_scan.h
- *	  Scans of the extension's tables by index, for the first column of it.
+ *	  Scans of the extension's tables by an index, on its first column.
  *
- * A scan is ended in the function that has begun it; after an error the
- * transaction does it.  It takes AccessShareLocks, which are kept until the
- * transaction ends, as the executor keeps them: taking them again is cheap.
+ * A scan is ended in the function that began it; after an error the
+ * transaction ends it.  The scan takes AccessShareLocks and keeps them until
+ * the transaction ends, as the executor does: taking them again is cheap.
  */
 #ifndef AK_INDEX_SCAN_H
 #define AK_INDEX_SCAN_H

@@ -1,10 +1,10 @@
 /*
  * names.c
- *	  What may be a name, a principal, a role's name or a public key: the
- *	  predicates of the tables' constraints, which are asked for each row.
+ *	  Rules for names, principals, role names and public keys: the predicates
+ *	  of the tables' constraints, which run for each row.
  *
- * None of them contains a private key: it would be in the tables in clear
- * text, in what the views show and in dumps.
+ * None of these may contain a private key: it would be in the tables in clear
+ * text, in views and in dumps.
  */
 #include "postgres.h"
 
@@ -40,7 +40,7 @@ PG_FUNCTION_INFO_V1(apikeys_is_private_key);
 PG_FUNCTION_INFO_V1(apikeys_is_public_key);
 PG_FUNCTION_INFO_V1(apikeys_is_role_name);
 
-/* --- Names ---------------------------------------------------------------- */
+/* --- Names --------------------------------------------------------------- */
 
 static bool
 is_ascii(const char *bytes, size_t size)
@@ -52,8 +52,9 @@ is_ascii(const char *bytes, size_t size)
 }
 
 /*
- * Writes the text in UTF-8, with its end; false if it has characters that
- * UTF-8 has not, or the server cannot convert the database's encoding.
+ * Writes the text in UTF-8, with a terminating zero.  Returns false if UTF-8
+ * lacks one of its characters, or if the server cannot convert the database's
+ * encoding.
  */
 static bool
 convert(const char *bytes, size_t size,
@@ -71,8 +72,8 @@ convert(const char *bytes, size_t size,
 }
 
 /*
- * In every encoding of databases, bytes of ASCII are ASCII.  Those of SQL_ASCII
- * have no meaning beyond it; clients nearly always mean UTF-8.
+ * ASCII bytes are ASCII in every database encoding.  Other bytes of SQL_ASCII
+ * have no defined meaning; clients nearly always mean UTF-8.
  */
 static bool
 is_name(const char *bytes, size_t size)
@@ -89,9 +90,9 @@ is_name(const char *bytes, size_t size)
 }
 
 /*
- * Is this a name or a description: 1 to 250 characters, each of which can be
- * seen (unicode_names.h), single spaces between them, and no private key in it?
- * Raises nothing.
+ * Checks whether the text is a name or a description: 1 to 250 visible
+ * characters (unicode_names.h), single spaces between them, and no private
+ * key.  Raises nothing.
  */
 bool
 ak_is_name(const text *candidate)
@@ -106,8 +107,8 @@ apikeys_is_name(PG_FUNCTION_ARGS)
 }
 
 /*
- * Is this a principal: role: or user: and a name, in at most 255 bytes?  Raises
- * nothing.
+ * Checks whether the text is a principal: role: or user: and a name, at most
+ * 255 bytes together.  Raises nothing.
  */
 bool
 ak_is_principal(const text *candidate)
@@ -128,7 +129,7 @@ apikeys_is_principal(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(ak_is_principal(PG_GETARG_TEXT_PP(0)));
 }
 
-/* --- Keys and roles ------------------------------------------------------- */
+/* --- Keys and roles ------------------------------------------------------ */
 
 Datum
 apikeys_is_private_key(PG_FUNCTION_ARGS)
@@ -148,8 +149,8 @@ is_letter_or_digit(char c)
 }
 
 /*
- * Is the text 1 to max_size letters, digits and the other characters, and no
- * private key in it?
+ * Checks whether the text is 1 to max_size letters, digits and the other
+ * characters, and contains no private key.
  */
 static bool
 consists_of(const text *candidate, size_t max_size, const char *others)
@@ -238,8 +239,8 @@ raise_invalid_scope(const char *detail)
 }
 
 /*
- * Raises 22023 for what is no scope: the caller's mistake, not a denial.  The
- * server's log leaves out the statement here too.
+ * Raises 22023 if the text is not a scope: a mistake of the caller, not a
+ * denial.  The statement is hidden from the server's log.
  */
 void
 ak_check_scope(const text *scope)

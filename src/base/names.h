@@ -1,13 +1,13 @@
 /*
  * names.h
- *	  What names, principals and scopes may look like.
+ *	  Rules for names, principals and scopes.
  */
 #ifndef AK_NAMES_H
 #define AK_NAMES_H
 
 #include "postgres.h"
 
-/* In bytes; no longer text is a public key. */
+/* In bytes; a public key is not longer. */
 #define AK_PUBLIC_KEY_MAX_SIZE	128
 
 extern bool ak_is_name(const text *candidate);

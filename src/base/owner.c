@@ -2,11 +2,11 @@
  * owner.c
  *	  See owner.h.
  *
- * A statement that runs as the owner names every table, function and operator
- * with its schema, or relies on the search_path that is set here, and takes all
- * that comes from outside as parameters.  The caller's search_path never counts:
- * SQL has operators that cannot be qualified (IS DISTINCT FROM, NULLIF), and
- * one found in a schema of the caller would run with the owner's rights.
+ * A statement that runs as the owner schema-qualifies every table, function
+ * and operator, or relies on the search_path that is pinned here, and takes
+ * all outside values as parameters.  The caller's search_path never counts:
+ * some SQL operators cannot be qualified (IS DISTINCT FROM, NULLIF), and one
+ * found in a schema of the caller would run with the owner's rights.
  */
 #include "postgres.h"
 
@@ -33,7 +33,7 @@
 
 #define SEARCH_PATH "pg_catalog, pg_temp"
 
-/* The innermost one that was begun; NULL: the code acts as its caller. */
+/* The innermost active section; NULL: the code runs as its caller. */
 static AkOwner *acting = NULL;
 
 static void
@@ -44,9 +44,9 @@ set_locally(const char *name, const char *value)
 }
 
 /*
- * Switches sequential scans and JIT off until AtEOXact_GUC() ends the level of
- * settings that the caller has begun.  A plan is kept for a session: one that was
- * made while a table was empty would be kept while a transaction fills it.
+ * Disables sequential scans and JIT until AtEOXact_GUC() ends the nesting level
+ * of settings that the caller has begun.  Plans are cached per session: a plan
+ * made while a table was empty would still be used while a transaction fills it.
  */
 void
 ak_plan_by_index(void)
@@ -58,9 +58,9 @@ ak_plan_by_index(void)
 }
 
 /*
- * Pins what names mean, and how times and intervals are written in events, which
- * are the same whoever makes them.  Returns the level of what was set, to be
- * ended; 0 if nothing was.
+ * Pins the search path, and the output format of times and intervals in
+ * events, so that events do not depend on the caller's settings.  Returns the
+ * nesting level of the settings, to be ended; 0 if nothing was set.
  */
 static int
 pin_settings(bool by_index)
@@ -91,10 +91,10 @@ pin_settings(bool by_index)
 }
 
 /*
- * Acts as the role from now on, with the settings that matter pinned, and
- * notes the current user as the caller.  By_index: sequential scans and JIT are
- * switched off as well.  Ended by ak_owner_end() in the same function, on every
- * path: use PG_TRY().
+ * Acts as the role from now on, with the relevant settings pinned, and records
+ * the current user as the caller.  by_index also disables sequential scans and
+ * JIT. End it with ak_owner_end() in the same function, on every path: use
+ * PG_TRY().
  */
 void
 ak_owner_begin(AkOwner *owner, Oid as_role, bool by_index)
@@ -108,7 +108,9 @@ ak_owner_begin(AkOwner *owner, Oid as_role, bool by_index)
 	acting = owner;
 }
 
-/* Acts as the caller again; after an error its abort restores the settings. */
+/*
+ * Acts as the caller again; after an error, its abort restores the settings.
+ */
 void
 ak_owner_end(AkOwner *owner, bool is_error)
 {
@@ -118,7 +120,7 @@ ak_owner_end(AkOwner *owner, bool is_error)
 		AtEOXact_GUC(true, owner->settings_level);
 }
 
-/* Whether the current user is the owner because ak_owner_begin() made it so. */
+/* Checks whether the current user is the owner because of ak_owner_begin(). */
 bool
 ak_owner_is_acting(void)
 {
@@ -126,9 +128,8 @@ ak_owner_is_acting(void)
 }
 
 /*
- * The role on whose behalf the code runs: who called it while it acts as the
- * owner (of several calls within each other the outermost caller that was not
- * the owner itself), else the current user.
+ * Returns the role on whose behalf the code runs: while it acts as the owner,
+ * the outermost caller that was not the owner itself, else the current user.
  */
 Oid
 ak_owner_caller(void)
@@ -142,11 +143,14 @@ ak_owner_caller(void)
 	return frame->caller;
 }
 
-/* --- Functions of others -------------------------------------------------- */
+/* --- Functions of other roles -------------------------------------------- */
 
 static needs_fmgr_hook_type next_needs_fmgr_hook = NULL;
 
-/* Whether it is a superuser's or the owner's, or runs with its definer's rights. */
+/*
+ * Checks whether the function belongs to a superuser or the owner, or runs
+ * with its definer's rights.
+ */
 static bool
 is_trusted(Oid function)
 {
@@ -155,7 +159,7 @@ is_trusted(Oid function)
 	bool		trusted;
 
 	if (!HeapTupleIsValid(tuple))
-		return true;			/* the lookup that follows fails */
+		return true;			/* the look-up that follows fails */
 	form = (Form_pg_proc) GETSTRUCT(tuple);
 	trusted = form->prosecdef || form->proowner == acting->owner ||
 		superuser_arg(form->proowner);
@@ -164,11 +168,11 @@ is_trusted(Oid function)
 }
 
 /*
- * PostgreSQL asks this of every function that is not built in when it looks the
- * function up.  Before version 18 an AFTER trigger runs as the role that ends
- * the statement and not as the one that has caused it: where a table refers to
- * one of ours with ON DELETE CASCADE, the triggers of that table would run with
- * the rights of the owner.
+ * PostgreSQL calls this for every function that is not built in, when it looks
+ * the function up.  Before version 18, an AFTER trigger runs as the role that
+ * ends the statement and not as the role that caused the event: if a table
+ * refers to one of the extension's with ON DELETE CASCADE, the triggers of
+ * that table would run with the rights of the owner.
  */
 static bool
 refuse_function(Oid function)
@@ -178,7 +182,7 @@ refuse_function(Oid function)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("function %s cannot run on behalf of the owner of the extension",
 						format_procedure(function)),
-				 errhint("A trigger of a table that refers to the extension's with ON DELETE CASCADE needs a function that is SECURITY DEFINER."),
+				 errhint("If a table refers to one of the extension's with ON DELETE CASCADE, its trigger functions must be SECURITY DEFINER."),
 				 ak_errid("function_not_trusted")));
 	return next_needs_fmgr_hook && next_needs_fmgr_hook(function);
 }
@@ -191,7 +195,7 @@ ak_owner_init(void)
 	needs_fmgr_hook = refuse_function;
 }
 
-/* --- Statements ----------------------------------------------------------- */
+/* --- Statements ---------------------------------------------------------- */
 
 static Oid
 get_table_owner(Oid table)
@@ -220,9 +224,9 @@ prepare(AkStatement *statement)
 }
 
 /*
- * Executes the statement as the owner.  The first column of its first row is
- * stored in *first, a bigint, if that is asked for and there is a row; then
- * only that row is fetched, as the active snapshot sees it.
+ * Executes the statement as the owner.  If "first" is not NULL and the
+ * statement returns a row, stores the first column of the first row there, a
+ * bigint; then only that row is fetched, from the active snapshot.
  */
 static uint64
 execute(AkStatement *statement, Snapshot snapshot, Datum *values,
@@ -265,7 +269,7 @@ execute(AkStatement *statement, Snapshot snapshot, Datum *values,
 
 /*
  * Executes the statement as the owner of the extension's tables, and returns
- * how many rows it has processed; values and nulls are those of
+ * the number of processed rows; values and nulls are those of
  * SPI_execute_plan().
  */
 uint64
@@ -275,8 +279,8 @@ ak_owner_execute(AkStatement *statement, Datum *values, const char *nulls)
 }
 
 /*
- * The same, for several statements that must not differ in what they see: that
- * of the snapshot, and what this transaction has done before each.
+ * The same, for several statements that must see the same state: that of the
+ * snapshot, and the changes of this transaction before each statement.
  */
 uint64
 ak_owner_execute_at(Snapshot snapshot, AkStatement *statement, Datum *values,
@@ -286,8 +290,8 @@ ak_owner_execute_at(Snapshot snapshot, AkStatement *statement, Datum *values,
 }
 
 /*
- * Reads one bigint as the owner of the extension's tables, as the active
- * snapshot sees it; false if there is no row.
+ * Reads one bigint as the owner of the extension's tables, from the active
+ * snapshot; returns false if there is no row.
  */
 bool
 ak_owner_get_int64(AkStatement *statement, Datum *values, int64 *result)

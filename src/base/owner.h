@@ -1,10 +1,10 @@
 /*
  * owner.h
- *	  Acting as the owner of the extension, in one way for all of its code: the
- *	  verbs behind the door (manage/door.c) and single statements from C.
+ *	  Acting as the owner of the extension, in one way for all code: the verbs
+ *	  behind the door (manage/door.c) and single statements from C.
  *
- * While it acts as the owner, the code knows who has called it: that role, and
- * not the owner, is who acts (identity/identity.h).
+ * While the code acts as the owner, it knows its caller: that role is the
+ * principal, not the owner (identity/identity.h).
  */
 #ifndef AK_OWNER_H
 #define AK_OWNER_H
@@ -14,8 +14,8 @@
 #include "utils/snapshot.h"
 
 /*
- * What is restored when the code acts as its caller again.  It lives on the
- * stack of the function that has begun it.
+ * The state to restore when the code acts as its caller again.  It is on the
+ * stack of the function that began the section.
  */
 typedef struct AkOwner
 {
@@ -34,8 +34,8 @@ extern Oid	ak_owner_caller(void);
 extern void ak_plan_by_index(void);
 
 /*
- * A statement with its arguments' types, to be a static variable: the plan is
- * made once in a session, for whatever values.
+ * A statement with the types of its arguments, to be a static variable: the
+ * plan is made once in a session, independent of the values.
  */
 typedef struct AkStatement
 {
@@ -46,7 +46,7 @@ typedef struct AkStatement
 	bool		by_index;		/* see ak_plan_by_index(); the door sees to it */
 
 	/*
-	 * An INSERT that fires no triggers, nor those that check references: see
+	 * An INSERT that fires no triggers, not even those of foreign keys: see
 	 * ak_quiet_insert().
 	 */
 	bool		is_quiet;

@@ -27,7 +27,7 @@ char	   *ak_api_key_header;
 
 static char *pepper_file;
 
-/* The setting as text, and as the stored access list that it stands for. */
+/* The setting's text, and the stored access list made from it. */
 static char *trusted_proxies_text;
 static struct varlena *trusted_proxies;
 
@@ -40,13 +40,13 @@ static bool check_trusted_proxies(char **newval, void **extra,
 								  GucSource source);
 static void assign_trusted_proxies(const char *newval, void *extra);
 
-/* --- Definitions ---------------------------------------------------------- */
+/* --- Definitions --------------------------------------------------------- */
 
 static void
 define_key_settings(void)
 {
 	DefineCustomStringVariable("apikeys.token_prefix",
-							   "What new public and private keys begin with.",
+							   "Prefix of new public and private keys.",
 							   "A lower-case letter and up to 15 lower-case letters, digits and underscores, not ending in an underscore.",
 							   &ak_token_prefix,
 							   "ak",
@@ -56,8 +56,8 @@ define_key_settings(void)
 							   NULL,
 							   NULL);
 	DefineCustomStringVariable("apikeys.pepper_file",
-							   "The file with the peppers of hashes: lines of id:64 hex digits, the current one first.",
-							   "Read at start and on reload; a relative path starts in the data directory.",
+							   "File with the peppers of hashes: one line id:64 hex digits for each, the current one first.",
+							   "Read at start and on reload; a relative path is relative to the data directory.",
 							   &pepper_file,
 							   "",
 							   PGC_SIGHUP,
@@ -91,7 +91,7 @@ define_usage_settings(GucContext at_start)
 							 NULL,
 							 NULL);
 	DefineCustomIntVariable("apikeys.usage_flush_interval",
-							"How often counted uses are written to the tables.",
+							"Interval at which counted uses are written to the tables and the audit log is sealed.",
 							NULL,
 							&ak_usage_flush_interval,
 							10000,
@@ -103,8 +103,8 @@ define_usage_settings(GucContext at_start)
 							NULL,
 							NULL);
 	DefineCustomIntVariable("apikeys.usage_max_entries",
-							"How many counters of uses and denials fit into shared memory, of all databases.",
-							"A key takes one, and one more for each network, secret and role it was let in by and each reason it was denied for, until they are written.",
+							"Maximum number of counters of uses and denials in shared memory, for all databases.",
+							"A key takes one, and one more for each network, secret and role that allowed it and each reason that denied it, until they are written.",
 							&ak_usage_max_entries,
 							100000,
 							1000,
@@ -115,8 +115,8 @@ define_usage_settings(GucContext at_start)
 							NULL,
 							NULL);
 	DefineCustomStringVariable("apikeys.usage_primary_conninfo",
-							   "Where a standby sends the uses it has counted: a libpq connection string without a database.",
-							   "Empty: they stay in its memory.",
+							   "Primary to which a standby sends its counted uses: a libpq connection string without a database.",
+							   "If it is empty, they stay in the standby's memory.",
 							   &ak_usage_primary_conninfo,
 							   "",
 							   PGC_SIGHUP,
@@ -125,8 +125,8 @@ define_usage_settings(GucContext at_start)
 							   NULL,
 							   NULL);
 	DefineCustomIntVariable("apikeys.argon2id_max_cost",
-							"What an imported argon2id hash can cost at most: its memory times its passes.",
-							"A decision does not compute a hash that costs more, and it cannot be imported. The default is 64 MB and 3 passes.",
+							"Maximum cost of an imported argon2id hash: its memory times its passes.",
+							"A hash that costs more is not imported, and a decision does not compute it. The default is 64 MB and 3 passes.",
 							&ak_argon2id_max_cost,
 							192 * 1024,
 							8 * 1024,
@@ -137,8 +137,8 @@ define_usage_settings(GucContext at_start)
 							NULL,
 							NULL);
 	DefineCustomIntVariable("apikeys.locator_size",
-							"How much shared memory remembers where keys are stored.",
-							"Sixteen bytes for each key in use are plenty.",
+							"Shared memory that caches where keys are stored.",
+							"Sixteen bytes for each key in use are enough; with less, some decisions use the index.",
 							&ak_locator_size,
 							16 * 1024,
 							64,
@@ -154,7 +154,7 @@ static void
 define_request_settings(void)
 {
 	DefineCustomStringVariable("apikeys.api_key_header",
-							   "The HTTP header in which authenticate_request looks for a public and a private key.",
+							   "HTTP header in which authenticate_request looks for <public key>:<private key>, before Authorization.",
 							   NULL,
 							   &ak_api_key_header,
 							   "X-API-Key",
@@ -164,7 +164,7 @@ define_request_settings(void)
 							   NULL,
 							   NULL);
 	DefineCustomStringVariable("apikeys.trusted_proxies",
-							   "The proxies whose X-Forwarded-For header authenticate_request believes, as an access list.",
+							   "Proxies whose X-Forwarded-For header authenticate_request trusts, as an access list.",
 							   "127.0.0.1 and ::1 stand for Unix-domain sockets too.",
 							   &trusted_proxies_text,
 							   "{}",
@@ -182,9 +182,9 @@ ak_settings_define(void)
 	define_key_settings();
 
 	/*
-	 * A setting that needs a restart can be defined while the server starts
-	 * only.  Where the library is not preloaded those have no effect, and are
-	 * there so that they can stand in postgresql.conf in any case.
+	 * A setting that needs a restart can be defined only while the server
+	 * starts.  Without preloading such settings have no effect; they exist so
+	 * that postgresql.conf may contain them in any case.
 	 */
 	define_usage_settings(process_shared_preload_libraries_in_progress ?
 						  PGC_POSTMASTER : PGC_SIGHUP);
@@ -192,7 +192,7 @@ ak_settings_define(void)
 	MarkGUCPrefixReserved("apikeys");
 }
 
-/* --- What they may be, and what is made of them --------------------------- */
+/* --- Check and assign hooks ---------------------------------------------- */
 
 static bool
 check_token_prefix(char **newval, void **extra, GucSource source)
@@ -205,8 +205,8 @@ check_token_prefix(char **newval, void **extra, GucSource source)
 }
 
 /*
- * The file is read here, in each process on each reload.  A parallel worker is
- * told the settings of its leader, and has the postmaster's peppers already.
+ * The file is read here, in each process on each reload.  A parallel worker
+ * receives its leader's settings, and has the postmaster's peppers already.
  */
 static bool
 check_pepper_file(char **newval, void **extra, GucSource source)
@@ -241,7 +241,7 @@ check_api_key_header(char **newval, void **extra, GucSource source)
 {
 	if (ak_header_name_is_valid(*newval, strlen(*newval)))
 		return true;
-	GUC_check_errdetail("The name of a header is 1 to %d letters, digits and characters of !#$%%&'*+-.^_`|~.",
+	GUC_check_errdetail("A header name is 1 to %d letters, digits and characters of !#$%%&'*+-.^_`|~.",
 						AK_HEADER_NAME_MAX);
 	return false;
 }
@@ -260,7 +260,7 @@ check_trusted_proxies(char **newval, void **extra, GucSource source)
 		pfree(list);
 		return true;
 	}
-	GUC_check_errdetail("It is an access list, written {10.0.0.0/8,2001:db8::/32}.");
+	GUC_check_errdetail("The value must be an access list, written {10.0.0.0/8,2001:db8::/32}.");
 	return false;
 }
 
@@ -277,14 +277,14 @@ ak_trusted_proxies_view(AkNetset *proxies)
 	ak_access_list_view(trusted_proxies, proxies);
 }
 
-/* --- Preloading ----------------------------------------------------------- */
+/* --- Preloading ---------------------------------------------------------- */
 
 bool		ak_is_preloaded = false;
 
 /*
- * Raises 55000 where the library was not preloaded: whatever decides or counts
- * calls it first.  The statement is hidden from the log, because a secret may
- * stand in it.
+ * Raises 55000 if the library was not preloaded; every function that decides
+ * or counts calls it first.  The statement is hidden from the log, because it
+ * may contain a secret.
  */
 void
 ak_require_preload(void)

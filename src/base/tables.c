@@ -3,8 +3,8 @@
  *	  See tables.h.
  *
  * The OIDs are looked up once, and again after any relcache message about one
- * of the relations: DROP EXTENSION sends one, and a new CREATE EXTENSION in
- * the same session finds the new ones.
+ * of the relations: DROP EXTENSION sends one, and a CREATE EXTENSION in the
+ * same session makes new ones.
  */
 #include "postgres.h"
 
@@ -118,8 +118,8 @@ ensure_oids(void)
 	Oid			schema;
 
 	/*
-	 * The look-ups may let messages in, one of them about what was looked up
-	 * before: then all are looked up again.
+	 * The look-ups may process messages, also about a relation that was looked
+	 * up before: then all are looked up again.
 	 */
 	while (!oids_are_valid)
 	{
@@ -156,9 +156,9 @@ locks_are_current(void)
 }
 
 /*
- * Takes AccessShareLocks on a set of tables, AK_TABLE_BIT()s, which are held until
- * the transaction ends, as the executor's are.  Who takes a snapshot after that
- * sees what a command has committed that had locked and rewritten one of them.
+ * Takes AccessShareLocks on a set of tables, AK_TABLE_BIT()s, and holds them
+ * until the transaction ends, like the executor.  A snapshot taken after that
+ * includes the commit of any command that had locked and rewritten one of them.
  * Raises 42P01 or 3F000 if the extension is not in this database.
  */
 void

@@ -22,7 +22,7 @@
 PG_FUNCTION_INFO_V1(apikeys_is_direct_change);
 
 /*
- * Raises 39P01 where the function was not called by a trigger of one of the
+ * Raises 39P01 unless the function was called by a trigger of one of the
  * tables, a set of AK_TABLE_BIT(): it reads columns by number.
  */
 TriggerData *
@@ -44,7 +44,10 @@ ak_trigger_get(FunctionCallInfo fcinfo, uint32 tables)
 	return NULL;
 }
 
-/* A column of a row of the trigger's table, counted from 1; points into it. */
+/*
+ * Returns a column of a row of the trigger's table, counted from 1; points
+ * into the row.
+ */
 Datum
 ak_trigger_get_column(const TriggerData *trigger, HeapTuple row, int column,
 					  bool *isnull)
@@ -54,9 +57,9 @@ ak_trigger_get_column(const TriggerData *trigger, HeapTuple row, int column,
 }
 
 /*
- * Whether a table has no triggers but those of the extension and of references,
- * and no rules.  Locks it until the end of the transaction as whoever writes
- * to it does, so that it stays like this.
+ * Checks whether a table has only triggers of the extension and of foreign
+ * keys, and no rules.  Locks it like a writer until the end of the transaction,
+ * so that this stays true.
  */
 bool
 ak_trigger_all_are_own(AkTable table)
@@ -75,8 +78,8 @@ ak_trigger_all_are_own(AkTable table)
 }
 
 /*
- * Whether a dump is being restored: by a superuser, in a session that has
- * switched row_security off itself, as the scripts of pg_dump and pg_restore
+ * Checks whether a dump is being restored: by a superuser, in a session that
+ * has disabled row_security itself, as the scripts of pg_dump and pg_restore
  * do.  A default of the database or the role does not count.
  */
 static bool
@@ -88,8 +91,8 @@ is_restore(void)
 }
 
 /*
- * Whether a row that is written now is changed by direct SQL, and not by the
- * extension's own code, which notes its events itself, nor by a restore.
+ * Checks whether the current change is direct SQL: neither the extension's own
+ * code, which writes its events itself, nor a restore.
  */
 Datum
 apikeys_is_direct_change(PG_FUNCTION_ARGS)

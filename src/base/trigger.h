@@ -1,6 +1,6 @@
 /*
  * trigger.h
- *	  What trigger functions ask of their call.
+ *	  What trigger functions ask about their call.
  */
 #ifndef AK_TRIGGER_H
 #define AK_TRIGGER_H

@@ -6,12 +6,12 @@
 
 #include <string.h>
 
-/* No address is written in more bytes, its zone included. */
+/* No address is longer than this, including its zone. */
 #define ADDRESS_TEXT_MAX	128
 
 /*
- * The length of an IPv6 address without its zone (RFC 4007, section 11: "%" and
- * the zone's id); all of "length" if it has none.
+ * Returns the length of an IPv6 address without its zone (RFC 4007, section
+ * 11: "%" and the zone's id), or the whole length if it has none.
  */
 static size_t
 measure_without_zone(const char *text, size_t length)
@@ -28,7 +28,7 @@ measure_without_zone(const char *text, size_t length)
 		return length;
 	for (i = head + 1; i < length; i++)
 	{
-		/* Any visible ASCII, as the names of interfaces are. */
+		/* Any visible ASCII character: the characters of interface names. */
 		if (text[i] <= ' ' || text[i] > '~' || text[i] == '%' ||
 			text[i] == '/')
 			return length;
@@ -37,13 +37,12 @@ measure_without_zone(const char *text, size_t length)
 }
 
 /*
- * Read a single address as a client may write it: as PostgreSQL's type inet
- * takes one, with all four octets, and with the whole length for a prefix or
- * none.  An IPv6 address may have a zone, which is not looked at: it means
- * something on the host that wrote it only.  An octet with leading zeros, which
- * inet takes for decimal and others for octal, is refused.
- *
- * *address is normalized, and means nothing if the answer is false.
+ * Reads a single address as a client may write it: in the syntax of
+ * PostgreSQL's type inet, with all four octets, and without a prefix or with
+ * one of the full length.  An IPv6 address may have a zone, which is ignored,
+ * because it has a meaning only on the host that wrote it.  An octet with
+ * leading zeros is rejected: inet reads it as decimal, other programs as
+ * octal.  *address is normalized; it is undefined if the result is false.
  */
 bool
 ak_address_parse(const char *text, size_t length, AkNetwork *address)

@@ -1,6 +1,6 @@
 /*
  * clock.h
- *	  The time for timers, which nobody can set.
+ *	  A clock for timers, which cannot be set.
  */
 #ifndef AK_CLOCK_H
 #define AK_CLOCK_H
@@ -8,7 +8,10 @@
 #include <stdint.h>
 #include <time.h>
 
-/* Milliseconds since some moment; the same in all processes of a machine. */
+/*
+ * Milliseconds since an arbitrary moment; the same in all processes of a
+ * machine.
+ */
 static inline int64_t
 ak_clock_ms(void)
 {

@@ -1,7 +1,7 @@
 /*
  * compat.h
- *	  What differs between PostgreSQL 15, 16, 17 and 18, so that all other
- *	  files speak the newest one's language.  Include it after postgres.h.
+ *	  The differences between PostgreSQL 15, 16, 17 and 18: all other files
+ *	  use the newest API. Include it after postgres.h.
  */
 #ifndef AK_COMPAT_H
 #define AK_COMPAT_H
@@ -11,6 +11,7 @@
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
+#include "storage/buf_internals.h"
 #include "storage/lock.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
@@ -27,7 +28,7 @@
 #include "varatt.h"
 #else
 
-/* Input functions could not report an error softly before 16. */
+/* Before 16, input functions could not report soft errors. */
 #define ereturn(context, dummy_value, ...) \
 	do { \
 		(void) (context); \
@@ -36,7 +37,10 @@
 	} while (0)
 #endif
 
-/* Takes a lock until the end of the transaction; false if it cannot at once. */
+/*
+ * Takes a lock until the end of the transaction; returns false if it is not
+ * available at once.
+ */
 static inline bool
 ak_try_lock(const LOCKTAG *tag, LOCKMODE mode)
 {
@@ -49,7 +53,7 @@ ak_try_lock(const LOCKTAG *tag, LOCKMODE mode)
 #endif
 }
 
-/* 16 has one function for objects of all kinds. */
+/* 16 has one function for all kinds of objects. */
 static inline bool
 ak_owns_database(Oid database, Oid role)
 {
@@ -60,7 +64,9 @@ ak_owns_database(Oid database, Oid role)
 #endif
 }
 
-/* Memory for what the check of a setting hands on, which the server frees. */
+/*
+ * Memory for the "extra" value of a setting's check hook; the server frees it.
+ */
 static inline void *
 ak_guc_malloc(size_t size)
 {
@@ -71,7 +77,7 @@ ak_guc_malloc(size_t size)
 #endif
 }
 
-/* Where the value of a setting comes from. */
+/* The source of a setting's value. */
 static inline GucSource
 ak_setting_source(const char *name)
 {
@@ -89,7 +95,7 @@ ak_setting_source(const char *name)
 #endif
 }
 
-/* A lexer that takes escapes out of strings; palloc'd. */
+/* Makes a lexer that resolves escapes in strings; palloc'd. */
 static inline JsonLexContext *
 ak_json_lexer(char *text, int length)
 {
@@ -102,7 +108,7 @@ ak_json_lexer(char *text, int length)
 #endif
 }
 
-/* The next of the sorted values, palloc'd; false at the end. */
+/* Returns the next of the sorted values, palloc'd; false at the end. */
 static inline bool
 ak_tuplesort_get_datum(Tuplesortstate *sort, Datum *value)
 {
@@ -115,7 +121,7 @@ ak_tuplesort_get_datum(Tuplesortstate *sort, Datum *value)
 #endif
 }
 
-/* What a table's pages are filed under; 16 has named it anew. */
+/* The identifier of a table's files, which 16 renamed. */
 #if PG_VERSION_NUM >= 160000
 #define ak_relation_locator(relation) ((relation)->rd_locator)
 #else
@@ -129,18 +135,61 @@ ak_tuplesort_get_datum(Tuplesortstate *sort, Datum *value)
 #define ak_local_transaction() (MyProc->lxid)
 #endif
 
-/* The name of the file that a table's rows are in. */
+/* The number of the file that contains a table's rows. */
 #if PG_VERSION_NUM >= 160000
 #define ak_relation_file(relation) ((relation)->rd_locator.relNumber)
 #else
 #define ak_relation_file(relation) ((relation)->rd_node.relNode)
 #endif
 
-/* Has the processor fetch the memory at an address, be it none of ours. */
+/* Prefetches an address; it need not be valid. */
 #if defined(__GNUC__)
 #define ak_prefetch(address) __builtin_prefetch(address)
 #else
 #define ak_prefetch(address) ((void) (address))
+#endif
+
+/*
+ * The header of a shared buffer.  Its layout may change in any major version, so
+ * an unknown version is not given these: there the page of a buffer is unknown,
+ * and the locator finds nothing.
+ */
+#if PG_VERSION_NUM < 190000
+
+/* Prefetches the header. */
+static inline void
+ak_buffer_prefetch(Buffer buffer)
+{
+	ak_prefetch(GetBufferDescriptor(buffer - 1));
+}
+
+/* The page that the buffer contains: a guess, because the header is not locked. */
+static inline BlockNumber
+ak_buffer_block(Buffer buffer)
+{
+	return GetBufferDescriptor(buffer - 1)->tag.blockNum;
+}
+
+/*
+ * Counts a use of a pinned buffer, as ReadBuffer() does: otherwise pages that are
+ * read all the time would be evicted.  If another process changes the state at
+ * the same time, the use is not counted; that is good enough.
+ */
+static inline void
+ak_buffer_count_use(Buffer buffer)
+{
+	BufferDesc *header = GetBufferDescriptor(buffer - 1);
+	uint32		state = pg_atomic_read_u32(&header->state);
+
+	if ((state & BM_LOCKED) == 0 &&
+		BUF_STATE_GET_USAGECOUNT(state) < BM_MAX_USAGE_COUNT)
+		(void) pg_atomic_compare_exchange_u32(&header->state, &state,
+											  state + BUF_USAGECOUNT_ONE);
+}
+#else
+#define ak_buffer_prefetch(buffer) ((void) (buffer))
+#define ak_buffer_block(buffer) ((void) (buffer), InvalidBlockNumber)
+#define ak_buffer_count_use(buffer) ((void) (buffer))
 #endif
 
 /* 18 can count what an index scan does. */

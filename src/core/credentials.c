@@ -11,7 +11,7 @@
 #define BASIC	"Basic"
 #define BEARER	"Bearer"
 
-/* --- Characters (RFC 9110; no locale has a say) ---------------------------- */
+/* --- Characters (RFC 9110; independent of the locale) -------------------- */
 
 static bool
 is_blank(char c)
@@ -47,7 +47,7 @@ has_control_character(const char *text, size_t length)
 	return false;
 }
 
-/* Cuts blanks off both ends. */
+/* Removes blanks from both ends. */
 static void
 trim(const char **text, size_t *length)
 {
@@ -60,7 +60,10 @@ trim(const char **text, size_t *length)
 		(*length)--;
 }
 
-/* Whether it can name a header: a token of RFC 9110, section 5.6.2. */
+/*
+ * Checks whether the text is a header name: a token of RFC 9110, section
+ * 5.6.2.
+ */
 bool
 ak_header_name_is_valid(const char *name, size_t length)
 {
@@ -72,7 +75,7 @@ ak_header_name_is_valid(const char *name, size_t length)
 	return true;
 }
 
-/* Whether both name the same header, in upper or lower case. */
+/* Checks whether two header names are the same, ignoring case. */
 bool
 ak_header_name_equals(const char *a, size_t a_length,
 					  const char *b, size_t b_length)
@@ -85,9 +88,9 @@ ak_header_name_equals(const char *a, size_t a_length,
 	return true;
 }
 
-/* --- Public key and secret ------------------------------------------------ */
+/* --- Public key and secret ----------------------------------------------- */
 
-/* What stands before and after the first colon. */
+/* Splits a value at its first colon. */
 static AkHeader
 split(const char *pair, size_t length, AkCredentials *credentials)
 {
@@ -169,7 +172,7 @@ from_bearer(const char *token, size_t length, AkCredentials *credentials)
 }
 
 /*
- * Reads <public key>:<secret>, of which neither is empty.  The credentials
+ * Reads <public key>:<secret>, neither of which may be empty.  The credentials
  * point into the value.
  */
 AkHeader
@@ -210,9 +213,9 @@ ak_credentials_from_authorization(const char *value, size_t length,
 	return split(buffer, size, credentials);
 }
 
-/* --- The client's address ------------------------------------------------- */
+/* --- The client's address ------------------------------------------------ */
 
-/* Whether it is a colon and a port. */
+/* Checks whether the text is a colon and a port. */
 static bool
 is_port(const char *text, size_t length)
 {
@@ -230,7 +233,7 @@ is_port(const char *text, size_t length)
 }
 
 /*
- * Reads an address, with a port or without: 203.0.113.7, 203.0.113.7:80,
+ * Reads an address with or without a port: 203.0.113.7, 203.0.113.7:80,
  * 2001:db8::1, [2001:db8::1] or [2001:db8::1]:80.
  */
 static bool
@@ -267,10 +270,10 @@ read_address(const char *text, size_t length, AkNetwork *address)
 }
 
 /*
- * Finds the client in the value of an X-Forwarded-For header, to whose right
- * end each proxy has added the address that it was asked from.  What stands to
- * the left of an address that is not a trusted proxy may be forged, so that
- * one is the client; if all are trusted it is the leftmost.
+ * Finds the client in the value of an X-Forwarded-For header.  Each proxy
+ * appends the address of its own client, so entries to the left of an address
+ * that is not a trusted proxy can be forged: that address is the client.  If
+ * all entries are trusted, the leftmost one is the client.
  */
 AkHeader
 ak_forwarded_address(const char *value, size_t length,

@@ -1,10 +1,10 @@
 /*
  * credentials.h
- *	  Reads a public key and a secret, or a client's address, out of the
- *	  headers of an HTTP request.
+ *	  Reads a public key and a secret, or a client's address, from the headers
+ *	  of an HTTP request.
  *
- * A leaf: it knows no PostgreSQL, allocates nothing and raises nothing.
- * Strings are counted bytes; any bytes.
+ * A leaf: no PostgreSQL, no allocation, no errors raised.  Strings are counted
+ * bytes and may contain any byte.
  */
 #ifndef AK_CREDENTIALS_H
 #define AK_CREDENTIALS_H
@@ -14,7 +14,7 @@
 
 #include "core/netset.h"
 
-/* The longest name of a header that is taken, in bytes. */
+/* Longest accepted header name, in bytes. */
 #define AK_HEADER_NAME_MAX	64
 
 /* Points into what it was read from. */
@@ -28,7 +28,7 @@ typedef struct AkCredentials
 
 typedef enum AkHeader
 {
-	AK_HEADER_ABSENT,			/* nothing in it that is meant for us */
+	AK_HEADER_ABSENT,			/* no credentials of this extension */
 	AK_HEADER_GOOD,
 	AK_HEADER_MALFORMED
 } AkHeader;

@@ -10,8 +10,8 @@ _Static_assert(sizeof(AkBlake2b) == sizeof(crypto_generichash_state),
 			   "AkBlake2b is as large as libsodium's state");
 
 /*
- * Makes libsodium ready; to be called once, before anything else here.
- * Returns false if it cannot be.
+ * Initializes libsodium; call it once, before any other function of this file.
+ * Returns false on failure.
  */
 bool
 ak_crypto_init(void)
@@ -70,9 +70,9 @@ ak_crypto_blake2b(uint8_t digest[AK_BLAKE2B_SIZE], const uint8_t *pepper,
 }
 
 /*
- * Begins a BLAKE2b-256 hash (RFC 7693) without a key, of what is added piece by
- * piece.  It needs no clean-up, and is not palloc'd, for palloc does not align
- * as it must be.
+ * Begins an unkeyed BLAKE2b-256 hash (RFC 7693) of data that is added in
+ * pieces.  The state needs no clean-up.  It must not be palloc'd, because
+ * palloc does not align it as required.
  */
 void
 ak_crypto_blake2b_begin(AkBlake2b *hash)
@@ -88,7 +88,7 @@ ak_crypto_blake2b_add(AkBlake2b *hash, const void *bytes, size_t size)
 	crypto_generichash_update((crypto_generichash_state *) hash, bytes, size);
 }
 
-/* The hash of all that was added; nothing can be added any more. */
+/* Finishes the hash of all data added; nothing can be added afterwards. */
 void
 ak_crypto_blake2b_end(AkBlake2b *hash, uint8_t digest[AK_BLAKE2B_SIZE])
 {
@@ -113,9 +113,9 @@ ak_crypto_sha512(uint8_t digest[AK_SHA512_SIZE],
 }
 
 /*
- * Whether the secret is the one hashed in an argon2id string (RFC 9106, in
- * the form of the PHC string format).  Takes the time and the memory that
- * the string says, from malloc(); false also if that memory cannot be had.
+ * Checks whether the secret is the one hashed in an argon2id string (RFC 9106,
+ * in PHC string format). Takes the time and the memory that the string
+ * specifies, from malloc(); returns false also if the memory is not available.
  */
 bool
 ak_crypto_argon2id_verify(const char *text, const void *secret,
@@ -125,8 +125,9 @@ ak_crypto_argon2id_verify(const char *text, const void *secret,
 }
 
 /*
- * Decodes base64 (RFC 4648, section 4), with padding or without, into bytes[];
- * false for what is none, or does not fit.  bytes[] may hold a part of it then.
+ * Decodes base64 (RFC 4648, section 4), with or without padding, into bytes[].
+ * Returns false if the text is malformed or does not fit; bytes[] may then
+ * hold a part of the data.
  */
 bool
 ak_crypto_base64_decode(const char *text, size_t length,
@@ -141,8 +142,8 @@ ak_crypto_base64_decode(const char *text, size_t length,
 }
 
 /*
- * Decodes exactly size bytes of hex digits, of either case; false for anything
- * else.  bytes[] may hold a part of it then.
+ * Decodes exactly size bytes of hex digits in either case; returns false for
+ * anything else.  bytes[] may then hold a part of the data.
  */
 bool
 ak_crypto_hex_decode(const char *text, size_t length, uint8_t *bytes,
@@ -155,14 +156,14 @@ ak_crypto_hex_decode(const char *text, size_t length, uint8_t *bytes,
 		decoded == size;
 }
 
-/* Whether both are the same, in a time that does not tell where they differ. */
+/* Compares in constant time. */
 bool
 ak_crypto_equal(const void *a, const void *b, size_t size)
 {
 	return sodium_memcmp(a, b, size) == 0;
 }
 
-/* Overwrites bytes[] with zeros, which the compiler cannot leave out. */
+/* Zeroes bytes[]; the compiler cannot remove the call. */
 void
 ak_crypto_wipe(void *bytes, size_t size)
 {

@@ -1,10 +1,10 @@
 /*
  * crypto.h
- *	  Randomness, hashing, decoding and constant-time comparison: a thin
- *	  face on libsodium, and the only file that calls it.
+ *	  Random numbers, hashing, decoding and constant-time comparison: a thin
+ *	  interface to libsodium, and the only file that calls it.
  *
- * Knows no PostgreSQL, allocates nothing (but argon2id, inside libsodium) and
- * raises nothing.
+ * A leaf: no PostgreSQL, no allocation (except argon2id, inside libsodium), no
+ * errors raised.
  */
 #ifndef AK_CRYPTO_H
 #define AK_CRYPTO_H

@@ -22,15 +22,15 @@ static const struct
 
 #define DIGEST_COUNT	((int) (sizeof(digests) / sizeof(digests[0])))
 
-/* More than any limit, and its square is a number of 64 bits. */
+/* Above all limits, and its square fits into 64 bits. */
 #define PARAMETER_MAX	UINT32_MAX
 
-/* --- What is a hash ------------------------------------------------------- */
+/* --- Validation ---------------------------------------------------------- */
 
 /*
- * Reads "name=number" and a terminator at *text; false if it is not there.  The
- * number is at least 1 and not greater than PARAMETER_MAX, which stands for all
- * that are.
+ * Reads "name=number" and a terminator at *text; returns false if it is not
+ * there.  The number is at least 1; numbers above PARAMETER_MAX are read as
+ * PARAMETER_MAX.
  */
 static bool
 parse_parameter(const char **text, const char *end, const char *name,
@@ -55,7 +55,7 @@ parse_parameter(const char **text, const char *end, const char *name,
 	return *text < end && *(*text)++ == terminator;
 }
 
-/* Reads base64 digits up to a dollar sign, or the end of the text. */
+/* Reads base64 digits up to a dollar sign or the end of the text. */
 static bool
 parse_base64(const char **text, const char *end, size_t min_digits)
 {
@@ -71,8 +71,8 @@ parse_base64(const char **text, const char *end, size_t min_digits)
 }
 
 /*
- * Whether a text is an argon2id string (PHC string format), and one within the
- * limits of hash_form.h; its memory times its passes goes to *cost.
+ * Checks whether a text is an argon2id string (PHC string format) within the
+ * limits of hash_form.h; stores its memory times its passes in *cost.
  */
 static AkHashError
 parse_argon2id(const char *text, size_t size, uint64_t *cost)
@@ -96,7 +96,9 @@ parse_argon2id(const char *text, size_t size, uint64_t *cost)
 		AK_HASH_OK : AK_HASH_TOO_COSTLY;
 }
 
-/* Whether the parts fit each other: what input and damaged data may break. */
+/*
+ * Checks whether the parts are consistent; input and damaged data may not be.
+ */
 static AkHashError
 check_hash(const AkHashForm *hash)
 {
@@ -114,9 +116,9 @@ check_hash(const AkHashForm *hash)
 	return AK_HASH_MALFORMED;
 }
 
-/* --- The stored form ------------------------------------------------------ */
+/* --- The stored form ----------------------------------------------------- */
 
-/* Takes stored bytes apart; false if they are no hash. */
+/* Splits stored bytes into parts; returns false if they are not a hash. */
 bool
 ak_hash_form_load(const uint8_t *bytes, size_t size, AkHashForm *hash)
 {
@@ -139,7 +141,7 @@ ak_hash_form_load(const uint8_t *bytes, size_t size, AkHashForm *hash)
 	return check_hash(hash) == AK_HASH_OK;
 }
 
-/* How many bytes the stored form has, AK_STORED_HASH_MAX at most. */
+/* Returns the size of the stored form in bytes, at most AK_STORED_HASH_MAX. */
 size_t
 ak_hash_form_size(const AkHashForm *hash)
 {
@@ -161,9 +163,9 @@ ak_hash_form_store(const AkHashForm *hash, uint8_t *bytes)
 	memcpy(bytes, hash->digest, hash->digest_size);
 }
 
-/* --- The text form -------------------------------------------------------- */
+/* --- The text form ------------------------------------------------------- */
 
-/* Reads algorithm$pepper-id$hex; the digest goes to buffer. */
+/* Reads algorithm$pepper-id$hex; stores the digest in buffer. */
 static bool
 parse_digest(const char *text, AkHashForm *hash, uint8_t *buffer)
 {
@@ -192,8 +194,8 @@ parse_digest(const char *text, AkHashForm *hash, uint8_t *buffer)
 }
 
 /*
- * Reads the text form of a hash, which may point to the text or the buffer
- * then; what is wrong, if it is none or one beyond the limits.
+ * Reads the text form of a hash, whose parts then point into the text or the
+ * buffer.  Returns the fault if it is malformed or exceeds a limit.
  */
 AkHashError
 ak_hash_form_parse(const char *text, AkHashForm *hash,
@@ -211,7 +213,7 @@ ak_hash_form_parse(const char *text, AkHashForm *hash,
 	return check_hash(hash);
 }
 
-/* Writes the text form, with its end, and returns its length. */
+/* Writes the text form with its terminating zero, and returns its length. */
 size_t
 ak_hash_form_print(const AkHashForm *hash, char text[AK_HASH_TEXT_SIZE])
 {
@@ -233,9 +235,8 @@ ak_hash_form_print(const AkHashForm *hash, char text[AK_HASH_TEXT_SIZE])
 }
 
 /*
- * What it costs to compute an argon2id hash: its memory, in KiB, times its
- * passes, AK_ARGON2ID_MAX_COST_KIB at most; 0 for any other hash, which costs
- * next to nothing.
+ * Returns the cost of computing an argon2id hash: its memory in KiB times its
+ * passes, at most AK_ARGON2ID_MAX_COST_KIB; 0 for any other hash.
  */
 uint32_t
 ak_hash_form_cost(const AkHashForm *hash)
@@ -248,7 +249,7 @@ ak_hash_form_cost(const AkHashForm *hash)
 	return (uint32_t) cost;
 }
 
-/* What the algorithm is called. */
+/* Returns the name of the algorithm. */
 const char *
 ak_hash_form_algorithm(const AkHashForm *hash)
 {

@@ -16,16 +16,16 @@
 #include "core/crypto.h"
 
 /*
- * What an argon2id hash may cost to check, so that it is no way to stall the
- * server: so much memory, and memory times passes, as Django's default takes
- * (100 MiB and 2 passes), in KiB; and so many lanes.  Setting
- * apikeys.argon2id_max_cost bounds further what a decision computes.
+ * Limits of an argon2id hash, so that verifying one cannot stall the server:
+ * memory in KiB, and memory times passes (100 MiB and 2 passes, as Django's
+ * default), and the number of lanes.  Setting apikeys.argon2id_max_cost limits
+ * further what a decision computes.
  */
 #define AK_ARGON2ID_MAX_MEMORY_KIB	102400
 #define AK_ARGON2ID_MAX_COST_KIB	204800
 #define AK_ARGON2ID_MAX_LANES		16
 
-/* The bytes of any stored hash, and the text of any, with its end. */
+/* Size limit of a stored hash, and of its text with the terminating zero. */
 #define AK_STORED_HASH_MAX	(1 + AK_ARGON2ID_TEXT_SIZE)
 #define AK_HASH_TEXT_SIZE	160
 
@@ -44,7 +44,7 @@ typedef enum AkHashError
 	AK_HASH_TOO_COSTLY			/* argon2id beyond the limits above */
 } AkHashError;
 
-/* A hash taken apart; all pointers are into what it was read from. */
+/* The parts of a hash; all pointers are into the bytes it was read from. */
 typedef struct AkHashForm
 {
 	AkHashAlgorithm algorithm;

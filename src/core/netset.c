@@ -24,7 +24,7 @@
 #define IPV6_SIZE		16
 #define MAPPED_BITS		96
 
-/* What stands for the three octets that "10/8" leaves out. */
+/* Fills the three octets that "10/8" omits. */
 #define MISSING_OCTETS	".0.0.0"
 
 /* ::ffff:0:0/96, RFC 4291, section 2.5.5.2 */
@@ -179,7 +179,7 @@ parse_address(const char *text, size_t length, bool abbreviated,
 	size_t		dots = 0;
 	size_t		i;
 
-	/* inet_pton() would take what stands before a zero byte for the whole */
+	/* inet_pton() would stop at a zero byte and accept the text */
 	if (length >= INET6_ADDRSTRLEN || memchr(text, '\0', length) != NULL)
 		return false;
 	memcpy(buffer, text, length);
@@ -222,16 +222,16 @@ parse_prefix(const char *text, size_t length, unsigned *prefix)
 }
 
 /*
- * Read a network from "length" bytes of text: an IPv4 address (RFC 791,
- * dotted quad) or an IPv6 address (RFC 4291, section 2.2), and optionally
- * "/" and a prefix length in bits (RFC 4632, section 3.1; RFC 4291, section
- * 2.3), without which it is the single address.  IPv4 octets may be missing
- * at the end if there is a prefix; guessing one from the address's class
- * would open a whole network to who wrote "10".
+ * Reads a network from "length" bytes of text: an IPv4 address (RFC 791,
+ * dotted quad) or an IPv6 address (RFC 4291, section 2.2), and optionally "/"
+ * and a prefix length in bits (RFC 4632, section 3.1; RFC 4291, section 2.3),
+ * without which it is a single address.  IPv4 octets may be missing at the end
+ * if there is a prefix; deriving a prefix from the address's class would open
+ * a whole network to a writer of "10".
  *
- * *network is normalized, and is the caller's to read after AK_NETWORK_OK
- * and AK_NETWORK_HOST_BITS, in the latter case with those bits as written;
- * after any other error its contents mean nothing.
+ * *network is normalized.  It is defined after AK_NETWORK_OK and after
+ * AK_NETWORK_HOST_BITS, then with those bits as written, and undefined after
+ * any other error.
  */
 AkNetworkError
 ak_network_parse(const char *text, size_t length, AkNetwork *network)
@@ -305,8 +305,8 @@ compare_for_qsort(const void *a, const void *b)
 }
 
 /*
- * Sort the caller's array in place and drop doubles; returns how many
- * networks are left, at its front.
+ * Sorts the caller's array in place and removes duplicates; returns the number
+ * of networks left, at its front.
  */
 size_t
 ak_netset_sort(AkNetwork *networks, size_t count)

@@ -35,9 +35,9 @@ typedef enum AkNetworkError
 #define AK_NETWORK_TEXT_SIZE	50
 
 /*
- * A read-only view of a stored set: two packed arrays, each entry the bytes
- * of the address and one byte of prefix length, in ascending memcmp() order
- * without doubles.  Nothing is aligned.
+ * A read-only view of a stored set: two packed arrays, each entry the bytes of
+ * the address and one byte of prefix length, in ascending memcmp() order
+ * without duplicates.  Nothing is aligned.
  */
 #define AK_NETSET_ENTRY4_SIZE	5
 #define AK_NETSET_ENTRY6_SIZE	17

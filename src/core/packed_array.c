@@ -14,7 +14,7 @@
 #include "core/compat.h"
 #include "core/packed_array.h"
 
-/* What stands before the data of one dimension, less the header. */
+/* The bytes before the data of a one-dimensional array, without the header. */
 typedef struct Preamble
 {
 	int32		dimensions;
@@ -26,12 +26,12 @@ typedef struct Preamble
 
 #define DATA_OFFSET			(MAXALIGN(VARHDRSZ + sizeof(Preamble)) - VARHDRSZ)
 
-/* Such an array has nothing but the first three of them. */
+/* An array of no dimension has only the first three of them. */
 #define EMPTY_SIZE			offsetof(Preamble, length)
 
 /*
- * Takes the element at *offset, a varlena aligned as an int, and moves the
- * offset behind it; false if there is no whole and plain one.
+ * Takes the element at *offset, a varlena with int alignment, and advances the
+ * offset past it.  Returns false if there is no complete, plain element.
  */
 static bool
 take_element(const AkPackedArray *array, size_t *offset, AkBytes *element)
@@ -41,7 +41,7 @@ take_element(const AkPackedArray *array, size_t *offset, AkBytes *element)
 
 	if (*offset >= array->size)
 		return false;
-	/* Where there is no byte of padding, a short header may stand unaligned. */
+	/* A short header is unaligned if no padding byte precedes it. */
 	if (array->elements[*offset] == 0)
 		*offset = INTALIGN(*offset);
 	if (*offset >= array->size)
@@ -87,10 +87,11 @@ has_all_elements(const AkPackedArray *array)
 }
 
 /*
- * Makes a view of an array that is neither compressed nor out of line.  Its
- * elements are all of element_size, which is a multiple of their alignment, or
- * are of a varlena type that is aligned as an int, if that is 0.  False if it
- * is no whole array of no or one dimension and without NULLs.
+ * Makes a view of an array that is neither compressed nor out of line.
+ * Elements have the fixed size element_size, which is a multiple of their
+ * alignment, or, if that is 0, are of a varlena type with int alignment.
+ * Returns false unless it is a complete array of at most one dimension without
+ * NULLs.
  */
 bool
 ak_packed_array_view(struct varlena *stored, size_t element_size,
@@ -121,15 +122,15 @@ ak_packed_array_view(struct varlena *stored, size_t element_size,
 }
 
 /*
- * The varlena element at *offset, which begins at 0 and is moved on to the
- * next one; to be called at most as often as there are elements.
+ * Returns the varlena element at *offset, which starts at 0, and advances the
+ * offset to the next one.  Call it at most once for each element.
  */
 AkBytes
 ak_packed_array_next(const AkPackedArray *array, size_t *offset)
 {
 	AkBytes		element = {NULL, 0};
 
-	/* The view was not made if this could fail. */
+	/* cannot fail: the view was validated */
 	if (!take_element(array, offset, &element))
 		Assert(false);
 	return element;

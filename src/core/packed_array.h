@@ -1,18 +1,18 @@
 /*
  * packed_array.h
- *	  Reads arrays where they lie in a row, without taking them out.
+ *	  Reads arrays in place, inside a row, without copying them.
  *
- * The rows of a heap hold short arrays with a header of one byte and without
- * alignment, which PostgreSQL's own functions read from a copy only.  Here
- * nothing is allocated and no pointer to more than a byte is followed, and
- * nothing outside of the value is ever read, whatever its bytes are.
+ * Rows in a heap hold short arrays with a one-byte header and without
+ * alignment, which PostgreSQL's own functions can read from a copy only.  This
+ * code allocates nothing, dereferences only byte pointers, and never reads
+ * outside the value, whatever its bytes are.
  */
 #ifndef AK_PACKED_ARRAY_H
 #define AK_PACKED_ARRAY_H
 
 #include "postgres.h"
 
-/* Bytes of somebody else. */
+/* Bytes owned by the caller. */
 typedef struct AkBytes
 {
 	const char *data;
@@ -20,8 +20,8 @@ typedef struct AkBytes
 } AkBytes;
 
 /*
- * A view of an array without NULLs, of no or one dimension.  It owns nothing
- * and is good as long as the array that it was made of.
+ * A view of an array without NULLs, of at most one dimension.  It owns nothing
+ * and is valid as long as the array.
  */
 typedef struct AkPackedArray
 {

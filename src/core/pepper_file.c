@@ -7,8 +7,8 @@
 #include <string.h>
 
 /*
- * Whether a text can name a pepper: 1 to 32 letters, digits and characters of
- * _-. (AK_NO_PEPPER is one of these.)
+ * Checks whether a text is a pepper id: 1 to 32 letters, digits and characters
+ * of _-. (AK_NO_PEPPER is one.)
  */
 bool
 ak_pepper_id_is_valid(const char *id, size_t size)
@@ -24,7 +24,7 @@ ak_pepper_id_is_valid(const char *id, size_t size)
 	return true;
 }
 
-/* The pepper of this id; NULL if the set has none. */
+/* Returns the pepper with this id; NULL if the set has none. */
 const AkPepper *
 ak_pepper_set_find(const AkPepperSet *set, const char *id, size_t size)
 {
@@ -44,7 +44,7 @@ has_bytes(const AkPepperSet *set, const uint8_t *bytes)
 	return false;
 }
 
-/* Adds what a line says; answers what is wrong with it, or NULL. */
+/* Adds the pepper of a line; returns the fault, or NULL. */
 static const char *
 add_line(const char *line, size_t size, AkPepperSet *set)
 {
@@ -69,7 +69,7 @@ add_line(const char *line, size_t size, AkPepperSet *set)
 	return NULL;
 }
 
-/* Without the blanks at the end, and a carriage return. */
+/* Removes trailing blanks and a carriage return. */
 static size_t
 trim(const char *line, size_t size)
 {
@@ -80,8 +80,8 @@ trim(const char *line, size_t size)
 }
 
 /*
- * Reads the peppers that stand in the text into *set; false, with *fault, if
- * it is no such file.  *set is to be wiped by the caller, in any case.
+ * Reads the peppers of a file's text into *set; returns false, with *fault, if
+ * the text is malformed.  The caller wipes *set in every case.
  */
 bool
 ak_pepper_set_parse(const char *text, size_t size, AkPepperSet *set,

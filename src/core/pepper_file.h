@@ -1,11 +1,11 @@
 /*
  * pepper_file.h
- *	  The text of a pepper file: a line "id:64 hex digits" for each pepper, the
- *	  current one first.  Empty lines, and those that begin with #, are left
- *	  out.
+ *	  The text of a pepper file: one line "id:64 hex digits" for each pepper,
+ *	  the current one first.  Empty lines and lines that begin with # are
+ *	  ignored.
  *
- * Knows no PostgreSQL, allocates nothing and raises nothing.  Nothing that it
- * says of a fault contains what stands in the file.
+ * A leaf: no PostgreSQL, no allocation, no errors raised.  A fault never
+ * quotes the file.
  */
 #ifndef AK_PEPPER_FILE_H
 #define AK_PEPPER_FILE_H
@@ -14,12 +14,12 @@
 
 #define AK_PEPPER_ID_MAX	32
 
-/* What a hash that was made without a pepper says. */
+/* The pepper id in a hash that was made without a pepper. */
 #define AK_NO_PEPPER		"0"
 
 #define AK_PEPPERS_MAX		64
 
-/* More than that many lines need, and room for remarks. */
+/* Room for that many lines, and for remarks. */
 #define AK_PEPPER_FILE_MAX	16384
 
 typedef struct AkPepper
@@ -37,7 +37,7 @@ typedef struct AkPepperSet
 typedef struct AkPepperFault
 {
 	int			line;			/* counted from 1 */
-	const char *what;			/* goes on "Line 3 ..." */
+	const char *what;			/* continues "Line 3 ..." */
 } AkPepperFault;
 
 extern bool ak_pepper_id_is_valid(const char *id, size_t size);

@@ -19,7 +19,7 @@ static const char *const names[] = {
 	[AK_SCOPE_DENIED] = "scope_denied",
 };
 
-/* What the reason is called in SQL. */
+/* Returns the name of the reason in SQL. */
 const char *
 ak_reason_name(AkReason reason)
 {

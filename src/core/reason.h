@@ -1,6 +1,6 @@
 /*
  * reason.h
- *	  The outcomes of a decision, in the order in which they are looked for.
+ *	  The results of a decision, in the order of the checks.
  */
 #ifndef AK_REASON_H
 #define AK_REASON_H

@@ -19,7 +19,7 @@
 
 #define SECRET_WORDS	(AK_TOKEN_SECRET_BYTES / 4)
 
-/* In ASCII's order, so that fixed-width numbers compare as their text does. */
+/* In ASCII order, so that fixed-width numbers compare as their text does. */
 static const char alphabet[AK_TOKEN_BASE + 1] =
 "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -35,9 +35,7 @@ static const uint32_t crc32_table[16] = {
 	0x9B64C2B0, 0x86D3D2D4, 0xA00AE278, 0xBDBDF21C
 };
 
-/*
- * Zero memory that the compiler knows is dead, and would not bother with.
- */
+/* Zeroes memory that the compiler knows is dead and would not clear. */
 static void
 wipe(void *memory, size_t size)
 {
@@ -116,8 +114,8 @@ ak_token_prefix_is_valid(const char *prefix)
 }
 
 /*
- * Write what a token begins with; returns its length, or 0 and writes the
- * empty string if the prefix is none and might not fit.
+ * Writes the beginning of a token; returns its length, or 0 with an empty
+ * string if the prefix is not valid.
  */
 static size_t
 format_head(const char *prefix, const char *mark, char *text)
@@ -269,10 +267,10 @@ secret_is_sound(const char *text, size_t length)
 }
 
 /*
- * What are these bytes: a public key, a private key without a typing error,
- * or neither?  Any valid prefix will do.  The bytes remain the caller's.  A
- * private key of this form may still be nobody's: only its digest, compared
- * elsewhere, proves it.
+ * Returns what the bytes are: a public key, a private key without a typing
+ * error, or neither, with any valid prefix.  The bytes remain the caller's.  A
+ * private key of this form need not belong to a key: only comparing its hash
+ * proves that.
  */
 AkTokenKind
 ak_token_classify(const char *text, size_t length)
@@ -286,17 +284,17 @@ ak_token_classify(const char *text, size_t length)
 	return AK_TOKEN_NONE;
 }
 
-/* --- Private keys within a text ------------------------------------------- */
+/* --- Private keys within a text ------------------------------------------ */
 
-/* How much of a private key stands from its mark on. */
+/* The part of a private key from its mark on. */
 #define SECRET_TAIL \
 	(MARK_LENGTH + AK_TOKEN_SECRET_DIGITS + AK_TOKEN_CHECKSUM_DIGITS)
 
 /*
- * The length of the private key around the mark at an offset, behind which the
- * text is long enough for it, and where it begins; 0 if there is none.  The
- * checksum covers the prefix, so of the texts that stand before the mark only
- * one can be it.
+ * Returns the length of the private key around the mark at an offset, and
+ * where it begins; 0 if there is none.  The text after the mark is long enough
+ * for one.  The checksum covers the prefix, so at most one of the possible
+ * beginnings is valid.
  */
 static size_t
 find_around(const char *text, size_t mark, size_t *start)
@@ -316,13 +314,12 @@ find_around(const char *text, size_t mark, size_t *start)
 }
 
 /*
- * The next private key in a text, whatever stands around it, and its length in
- * *found_length; NULL if there is no more.  It points into the text.
- *
- * The search begins at *from, 0 at first, and leaves there where to go on: for
- * the next key, and after NULL for more of the text, if it has grown meanwhile
- * (the bytes before *from must still be there).  So a long text can be searched
- * piece by piece.  The time is proportional to the length.
+ * Returns the next private key in a text, whatever surrounds it, and its
+ * length in *found_length; NULL if there are no more.  It points into the
+ * text.  The search begins at *from, 0 at first, and stores there where to
+ * continue: for the next key or, after NULL, for more text (the bytes before
+ * *from must still be there). So a long text can be searched piece by piece.
+ * Takes linear time.
  */
 const char *
 ak_token_find_secret(const char *text, size_t length, size_t *from,
@@ -330,7 +327,7 @@ ak_token_find_secret(const char *text, size_t length, size_t *from,
 {
 	while (*from + SECRET_TAIL <= length)
 	{
-		/* The last place where a mark has room for the rest behind it. */
+		/* The last place where a complete key fits after a mark. */
 		size_t		last = length - SECRET_TAIL;
 		const char *mark = memchr(text + *from, SECRET_MARK[0],
 								  last + 1 - *from);
@@ -351,9 +348,7 @@ ak_token_find_secret(const char *text, size_t length, size_t *from,
 	return NULL;
 }
 
-/*
- * Does a private key stand anywhere in this text?
- */
+/* Checks whether a text contains a private key. */
 bool
 ak_token_contains_secret(const char *text, size_t length)
 {

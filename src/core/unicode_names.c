@@ -92,9 +92,9 @@ is_refused(uint32_t character)
 }
 
 /*
- * Reads the next character at *text, before end, and moves on; false if the
- * bytes are no UTF-8 (RFC 3629), whose forms are the shortest ones.  A
- * surrogate is read as any other: the table refuses it.
+ * Reads the next character at *text, before end, and advances; returns false
+ * if the bytes are not UTF-8 (RFC 3629) in its shortest form.  A surrogate is
+ * read like any other character: the table rejects it.
  */
 static bool
 decode(const unsigned char **text, const unsigned char *end,
@@ -128,8 +128,8 @@ decode(const unsigned char **text, const unsigned char *end,
 }
 
 /*
- * Is this text a name: 1 to max_characters code points in UTF-8, each of which
- * can be seen, and spaces (U+0020) only one by one between others?
+ * Checks whether the text is a name: 1 to max_characters code points in UTF-8,
+ * all visible, with only single spaces (U+0020) between others.
  */
 bool
 ak_unicode_is_name(const char *text, size_t length, size_t max_characters)
@@ -148,6 +148,6 @@ ak_unicode_is_name(const char *text, size_t length, size_t max_characters)
 			return false;
 		previous = character;
 	}
-	/* That is what it still is of the empty text. */
+	/* Still unchanged if the string is empty. */
 	return previous != ' ';
 }

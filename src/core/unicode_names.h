@@ -1,12 +1,12 @@
 /*
  * unicode_names.h
- *	  Names that people read: text in which every character can be seen.
+ *	  Names that people read: text in which every character is visible.
  *
- * A name with characters that nobody sees looks like another one, and one
- * with characters that turn the direction of writing shows what it does not
- * say (Unicode Technical Report #36, section 2).
+ * A name with invisible characters looks like another name, and characters
+ * that change the direction of writing show a different text (Unicode
+ * Technical Report #36, section 2).
  *
- * A leaf: it knows no PostgreSQL, allocates nothing and raises nothing.
+ * A leaf: no PostgreSQL, no allocation, no errors raised.
  */
 #ifndef AK_UNICODE_NAMES_H
 #define AK_UNICODE_NAMES_H

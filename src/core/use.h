@@ -17,7 +17,7 @@ typedef struct AkUse
 	int32		secret_version; /* of the secret that was proved; 0: none */
 	uint64		grant;			/* ak_grant_id() of the role that allowed it;
 								 * 0: none was asked for */
-	const AkNetwork *network;	/* entry that let it in, or NULL */
+	const AkNetwork *network;	/* the entry that allowed it, or NULL */
 	const AkNetwork *address;	/* it came from, or NULL */
 	TimestampTz at;
 } AkUse;

@@ -143,7 +143,7 @@ apikeys_split_api_key(PG_FUNCTION_ARGS)
 
 /*
  * What was read of them, each NULL or palloc'd.  It is wiped when its memory
- * context is reset, be it after an error.
+ * context is reset, also after an error.
  */
 typedef struct HttpRequest
 {

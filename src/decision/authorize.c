@@ -190,7 +190,7 @@ answer_row(FunctionCallInfo fcinfo, const Form *form)
 													  values, nulls)));
 }
 
-/* --- For SQL -------------------------------------------------------------- */
+/* --- For SQL ------------------------------------------------------------- */
 
 /* The same in four forms, of the suffixes that the functions have. */
 #define IN_EACH_FORM(name, answer) \

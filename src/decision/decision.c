@@ -9,7 +9,7 @@
  *
  * Everything is read from the tables as they are at the call (keystore.h), so
  * that a key revoked by a committed transaction is refused by the next call,
- * be it in an old REPEATABLE READ transaction.
+ * also in an old REPEATABLE READ transaction.
  *
  * Where the time goes: of 1.2 microseconds with a million keys, 0.9 are work, a
  * quarter of it for the hash, and the rest is waiting for memory.  The key's
@@ -178,7 +178,7 @@ prove_key(const AkRequest *request, const AkSecretClaim *claim,
 	return AK_UNKNOWN_KEY;
 }
 
-/* --- The address ---------------------------------------------------------- */
+/* --- The address --------------------------------------------------------- */
 
 static AkReason
 check_address(const AkRequest *request, const AkPolicy *policy,
@@ -296,7 +296,7 @@ check_scopes(const AkRequest *request, AkDecision *decision)
 	return AK_OK;
 }
 
-/* --- All together --------------------------------------------------------- */
+/* --- All together -------------------------------------------------------- */
 
 static AkReason
 find_reason(const AkRequest *request, const AkSecretClaim *claim,
@@ -426,7 +426,7 @@ ak_decision_proves(const AkDecision *decision)
 	return decision->reason == AK_OK || decision->reason > AK_PEPPER_MISSING;
 }
 
-/* --- Errors --------------------------------------------------------------- */
+/* --- Errors -------------------------------------------------------------- */
 
 /*
  * Raises the error for a denial: 28000, the same one whatever is wrong, where

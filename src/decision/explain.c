@@ -3,9 +3,9 @@
  *	  Why a key may, or may not: each check of a decision by itself, with what
  *	  it looked at.
  *
- * Needs no secret and counts nothing; it is for who may read the key, and
- * tells of its roles and access list more than the views show to some of them:
- * what a role in the organization allows in a project, for example.
+ * Needs no secret and counts nothing.  It is for principals that read the key,
+ * and shows more of its roles and access list than the views show to some of
+ * them: what a role in the organization allows in a project, for example.
  */
 #include "postgres.h"
 
@@ -58,7 +58,7 @@ put_check(Inquiry *inquiry, AkReason reason, bool passed, const char *detail)
 						 values, nulls);
 }
 
-/* --- The key itself ------------------------------------------------------- */
+/* --- The key itself ------------------------------------------------------ */
 
 static void
 explain_secrets(Inquiry *inquiry)
@@ -126,7 +126,7 @@ explain_policy(Inquiry *inquiry)
 																	key->created_at))));
 }
 
-/* --- The address ---------------------------------------------------------- */
+/* --- The address --------------------------------------------------------- */
 
 static void
 append_entries(StringInfo text, const AkNetset *set)
@@ -217,7 +217,7 @@ explain_address(Inquiry *inquiry)
 	ak_list_close(&reader);
 }
 
-/* --- The scope ------------------------------------------------------------ */
+/* --- The scope ----------------------------------------------------------- */
 
 /* A look for a grant that allows a scope; adds to a text what it finds. */
 typedef struct Search
@@ -320,7 +320,7 @@ explain_scopes(Inquiry *inquiry)
 			explain_scope(inquiry, scope);
 }
 
-/* --- All together --------------------------------------------------------- */
+/* --- All together -------------------------------------------------------- */
 
 static void
 refuse(void)

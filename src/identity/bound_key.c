@@ -2,11 +2,11 @@
  * bound_key.c
  *	  See bound_key.h.
  *
- * A policy asks the same for row after row, so each answer is kept: of a scope
- * what the roles allow in the organization and in every project of it, and of
- * a scope and a project the whole answer.  A table is read at most once for a
- * scope and a project: to know whether the project is the organization's,
- * where a role that counts in all of its projects allows the scope.
+ * A policy asks the same question for row after row, so each answer is cached:
+ * for a scope, what the roles allow in the organization and in every project
+ * of it; for a scope and a project, the whole answer.  A table is read at most
+ * once for a scope and a project: to check whether the project belongs to the
+ * organization, if a role that counts in all of its projects allows the scope.
  */
 #include "postgres.h"
 
@@ -22,7 +22,7 @@
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
-/* So many are kept at most; then all are found anew. */
+/* Limit of cached scopes; beyond it the cache is cleared. */
 #define MAX_SCOPES		64
 #define MAX_ANSWERS		100000
 
@@ -36,7 +36,7 @@ typedef struct Scope
 	bool		was_recorded;	/* that of the organization */
 } Scope;
 
-/* Key and entry of the hash table of answers; there is no padding in the key. */
+/* Key and entry of the hash table of answers; the key has no padding. */
 typedef struct Question
 {
 	pg_uuid_t	project;
@@ -67,7 +67,7 @@ struct AkBoundKey
 	Answer		last_answer;
 };
 
-/* --- What it holds -------------------------------------------------------- */
+/* --- The roles of the key ------------------------------------------------ */
 
 /* What a key holds while it is taken over, in TopTransactionContext. */
 typedef struct Taking
@@ -176,23 +176,23 @@ ak_bound_key_make(const text *public_key, AkKeystore *store, AkImage *image)
 	return key;
 }
 
-/* Its public key; not to be changed. */
+/* Returns the public key; not to be changed. */
 text *
 ak_bound_key_name(AkBoundKey *key)
 {
 	return key->public_key;
 }
 
-/* The organization it belongs to. */
+/* Returns the organization of the key. */
 const pg_uuid_t *
 ak_bound_key_organization(const AkBoundKey *key)
 {
 	return &key->organization_id;
 }
 
-/* --- What it permits ------------------------------------------------------ */
+/* --- What the key permits ------------------------------------------------ */
 
-/* There is room for one more answer after this. */
+/* Makes room for one more answer. */
 static void
 make_room_for_answer(AkBoundKey *key)
 {
@@ -213,7 +213,7 @@ make_room_for_answer(AkBoundKey *key)
 							   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
-/* There is room for one more scope after this; all answers may be forgotten. */
+/* Makes room for one more scope; this may clear all answers. */
 static void
 make_room_for_scope(AkBoundKey *key)
 {
@@ -237,7 +237,10 @@ is_scope(const Scope *scope, const text *candidate)
 		memcmp(scope->text, VARDATA_ANY(candidate), scope->length) == 0;
 }
 
-/* The index in scopes[] of a scope; raises 22023 for what is none. */
+/*
+ * Returns the index in scopes[] of a scope; raises 22023 if the text is not a
+ * scope.
+ */
 static int
 find_scope(AkBoundKey *key, const text *candidate)
 {
@@ -313,7 +316,7 @@ find_project_grant(const AkBoundKey *key, const Scope *scope,
 	return 0;
 }
 
-/* Keeps what the key permits in the project as the last answer. */
+/* Stores what the key permits in the project as the last answer. */
 static void
 answer(AkBoundKey *key, const Question *question)
 {
@@ -352,8 +355,9 @@ permits_in_organization(AkBoundKey *key, Scope *scope)
 }
 
 /*
- * Whether the key may do what the scope names: in the organization itself, or,
- * if project is not NULL, in that project.  Raises 22023 for what is no scope.
+ * Checks whether the key has the scope in the organization itself or, if
+ * project is not NULL, in that project.  Raises 22023 if the text is not a
+ * scope.
  */
 bool
 ak_bound_key_permits(AkBoundKey *key, const text *scope,

@@ -1,10 +1,11 @@
 /*
  * bound_key.h
- *	  What a key that is bound to the transaction may do, in the backend's
+ *	  The rights of a key that is bound to the transaction, in the backend's
  *	  memory.
  *
- * Its roles, and what they permit, are resolved when it is bound and stay as
- * they were; everything is in TopTransactionContext and goes with it.
+ * Its roles and their permissions are resolved when the key is bound and do
+ * not change afterwards.  Everything is in TopTransactionContext and is freed
+ * with it.
  */
 #ifndef AK_BOUND_KEY_H
 #define AK_BOUND_KEY_H

@@ -1,13 +1,13 @@
 /*
  * identity.c
- *	  Who is acting: the key that is bound to the transaction, else a user of
- *	  the application that a trusted role has named with act_as(), else the
- *	  PostgreSQL role that has called.
+ *	  The current principal: the key that is bound to the transaction, else
+ *	  the user of the application that a trusted role has named with act_as(),
+ *	  else the calling PostgreSQL role.
  *
- * The key and the user are kept in this process's memory, out of reach of any
- * SET, and end with the transaction, or with the savepoint they were named in
- * when that is rolled back.  So they are safe behind a pooler that hands one
- * connection to many clients.
+ * The key and the user are kept in this process's memory, where no SET can
+ * change them.  They end with the transaction, or with the savepoint they were
+ * named in when that is rolled back.  So they are safe behind a pooler that
+ * serves many clients by one connection.
  */
 #include "postgres.h"
 
@@ -39,8 +39,8 @@
 #define KEY_PREFIX			"key:"
 
 /*
- * Who was named to be acting, the latest first; in TopTransactionContext.
- * Nobody is named after a key.
+ * The named principals, the latest first; in TopTransactionContext.  Nothing
+ * is named after a key.
  */
 typedef struct Acting
 {
@@ -73,7 +73,7 @@ end_transaction(XactEvent event, void *argument)
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PARALLEL_ABORT:
 		case XACT_EVENT_PREPARE:
-			acting = NULL;		/* the memory goes with its context */
+			acting = NULL;		/* the context frees the memory */
 			break;
 		case XACT_EVENT_PRE_COMMIT:
 		case XACT_EVENT_PARALLEL_PRE_COMMIT:
@@ -105,7 +105,7 @@ ak_identity_init(void)
 }
 
 /*
- * Only the process that a key was bound in, or a user was named in, knows it: a
+ * Only the process in which a key was bound or a user was named knows it: a
  * parallel worker would answer for another principal.
  */
 static void
@@ -115,11 +115,11 @@ check_process(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the principal is not known in a parallel worker"),
-				 errhint("Mark the function that asks for it PARALLEL RESTRICTED."),
+				 errhint("Mark the function that calls it PARALLEL RESTRICTED."),
 				 ak_errid("parallel_worker")));
 }
 
-/* The named principal acts until the end of the (sub)transaction. */
+/* Makes the named principal act until the end of the (sub)transaction. */
 static void
 name_acting(const char *prefix, const text *name, AkBoundKey *key,
 			const AkNetwork *address)
@@ -140,10 +140,10 @@ name_acting(const char *prefix, const text *name, AkBoundKey *key,
 }
 
 /*
- * Binds a key, whose secret was proved, to the (sub)transaction, with the
- * address that it is called from, or NULL; what it may do is resolved now,
- * unless it is bound already.  The store that the image was found in is open,
- * and the rest of the image was read.  Raises 55000 if another key is bound.
+ * Binds a key, whose secret was proved, to the (sub)transaction, with its
+ * client address or NULL.  Its rights are resolved now, unless it is already
+ * bound.  The store that the image was found in is open, and the rest of the
+ * image was read.  Raises 55000 if another key is bound.
  */
 void
 ak_identity_bind(text *public_key, AkKeystore *store, AkImage *image,
@@ -162,7 +162,10 @@ ak_identity_bind(text *public_key, AkKeystore *store, AkImage *image,
 				 errhidecontext(true)));
 }
 
-/* The public key of the bound key, or NULL; good as long as it is bound. */
+/*
+ * Returns the public key of the bound key, or NULL; valid as long as it is
+ * bound.
+ */
 text *
 ak_identity_key(void)
 {
@@ -170,7 +173,7 @@ ak_identity_key(void)
 	return acting && acting->key ? ak_bound_key_name(acting->key) : NULL;
 }
 
-/* Whether this is the bound key. */
+/* Checks whether this is the bound key. */
 bool
 ak_identity_is_key(const text *public_key)
 {
@@ -183,8 +186,9 @@ ak_identity_is_key(const text *public_key)
 }
 
 /*
- * The address of the bound key or of the named user; if neither said one, that
- * of the connection, if nobody is named.  False: unknown.
+ * Finds the address of the bound key, else the one given for the named user,
+ * else that of the connection.  Returns false if it is unknown; a bound key
+ * never has the address of the connection.
  */
 bool
 ak_identity_address(AkNetwork *address)
@@ -207,7 +211,7 @@ ak_identity_address(AkNetwork *address)
 	return true;
 }
 
-/* The principal that is acting, as text; palloc'd. */
+/* Returns the current principal as text; palloc'd. */
 char *
 ak_identity_principal(void)
 {
@@ -218,7 +222,10 @@ ak_identity_principal(void)
 					GetUserNameFromId(ak_owner_caller(), false));
 }
 
-/* The user that is acting, as text, palloc'd; NULL: a key or a role is. */
+/*
+ * Returns the current user as text, palloc'd; NULL if a key or a role is
+ * acting.
+ */
 text *
 ak_identity_user(void)
 {
@@ -226,7 +233,7 @@ ak_identity_user(void)
 	return acting && !acting->key ? cstring_to_text(acting->principal) : NULL;
 }
 
-/* Whether a superuser is acting, and neither a key nor a user. */
+/* Checks whether a superuser is acting, and neither a key nor a user. */
 bool
 ak_identity_is_superuser(void)
 {
@@ -234,7 +241,7 @@ ak_identity_is_superuser(void)
 	return acting == NULL && superuser_arg(ak_owner_caller());
 }
 
-/* Whether a role that bypasses row-level security is acting. */
+/* Checks whether a role that bypasses row-level security is acting. */
 bool
 ak_identity_sees_all(void)
 {
@@ -243,8 +250,8 @@ ak_identity_sees_all(void)
 }
 
 /*
- * The PostgreSQL roles whose privileges the calling role has, itself first, at
- * any distance, as a List of OIDs; palloc'd.
+ * Returns the PostgreSQL roles whose privileges the calling role has, directly
+ * or through other roles, itself first, as a List of OIDs; palloc'd.
  */
 List *
 ak_identity_roles(void)
@@ -255,7 +262,7 @@ ak_identity_roles(void)
 	ListCell   *cell;
 
 	check_process();
-	/* The list grows while it is walked. */
+	/* the list grows during the loop */
 	for (int i = 0; i < list_length(roles); i++)
 	{
 		CatCList   *memberships =
@@ -310,7 +317,7 @@ apikeys_principals(PG_FUNCTION_ARGS)
 										  TYPALIGN_INT));
 }
 
-/* act_as(), with the address or NULL; returns the principal. */
+/* Body of act_as(), with the address or NULL; returns the principal. */
 static text *
 act_as(FunctionCallInfo fcinfo, const AkNetwork *address)
 {
@@ -360,7 +367,9 @@ apikeys_act_as_text(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(act_as(fcinfo, PG_ARGISNULL(1) ? NULL : &address));
 }
 
-/* For SQL: ak_identity_roles(), none where a key or a user is acting. */
+/*
+ * SQL interface of ak_identity_roles(); no row if a key or a user is acting.
+ */
 Datum
 apikeys_principal_roles(PG_FUNCTION_ARGS)
 {
@@ -375,7 +384,7 @@ apikeys_principal_roles(PG_FUNCTION_ARGS)
 										  true, TYPALIGN_INT));
 }
 
-/* For SQL: ak_identity_address(). */
+/* SQL interface of ak_identity_address(). */
 Datum
 apikeys_principal_address(PG_FUNCTION_ARGS)
 {
@@ -386,7 +395,7 @@ apikeys_principal_address(PG_FUNCTION_ARGS)
 	PG_RETURN_INET_P(ak_network_to_inet(&address));
 }
 
-/* --- The bound key -------------------------------------------------------- */
+/* --- The bound key ------------------------------------------------------- */
 
 Datum
 apikeys_current_key(PG_FUNCTION_ARGS)

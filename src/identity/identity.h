@@ -1,8 +1,8 @@
 /*
  * identity.h
- *	  Who is acting: a key, a user of the application, or a PostgreSQL role.
- *
- * All functions but ak_identity_init() raise 55000 in a parallel worker.
+ *	  The current principal: a key, a user of the application, or a PostgreSQL
+ *	  role.  All functions except ak_identity_init() raise 55000 in a parallel
+ *	  worker.
  */
 #ifndef AK_IDENTITY_H
 #define AK_IDENTITY_H

@@ -97,7 +97,7 @@ ak_own_rows_find(List *scopes)
 	return own;
 }
 
-/* --- Planning -------------------------------------------------------------- */
+/* --- Planning ------------------------------------------------------------ */
 
 /* The column organization_id, if it is the index's first. */
 static AttrNumber
@@ -346,7 +346,7 @@ make_plan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist,
 	return &plan->scan.plan;
 }
 
-/* --- Execution ------------------------------------------------------------- */
+/* --- Execution ----------------------------------------------------------- */
 
 static void
 begin(CustomScanState *node, EState *estate, int eflags)

@@ -1,19 +1,22 @@
 /*
  * planner.c
- *	  What the planner is told of the principal that reads.
+ *	  What the planner needs to know about the principal that reads.
  *
- * The planner cannot look into the array that a policy compares organization_id
- * with: it expects ten elements (estimate_array_length() of selfuncs.c).  So
- * policies add a condition that is always true, and whose selectivity corrects
- * that: it is as if the principal's own organizations had been written down.
+ * The planner cannot look into the array that a policy compares
+ * organization_id with: it assumes ten elements (estimate_array_length() of
+ * selfuncs.c). So policies add a condition that is always true and whose
+ * selectivity corrects the estimate, as if the principal's organizations were
+ * constants in the query.
  *
- * That is not enough for ORDER BY with LIMIT.  An index in that order looks cheap
- * as long as the reader's rows are thought to be spread evenly; a reader whose keys
- * are all old would walk through everybody else's.  So for who reads little of a
- * table, such walks are taken out of the paths (set_rel_pathlist_hook of
- * optimizer/paths.h), and a merge of the reader's organizations takes their place
- * where there is an index for it (own_rows.c).  A plan that is kept for another
- * principal is as right, it only costs more.
+ * That is not enough for ORDER BY with LIMIT.  An index in that order looks
+ * cheap as long as the planner assumes that the reader's rows are spread
+ * evenly; for a reader whose keys are all old it would scan the rows of all
+ * other organizations.  So for principals that read a small share of a table,
+ * such paths are removed (set_rel_pathlist_hook of optimizer/paths.h).  If there
+ * is an index for it, a merge of the reader's organizations replaces them
+ * (own_rows.c).
+ *
+ * A plan that is reused for another principal is correct, but may be slower.
  */
 #include "postgres.h"
 
@@ -45,19 +48,20 @@
 PG_FUNCTION_INFO_V1(apikeys_is_readable_share);
 PG_FUNCTION_INFO_V1(apikeys_readable_share_support);
 
-/* How many elements the planner expects of an array that it does not know. */
+/* Elements that the planner assumes for an unknown array. */
 #define EXPECTED_ELEMENTS	10
 
 /*
- * Who reads fewer than one of so many organizations finds its rows by them, and
- * not on a walk through everybody's.
+ * A principal that reads fewer than one in this many organizations finds its
+ * rows by organization, and not by a scan through all rows in an index's
+ * order.
  */
 #define SMALL_SHARE			20
 
-/* More organizations than these are not looked at one by one. */
+/* More organizations than these are not estimated one by one. */
 #define MAX_ESTIMATED		100
 
-/* --- The share of a table -------------------------------------------------- */
+/* --- The share of a table ------------------------------------------------ */
 
 Datum
 apikeys_is_readable_share(PG_FUNCTION_ARGS)
@@ -65,7 +69,7 @@ apikeys_is_readable_share(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(true);
 }
 
-/* The share of rows that have this id in the column. */
+/* Returns the share of rows with this id in the column. */
 static Selectivity
 estimate_one(PlannerInfo *root, Var *column, Oid equal, const pg_uuid_t *id)
 {
@@ -78,7 +82,7 @@ estimate_one(PlannerInfo *root, Var *column, Oid equal, const pg_uuid_t *id)
 	return clause_selectivity(root, (Node *) clause, 0, JOIN_INNER, NULL);
 }
 
-/* Whether the query itself compares the column for equality. */
+/* Checks whether the query itself compares the column for equality. */
 static bool
 is_restricted(PlannerInfo *root, const Var *column, Oid equal)
 {
@@ -95,7 +99,7 @@ is_restricted(PlannerInfo *root, const Var *column, Oid equal)
 	return false;
 }
 
-/* The share of rows whose column is one of the ids. */
+/* Returns the share of rows whose column is one of the ids. */
 static Selectivity
 estimate_all(PlannerInfo *root, Var *column, Oid equal, const pg_uuid_t *ids,
 			 int count)
@@ -108,7 +112,9 @@ estimate_all(PlannerInfo *root, Var *column, Oid equal, const pg_uuid_t *ids,
 	return estimated ? share * count / estimated : 0;
 }
 
-/* Without scopes: of the organizations that the principal has any role in. */
+/*
+ * Without scopes: for the organizations in which the principal has any role.
+ */
 static Selectivity
 estimate_share(PlannerInfo *root, Var *column, ArrayType *scopes)
 {
@@ -154,9 +160,9 @@ apikeys_readable_share_support(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(request);
 }
 
-/* --- Walks through the rows of all readers --------------------------------- */
+/* --- Scans through the rows of all organizations ------------------------- */
 
-/* The tables, and with which scopes an organization's rows are read. */
+/* The tables, and the scopes that allow to read an organization's rows. */
 static const struct
 {
 	const char *table;
@@ -169,7 +175,7 @@ static const struct
 
 static set_rel_pathlist_hook_type previous_hook = NULL;
 
-/* Which of shared_tables a table is, or -1. */
+/* Returns the index of a table in shared_tables, or -1. */
 static int
 find_shared_table(Oid table)
 {
@@ -186,7 +192,7 @@ find_shared_table(Oid table)
 	return -1;
 }
 
-/* How many organizations there are, by the table's statistics. */
+/* Returns the number of organizations according to the table's statistics. */
 static double
 count_organizations(void)
 {
@@ -230,8 +236,8 @@ is_by_place(Oid table, const IndexPath *path)
 }
 
 /*
- * Whether a path is there for its order, which is not one within an organization
- * or a project.  The inner side of a nested loop is no walk.
+ * Checks whether a path exists only for its order, which is not one within an
+ * organization or a project.  The inner side of a nested loop does not count.
  */
 static bool
 is_walk(Oid table, Path *path)
@@ -252,8 +258,9 @@ get_path_size(const Path *path)
 }
 
 /*
- * The cheapest of the paths that are no walks; NULL: there is none.  It is a copy:
- * add_path() frees paths that it finds too dear, also those of another relation.
+ * Returns the cheapest path that does not exist only for its order, or NULL.  It
+ * is a copy, because add_path() frees paths that it finds too expensive, also
+ * those of another relation.
  */
 static Path *
 find_cheapest(Oid table, List *paths)
@@ -279,9 +286,10 @@ find_cheapest(Oid table, List *paths)
 }
 
 /*
- * Walks become scans of the reader's rows in that order, or are left out, if
- * only another path is there; where an index has all that is asked for, the
- * reader's part of it is another path.  Not by add_path(), which frees what is dearer.
+ * Replaces these scans by scans of the reader's rows in the same order, or
+ * removes them if another path is left.  If an index contains all that is
+ * needed, the reader's part of it is another path.  add_path() is not used,
+ * because it frees the more expensive path.
  */
 static List *
 replace_walks(PlannerInfo *root, RelOptInfo *rel, Oid table, List *scopes,

@@ -1,6 +1,6 @@
 /*
  * planner.h
- *	  What the planner is told of the principal that reads.
+ *	  What the planner needs to know about the principal that reads.
  */
 #ifndef AK_PLANNER_H
 #define AK_PLANNER_H

@@ -1,7 +1,7 @@
 /*
  * reach.c
  *	  Where the principal has a scope: the sets of organizations and projects
- *	  that policies ask, once a statement.
+ *	  that policies compute once a statement.
  */
 #include "postgres.h"
 
@@ -28,9 +28,9 @@ PG_FUNCTION_INFO_V1(apikeys_current_projects);
 typedef struct IdSet
 {
 	AkKeystore *store;
-	text	  **scopes;			/* NULL: any role will do */
+	text	  **scopes;			/* NULL: any role counts */
 	int			scope_count;
-	const struct IdSet *without;	/* organizations to leave out, sorted */
+	const struct IdSet *without;	/* organizations to omit, sorted */
 	pg_uuid_t  *ids;
 	int			count;
 	int			allocated;
@@ -55,7 +55,7 @@ compare_ids(const void *a, const void *b)
 	return memcmp(a, b, sizeof(pg_uuid_t));
 }
 
-/* Sorts the ids and leaves each of them once. */
+/* Sorts the ids and removes duplicates. */
 static void
 sort_ids(IdSet *set)
 {
@@ -134,7 +134,7 @@ collect_project(const AkHeld *held, void *argument)
 	return true;
 }
 
-/* Collects ids from the principal's grants by the callback. */
+/* Collects ids from the principal's grants with the callback. */
 static void
 scan_ids(IdSet *set, AkHeldCallback callback)
 {
@@ -151,7 +151,7 @@ open_store(AkKeystore *store)
 					 ak_own_grants_tables() | AK_TABLE_BIT(AK_PROJECT));
 }
 
-/* Raises 22023 for what is no scope. */
+/* Raises 22023 if an element is not a scope. */
 static void
 set_scopes(IdSet *set, ArrayType *scopes)
 {
@@ -171,9 +171,10 @@ set_scopes(IdSet *set, ArrayType *scopes)
 }
 
 /*
- * The organizations where the principal has one of the scopes, an array of text
- * (NULL: where it is a member, or in a project of which it is one): how many, and
- * *ids, sorted; palloc'd.  Raises 22023 for what is no scope.
+ * Finds the organizations in which the principal has one of the scopes, an
+ * array of text (NULL: in which, or in a project of which, it is a member).
+ * Returns their number, and *ids, sorted and palloc'd.  Raises 22023 if an
+ * element is not a scope.
  */
 int
 ak_reach_organizations(ArrayType *scopes, pg_uuid_t **ids)
@@ -226,10 +227,10 @@ apikeys_principal_organizations(PG_FUNCTION_ARGS)
 }
 
 /*
- * The projects where the principal has one of the scopes in argument 0 (NULL:
- * any permission), but for those of organizations where it has one of the scopes
- * in argument 1: a policy finds these by their organization, however many
- * projects that has.
+ * Returns the projects in which the principal has one of the scopes in
+ * argument 0 (NULL: any permission), except those of organizations in which it
+ * has one of the scopes in argument 1: policies find these by their
+ * organization, however many projects it has.
  */
 Datum
 apikeys_principal_other_projects(PG_FUNCTION_ARGS)
@@ -305,7 +306,7 @@ apikeys_principal_project_keys(PG_FUNCTION_ARGS)
 }
 
 /*
- * The projects in which the bound key has the scope; none where no key is
+ * Returns the projects in which the bound key has the scope; none if no key is
  * bound.
  */
 Datum

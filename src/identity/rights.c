@@ -1,11 +1,11 @@
 /*
  * rights.c
- *	  What the principal may do: the predicates that policies and the bodies of
- *	  verbs ask.
+ *	  The rights of the principal: the predicates that policies and the bodies
+ *	  of verbs call.
  *
- * All of them answer about the principal that is acting (identity.h), from the
- * tables as they are now (keystore.h); what is NULL or unknown is no.  A
- * superuser who acts as itself may do everything.
+ * All of them answer for the current principal (identity.h), from the current
+ * state of the tables (keystore.h). The answer for NULL and for unknown
+ * objects is false.  A superuser that acts as itself may do everything.
  */
 #include "postgres.h"
 
@@ -59,7 +59,7 @@ compare_uuids(const void *a, const void *b)
 	return memcmp(a, b, sizeof(pg_uuid_t));
 }
 
-/* --- At one place --------------------------------------------------------- */
+/* --- At one place -------------------------------------------------------- */
 
 /* What the principal holds in an organization. */
 typedef struct PlaceSearch
@@ -82,7 +82,7 @@ collect_held(const AkHeld *held, void *argument)
 }
 
 /*
- * Fills in the search; it stays empty if the project is not one of the
+ * Fills in the search; it stays empty if the project does not belong to the
  * organization.
  */
 static void
@@ -177,7 +177,7 @@ get_place(FunctionCallInfo fcinfo, int argument, AkPlace *place)
 	return true;
 }
 
-/* Raises 22023 for what is no scope. */
+/* Raises 22023 if the text is not a scope. */
 Datum
 apikeys_may(PG_FUNCTION_ARGS)
 {
@@ -243,7 +243,7 @@ apikeys_may_grant(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(may);
 }
 
-/* --- Reading -------------------------------------------------------------- */
+/* --- Reading ------------------------------------------------------------- */
 
 /* What the principal holds is looked at for this. */
 typedef struct Visit
@@ -367,8 +367,8 @@ check_key_read(const AkGrant *grant, void *argument)
 }
 
 /*
- * Whether the principal reads the key, as policy key_reader_select has it, or
- * as a role that bypasses row-level security.
+ * Checks whether the principal reads the key, by policy key_reader_select or
+ * because it bypasses row-level security.
  */
 bool
 ak_rights_reads_key(text *public_key)
@@ -398,7 +398,7 @@ apikeys_reads_key(PG_FUNCTION_ARGS)
 				   ak_rights_reads_key(PG_GETARG_TEXT_PP(0)));
 }
 
-/* Whether the id is in an array of uuids, sorted and without NULLs. */
+/* Checks whether the id is in an array of uuids, sorted and without NULLs. */
 static bool
 is_in_array(const pg_uuid_t *id, ArrayType *sorted)
 {
@@ -408,8 +408,8 @@ is_in_array(const pg_uuid_t *id, ArrayType *sorted)
 }
 
 /*
- * The same where the organizations in which the principal reads all keys are
- * known already: sorted, without NULLs; NULL: they are not.
+ * The same if the organizations in which the principal reads all keys are
+ * already known: sorted, without NULLs; NULL if they are not.
  */
 bool
 ak_rights_reads_key_of(text *public_key, ArrayType *organizations)
@@ -460,7 +460,7 @@ apikeys_reads_key_role(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(result);
 }
 
-/* --- Managing and stopping a key ------------------------------------------ */
+/* --- Managing and stopping a key ----------------------------------------- */
 
 static bool
 check_key_managed(const AkGrant *grant, void *argument)
@@ -546,7 +546,7 @@ visit_self_rotate(const AkHeld *held, void *argument)
 	return !visit->is_found;
 }
 
-/* Whether the key is the bound one and may rotate its own secrets. */
+/* Checks whether the key is the bound one and may rotate its own secrets. */
 Datum
 apikeys_rotates_itself(PG_FUNCTION_ARGS)
 {

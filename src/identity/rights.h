@@ -1,6 +1,6 @@
 /*
  * rights.h
- *	  What C asks about the principal's rights.
+ *	  The predicates on the principal's rights that C code calls.
  */
 #ifndef AK_RIGHTS_H
 #define AK_RIGHTS_H

@@ -1,17 +1,18 @@
 /*
  * door.c
- *	  The door: the one place through which every management verb enters.
+ *	  The door: the only entry of every management verb.
  *
- * A verb has a face in schema apikeys, a C function of this file, and a body in
- * schema apikeys_internal, a stored procedure of the same name and argument
- * types.  The face notes who came in, pins the settings that matter, acts as
- * the owner of the body while that runs, and acts as the caller again on every
- * path (base/owner.h).  SECURITY DEFINER would not do: it cannot tell its
- * immediate caller.
+ * A verb has a face in schema apikeys, a C function of this file, and a body
+ * in schema apikeys_internal, a stored procedure with the same name and
+ * argument types.  The face records the caller, pins the relevant settings,
+ * acts as the owner of the body while the body runs, and acts as the caller
+ * again on every path (base/owner.h). SECURITY DEFINER cannot do this: it does
+ * not know its immediate caller.
  *
- * What the caller supplies is passed on as values; nothing of it is evaluated
- * behind the door.  Defaults of arguments belong to the face, and are evaluated
- * before.  An argument without a default must not be NULL.
+ * The caller's arguments are passed on as values; behind the door no
+ * expression of the caller is evaluated.  Defaults of arguments belong to the
+ * face and are evaluated before.  An argument without a default must not be
+ * NULL.
  */
 #include "postgres.h"
 
@@ -35,12 +36,12 @@
 
 #define BODIES "apikeys_internal"
 
-/* What a face knows of its body, in fn_extra. */
+/* The body of a face, cached in fn_extra. */
 typedef struct Door
 {
 	FmgrInfo	body;
 	Oid			owner;
-	int			required;		/* so many arguments must not be NULL */
+	int			required;		/* arguments that must not be NULL */
 } Door;
 
 PG_FUNCTION_INFO_V1(apikeys_door);
@@ -60,7 +61,9 @@ find_body(HeapTuple face)
 	return body;
 }
 
-/* Finds the body of the face; once a call site, in its memory context. */
+/*
+ * Finds the body of the face; once for each call site, in its memory context.
+ */
 static Door *
 make_door(FmgrInfo *face)
 {
@@ -103,8 +106,8 @@ refuse_null(Oid face, int argument)
 }
 
 /*
- * Calls the body of the face that fcinfo is for, and returns what it returns.
- * A set is returned whole, so that the body has ended when the caller goes on.
+ * Calls the body of the face of fcinfo, and returns its result.  A set is
+ * returned as a whole, so that the body has ended when the caller continues.
  */
 static Datum
 enter(FunctionCallInfo fcinfo)
@@ -143,7 +146,7 @@ enter(FunctionCallInfo fcinfo)
 	return result;
 }
 
-/* The face of a verb that answers what its body answers. */
+/* The face of a verb that returns the result of its body. */
 Datum
 apikeys_door(PG_FUNCTION_ARGS)
 {
@@ -151,8 +154,9 @@ apikeys_door(PG_FUNCTION_ARGS)
 }
 
 /*
- * The face of a verb whose body answers a public key: answers the key's row of
- * view keys, as the caller sees it; NULL where the caller does not see it.
+ * The face of a verb whose body returns a public key: returns the key's row of
+ * view keys, as the caller sees it; NULL if the key is not visible to the
+ * caller.
  */
 Datum
 apikeys_door_key(PG_FUNCTION_ARGS)

@@ -51,7 +51,7 @@ static const Column columns[] = {
 PG_FUNCTION_INFO_V1(apikeys_import_keys);
 PG_FUNCTION_INFO_V1(apikeys_check_import);
 
-/* --- The source ----------------------------------------------------------- */
+/* --- The source ---------------------------------------------------------- */
 
 static bool
 has_right_type(const Column *column, Oid found)
@@ -116,7 +116,7 @@ make_query(Oid source)
 	return query.data;
 }
 
-/* --- Rows ----------------------------------------------------------------- */
+/* --- Rows ---------------------------------------------------------------- */
 
 /* The values of a column of the rows that were fetched last. */
 static Datum
@@ -216,8 +216,8 @@ apikeys_import_keys(PG_FUNCTION_ARGS)
 
 /*
  * Imports in a subtransaction, and rolls that back.  An error inside is raised
- * again once the subtransaction is gone: PostgreSQL asks for that of whoever
- * begins one (src/backend/access/transam/README).
+ * again after the subtransaction has ended, as src/backend/access/transam/README
+ * requires.
  */
 Datum
 apikeys_check_import(PG_FUNCTION_ARGS)

@@ -1,10 +1,10 @@
 /*
  * issue.c
- *	  Makes new public keys and secrets, and notes deleted keys, whose names are
- *	  never used again.
+ *	  Makes new public keys and secrets, and records deleted keys, whose
+ *	  public keys are never reused.
  *
- * A secret exists in clear in the value that is returned and nowhere else:
- * buffers are wiped, and what goes to the table is the hash.
+ * A secret exists in clear text in the returned value and nowhere else:
+ * buffers are wiped, and the table gets the hash.
  */
 #include "postgres.h"
 
@@ -27,7 +27,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-/* How much of a secret the hint shows: of its checksum, so nothing secret. */
+/* Length of the hint: a part of the checksum, so not secret. */
 #define HINT_LENGTH		4
 
 PG_FUNCTION_INFO_V1(apikeys_generate_public_key);
@@ -72,7 +72,7 @@ apikeys_generate_public_key(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(public_key, length));
 }
 
-/* A new secret; the caller wipes it. */
+/* Makes a new secret; the caller wipes it. */
 static size_t
 make_secret(const char *prefix, char *secret)
 {
@@ -116,9 +116,12 @@ apikeys_generate_secret(PG_FUNCTION_ARGS)
 													  values, nulls)));
 }
 
-/* --- Deleted keys and secrets --------------------------------------------- */
+/* --- Deleted keys and secrets -------------------------------------------- */
 
-/* The public key, the first column, of the row that a trigger is called for. */
+/*
+ * Returns the public key, the first column, of the row that a trigger is
+ * called for.
+ */
 static text *
 get_trigger_key(FunctionCallInfo fcinfo, AkTable table)
 {
@@ -130,8 +133,8 @@ get_trigger_key(FunctionCallInfo fcinfo, AkTable table)
 }
 
 /*
- * Trigger of table key, after a row was deleted.  Waits for nobody who is
- * using the key.
+ * Trigger of table key, after a row was deleted.  Does not wait for decisions
+ * with the key.
  */
 Datum
 apikeys_key_deleted(PG_FUNCTION_ARGS)

@@ -1,6 +1,6 @@
 /*
  * leak.c
- *	  Finds private keys that have got out, in a text.
+ *	  Finds leaked private keys in a text.
  */
 #include "postgres.h"
 
@@ -11,12 +11,12 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
-/* So much of a text is searched before the next look for a cancel request. */
+/* Bytes searched between two checks for a cancel request. */
 #define PIECE_SIZE	((size_t) 64 * 1024)
 
 PG_FUNCTION_INFO_V1(apikeys_find_leaked);
 
-/* Adds the bytes as a row of one column, a text. */
+/* Adds the bytes as a row with one column, a text. */
 static void
 put_text(ReturnSetInfo *result, const char *bytes, size_t size)
 {

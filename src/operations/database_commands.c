@@ -3,9 +3,9 @@
  *	  See database_commands.h.
  *
  * DROP DATABASE, ALTER DATABASE ... RENAME and SET TABLESPACE, and CREATE
- * DATABASE of its template, fail while anybody is connected; our worker ends
- * before they run.  What a dropped database has left in shared memory is
- * forgotten.
+ * DATABASE for its template, fail while a session is connected to the
+ * database.  The extension's worker ends before they run.  The shared memory
+ * of a dropped database is freed.
  */
 #include "postgres.h"
 
@@ -40,7 +40,7 @@ find_text_option(List *options, const char *name)
 	return NULL;
 }
 
-/* The database that the command needs for itself, or NULL. */
+/* Returns the database that the command needs without connections, or NULL. */
 static const char *
 get_database(Node *statement)
 {
@@ -81,7 +81,7 @@ may_create_databases(void)
 	return may;
 }
 
-/* Who may not do such a thing does not disturb the worker. */
+/* A role without the privilege for the command does not end the worker. */
 static bool
 may_command(Oid database)
 {

@@ -1,6 +1,7 @@
 /*
  * database_commands.h
- *	  Makes way for the commands that need a database for themselves.
+ *	  Ends the worker of a database for commands that need it without
+ *	  connections.
  */
 #ifndef AK_DATABASE_COMMANDS_H
 #define AK_DATABASE_COMMANDS_H

@@ -84,7 +84,7 @@ ak_usage_flush_init(AkDatabaseSlot *own_slot)
 										  ALLOCSET_DEFAULT_SIZES);
 }
 
-/* --- Transactions --------------------------------------------------------- */
+/* --- Transactions -------------------------------------------------------- */
 
 static void
 begin_transaction(void)
@@ -103,7 +103,7 @@ commit_transaction(void)
 	MemoryContextSwitchTo(batch_context);
 }
 
-/* --- Hashes --------------------------------------------------------------- */
+/* --- Hashes -------------------------------------------------------------- */
 
 /* Whether the job was done; else says in the log why not, unless is_silent. */
 static bool
@@ -161,7 +161,7 @@ write_hashes(void)
 		commit_transaction();
 		MemoryContextReset(batch_context);
 		if (count > 0)
-			elog(DEBUG1, "apikeys worker: took %d hashes to renew", count);
+			elog(DEBUG1, "apikeys worker renews %d hashes", count);
 	} while (count >= MANY_HASHES && !must_stop() &&
 			 ak_clock_ms() - begin < HASHES_TIME_MS);
 }
@@ -173,7 +173,7 @@ renew_hashes(void)
 	return try_job("writing hashes", write_hashes, false);
 }
 
-/* --- One batch ------------------------------------------------------------ */
+/* --- One batch ----------------------------------------------------------- */
 
 /* Whether what was counted of a key that is not there shall be kept. */
 static bool
@@ -274,7 +274,7 @@ write_batch(Destination destination, AkHarvest *harvest)
 		ak_database_slot_want(slot);
 }
 
-/* --- All that is counted -------------------------------------------------- */
+/* --- All that is counted ------------------------------------------------- */
 
 /* After a failure: what the last batch held is written, or pending again. */
 static void
@@ -354,7 +354,7 @@ write_usage(void)
 	ak_usage_primary_disconnect();
 }
 
-/* --- The audit ------------------------------------------------------------ */
+/* --- The audit ----------------------------------------------------------- */
 
 /*
  * Events of transactions that are not over are sealed later, so something stays
@@ -378,7 +378,7 @@ seal_audit(void)
 	} while (sealed > 0 && !must_stop());
 }
 
-/* --- All ------------------------------------------------------------------ */
+/* --- All ----------------------------------------------------------------- */
 
 typedef enum Extension
 {

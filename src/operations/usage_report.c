@@ -1,6 +1,6 @@
 /*
  * usage_report.c
- *	  What views and operators see of the counters in shared memory.
+ *	  What views and administrators see of the counters in shared memory.
  */
 #include "postgres.h"
 
@@ -31,7 +31,7 @@ PG_FUNCTION_INFO_V1(apikeys_flush_usage);
 PG_FUNCTION_INFO_V1(apikeys_usage_status);
 PG_FUNCTION_INFO_V1(apikeys_lost_count);
 
-/* --- One key -------------------------------------------------------------- */
+/* --- One key ------------------------------------------------------------- */
 
 /* Column numbers of key_usage, as in sql/parts/30_tables.sql. */
 enum
@@ -42,8 +42,8 @@ enum
 };
 
 /*
- * Whether the tables, as the statement sees them, do not contain the count.
- * "merged" is the last batch that they contain, -1 as long as it is not known.
+ * Checks whether the tables, as the statement sees them, lack the count.
+ * "merged" is the last batch that they contain, -1 as long as it is unknown.
  */
 static bool
 is_pending(const AkCount *count, int64 *merged)
@@ -104,14 +104,14 @@ apikeys_pending_usage(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* The last use of a key; the address points to memory of the caller's context. */
+/* The last use of a key; the address is palloc'd in the caller's context. */
 typedef struct LastUse
 {
 	TimestampTz at;				/* DT_NOBEGIN: none */
 	inet	   *address;		/* NULL: unknown */
 } LastUse;
 
-/* Of what is in the tables, as the statement sees them; version 0: any. */
+/* Finds it in the tables, with the snapshot of the statement; version 0: any. */
 static void
 find_recorded_use(text *public_key, int32 version, LastUse *last)
 {
@@ -139,7 +139,7 @@ find_recorded_use(text *public_key, int32 version, LastUse *last)
 	ak_index_scan_close(&scan);
 }
 
-/* Of what is counted in memory. */
+/* Finds it in the counters in memory. */
 static void
 find_pending_use(text *public_key, int32 version, LastUse *last)
 {
@@ -161,8 +161,8 @@ find_pending_use(text *public_key, int32 version, LastUse *last)
 }
 
 /*
- * The last use of the key in argument 0 or, if argument 2 is given, of that
- * secret of it; argument 1 is as in reads_key().
+ * Returns the last use of the key in argument 0 or, if argument 2 is given, of
+ * that version of its secret.  Argument 1 is as in reads_key().
  */
 Datum
 apikeys_last_use(PG_FUNCTION_ARGS)
@@ -193,7 +193,7 @@ apikeys_last_use(PG_FUNCTION_ARGS)
 													  values, nulls)));
 }
 
-/* --- All ------------------------------------------------------------------ */
+/* --- The whole database -------------------------------------------------- */
 
 Datum
 apikeys_flush_usage(PG_FUNCTION_ARGS)
@@ -206,7 +206,7 @@ apikeys_flush_usage(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("a standby cannot write usage by itself"),
 				 ak_errid("standby"),
-				 errhint("Set apikeys.usage_primary_conninfo to where the primary is.")));
+				 errhint("Set apikeys.usage_primary_conninfo to the connection string of the primary.")));
 	slot = ak_database_slot_get();
 	if (slot == NULL)
 		ereport(ERROR,
@@ -218,12 +218,15 @@ apikeys_flush_usage(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_IO_ERROR),
 				 errmsg("usage could not be written"),
 				 ak_errid("flush_failed"),
-				 errdetail("It is kept in memory, and written later."),
-				 errhint("The server's log says why.")));
+				 errdetail("The counts stay in memory, and are written later."),
+				 errhint("See the server's log for the reason.")));
 	PG_RETURN_VOID();
 }
 
-/* What could not be counted in this database, without a look at all counters. */
+/*
+ * Returns the number of lost counts of this database, without reading all
+ * counters.
+ */
 Datum
 apikeys_lost_count(PG_FUNCTION_ARGS)
 {
@@ -235,7 +238,7 @@ apikeys_lost_count(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(pg_atomic_read_u64(&slot->lost));
 }
 
-/* The last batch that is known to be in the tables. */
+/* Returns the last batch that is known to be in the tables. */
 static uint64
 get_settled_batch(const AkDatabaseSlot *slot)
 {
@@ -243,29 +246,29 @@ get_settled_batch(const AkDatabaseSlot *slot)
 		slot->batch : slot->batch - 1;
 }
 
-/* What an operator should know, perhaps palloc'd; NULL if all is well. */
+/* Returns what the administrator should do, perhaps palloc'd; NULL if nothing. */
 static const char *
 get_advice(AkDatabaseSlot *slot, uint64 lost, uint64 coarse)
 {
 	int			waiting;
 
 	if (!ak_counters_exist())
-		return "apikeys is not in shared_preload_libraries: nothing can be decided or counted";
+		return "apikeys is not in shared_preload_libraries: decisions and counting are not possible";
 	if (slot == NULL)
-		return "usage is counted in too many databases already: nothing is counted in this one";
+		return "usage is counted in too many databases already: it is not counted in this one";
 	if (ak_pepper_is_faulty())
-		return "apikeys.pepper_file could not be used when it was read last, the server's log says why: keys whose pepper is missing are denied";
+		return "apikeys.pepper_file could not be used when it was last read, see the server's log: keys whose pepper is missing are denied";
 	if (lost > 0)
-		return "there was no room to count everything: raise apikeys.usage_max_entries";
+		return "some uses could not be counted: raise apikeys.usage_max_entries";
 	if (coarse > 0)
-		return "there was no room to count everything by network, secret and role: raise apikeys.usage_max_entries";
+		return "some uses could not be counted by network, secret and role: raise apikeys.usage_max_entries";
 	if (RecoveryInProgress() && ak_usage_primary_conninfo[0] == '\0')
-		return "a standby without apikeys.usage_primary_conninfo: what is counted here stays here";
+		return "a standby without apikeys.usage_primary_conninfo: its counts stay in its memory";
 	if (!ak_database_slots_have_launcher())
 		return "the apikeys launcher does not run, so nothing is written: raise max_worker_processes";
 	waiting = ak_database_slots_waiting();
 	if (waiting > 0)
-		return psprintf("no background worker can be had, and the usage of %d %s waits: raise max_worker_processes",
+		return psprintf("no background worker is available, and the usage of %d %s waits: raise max_worker_processes",
 						waiting, waiting == 1 ? "database" : "databases");
 	return NULL;
 }

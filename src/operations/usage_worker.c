@@ -57,7 +57,7 @@ configure(void)
 		{"DateStyle", "ISO"},
 		{"default_transaction_isolation", "read committed"},
 		{"default_transaction_read_only", "off"},
-		/* Nobody waits for long for who has locked a row or a table. */
+		/* Wait only briefly for locks of other sessions. */
 		{"lock_timeout", "2s"},
 		/* A standby that is away does not keep the server from stopping. */
 		{"synchronous_commit", "local"},
@@ -162,7 +162,7 @@ work(void)
 			times.next = Min(next, times.next);
 		}
 	}
-	elog(DEBUG1, "apikeys worker: leaves");
+	elog(DEBUG1, "apikeys worker exits");
 	proc_exit(0);
 }
 

@@ -22,7 +22,7 @@
 /* As in sql/parts/31_key_image.sql. */
 #define COLUMN_COUNT	13
 
-/* --- Columns --------------------------------------------------------------- */
+/* --- Columns ------------------------------------------------------------- */
 
 /* The next column, of a fixed size; NULL if the row ends before. */
 static const char *
@@ -85,7 +85,7 @@ view_array(struct varlena *stored, size_t element_size, AkPackedArray *array)
 							 array);
 }
 
-/* --- Parts ------------------------------------------------------------------ */
+/* --- Parts --------------------------------------------------------------- */
 
 static bool
 take_fixed_columns(AkImage *image)
@@ -153,7 +153,7 @@ raise_damaged(void)
 			(errcode(ERRCODE_DATA_CORRUPTED),
 			 errmsg("image of a key is damaged"),
 			 ak_errid("image_damaged"),
-			 errhint("SELECT apikeys.rebuild_images() makes all of them again.")));
+			 errhint("Call apikeys.rebuild_images() to rebuild all images.")));
 }
 
 /* The same, but raises XX001 if it is no image. */

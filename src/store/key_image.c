@@ -121,8 +121,8 @@ delete_images(Datum keys)
 }
 
 /*
- * Makes the images of keys, an array of text, the same as the tables; whoever
- * has changed a key by the extension's own code calls it afterwards.
+ * Rebuilds the images of keys, an array of text, from the tables.  Code of the
+ * extension that changes keys calls it afterwards.
  */
 void
 ak_key_image_make(Datum keys)
@@ -151,7 +151,7 @@ make_all_images(void)
 	return ak_owner_execute(&make, NULL, NULL);
 }
 
-/* --- For SQL -------------------------------------------------------------- */
+/* --- For SQL ------------------------------------------------------------- */
 
 static void
 follow_changes(Datum keys, const TriggerData *trigger)

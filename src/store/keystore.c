@@ -134,82 +134,7 @@ ak_keystore_close(AkKeystore *store)
 	store->snapshot = NULL;
 }
 
-/* --- Versions of rows ----------------------------------------------------- */
-
-static bool
-views_are_equal(const AkView *a, const AkView *b)
-{
-	return a->completed != 0 && a->completed == b->completed &&
-		a->own == b->own && a->command == b->command;
-}
-
-/*
- * Whether the version is the one that the snapshot sees, by reading the row
- * where it was; false, too, if its page is in that buffer no more.
- */
-static bool
-reads_version(AkKeystore *store, Relation table, AkRowVersion *version)
-{
-	ItemPointerData tid = version->tid;
-	HeapTupleData row;
-	bool		is_seen;
-
-	if (ak_relation_file(table) != version->file ||
-		!ReadRecentBuffer(ak_relation_locator(table), MAIN_FORKNUM,
-						  ItemPointerGetBlockNumber(&tid), version->buffer))
-		return false;
-	LockBuffer(version->buffer, BUFFER_LOCK_SHARE);
-	is_seen = heap_hot_search_buffer(&tid, table, version->buffer,
-									 store->snapshot, &row, NULL, true) &&
-		ItemPointerEquals(&tid, &version->tid) &&
-		HeapTupleHeaderGetRawXmin(row.t_data) == version->writer;
-	UnlockReleaseBuffer(version->buffer);
-	return is_seen;
-}
-
-/*
- * Whether the store sees this version of a row, so that what was kept of it is
- * what reading it again would give.  It is looked at only if a transaction that
- * has written something ended since that was last asked.
- */
-bool
-ak_keystore_sees(AkKeystore *store, AkTable table, AkRowVersion *version)
-{
-	Relation	relation;
-	bool		is_seen;
-
-	if (views_are_equal(&store->view, &version->view))
-		return true;
-	if (!OidIsValid(version->file))
-		return false;
-	relation = table_open(ak_table_oid(table), AccessShareLock);
-	is_seen = reads_version(store, relation, version);
-	table_close(relation, NoLock);
-	if (is_seen)
-		version->view = store->view;
-	return is_seen;
-}
-
-/* Fills in the version of the row that a scan is at. */
-static void
-note_version(const AkKeystore *store, const AkIndexScan *scan,
-			 AkRowVersion *version)
-{
-	BufferHeapTupleTableSlot *slot = (BufferHeapTupleTableSlot *) scan->slot;
-
-	memset(version, 0, sizeof(*version));
-	version->view = store->view;
-	if (scan->table->rd_tableam == GetHeapamTableAmRoutine() &&
-		BufferIsValid(slot->buffer) && !BufferIsLocal(slot->buffer))
-	{
-		version->file = ak_relation_file(scan->table);
-		version->buffer = slot->buffer;
-		version->tid = slot->base.tuple->t_self;
-		version->writer = HeapTupleHeaderGetRawXmin(slot->base.tuple->t_data);
-	}
-}
-
-/* --- Single rows ---------------------------------------------------------- */
+/* --- Single rows --------------------------------------------------------- */
 
 /* Finds the one row, by id; the caller ends the scan in any case. */
 static bool
@@ -236,7 +161,7 @@ finds_any(AkKeystore *store, AkTable table, AkIndex index, ScanKey key)
 	return found;
 }
 
-/* --- Keys ----------------------------------------------------------------- */
+/* --- Keys ---------------------------------------------------------------- */
 
 /*
  * The row in a scan's slot, where it lies in its buffer, which is pinned once
@@ -338,8 +263,8 @@ ak_keystore_search_in_vain(AkKeystore *store, text *public_key)
 }
 
 /*
- * Reads the image of another key, if one is at hand, for nothing: so that an
- * image that was not found takes as long as one that was.
+ * Reads the image of another key, if there is one, and discards it, so that an
+ * image that was not found takes as long as one that was found.
  */
 void
 ak_keystore_read_in_vain(AkKeystore *store)
@@ -390,7 +315,7 @@ ak_keystore_was_deleted(AkKeystore *store, text *public_key)
 	return finds_any(store, AK_DELETED_KEY, AK_DELETED_KEY_BY_NAME, &key);
 }
 
-/* --- Roles held by keys and members --------------------------------------- */
+/* --- Roles held by keys and members -------------------------------------- */
 
 /*
  * The project and the role, or, where that is NULL, the permission of the entry
@@ -535,7 +460,7 @@ ak_keystore_find_role(AkKeystore *store, const AkBytes *id,
 			DatumGetArrayTypeP(values[ROLE_ORGANIZATION_PERMISSIONS - 1]);
 		role.project_permissions =
 			DatumGetArrayTypeP(values[ROLE_PROJECT_PERMISSIONS - 1]);
-		note_version(store, &scan, version);
+		ak_keystore_note_version(store, &scan, version);
 		callback(&role, argument);
 	}
 	ak_index_scan_close(&scan);
@@ -543,7 +468,7 @@ ak_keystore_find_role(AkKeystore *store, const AkBytes *id,
 	return found;
 }
 
-/* --- Organizations and projects ------------------------------------------- */
+/* --- Organizations and projects ------------------------------------------ */
 
 /* Calls back with the id of each project of an organization. */
 void
@@ -589,7 +514,7 @@ ak_keystore_find_policy(AkKeystore *store, const pg_uuid_t *organization,
 		value = slot_getattr(scan.slot, ORGANIZATION_ACCESS_LIST, &isnull);
 		policy->access_list = isnull ? NULL :
 			(struct varlena *) PG_DETOAST_DATUM_COPY(value);
-		note_version(store, &scan, version);
+		ak_keystore_note_version(store, &scan, version);
 	}
 	ak_index_scan_close(&scan);
 	return found;

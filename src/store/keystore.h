@@ -1,6 +1,6 @@
 /*
  * keystore.h
- *	  Reads the extension's tables by index, whoever is asking.
+ *	  Reads the extension's tables by index, for any caller.
  *
  * A keystore sees the latest committed state and the transaction's own
  * changes, whatever the isolation level (in a parallel plan, where no new
@@ -15,6 +15,7 @@
 
 #include "postgres.h"
 
+#include "base/index_scan.h"
 #include "base/tables.h"
 #include "store/image.h"
 
@@ -101,6 +102,9 @@ typedef void (*AkRoleCallback) (const AkRoleRow *role, void *argument);
 
 extern bool ak_keystore_sees(AkKeystore *store, AkTable table,
 							 AkRowVersion *version);
+extern void ak_keystore_note_version(const AkKeystore *store,
+									 const AkIndexScan *scan,
+									 AkRowVersion *version);
 
 extern void ak_keystore_open(AkKeystore *store, uint32 tables);
 extern void ak_keystore_open_for_image(AkKeystore *store, uint64 image_hash,

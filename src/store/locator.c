@@ -10,7 +10,7 @@
  *
  * With many keys a look-up costs what its memory costs: the bucket, and then the
  * buffer's header and the row, which are in places that only the bucket tells.
- * So they are asked for ahead, in two steps, by who has other work to do in
+ * So they are prefetched in two steps, by callers that have other work to do in
  * between.
  *
  * Nothing is ever taken out.  An entry may name a buffer that now holds another
@@ -30,7 +30,6 @@
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "port/atomics.h"
-#include "storage/buf_internals.h"
 #include "storage/bufmgr.h"
 #include "storage/shmem.h"
 #include "utils/memutils.h"
@@ -71,7 +70,7 @@ static uint64 last_found = 0;
 static Bucket *buckets = NULL;
 static uint32 bucket_count;
 
-/* --- The table ------------------------------------------------------------ */
+/* --- The table ----------------------------------------------------------- */
 
 static uint64
 pack(const Place *place)
@@ -157,7 +156,7 @@ ak_locator_attach(void)
 		clear_buckets();
 }
 
-/* --- Asking it ------------------------------------------------------------ */
+/* --- Asking it ----------------------------------------------------------- */
 
 /*
  * The hash that the other functions want.  The key's bucket is on its way into
@@ -208,7 +207,7 @@ ak_locator_prefetch(uint64 hash)
 	if (place.buffer < 1 || place.buffer > NBuffers)
 		return;
 	page = (char *) BufferGetBlock(place.buffer);
-	ak_prefetch(GetBufferDescriptor(place.buffer - 1));
+	ak_buffer_prefetch(place.buffer);
 	ak_prefetch(page);
 	ak_prefetch(PageGetItemId(page, place.offset));
 	for (int i = 0; i < PREFETCHED_LINES; i++)
@@ -227,40 +226,23 @@ is_usable(Relation table)
 }
 
 /*
- * Counts a use of a buffer, as reading it the usual way does: without that,
- * pages would be thrown out that are read all the time.  It is as good as
- * counted if somebody else changes the state at the same moment.
- */
-static void
-count_use(BufferDesc *descriptor)
-{
-	uint32		state = pg_atomic_read_u32(&descriptor->state);
-
-	if ((state & BM_LOCKED) == 0 &&
-		BUF_STATE_GET_USAGECOUNT(state) < BM_MAX_USAGE_COUNT)
-		(void) pg_atomic_compare_exchange_u32(&descriptor->state, &state,
-											  state + BUF_USAGECOUNT_ONE);
-}
-
-/*
  * Pins a buffer, if it holds a page of the table, and returns the number of
  * the page; else InvalidBlockNumber.
  */
 static BlockNumber
 pin_page(Relation table, Buffer buffer)
 {
-	BufferDesc *descriptor;
 	BlockNumber block;
 
 	if (buffer < 1 || buffer > NBuffers)
 		return InvalidBlockNumber;
-	/* A guess; ReadRecentBuffer() looks at it with the header locked. */
-	descriptor = GetBufferDescriptor(buffer - 1);
-	block = descriptor->tag.blockNum;
-	if (!ReadRecentBuffer(ak_relation_locator(table), MAIN_FORKNUM, block,
+	/* ReadRecentBuffer() checks it with the header locked. */
+	block = ak_buffer_block(buffer);
+	if (block == InvalidBlockNumber ||
+		!ReadRecentBuffer(ak_relation_locator(table), MAIN_FORKNUM, block,
 						  buffer))
 		return InvalidBlockNumber;
-	count_use(descriptor);
+	ak_buffer_count_use(buffer);
 	return block;
 }
 

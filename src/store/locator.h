@@ -6,8 +6,8 @@
  * All that is remembered is a hint: a row is answered only after it was read
  * in its page, seen by the snapshot and found to have the key, which must be
  * unique and in the first column.  So the table is the only truth, and what is
- * remembered may be old, half written or lost; the caller then asks the index
- * and has the place remembered anew.
+ * remembered may be old, half written or lost; the caller then uses the index
+ * and has the new place remembered.
  *
  * Where the library is preloaded, all backends remember together, in shared
  * memory of the size that apikeys.locator_size says.

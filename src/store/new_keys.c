@@ -155,7 +155,7 @@ apikeys_insert_keys(PG_FUNCTION_ARGS)
 		FlushErrorState();
 		ereport(ERROR,
 				(errcode(ERRCODE_UNIQUE_VIOLATION),
-				 errmsg("public key is taken, or has been used before"),
+				 errmsg("public key is in use, or was used before"),
 				 ak_errid("public_key_taken")));
 	}
 	PG_END_TRY();

@@ -80,7 +80,7 @@ ak_policy_get(AkKeystore *store, const pg_uuid_t *organization)
 	return policy;
 }
 
-/* --- The life of keys ----------------------------------------------------- */
+/* --- The life of keys ---------------------------------------------------- */
 
 /*
  * A time with an interval added to it in UTC: the same in every session, whatever

@@ -41,7 +41,7 @@ static int	read_count;			/* since it was emptied */
 PG_FUNCTION_INFO_V1(apikeys_are_permissions);
 PG_FUNCTION_INFO_V1(apikeys_grant_id);
 
-/* --- Names of grants ------------------------------------------------------ */
+/* --- Names of grants ----------------------------------------------------- */
 
 /* What ak_grant_id() asks of the id of a role, or of a permission. */
 uint64
@@ -101,7 +101,7 @@ apikeys_grant_id(PG_FUNCTION_ARGS)
 								PG_ARGISNULL(1) ? NULL : PG_GETARG_UUID_P(1)));
 }
 
-/* --- Permissions ---------------------------------------------------------- */
+/* --- Permissions --------------------------------------------------------- */
 
 static void
 copy_permissions(ArrayType *array, AkPermissions *permissions)

@@ -10,10 +10,13 @@
 
 #include "parser/scansup.h"
 
-/* A network, with blanks and quotes around it, takes no more text than this. */
+/* Longest text of a network, with blanks and quotes around it. */
 #define MAX_ENTRY_TEXT	100
 
-/* Reports that a list has too many networks, softly where that is asked for. */
+/*
+ * Reports that a list has too many networks; a soft error if the context
+ * allows it.
+ */
 void
 ak_list_report_too_long(Node *context)
 {
@@ -43,8 +46,8 @@ report_host_bits(Node *context, const AkNetwork *network)
 }
 
 /*
- * Reports a fault, softly where the context asks for that.  An entry that is
- * no network is told by its number only: it may be anything, a secret too.
+ * Reports a fault; a soft error if the context allows it.  A malformed entry
+ * is named by its number only, because it can be anything, also a secret.
  */
 void
 ak_list_report(Node *context, const AkListFault *fault)
@@ -81,7 +84,7 @@ trim_blanks(const char **text, size_t *length)
 		(*length)--;
 }
 
-/* Cuts blanks, then a pair of double quotes, off both ends of an entry. */
+/* Removes blanks, then a pair of double quotes, from both ends of an entry. */
 static void
 trim_entry(const char **text, size_t *length)
 {

@@ -11,10 +11,10 @@
 
 #include "nodes/nodes.h"
 
-/* No list has more networks than this: 17 MB, were they all IPv6. */
+/* Most networks in a list: 17 MB if all are IPv6. */
 #define AK_ACCESS_LIST_MAX	1000000
 
-/* What is wrong with a text that is no access list. */
+/* The fault of a text that is not an access list. */
 typedef struct AkListFault
 {
 	enum
@@ -25,7 +25,7 @@ typedef struct AkListFault
 		AK_LIST_TOO_LONG
 	}			kind;
 
-	/* Of a bad entry: what is wrong, its number, and what was read of it. */
+	/* For a malformed entry: the fault, its number, and the text. */
 	AkNetworkError error;
 	size_t		number;
 	AkNetwork	network;

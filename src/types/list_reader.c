@@ -82,7 +82,7 @@ static AkListMemory memories[MEMORY_COUNT];
 /* Chunks are immutable: what was found by a visible row is there. */
 static SnapshotData toast_snapshot = {.snapshot_type = SNAPSHOT_TOAST};
 
-/* --- Lists in memory ------------------------------------------------------ */
+/* --- Lists in memory ----------------------------------------------------- */
 
 #define raise_damaged() \
 	ereport(ERROR, \
@@ -128,7 +128,7 @@ ak_access_list_view(struct varlena *list, AkNetset *set)
 	set->entries6 = set->entries4 + (size_t) count4 * AK_NETSET_ENTRY4_SIZE;
 }
 
-/* --- What is remembered --------------------------------------------------- */
+/* --- What is remembered -------------------------------------------------- */
 
 static void
 make_nodes(Nodes *nodes, size_t entry_size, uint32 list_size)
@@ -169,7 +169,7 @@ get_memory(const AkListReader *reader, TransactionId writer)
 	return memory;
 }
 
-/* --- Chunks --------------------------------------------------------------- */
+/* --- Chunks -------------------------------------------------------------- */
 
 /*
  * The data of a chunk's row, in the row; NULL if it is another chunk.  Raises
@@ -323,7 +323,7 @@ copy_bytes(AkListReader *reader, uint32 offset, uint32 size, uint8 *bytes)
 		memcpy(bytes + here, get_chunk(reader, chunk + 1), size - here);
 }
 
-/* --- Entries -------------------------------------------------------------- */
+/* --- Entries ------------------------------------------------------------- */
 
 /* An AkNetsetRead. */
 static void

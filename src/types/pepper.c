@@ -2,15 +2,16 @@
  * pepper.c
  *	  See pepper.h.
  *
- * The file is read when the server starts and on each reload.  In between, a
- * process that meets a hash with a pepper that it does not know looks into the
- * file again: another one may have taken the reload earlier, and made hashes
- * since, while this one was still busy.  What it finds so verifies.
+ * The file is read when the server starts and on each reload.  A process that
+ * meets a hash with an unknown pepper reads the file again: another process
+ * may have processed the reload earlier and made hashes with the new pepper,
+ * while this process was busy.  A pepper found in this way only verifies.
  *
- * New hashes are made with what the postmaster has read last, and with nothing
- * else: by then an older pepper may be gone for everybody.  So the postmaster
- * leaves a fingerprint of its peppers in shared memory, and who makes a hash
- * compares; and the path of the file, for who was busy when that was changed.
+ * New hashes are made only with the peppers that the postmaster has read last:
+ * an older pepper may already be removed everywhere.  The postmaster stores a
+ * fingerprint of its peppers in shared memory, and a process that makes a hash
+ * compares its own with it; and the path of the file, for processes that were
+ * busy when it was changed.
  */
 #include "postgres.h"
 
@@ -28,8 +29,8 @@
 #include <unistd.h>
 
 /*
- * What the postmaster has read, which alone writes this, without a lock.  The
- * number of changes is odd while the path is written.
+ * What the postmaster has read.  Only the postmaster writes it, without a lock.
+ * The number of changes is odd while the path is written.
  */
 typedef struct Published
 {
@@ -39,30 +40,33 @@ typedef struct Published
 	bool		is_faulty;		/* the last file could not be used */
 } Published;
 
-/* How often a path is read that changes meanwhile. */
+/* Attempts to read a path that changes meanwhile. */
 #define PATH_ATTEMPTS	1000
 
-/* What the setting says; loads counts how often a file was read. */
+/* Result of the setting; "loads" counts how often a file was read. */
 static char used_path[MAXPGPATH];
 static bool is_faulty = false;
 static AkPepperSet used;
 static AkPepperSet loaded;
 static uint64 loads = 0;
 
-/* Stands for the peppers in use, so that it is not made for each use of a key. */
+/*
+ * Fingerprint of the peppers in use, computed once and not for each use of a
+ * key.
+ */
 static uint64 used_fingerprint = 0;
 
-/* NULL: not preloaded. */
+/* NULL if not preloaded. */
 static Published *published = NULL;
 
-/* What was found since, and in which file, as it was then. */
+/* Peppers found since, with the identity of the file they were in. */
 static AkPepperSet found;
 static struct stat found_in;
 static time_t found_at;
 
-/* --- The file ------------------------------------------------------------- */
+/* --- The file ------------------------------------------------------------ */
 
-/* As PostgreSQL demands it of the file with a server's private key. */
+/* PostgreSQL requires the same of the file with the server's private key. */
 static bool
 is_private(const struct stat *status)
 {
@@ -72,7 +76,7 @@ is_private(const struct stat *status)
 		(status->st_mode & (S_IRWXG | S_IRWXO)) == 0;
 }
 
-/* Answers the size of what was read, or -1 with *fault. */
+/* Returns the number of bytes read, or -1 with *fault. */
 static ssize_t
 read_file(int file, char *text, size_t room, char **fault)
 {
@@ -99,7 +103,7 @@ read_file(int file, char *text, size_t room, char **fault)
 	return -1;
 }
 
-/* *fault is palloc'd; it tells nothing of what stands in the file. */
+/* *fault is palloc'd; it never quotes the file. */
 static bool
 read_peppers(const char *path, AkPepperSet *set, char **fault)
 {
@@ -126,9 +130,9 @@ read_peppers(const char *path, AkPepperSet *set, char **fault)
 }
 
 /*
- * Reads a file, to be used by ak_pepper_use() with the number that *load is
- * then; no path stands for no file.  False, with *fault (palloc'd), if it is
- * none that can be used.
+ * Reads a file for ak_pepper_use(), which takes the number stored in *load; no
+ * path means no file.  Returns false, with *fault (palloc'd), if the file
+ * cannot be used.
  */
 bool
 ak_pepper_load(const char *path, uint64 *load, char **fault)
@@ -157,7 +161,7 @@ make_fingerprint(const AkPepperSet *set)
 	return fingerprint;
 }
 
-/* Tells others what the postmaster has; it waits for nobody. */
+/* Publishes the postmaster's peppers; never waits. */
 static void
 publish(void)
 {
@@ -167,7 +171,7 @@ publish(void)
 	pg_atomic_write_u64(&published->fingerprint, used_fingerprint);
 }
 
-/* Takes what was read for the peppers there are. */
+/* Replaces the current peppers by those read. */
 void
 ak_pepper_use(const char *path, uint64 load)
 {
@@ -183,16 +187,19 @@ ak_pepper_use(const char *path, uint64 load)
 	memset(&found_in, 0, sizeof(found_in));
 }
 
-/* --- What the postmaster has read ----------------------------------------- */
+/* --- The postmaster's peppers -------------------------------------------- */
 
-/* Asks for the shared memory; called once, in the postmaster. */
+/* Requests the shared memory; called once, in the postmaster. */
 void
 ak_pepper_request(void)
 {
 	RequestAddinShmemSpace(MAXALIGN(sizeof(*published)));
 }
 
-/* Makes or finds the shared memory; the caller holds AddinShmemInitLock. */
+/*
+ * Creates or attaches to the shared memory; the caller holds
+ * AddinShmemInitLock.
+ */
 void
 ak_pepper_attach(void)
 {
@@ -209,14 +216,14 @@ ak_pepper_attach(void)
 	published->is_faulty = is_faulty;
 }
 
-/* A number that stands for the peppers that this process has; 0: none. */
+/* Fingerprint of this process's peppers; 0 if there are none. */
 uint64
 ak_pepper_fingerprint(void)
 {
 	return used_fingerprint;
 }
 
-/* What the postmaster has read last. */
+/* Fingerprint of the peppers that the postmaster has read last. */
 static uint64
 get_published(void)
 {
@@ -253,7 +260,7 @@ get_path(char *path)
 	}
 }
 
-/* Whether this process has the peppers that the postmaster has. */
+/* Checks whether this process has the postmaster's peppers. */
 bool
 ak_pepper_is_fresh(void)
 {
@@ -261,8 +268,8 @@ ak_pepper_is_fresh(void)
 }
 
 /*
- * The same, after it has looked into the file once more if need be: only then
- * new hashes may be made.
+ * The same, after reading the file once more if necessary.  New hashes may be
+ * made only if this is true.
  */
 bool
 ak_pepper_refresh(void)
@@ -291,9 +298,9 @@ ak_pepper_refresh(void)
 	return is_wanted;
 }
 
-/* --- Asking --------------------------------------------------------------- */
+/* --- Looking up peppers -------------------------------------------------- */
 
-/* The pepper that new hashes are made with; NULL: none. */
+/* Returns the pepper for new hashes; NULL if there is none. */
 const AkPepper *
 ak_pepper_current(void)
 {
@@ -308,8 +315,9 @@ is_same_file(const struct stat *a, const struct stat *b)
 }
 
 /*
- * A file is read once, as long as it stays as it is.  Its times count seconds:
- * what was read in the second of a change may not have been all of it.
+ * A file is read once as long as it is unchanged.  File times have a
+ * resolution of seconds, so a file read in the second of its change may have
+ * been incomplete and is read again.
  */
 static void
 look_again(void)
@@ -332,7 +340,10 @@ look_again(void)
 	ak_crypto_wipe(&set, sizeof(set));
 }
 
-/* The pepper of this id, to verify with; NULL if it cannot be had. */
+/*
+ * Returns the pepper with this id, for verification; NULL if it is not
+ * available.
+ */
 const AkPepper *
 ak_pepper_find(const char *id, size_t size)
 {

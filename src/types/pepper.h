@@ -1,10 +1,10 @@
 /*
  * pepper.h
- *	  The peppers: secret keys of the hashes, which stand in a file and not in
- *	  the database, so that a stolen dump has hashes that nobody can try.
+ *	  The peppers: secret keys of the hashes, in a file outside the database,
+ *	  so that hashes in a stolen dump cannot be guessed.
  *
- * They are in this process's own memory (a child inherits them from the
- * postmaster).  Pointers that are answered here hold until the next call of
+ * They are kept in this process's memory; a child inherits them from the
+ * postmaster.  Returned pointers are valid until the next call of
  * ak_pepper_find(), ak_pepper_refresh() or ak_pepper_use().
  */
 #ifndef AK_PEPPER_H

@@ -1,6 +1,6 @@
 /*
  * pepper_report.c
- *	  What operators see of the peppers: their ids, and never a pepper.
+ *	  What administrators see of the peppers: their ids, never a pepper.
  */
 #include "postgres.h"
 
@@ -35,7 +35,7 @@ get_state(const char *id, size_t size)
 	return ak_pepper_find(id, size) ? "retired" : "missing";
 }
 
-/* Of the pepper that a hash names; of a foreign one that is NULL. */
+/* The state of the pepper that a hash names; NULL for a foreign hash. */
 Datum
 apikeys_pepper_state(PG_FUNCTION_ARGS)
 {

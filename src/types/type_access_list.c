@@ -1,10 +1,10 @@
 /*
  * type_access_list.c
- *	  The SQL face of type apikeys.access_list: a netset in a varlena.
+ *	  The SQL interface of type apikeys.access_list: a netset in a varlena.
  *
- * A stored list is the number of its IPv4 networks and the packed entries of
- * netset.h; how many IPv6 networks follow is told by the size.  Nothing in it
- * is aligned, so that short headers need no copy.
+ * A stored list is the number of its IPv4 networks, followed by the packed
+ * entries of netset.h; the number of IPv6 networks follows from the size.
+ * Nothing in it is aligned, so that short headers need no copy.
  */
 #include "postgres.h"
 
@@ -40,9 +40,9 @@ PG_FUNCTION_INFO_V1(apikeys_networks);
 PG_FUNCTION_INFO_V1(apikeys_matching_network);
 PG_FUNCTION_INFO_V1(apikeys_cardinality);
 
-/* --- Lists, networks and PostgreSQL's inet -------------------------------- */
+/* --- Lists, networks and PostgreSQL's inet ------------------------------- */
 
-/* The network, or the address, that an inet or cidr value stands for. */
+/* Returns the network or the address of an inet or cidr value. */
 void
 ak_network_from_inet(const inet *value, AkNetwork *network)
 {
@@ -54,9 +54,9 @@ ak_network_from_inet(const inet *value, AkNetwork *network)
 }
 
 /*
- * Reads an address as a client sends it (ak_address_parse()).  Raises 22P02 for
- * anything else; the text is not quoted, and statement and context are hidden
- * from the log, because they may hold a secret.
+ * Reads an address as a client sends it (ak_address_parse()). Raises 22P02 for
+ * anything else.  The text is not quoted, and statement and context are hidden
+ * from the log, because they may contain a secret.
  */
 void
 ak_network_from_text(const text *candidate, AkNetwork *address)
@@ -72,7 +72,7 @@ ak_network_from_text(const text *candidate, AkNetwork *address)
 				 errhidecontext(true)));
 }
 
-/* An inet, which is a cidr too if no host bits are set; palloc'd. */
+/* Makes an inet, which is also a cidr if no host bits are set; palloc'd. */
 inet *
 ak_network_to_inet(const AkNetwork *network)
 {
@@ -98,7 +98,9 @@ count_networks(const AkNetset *set)
 	return set->count4 + set->count6;
 }
 
-/* Makes a list of networks in any order, doubles included; palloc'd. */
+/*
+ * Makes a list of networks in any order, with or without duplicates; palloc'd.
+ */
 static struct varlena *
 make_list(AkNetwork *networks, size_t count)
 {
@@ -120,7 +122,7 @@ make_list(AkNetwork *networks, size_t count)
 	return list;
 }
 
-/* The networks of a set, palloc'd, with room for some more. */
+/* Returns the networks of a set, palloc'd, with room for more. */
 static AkNetwork *
 unpack_networks(const AkNetset *set, size_t more)
 {
@@ -132,11 +134,11 @@ unpack_networks(const AkNetset *set, size_t more)
 	return networks;
 }
 
-/* --- Text and binary form ------------------------------------------------- */
+/* --- Text and binary form ------------------------------------------------ */
 
 /*
- * The list that a text stands for, as a plain varlena that is palloc'd, or
- * NULL if it stands for none.  Raises nothing but out of memory.
+ * Returns the list of a text as a plain varlena, palloc'd, or NULL if the text
+ * is malformed.  Raises nothing except out of memory.
  */
 struct varlena *
 ak_access_list_parse(const char *text)
@@ -200,7 +202,7 @@ apikeys_access_list_out(PG_FUNCTION_ARGS)
 }
 
 /*
- * The binary form: the number of networks (4 bytes), and of each the family
+ * The binary form: the number of networks (4 bytes), then for each the family
  * (4 or 6), the prefix length, and the 4 or 16 bytes of the address.
  */
 Datum
@@ -212,7 +214,10 @@ apikeys_access_list_recv(PG_FUNCTION_ARGS)
 
 	if (count > AK_ACCESS_LIST_MAX)
 		ak_list_report_too_long(NULL);
-	/* No entry is shorter than 6 bytes: do not allocate for what is not there */
+	/*
+	 * An entry has at least 6 bytes: do not allocate more than the message
+	 * holds.
+	 */
 	if (count > (message->len - message->cursor) / 6)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
@@ -261,7 +266,7 @@ apikeys_access_list_send(PG_FUNCTION_ARGS)
 	PG_RETURN_BYTEA_P(pq_endtypsend(&message));
 }
 
-/* --- Operators ------------------------------------------------------------ */
+/* --- Operators ----------------------------------------------------------- */
 
 /* Finds the network of a list that contains an address, both arguments. */
 static bool
@@ -342,7 +347,7 @@ apikeys_access_list_remove(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(make_list(networks, kept));
 }
 
-/* Whether two lists, arguments 0 and 1, have the same entries. */
+/* Checks whether two lists, arguments 0 and 1, have the same entries. */
 static bool
 lists_are_equal(FunctionCallInfo fcinfo)
 {
@@ -383,7 +388,7 @@ apikeys_access_list_hash_extended(PG_FUNCTION_ARGS)
 							 VARSIZE_ANY_EXHDR(list), PG_GETARG_INT64(1));
 }
 
-/* --- Arrays and sets ------------------------------------------------------ */
+/* --- Arrays and sets ----------------------------------------------------- */
 
 Datum
 apikeys_access_list(PG_FUNCTION_ARGS)

@@ -1,13 +1,13 @@
 /*
  * type_access_list.h
- *	  What the decision needs of type apikeys.access_list.
+ *	  The part of type apikeys.access_list that decisions use.
  */
 #ifndef AK_TYPE_ACCESS_LIST_H
 #define AK_TYPE_ACCESS_LIST_H
 
 #include "postgres.h"
 
-#include <sys/socket.h>			/* AF_INET, which utils/inet.h needs */
+#include <sys/socket.h>			/* AF_INET, required by utils/inet.h */
 
 #include "types/list_reader.h"
 #include "utils/inet.h"

@@ -1,9 +1,10 @@
 /*
  * type_secret_hash.c
- *	  The SQL face of type apikeys.secret_hash, and what is made and compared of
- *	  its values.  Their forms are told in hash_form.h.
+ *	  The SQL interface of type apikeys.secret_hash, and the making and
+ *	  comparing of hashes.  hash_form.h defines their forms.
  *
- * No error of this file quotes its input: it may be a secret in clear text.
+ * No error of this file quotes its input, because it may be a secret in clear
+ * text.
  */
 #include "postgres.h"
 
@@ -27,7 +28,7 @@ PG_FUNCTION_INFO_V1(apikeys_is_affordable);
 
 int			ak_argon2id_max_cost;
 
-/* --- Stored form ---------------------------------------------------------- */
+/* --- Stored form --------------------------------------------------------- */
 
 static struct varlena *
 store_hash(const AkHashForm *hash)
@@ -50,13 +51,14 @@ load_hash(const uint8 *stored, size_t size, AkHashForm *hash)
 				 ak_errid("secret_hash_damaged")));
 }
 
-/* --- Making and checking -------------------------------------------------- */
+/* --- Making and checking ------------------------------------------------- */
 
 /*
  * Makes a claim that this is a secret of that key, and does the hashing that
- * nearly every check of it needs, whether or not there is such a key.  A secret
- * that is too long is not read: the claim is that of a short one, takes as long,
- * and is never proved.  The claim points to both.
+ * nearly every check of the claim needs, whether or not the key exists.  A
+ * secret that is too long is not read: the claim of a short one takes its
+ * place, takes as long, and is never proved.  The claim points to the key and
+ * the secret.
  */
 void
 ak_secret_claim_init(AkSecretClaim *claim,
@@ -78,7 +80,7 @@ ak_secret_claim_init(AkSecretClaim *claim,
 					  claim->secret, claim->secret_size);
 }
 
-/* The hash that the secret of a claim has today. */
+/* Returns the hash that the claimed secret would have today. */
 static AkHashForm
 hash_claim(const AkSecretClaim *claim)
 {
@@ -93,8 +95,8 @@ hash_claim(const AkSecretClaim *claim)
 }
 
 /*
- * The hash of a secret that is issued here; palloc'd.  Raises 55000 if this
- * process cannot know which peppers there are now.
+ * Returns the hash of a secret that is issued here; palloc'd.  Raises 55000 if
+ * this process cannot know the current peppers.
  */
 struct varlena *
 ak_secret_hash_make(const char *public_key, size_t public_key_size,
@@ -116,8 +118,8 @@ ak_secret_hash_make(const char *public_key, size_t public_key_size,
 }
 
 /*
- * Puts the bytes of the hash that the secret of a claim would have now into
- * renewed[], AK_NEW_HASH_MAX at most, and returns how many they are.
+ * Writes the bytes of the hash that the claimed secret would have now to
+ * renewed[], at most AK_NEW_HASH_MAX, and returns their number.
  */
 size_t
 ak_secret_hash_renew(const AkSecretClaim *claim, uint8 *renewed)
@@ -128,7 +130,7 @@ ak_secret_hash_renew(const AkSecretClaim *claim, uint8 *renewed)
 	return ak_hash_form_size(&hash);
 }
 
-/* What equal digests mean is the caller's to say. */
+/* Only compares; the caller interprets the result. */
 static AkVerdict
 compare(const void *digest, const AkHashForm *hash, AkVerdict if_equal)
 {
@@ -136,7 +138,10 @@ compare(const void *digest, const AkHashForm *hash, AkVerdict if_equal)
 		if_equal : AK_SECRET_DIFFERS;
 }
 
-/* The pepper of a blake2b hash, NULL if it has none; false if it is missing. */
+/*
+ * Finds the pepper of a blake2b hash, NULL if it has none; returns false if
+ * the pepper is missing.
+ */
 static bool
 find_pepper(const AkHashForm *hash, const AkPepper **pepper)
 {
@@ -164,7 +169,10 @@ verify_blake2b(const AkHashForm *hash, const AkSecretClaim *claim)
 	return compare(digest, hash, AK_SECRET_IS_OUTDATED);
 }
 
-/* Whether a secret can be compared with a hash: not if its pepper is missing. */
+/*
+ * Checks whether a secret can be compared with a hash: not if its pepper is
+ * missing.
+ */
 bool
 ak_secret_hash_can_verify(const char *stored, size_t stored_size)
 {
@@ -176,8 +184,8 @@ ak_secret_hash_can_verify(const char *stored, size_t stored_size)
 }
 
 /*
- * Whether it takes next to no time to compare a secret with a hash.  Raises
- * XX001 if the bytes are damaged.
+ * Checks whether comparing a secret with a hash is cheap.  Raises XX001 if the
+ * bytes are damaged.
  */
 bool
 ak_secret_hash_is_cheap(const char *stored, size_t stored_size)
@@ -195,8 +203,9 @@ is_affordable(const AkHashForm *hash)
 }
 
 /*
- * Whether a decision computes such a hash: all but argon2id hashes beyond
- * apikeys.argon2id_max_cost.  Raises XX001 if the bytes are damaged.
+ * Checks whether a decision computes such a hash: every hash except argon2id
+ * hashes that exceed apikeys.argon2id_max_cost.  Raises XX001 if the bytes are
+ * damaged.
  */
 bool
 ak_secret_hash_is_affordable(const char *stored, size_t stored_size)
@@ -208,8 +217,8 @@ ak_secret_hash_is_affordable(const char *stored, size_t stored_size)
 }
 
 /*
- * A hash that costs more than a decision may is not computed, nor is any for a
- * secret that is too long: it is none.
+ * Neither a hash that exceeds the cost limit nor a hash of an oversized secret
+ * is computed: it does not match.
  */
 static AkVerdict
 verify_argon2id(const AkHashForm *hash, const AkSecretClaim *claim)
@@ -245,9 +254,9 @@ verify(const AkHashForm *hash, const AkSecretClaim *claim)
 }
 
 /*
- * Whether what is claimed is so, as the stored bytes of a hash of the key tell;
- * in a time that depends on the algorithm, the pepper and the sizes alone.
- * Raises XX001 if the hash is damaged.  The bytes need no alignment.
+ * Checks a claim against the stored bytes of one of the key's hashes, in a
+ * time that depends only on the algorithm, the pepper and the sizes.  Raises
+ * XX001 if the hash is damaged.  The bytes need no alignment.
  */
 AkVerdict
 ak_secret_hash_verify(const char *stored, size_t stored_size,
@@ -261,7 +270,7 @@ ak_secret_hash_verify(const char *stored, size_t stored_size,
 	return claim->is_oversized ? AK_SECRET_DIFFERS : verdict;
 }
 
-/* The rest of the work of a check, for a key that does not exist. */
+/* Does the remaining work of a check, for a key that does not exist. */
 void
 ak_secret_hash_verify_nothing(const AkSecretClaim *claim)
 {
@@ -293,7 +302,7 @@ apikeys_verify(PG_FUNCTION_ARGS)
 				   verdict == AK_SECRET_IS_OUTDATED);
 }
 
-/* --- What a hash is made of ----------------------------------------------- */
+/* --- The parts of a hash ------------------------------------------------- */
 
 Datum
 apikeys_algorithm(PG_FUNCTION_ARGS)
@@ -329,7 +338,7 @@ apikeys_is_affordable(PG_FUNCTION_ARGS)
 												VARSIZE_ANY_EXHDR(stored)));
 }
 
-/* --- Text and binary form ------------------------------------------------- */
+/* --- Text and binary form ------------------------------------------------ */
 
 Datum
 apikeys_is_secret_hash(PG_FUNCTION_ARGS)
@@ -363,7 +372,7 @@ apikeys_secret_hash_in(PG_FUNCTION_ARGS)
 		ereturn(fcinfo->context, (Datum) 0,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("invalid input syntax for type %s", "apikeys.secret_hash"),
-				 errdetail("What was given is not quoted, as it may be a secret."),
+				 errdetail("The value is not shown, because it may be a secret."),
 				 errhint("A hash is written blake2b$<pepper id>$<hex>, sha256$$<hex>, sha512$$<hex> or $argon2id$v=19$m=<kB>,t=<passes>,p=<lanes>$<salt>$<hash>."),
 				 ak_errid("invalid_secret_hash"),
 				 errhidestmt(true),
@@ -371,7 +380,10 @@ apikeys_secret_hash_in(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(store_hash(&hash));
 }
 
-/* The text form of stored bytes; palloc'd.  Raises XX001 if they are damaged. */
+/*
+ * Returns the text form of stored bytes; palloc'd.  Raises XX001 if they are
+ * damaged.
+ */
 char *
 ak_secret_hash_format(const char *stored, size_t stored_size)
 {

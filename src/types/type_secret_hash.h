@@ -1,6 +1,7 @@
 /*
  * type_secret_hash.h
- *	  What issuing and deciding need of type apikeys.secret_hash.
+ *	  The part of type apikeys.secret_hash that issuing keys and decisions
+ *	  use.
  */
 #ifndef AK_TYPE_SECRET_HASH_H
 #define AK_TYPE_SECRET_HASH_H
@@ -10,16 +11,16 @@
 #include "core/hash_form.h"
 #include "types/pepper.h"
 
-/* In bytes; a longer secret is none: it is refused without being read. */
+/* In bytes; a longer secret is rejected without reading it. */
 #define AK_SECRET_MAX_SIZE	1024
 
-/* The bytes of a stored hash that is made here. */
+/* Size of a stored hash that is made here. */
 #define AK_NEW_HASH_MAX		(1 + 1 + AK_PEPPER_ID_MAX + AK_BLAKE2B_SIZE)
 
 /*
- * A secret that is said to be a key's, and what nearly all hashes of the key
- * are compared with.  It points to the key and the secret, which are the
- * caller's.
+ * A secret that is claimed to be a key's, and the value that nearly all hashes
+ * of the key are compared with.  It points to the key and the secret, which
+ * are the caller's.
  */
 typedef struct AkSecretClaim
 {
@@ -27,14 +28,14 @@ typedef struct AkSecretClaim
 	size_t		public_key_size;
 	const char *secret;
 	size_t		secret_size;
-	bool		is_oversized;	/* too long: another secret stands in for it */
-	const AkPepper *pepper;		/* what blake2b was made with; NULL: none */
+	bool		is_oversized;	/* too long: another secret takes its place */
+	const AkPepper *pepper;		/* pepper used for blake2b; NULL: none */
 	uint8		blake2b[AK_BLAKE2B_SIZE];
 } AkSecretClaim;
 
 /*
- * Setting apikeys.argon2id_max_cost: what an argon2id hash may cost, as
- * ak_hash_form_cost() tells it, to be computed.
+ * Setting apikeys.argon2id_max_cost: the highest ak_hash_form_cost() of an
+ * argon2id hash that is computed.
  */
 extern int	ak_argon2id_max_cost;
 
@@ -43,7 +44,7 @@ typedef enum AkVerdict
 	AK_SECRET_DIFFERS,
 	AK_SECRET_MATCHES,
 	AK_SECRET_IS_OUTDATED,		/* matches, and would be hashed otherwise now */
-	AK_PEPPER_UNKNOWN			/* nobody can tell without it */
+	AK_PEPPER_UNKNOWN			/* cannot be decided without it */
 } AkVerdict;
 
 extern struct varlena *ak_secret_hash_make(const char *public_key,

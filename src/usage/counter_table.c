@@ -54,7 +54,7 @@ static LWLockPadded *locks = NULL;
 /* A copy: the shared one stands where others write. */
 static uint64 seed[AK_SHORT_HASH_SEED_SIZE / sizeof(uint64)];
 
-/* --- Names ---------------------------------------------------------------- */
+/* --- Names --------------------------------------------------------------- */
 
 /* The hash of the key gives the partition, and the seed of the rest. */
 static void
@@ -107,7 +107,7 @@ has_detail(const AkCounterKey *key)
 		key->counted.network.family != 0;
 }
 
-/* --- Shared memory -------------------------------------------------------- */
+/* --- Shared memory ------------------------------------------------------- */
 
 /* How many roots a partition has, a power of two. */
 static Size
@@ -213,7 +213,7 @@ ak_counters_unlock(int partition)
 	LWLockRelease(&locks[partition].lock);
 }
 
-/* --- Room ----------------------------------------------------------------- */
+/* --- Room ---------------------------------------------------------------- */
 
 /* How much of the pool may be taken for a counter; under the pool's mutex. */
 static uint32
@@ -265,7 +265,7 @@ give_room_back(AkCounter *counter)
 	SpinLockRelease(&pool->mutex);
 }
 
-/* --- Under the lock of the partition -------------------------------------- */
+/* --- Under the lock of the partition ------------------------------------- */
 
 static bool
 is_named(const AkCounter *counter, const AkCounterName *name)
@@ -429,7 +429,7 @@ ak_counter_remove(AkCounter *counter)
 	give_room_back(counter);
 }
 
-/* --- All ------------------------------------------------------------------ */
+/* --- All ----------------------------------------------------------------- */
 
 /*
  * Removes all counters of a database that was dropped, or has dropped the

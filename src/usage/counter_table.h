@@ -13,11 +13,12 @@
  * Locking: each partition has an LWLock.  Shared: to find counters, read them,
  * and change pending, last_at and address under the counter's own spinlock,
  * inside of which nothing is called.  Exclusive: to enter and remove counters
- * and change anything else of them.  Whoever holds one of these locks takes no
- * other one (but the pool's spinlock, here only), reads and writes nothing
- * elsewhere, and allocates nothing but copies of what it reads.  Only a
- * database's worker removes its counters, or who purges a database that has
- * none: a pointer to one stays valid for the worker without a lock.
+ * and change anything else of them.  A holder of one of these locks takes no
+ * other one (except the pool's spinlock, in counter_table.c), reads and writes
+ * nothing elsewhere, and allocates nothing except copies of what it reads.  Only
+ * the worker of a database removes its counters, or a process that purges a
+ * database without a worker, so the worker may keep a pointer to a counter
+ * without a lock.
  *
  * Nothing here raises an error: where there is no room, the answer is NULL.
  */

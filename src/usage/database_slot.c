@@ -48,7 +48,7 @@ typedef struct Directory
 static Directory *directory = NULL;
 static LWLock *lock;
 
-/* --- Setting up ----------------------------------------------------------- */
+/* --- Setting up ---------------------------------------------------------- */
 
 /* Asks for the shared memory; called once, in the postmaster. */
 void
@@ -95,7 +95,7 @@ ak_database_slots_instance(void)
 	return &instance;
 }
 
-/* --- Finding -------------------------------------------------------------- */
+/* --- Finding ------------------------------------------------------------- */
 
 static AkDatabaseSlot *
 find_slot(Oid database)
@@ -162,7 +162,7 @@ ak_database_slot_free(AkDatabaseSlot *slot)
 	LWLockRelease(lock);
 }
 
-/* --- For sessions --------------------------------------------------------- */
+/* --- For sessions -------------------------------------------------------- */
 
 /*
  * Makes whoever can have the database's work done look now: its worker, or the
@@ -280,7 +280,7 @@ ak_database_slot_flush(AkDatabaseSlot *slot)
 		if (!has_worker && ak_clock_ms() - begin > WORKER_TIMEOUT_MS)
 			ereport(ERROR,
 					(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-					 errmsg("there is no background worker to write usage"),
+					 errmsg("no background worker is available to write usage"),
 					 errhint("Raise max_worker_processes.")));
 		ConditionVariableTimedSleep(&slot->changed, POLL_MS,
 									PG_WAIT_EXTENSION);
@@ -329,7 +329,7 @@ ak_database_slot_let_back(AkDatabaseSlot *slot)
 	LWLockRelease(lock);
 }
 
-/* --- For the worker ------------------------------------------------------- */
+/* --- For the worker ------------------------------------------------------ */
 
 /*
  * Makes the caller the database's worker; false if there is one, or shall be
@@ -418,7 +418,7 @@ ak_database_slot_report(AkDatabaseSlot *slot, uint64 wanted, bool done)
 	ConditionVariableBroadcast(&slot->changed);
 }
 
-/* --- For the launcher ----------------------------------------------------- */
+/* --- For the launcher ---------------------------------------------------- */
 
 /* Says whose latch is set when a database needs a worker; NULL: nobody's. */
 void
@@ -478,7 +478,7 @@ ak_database_slots_set_waiting(const AkIdleSlot *idle, int count)
 	LWLockRelease(lock);
 }
 
-/* --- For operators -------------------------------------------------------- */
+/* --- For operators ------------------------------------------------------- */
 
 /* Whether there is somebody who starts workers. */
 bool

@@ -2,11 +2,11 @@
  * rehash.c
  *	  See rehash.h.
  *
- * Where the queue is full nothing is queued, and the next use of the key offers
- * its hash again.  The worker is woken when half of it is used.  Nothing stays
- * for good: the worker of a database takes its entries, or forgets them where
- * the extension is not there (yet), and the launcher those of a database that is
- * gone.
+ * If the queue is full nothing is queued, and the next use of the key offers its
+ * hash again.  The worker is woken when half of the queue is used.  No entry
+ * stays forever: the worker of a database takes its entries, or removes them if
+ * the extension does not exist (yet), and the launcher removes those of a dropped
+ * database.
  */
 #include "postgres.h"
 
@@ -38,7 +38,7 @@
 typedef struct Entry
 {
 	Oid			database;		/* InvalidOid: free */
-	uint64		peppers;		/* ak_pepper_fingerprint() of who has hashed */
+	uint64		peppers;		/* ak_pepper_fingerprint() at hashing */
 	uint8		key_size;
 	uint8		old_size;
 	uint8		new_size;
@@ -88,7 +88,7 @@ ak_rehash_attach(void)
 		queue->free[i] = i;
 }
 
-/* --- Offering ------------------------------------------------------------- */
+/* --- Offering ------------------------------------------------------------ */
 
 /* False if there is no room; *is_filling: whether it is time to make some. */
 static bool
@@ -159,9 +159,9 @@ ak_rehash_offer(const text *public_key, const char *stored, size_t stored_size,
 	ak_database_slot_want(slot);
 }
 
-/* --- Writing, by the database's worker only ------------------------------- */
+/* --- Writing, by the database's worker only ------------------------------ */
 
-/* Whether something is queued, be it for another database. */
+/* Whether something is queued, also for another database. */
 bool
 ak_rehash_is_queued(void)
 {
@@ -239,10 +239,10 @@ make_bytes(const uint8 *bytes, size_t size)
 }
 
 /*
- * Stores a batch of what is queued for this database, in the current transaction and with
- * the rights of the tables' owner, where the row still holds the old hash;
- * returns how many hashes it has taken.
- * Keys are taken in the order of their index, as whoever changes many does.
+ * Stores a batch of what is queued for this database, in the current
+ * transaction and with the rights of the tables' owner, where the row still holds
+ * the old hash; returns how many hashes it has taken.  Keys are taken in the
+ * order of their index, as in all changes of many keys.
  */
 int
 ak_rehash_write(void)

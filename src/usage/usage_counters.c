@@ -23,7 +23,7 @@ name_own_counter(const text *public_key, const AkCounted *counted,
 						   counted, name);
 }
 
-/* --- Counting ------------------------------------------------------------- */
+/* --- Counting ------------------------------------------------------------ */
 
 static void
 count_one(AkCounter *counter, const AkNetwork *address, TimestampTz now)
@@ -191,7 +191,7 @@ ak_usage_counters_forget_networks(const text *public_key,
 	ak_counters_unlock(name.partition);
 }
 
-/* --- Reading -------------------------------------------------------------- */
+/* --- Reading ------------------------------------------------------------- */
 
 static void
 copy_counter(const AkCounter *counter, uint64 count, uint64 batch,
@@ -287,7 +287,7 @@ ak_usage_counters_pending(Oid database, uint64 settled)
 	return count;
 }
 
-/* --- Writing, by the database's worker only ------------------------------- */
+/* --- Writing, by the database's worker only ------------------------------ */
 
 /* So many counters at most are treated under one lock. */
 #define SLICE	1000

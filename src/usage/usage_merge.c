@@ -30,7 +30,7 @@ PG_FUNCTION_INFO_V1(apikeys_add_counts);
 PG_FUNCTION_INFO_V1(apikeys_merge_usage);
 PG_FUNCTION_INFO_V1(apikeys_settle_usage);
 
-/* --- Batches -------------------------------------------------------------- */
+/* --- Batches ------------------------------------------------------------- */
 
 /* By the row of a table that they are added to. */
 static int
@@ -160,7 +160,7 @@ ak_usage_make_batch(AkHarvest *harvest, AkBatch *batch)
 	batch->count = count;
 }
 
-/* --- Merging -------------------------------------------------------------- */
+/* --- Merging ------------------------------------------------------------- */
 
 #define BATCH_TYPES \
 	{TEXTARRAYOID, TEXTARRAYOID, CIDRARRAYOID, INT8ARRAYOID, \
@@ -400,7 +400,7 @@ apikeys_add_counts(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(PG_INT64_MAX);
 }
 
-/* --- For the workers of standbys ------------------------------------------ */
+/* --- For the workers of standbys ----------------------------------------- */
 
 static int
 get_array_length(Datum array)

@@ -131,8 +131,8 @@ ak_usage_primary_disconnect(void)
 }
 
 /*
- * Connects to a database of the primary.  Raises 08001 if that fails; whoever
- * catches an error disconnects.
+ * Connects to a database of the primary.  Raises 08001 if that fails; a
+ * caller that catches an error disconnects.
  */
 void
 ak_usage_primary_connect(const char *database)

@@ -23,9 +23,9 @@
 \echo
 \echo '=== 1. An organization ======================================================================'
 \echo
-\echo 'The extension, and three roles of PostgreSQL: the owner of an organization, the application'
-\echo 'that serves requests, and a guest. Nobody may do anything until granted: the application'
-\echo 'proves keys and acts for its users; who manages what is up to the members below.'
+\echo 'The extension, and three PostgreSQL roles: the owner of an organization, the application'
+\echo 'that serves requests, and a guest. Nothing is granted to PUBLIC: the application is granted'
+\echo 'decisions and acts for its users; the members below decide who manages what.'
 \echo
 \set ECHO queries
 CREATE EXTENSION apikeys;
@@ -39,7 +39,7 @@ SELECT apikeys.grant_access('demo_guest', 'manage');
 
 \echo
 \echo 'Acme is created for its owner, who creates two projects. User 42, who has no PostgreSQL role and'
-\echo 'comes through the application, is to look after the keys of one of them.'
+\echo 'uses the application, manages the keys of one of them.'
 \echo
 \set ECHO queries
 SELECT apikeys.create_organization('Acme', 'role:demo_owner');
@@ -57,9 +57,9 @@ FROM apikeys.member AS m LEFT JOIN apikeys.project AS p ON p.id = m.project_id;
 \echo
 \echo '=== 2. Three keys ==========================================================================='
 \echo
-\echo 'A key is a public key, which is its name, and a private key, which is shown this once: the'
-\echo 'server keeps only a hash of it. Table client stands for the notebooks of those who are given'
-\echo 'the keys.'
+\echo 'A key has a public key, which is its name, and a private key, which is shown only once: the'
+\echo 'database stores only its hash. Table client stands for the places where clients store their'
+\echo 'keys.'
 \echo
 \set ECHO queries
 RESET ROLE;
@@ -68,7 +68,7 @@ GRANT ALL ON client TO demo_owner, demo_app;
 \set ECHO none
 
 \echo
-\echo 'One key for all of Acme, to read everything; one for production, from two networks only.'
+\echo 'One key reads everything in Acme; one is for production, from two networks only.'
 \echo
 \set ECHO queries
 SET ROLE demo_owner;
@@ -80,8 +80,8 @@ INSERT INTO client SELECT 'deploy', * FROM apikeys.create_project_key(
 \set ECHO none
 
 \echo
-\echo 'User 42 makes one for staging. The application says who is acting, until the end of the'
-\echo 'transaction; what the user may do is decided by the role held.'
+\echo 'User 42 creates one for staging. The application names the acting user, until the end of the'
+\echo 'transaction; the roles of the user decide what the user may do.'
 \echo
 \set ECHO queries
 SET ROLE demo_app;
@@ -97,8 +97,8 @@ TABLE client;
 
 \echo '=== 3. A day of requests ===================================================================='
 \echo
-\echo 'For each request that it serves, the application asks: may this key, with this secret, from'
-\echo 'this address, do this in this project? authorize answers yes or no, decide says why.'
+\echo 'For each request, the application asks: may this key, with this secret, from this address,'
+\echo 'do this in this project? authorize returns yes or no, decide returns the reason.'
 \echo
 SELECT public_key AS deploy_public, private_key AS deploy_private FROM client WHERE name = 'deploy' \gset
 SELECT public_key AS reports_public FROM client WHERE name = 'reports' \gset
@@ -115,7 +115,7 @@ SELECT allowed, reason, address, network FROM apikeys.decide(
 	'198.51.100.9', 'clusters.create', :'production');
 \set ECHO none
 
-\echo 'The network is the entry of the access list that let the address in. Now the whole day:'
+\echo 'The network is the matching entry of the access list. Now the whole day:'
 \echo
 RESET ROLE;
 CREATE TABLE request (at time, client text, ip inet, scope text, project text, project_id uuid, with_secret text);
@@ -150,13 +150,13 @@ FROM request AS r
 ORDER BY r.at;
 \set ECHO none
 
-\echo 'Of a key whose secret is not proved, a caller should learn nothing: the application answers'
-\echo 'wrong_secret and unknown_key alike.'
+\echo 'A client that has not proved a secret must learn nothing: the application returns the same'
+\echo 'response for wrong_secret and unknown_key.'
 \echo
 \echo '=== 4. View details ========================================================================='
 \echo
-\echo 'The owner sees what keys there are and when and from where they were last used; of a private'
-\echo 'key there is no more to see than its last characters.'
+\echo 'The owner sees the keys, when and from where they were last used, and only the last'
+\echo 'characters of a private key.'
 \echo
 \set ECHO queries
 SET ROLE demo_owner;
@@ -167,7 +167,7 @@ SELECT network, use_count, last_used_at, last_used_address
 FROM apikeys.access_list_entries WHERE public_key = :'deploy_public';
 \set ECHO none
 
-\echo 'Each use is counted in memory, and written to the tables by a worker: nobody waits for that.'
+\echo 'Each use is counted in memory, and a worker writes the counts: no request waits for that.'
 \echo
 \echo 'User 42 sees the keys of one project, and no others. "reports" has its role in the organization.'
 \echo
@@ -185,7 +185,7 @@ COMMIT;
 
 \echo '=== 5. Changes, which hold from the next request on ========================================='
 \echo
-\echo 'From here on we try single requests with:'
+\echo 'From here on, single requests are tried with:'
 \echo
 \set ECHO queries
 PREPARE try (text, inet, text, uuid) AS
@@ -195,7 +195,7 @@ WHERE c.name = $1;
 \set ECHO none
 
 \echo
-\echo 'Other roles: the deployments are only to look at production, and to go on in staging.'
+\echo 'Other roles: the deployments may only read in production, and continue in staging.'
 \echo
 \set ECHO queries
 SET ROLE demo_owner;
@@ -210,7 +210,7 @@ EXECUTE try('deploy', '203.0.113.7', 'clusters.create', :'production');
 EXECUTE try('deploy', '203.0.113.7', 'clusters.create', :'staging');
 \set ECHO none
 
-\echo 'Removed from production, the key lives on in staging.'
+\echo 'Removed from production, the key stays in staging.'
 \echo
 \set ECHO queries
 SET ROLE demo_owner;
@@ -223,7 +223,7 @@ EXECUTE try('deploy', '203.0.113.7', 'clusters.read', :'production');
 EXECUTE try('deploy', '203.0.113.7', 'clusters.read', :'staging');
 \set ECHO none
 
-\echo 'Another access list: one of the two networks goes.'
+\echo 'Another access list: one of the two networks is removed.'
 \echo
 \set ECHO queries
 SET ROLE demo_owner;
@@ -234,7 +234,7 @@ SET ROLE demo_app;
 EXECUTE try('deploy', '2001:db8::17', 'clusters.read', :'staging');
 \set ECHO none
 
-\echo 'Acme demands an access list of every key. "reports" has none, until it gets one.'
+\echo 'Acme requires an access list for every key. "reports" has none, and is denied.'
 \echo
 \set ECHO queries
 SET ROLE demo_owner;
@@ -249,8 +249,8 @@ SET ROLE demo_app;
 EXECUTE try('reports', '198.51.100.7', 'clusters.read', :'production');
 \set ECHO none
 
-\echo 'A new private key: the old one, of which we keep a note, fails at once. (With an'
-\echo 'overlap, it would live on for a while.)'
+\echo 'A new private key: the old one, which we have saved, fails at once. (With an overlap, it'
+\echo 'would stay valid for some time.)'
 \echo
 \set ECHO queries
 SET ROLE demo_owner;
@@ -262,7 +262,7 @@ EXECUTE try('old reports', '198.51.100.7', 'clusters.read', :'production');
 EXECUTE try('reports', '198.51.100.7', 'clusters.read', :'production');
 \set ECHO none
 
-\echo 'A key is disabled; later it gets the access list that Acme demands now, and is enabled again.'
+\echo 'A key is disabled; later it gets the access list that Acme requires, and is enabled again.'
 \echo
 \set ECHO queries
 SET ROLE demo_owner;
@@ -280,7 +280,7 @@ SET ROLE demo_app;
 EXECUTE try('backup', '192.0.2.33', 'backups.create', :'staging');
 \set ECHO none
 
-\echo 'Its time is up.'
+\echo 'The key expires.'
 \echo
 \set ECHO queries
 SET ROLE demo_owner;
@@ -291,7 +291,7 @@ SET ROLE demo_app;
 EXECUTE try('backup', '192.0.2.33', 'backups.create', :'staging');
 \set ECHO none
 
-\echo 'And it is deleted, for good: its name will not be used again.'
+\echo 'The key is deleted: its public key is never reused.'
 \echo
 \set ECHO queries
 SET ROLE demo_owner;
@@ -341,8 +341,8 @@ COMMIT;
 
 \echo '=== 7. Who may not =========================================================================='
 \echo
-\echo 'User 42 looks after staging. User 42 cannot delete a key of the whole organization, and does not'
-\echo 'even see it; and cannot grant roles in the organization. (The errors are the point here.)'
+\echo 'User 42 manages staging. User 42 does not see a key of the whole organization, and cannot'
+\echo 'delete it; nor grant roles in the organization. (The errors are expected.)'
 \echo
 :refused_begin
 \set ECHO queries
@@ -359,8 +359,8 @@ ROLLBACK;
 \set ECHO none
 
 \echo
-\echo 'A guest sees no key, and changes none, in whichever way; and not even the owner reads'
-\echo 'the hash of a secret.'
+\echo 'A guest sees no key and cannot change one in any way; and not even the owner reads the'
+\echo 'hash of a secret.'
 \echo
 \set ECHO queries
 SET ROLE demo_guest;
@@ -377,7 +377,7 @@ SELECT hash FROM apikeys.key_secret;
 \echo
 \echo '=== 8. Go on from here ======================================================================'
 \echo
-\echo 'What there is now:'
+\echo 'The result:'
 \echo
 \set ECHO queries
 SET ROLE demo_owner;
@@ -387,7 +387,7 @@ SET ROLE demo_app;
 SELECT name AS client, public_key, private_key FROM client WHERE public_key IN
 	(:'deploy_public', :'reports_public') ORDER BY name;
 \set ECHO none
-\echo 'Some things to type, once in psql:'
+\echo 'Statements to try in psql:'
 \echo
 \echo '    SET ROLE demo_owner;                          -- the owner of Acme; also demo_app, demo_guest'
 \echo '    SELECT * FROM apikeys.keys \\gx                -- "View details" of every key that you see'
@@ -399,7 +399,7 @@ SELECT name AS client, public_key, private_key FROM client WHERE public_key IN
 \echo '    SELECT * FROM apikeys.help();                 -- what people come for, and the call for it'
 \echo '    \\df+ apikeys.*                                -- what else there is'
 \echo
-\echo 'And shortcuts, for tables that fit the screen (:apikeys lists them all):'
+\echo 'Shortcuts with tables that fit the screen (:apikeys lists them all):'
 \echo
 \echo '    \\i test/demo/apikeys.psql'
 \echo '    :keys'

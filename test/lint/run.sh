@@ -68,11 +68,24 @@ check_leftovers() {
     --exclude-dir=lint
 }
 
-# No word of test/lint/words stands anywhere.
+# No word of test/lint/words is used anywhere.
 check_words() {
-  grep -rnwiF -f test/lint/words README.md CHANGELOG.md doc src sql/parts test \
+  grep -rnwiF -f <(sed -n 's/^\([^#\t]*\)\t.*/\1/p' test/lint/words) \
+    ./*.md .github Makefile apikeys.control doc src sql/parts test \
     --include='*.[ch]' --include='*.sql' --include='*.sh' --include='*.pl' \
-    --include='*.spec' --include='*.md' --exclude-dir=lint
+    --include='*.pm' --include='*.spec' --include='*.md' --include='*.js' \
+    --include='*.awk' --include='*.psql' --include='*.yml' --include=Makefile \
+    --include='*.control' --exclude-dir=lint --exclude-dir=build
+}
+
+# Relative links, files that documents name, and the tests of the threats.
+check_documents() {
+  local documents
+  readarray -t documents < <(
+    find . -path ./tmp -prune -o -name '*.md' -printf '%P\n'
+  )
+  perl test/lint/links.pl "${documents[@]}"
+  awk 'END { if (NR > 400) print "README.md: over 400 lines" }' README.md
 }
 
 # What PGXN and Debian are told agrees with the rest.
@@ -85,18 +98,27 @@ check_layers() {
   awk -f test/lint/layers.awk test/lint/layers src/*.c src/*/*.[ch]
 }
 
-# Files of at most 600 lines, functions of at most 100.
+# Files of at most 600 lines, functions in C and PL/pgSQL of at most 100.
 check_sizes() {
   awk '
     FNR > 600 && !told[FILENAME]++ { print FILENAME ": over 600 lines" }
     /^{/ { start = FNR }
     /^}/ && FNR - start > 100 { print FILENAME ":" start ": over 100 lines" }
   ' src/*.c src/*/*.[ch]
+  awk '
+    FNR > 600 && !told[FILENAME]++ { print FILENAME ": over 600 lines" }
+    /^AS \$\$/ { start = FNR }
+    /^\$\$;/ {
+      if (start && FNR - start > 100)
+        print FILENAME ":" start ": over 100 lines"
+      start = 0
+    }
+  ' sql/parts/*.sql
 }
 
 failed=0
 for check in shell clang_tidy scan_build sql version_conditions leftovers words \
-  meta layers sizes; do
+  documents meta layers sizes; do
   # A tool that is missing says so on its standard error.
   findings=$("check_$check" 2>&1 || true)
   if [ -z "$findings" ]; then

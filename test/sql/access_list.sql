@@ -30,7 +30,7 @@ $$;
 
 -- ------------------------------------------------------------------ text form
 
--- Canonical: sorted, no doubles, a bare address with its full prefix.
+-- Canonical: sorted, no duplicates, a bare address with its full prefix.
 SELECT '{10.0.0.0/8,203.0.113.7/32,2001:db8::/32}'::access_list;
 SELECT '{2001:db8::/32,203.0.113.7,10.0.0.0/8,203.0.113.7/32,10.0.0.0/8}'::access_list;
 SELECT '{2001:DB8:0:0:0::1, 2001:db8::/32, 2001:db8::/33, ::1, ::/0, 0.0.0.0/0}'::access_list;

@@ -72,7 +72,7 @@ SELECT count(*) FILTER (WHERE at BETWEEN now() - interval '1 hour' AND clock_tim
 	count(*) FILTER (WHERE detail::text LIKE '%' || :'secret' || '%' OR detail::text LIKE '%' || :'second' || '%' OR detail ? 'hash' OR detail::text LIKE '%blake2b%') AS secrets
 FROM apikeys.audit_event WHERE id > :before;
 
--- Who reads it.
+-- Visibility.
 SET ROLE regress_apikeys_audit_owner;
 SELECT count(*) > 15 AS many, count(*) FILTER (WHERE organization_id IS DISTINCT FROM :'org') AS of_others FROM apikeys.audit_event WHERE id > :before;
 SET ROLE regress_apikeys_audit_admin;
@@ -89,7 +89,7 @@ SELECT nextval('apikeys.audit_event_id_seq');
 SELECT apikeys_internal.note_event('key.created', NULL, NULL, NULL, '{}');
 RESET ROLE;
 
--- What goes along has no event of its own.
+-- Objects that are deleted with another have no event of their own.
 SELECT max(id) AS before FROM apikeys.audit_event \gset
 SELECT apikeys.delete_project(:'one') \g /dev/null
 SELECT apikeys.delete_key(:'key'), apikeys.delete_key(:'owner') \g /dev/null

@@ -139,7 +139,7 @@ SELECT pg_temp.find('DELETE FROM apikeys.audit_chain') AS note_missing;
 SELECT pg_temp.find('INSERT INTO apikeys.audit_seal SELECT 5, last_event + 1, 0, sealed_at, hash FROM apikeys.audit_seal WHERE id = 4') AS empty_added;
 SELECT pg_temp.find('UPDATE apikeys.audit_seal SET id = 20 WHERE id = 2; UPDATE apikeys.audit_seal SET id = 2 WHERE id = 3; UPDATE apikeys.audit_seal SET id = 3 WHERE id = 20') AS swapped;
 SELECT pg_temp.find('UPDATE apikeys.audit_seal AS s SET hash = t.hash FROM apikeys.audit_seal AS t WHERE s.id IN (2, 3) AND t.id = 5 - s.id') AS hashes_swapped;
--- Only a seal kept elsewhere finds these: the end taken away without a trace, and all made anew.
+-- Only a seal kept elsewhere finds these: the end deleted without a trace, and all seals recreated.
 SELECT pg_temp.find('DELETE FROM apikeys.audit_event WHERE id >= (SELECT first_event FROM range WHERE seal = 3); DELETE FROM apikeys.audit_seal WHERE id > 2; UPDATE apikeys.audit_chain SET last_seal = 2') AS shortened;
 SELECT pg_temp.find('TRUNCATE apikeys.audit_seal, apikeys.audit_chain; UPDATE apikeys.audit_event SET principal = ''role:nobody''; SELECT apikeys.seal_audit()') AS made_anew;
 SELECT pg_temp.find('UPDATE apikeys.audit_seal SET hash = sha256(hash) WHERE id = 4') AS last_altered;
@@ -189,7 +189,7 @@ SELECT apikeys.prune_audit(:'second_at') = :first_events AS only_the_first;
 SELECT intact, seals, unsealed FROM apikeys.verify_audit();
 SELECT id FROM apikeys.audit_seal ORDER BY id;
 ROLLBACK;
--- Who prunes is noted, and from where.
+-- The event records the principal that prunes, and its address.
 BEGIN;
 SELECT apikeys.authenticate(:'owner', :'owner_secret', '2001:db8::7') IS NOT NULL AS bound;
 SELECT apikeys.prune_audit(:'second_at') = :first_events AS only_the_first;
@@ -216,7 +216,7 @@ SELECT pg_temp.find('UPDATE apikeys.audit_seal SET hash = sha256(hash) WHERE id 
 SELECT pg_temp.find('UPDATE apikeys.audit_seal SET last_event = last_event - 1 WHERE id = 2') AS pruned_seal_moved;
 SELECT pg_temp.find('INSERT INTO apikeys.audit_event OVERRIDING SYSTEM VALUE SELECT 1, at, principal, action, organization_id, project_id, public_key, address, detail, database_role FROM copy') AS added_where_pruned;
 SELECT pg_temp.find('DELETE FROM apikeys.audit_event WHERE id <= (SELECT last_event FROM apikeys.audit_seal WHERE id = 3); DELETE FROM apikeys.audit_seal WHERE id < 3; UPDATE apikeys.audit_chain SET pruned_seal = 3') AS pruned_by_hand;
--- All that is sealed can go, and it goes on from there.
+-- All sealed events can be pruned, and sealing continues.
 SELECT apikeys.prune_audit('infinity') > 0 AS all_sealed;
 SELECT intact, seals, events, unsealed, problem FROM apikeys.verify_audit();
 SELECT apikeys.seal_audit();

@@ -16,7 +16,7 @@ CREATE FUNCTION pg_temp.basic(pair text) RETURNS text LANGUAGE sql
 	RETURN 'Basic ' || translate(encode(convert_to(pair, 'UTF8'), 'base64'), E'\n', '');
 CREATE TEMP TABLE request (number int GENERATED ALWAYS AS IDENTITY, headers text, required boolean DEFAULT true);
 
--- Serves each request in a transaction of its own, and tells what is bound then.
+-- Serves each request in its own transaction, and returns what is bound then.
 CREATE PROCEDURE pg_temp.serve() LANGUAGE plpgsql AS $$
 DECLARE
 	served record;
@@ -47,7 +47,7 @@ END;
 $$;
 SET client_min_messages = notice;
 
--- Where a key is found: the header for keys goes before the one for everything.
+-- Where a key is found: the header for keys is read before Authorization.
 INSERT INTO request (headers) VALUES
 	(jsonb_build_object('host', 'example.com', 'authorization', pg_temp.basic('regress_any:open: sesame'))),
 	(jsonb_build_object('Authorization', replace(pg_temp.basic('regress_any:open: sesame'), 'Basic', 'bAsIc '))),
@@ -90,7 +90,7 @@ INSERT INTO request (headers, required) VALUES
 	(repeat('[', 100000), true), ('{"a":' || repeat('[', 100000), true);
 CALL pg_temp.serve();
 
--- Proxies: who is one says where the request comes from.
+-- Proxies: a trusted one names the address of the client.
 SET apikeys.trusted_proxies = '{10.0.0.0/8, 127.0.0.1, ::1}';
 INSERT INTO request (headers)
 	SELECT jsonb_build_object('x-api-key', 'regress_office:open: sesame', 'x-forwarded-for', forwarded)

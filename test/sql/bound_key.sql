@@ -1,4 +1,4 @@
--- A bound key manages keys with its own rights, and with nobody else's.
+-- A bound key manages keys with its own rights only.
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS apikeys;
 \set VERBOSITY terse
@@ -87,7 +87,7 @@ ROLLBACK TO a;
 SELECT apikeys.delete_key(:'made');
 ROLLBACK;
 
--- One without such roles does nothing, whoever carries it.
+-- One without such roles does nothing, whichever role calls.
 BEGIN;
 SELECT apikeys.authenticate('regress_roleless', :'secret', NULL);
 SELECT (SELECT count(*) FROM apikeys.organization) AS organizations, (SELECT count(*) FROM apikeys.project) AS projects,

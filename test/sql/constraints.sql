@@ -1,4 +1,4 @@
--- The rules that the tables themselves hold, whoever writes to them: all of
+-- The rules that the tables themselves enforce for every writer: all of
 -- this is a superuser's direct SQL.
 SET client_min_messages = warning;
 -- It counts all rows.
@@ -85,7 +85,7 @@ INSERT INTO apikeys.role (name, level, description) VALUES ('regress_role', 'pro
 INSERT INTO apikeys.role (name, level, project_permissions) VALUES
 	('regress_role', 'project', ARRAY['*', 'a', '*.*', 'a-b_c:d/e.*', repeat('a', 256)]), (repeat('a', 63), 'organization', '{}');
 DELETE FROM apikeys.role WHERE name = repeat('a', 63);
--- The extension's own roles stay as they are, also for whoever creates custom
+-- The extension's own roles stay as they are, also for roles that create custom
 -- ones; these are created and dropped, but not changed.
 SELECT apikeys.drop_role('ORG_OWNER');
 TRUNCATE apikeys.role;
@@ -199,7 +199,7 @@ SELECT version, expires_at IS NULL AS live FROM apikeys.key_secret WHERE public_
 INSERT INTO apikeys.key_usage (public_key, network, use_count, last_used_at) VALUES ('regress-1', NULL, 1, now());
 INSERT INTO apikeys.key_usage (public_key, network, use_count, last_used_at) VALUES ('regress-1', NULL, 1, now());
 
--- ------------------------------------------------------- what goes with what
+-- ----------------------------------------------------------- cascades
 
 CREATE TEMPORARY VIEW counts AS
 SELECT (SELECT count(*) FROM apikeys.organization) AS organizations, (SELECT count(*) FROM apikeys.project) AS projects,

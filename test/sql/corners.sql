@@ -65,7 +65,7 @@ ROLLBACK;
 -- NULLs.
 SELECT apikeys_internal.grant_id(NULL, :'one');
 
--- A key whose name is longer than a key's can be: an image that somebody wrote.
+-- An image with a public key that is longer than allowed, written by a superuser.
 INSERT INTO apikeys.key_image
 	SELECT repeat('x', 500), organization_id, disabled, expires_at, created_at,
 		ARRAY[('sha256$$' || encode(sha256('a secret'), 'hex'))::apikeys.secret_hash], secret_expirations, secret_versions,
@@ -74,7 +74,7 @@ INSERT INTO apikeys.key_image
 SELECT reason FROM apikeys.decide(repeat('x', 500), 'a secret', NULL, 'organization.read');
 DELETE FROM apikeys.key_image WHERE public_key = repeat('x', 500);
 
--- Values that are none are said to be damaged, and not quoted.
+-- Malformed values are reported as damaged, and not quoted.
 CREATE CAST (bytea AS apikeys.access_list) WITHOUT FUNCTION;
 CREATE CAST (bytea AS apikeys.secret_hash) WITHOUT FUNCTION;
 SELECT '\x'::bytea::apikeys.access_list;

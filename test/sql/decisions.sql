@@ -109,7 +109,7 @@ FROM (VALUES
 	CROSS JOIN LATERAL apikeys.decide('regress_decisions_patterns', 'secret of regress_decisions_patterns', NULL, c.scope) AS d
 WHERE d.allowed IS DISTINCT FROM c.allowed OR length(c.scope) < 100;
 
--- What is no scope is the caller's mistake, whoever asks: 22023.
+-- A malformed scope is the caller's mistake, and an error for every caller: 22023.
 CREATE FUNCTION pg_temp.sqlstate_of(statement text) RETURNS text
 	LANGUAGE plpgsql
 AS $$
@@ -296,7 +296,7 @@ SELECT FROM apikeys.update_key('regress_decisions_owner', expires_at => '-infini
 SELECT pg_temp.reason();
 UPDATE apikeys.key SET expires_at = NULL WHERE public_key = 'regress_decisions_owner';
 SELECT pg_temp.reason();
--- Time goes on in a long transaction.
+-- The clock advances in a long transaction.
 BEGIN;
 SELECT FROM apikeys.update_key('regress_decisions_owner', expires_at => clock_timestamp() + '0.2 s');
 SELECT pg_temp.reason() IN ('ok', 'key_expired') AS either;
@@ -304,7 +304,7 @@ SELECT FROM pg_sleep(0.3);
 SELECT pg_temp.reason();
 ROLLBACK;
 SELECT pg_temp.reason();
--- The first entry shuts the others out; the last one taken away lets all in.
+-- The first entry excludes all other addresses; an empty list allows all.
 SELECT apikeys.add_to_access_list('regress_decisions_owner', '192.0.2.0/24');
 SELECT pg_temp.reason();
 SELECT FROM apikeys.update_key('regress_decisions_owner', access_list => '{}');

@@ -1,4 +1,4 @@
--- Errors that a program tells apart: each by its SQLSTATE and its identifier.
+-- Errors that a program distinguishes by SQLSTATE and identifier.
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS apikeys;
 \set SHOW_CONTEXT never

@@ -1,4 +1,4 @@
--- Why a key may or may not, for who may read it.
+-- Why a key is allowed or denied, for principals that read it.
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS apikeys;
 \set VERBOSITY terse
@@ -33,7 +33,7 @@ UPDATE apikeys.key SET expires_at = '2001-02-03 04:05:06+00' WHERE public_key = 
 UPDATE apikeys.key_secret SET expires_at = now() WHERE public_key = 'regress_explain';
 SET timezone = 'UTC';
 SELECT check_name, detail FROM apikeys.explain_authorize('regress_explain', '10.0.0.1', 'clusters.read') WHERE NOT passed;
--- A long list is not told as a whole.
+-- A long list is shown in part.
 UPDATE apikeys.key SET access_list = ARRAY(SELECT set_masklen('10.0.0.0'::inet + 256 * n, 24)::cidr FROM generate_series(1, 30) AS n) WHERE public_key = 'regress_explain';
 SELECT detail FROM apikeys.explain_authorize('regress_explain', '192.0.2.1', 'clusters.read') WHERE check_name = 'address_denied';
 -- It says what a decision does, whatever is asked.
@@ -47,7 +47,7 @@ FROM (VALUES ('10.0.0.1'::inet), ('192.0.2.1'), (NULL)) AS a (ip),
 	LATERAL (SELECT (array_agg(check_name ORDER BY ordinality) FILTER (WHERE NOT passed))[1] AS reason
 		FROM apikeys.explain_authorize('regress_explain', ip, scope, project) WITH ORDINALITY) AS e;
 
--- Who may ask.
+-- Who may call it.
 SET ROLE regress_apikeys_explain_admin;
 SELECT check_name, detail FROM apikeys.explain_authorize('regress_explain', '10.0.0.1', 'clusters.read', :'two') WHERE check_name = 'scope_denied';
 SELECT * FROM apikeys.explain_authorize('regress_explain_open', '10.0.0.1', 'clusters.read');

@@ -38,7 +38,7 @@ $$;
 SELECT pg_temp.tries('regress_apikeys_pua', format('UPDATE apikeys.project SET name = name WHERE id = %L', :'p1')),
 	pg_temp.tries('regress_apikeys_pua', format('INSERT INTO apikeys.member (organization_id, project_id, principal, role) VALUES (%L, %L, ''role:regress_apikeys_pua'', ''GROUP_OWNER'')', :'org', :'p2')),
 	pg_temp.tries('regress_apikeys_pua', format('SELECT apikeys.add_member(%L, ''role:regress_apikeys_pua'', ''GROUP_OWNER'', %L)', :'org', :'p2'));
--- A secret is revived, a key enabled, widened, extended by who may not issue it.
+-- A secret is revived, a key enabled, widened, extended by a principal that may not issue it.
 SELECT pg_temp.tries('regress_apikeys_km', format('UPDATE apikeys.key_secret SET expires_at = NULL WHERE public_key = %L', :'wide')),
 	pg_temp.tries('regress_apikeys_km', format('SELECT apikeys.rotate_secret(%L)', :'wide')),
 	pg_temp.tries('regress_apikeys_km', format('SELECT apikeys.enable_key(%L)', :'wide')),
@@ -134,7 +134,7 @@ DROP TABLE regress_faults_3, regress_faults_seen;
 DROP FUNCTION regress_faults_seen;
 
 -- ------------------------------------------------------------------ who stops others
--- Tables are nobody's to lock.
+-- No role may lock a table.
 SELECT pg_temp.tries('regress_apikeys_nobody', 'LOCK TABLE apikeys.organization, apikeys.role, apikeys.key IN ACCESS EXCLUSIVE MODE'),
 	pg_temp.tries('regress_apikeys_alice', 'LOCK TABLE apikeys.key IN ROW EXCLUSIVE MODE');
 -- Many events in one transaction, with and without notices.
@@ -154,7 +154,7 @@ SELECT apikeys.merge_usage('10000000-0000-0000-0000-000000000000', 2, ARRAY[:'wi
 SELECT use_count FROM apikeys.usage WHERE public_key = :'wide';
 
 -- ------------------------------------------------------------------ what surprises
--- A key that is dead from birth, because a month is longer elsewhere.
+-- A key that is denied from the start, because a month is longer elsewhere.
 SELECT apikeys.set_organization_policy(:'org', max_key_lifetime => '1 month');
 BEGIN;
 SET LOCAL timezone = 'Asia/Tokyo';
@@ -189,7 +189,7 @@ BEGIN;
 TRUNCATE apikeys.key_role;
 SELECT action FROM apikeys.audit_event ORDER BY id DESC LIMIT 1;
 ROLLBACK;
--- Addresses as text, and one that is none.
+-- Addresses as text, and a malformed one.
 SELECT apikeys.authorize(:'own', :'own_secret', '192.0.2.1'::text, 'organization.read'),
 	apikeys.authorize(:'own', :'own_secret', '192.0.2.1'::varchar, 'organization.read');
 SELECT apikeys.add_to_access_list(:'month', '198.51.100.1'::text), apikeys.add_to_access_list(:'month', '198.51.100.2'::inet);

@@ -47,7 +47,7 @@ SET LOCAL ROLE regress_apikeys_guards_one;
 SELECT apikeys.authenticate('regress_limited', 'sesame', '10.0.0.1');
 SELECT pg_temp.try(format('SELECT apikeys.remove_member(%L, %L, %L)', :'org', 'role:regress_apikeys_guards_one', 'ORG_OWNER')) AS last_owner;
 ROLLBACK;
--- An owner whose PostgreSQL role was dropped is none.
+-- A dropped PostgreSQL role is no longer an owner.
 CREATE ROLE regress_apikeys_guards_gone;
 SELECT apikeys.add_member(:'org', 'role:regress_apikeys_guards_gone', 'ORG_OWNER');
 DROP ROLE regress_apikeys_guards_gone;
@@ -113,7 +113,7 @@ SELECT statement, pg_temp.try(format(statement, :'org', :'one')) FROM (VALUES
 	(3, $$SELECT apikeys.add_to_access_list('regress_member', '192.0.2.1')$$), (4, $$SELECT apikeys.update_key('regress_member', expires_at => now() + '1 year')$$),
 	(5, $$SELECT apikeys.rotate_secret('regress_wide')$$), (6, $$SELECT apikeys.set_organization_roles('regress_member', '{ORG_OWNER}')$$)) AS v (n, statement) ORDER BY n;
 ROLLBACK;
--- A key that takes away its own role answers with its row.
+-- A key that revokes its own role returns its row.
 BEGIN;
 SELECT apikeys.authenticate('regress_limited', 'sesame', '10.0.0.1');
 SELECT public_key, organization_roles FROM apikeys.set_organization_roles('regress_limited', '{ORG_MEMBER}');

@@ -1,4 +1,4 @@
--- help(): what it tells to do can be done.
+-- help(): its calls work.
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS apikeys;
 RESET client_min_messages;

@@ -28,13 +28,13 @@ CREATE DOMAIN pg_temp.interval AS pg_catalog.point;
 CREATE EXTENSION apikeys;
 SELECT is_called AS called_by_install FROM regress_hostile.called;
 
--- Each deed is done by a role that row-level security binds, and then by a
+-- Each statement is run by a role that row-level security binds, and then by a
 -- superuser. What one answers is known to those after it by a name.
-CREATE TEMPORARY TABLE deed (position pg_catalog.int4 GENERATED ALWAYS AS IDENTITY PRIMARY KEY, answer pg_catalog.text, statement pg_catalog.text);
+CREATE TEMPORARY TABLE attempt (position pg_catalog.int4 GENERATED ALWAYS AS IDENTITY PRIMARY KEY, answer pg_catalog.text, statement pg_catalog.text);
 CREATE TEMPORARY TABLE fact (name pg_catalog.text PRIMARY KEY, value pg_catalog.text);
 CREATE TEMPORARY TABLE staging (public_key pg_catalog.text, hash pg_catalog.text, description pg_catalog.text,
 	roles pg_catalog.text[], access_list pg_catalog.text, expires_at pg_catalog.timestamptz);
-GRANT SELECT ON deed TO PUBLIC;
+GRANT SELECT ON attempt TO PUBLIC;
 GRANT ALL ON staging TO PUBLIC;
 GRANT ALL ON fact TO PUBLIC;
 CREATE FUNCTION pg_temp.fact(name pg_catalog.text) RETURNS pg_catalog.text LANGUAGE plpgsql AS $$
@@ -45,13 +45,13 @@ CREATE FUNCTION pg_temp.id(name pg_catalog.text) RETURNS pg_catalog.uuid LANGUAG
 BEGIN
 	RETURN (SELECT f.value FROM pg_temp.fact AS f WHERE f.name OPERATOR(pg_catalog.=) id.name);
 END $$;
--- Does all deeds, and tells which ones fail.
+-- Runs all statements, and returns the ones that fail.
 CREATE FUNCTION pg_temp.run() RETURNS TABLE (statement pg_catalog.text, outcome pg_catalog.text) LANGUAGE plpgsql AS $$
 DECLARE
-	d pg_temp.deed;
+	d pg_temp.attempt;
 	answered pg_catalog.text;
 BEGIN
-	FOR d IN SELECT * FROM pg_temp.deed ORDER BY position LOOP
+	FOR d IN SELECT * FROM pg_temp.attempt ORDER BY position LOOP
 		BEGIN
 			IF d.answer IS NULL THEN
 				EXECUTE d.statement;
@@ -68,7 +68,7 @@ BEGIN
 	END LOOP;
 END $$;
 
-INSERT INTO deed (answer, statement) VALUES
+INSERT INTO attempt (answer, statement) VALUES
 	('org', $$SELECT apikeys.create_organization('regress_hostile', 'role:regress_apikeys_victim')$$),
 	(NULL, $$SELECT apikeys.organization('regress_hostile')$$),
 	(NULL, $$UPDATE apikeys.organization SET name = 'regress_hostile', max_key_lifetime = '10 years'$$),
@@ -221,7 +221,7 @@ SELECT is_called FROM regress_hostile.called;
 
 RESET search_path;
 SELECT pg_stat_force_next_flush();
--- But for one that is replaced by its body, and one that is called below.
+-- Except one that is replaced by its body, and one that is called below.
 SELECT p.oid::regprocedure::text COLLATE "C" AS not_called
 FROM pg_proc AS p LEFT JOIN pg_stat_user_functions AS s ON s.funcid = p.oid
 WHERE p.pronamespace = 'apikeys'::regnamespace AND s.calls IS NULL

@@ -1,5 +1,5 @@
 -- A key that is bound to the transaction: who is acting then, what it permits,
--- how long, and that nobody can forge it.
+-- how long, and that it cannot be forged.
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS apikeys;
 \set VERBOSITY terse

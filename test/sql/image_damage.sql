@@ -1,4 +1,4 @@
--- Images are read where they lie.  One that a superuser has written by hand is
+-- Images are read in place.  One that a superuser has written by hand is
 -- read if its arrays are of one dimension and whole, however they are stored;
 -- else it is an error, and no answer.
 SET client_min_messages = warning;

@@ -86,58 +86,19 @@ SELECT oid::regprocedure AS foreign_function FROM pg_proc
 WHERE pronamespace IN ('apikeys'::regnamespace, 'apikeys_internal'::regnamespace) AND oid NOT IN (SELECT objid FROM object WHERE classid = 'pg_proc'::regclass);
 SELECT extrelocatable, extnamespace::regnamespace FROM pg_extension WHERE extname = 'apikeys';
 
--- ------------------------------------------------------------------- comments
-
-SELECT description AS without_comment FROM object
-WHERE obj_description(objid, catalog) IS NULL
-	-- The types of arrays and of rows come with others.
-	AND NOT (classid = 'pg_type'::regclass AND objid IN (
-		SELECT oid FROM pg_type WHERE typelem <> 0 OR typrelid IN (SELECT oid FROM pg_class WHERE relkind <> 'c')))
-ORDER BY description COLLATE "C";
-SELECT c.oid::regclass AS relation, a.attname AS column_without_comment
-FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
-WHERE c.relnamespace IN ('apikeys'::regnamespace, 'apikeys_internal'::regnamespace) AND c.relkind IN ('r', 'v', 'c')
-	AND a.attnum > 0 AND NOT a.attisdropped AND col_description(c.oid, a.attnum) IS NULL
-ORDER BY c.relname, a.attnum;
-SELECT p.polrelid::regclass AS relation, p.polname AS policy_without_comment
-FROM pg_policy AS p JOIN pg_class AS c ON c.oid = p.polrelid
-WHERE c.relnamespace IN ('apikeys'::regnamespace, 'apikeys_internal'::regnamespace) AND obj_description(p.oid, 'pg_policy') IS NULL
-ORDER BY 1, 2;
-SELECT t.tgrelid::regclass AS relation, t.tgname AS trigger_without_comment
-FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid
-WHERE c.relnamespace IN ('apikeys'::regnamespace, 'apikeys_internal'::regnamespace) AND NOT t.tgisinternal AND obj_description(t.oid, 'pg_trigger') IS NULL
-ORDER BY 1, 2;
-SELECT c.oid::regclass AS index_without_comment
-FROM pg_class AS c JOIN pg_index AS i ON i.indexrelid = c.oid
-WHERE c.relnamespace IN ('apikeys'::regnamespace, 'apikeys_internal'::regnamespace) AND obj_description(c.oid, 'pg_class') IS NULL
-	AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.conindid = c.oid)
-ORDER BY 1;
--- Each is a sentence, but for those of operators, as PostgreSQL has them.
-SELECT description AS not_a_sentence FROM object
-WHERE classid <> 'pg_operator'::regclass AND obj_description(objid, catalog) !~ '\.$'
-ORDER BY description COLLATE "C";
-SELECT c.oid::regclass AS relation, a.attname AS column_not_a_sentence
-FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
-WHERE c.relnamespace IN ('apikeys'::regnamespace, 'apikeys_internal'::regnamespace) AND col_description(c.oid, a.attnum) !~ '\.$'
-ORDER BY c.relname, a.attnum;
-SELECT obj_description('apikeys'::regnamespace, 'pg_namespace') IS NOT NULL AS schema,
-	obj_description((SELECT oid FROM pg_extension WHERE extname = 'apikeys'), 'pg_extension') IS NOT NULL AS extension;
-
 -- ------------------------------------------------------------------ functions
 
 CREATE TEMPORARY VIEW function AS
 SELECT p.*, p.oid::regprocedure::text COLLATE "C" AS signature, l.lanname
 FROM pg_proc AS p JOIN pg_language AS l ON l.oid = p.prolang
 WHERE p.oid IN (SELECT objid FROM object WHERE classid = 'pg_proc'::regclass);
-SELECT signature AS with_nameless_argument FROM function
-WHERE pronargs > 0 AND (proargnames IS NULL OR '' = ANY (proargnames)) ORDER BY signature;
 SELECT signature AS security_definer FROM function WHERE prosecdef ORDER BY signature;
 -- For the bodies of verbs, the door sets it.
 SELECT signature AS without_search_path FROM function
 WHERE (pronamespace = 'apikeys'::regnamespace OR prorettype IN ('trigger'::regtype, 'event_trigger'::regtype)) AND lanname NOT IN ('c', 'internal') AND prosqlbody IS NULL
 	AND NOT coalesce(proconfig && ARRAY['search_path=pg_catalog, pg_temp'], false)
 ORDER BY signature;
--- A function that says who acts, or writes, is none for a parallel worker.
+-- A function that depends on the principal, or writes, cannot run in a parallel worker.
 SELECT signature AS volatile_but_parallel_safe FROM function
 WHERE provolatile = 'v' AND proparallel = 's' AND signature !~ 'generate_' ORDER BY signature;
 

@@ -45,7 +45,7 @@ SELECT apikeys.revoke_secret(:'key', 2);
 RESET ROLE;
 SELECT apikeys.authorize(:'key', :'secret', NULL, 'clusters.read'), apikeys.authorize(:'key', :'second', NULL, 'clusters.read');
 
--- Revoking: who has a live secret ends its key, and learns nothing more.
+-- Revoking: the finder of a live secret disables its key, and learns nothing more.
 SET ROLE regress_apikeys_leaks_finder;
 SELECT apikeys.revoke_leaked(:'second');
 RESET ROLE;
@@ -60,7 +60,7 @@ RESET ROLE;
 SELECT description, status FROM apikeys.keys WHERE public_key IN (:'key', :'kept') ORDER BY 1;
 SELECT reason FROM apikeys.decide(:'key', :'second', NULL, 'clusters.read');
 REVOKE ALL ON FUNCTION apikeys.revoke_leaked FROM regress_apikeys_leaks_finder;
--- Who looks sees why.
+-- The view shows why.
 SELECT principal, action, detail #>> '{new,reason}' AS reason, count(*) FROM apikeys.audit_event
 WHERE organization_id = :'org' AND action LIKE 'key.%abled' GROUP BY principal, action, reason;
 SELECT description, disabled_reason FROM apikeys.key WHERE disabled_at IS NOT NULL AND organization_id = :'org';

@@ -27,7 +27,7 @@ CREATE FUNCTION pg_temp.make_image(key text, org uuid, disabled boolean DEFAULT 
 		ARRAY[('sha256$$' || encode(sha256(('secret of ' || key)::bytea), 'hex'))::apikeys.secret_hash],
 		'{infinity}', '\x00000001', '{ORG_READ_ONLY}', '{}', '{}', '{}');
 $body$;
--- VACUUM removes what nobody else in the database can see any more.
+-- VACUUM removes rows that no session in the database can see any more.
 CREATE PROCEDURE pg_temp.wait_for_others() LANGUAGE plpgsql AS $$
 BEGIN
 	FOR i IN 1 .. 600 LOOP
@@ -130,7 +130,7 @@ SELECT * FROM pg_temp.ask('regress_a');
 SELECT * FROM pg_temp.ask('regress_a', 'secret of ' || :'other');
 DELETE FROM apikeys.key_image WHERE public_key LIKE 'regress\_%';
 
--- The table is written anew.
+-- The table is rewritten.
 SELECT pg_temp.make_key('regress_b', :'org');
 SELECT * FROM pg_temp.ask('regress_b');
 SELECT * FROM pg_temp.ask('regress_b');

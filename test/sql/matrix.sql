@@ -108,7 +108,7 @@ WHEN OTHERS THEN
 END;
 $$;
 CREATE TEMP TABLE act (number int GENERATED ALWAYS AS IDENTITY, statement text);
--- Who is answered what: all actors of an act, by answer.
+-- For each act, the actors by answer.
 CREATE FUNCTION pg_temp.answers() RETURNS TABLE (line text) LANGUAGE sql AS $$
 	SELECT CASE WHEN row_number() OVER (PARTITION BY number ORDER BY first) = 1 THEN statement || E'\n' ELSE '' END
 		|| format('    %s: %s', answer, names)
@@ -244,7 +244,7 @@ FROM (
 		(9, 'SELECT * FROM %1$s FOR UPDATE'), (10, 'CREATE TRIGGER t AFTER INSERT ON %1$s EXECUTE FUNCTION tsvector_update_trigger()')) AS s (number, statement)
 ORDER BY c.relname COLLATE "C", s.number;
 SELECT count(*) || ' attempts' FROM act CROSS JOIN principal AS p WHERE p.number > 1;
--- All are refused for want of a privilege.
+-- All are refused because a privilege is missing.
 SELECT DISTINCT format('%s: %s', a.statement, o.answer) AS answer
 FROM act AS a CROSS JOIN principal AS p CROSS JOIN LATERAL pg_temp.attempt(p, a.statement) AS o (answer)
 WHERE p.number > 1 AND o.answer <> '42501'

@@ -1,5 +1,5 @@
 -- Organization keys: an Organization Owner creates, views, changes and deletes
--- the keys of the organization, and nobody else does.
+-- the keys of the organization, and no other principal does.
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS apikeys;
 RESET client_min_messages;
@@ -111,7 +111,7 @@ FROM apikeys.keys WHERE public_key = :'public_key';
 SELECT network, use_count, last_used_at IS NOT NULL AS used, last_used_address
 FROM apikeys.access_list_entries WHERE public_key = :'public_key';
 SELECT version, length(hint), expires_at FROM apikeys.key_secret WHERE public_key = :'public_key';
--- Who reads the organization's keys sees it as well.
+-- A principal that reads the organization's keys sees it as well.
 SET ROLE regress_apikeys_reader;
 SELECT description, status FROM apikeys.keys;
 RESET ROLE;
@@ -212,7 +212,7 @@ SELECT * FROM pg_temp.refused(format($sql$INSERT INTO apikeys.key_secret (public
 SELECT * FROM pg_temp.refused(format($$UPDATE apikeys.key_secret SET expires_at = NULL WHERE public_key = %L$$, :'public_key'));
 SELECT * FROM pg_temp.refused(format($$DELETE FROM apikeys.key_secret WHERE public_key = %L$$, :'public_key'));
 
--- What never changes, be it for the owner.
+-- What never changes, even for the owner.
 SET ROLE regress_apikeys_owner;
 UPDATE apikeys.key SET public_key = 'other' WHERE public_key = :'public_key';
 UPDATE apikeys.key SET organization_id = :'other' WHERE public_key = :'public_key';
@@ -254,7 +254,7 @@ SELECT apikeys.principal();
 -- No user is a role, whatever its name.
 SELECT apikeys.act_as('role:regress_apikeys_owner');
 SELECT apikeys.act_as('key:x');
--- Nobody acts as somebody else without EXECUTE on act_as.
+-- act_as requires EXECUTE.
 SET ROLE regress_apikeys_owner;
 SELECT apikeys.act_as('user:1');
 SELECT apikeys.authorize(:'public_key', :'new_private_key', '192.0.2.1', 'clusters.read');

@@ -13,7 +13,7 @@ SELECT apikeys.grant_access('regress_apikeys_policy_owner', 'decide', 'impersona
 SELECT apikeys.create_organization('regress_policy', 'role:regress_apikeys_policy_owner') AS org \gset
 SELECT apikeys.create_project(:'org', 'one') AS one \gset
 SELECT apikeys.add_member(:'org', 'user:regress', 'ORG_OWNER');
--- What somebody tries, and what becomes of it; it is undone then.
+-- Runs a statement, returns its result, and rolls it back.
 CREATE FUNCTION pg_temp.attempt(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	hint text;

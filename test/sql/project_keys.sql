@@ -1,6 +1,6 @@
 -- Project keys: a Project User Admin creates, views and changes keys in its
 -- project, assigns keys of the organization to it and removes them from it;
--- nobody does so in the project of another.
+-- no principal does so in the project of another.
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS apikeys;
 RESET client_min_messages;
@@ -208,7 +208,7 @@ INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role) VAL
 \set VERBOSITY default
 RESET ROLE;
 
--- A key in both projects is changed by who administers both, or by the owner.
+-- A key in both projects is changed by a principal that administers both, or by the owner.
 SELECT FROM apikeys.set_project_roles(:'owner_key', :'beta', '{GROUP_READ_ONLY}');
 SET ROLE regress_apikeys_admin;
 SELECT jsonb_path_query_array(projects, '$[*].name') FROM apikeys.keys WHERE public_key = :'owner_key';
@@ -245,7 +245,7 @@ RESET ROLE;
 SELECT description, organization_roles, projects, status FROM apikeys.keys WHERE public_key = :'org_key';
 SELECT reason FROM apikeys.decide(:'org_key', :'org_secret', '192.0.2.1', 'clusters.read', :'alpha');
 SELECT reason FROM apikeys.decide(:'org_key', :'org_secret', '192.0.2.1', 'billing.read');
--- So does one that has no role left; its owner sees it, and nobody else.
+-- So does one that has no role left; only its owner sees it.
 SET ROLE regress_apikeys_admin;
 SELECT FROM apikeys.remove_from_project(:'public_key', :'alpha');
 SELECT count(*) FROM apikeys.keys WHERE public_key = :'public_key';
@@ -302,7 +302,7 @@ SELECT FROM apikeys.set_project_roles(:'public_key', :'alpha', '{regress_cluster
 SELECT FROM apikeys.set_project_roles(:'public_key', :'alpha', '{GROUP_READ_ONLY}');
 SELECT apikeys.create_project_key(:'alpha', 'More', '{GROUP_AUTOMATION_ADMIN}');
 INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role) VALUES (:'public_key', :'acme', :'alpha', 'GROUP_OWNER');
--- What the key holds already may stay, beside a change.
+-- Roles that the key already has may stay when others change.
 RESET ROLE;
 SELECT FROM apikeys.set_project_roles(:'public_key', :'alpha', '{regress_cluster_reader,GROUP_READ_ONLY}');
 SET ROLE regress_apikeys_nobody;

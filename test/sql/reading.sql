@@ -143,16 +143,16 @@ SELECT apikeys.act_as('user:u7');
 SELECT s.number, f FROM regress_reading.statement AS s, regress_reading.faults(s.text) AS f ORDER BY s.number, f;
 SELECT * FROM regress_reading.full_scans();
 ROLLBACK;
--- Who reads half of all keys: its first pages.
+-- A principal that reads half of all keys: its first pages.
 SET ROLE regress_apikeys_many;
 SELECT s.number, f FROM regress_reading.statement AS s, regress_reading.faults(s.text) AS f
 WHERE s.number IN (1, 3, 4, 6) ORDER BY s.number, f;
 RESET ROLE;
--- Who reads all.
+-- A principal that reads all.
 SELECT s.number, f FROM regress_reading.statement AS s, regress_reading.faults(s.text) AS f
 WHERE s.number IN (1, 3, 4, 6) ORDER BY s.number, f;
 
--- Who reads little finds its rows by its organization, never on a walk through all.
+-- A principal that reads a small share finds its rows by organization, and not by a scan of all rows.
 SET ROLE regress_apikeys_owner;
 SELECT regress_reading.nodes('SELECT * FROM apikeys.keys ORDER BY created_at DESC LIMIT 20',
 	'$.**{2 to last} ? (@."Index Name" == "key_created_idx")') AS over_all_keys;

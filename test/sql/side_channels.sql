@@ -133,7 +133,7 @@ RESET ROLE;
 -- The comparison would find one.
 SELECT count(*) > 20 AS found FROM attempt WHERE pg_temp.told(statement, existing) <> pg_temp.told(statement, missing);
 
--- What is unique in the database tells that it is taken, to whoever may create
+-- What is unique in the database shows that it is taken, to principals that may create
 -- such things: names of organizations, and public keys.
 GRANT EXECUTE ON FUNCTION apikeys.create_organization TO regress_apikeys_owner;
 SET ROLE regress_apikeys_owner;
@@ -171,7 +171,7 @@ SELECT count(*) FROM apikeys.usage WHERE regress_leak.shown(public_key);
 SELECT count(*) FROM apikeys.key_secret WHERE regress_leak.shown(key_secret::text);
 SELECT count(*) FROM apikeys.key_secret WHERE regress_leak.shown(hash::text);
 SELECT value AS shown FROM unnest(string_to_array(current_setting('regress.shown'), '|')) AS v (value) GROUP BY value ORDER BY value COLLATE "C";
--- One that fails on what it is shown tells no more.
+-- One that fails on a visible row shows no more.
 SELECT count(*) FROM apikeys.key WHERE 1 / (CASE WHEN public_key = 'regress_side_other' THEN 0 ELSE 1 END) = 1;
 SELECT count(*) FROM apikeys.keys WHERE description::integer = 1;
 -- Nor can anybody but a superuser say that a function does not leak.

@@ -96,7 +96,7 @@ SELECT what, reason, public_key FROM (VALUES
 	('no key, and a large secret', NULL, repeat('s', 1000000)),
 	('both', repeat('k', 1000000), repeat('s', 1000000))) AS v (what, key, secret),
 	apikeys.decide(key, secret, '192.0.2.7'::inet, 'things.read');
--- The stand-in for an oversized secret proves nothing, be it a key's secret.
+-- The stand-in for an oversized secret proves nothing, even if it is a key's secret.
 \set stand_in ak_sec_0000000000000000000000000000000000000000000000000
 UPDATE apikeys.key_secret SET hash = ('sha256$$' || encode(sha256(:'stand_in'), 'hex'))::text::apikeys.secret_hash
 	WHERE public_key = 'regress_text_key';

@@ -93,7 +93,7 @@ SET apikeys.token_prefix = 'a23456789_123456';
 SELECT apikeys_internal.generate_public_key() ~ '^a23456789_123456_pub_[0-9A-Za-z]{16}$';
 -- The old ones are still good.
 SELECT reason FROM apikeys.decide(:'public_key', :'private_key', '192.0.2.1', 'clusters.read');
--- A prefix that is none.
+-- A malformed prefix.
 SET apikeys.token_prefix = '';
 SET apikeys.token_prefix = 'AK';
 SET apikeys.token_prefix = '1ak';
@@ -137,7 +137,7 @@ UPDATE apikeys.key_secret SET hash = (SELECT hash FROM apikeys.key_secret WHERE 
 SELECT reason FROM apikeys.decide(:'live_key', :'private_key', '192.0.2.1', 'clusters.read');
 ROLLBACK;
 
--- Nobody reads a hash, be it the organization's owner.
+-- No role reads a hash, not even the organization's owner.
 SET ROLE regress_apikeys_owner;
 SELECT count(*) > 5000 FROM apikeys.key_secret;
 SELECT hash FROM apikeys.key_secret;

@@ -1,4 +1,4 @@
--- Which secret of a key is still in use, and what nobody uses: keys, entries of
+-- Which secret of a key is still in use, and what is unused: keys, entries of
 -- access lists, roles.
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS apikeys;
@@ -56,7 +56,7 @@ UPDATE apikeys.key_role_usage SET last_used_at = '2001-01-01 00:00+00' WHERE pub
 UPDATE apikeys.key_usage SET last_used_at = '2002-01-01 00:00+00' WHERE public_key = :'public_key';
 SELECT * FROM pg_temp.unused();
 SELECT idle > interval '10 years' FROM apikeys.unused_keys WHERE public_key = :'public_key';
--- A role that is taken away and granted again was used before.
+-- A role that is revoked and granted again keeps its last use.
 SELECT FROM apikeys.remove_from_project(:'public_key', :'one');
 SELECT count(*) FROM apikeys.unused_roles WHERE public_key = :'public_key' AND project = 'one';
 SELECT FROM apikeys.set_project_roles(:'public_key', :'one', '{GROUP_BACKUP_ADMIN,GROUP_MONITORING_ADMIN}');
@@ -113,7 +113,7 @@ SELECT use_count FROM apikeys.usage WHERE public_key = :'public_key';
 DELETE FROM apikeys.key_secret WHERE public_key = :'public_key';
 SELECT secrets FROM apikeys.keys WHERE public_key = :'public_key';
 
--- What is recorded goes with the key.
+-- Recorded uses are deleted with the key.
 SELECT apikeys.delete_key(:'public_key');
 SELECT apikeys.delete_key(:'idle_key');
 SELECT apikeys.flush_usage();

@@ -50,7 +50,7 @@ SELECT pending_entries AS others FROM apikeys.status() \gset
 SELECT last_used_at, last_used_address FROM apikeys.keys WHERE public_key = :'public_key';
 SELECT use_count, last_used_at, denial_count, denials, last_denied_at, pending_entries, lost_count FROM apikeys.usage WHERE public_key = :'public_key';
 
--- Counted by whoever may ask, in any transaction, whatever becomes of it.
+-- Counted for every caller with access, in any transaction, committed or not.
 SET ROLE regress_apikeys_app;
 EXECUTE use ('192.0.2.1');
 RESET ROLE;
@@ -108,7 +108,7 @@ EXECUTE use ('192.0.2.8');
 SELECT use_count, last_used_address, pending_entries FROM apikeys.usage WHERE public_key = :'public_key';
 SELECT apikeys.flush_usage();
 SELECT * FROM written;
--- Who has an older snapshot sees each use once.
+-- A session with an older snapshot sees each use once.
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT use_count FROM apikeys.usage WHERE public_key = :'public_key';
 EXECUTE use ('192.0.2.9');
@@ -134,7 +134,7 @@ SELECT * FROM written;
 SELECT last_used_address FROM apikeys.keys WHERE public_key = :'public_key';
 SELECT use_count, denial_count FROM apikeys.usage WHERE public_key = :'public_key';
 
--- Who sees the key sees its usage, written or not, and nobody else.
+-- Usage, written or not, is visible like the key.
 EXECUTE use_project_key ('192.0.2.1');
 SET ROLE regress_apikeys_reader;
 SELECT public_key = :'project_key', use_count, pending_entries FROM apikeys.usage;
@@ -305,7 +305,7 @@ SELECT use_count, pending_entries FROM apikeys.usage WHERE public_key = :'new_ke
 SELECT apikeys.flush_usage();
 SELECT use_count, pending_entries FROM apikeys.usage WHERE public_key = :'new_key';
 
--- What is recorded goes with the key, once that is committed.
+-- Recorded uses are deleted with the key, after the commit.
 EXECUTE use ('192.0.2.9');
 BEGIN;
 SELECT apikeys.delete_key(:'public_key');

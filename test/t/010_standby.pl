@@ -132,7 +132,7 @@ change(
 );
 $primary->stop;
 $standby->promote;
-is($session->query(ask('key1')), 'ok', 'the session goes on');
+is($session->query(ask('key1')), 'ok', 'the session continues');
 is(reason($standby, 'key2'), 'secret_expired', 'what was revoked, is');
 $standby->safe_psql('postgres', q{SELECT apikeys.disable_key('key6')});
 is($session->query(ask('key6')), 'key_disabled', 'keys can be revoked there');

@@ -1,5 +1,5 @@
 # pg_dump takes everything along: restored into a fresh database, by whomever,
-# every table is equal, every key still passes, and the audit goes on.
+# every table is equal, every key still passes, and the audit continues.
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;
@@ -89,7 +89,7 @@ like($answers, qr/\|ok\|address_denied/, 'keys pass');
 like($answers, qr/\|key_disabled\|/, 'and do not');
 like($answers, qr/\|unknown_key\|/, 'or are gone');
 
-# The text of a dump, without the lines that are made anew each time.
+# The text of a dump, without the lines that differ each time.
 sub dump_text
 {
 	my ($database) = @_;
@@ -250,7 +250,7 @@ foreach my $name (sort keys %restores)
 	is( $node->safe_psql(
 			$name, q{SELECT extowner::regrole FROM pg_extension WHERE extname = 'apikeys'}),
 		$name =~ /another/ ? 'restorer' : $owner,
-		"$name: the extension is of who has restored it");
+		"$name: the extension belongs to the restoring role");
 	audit_goes_on($name);
 	is( $node->safe_psql(
 			$name, q{

@@ -175,7 +175,7 @@ change(q{TRUNCATE apikeys.key_role});
 is($subscriber->safe_psql('postgres', $ask_many),
 	'scope_denied|250', 'a table is emptied');
 
-# The tables are the same.  But for hashes: each server's worker stores better
+# The tables are the same, except hashes: each server's worker stores better
 # ones of secrets that are used there, as those of other systems here.
 foreach my $table (qw(organization project role member key key_role key_secret
 	deleted_key))

@@ -1,4 +1,4 @@
-# Who binds secrets as parameters finds none of them, and no hash, in the
+# Secrets that are bound as parameters, and hashes, are not in the
 # server's log, nor in pg_stat_activity, nor in a message to the client.
 #
 # pgbench's variables are bound parameters in the extended protocol.
@@ -181,8 +181,8 @@ foreach my $role (undef, 'owner')
 	}
 }
 
-# A secret that stands in a statement: a denial, or a scope that is none, does
-# not have the log show the statement.
+# A secret in a statement: the log does not show the statement of a denial, or of
+# one with a malformed scope.
 my ($literal_key, $literal_secret) = split /\|/, $node->safe_psql(
 	'postgres', q{
 	SELECT public_key, private_key FROM apikeys.create_key('10000000-0000-0000-0000-000000000000', 'a key', '{ORG_OWNER}')});

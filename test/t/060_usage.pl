@@ -1,5 +1,5 @@
 # Uses counted in shared memory: exactly, whatever happens to sessions, to the
-# worker and to the server, and with nothing written by who is counted.
+# worker and to the server, and with nothing written by the counted session.
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;
@@ -19,7 +19,7 @@ autovacuum = off
 });
 $node->start;
 
-# Where there can be no worker, whoever waits for one is told, after a while:
+# Where there can be no worker, a session that waits for one gets an error, after a while:
 # meanwhile the rest goes on.
 my $crowded = PostgreSQL::Test::Cluster->new('crowded');
 $crowded->init;
@@ -124,7 +124,7 @@ query('VACUUM (FREEZE)');
 my $writes = q{
 	SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)
 	FROM pg_stat_user_tables WHERE schemaname = 'apikeys'};
-# Both in one session, where nothing else goes on.
+# Both in one session, with nothing else running.
 my ($before, $uses, $after) = split /\n/, query(
 	qq{
 	CHECKPOINT;
@@ -229,7 +229,7 @@ $node->start;
 is(written(), 20_041, 'a crash loses what was not written, and no more');
 query(use_key('key2', 5));
 flush_usage();
-is(written(), 20_046, 'and counting goes on');
+is(written(), 20_046, 'and counting continues');
 
 # --- Databases -----------------------------------------------------------------
 
@@ -279,7 +279,7 @@ foreach my $command ('DROP DATABASE another', 'ALTER DATABASE another SET TABLES
 ok($pid, 'there is a worker');
 is(query($theirs), $pid, 'none of that disturbs the worker');
 my ($status, undef, $stderr) = $node->psql('postgres', 'CREATE DATABASE theirs TEMPLATE another', extra_params => [ '-U', 'maker' ]);
-is($stderr, '', 'but copied by who may create databases');
+is($stderr, '', 'but copied by a role that may create databases');
 query('DROP DATABASE theirs');
 query('ALTER DATABASE another IS_TEMPLATE false');
 query(use_key('key1', 3), 'another');
@@ -292,7 +292,7 @@ flush_usage();
 is(written(), 20_051, 'while others go on counting');
 
 $waiting->finish;
-like($crowded_said, qr/there is no background worker to write usage.*max_worker_processes/s,
+like($crowded_said, qr/no background worker is available to write usage.*max_worker_processes/s,
 	'who waits for a worker that cannot be is told');
 $crowded->stop;
 
@@ -306,7 +306,7 @@ $deleter->query_safe(
 	q{BEGIN; SELECT apikeys.delete_key('key3');
 	  SELECT FROM apikeys.key_usage FOR UPDATE});
 is(query(q{SET lock_timeout = '1s'; } . use_key('key3', 1)),
-	1, 'nobody waits for who uses or deletes the same key');
+	1, 'no session waits for a use or a deletion of the same key');
 $deleter->query_safe('COMMIT');
 $deleter->quit;
 $user->query_safe('COMMIT');

@@ -99,7 +99,7 @@ is(query($use, 'other'), 't', 'databases are dropped, copied and renamed');
 $node->append_conf('postgresql.conf', "max_worker_processes = 2");
 $node->restart;
 query($use, $_) foreach @databases[0 .. 2];
-waits_until($databases[0], q{advice LIKE 'no background worker can be had, and the usage of 3 databases waits: raise max_worker_processes' FROM apikeys.status()},
+waits_until($databases[0], q{advice LIKE 'no background worker is available, and the usage of 3 databases waits: raise max_worker_processes' FROM apikeys.status()},
 	'advice tells which setting');
 $node->append_conf('postgresql.conf', "max_worker_processes = 0");
 $node->restart;

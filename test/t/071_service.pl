@@ -242,7 +242,7 @@ foreach (1 .. 3)
 	last if $minute == int(time / 60);
 	sleep 1 while int(time / 60) == $minute;
 }
-is("@statuses", '200 200 401 200 429 200', 'a key has its rate, and nobody else uses it up');
+is("@statuses", '200 200 401 200 429 200', 'a key has its own rate');
 stop_service($limited);
 
 # --- Many at once -------------------------------------------------------------------------
@@ -254,7 +254,7 @@ $source =~ s/SELECT apikeys\.authenticate\(\$1, \$2, \$3\)/SELECT \$1::text, \$2
   or die 'the service binds no key';
 append_to_file($unbound, $source);
 
-# What each is to be shown, whoever asks at the same time.
+# What each is to be shown, with other requests at the same time.
 ($process, $port) = start_service();
 my %shown = map { $_->[0] => (ask($port, 'GET', "/invoices?project=$_->[1]", $_->[2]))[1] }
   [ one => $one, $reader ], [ two => $two, $second ], [ three => $three, $other ];
@@ -282,7 +282,7 @@ foreach my $way (
 	};
 	my ($stdout, $stderr);
 
-	IPC::Run::run [ 'node', "$test/service/load.js" ],
+	IPC::Run::run [ 'node', "$test/t/service_load.js" ],
 	  '<', \encode_json({
 			port => $load_port, clients => 20, requests => $times,
 			cases => [

@@ -1,4 +1,4 @@
-# The address of who is connected, for a request's key: over TCP, itself, or
+# The address of the connection, for a request's key: over TCP, itself, or
 # what a proxy that is trusted says.
 use strict;
 use warnings;

@@ -96,7 +96,7 @@ query('SELECT public.issue(2)');
 is(query($status), 'blake2b 0 retired 10, blake2b p1 current 2', 'new secrets are peppered');
 is(query('SELECT count(*) FROM apikeys.key_secret AS s, public.issued AS i WHERE i.public_key = s.public_key AND apikeys.verify(s.hash, i.public_key, i.private_key)'), '12', 'verify knows both');
 is(query($decide_all), 'ok 12', 'all keys pass');
-is(query($status), 'blake2b 0 retired 10, blake2b p1 current 2', 'nothing is written by who decides');
+is(query($status), 'blake2b 0 retired 10, blake2b p1 current 2', 'a decision writes nothing');
 query('SELECT apikeys.flush_usage()');
 is(query($status), 'blake2b p1 current 12', 'the worker has written the new hashes');
 is(query($decide_all), 'ok 12', 'all keys pass by them');
@@ -174,14 +174,14 @@ reload();
 # --- A pepper that is lost, and found -----------------------------------------------
 write_file($file, pepper(2));
 reload();
-# Who was told by the postmaster, and who has yet to look.
+# A process that has processed the reload, and one that has not.
 is(query($decide_all), 'pepper_missing 11', 'without its pepper no key passes');
 is(query(q{SELECT count(*) FROM public.issued AS i WHERE apikeys.authorize(i.public_key, i.private_key, NULL, 'clusters.read')}), '0', 'nor by authorize');
 is(query("SELECT reason FROM public.issued AS i CROSS JOIN LATERAL apikeys.decide(i.public_key, 'no secret', NULL, 'clusters.read') LIMIT 1"), 'pepper_missing', 'nobody can tell a wrong secret');
 is(query($status), 'blake2b p1 missing 11', 'the operator can see');
 is(query(q{SELECT sum((denials ->> 'pepper_missing')::integer) FROM apikeys.usage}), '23', 'it is counted');
 my ($status_code, $out, $err) = $node->psql('postgres', "SELECT apikeys.authenticate(public_key, private_key, NULL) FROM public.issued LIMIT 1");
-like($err, qr/API key is not valid/, 'who asks is told no more than ever');
+like($err, qr/API key is not valid/, 'the client learns nothing more');
 unlike($err, qr/pepper/, 'and nothing of peppers');
 write_file($file, 'no pepper');
 is(query($decide_all), 'pepper_missing 11', 'nor does any where there is a bad file now');
@@ -189,8 +189,8 @@ is(query($decide_all), 'pepper_missing 11', 'nor does any where there is a bad f
 my $session = $node->background_psql('postgres', on_error_stop => 1);
 $session->query_safe('SELECT apikeys_internal.current_pepper()');
 write_file($file, pepper(3), pepper(2), pepper(1));
-is($session->query_safe($decide_all), 'ok 11', 'a session that was not told looks into the file');
-is($session->query_safe('SELECT apikeys_internal.current_pepper()'), 'p2', 'but makes new hashes as it was told');
+is($session->query_safe($decide_all), 'ok 11', 'a session that has not reloaded reads the file');
+is($session->query_safe('SELECT apikeys_internal.current_pepper()'), 'p2', 'but makes new hashes with the peppers of its last reload');
 $session->quit;
 reload();
 query('SELECT apikeys.flush_usage()');
@@ -287,7 +287,7 @@ is(query($status), "blake2b p9 current " . query("SELECT count(*) FROM apikeys.k
   or diag(query($status));
 is(query($decide_all), "ok $keys", 'and all keys pass');
 
-# --- Who has an old file makes no hash --------------------------------------------------
+# --- No hash is made with an old file --------------------------------------------------
 # A procedure that runs since before a reload: it takes none.
 query(q{
 	CREATE TABLE public.go (n integer);
@@ -370,7 +370,7 @@ $busy->finish;
 like($busy_err, qr/55000.*CONSTRAINT NAME:  pepper_changed/s, 'makes no secret');
 is(query($decide_all), "ok $keys", 'all keys pass');
 
-# A hash that waits to be stored while its pepper goes.
+# A queued hash whose pepper is removed.
 $node->adjust_conf('postgresql.conf', 'apikeys.usage_flush_interval', "'1h'");
 reload();
 query('SELECT apikeys.flush_usage()');
@@ -401,7 +401,7 @@ query("SELECT reason FROM apikeys.decide('$key', '$secret', NULL, 'clusters.read
 query('SELECT apikeys.flush_usage()');
 is(query($status), "blake2b p11 current $keys", 'hashes are renewed all the same');
 
-# --- And nobody is told ------------------------------------------------------------------
+# --- Peppers are never shown ------------------------------------------------------------------
 my $log = slurp_file($node->logfile);
 foreach my $id (1 .. 9)
 {

@@ -1,4 +1,4 @@
-# The audit is sealed while many write to it, and nobody waits for another; what
+# The audit log is sealed while many sessions write to it, and none waits; what
 # is sealed stays intact through dumps, encodings and on a standby.
 use strict;
 use warnings;
@@ -85,7 +85,7 @@ COMMIT;
 COMMIT;
 \endif
 });
-# Whoever verifies while others write and seal finds the audit intact, or fails.
+# A session that verifies while others write and seal finds the audit intact, or fails.
 append_to_file(
 	$seal, q{
 SELECT apikeys.seal_audit();
@@ -119,12 +119,12 @@ is( query(
 my $open = $node->background_psql('postgres');
 $open->query_safe("BEGIN; SELECT apikeys.enable_key('$key')");
 my $before = query('SELECT events FROM apikeys.verify_audit()');
-write_and_seal('nobody waits for who has written an event and does not commit');
+write_and_seal('no session waits for one that has written an event and does not commit');
 cmp_ok(query('SELECT unsealed FROM apikeys.verify_audit()'),
 	'>', 100, 'what was written meanwhile is not sealed');
 is(query('SELECT events FROM apikeys.verify_audit()'),
 	$before, 'as the open event has a lower number');
-# One that writes none is in nobody's way.
+# One that writes none blocks no session.
 $open->query_safe(
 	"COMMIT; BEGIN; UPDATE public.own SET first = first; SELECT count(*) FROM apikeys.key");
 wait_until_sealed('all are sealed when the open one has committed');
@@ -244,7 +244,7 @@ query('SELECT apikeys.flush_usage()') for 1 .. 3;
 is(query('SELECT count(*) FROM apikeys.key_denial'),
 	1, 'where nothing can be sealed usage is written');
 my @told = slurp_file($node->logfile) =~ /ERROR:  audit seal chain is truncated/g;
-is(scalar @told, 1, 'and the log tells of it once');
+is(scalar @told, 1, 'and the log reports it once');
 query('INSERT INTO apikeys.audit_seal SELECT * FROM public.kept');
 wait_until_sealed('once the seal is back it goes on');
 

@@ -303,7 +303,7 @@ test_pack(void)
 	networks[4] = network_of("::ffff:192.168.1.7");
 	networks[5] = network_of("2001:db8::/32");
 	set = make_set(networks, &count, entries);
-	CHECK(count == 4, "doubles are dropped");
+	CHECK(count == 4, "duplicates are dropped");
 	CHECK(set.count4 == 3 && set.count6 == 1, "counts of families");
 	CHECK(ak_netset_size(3, 1) == sizeof(expected), "size of a set");
 	CHECK(memcmp(entries, expected, sizeof(expected)) == 0, "packed bytes");

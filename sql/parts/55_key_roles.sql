@@ -1,0 +1,135 @@
+-- Roles and permissions of a key.
+
+-- Last writer wins: the set is replaced under the lock of the key.
+CREATE FUNCTION apikeys_internal.replace_roles(
+	before apikeys.key, project uuid, roles text[], permissions text[]) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	held text[];
+	held_permissions text[];
+	role_ids text[];
+	direct text[];
+BEGIN
+	IF NOT apikeys_internal.may('apikeys.keys.manage', before.organization_id, project) THEN
+		PERFORM apikeys_internal.refuse('apikeys.keys.manage', before.organization_id, project);
+	END IF;
+	SELECT coalesce(array_agg(r.role ORDER BY r.role) FILTER (WHERE r.role IS NOT NULL), '{}'),
+			coalesce(array_agg(r.permission ORDER BY r.permission) FILTER (WHERE r.permission IS NOT NULL), '{}')
+		INTO held, held_permissions
+		FROM apikeys.key_role AS r
+		WHERE r.public_key = before.public_key AND r.project_id IS NOT DISTINCT FROM replace_roles.project;
+	role_ids := apikeys_internal.check_grants(roles, before.organization_id, project, held);
+	direct := coalesce(permissions, held_permissions);
+	PERFORM apikeys_internal.check_permissions(direct, before.organization_id, project, held_permissions);
+	DELETE FROM apikeys.key_role AS r
+		WHERE r.public_key = before.public_key AND r.project_id IS NOT DISTINCT FROM replace_roles.project
+			AND CASE WHEN r.role IS NULL THEN r.permission <> ALL (direct) ELSE r.role <> ALL (role_ids) END;
+	INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role, permission)
+		SELECT before.public_key, before.organization_id, replace_roles.project, granted, NULL
+		FROM unnest(role_ids) AS granted WHERE granted <> ALL (held)
+		UNION ALL
+		SELECT before.public_key, before.organization_id, replace_roles.project, NULL, granted
+		FROM unnest(direct) AS granted WHERE granted <> ALL (held_permissions);
+	IF role_ids <@ held AND held <@ role_ids AND direct <@ held_permissions AND held_permissions <@ direct THEN
+		RETURN;
+	END IF;
+	PERFORM apikeys_internal.make_images(ARRAY[before.public_key]);
+	PERFORM apikeys_internal.note_event('key.roles_changed', before.organization_id, project, before.public_key,
+		jsonb_build_object('old', apikeys_internal.grants_detail(held, held_permissions),
+			'new', apikeys_internal.grants_detail(role_ids, direct)));
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.replace_roles(apikeys.key, uuid, text[], text[]) IS
+	'Replaces the roles and, unless they are NULL, the permissions of a locked key in its organization or, with a project, in that project.';
+
+CREATE FUNCTION apikeys_internal.grants_detail(role_ids text[], permissions text[]) RETURNS jsonb
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN jsonb_build_object('roles',
+			(SELECT coalesce(jsonb_agg(apikeys_internal.role_name(r)), '[]') FROM unnest(role_ids) AS r))
+		|| CASE WHEN permissions = '{}' THEN '{}' ELSE jsonb_build_object('permissions', to_jsonb(permissions)) END;
+COMMENT ON FUNCTION apikeys_internal.grants_detail(text[], text[]) IS
+	'Returns what an event tells of the roles and permissions of a key.';
+
+CREATE FUNCTION apikeys_internal.set_organization_roles(public_key text, roles text[], permissions text[]) RETURNS text
+	LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	before constant apikeys.key := apikeys_internal.lock_key(public_key);
+BEGIN
+	-- A key that is given more is managed; one that only loses roles is not.
+	IF NOT (
+		(SELECT array_agg(apikeys_internal.find_role(r, before.organization_id)) FROM unnest(roles) AS r)
+			<@ ARRAY(SELECT r.role FROM apikeys.key_role AS r
+				WHERE r.public_key = before.public_key AND r.project_id IS NULL AND r.role IS NOT NULL)
+		AND coalesce(permissions, '{}') <@ ARRAY(SELECT r.permission FROM apikeys.key_role AS r
+				WHERE r.public_key = before.public_key AND r.project_id IS NULL AND r.permission IS NOT NULL)) THEN
+		PERFORM apikeys_internal.check_managed(public_key);
+	END IF;
+	PERFORM apikeys_internal.replace_roles(before, NULL, roles, permissions);
+	RETURN public_key;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.set_organization_roles(text, text[], text[]) IS 'Body of apikeys.set_organization_roles.';
+
+CREATE FUNCTION apikeys_internal.set_project_roles(public_key text, project uuid, roles text[], permissions text[]) RETURNS text
+	LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	organization constant uuid := apikeys_internal.keep_project(project);
+	before apikeys.key;
+BEGIN
+	before := apikeys_internal.lock_key(public_key);
+	IF before.organization_id <> organization THEN
+		PERFORM apikeys_internal.raise_not_found('key');
+	END IF;
+	IF cardinality(roles) = 0 AND (cardinality(permissions) = 0 OR permissions IS NULL AND NOT EXISTS (
+			SELECT FROM apikeys.key_role AS r
+			WHERE r.public_key = before.public_key AND r.project_id = set_project_roles.project
+				AND r.permission IS NOT NULL)) THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = 'a key needs at least one role or permission in a project',
+			HINT = 'apikeys.remove_from_project removes a key from a project.',
+			CONSTRAINT = 'roles_missing';
+	END IF;
+	-- A key without any grant belongs to the organization: to assign it is to take it.
+	IF NOT EXISTS (SELECT FROM apikeys.key_role AS r WHERE r.public_key = before.public_key) THEN
+		PERFORM apikeys_internal.check_managed(public_key);
+	END IF;
+	PERFORM apikeys_internal.replace_roles(before, project, roles, permissions);
+	RETURN public_key;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.set_project_roles(text, uuid, text[], text[]) IS 'Body of apikeys.set_project_roles.';
+
+CREATE FUNCTION apikeys_internal.remove_from_project(public_key text, project uuid) RETURNS text
+	LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	organization constant uuid := apikeys_internal.keep_project(project);
+	before constant apikeys.key := apikeys_internal.lock_key(public_key);
+	held text[];
+	held_permissions text[];
+BEGIN
+	IF NOT apikeys_internal.may('apikeys.keys.manage', organization, project) THEN
+		PERFORM apikeys_internal.refuse('apikeys.keys.manage', organization, project);
+	END IF;
+	WITH removed AS (
+		DELETE FROM apikeys.key_role AS r
+		WHERE r.public_key = before.public_key AND r.project_id = remove_from_project.project
+		RETURNING r.role, r.permission)
+	SELECT array_agg(r.role ORDER BY r.role) FILTER (WHERE r.role IS NOT NULL),
+			array_agg(r.permission ORDER BY r.permission) FILTER (WHERE r.permission IS NOT NULL)
+		INTO held, held_permissions FROM removed AS r;
+	IF held IS NULL AND held_permissions IS NULL THEN
+		RAISE undefined_object USING
+			MESSAGE = format('key "%s" has no role or permission in the project', public_key),
+			CONSTRAINT = 'key_not_in_project';
+	END IF;
+	PERFORM apikeys_internal.make_images(ARRAY[public_key]);
+	PERFORM apikeys_internal.note_event('key.removed_from_project', organization, project, public_key,
+		jsonb_build_object('old', apikeys_internal.grants_detail(coalesce(held, '{}'), coalesce(held_permissions, '{}'))));
+	RETURN public_key;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.remove_from_project(text, uuid) IS 'Body of apikeys.remove_from_project.';

@@ -1,0 +1,491 @@
+#!/usr/bin/env bash
+# run.sh: measures what a decision costs, beside other things that a server does,
+# how fast keys are created and brought in, and what it costs to look at them,
+# in a folder tmp/bench and against a server of its own; see "make help".
+#
+#   KEYS=1000000           keys in the tables
+#   ORGANIZATIONS=2000     which the keys are spread over
+#   LIST=1000000           networks in the longest access list; at most KEYS
+#   PROJECTS=20000 LARGE=100000
+#                          projects, and keys, of two special organizations; by
+#                          default a fiftieth and a tenth of KEYS
+#   CLIENTS=2              connections that call at the same time
+#   ROUNDS=5 SECONDS_EACH=5
+#                          each measurement over the socket is made ROUNDS
+#                          times, in turn with the others, for that long
+#   CHANGES=100            organizations, members and keys a second that are
+#                          made while decisions are measured
+#   IMPORT=200000          keys that are brought in at once
+#   CALLS=50000            calls in one measurement inside the server
+#   SHARED_BUFFERS=2GB     more than all tables: a million keys are 1.2 GB
+#   LOCATOR_SIZE=15625kB   apikeys.locator_size; by default 16 bytes a key
+#   USAGE_MAX_ENTRIES=2510000
+#                          apikeys.usage_max_entries; by default enough for
+#                          all keys
+#   KEEP=1                 leaves the server running
+#   TEST_NAME=bench        the folder in tmp/
+#
+# PostgreSQL has its default settings, JIT among them, but for what start_server
+# says: all tables are in memory, nothing is done in the background meanwhile and
+# no disk is waited for.  Where JIT makes a difference, it is measured without as well.
+#
+# The figures and a picture of them are in tmp/bench/out.  Everything is
+# measured in one run, in turn: compare ratios, the rest says how fast the machine
+# is.  What each ratio should be stands at the end of the report.
+set -euo pipefail
+. "$(dirname "$0")/../../lib.sh"
+
+KEYS=${KEYS:-1000000}
+CLIENTS=${CLIENTS:-2}
+ROUNDS=${ROUNDS:-5}
+SECONDS_EACH=${SECONDS_EACH:-5}
+CALLS=${CALLS:-50000}
+IMPORT=${IMPORT:-200000}
+SHARED_BUFFERS=${SHARED_BUFFERS:-2GB}
+LOCATOR_SIZE=${LOCATOR_SIZE:-$((KEYS < 4096 ? 64 : KEYS / 64))kB}
+USAGE_MAX_ENTRIES=${USAGE_MAX_ENTRIES:-$((KEYS * 5 / 2 + 10000))}
+ORGANIZATIONS=${ORGANIZATIONS:-$((KEYS < 20000 ? 10 : KEYS / 500))}
+PROJECTS=${PROJECTS:-$((KEYS / 50))}
+LARGE=${LARGE:-$((KEYS / 10))}
+LIST=${LIST:-$((KEYS < 1000000 ? KEYS : 1000000))}
+
+# Databases with fewer keys, which authorize is compared in.
+SIZES=()
+for size in 10000 1000000; do
+  if ((size < KEYS)); then SIZES+=("$size"); fi
+done
+
+# How many organizations, members and keys a second are made, and keys changed,
+# while decisions are measured.
+CHANGES=${CHANGES:-100}
+
+# Sent as parameters, as an application would.
+ADDRESS=10.1.2.3
+SCOPE=clusters.read
+
+# What is measured over the socket: name, script in wire/, apikeys.track_usage.
+WIRE=(
+  'SELECT 1|select_1|off'
+  'no-op with the same arguments|no_op|off'
+  'primary-key SELECT|primary_key|off'
+  'authorize|authorize|off'
+  'authorize, usage counted|authorize|on'
+  'authorize, one key, usage counted|one_key|on'
+  'PL/pgSQL|plpgsql|off'
+  'PL/pgSQL, last use updated|plpgsql_update|off'
+)
+
+psql_file() {
+  as_user "$WORK/bin/psql" -X -q -A -t -v ON_ERROR_STOP=1 -v keys="$KEYS" \
+    -v calls="$CALLS" -v rounds="$ROUNDS" -v import="$IMPORT" \
+    -v organizations="$ORGANIZATIONS" -v projects="$PROJECTS" \
+    -v large="$LARGE" -v list="$LIST" -v special=1 -d bench \
+    -f "$WORK/tree/test/workshop/bench/$1" "${@:2}"
+}
+
+# --- The keys --------------------------------------------------------------
+
+start_server() {
+  server_start bench \
+    "shared_preload_libraries = 'apikeys'" \
+    "shared_buffers = $SHARED_BUFFERS" \
+    "apikeys.locator_size = $LOCATOR_SIZE" \
+    "apikeys.usage_max_entries = $USAGE_MAX_ENTRIES" \
+    "max_wal_size = 8GB" \
+    "checkpoint_timeout = 1h" \
+    "synchronous_commit = off" \
+    "maintenance_work_mem = 256MB" \
+    "track_functions = none" \
+    "autovacuum = off"
+}
+
+make_hashes() {
+  # shellcheck disable=SC2046 # flags, many to a line
+  quietly hashes as_user "${CC:-gcc}" -O2 -o "$WORK/hashes" \
+    "$WORK/tree/test/workshop/bench/hashes.c" $(pkg-config --cflags --libs libsodium)
+}
+
+# load_database NAME KEYS ORGANIZATIONS SPECIAL
+load_database() {
+  as_user "$WORK/bin/createdb" "$1"
+  as_user "$WORK/hashes" $(($2 + ($4 ? 506 + LARGE : 0))) |
+    psql_file load.sql -d "$1" -v keys="$2" -v organizations="$3" \
+      -v special="$4"
+}
+
+load() {
+  local begin=$SECONDS size keys=$((KEYS / ORGANIZATIONS))
+  make_hashes
+  load_database bench "$KEYS" "$ORGANIZATIONS" 1
+  psql_file plpgsql.sql
+  psql_file settle.sql
+  psql_file reading_rows.sql
+  # The first organization alone.
+  load_database alone "$keys" 1 0
+  psql_file settle.sql -d alone
+  psql_file reading_rows.sql -d alone -v keys="$keys" -v organizations=1 \
+    -v special=0
+  for size in ${SIZES[@]+"${SIZES[@]}"}; do
+    load_database "keys_$size" "$size" $((size / 500)) 0
+    psql_file settle.sql -d "keys_$size"
+  done
+  say "loaded in $((SECONDS - begin)) s"
+}
+
+# --- Over the socket -------------------------------------------------------
+
+# run_wire SCRIPT TRACK_USAGE DATABASE KEYS [ARGUMENT...]: prints calls per second.
+run_wire() {
+  PGOPTIONS="-c apikeys.track_usage=$2" as_user "$WORK/bin/pgbench" -n \
+    -M prepared -c "$CLIENTS" -j "$CLIENTS" -T "$SECONDS_EACH" \
+    -D keys="$4" -D ip="$ADDRESS" -D scope="$SCOPE" "${@:5}" \
+    -f "$WORK/tree/test/workshop/bench/wire/$1.sql" "$3" \
+    2>>"$WORK/log/pgbench.log" | sed -n 's/^tps = \([0-9]*\).*/\1/p' ||
+    say "$1: pgbench failed, see $WORK/log/pgbench.log" >&2
+}
+
+# add_figure FILE NAME ROUND FIGURE: appends to FILE.csv.
+add_figure() {
+  say "\"$2\",$3,${4:-0}" | as_user tee -a "$WORK/out/$1.csv" >/dev/null
+}
+
+# measure_wire NUMBER NAME SCRIPT TRACK_USAGE ROUND: appends to wire.csv, and a
+# sample of the latencies to NUMBER.latencies.
+measure_wire() {
+  local logs=$WORK/wire/$1.$5
+  as_user mkdir -p "$WORK/wire"
+  add_figure wire "$2" "$5" "$(run_wire "$3" "$4" bench "$KEYS" \
+    --log --log-prefix="$logs" --sampling-rate=0.05)"
+  cat "$logs".* 2>/dev/null | awk '{ print $3 }' |
+    as_user tee -a "$WORK/wire/$1.latencies" >/dev/null || true
+}
+
+# Decisions alone, and while others are busy with organizations, members and keys.
+measure_management() {
+  local manager
+  add_figure management 'authorize, usage counted, alone' "$1" \
+    "$(run_wire authorize on bench "$KEYS")"
+  as_user "$WORK/bin/pgbench" -n -M prepared -c 2 -R "$CHANGES" \
+    -T $((SECONDS_EACH + 1)) -f "$WORK/tree/test/workshop/bench/wire/manage.sql" bench \
+    2>&1 | as_user tee -a "$WORK/log/manage.log" >/dev/null &
+  manager=$!
+  add_figure management 'authorize, usage counted, under management' "$1" \
+    "$(run_wire authorize on bench "$KEYS")"
+  wait "$manager" ||
+    say "manage: pgbench failed, see $WORK/log/manage.log" >&2
+}
+
+# Among few keys and among many.
+measure_sizes() {
+  local size
+  for size in ${SIZES[@]+"${SIZES[@]}"}; do
+    add_figure sizes "authorize, usage counted, $size keys" "$1" \
+      "$(run_wire authorize on "keys_$size" "$size")"
+  done
+  add_figure sizes "authorize, usage counted, $KEYS keys" "$1" \
+    "$(run_wire authorize on bench "$KEYS")"
+}
+
+wire_rounds() {
+  local round number name script track_usage
+  for round in $(seq "$ROUNDS"); do
+    for number in "${!WIRE[@]}"; do
+      IFS='|' read -r name script track_usage <<<"${WIRE[number]}"
+      measure_wire "$number" "$name" "$script" "$track_usage" "$round"
+    done
+    measure_sizes "$round"
+    measure_management "$round"
+  done
+}
+
+# --- New keys --------------------------------------------------------------
+
+# measure_create ROUND: by a role with the access manage; appends to create.csv.
+measure_create() {
+  local tps
+  tps=$(
+    PGUSER=bench_owner as_user "$WORK/bin/pgbench" -n -M prepared -c "$CLIENTS" -j "$CLIENTS" \
+      -T "$SECONDS_EACH" -f "$WORK/tree/test/workshop/bench/wire/create_key.sql" bench \
+      2>>"$WORK/log/pgbench.log" | sed -n 's/^tps = \([0-9]*\).*/\1/p'
+  ) || say "create_key: pgbench failed, see $WORK/log/pgbench.log" >&2
+  say "create_key,$1,${tps:-0}" | as_user tee -a "$WORK/out/create.csv" >/dev/null
+}
+
+# measure_import_in_two ROUND: two sessions at the same time, each half of the
+# keys; appends to import.csv.
+measure_import_in_two() {
+  local begin=$EPOCHREALTIME half
+  for half in 1 2; do psql_file import_half.sql -v half="$half" & done
+  wait
+  awk -v begin="$begin" -v end="$EPOCHREALTIME" -v round="$1" -v keys="$IMPORT" \
+    'BEGIN { printf "\"import_keys, a half in each of two sessions\",%s,%s\n",
+      round, keys / (end - begin) }' |
+    as_user tee -a "$WORK/out/import.csv" >/dev/null
+  as_user "$WORK/bin/psql" -X -q -d bench -c VACUUM
+}
+
+new_key_rounds() {
+  local round
+  psql_file import_tables.sql
+  for round in $(seq "$ROUNDS"); do
+    measure_create "$round"
+    psql_file import.sql -v round="$round" |
+      as_user tee -a "$WORK/out/import.csv" >/dev/null
+    measure_import_in_two "$round"
+  done
+}
+
+# --- Reading ---------------------------------------------------------------
+
+# measure_reading FILE DATABASE JIT ROUND: appends to FILE.csv.
+measure_reading() {
+  PGOPTIONS="-c jit=$3" psql_file reading.sql -d "$2" -v round="$4" |
+    as_user tee -a "$WORK/out/$1.csv" >/dev/null
+}
+
+reading_rounds() {
+  local round
+  for round in $(seq "$ROUNDS"); do
+    measure_reading reading bench on "$round"
+    measure_reading reading_jit_off bench off "$round"
+    measure_reading reading_alone alone on "$round"
+  done
+}
+
+# The medians of all, without JIT, alone, and the ratio to alone.
+compare_reading() {
+  awk -F '\t' '
+    FILENAME ~ /alone/ { alone[$1] = $2; next }
+    FILENAME ~ /jit_off/ { without[$1] = $2; next }
+    { printf "%s\t%d\t%d\t%s\t%s\n", $1, $2, without[$1],
+      alone[$1] ? alone[$1] : "-",
+      alone[$1] ? sprintf("%.2f", $2 / alone[$1]) : "-" }
+  ' "$WORK/out/reading_alone.tsv" "$WORK/out/reading_jit_off.tsv" \
+    "$WORK/out/reading.tsv" | as_user tee "$WORK/out/compared.tsv"
+}
+
+# --- The report ------------------------------------------------------------
+
+# summarize CSV BASELINE: a table of medians, separated by tabs.
+summarize() {
+  awk -v BASELINE="$2" -f "$TOP/test/workshop/bench/summary.awk" "$WORK/out/$1.csv" |
+    as_user tee "$WORK/out/$1.tsv"
+}
+
+summarize_latencies() {
+  local number
+  for number in "${!WIRE[@]}"; do
+    printf '%s\t%s\n' "${WIRE[number]%%|*}" "$(
+      sort -n "$WORK/wire/$number.latencies" |
+        awk -f "$TOP/test/workshop/bench/latency.awk"
+    )"
+  done | as_user tee "$WORK/out/latency.tsv"
+}
+
+# show FORMAT: a table, separated by tabs, with FORMAT for the rest of a row.
+show() {
+  awk -F '\t' -v format="  %-44s $1\n" \
+    '{ printf format, $1, $2, $3, $4, $5 }'
+}
+
+describe_machine() {
+  local model
+  model=$(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo 2>/dev/null |
+    head -n 1)
+  say "$(nproc) cores, ${model:-$(uname -m)}, $("$WORK/bin/postgres" --version)"
+  say "$KEYS keys, $CLIENTS clients, $ROUNDS rounds of $SECONDS_EACH s," \
+    "shared_buffers $SHARED_BUFFERS, apikeys.locator_size $LOCATOR_SIZE," \
+    "apikeys.usage_max_entries $USAGE_MAX_ENTRIES" |
+    paste -sd ' '
+}
+
+# promise FILE NAME TITLE RELATION BOUND [FILE NAME]: see promises.awk.
+promise() {
+  printf '%s\t' "$@"
+  say ""
+}
+
+promises() {
+  local counted='authorize, usage counted' size roles temperature
+  {
+    promise wire "$counted" 'counted / primary-key SELECT, over a socket' \
+      '>=' 1.0 wire 'primary-key SELECT'
+    promise wire "$counted" 'counted / no-op, over a socket' '>=' 0.8 \
+      wire 'no-op with the same arguments'
+    promise wire "$counted" 'counted / not counted, over a socket' '>=' 0.95 \
+      wire authorize
+    promise inside "$counted" 'counted / primary-key subquery, in the server' \
+      '<=' 0.5 inside 'primary-key subquery'
+    promise management "$counted, under management" \
+      'under management / alone' '>=' 0.9 management "$counted, alone"
+    for size in ${SIZES[@]+"${SIZES[@]}"}; do
+      promise sizes "$counted, $KEYS keys" "$KEYS keys / $size keys" \
+        '>=' 0.77 sizes "$counted, $size keys"
+    done
+    promise inside "authorize, list of $LIST" "list of $LIST / of 10" \
+      '<=' 2 inside 'authorize, list of 10'
+    for temperature in cold warm; do
+      for roles in 'no roles' '99 project roles' '10,000 project roles'; do
+        promise denials "wrong secret, $roles, $temperature" \
+          "wrong secret, $roles / unknown key, $temperature" '<=' 1.1 \
+          denials "unknown key, $temperature"
+        promise denials "unknown key, $temperature" \
+          "unknown key / wrong secret, $roles, $temperature" '<=' 1.1 \
+          denials "wrong secret, $roles, $temperature"
+      done
+    done
+    promise policy 'permits()' 'permits() / two settings in sub-selects' \
+      '<=' 1 policy 'current_setting() in a sub-select'
+    promise policy 'permits(), JIT off' 'the same, JIT off' '<=' 1 \
+      policy 'current_setting() in a sub-select, JIT off'
+    promise import 'import_keys by a superuser' 'import_keys / plain INSERT' \
+      '>=' 0.4 import 'plain INSERT, no triggers and foreign keys'
+    reading_promises
+  } | (cd "$WORK/out" && awk -f "$TOP/test/workshop/bench/promises.awk") |
+    as_user tee "$WORK/out/promises.tsv"
+}
+
+# In microseconds; by those who read one organization also the ratio to alone.
+reading_promises() {
+  local name bound reader
+  while IFS='|' read -r name bound; do
+    for reader in '' ', through act_as' ', project administrator'; do
+      promise reading "$name$reader" "$name$reader" '<=' "$bound"
+      promise reading "$name$reader" "the same / alone" '<=' 1.3 \
+        reading_alone "$name$reader"
+    done
+    promise reading "$name, organization with many projects" \
+      "$name, organization with many projects" '<=' 20000
+  done <<'END'
+first page of keys|3000
+number of keys|2000
+one key|500
+page of usage|5000
+last events|1000
+expiring_keys|20000
+unused_keys|20000
+END
+  promise reading_in_use 'first page of keys' \
+    'first page of keys, with uses in memory' '<=' 3000
+  promise reading_in_use 'page of usage' 'page of usage, with uses in memory' \
+    '<=' 5000
+  while IFS='|' read -r name bound; do
+    promise reading "$name" "$name" '<=' "$bound"
+  done <<'END'
+page of projects, organization with many projects|20000
+first page of keys, owner of half of the organizations|20000
+first page of keys, organization with many keys|10000
+first page of keys, superuser|10000
+END
+}
+
+# chart TITLE FILE [OWN]: of the medians in FILE.tsv, those whose name matches OWN
+# are the extension's.
+chart() {
+  printf 'chart\t%s\n' "$1"
+  awk -F '\t' -v OFS='\t' -v own="${3:-^authorize}" \
+    '{ print "bar", $1, $2, $3, $4, $1 ~ own ? "own" : "other" }' \
+    "$WORK/out/$2.tsv"
+}
+
+# Each statement among all organizations, and alone; of other readers than the owner
+# of one, the first page.
+chart_reading() {
+  printf 'chart\tReading, default settings: microseconds\n'
+  awk -F '\t' -v OFS='\t' '
+    /,/ && !/^first page of keys/ && !/^first page, naming the organization$/ { next }
+    { print "bar", $1, $2, $2, $2, "own" }
+    $4 != "-" { print "bar", "the organization alone", $4, $4, $4, "other" }
+  ' "$WORK/out/compared.tsv"
+}
+
+draw() {
+  {
+    chart 'Over a socket, prepared: calls per second' wire
+    chart 'Among few and many keys, over a socket: calls per second' sizes
+    chart 'Under management, over a socket: calls per second' management
+    chart 'Inside the server: nanoseconds per call' inside
+    chart 'Denials inside the server: nanoseconds per call' denials .
+    chart 'Counting a million rows under row-level security: milliseconds' \
+      policy '^permits'
+    chart_reading
+    chart 'Bringing in keys: keys per second' import '^import'
+  } | awk -f "$TOP/test/workshop/bench/chart.awk" |
+    as_user tee "$WORK/out/bench.svg" >/dev/null
+}
+
+# chapter TITLE: the heads of a table.
+chapter() {
+  say "" "$1"
+  printf 'measurement\tmedian\tlowest\thighest\tratio\n' |
+    show '%10s %10s %10s %8s'
+}
+
+report() {
+  local reading
+  chapter "Over the socket, prepared statements: calls per second"
+  summarize wire 'primary-key SELECT' | show '%10d %10d %10d %8s'
+  say "" "Latency over the socket: microseconds"
+  printf 'measurement\tp50\tp95\tp99\n' | show '%10s %10s %10s'
+  summarize_latencies | show '%10s %10s %10s'
+  chapter "Inside the server: nanoseconds per call"
+  summarize inside 'primary-key subquery' | show '%10d %10d %10d %8s'
+  chapter "Among few and many keys, over the socket: calls per second"
+  summarize sizes "authorize, usage counted, $KEYS keys" |
+    show '%10d %10d %10d %8s'
+  chapter "While $CHANGES organizations, members and keys a second are made: calls per second"
+  summarize management 'authorize, usage counted, alone' |
+    show '%10d %10d %10d %8s'
+  chapter "Denials inside the server: nanoseconds per call"
+  summarize denials 'unknown key, warm' | show '%10d %10d %10d %8s'
+  chapter "Counting a million rows under row-level security: milliseconds"
+  summarize policy 'current_setting() in a sub-select' |
+    show '%10d %10d %10d %8s'
+  chapter "Creating keys, synchronous_commit off: keys per second"
+  summarize create create_key | show '%10d %10d %10d %8s'
+  chapter "Bringing in $IMPORT keys at once: keys per second"
+  summarize import 'plain INSERT, no triggers and foreign keys' |
+    show '%10d %10d %10d %8s'
+  say "" "Reading, default settings: microseconds"
+  printf 'measurement\tof all\tJIT off\talone\tratio\n' |
+    show '%10s %10s %10s %8s'
+  for reading in reading reading_jit_off reading_alone reading_in_use; do
+    summarize "$reading" 'first page of keys' >/dev/null
+  done
+  compare_reading | show '%10d %10d %10s %8s'
+  say "" "What should hold"
+  promises | awk -F '\t' '{ printf "  %-68s %10s %9s  %s\n", $1, $2, $3, $4 }'
+  say ""
+  describe_machine | as_user tee "$WORK/out/machine.txt"
+  draw
+  say "figures: $TOP/tmp/$NAME/out"
+}
+
+finish() {
+  if [ -z "${WORK:-}" ] || [ -n "${KEEP:-}" ]; then return; fi
+  stop_servers
+  # What is left is small.
+  rm -rf "$WORK/bench.data" "$WORK/wire"
+}
+
+main() {
+  "$TOP/test/install-deps.sh" bench
+  NAME=${TEST_NAME:-bench}
+  trap finish EXIT
+  work_open "$NAME"
+  as_user mkdir "$WORK/out"
+  copy_sources
+  private_build WERROR=
+  start_server
+  load
+  psql_file inside.sql | as_user tee "$WORK/out/inside.csv" >/dev/null
+  psql_file denials.sql | as_user tee "$WORK/out/denials.csv" >/dev/null
+  psql_file policy.sql | as_user tee "$WORK/out/policy.csv" >/dev/null
+  reading_rounds
+  wire_rounds
+  measure_reading reading_in_use bench on 1
+  new_key_rounds
+  report
+}
+
+main

@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# run.sh crash|failover|load: puts servers of its own under traffic in a folder
+# tmp/crash, tmp/failover or tmp/load, and breaks them; see "make help" and the
+# head of crash.js, failover.js and load.js.
+#
+#   CLIENTS                who use and change keys, with two connections each:
+#                          16; load: 500
+#   ROUNDS SECONDS_EACH    crash: 25 times, each after at most 6 s;
+#                          failover: 3 times, each after at most 10 s;
+#                          load: once, for 40 s
+#   NODES=3 TTL=10         failover: how many servers, and the seconds after
+#                          which a leader that is silent is none any more
+#   COLD_KEYS=100000       load: keys that hardly anybody uses
+#
+# The last line counts the tests; the exit status is 0 if all have passed.
+set -euo pipefail
+. "$(dirname "$0")/../../lib.sh"
+
+# --- The three of them ------------------------------------------------------
+
+# Nothing is left to luck: what was acknowledged is on the disk.
+start_crash() {
+  server_start crash \
+    "shared_preload_libraries = 'apikeys'" \
+    "apikeys.usage_flush_interval = 1s" \
+    "fsync = on" \
+    "synchronous_commit = on" \
+    "checkpoint_timeout = 30s"
+  as_user "$WORK/bin/createdb" crash
+}
+
+start_load() {
+  server_start load \
+    "shared_preload_libraries = 'apikeys'" \
+    "apikeys.usage_max_entries = 500000" \
+    "shared_buffers = 512MB" \
+    "max_wal_size = 4GB" \
+    "synchronous_commit = off"
+  as_user "$WORK/bin/createdb" load
+}
+
+# The cluster manager starts the servers.
+start_failover() { :; }
+
+finish() {
+  local status=$?
+  if [ -n "${WORK:-}" ]; then stop_servers; fi
+  exit "$status"
+}
+
+main() {
+  local profile=traffic
+  if [ "$1" = failover ]; then profile=failover; fi
+  "$TOP/test/install-deps.sh" "$profile"
+  trap finish EXIT
+  trap 'exit 130' INT TERM
+  work_open "$1"
+  copy_sources
+  private_build WERROR=1
+  find_driver
+  "start_$1"
+  export WORK
+  as_user node "$WORK/tree/test/workshop/traffic/$1.js"
+}
+
+case ${1:-} in
+  crash | failover | load) main "$1" ;;
+  *) die "usage: run.sh crash|failover|load" ;;
+esac

@@ -1,0 +1,173 @@
+// Holds a database against a ledger: is all there that was acknowledged, and nothing
+// that was revoked?  Each check returns { checked, wrong }: how many things it has looked
+// at, and a line for each that is not as it must be.
+'use strict'
+const { ADDRESS, SCOPE } = require('./ledger')
+
+// A longer wait for the worker means that it is stuck.
+const WORKER_TIMEOUT = 20_000
+
+function shown (object) {
+  return JSON.stringify(Object.fromEntries(Object.entries(object).sort()))
+}
+
+// Finds out which of the changes in doubt were made: by the event that each has if it was.
+// Nothing may be under way any more.  Returns how many.
+async function settle (ledger, database) {
+  const keys = ledger.doubtfulKeys()
+  const events = await eventsOf(database, keys.map(({ name }) => name))
+  let made = 0
+  for (const key of keys) {
+    const [action] = Object.keys(key.doubt.change.events)
+    const isMade = (events.get(key.name)?.[action] ?? 0) > (key.events[action] ?? 0)
+    ledger.settle(key, isMade)
+    if (isMade) made++
+  }
+  const { rows } = await database.query(
+    "SELECT public_key, detail #>> '{new,description}' AS description FROM apikeys.audit_event " +
+    "WHERE action = 'key.created' AND detail #>> '{new,description}' = ANY ($1)",
+    [ledger.creations.map(({ description }) => description)])
+  for (const { public_key: name, description } of rows) {
+    ledger.created(ledger.creations.find((change) => change.description === description), name, null)
+  }
+  ledger.creations = []
+  return made + rows.length
+}
+
+// The events of these keys: by key, how many of each action.
+async function eventsOf (database, names) {
+  const { rows } = await database.query(
+    'SELECT public_key, action, count(*)::integer FROM apikeys.audit_event WHERE public_key = ANY ($1) GROUP BY 1, 2', [names])
+  const events = new Map()
+  for (const { public_key: name, action, count } of rows) {
+    if (!events.has(name)) events.set(name, {})
+    events.get(name)[action] = count
+  }
+  return events
+}
+
+// --- The checks ---------------------------------------------------------------------
+
+// Every key is let in with the secrets that are good, and is refused with the others, for
+// the right reason: works on a standby too.
+async function checkDecisions (ledger, database) {
+  const cases = []
+  for (const key of ledger.keys.values()) {
+    for (const secret of key.knownSecrets()) cases.push({ key, secret })
+  }
+  const sent = Date.now()
+  for (const { key } of cases) key.asked++
+  const { rows } = await database.query(
+    'SELECT d.reason FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS asked (public_key, secret, n) ' +
+    'CROSS JOIN LATERAL apikeys.decide(asked.public_key, asked.secret, $3, $4) AS d ORDER BY asked.n',
+    [cases.map(({ key }) => key.name), cases.map(({ secret }) => secret), ADDRESS, SCOPE])
+  const answered = Date.now()
+  const wrong = []
+  cases.forEach(({ key, secret }, number) => {
+    const expected = key.expected(secret, sent, answered)
+    const { reason } = rows[number]
+    if (!expected.includes(reason)) wrong.push(`${key.name}: ${reason} instead of ${expected.join(' or ')}`)
+    key.answered(reason)
+  })
+  return { checked: cases.length, wrong }
+}
+
+// The keys that the clients have made and not deleted are there, and no others; each has
+// its image.
+async function checkKeys (ledger, database) {
+  const { rows } = await database.query(`
+    SELECT k.public_key, i::text IS NOT DISTINCT FROM s::text AS whole
+    FROM apikeys.key AS k
+      JOIN apikeys.key_image_source AS s USING (public_key)
+      LEFT JOIN apikeys.key_image AS i USING (public_key)`)
+  const found = new Map(rows.map(({ public_key: name, whole }) => [name, whole]))
+  const wrong = []
+  for (const [name, whole] of found) {
+    if (!whole) wrong.push(`${name} has another image`)
+    if (!ledger.keys.has(name)) wrong.push(`${name} was made by nobody`)
+  }
+  for (const { name, deleted } of ledger.keys.values()) {
+    if (found.has(name) === deleted) wrong.push(deleted ? `${name} was deleted and is there` : `${name} is lost`)
+  }
+  return { checked: ledger.keys.size, wrong }
+}
+
+// Every change has its events, and nothing else has any.
+async function checkEvents (ledger, database) {
+  const keys = [...ledger.keys.values()].filter((key) => !key.shared)
+  const events = await eventsOf(database, keys.map(({ name }) => name))
+  const wrong = []
+  let checked = 0
+  for (const key of keys) {
+    const found = shown(events.get(key.name) ?? {})
+    checked += Object.values(key.events).reduce((sum, times) => sum + times, 0)
+    if (found !== shown(key.events)) wrong.push(`${key.name}: events ${found} instead of ${shown(key.events)}`)
+  }
+  return { checked, wrong }
+}
+
+// The worker starts with the next use, and writes what was counted.
+async function checkWorker (ledger, database) {
+  const key = [...ledger.keys.values()].find((key) => !key.deleted && key.knownSecrets().length > 0)
+  const end = Date.now() + WORKER_TIMEOUT
+  let alive
+  await database.query(`SET statement_timeout = ${WORKER_TIMEOUT}`)
+  key.asked++
+  await database.query('SELECT apikeys.authorize($1, $2, $3, $4)', [key.name, key.knownSecrets()[0], ADDRESS, SCOPE])
+  do {
+    ({ rows: [{ worker_alive: alive }] } = await database.query('SELECT worker_alive FROM apikeys.status()'))
+  } while (!alive && Date.now() < end)
+  try {
+    await database.query('SELECT apikeys.flush_usage()')
+  } catch (error) {
+    return { checked: 2, wrong: [`flush_usage: ${error.message}`] }
+  } finally {
+    await database.query('RESET statement_timeout')
+  }
+  return { checked: 2, wrong: alive ? [] : ['the worker has not started'] }
+}
+
+// No key has more uses than were asked for, nor fewer than were written; exactly those
+// acknowledged where nothing was lost.  The ledger goes on with what was found; where
+// "durable", that cannot be lost any more.
+async function checkUsage (ledger, database, { exact = false, durable = true } = {}) {
+  await database.query('SELECT apikeys.flush_usage()')
+  const { rows } = await database.query('SELECT public_key, use_count::integer AS uses, denials FROM apikeys.usage')
+  const usage = new Map(rows.map((row) => [row.public_key, row]))
+  const wrong = []
+  let uses = 0
+  let checked = 0
+  for (const key of ledger.keys.values()) {
+    if (key.deleted) continue
+    const found = usage.get(key.name)
+    const [least, most] = exact ? [key.allowed, key.allowed] : [key.flushed, key.asked]
+    checked++
+    uses += found?.uses ?? 0
+    if (!found) wrong.push(`${key.name} has no usage`)
+    else if (found.uses < least || found.uses > most) wrong.push(`${key.name}: ${found.uses} uses instead of ${least} to ${most}`)
+    else if (exact && shown(found.denials) !== shown(key.denied)) wrong.push(`${key.name}: denials ${shown(found.denials)} instead of ${shown(key.denied)}`)
+    if (found) {
+      key.asked = key.allowed = found.uses
+      if (durable) key.flushed = found.uses
+    }
+  }
+  return { checked, wrong, uses }
+}
+
+// The events are those that were sealed, and the last seal is the one of the check before.
+async function checkSeals (ledger, database) {
+  const verify = async () => {
+    const { rows: [row] } = await database.query('SELECT * FROM apikeys.verify_audit($1, $2)', [ledger.seal.number, ledger.seal.hash])
+    return row
+  }
+  const before = await verify()
+  await database.query('SELECT apikeys.seal_audit()')
+  ledger.seal = { number: null, hash: null }
+  const after = await verify()
+  ledger.seal = { number: after.last_seal, hash: after.last_hash }
+  const wrong = [before, after].filter(({ intact }) => !intact).map(({ problem }) => problem)
+  if (Number(after.unsealed) > 0) wrong.push(`${after.unsealed} events cannot be sealed`)
+  return { checked: Number(after.seals), wrong }
+}
+
+module.exports = { checkDecisions, checkEvents, checkKeys, checkSeals, checkUsage, checkWorker, settle }
