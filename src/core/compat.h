@@ -192,6 +192,15 @@ ak_buffer_count_use(Buffer buffer)
 #define ak_buffer_count_use(buffer) ((void) (buffer))
 #endif
 
+/* 19 has flags for the kind of a scan. */
+#if PG_VERSION_NUM >= 190000
+#define ak_table_beginscan(table, snapshot) \
+	table_beginscan(table, snapshot, 0, NULL, 0)
+#else
+#define ak_table_beginscan(table, snapshot) \
+	table_beginscan(table, snapshot, 0, NULL)
+#endif
+
 /* 18 can count what an index scan does. */
 #if PG_VERSION_NUM >= 180000
 #define ak_index_beginscan(table, index, snapshot, key_count) \

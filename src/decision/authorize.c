@@ -1,6 +1,6 @@
 /*
  * authorize.c
- *	  The decision as SQL functions: yes or no, with the reason, or an error.
+ *	  The decision as SQL functions: a boolean, with the reason, or an error.
  */
 #include "postgres.h"
 
@@ -24,8 +24,8 @@ PG_FUNCTION_INFO_V1(apikeys_decide_text);
 PG_FUNCTION_INFO_V1(apikeys_require_text);
 
 /*
- * Raises 22023 for a cost that is no positive number; a function may be declared
- * without one.
+ * Raises 22023 unless the cost is a positive number; a function may be
+ * declared without one.
  */
 static void
 check_cost(FunctionCallInfo fcinfo)
@@ -40,8 +40,8 @@ check_cost(FunctionCallInfo fcinfo)
 }
 
 /*
- * Decides what the arguments ask, of which the address is an inet or a text;
- * *address is what *request points to.
+ * Decides the request in the arguments, whose address is an inet or a text;
+ * *request points to *address.
  */
 static void
 decide(FunctionCallInfo fcinfo, bool address_is_text, AkRequest *request,
@@ -76,7 +76,7 @@ decide(FunctionCallInfo fcinfo, bool address_is_text, AkRequest *request,
 	ak_decision_close(request, decision);
 }
 
-/* Whether the request may go on. */
+/* Returns whether the request is allowed. */
 static Datum
 answer_boolean(FunctionCallInfo fcinfo, bool address_is_text)
 {
@@ -88,7 +88,7 @@ answer_boolean(FunctionCallInfo fcinfo, bool address_is_text)
 	PG_RETURN_BOOL(decision.reason == AK_OK);
 }
 
-/* The public key, or an error. */
+/* Returns the public key, or raises an error. */
 static Datum
 answer_key(FunctionCallInfo fcinfo, bool address_is_text)
 {
@@ -102,7 +102,7 @@ answer_key(FunctionCallInfo fcinfo, bool address_is_text)
 	PG_RETURN_TEXT_P(request.public_key);
 }
 
-/* The decision with its reason. */
+/* Returns the decision with its reason. */
 static Datum
 answer_row(FunctionCallInfo fcinfo, bool address_is_text)
 {

@@ -1,8 +1,8 @@
 /*
  * decision.h
- *	  The decision: may a request made with this key go on?
+ *	  The decision: is a request made with this key allowed?
  *
- * The checks are made in a fixed order (reason.h), and the first that fails is
+ * The checks are made in a fixed order (reason.h). The first one that fails is
  * the reason.
  */
 #ifndef AK_DECISION_H
@@ -14,13 +14,13 @@
 #include "core/reason.h"
 #include "store/keystore.h"
 
-/* What is asked; a NULL pointer is a NULL argument. */
+/* The request; a NULL pointer is a NULL argument. */
 typedef struct AkRequest
 {
 	text	   *public_key;
 	text	   *secret;
 	const AkNetwork *address;
-	bool		any_scope;		/* not what the key may do, but whether it is good */
+	bool		any_scope;		/* whether the key is valid, in any scope */
 	text	   *scope;
 	const pg_uuid_t *project;
 } AkRequest;
@@ -32,11 +32,11 @@ typedef struct AkDecision
 	AkReason	reason;
 	bool		key_exists;
 
-	/* Valid if key_exists; what it points to only while the store is open. */
+	/* Valid if key_exists; its pointers only while the store is open. */
 	AkImage		key;
-	int32		secret_version; /* of the secret that was proved; 0: none */
+	int32		secret_version; /* of the proved secret; 0: none */
 	bool		has_network;
-	AkNetwork	network;		/* the entry that let the address in */
+	AkNetwork	network;		/* the entry that contains the address */
 	uint64		grant;			/* ak_grant_id() of the role that allowed the
 								 * scope; 0: none */
 } AkDecision;

@@ -3,10 +3,10 @@
  *	  Inserts keys, with their roles, one secret each and their images, in one
  *	  statement.
  *
- * What is inserted refers to what the statement inserts along with it, and to the
- * organization, project and roles that the verb has locked.  So no trigger need
- * check that, and the images are made of what is given, not read back; unless
- * somebody's trigger may change what is inserted.
+ * New rows refer to rows of the same statement, and to the organization,
+ * project and roles that the caller has locked.  So no trigger needs to check
+ * that, and the images are made from the arguments and not read back, unless a
+ * trigger of the user may change the rows.
  */
 #include "postgres.h"
 
@@ -42,7 +42,10 @@ PG_FUNCTION_INFO_V1(apikeys_insert_keys);
 	"AS u (public_key, hash, hint, description, roles, access_list, expires_at) " \
 	"ORDER BY u.public_key COLLATE \"C\")"
 
-/* The statement itself inserts first, and so waits where a key may be taken. */
+/*
+ * The statement inserts keys first, and waits there if a public key may be
+ * taken.
+ */
 #define INSERT_KEYS \
 	"INSERT INTO apikeys.key " \
 	"(public_key, organization_id, description, access_list, expires_at) " \
@@ -56,7 +59,7 @@ PG_FUNCTION_INFO_V1(apikeys_insert_keys);
 	"c AS (INSERT INTO apikeys.key_secret (public_key, version, hash, hint) " \
 	"SELECT s.public_key, 1, s.hash, s.hint FROM s)"
 
-/* What view key_image_source says of them. */
+/* The same as view key_image_source for these keys. */
 #define INSERT_IMAGES \
 	"i AS (INSERT INTO apikeys.key_image (public_key, organization_id, disabled, " \
 	"expires_at, access_list, secrets, secret_expirations, organization_roles, " \
@@ -73,7 +76,7 @@ PG_FUNCTION_INFO_V1(apikeys_insert_keys);
 	"ELSE ARRAY(SELECT g.role FROM pg_catalog.unnest(s.roles) AS g (role) " \
 	"ORDER BY g.role COLLATE \"C\") END AS roles FROM s OFFSET 0) AS i)"
 
-/* Where triggers of others may change the rows, which are read again then. */
+/* For triggers of users, which may change the rows: these are read back. */
 static void
 insert_with_triggers(Datum *values, const char *nulls)
 {
@@ -103,7 +106,7 @@ insert(Datum *values, const char *nulls)
 		insert_with_triggers(values, nulls);
 }
 
-/* Whether the current error says that a public key is taken. */
+/* Checks whether the current error is that a public key is taken. */
 static bool
 is_taken_key(const ErrorData *error)
 {
@@ -114,8 +117,9 @@ is_taken_key(const ErrorData *error)
 
 /*
  * insert_keys(organization, project, public_keys, hashes, hints, descriptions,
- * roles, access_lists, expirations): raises 23505 if a public key is taken.  No
- * hints, roles or networks are NULL, as is an expiration that never comes.
+ * roles, access_lists, expirations): raises 23505 if a public key is taken.
+ * No hints, roles or networks are NULL, and so is the expiration of a key that
+ * does not expire.
  */
 Datum
 apikeys_insert_keys(PG_FUNCTION_ARGS)

@@ -2,11 +2,11 @@
  * roles.c
  *	  See roles.h.
  *
- * Roles are few and change seldom, so every backend keeps those that it was
- * asked for: until the row that one was read from is not the one that is seen
- * any more (ak_keystore_sees()).
+ * Roles are few and rarely change, so every backend caches the roles that it
+ * has used, until the snapshot no longer sees the version of the row that one
+ * was read from (ak_keystore_sees()).
  *
- * Permissions are valid patterns: the table's constraint has seen to that.
+ * Permissions are valid patterns: the table's constraint checks that.
  */
 #include "postgres.h"
 
@@ -36,7 +36,7 @@ PG_FUNCTION_INFO_V1(apikeys_grant_id);
 
 /* --- Names of grants ----------------------------------------------------- */
 
-/* What ak_grant_id() asks of the name of a role. */
+/* The hash of a role's name, for ak_grant_id(). */
 uint64
 ak_role_hash(const char *name, size_t length)
 {
@@ -44,10 +44,10 @@ ak_role_hash(const char *name, size_t length)
 }
 
 /*
- * A number for a role that is held in a project, or, where that is NULL, in
- * the organization; never 0.  Two grants of a key have the same one with a
- * chance that can be neglected.  It is stored nowhere, for it may be another
- * one on another machine.
+ * Returns a number for a role held in a project or, if that is NULL, in the
+ * organization; never 0. The chance that two grants of a key have the same
+ * number is negligible.  It is not stored, because it may differ on another
+ * machine.
  */
 uint64
 ak_grant_id(uint64 role_hash, const pg_uuid_t *project)
@@ -129,7 +129,7 @@ take_role(const AkRoleRow *row, void *argument)
 	copy_permissions(row->project_permissions, &role->project);
 }
 
-/* Reads a role anew and keeps it; NULL if there is none. */
+/* Reads a role and caches it; NULL if there is none. */
 static RoleEntry *
 read_role(AkKeystore *store, const AkBytes *name, const char *key)
 {
@@ -158,8 +158,8 @@ read_role(AkKeystore *store, const AkBytes *name, const char *key)
 }
 
 /*
- * The role of this name, or NULL; good until it is looked for in a store that
- * was opened later.  The store was opened to read table role.
+ * Returns the role of this name, or NULL; valid until it is looked up in a
+ * store that was opened later.  The store was opened to read table role.
  */
 const AkRole *
 ak_roles_find(AkKeystore *store, const AkBytes *name)
@@ -183,7 +183,7 @@ ak_roles_find(AkKeystore *store, const AkBytes *name)
 	return entry ? &entry->role : NULL;
 }
 
-/* Whether one of the permissions allows the scope. */
+/* Checks whether one of the permissions allows the scope. */
 bool
 ak_permissions_allow(const AkPermissions *permissions,
 					 const char *scope, size_t scope_length)
