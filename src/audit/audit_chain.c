@@ -143,7 +143,7 @@ ak_chain_read(Snapshot snapshot, AkChain *chain)
 {
 	Relation	table = ak_table_open(AK_AUDIT_CHAIN, AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(table, NULL);
-	TableScanDesc scan = table_beginscan(table, snapshot, 0, NULL);
+	TableScanDesc scan = ak_table_beginscan(table, snapshot);
 
 	memset(chain, 0, sizeof(*chain));
 	if (table_scan_getnextslot(scan, ForwardScanDirection, slot))

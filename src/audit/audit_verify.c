@@ -19,6 +19,7 @@
 #include "core/compat.h"
 #include "core/errors.h"
 
+#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "miscadmin.h"

@@ -192,8 +192,20 @@ ak_buffer_count_use(Buffer buffer)
 #define ak_buffer_count_use(buffer) ((void) (buffer))
 #endif
 
-/* 18 can count what an index scan does. */
-#if PG_VERSION_NUM >= 180000
+/* 19 has flags for the kind of a scan. */
+#if PG_VERSION_NUM >= 190000
+#define ak_table_beginscan(table, snapshot) \
+	table_beginscan(table, snapshot, 0, NULL, 0)
+#else
+#define ak_table_beginscan(table, snapshot) \
+	table_beginscan(table, snapshot, 0, NULL)
+#endif
+
+/* 18 can count what an index scan does, and 19 has flags for its kind. */
+#if PG_VERSION_NUM >= 190000
+#define ak_index_beginscan(table, index, snapshot, key_count) \
+	index_beginscan(table, index, snapshot, NULL, key_count, 0, 0)
+#elif PG_VERSION_NUM >= 180000
 #define ak_index_beginscan(table, index, snapshot, key_count) \
 	index_beginscan(table, index, snapshot, NULL, key_count, 0)
 #else

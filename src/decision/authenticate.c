@@ -1,7 +1,7 @@
 /*
  * authenticate.c
- *	  Binds a key to the transaction, once its secret is proved: one that the
- *	  caller gives, or that of the HTTP request which the transaction serves.
+ *	  Binds a key to the transaction after its secret is proved: a key that
+ *	  the caller gives, or that of the HTTP request of the transaction.
  */
 #include "postgres.h"
 
@@ -30,8 +30,8 @@ PG_FUNCTION_INFO_V1(apikeys_authenticate_request);
 PG_FUNCTION_INFO_V1(apikeys_split_api_key);
 
 /*
- * Binds the key of the request if it is good, and raises 28000 if it is not:
- * both count, as a use or as a denial.
+ * Binds the key of the request if it is valid, and raises 28000 otherwise.
+ * Counts a use or a denial.
  */
 static void
 authenticate(const AkRequest *request)
@@ -142,8 +142,8 @@ apikeys_split_api_key(PG_FUNCTION_ARGS)
 /* --- A request's headers -------------------------------------------------- */
 
 /*
- * What was read of them, each NULL or palloc'd.  It is wiped when its memory
- * context is reset, also after an error.
+ * The values read from the headers, each NULL or palloc'd.  Wiped when their
+ * memory context is reset, also after an error.
  */
 typedef struct HttpRequest
 {
@@ -167,7 +167,10 @@ raise_malformed(const char *what)
 			 errhidecontext(true)));
 }
 
-/* The address that this connection comes from; false for a Unix-domain socket. */
+/*
+ * Returns the client address of this connection; false for a Unix-domain
+ * socket.
+ */
 static bool
 get_peer(AkNetwork *peer)
 {
@@ -182,7 +185,7 @@ get_peer(AkNetwork *peer)
 	return true;
 }
 
-/* A Unix-domain socket is trusted where the addresses of this machine are. */
+/* A Unix-domain socket is trusted if the addresses of this machine are. */
 static bool
 is_trusted(const AkNetset *trusted, const AkNetwork *peer)
 {
@@ -197,8 +200,8 @@ is_trusted(const AkNetset *trusted, const AkNetwork *peer)
 }
 
 /*
- * The address that the request comes from, or NULL: this connection's, unless
- * that is a trusted proxy, who is believed what it says instead.
+ * Returns the client address of the request, or NULL: the address of this
+ * connection or, if that is a trusted proxy, the one that the proxy reports.
  */
 static const AkNetwork *
 find_client(const AkRequestHeaders *headers, AkNetwork *address)
@@ -220,7 +223,7 @@ find_client(const AkRequestHeaders *headers, AkNetwork *address)
 	return header == AK_HEADER_GOOD ? address : NULL;
 }
 
-/* The header that is meant for keys goes before the one for everything. */
+/* The header for keys precedes the general one. */
 static AkHeader
 find_credentials(HttpRequest *http, AkCredentials *credentials)
 {

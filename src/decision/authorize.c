@@ -1,6 +1,6 @@
 /*
  * authorize.c
- *	  The decision as SQL functions: yes or no, with the reason, or an error.
+ *	  The decision as SQL functions: a boolean, with the reason, or an error.
  */
 #include "postgres.h"
 
@@ -129,7 +129,7 @@ decide(FunctionCallInfo fcinfo, const Form *form, bool wants_details,
 		ak_request_wipe_token(request);
 }
 
-/* Whether the request may go on. */
+/* Returns whether the request is allowed. */
 static Datum
 answer_boolean(FunctionCallInfo fcinfo, const Form *form)
 {
@@ -139,7 +139,7 @@ answer_boolean(FunctionCallInfo fcinfo, const Form *form)
 	PG_RETURN_BOOL(call.decision.reason == AK_OK);
 }
 
-/* The public key, or an error. */
+/* Returns the public key, or raises an error. */
 static Datum
 answer_key(FunctionCallInfo fcinfo, const Form *form)
 {
@@ -151,7 +151,7 @@ answer_key(FunctionCallInfo fcinfo, const Form *form)
 	PG_RETURN_TEXT_P(call.request.public_key);
 }
 
-/* The decision with its reason. */
+/* Returns the decision with its reason. */
 static Datum
 answer_row(FunctionCallInfo fcinfo, const Form *form)
 {

@@ -2,23 +2,23 @@
  * decision.c
  *	  See decision.h.
  *
- * Nothing about a key is told before its secret is proved, nor by how long that
- * takes: where there is no such key, another one's image is read for nothing,
- * and as much is hashed; where there is one and the secret is wrong, the index
- * is asked for nothing, as an unknown key asks it.
+ * Before its secret is proved, neither the result nor its time tells anything
+ * about a key.  If the key does not exist, the image of another key is read
+ * and discarded, and the same hashes are computed.  If it exists and the
+ * secret is wrong, the index is used and its result discarded, as for an
+ * unknown key.
  *
  * Everything is read from the tables as they are at the call (keystore.h), so
  * that a key revoked by a committed transaction is refused by the next call,
  * also in an old REPEATABLE READ transaction.
  *
- * Where the time goes: of 1.2 microseconds with a million keys, 0.9 are work, a
+ * Cost: of 1.2 microseconds with a million keys, 0.9 are computation, a
  * quarter of it for the hash, and the rest is waiting for memory.  The key's
  * image is found without an index (locator.c), read in its page (image.c) and
- * asked for before it is needed; roles and policies of organizations are in
- * memory.  So a call costs a third more with ten million keys than with ten
- * thousand.  A denial before that, or a key that was not asked for lately, costs
- * the descent of an index as well, which with a million keys is three times
- * that.
+ * prefetched; roles and policies of organizations are cached.  So a call costs
+ * a third more with ten million keys than with ten thousand.  A denial without
+ * proof, or a key that was not used recently, also costs the descent of an
+ * index, which with a million keys is three times that.
  */
 #include "postgres.h"
 
@@ -78,7 +78,7 @@ ak_request_wipe_token(AkRequest *request)
 
 /* --- The secret ----------------------------------------------------------- */
 
-/* What comparing a claim with one of the key's secrets makes of it. */
+/* The result of comparing a claim with one of the key's secrets. */
 static AkReason
 judge(AkVerdict verdict, bool is_live)
 {
@@ -95,7 +95,7 @@ judge(AkVerdict verdict, bool is_live)
 	return AK_WRONG_SECRET;
 }
 
-/* Of two of the key's secrets, what the better one makes of a claim. */
+/* Returns the better of the results of two of the key's secrets. */
 static AkReason
 choose_reason(AkReason a, AkReason b)
 {
@@ -110,10 +110,10 @@ choose_reason(AkReason a, AkReason b)
 }
 
 /*
- * Whether the secret is a live one of the key, and which.  Every secret of the
- * image is compared, also if an earlier one was the right one.  An expired one
- * is compared only if that costs nothing.  One that costs a second can be cancelled before the next:
- * the transaction lets go of what is held then.
+ * Checks whether the secret is a live one of the key, and which.  Every secret
+ * of the image is compared, also after a match.  An expired one is compared
+ * only if that is cheap.  Before each expensive hash the call can be
+ * cancelled; the transaction then releases what is held.
  */
 static AkReason
 check_secrets(const AkRequest *request, const AkSecretClaim *claim,
@@ -152,7 +152,7 @@ check_secrets(const AkRequest *request, const AkSecretClaim *claim,
 	return reason;
 }
 
-/* Whether the key exists and the secret is one of its live ones. */
+/* Checks whether the key exists and the secret is one of its live ones. */
 static AkReason
 prove_key(const AkRequest *request, const AkSecretClaim *claim,
 		  AkDecision *decision)
@@ -325,10 +325,11 @@ find_reason(const AkRequest *request, const AkSecretClaim *claim,
 }
 
 /*
- * Opens the store, and makes the claim that the secret is the key's.  Asked for
- * some memory, the processor goes on with other work until it is there: so the
- * hashing, which needs nothing from the tables, comes after asking for the
- * place of the key's image, and opening the store after asking for the image.
+ * Opens the store, and makes the claim that the secret is the key's.  The
+ * processor continues with other work while it waits for memory.  So the hash,
+ * which needs nothing from the tables, is computed after the position of the
+ * key's image was prefetched, and the store is opened after the image was
+ * prefetched.
  */
 static void
 open_store(const AkRequest *request, AkSecretClaim *claim, AkKeystore *store)
@@ -354,8 +355,8 @@ open_store(const AkRequest *request, AkSecretClaim *claim, AkKeystore *store)
 }
 
 /*
- * An argument that is a text.  Of one that is longer than max_size bytes only so
- * much is read that this can be seen.
+ * Returns a text argument.  Of a text longer than max_size bytes only enough
+ * is read to show that it is too long.
  */
 text *
 ak_decision_get_text(Datum argument, int max_size)
@@ -366,9 +367,9 @@ ak_decision_get_text(Datum argument, int max_size)
 }
 
 /*
- * The request, or, where its public key is longer than any, the same with a
- * text that is no key's: that is looked for in its place, so that a denial takes
- * as long as of any unknown key, and not as long as the text.
+ * Returns the request.  If its public key is longer than any valid one, it is
+ * replaced by a text that is no key: so the denial takes as long as that of
+ * any unknown key, and does not depend on the length of the text.
  */
 static AkRequest
 shorten(const AkRequest *request)
@@ -382,8 +383,8 @@ shorten(const AkRequest *request)
 }
 
 /*
- * Decides a request whose scope is valid.  What was read of the key can be
- * looked at until ak_decision_close(), which must be called in the same
+ * Decides a request whose scope is valid.  The caller can read what was found
+ * of the key until ak_decision_close(), which it must call in the same
  * function; after an error the transaction does it.
  */
 void
@@ -400,7 +401,7 @@ ak_decision_open(const AkRequest *request, AkDecision *decision)
 		ak_image_read_details(&decision->key, &decision->details);
 }
 
-/* Lets go of what was read, and records the use or the denial. */
+/* Releases what was read, and records the use or the denial. */
 void
 ak_decision_close(const AkRequest *request, AkDecision *decision)
 {
@@ -419,7 +420,7 @@ ak_decision_close(const AkRequest *request, AkDecision *decision)
 		ak_usage_record_grant(request->public_key, decision->grants[i]);
 }
 
-/* Whether the secret was proved to be a live one of the key. */
+/* Checks whether the secret was proved to be a live one of the key. */
 bool
 ak_decision_proves(const AkDecision *decision)
 {
@@ -429,9 +430,9 @@ ak_decision_proves(const AkDecision *decision)
 /* --- Errors -------------------------------------------------------------- */
 
 /*
- * Raises the error for a denial: 28000, the same one whatever is wrong, where
- * the key is not proved, and denied_code with the reason where it is.  The
- * server's log leaves out the statement, in which the secret may stand.
+ * Raises the error for a denial: if the key is not proved, always the same
+ * 28000; otherwise denied_code with the reason.  The server's log omits the
+ * statement, which may contain the secret.
  */
 void
 ak_decision_raise(const AkDecision *decision, int denied_code)

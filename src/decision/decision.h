@@ -1,8 +1,8 @@
 /*
  * decision.h
- *	  The decision: may a request made with this key go on?
+ *	  The decision: is a request made with this key allowed?
  *
- * The checks are made in a fixed order (reason.h), and the first that fails is
+ * The checks are made in a fixed order (reason.h). The first one that fails is
  * the reason.
  */
 #ifndef AK_DECISION_H
@@ -15,7 +15,7 @@
 #include "core/scope.h"
 #include "store/keystore.h"
 
-/* What is asked; a NULL pointer is a NULL argument. */
+/* The request; a NULL pointer is a NULL argument. */
 typedef struct AkRequest
 {
 	text	   *public_key;
@@ -35,9 +35,9 @@ typedef struct AkDecision
 	AkReason	reason;
 	bool		key_exists;
 
-	/* Valid if key_exists; what it points to only while the store is open. */
+	/* Valid if key_exists; its pointers only while the store is open. */
 	AkImage		key;
-	int32		secret_version; /* of the secret that was proved; 0: none */
+	int32		secret_version; /* of the proved secret; 0: none */
 	bool		has_network;
 	AkNetwork	network;		/* the entry that let the address in */
 	AkDetails	details;		/* palloc'd, if they are wanted */

@@ -1,7 +1,6 @@
 /*
  * explain.c
- *	  Why a key may, or may not: each check of a decision by itself, with what
- *	  it looked at.
+ *	  Explains a decision: returns each of its checks with what it compared.
  *
  * Needs no secret and counts nothing.  It is for principals that read the key,
  * and shows more of its roles and access list than the views show to some of
@@ -26,11 +25,12 @@
 #include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
+#include "utils/tuplestore.h"
 
-/* Of a longer list no more entries are named. */
+/* The maximum number of entries of a list that are shown. */
 #define MAX_ENTRIES		20
 
-/* What is asked, and what was read of the key. */
+/* The request, and what was read of the key. */
 typedef struct Inquiry
 {
 	ReturnSetInfo *result;
@@ -44,7 +44,7 @@ typedef struct Inquiry
 PG_FUNCTION_INFO_V1(apikeys_explain_authorize);
 PG_FUNCTION_INFO_V1(apikeys_explain_authorize_text);
 
-/* The check is named after the reason that it gives. */
+/* The check has the name of the reason that it leads to. */
 static void
 put_check(Inquiry *inquiry, AkReason reason, bool passed, const char *detail)
 {
@@ -146,7 +146,7 @@ append_entries(StringInfo text, const AkNetset *set)
 		appendStringInfo(text, " and %zu more", count - MAX_ENTRIES);
 }
 
-/* Whether the address is in a list that is not empty. */
+/* Checks whether the address is in a list that is not empty. */
 static void
 explain_listed(Inquiry *inquiry, AkReason reason, const AkNetset *set)
 {

@@ -2,8 +2,8 @@
  * request_headers.c
  *	  See request_headers.h.
  *
- * The text is read with PostgreSQL's lexer of JSON and not with its types,
- * whose errors quote what they cannot read: it may be a secret.
+ * The text is read with PostgreSQL's JSON lexer and not with its types, whose
+ * errors quote invalid input, which may be a secret.
  */
 #include "postgres.h"
 
@@ -15,7 +15,7 @@
 
 #include "utils/guc.h"
 
-/* Reads the next token; false at an error of syntax. */
+/* Reads the next token; false for a syntax error. */
 static bool
 next(JsonLexContext *lexer)
 {
@@ -34,7 +34,7 @@ names(const char *header, const char *name)
 	return ak_header_name_equals(header, strlen(header), name, strlen(name));
 }
 
-/* Where the value of the header that the lexer is at belongs, or NULL. */
+/* Returns where to store the value of the current header, or NULL. */
 static char **
 find_place(JsonLexContext *lexer, AkRequestHeaders *headers)
 {
@@ -50,8 +50,8 @@ find_place(JsonLexContext *lexer, AkRequestHeaders *headers)
 }
 
 /*
- * Reads a name, a colon and a value.  One that is asked for must be a string,
- * and there once; of the others any value but an object or an array will do.
+ * Reads a name, a colon and a value.  The value of a requested header must be
+ * a string, and occur once; of other headers any scalar value is accepted.
  */
 static bool
 read_header(JsonLexContext *lexer, AkRequestHeaders *headers)
@@ -102,8 +102,8 @@ read_headers(JsonLexContext *lexer, AkRequestHeaders *headers)
 }
 
 /*
- * Reads the headers, none where the setting is missing or empty; false if it
- * is no JSON object of strings.  The caller wipes them in any case.
+ * Reads the headers; none if the setting is missing or empty.  Returns false
+ * if it is not a JSON object of strings.  The caller always wipes them.
  */
 bool
 ak_request_headers_read(AkRequestHeaders *headers)
@@ -128,7 +128,7 @@ wipe(char *value)
 		ak_crypto_wipe(value, strlen(value));
 }
 
-/* Overwrites what may hold a secret. */
+/* Overwrites the values, which may contain a secret. */
 void
 ak_request_headers_wipe(AkRequestHeaders *headers)
 {

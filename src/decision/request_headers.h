@@ -1,17 +1,17 @@
 /*
  * request_headers.h
- *	  The headers of the HTTP request that the transaction serves, as
- *	  PostgREST and its like say them: setting request.headers, a JSON object.
+ *	  The headers of the HTTP request of the transaction, as set by PostgREST
+ *	  and similar servers: setting request.headers, a JSON object.
  */
 #ifndef AK_REQUEST_HEADERS_H
 #define AK_REQUEST_HEADERS_H
 
 #include "postgres.h"
 
-/* Those that are asked for; NULL where there is none, else palloc'd. */
+/* The requested headers; NULL if absent, else palloc'd. */
 typedef struct AkRequestHeaders
 {
-	char	   *api_key;		/* of the name that is in apikeys.api_key_header */
+	char	   *api_key;		/* of the header named in apikeys.api_key_header */
 	char	   *authorization;
 	char	   *forwarded_for;
 } AkRequestHeaders;

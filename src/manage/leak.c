@@ -10,6 +10,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/tuplestore.h"
 
 /* Bytes searched between two checks for a cancel request. */
 #define PIECE_SIZE	((size_t) 64 * 1024)

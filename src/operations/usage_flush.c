@@ -1,17 +1,16 @@
 /*
  * usage_flush.c
- *	  What the worker of a database writes: what was counted in shared memory,
- *	  in batches; the hashes that were brought up to date; and the seals of the
- *	  audit.
+ *	  What the worker of a database writes: the counts in shared memory, in
+ *	  batches; renewed hashes; and the seals of the audit log.
  *
- * What is counted is written exactly once, whenever the worker is ended or a
- * batch fails: a batch has a number that is written along with it, and a
- * batch whose fate is not known is asked about before the next one is taken.
- * (If the server crashes, the counters are gone, and with them what was
- * counted since the last batch.)
+ * Counts are written exactly once, also if the worker is ended or a batch
+ * fails: each batch has a number that is written with it, and if the result of
+ * a batch is unknown, the worker asks for it before it takes the next one.  (A
+ * crash of the server loses the counters, and so what was counted since the
+ * last batch.)
  *
- * On a standby the batches are sent to the primary, if we are told where it is,
- * and stay in memory else.
+ * A standby sends its batches to the primary, if that is configured; otherwise
+ * they stay in memory.
  */
 #include "postgres.h"
 
@@ -43,6 +42,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -51,19 +51,21 @@
 #define BATCH_SIZE			10000
 
 /*
- * A use of a key that nobody sees may be one of a transaction that has made
- * the key and is not over yet: it is kept so long, if there is room.
+ * A use of a key that is not visible may belong to an open transaction that
+ * creates the key.  It is kept this long, if there is room.
  */
 #define KEEP_UNKNOWN_MS		(3600 * 1000)
 
-/* After so many hashes the next ones follow at once, but not for longer. */
+/*
+ * After this many hashes the next batch follows at once, within a time limit.
+ */
 #define MANY_HASHES			256
 #define HASHES_TIME_MS		1000
 
-/* So many seals of the audit are made in one transaction. */
+/* Maximum number of seals of the audit log per transaction. */
 #define SEALS_AT_ONCE		10
 
-/* Where batches go. */
+/* The destination of batches. */
 typedef enum Destination
 {
 	NOWHERE,
@@ -105,7 +107,10 @@ commit_transaction(void)
 
 /* --- Hashes -------------------------------------------------------------- */
 
-/* Whether the job was done; else says in the log why not, unless is_silent. */
+/*
+ * Returns whether the job was done; otherwise logs the error, unless
+ * is_silent.
+ */
 static bool
 try_job(const char *activity, void (*job) (void), bool is_silent)
 {
@@ -166,7 +171,7 @@ write_hashes(void)
 			 ak_clock_ms() - begin < HASHES_TIME_MS);
 }
 
-/* Answers whether nothing failed. */
+/* Returns true if no job failed. */
 static bool
 renew_hashes(void)
 {
@@ -175,7 +180,7 @@ renew_hashes(void)
 
 /* --- One batch ----------------------------------------------------------- */
 
-/* Whether what was counted of a key that is not there shall be kept. */
+/* Checks whether counts of a key that does not exist are kept. */
 static bool
 shall_keep(AkKeystore *store, const AkCount *count)
 {
@@ -189,8 +194,8 @@ shall_keep(AkKeystore *store, const AkCount *count)
 }
 
 /*
- * Of the counts that were not written, for want of a key, the places of those
- * that shall be kept, in a list of integers; in a transaction.
+ * Returns the positions of those counts that were not written, because their
+ * key does not exist, and must be kept: a list of integers; in a transaction.
  */
 static List *
 choose_kept(ArrayType *missing, const AkHarvest *harvest)
@@ -252,7 +257,7 @@ send_to_primary(AkHarvest *harvest)
 	return kept;
 }
 
-/* What is kept in memory is pending, and looked at again at the next flush. */
+/* Counts kept in memory are pending, and checked again at the next flush. */
 static void
 write_batch(Destination destination, AkHarvest *harvest)
 {
@@ -276,7 +281,10 @@ write_batch(Destination destination, AkHarvest *harvest)
 
 /* --- All that is counted ------------------------------------------------- */
 
-/* After a failure: what the last batch held is written, or pending again. */
+/*
+ * After a failure: makes the counts of the last batch pending again, unless
+ * they were written.
+ */
 static void
 settle_last_batch(Destination destination)
 {
@@ -321,7 +329,7 @@ write_all(Destination destination)
 	}
 }
 
-/* Before the first batch also what a crash may have left. */
+/* Before the first batch, also cleans up what a crash may have left. */
 static void
 tidy_up(void)
 {
@@ -357,8 +365,8 @@ write_usage(void)
 /* --- The audit ----------------------------------------------------------- */
 
 /*
- * Events of transactions that are not over are sealed later, so something stays
- * pending.  Who writes after that look says so again.
+ * Events of open transactions are sealed later, so data stays pending.  A
+ * transaction that writes an event after this check sets the flag again.
  */
 static void
 seal_audit(void)
@@ -383,11 +391,13 @@ seal_audit(void)
 typedef enum Extension
 {
 	MISSING,
-	BEING_CREATED,				/* by a transaction that is not over */
+	BEING_CREATED,				/* by an open transaction */
 	CREATED
 } Extension;
 
-/* The extension's row in pg_extension, also one that is not committed. */
+/*
+ * Finds the extension's row in pg_extension, also one that is not committed.
+ */
 static bool
 is_being_created(void)
 {
@@ -409,7 +419,10 @@ is_being_created(void)
 	return is_being_created;
 }
 
-/* Looks up each time how the database is called: a standby hears of no renaming. */
+/*
+ * Looks up the name of the database each time: a standby is not told of a
+ * renaming.
+ */
 static Extension
 find_extension(void)
 {
@@ -427,11 +440,11 @@ find_extension(void)
 	return found;
 }
 
-/* Does all jobs, each whether the others fail or not; whether usage was written. */
+/* Does all jobs, even if one fails; returns whether usage was written. */
 static bool
 do_jobs(void)
 {
-	/* Seals that are damaged stay so, and are told of once. */
+	/* Damaged seals stay damaged, and are logged once. */
 	static bool audit_is_sealed = true;
 	bool		hashes_are_written = renew_hashes();
 	bool		usage_is_written = try_job("writing usage", write_usage, false);
@@ -443,7 +456,7 @@ do_jobs(void)
 	return usage_is_written;
 }
 
-/* Whether what is pending can be written anywhere. */
+/* Checks whether pending data can be written anywhere. */
 bool
 ak_usage_flush_is_possible(void)
 {
@@ -451,10 +464,10 @@ ak_usage_flush_is_possible(void)
 }
 
 /*
- * Writes all there is, or only_hashes, in transactions of its own; whether usage
- * was written.  What could not be done is pending again, and the log says why;
- * is_asked, if somebody waits for it.  Raises what the look for the extension
- * raises.
+ * Writes all pending data, or only_hashes, in transactions of its own; returns
+ * whether usage was written.  What could not be written is pending again, and
+ * the error is logged.  is_asked: a session waits for it.  Raises the errors
+ * of looking for the extension.
  */
 bool
 ak_usage_flush(bool only_hashes, bool is_asked)
@@ -469,7 +482,10 @@ ak_usage_flush(bool only_hashes, bool is_asked)
 			ak_rehash_forget(MyDatabaseId);
 			break;
 		case BEING_CREATED:
-			/* Hashes are queued again by later uses; others need the room. */
+			/*
+			 * Later uses queue the hashes again; other databases need the
+			 * room.
+			 */
 			ak_rehash_forget(MyDatabaseId);
 			ak_database_slot_want(slot);
 			is_written = false;

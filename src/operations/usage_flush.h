@@ -1,6 +1,6 @@
 /*
  * usage_flush.h
- *	  What the worker of a database writes.  In that process only.
+ *	  What the worker of a database writes.  Called only in its process.
  */
 #ifndef AK_USAGE_FLUSH_H
 #define AK_USAGE_FLUSH_H

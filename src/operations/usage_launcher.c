@@ -1,16 +1,15 @@
 /*
  * usage_launcher.c
- *	  The one process that starts the workers of databases (usage_worker.c),
- *	  where something is pending and no worker runs.
+ *	  The process that starts the workers of databases (usage_worker.c) with
+ *	  pending data and no worker.
  *
- * It is registered when the library is preloaded, so it has its place among
- * the server's background workers before anybody else can take it.  It is
- * connected to no database, and reads pg_database only: what is in memory of a
- * database that is gone is forgotten here, also on a standby, where nobody says
- * DROP DATABASE.
+ * It is registered when the library is preloaded, so it has a background
+ * worker slot before other workers take them all.  It is connected to no
+ * database, and reads only pg_database: it removes a dropped database from
+ * shared memory, also on a standby, where no session runs DROP DATABASE.
  *
- * Where there is no place for another worker, those that run write what they
- * have and leave, and the databases take turns.
+ * If there is no slot for another worker, the running workers write what they
+ * have and exit, and the databases take turns.
  */
 #include "postgres.h"
 
@@ -33,17 +32,17 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
-/* How soon it tries again what was not possible. */
+/* Delay after a failed attempt. */
 #define RETRY_INTERVAL_MS	1000
 
 #define RESTART_INTERVAL_S	1
 
 PGDLLEXPORT void apikeys_launcher_main(Datum argument);
 
-/* By the number of the slot: the worker that was started last, or NULL. */
+/* By slot number: the worker that was started last, or NULL. */
 static BackgroundWorkerHandle *workers[AK_DATABASE_SLOT_COUNT];
 
-/* The number of the slot that is served first, so that all have their turn. */
+/* Number of the slot that is served first, so that all are served in turn. */
 static int	first_served = 0;
 
 static void
@@ -72,7 +71,9 @@ ak_usage_launcher_init(void)
 	RegisterBackgroundWorker(&worker);
 }
 
-/* Whether the last worker that was started for a slot may still come or runs. */
+/*
+ * Checks whether the last worker started for a slot runs, or may still start.
+ */
 static bool
 is_busy(int number)
 {
@@ -87,7 +88,7 @@ is_busy(int number)
 	return workers[number] != NULL;
 }
 
-/* False if there is no place for another background worker. */
+/* Returns false if there is no slot for another background worker. */
 static bool
 start_worker(const AkIdleSlot *idle)
 {
@@ -102,7 +103,7 @@ start_worker(const AkIdleSlot *idle)
 	return RegisterDynamicBackgroundWorker(&worker, &workers[idle->number]);
 }
 
-/* Forgets databases that are gone; returns how many of the list are left. */
+/* Removes dropped databases; returns how many of the list are left. */
 static int
 forget_dropped(AkIdleSlot *idle, int count)
 {
@@ -123,8 +124,8 @@ forget_dropped(AkIdleSlot *idle, int count)
 }
 
 /*
- * Starts the workers that are due, as far as there are places.  Returns how long
- * nothing else is to be done, in milliseconds; -1: until somebody says so.
+ * Starts the workers that are due, as far as there are slots.  Returns the
+ * time until there is more to do, in milliseconds; -1: until the latch is set.
  */
 static long
 start_workers(void)
@@ -167,7 +168,7 @@ end_launching(int code, Datum argument)
 	ak_database_slots_set_launcher(NULL);
 }
 
-/* The launcher's entry. */
+/* Entry point of the launcher. */
 void
 apikeys_launcher_main(Datum argument)
 {
@@ -197,6 +198,6 @@ apikeys_launcher_main(Datum argument)
 			ProcessConfigFile(PGC_SIGHUP);
 		}
 	}
-	/* Whoever ends only this process has it started again. */
+	/* If only this process is terminated, the postmaster restarts it. */
 	proc_exit(1);
 }

@@ -24,6 +24,7 @@
 #include "utils/inet.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+#include "utils/tuplestore.h"
 
 PG_FUNCTION_INFO_V1(apikeys_pending_usage);
 PG_FUNCTION_INFO_V1(apikeys_last_use);

@@ -1,11 +1,11 @@
 /*
  * usage_worker.c
- *	  The background worker of a database: writes what is pending
- *	  (usage_flush.c) at an interval, when it is woken and before it ends.
+ *	  The background worker of a database: writes pending data (usage_flush.c)
+ *	  at an interval, when it is woken, and before it exits.
  *
- * The launcher starts it when something is pending.  It leaves when there was
- * nothing to do for a while, and as soon as it has written if another database
- * waits for a place among the server's background workers.
+ * The launcher starts it when data is pending.  It exits after some time
+ * without data to write.  If another database waits for a background worker
+ * slot, it exits as soon as it has written.
  */
 #include "postgres.h"
 
@@ -23,13 +23,16 @@
 #include "storage/latch.h"
 #include "utils/guc.h"
 
-/* After a failure the next batch waits at least so long. */
+/* After a failure the next batch waits at least this long. */
 #define RETRY_INTERVAL_MS	1000
 
-/* When there is little room, batches follow each other like this. */
+/* The interval of batches when there is little room. */
 #define FILLING_INTERVAL_MS	100
 
-/* It leaves after so many intervals without anything to do, within bounds. */
+/*
+ * It exits after this number of intervals without data to write, within
+ * bounds.
+ */
 #define IDLE_INTERVALS		3
 #define IDLE_MIN_MS			1000
 #define IDLE_MAX_MS			60000
@@ -39,7 +42,7 @@ PGDLLEXPORT void apikeys_worker_main(Datum argument);
 static AkDatabaseSlot *slot;
 static bool is_connected = false;
 
-/* How long no other worker shall follow this one, in milliseconds. */
+/* How long no worker may follow this one, in milliseconds. */
 static int	rest = 0;
 
 static void
@@ -59,7 +62,7 @@ configure(void)
 		{"default_transaction_read_only", "off"},
 		/* Wait only briefly for locks of other sessions. */
 		{"lock_timeout", "2s"},
-		/* A standby that is away does not keep the server from stopping. */
+		/* An unreachable standby does not keep the server from stopping. */
 		{"synchronous_commit", "local"},
 	};
 
@@ -68,12 +71,12 @@ configure(void)
 						PGC_S_OVERRIDE);
 }
 
-/* When to do what, of ak_clock_ms(). */
+/* Times of the next actions, by ak_clock_ms(). */
 typedef struct Timetable
 {
 	int64		next;			/* the next flush */
-	int64		not_before;		/* not even if there is little room */
-	int64		leaving;		/* when nothing is pending by then */
+	int64		not_before;		/* not before, even if there is little room */
+	int64		leaving;		/* exits then, if nothing is pending */
 } Timetable;
 
 static void
@@ -88,7 +91,7 @@ plan(Timetable *times, bool is_done)
 	times->leaving = now + Min(Max(idle, IDLE_MIN_MS), IDLE_MAX_MS);
 }
 
-/* Sleeps until a time, a signal or a wish. */
+/* Sleeps until a time, a signal or a request. */
 static void
 sleep_until(int64 time)
 {
@@ -100,12 +103,12 @@ sleep_until(int64 time)
 	CHECK_FOR_INTERRUPTS();
 }
 
-/* Writes whenever it is time or somebody asks, until it shall end. */
+/* Writes at its times and on request, until it must exit. */
 static void
 work(void)
 {
 	Timetable	times;
-	uint64		answered = 0;	/* the last flush asked for, done or failed */
+	uint64		answered = 0;	/* the last requested flush, done or failed */
 
 	plan(&times, true);
 	while (ak_usage_flush_is_possible())
@@ -128,7 +131,7 @@ work(void)
 			answered = state.flushes_wanted;
 			ak_database_slot_report(slot, answered, done);
 			plan(&times, done);
-			/* Whoever waits for a lock or a socket resets the latch. */
+			/* Waits for locks and sockets reset the latch. */
 			SetLatch(MyLatch);
 		}
 		else if (state.wants_hashes)
@@ -142,7 +145,7 @@ work(void)
 			times.next = now + ak_usage_flush_interval;
 		if (shall_end)
 		{
-			/* Others have their turn first. */
+			/* Other databases are served first. */
 			rest = state.is_crowded ? ak_usage_flush_interval : 0;
 			break;
 		}
@@ -167,8 +170,8 @@ work(void)
 }
 
 /*
- * The worker's entry; the argument is the database's OID.  Without a slot, as
- * after a crash, there is nothing to write.
+ * Entry point of the worker; the argument is the database's OID. Without a
+ * slot, as after a crash, there is nothing to write.
  */
 void
 apikeys_worker_main(Datum argument)

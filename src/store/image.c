@@ -2,10 +2,10 @@
  * image.c
  *	  See image.h.
  *
- * A row is taken apart by hand, column by column in their order, so that what
- * stands behind is not even looked at before it is needed.  Nothing but the
- * table's triggers keeps an image well-formed, and an owner can disable those.
- * So it is looked at closely: what is damaged is an error, and never an answer.
+ * A row is read by hand, column by column in their order, so that later
+ * columns are not read before they are needed.  Only the table's triggers keep
+ * an image well-formed, and an owner can disable them.  So each column is
+ * checked: a damaged image is an error, and never a decision.
  */
 #include "postgres.h"
 
@@ -24,7 +24,7 @@
 
 /* --- Columns ------------------------------------------------------------- */
 
-/* The next column, of a fixed size; NULL if the row ends before. */
+/* Returns the next column, of a fixed size; NULL if the row ends before. */
 static const char *
 take_fixed(AkImage *image, char alignment, uint32 size)
 {
@@ -36,7 +36,10 @@ take_fixed(AkImage *image, char alignment, uint32 size)
 	return image->row + offset;
 }
 
-/* The size of the varlena here, of which so many bytes are there; 0: none is. */
+/*
+ * Returns the size of the varlena at this position, of at most the given
+ * number of bytes; 0 if there is none.
+ */
 static uint32
 get_varlena_size(const char *at, uint32 rest)
 {
@@ -55,7 +58,10 @@ get_varlena_size(const char *at, uint32 rest)
 	return size < VARHDRSZ ? 0 : size;
 }
 
-/* The next column, a varlena as it is stored; NULL if the row ends before. */
+/*
+ * Returns the next column, a varlena as it is stored; NULL if the row ends
+ * before.
+ */
 static struct varlena *
 take_varlena(AkImage *image, char alignment)
 {
@@ -128,9 +134,9 @@ take_secrets(AkImage *image)
 }
 
 /*
- * Reads what proves a key from a row of key_image, without copying: the caller
- * keeps the row as long as the image, and has a snapshot that sees it.  False
- * if it is no image.
+ * Reads the columns that prove a key from a row of key_image, without copying.
+ * The caller keeps the row as long as the image, and holds a snapshot that
+ * sees it.  Returns false if the row is no image.
  */
 bool
 ak_image_try(Relation table, HeapTuple row, AkImage *image)
@@ -156,7 +162,7 @@ raise_damaged(void)
 			 errhint("Call apikeys.rebuild_images() to rebuild all images.")));
 }
 
-/* The same, but raises XX001 if it is no image. */
+/* The same, but raises XX001 if the row is no image. */
 void
 ak_image_read(Relation table, HeapTuple row, AkImage *image)
 {

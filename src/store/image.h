@@ -1,7 +1,7 @@
 /*
  * image.h
- *	  The image of a key: all that a decision asks of it, in one row of table
- *	  key_image, read where it lies.
+ *	  The image of a key: everything a decision reads of it, in one row of
+ *	  table key_image, read in place.
  */
 #ifndef AK_IMAGE_H
 #define AK_IMAGE_H
@@ -27,30 +27,30 @@
  */
 typedef struct AkImage
 {
-	/* Where the row is, and how far it was read. */
+	/* Where the row is, and the position up to which it was read. */
 	const char *row;
 	uint32		offset;
 	uint32		end;
 
-	/* What proves a key, and what is of a fixed size. */
-	TransactionId writer;		/* who wrote the row */
+	/* The columns that prove a key, and those of a fixed size. */
+	TransactionId writer;		/* transaction that wrote the row */
 	pg_uuid_t	organization_id;
 	bool		disabled;
 	TimestampTz created_at;
 	TimestampTz expires_at;
 	AkPackedArray secrets;		/* stored secret hashes */
-	AkPackedArray secret_expirations;	/* one for each; TimestampTz */
-	const char *secret_versions;	/* one for each; ak_image_secret_version() */
+	AkPackedArray secret_expirations;	/* one for each secret; TimestampTz */
+	const char *secret_versions;	/* see ak_image_secret_version() */
 
-	/* By ak_image_read_rest(). */
+	/* Filled in by ak_image_read_rest(). */
 	AkPackedArray organization_roles;	/* names */
 	struct varlena *access_list;
 	struct varlena *stored_project_roles;
 	struct varlena *stored_projects;
 	struct varlena *details;	/* jsonb; ak_image_read_details() */
 
-	/* After that, by ak_image_read_projects(). */
-	AkPackedArray project_roles;	/* one for each of projects; names */
+	/* Filled in later by ak_image_read_projects(). */
+	AkPackedArray project_roles;	/* one for each project; names */
 	AkPackedArray projects;		/* pg_uuid_t */
 } AkImage;
 

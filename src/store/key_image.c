@@ -1,15 +1,15 @@
 /*
  * key_image.c
- *	  Keeps table key_image, from which decisions are made, the same as what
- *	  the tables of truth say: key, key_secret and key_role.
+ *	  Keeps table key_image, which decisions read, consistent with key,
+ *	  key_secret and key_role.
  *
- * The bodies of verbs make the images of the keys that they have changed; for
+ * Bodies of functions make the images of the keys that they have changed; for
  * all other changes triggers do it, at the end of each statement.  Images are
- * locked first, in the order of the keys, and the tables are read after that: of
- * two transactions that change one key, the second waits for the first and then
- * sees what it has done (in READ COMMITTED; in the stricter levels it fails to
- * serialize).  Where rows arrive by logical replication, there are no
- * statements: there a trigger of each row does it.
+ * locked first, in the order of the keys, and the tables are read after that:
+ * if two transactions change one key, the second waits for the first and then
+ * sees its changes (in READ COMMITTED; in the stricter levels it fails to
+ * serialize). Logical replication has no statements, so a trigger for each row
+ * does it.
  */
 #include "postgres.h"
 
@@ -31,13 +31,13 @@ PG_FUNCTION_INFO_V1(apikeys_key_changed);
 PG_FUNCTION_INFO_V1(apikeys_make_images);
 PG_FUNCTION_INFO_V1(apikeys_rebuild_images);
 
-/* The place of the first of the eight newest secrets, of a group of all. */
+/* The position of the first of the eight newest secrets in a group. */
 #define NEWEST \
 	"GREATEST(pg_catalog.count(*)::pg_catalog.int4 OPERATOR(pg_catalog.-) 7, 1)"
 
 /*
- * What view key_image_source says of the keys $1, made of each table's rows at
- * once; aggregates take rows in the order of the sub-select.
+ * The rows of view key_image_source for the keys $1, with one scan of each
+ * table.  Aggregates take rows in the order of the sub-select.
  */
 #define SOURCE_OF_KEYS \
 	"SELECT k.public_key, k.organization_id, k.disabled_at IS NOT NULL, " \
@@ -68,7 +68,7 @@ PG_FUNCTION_INFO_V1(apikeys_rebuild_images);
 	"ON r.public_key OPERATOR(pg_catalog.=) k.public_key " \
 	"WHERE k.public_key OPERATOR(pg_catalog.=) ANY ($1) "
 
-/* Of the keys that are there; the images of the others stay as they are. */
+/* For the keys that exist; images of other keys are left unchanged. */
 static void
 write_images(Datum keys)
 {
@@ -91,7 +91,7 @@ write_images(Datum keys)
 	ak_owner_execute(&write, &keys, NULL);
 }
 
-/* Of two transactions that change a key, the second waits here for the first. */
+/* If two transactions change a key, the second waits here for the first. */
 static void
 lock_images(Datum keys)
 {
@@ -105,7 +105,7 @@ lock_images(Datum keys)
 	ak_owner_execute(&lock, &keys, NULL);
 }
 
-/* Of keys that are gone, or have another name now. */
+/* For keys that were deleted or renamed. */
 static void
 delete_images(Datum keys)
 {
@@ -132,7 +132,10 @@ ak_key_image_make(Datum keys)
 	delete_images(keys);
 }
 
-/* Nobody changes a key until the end of the transaction; decisions go on. */
+/*
+ * No other session changes a key until the end of the transaction; decisions
+ * are not blocked.
+ */
 static uint64
 make_all_images(void)
 {
@@ -160,8 +163,8 @@ follow_changes(Datum keys, const TriggerData *trigger)
 }
 
 /*
- * Trigger of tables key, key_role and key_secret, for changes that are not made
- * by the extension's own code: direct SQL, a restore, logical replication.
+ * Trigger of tables key, key_role and key_secret, for changes not made by the
+ * extension's own functions: direct SQL, a restore, logical replication.
  */
 Datum
 apikeys_key_changed(PG_FUNCTION_ARGS)
@@ -177,7 +180,7 @@ apikeys_key_changed(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(NULL);
 }
 
-/* make_images(keys text[]): for the bodies of verbs. */
+/* make_images(keys text[]): for bodies of functions. */
 Datum
 apikeys_make_images(PG_FUNCTION_ARGS)
 {

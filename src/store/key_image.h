@@ -1,6 +1,6 @@
 /*
  * key_image.h
- *	  Keeps the images of keys the same as the tables.
+ *	  Keeps the images of keys consistent with the tables.
  */
 #ifndef AK_KEY_IMAGE_H
 #define AK_KEY_IMAGE_H

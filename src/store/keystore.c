@@ -2,8 +2,8 @@
  * keystore.c
  *	  See keystore.h.
  *
- * The image of a key, which every decision reads, is looked for where it was
- * last found, before the index is asked (locator.c).
+ * The image of a key, which every decision reads, is looked up at its last
+ * known position before the index is used (locator.c).
  */
 #include "postgres.h"
 
@@ -65,9 +65,9 @@ enum
 };
 
 /*
- * The latest snapshot is the same as long as no transaction ends that has
- * written something, and this one writes nothing: PostgreSQL itself uses the one
- * before again by that.
+ * The latest snapshot is unchanged until a transaction that has written
+ * something ends, as long as this transaction writes nothing: PostgreSQL
+ * itself reuses snapshots on this condition.
  */
 static void
 take_snapshot(AkKeystore *store)
@@ -90,9 +90,9 @@ take_snapshot(AkKeystore *store)
 }
 
 /*
- * Opens the store to read a set of tables, AK_TABLE_BIT()s: everything that was
- * committed before is seen from now on.  Close it in the same function; after an
- * error the transaction does it.
+ * Opens the store to read a set of tables, AK_TABLE_BIT()s.  It sees
+ * everything that was committed before.  Close it in the same function; after
+ * an error the transaction does it.
  */
 void
 ak_keystore_open(AkKeystore *store, uint32 tables)
@@ -102,9 +102,9 @@ ak_keystore_open(AkKeystore *store, uint32 tables)
 }
 
 /*
- * Opens the store to find the image of the key that this is ak_locator_hash()
- * of, and to read a set of other tables.  Where the image may be is fetched into
- * the processor's cache meanwhile.
+ * Opens the store to find the image of the key with this ak_locator_hash(),
+ * and to read a set of other tables.  Prefetches the last known position of
+ * the image.
  */
 void
 ak_keystore_open_for_image(AkKeystore *store, uint64 image_hash,
@@ -124,7 +124,7 @@ release_image(AkKeystore *store)
 	store->image_buffer = InvalidBuffer;
 }
 
-/* Lets go of the snapshot and of the image that was found. */
+/* Releases the snapshot and the image that was found. */
 void
 ak_keystore_close(AkKeystore *store)
 {
@@ -136,7 +136,7 @@ ak_keystore_close(AkKeystore *store)
 
 /* --- Single rows --------------------------------------------------------- */
 
-/* Finds the one row, by id; the caller ends the scan in any case. */
+/* Finds the row with this id; the caller always ends the scan. */
 static bool
 find_by_id(AkKeystore *store, AkTable table, AkIndex index,
 		   const pg_uuid_t *id, AkIndexScan *scan)
@@ -148,7 +148,7 @@ find_by_id(AkKeystore *store, AkTable table, AkIndex index,
 	return ak_index_scan_next_row(scan);
 }
 
-/* Whether an index finds any visible row. */
+/* Checks whether an index finds any visible row. */
 static bool
 finds_any(AkKeystore *store, AkTable table, AkIndex index, ScanKey key)
 {
@@ -164,8 +164,8 @@ finds_any(AkKeystore *store, AkTable table, AkIndex index, ScanKey key)
 /* --- Keys ---------------------------------------------------------------- */
 
 /*
- * The row in a scan's slot, where it lies in its buffer, which is pinned once
- * more; a copy if the table's access method has no buffers.
+ * Returns the row in a scan's slot, in its buffer, which is pinned once more;
+ * a copy if the table's access method has no buffers.
  */
 static HeapTuple
 keep_row(TupleTableSlot *slot, Buffer *buffer)
@@ -179,7 +179,7 @@ keep_row(TupleTableSlot *slot, Buffer *buffer)
 	return row->base.tuple;
 }
 
-/* Finds the row by the index, and has it remembered where it is. */
+/* Finds the row by index, and remembers its position. */
 static bool
 search_image(AkKeystore *store, text *public_key, AkIndexScan *scan,
 			 HeapTuple row)
@@ -195,7 +195,7 @@ search_image(AkKeystore *store, text *public_key, AkIndexScan *scan,
 	while (!found &&
 		   (tid = index_getnext_tid(scan->scan, ForwardScanDirection)) != NULL)
 	{
-		/* Fetching moves it on to the version that is seen. */
+		/* Fetching advances it to the visible version. */
 		ItemPointerData root = *tid;
 
 		if (!index_fetch_heap(scan->scan, scan->slot))
@@ -211,10 +211,10 @@ search_image(AkKeystore *store, text *public_key, AkIndexScan *scan,
 }
 
 /*
- * Finds what a decision asks of the key that the store was opened for; false
- * if there is no such key.  The image points into the page of its row, which
- * the store keeps pinned until it is closed or finds another; until then
- * nobody can clean up that page.  Raises XX001 if the image is damaged.
+ * Finds the image of the key that the store was opened for; false if the key
+ * does not exist.  The image points into the page of its row, which the store
+ * keeps pinned until it is closed or finds another image; the page cannot be
+ * vacuumed meanwhile.  Raises XX001 if the image is damaged.
  */
 bool
 ak_keystore_find_image(AkKeystore *store, text *public_key, AkImage *image)
@@ -235,7 +235,7 @@ ak_keystore_find_image(AkKeystore *store, text *public_key, AkImage *image)
 	return found;
 }
 
-/* The same for any key, whichever the store was opened for. */
+/* The same for any key, also one that the store was not opened for. */
 bool
 ak_keystore_find_any_image(AkKeystore *store, text *public_key, AkImage *image)
 {
@@ -244,8 +244,8 @@ ak_keystore_find_any_image(AkKeystore *store, text *public_key, AkImage *image)
 }
 
 /*
- * Asks the index for an image that was found without it, for nothing: so that
- * this key takes as long as one that there is not.
+ * Uses the index for an image that was found without it, and discards the
+ * result, so that an existing key takes as long as an unknown one.
  */
 void
 ak_keystore_search_in_vain(AkKeystore *store, text *public_key)
@@ -305,7 +305,7 @@ ak_keystore_find_key(AkKeystore *store, text *public_key,
 	return found;
 }
 
-/* Whether a key of this name existed once and was deleted. */
+/* Checks whether a key of this name existed and was deleted. */
 bool
 ak_keystore_was_deleted(AkKeystore *store, text *public_key)
 {
@@ -366,8 +366,8 @@ ak_keystore_check_key_roles(AkKeystore *store, text *public_key,
 }
 
 /*
- * Calls back with each key that has a role in a project, once for each of its
- * roles; the name is in what is scanned.
+ * Calls the callback for each key that has a role in a project, once for each
+ * of its roles; the name points into the scanned entry.
  */
 void
 ak_keystore_scan_project_keys(AkKeystore *store, const pg_uuid_t *project,
@@ -410,7 +410,7 @@ scan_members(AkKeystore *store, AkIndex index, ScanKey key,
 	ak_index_scan_close(&scan);
 }
 
-/* Calls back with each role that a user of the application holds. */
+/* Calls the callback for each role held by a user of the application. */
 void
 ak_keystore_scan_user(AkKeystore *store, text *principal,
 					  AkGrantCallback callback, void *argument)
@@ -421,7 +421,7 @@ ak_keystore_scan_user(AkKeystore *store, text *principal,
 	scan_members(store, AK_MEMBER_BY_USER, &key, callback, argument);
 }
 
-/* Calls back with each role that a PostgreSQL role holds itself. */
+/* Calls the callback for each role held by a PostgreSQL role itself. */
 void
 ak_keystore_scan_role(AkKeystore *store, Oid role,
 					  AkGrantCallback callback, void *argument)
@@ -433,8 +433,8 @@ ak_keystore_scan_role(AkKeystore *store, Oid role,
 }
 
 /*
- * Calls back with the role of this name, and fills in the version of its row;
- * false if there is no such role.
+ * Calls the callback for the role of this name, and fills in the version of
+ * its row; false if there is no such role.
  */
 bool
 ak_keystore_find_role(AkKeystore *store, const AkBytes *id,
@@ -470,7 +470,7 @@ ak_keystore_find_role(AkKeystore *store, const AkBytes *id,
 
 /* --- Organizations and projects ------------------------------------------ */
 
-/* Calls back with the id of each project of an organization. */
+/* Calls the callback for the id of each project of an organization. */
 void
 ak_keystore_scan_projects(AkKeystore *store, const pg_uuid_t *organization,
 						  AkIdCallback callback, void *argument)
@@ -538,7 +538,7 @@ ak_keystore_find_project(AkKeystore *store, const pg_uuid_t *project,
 	return found;
 }
 
-/* Whether there is such a project in this organization. */
+/* Checks whether the organization has this project. */
 bool
 ak_keystore_project_belongs(AkKeystore *store, const pg_uuid_t *project,
 							const pg_uuid_t *organization)

@@ -3,10 +3,10 @@
  *	  Reads the extension's tables by index, for any caller.
  *
  * A keystore sees the latest committed state and the transaction's own
- * changes, whatever the isolation level (in a parallel plan, where no new
- * snapshot can be taken, it sees what the statement sees).  Before it takes its
- * snapshot it locks the tables that are going to be read (ak_tables_lock()); it
- * waits for no lock on a row.
+ * changes, in any isolation level (in a parallel plan, where no new snapshot
+ * can be taken, it sees what the statement sees). Before it takes its snapshot
+ * it locks the tables that it will read (ak_tables_lock()). It waits for no
+ * row lock.
  *
  * It checks no privileges: callers do.
  */
@@ -25,12 +25,12 @@
 #include "utils/uuid.h"
 
 /*
- * What a snapshot sees: two that are equal see the same rows.  Of a snapshot in
- * a parallel plan nothing is known, and it is equal to none.
+ * Identifies what a snapshot sees: two equal views see the same rows.  The
+ * view of a snapshot in a parallel plan is unknown, and equal to no other.
  */
 typedef struct AkView
 {
-	uint64		completed;		/* transactions that had ended; 0: unknown */
+	uint64		completed;		/* number of ended transactions; 0: unknown */
 	TransactionId own;			/* this transaction, if it has written */
 	CommandId	command;
 } AkView;
@@ -41,30 +41,30 @@ typedef struct AkKeystore
 	bool		registered;
 	AkView		view;
 
-	/* If it was opened for an image: ak_locator_hash() of its key. */
+	/* ak_locator_hash() of the key of the image that it was opened for. */
 	uint64		image_hash;
 
-	/* Pinned while an image that was found is in use. */
+	/* Pinned while an image is in use. */
 	Buffer		image_buffer;
 
-	/* Whether the index was asked for it. */
+	/* Whether the index was used for it. */
 	bool		image_is_by_index;
 } AkKeystore;
 
 /*
- * The version of a row that something was read from and kept, for
- * ak_keystore_sees().  A version never changes: a changed row is another one.
+ * The version of a row whose contents are cached, for ak_keystore_sees(). A
+ * version never changes: a changed row is another version.
  */
 typedef struct AkRowVersion
 {
-	AkView		view;			/* the last one that was known to see it */
-	Oid			file;			/* of the table; InvalidOid: of no heap */
+	AkView		view;			/* the last view known to see it */
+	Oid			file;			/* of the table; InvalidOid: not a heap */
 	Buffer		buffer;			/* that the row was in */
 	ItemPointerData tid;
 	TransactionId writer;
 } AkRowVersion;
 
-/* What an organization demands of its keys. */
+/* The policy of an organization for its keys. */
 typedef struct AkPolicy
 {
 	bool		require_access_list;
@@ -86,13 +86,13 @@ typedef struct AkGrant
 	AkBytes		name;
 } AkGrant;
 
-/* What scans call for each row; those that check stop when it answers false. */
+/* Callbacks for each row of a scan; checks end the scan by returning false. */
 typedef void (*AkGrantCallback) (const AkGrant *grant, void *argument);
 typedef bool (*AkGrantCheck) (const AkGrant *grant, void *argument);
 typedef void (*AkIdCallback) (const pg_uuid_t *id, void *argument);
 typedef void (*AkNameCallback) (text *name, void *argument);
 
-/* A row of role; all pointers are into what is scanned. */
+/* A row of role; all pointers are into the scanned row. */
 typedef struct AkRoleRow
 {
 	ArrayType  *organization_permissions;

@@ -2,22 +2,23 @@
  * locator.c
  *	  See locator.h.
  *
- * A table of buckets, each one cache line of eight entries, chosen by the hash
- * of the key.  An entry is one word: the shared buffer that held the row, the
- * row's line pointer, in which of the page's cache lines the row began, and
- * some more bits of the hash.  It is read and written as a whole, with no lock
- * and in no order; the page's number is the one that the buffer has now.
+ * A table of buckets, each one cache line of eight entries, selected by the
+ * hash of the key.  An entry is one word: the shared buffer that contained the
+ * row, the row's line pointer, the cache line of the page in which the row
+ * began, and more bits of the hash.  It is read and written as a whole,
+ * without a lock and in no order; the page's number is the one that the buffer
+ * has now.
  *
- * With many keys a look-up costs what its memory costs: the bucket, and then the
- * buffer's header and the row, which are in places that only the bucket tells.
- * So they are prefetched in two steps, by callers that have other work to do in
- * between.
+ * With many keys the cost of a look-up is the latency of memory: first of the
+ * bucket, then of the buffer's header and the row, whose positions only the
+ * bucket tells.  So they are prefetched in two steps, by callers that have
+ * other work to do in between.
  *
- * Nothing is ever taken out.  An entry may name a buffer that now holds another
- * page, a page that was cut off, a line pointer that was used again or a row
- * that was rolled back, and it may be of a dropped table or another database:
- * the row found there is not the key's or not visible, and the entry is
- * written over when the index has told where the row is.
+ * Entries are never removed.  An entry may point to a buffer that now contains
+ * another page, to a truncated page, a reused line pointer or a row that was
+ * rolled back, and may belong to a dropped table or another database: then the
+ * row found there is not the key's or not visible, and the entry is
+ * overwritten after the index has found the row.
  */
 #include "postgres.h"
 
@@ -35,7 +36,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-/* A row with short lists has no more cache lines that matter. */
+/* A row with short lists has no more relevant cache lines. */
 #define PREFETCHED_LINES	6
 
 #define WAYS				8
@@ -64,7 +65,7 @@ typedef struct Place
 	uint32		tag;
 } Place;
 
-/* What this session has found last; 0: nothing yet. */
+/* The entry that this session has found last; 0: none yet. */
 static uint64 last_found = 0;
 
 static Bucket *buckets = NULL;
@@ -111,7 +112,10 @@ is_for(uint64 entry, uint32 tag)
 	return entry >> (64 - TAG_BITS) == tag && entry != 0;
 }
 
-/* The high half of the hash chooses the bucket, so that any count will do. */
+/*
+ * The high half of the hash selects the bucket, so any number of buckets
+ * works.
+ */
 static Bucket *
 get_bucket(uint64 hash)
 {
@@ -133,7 +137,7 @@ clear_buckets(void)
 			pg_atomic_init_u64(&buckets[i].entries[way], 0);
 }
 
-/* How much shared memory ak_locator_attach() will take, in bytes. */
+/* Returns the size of the shared memory of ak_locator_attach(), in bytes. */
 Size
 ak_locator_shared_size(void)
 {
@@ -141,8 +145,8 @@ ak_locator_shared_size(void)
 }
 
 /*
- * Makes the table in shared memory, or finds the one that is there.  Called
- * from shmem_startup_hook with AddinShmemInitLock held.
+ * Creates or finds the table in shared memory.  Called from shmem_startup_hook
+ * with AddinShmemInitLock held.
  */
 void
 ak_locator_attach(void)
@@ -159,8 +163,8 @@ ak_locator_attach(void)
 /* --- Asking it ----------------------------------------------------------- */
 
 /*
- * The hash that the other functions want.  The key's bucket is on its way into
- * the processor's cache when this returns.
+ * Returns the hash that the other functions take, and prefetches the key's
+ * bucket.
  */
 uint64
 ak_locator_hash(const text *key)
@@ -173,7 +177,7 @@ ak_locator_hash(const text *key)
 	return hash;
 }
 
-/* The first entry for the tag, or any that is used, if there is none. */
+/* Returns the first entry for the tag or, if there is none, any used one. */
 static int
 choose_way(Bucket *bucket, uint32 tag)
 {
@@ -192,8 +196,8 @@ choose_way(Bucket *bucket, uint32 tag)
 }
 
 /*
- * Has the processor fetch what ak_locator_find() is going to read.  Takes no
- * pin: what is fetched may be anything.
+ * Prefetches what ak_locator_find() is going to read.  Takes no pin: the
+ * memory may contain anything.
  */
 void
 ak_locator_prefetch(uint64 hash)
@@ -215,8 +219,8 @@ ak_locator_prefetch(uint64 hash)
 }
 
 /*
- * Serializable transactions ask the index, so that they lock what they have
- * always locked.
+ * Serializable transactions use the index, so that they take their usual
+ * predicate locks.
  */
 static bool
 is_usable(Relation table)
@@ -226,8 +230,8 @@ is_usable(Relation table)
 }
 
 /*
- * Pins a buffer, if it holds a page of the table, and returns the number of
- * the page; else InvalidBlockNumber.
+ * Pins a buffer if it contains a page of the table, and returns the page's
+ * number; otherwise InvalidBlockNumber.
  */
 static BlockNumber
 pin_page(Relation table, Buffer buffer)
@@ -254,7 +258,7 @@ has_key(HeapTuple row, Relation table, const text *key)
 															  RelationGetDescr(table),
 															  &isnull));
 
-	/* So long a key that it was compressed is left to the index. */
+	/* A key that is so long that it was compressed is left to the index. */
 	return !isnull &&
 		!VARATT_IS_EXTERNAL(found) && !VARATT_IS_COMPRESSED(found) &&
 		VARSIZE_ANY_EXHDR(found) == VARSIZE_ANY_EXHDR(key) &&
@@ -263,8 +267,8 @@ has_key(HeapTuple row, Relation table, const text *key)
 }
 
 /*
- * Reads the row that the chain of versions at a line pointer has for the
- * snapshot.  If there is one, the buffer remains pinned.
+ * Reads the row that the snapshot sees in the chain of versions at a line
+ * pointer.  If there is one, the buffer remains pinned.
  */
 static bool
 find_at(const Place *place, Relation table, Snapshot snapshot, HeapTuple row)
@@ -297,13 +301,12 @@ describe_place(uint64 hash, OffsetNumber root, HeapTuple row, Buffer buffer,
 }
 
 /*
- * Finds the row of a key that the snapshot sees, if it is where it was
- * remembered.  Then the row points into the buffer, which is pinned for the
- * caller to release, and the row does not change as long.  False says nothing
- * about the row.
+ * Finds the row of a key that the snapshot sees, if it is at its last known
+ * position.  Then the row points into the buffer, which the caller must
+ * release; the row does not change before.  False says nothing about the row.
  *
- * The table is open, and locked by the caller until it has released the
- * buffer.  Locks the page while it looks.  Raises no error of its own.
+ * The caller has opened and locked the table, until it has released the
+ * buffer.  Locks the page while it reads.  Raises no error of its own.
  */
 bool
 ak_locator_find(uint64 hash, Relation table, Snapshot snapshot,
@@ -341,8 +344,8 @@ ak_locator_find(uint64 hash, Relation table, Snapshot snapshot,
 }
 
 /*
- * Finds a row of any key that is remembered beside this one, or else was found
- * last, as the function above does.
+ * Finds a row of any key with an entry in the same bucket, or of the one found
+ * last, like the function above.
  */
 bool
 ak_locator_find_another(uint64 hash, Relation table, Snapshot snapshot,
@@ -361,8 +364,8 @@ ak_locator_find_another(uint64 hash, Relation table, Snapshot snapshot,
 }
 
 /*
- * Remembers where the index has led to: to the line pointer root, and there to
- * this row, in this buffer.  Does nothing where it cannot be used.
+ * Remembers the position that the index has found: the line pointer root, and
+ * there this row, in this buffer.  Does nothing if the row is not usable.
  */
 void
 ak_locator_remember(uint64 hash, Relation table, const ItemPointerData *root,
@@ -380,7 +383,7 @@ ak_locator_remember(uint64 hash, Relation table, const ItemPointerData *root,
 	describe_place(hash, ItemPointerGetOffsetNumber(root), row, buffer,
 				   &place);
 
-	/* In place of its last entry, or of none, or of any. */
+	/* Replaces the key's last entry, else a free one, else any. */
 	for (int way = 0; way < WAYS; way++)
 	{
 		uint64		entry = pg_atomic_read_u64(&bucket->entries[way]);

@@ -3,14 +3,14 @@
  *	  Remembers where the row of a text key was last found, so that most
  *	  look-ups need no index descent.
  *
- * All that is remembered is a hint: a row is answered only after it was read
- * in its page, seen by the snapshot and found to have the key, which must be
- * unique and in the first column.  So the table is the only truth, and what is
- * remembered may be old, half written or lost; the caller then uses the index
- * and has the new place remembered.
+ * All entries are hints: a row is returned only after it was read in its page,
+ * is visible to the snapshot and has the key, which must be unique and in the
+ * first column.  So only the table counts, and an entry may be old, half
+ * written or lost; the caller then uses the index and has the new place
+ * remembered.
  *
- * Where the library is preloaded, all backends remember together, in shared
- * memory of the size that apikeys.locator_size says.
+ * If the library is preloaded, all backends share the entries, in shared
+ * memory of the size apikeys.locator_size.
  */
 #ifndef AK_LOCATOR_H
 #define AK_LOCATOR_H

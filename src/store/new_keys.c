@@ -3,10 +3,10 @@
  *	  Inserts keys, with their roles and permissions, one secret each and their images, in one
  *	  statement.
  *
- * What is inserted refers to what the statement inserts along with it, and to the
- * organization, project and roles that the verb has locked.  So no trigger need
- * check that, and the images are made of what is given, not read back; unless
- * somebody's trigger may change what is inserted.
+ * New rows refer to rows of the same statement, and to the organization,
+ * project and roles that the caller has locked.  So no trigger needs to check
+ * that, and the images are made from the arguments and not read back, unless a
+ * trigger of the user may change the rows.
  */
 #include "postgres.h"
 
@@ -65,7 +65,7 @@ PG_FUNCTION_INFO_V1(apikeys_insert_keys);
 	"c AS (INSERT INTO apikeys.key_secret (public_key, version, hash, hint) " \
 	"SELECT s.public_key, 1, s.hash, s.hint FROM s)"
 
-/* What view key_image_source says of them. */
+/* The same as view key_image_source for these keys. */
 #define INSERT_IMAGES \
 	"i AS (INSERT INTO apikeys.key_image (public_key, organization_id, disabled, " \
 	"expires_at, access_list, secrets, secret_expirations, organization_roles, " \
@@ -83,7 +83,7 @@ PG_FUNCTION_INFO_V1(apikeys_insert_keys);
 	"ELSE ARRAY(SELECT g.held FROM pg_catalog.unnest(s.grants) AS g (held) " \
 	"ORDER BY " IS_PERMISSION ", g.held COLLATE \"C\") END AS grants FROM s OFFSET 0) AS i)"
 
-/* Where triggers of others may change the rows, which are read again then. */
+/* For triggers of users, which may change the rows: these are read back. */
 static void
 insert_with_triggers(Datum *values, const char *nulls)
 {
@@ -113,7 +113,7 @@ insert(Datum *values, const char *nulls)
 		insert_with_triggers(values, nulls);
 }
 
-/* Whether the current error says that a public key is taken. */
+/* Checks whether the current error is that a public key is taken. */
 static bool
 is_taken_key(const ErrorData *error)
 {

@@ -2,8 +2,8 @@
  * policy.c
  *	  See policy.h.
  *
- * A policy is read when it is first asked for, and again when the row that it
- * was read from is not the one that is seen any more (ak_keystore_sees()).
+ * A policy is read on first use, and again if the snapshot no longer sees the
+ * version of the row that it was read from (ak_keystore_sees()).
  */
 #include "postgres.h"
 
@@ -15,7 +15,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/* With more organizations than these the memory is emptied now and then. */
+/* With more organizations than this, the cache is emptied. */
 #define MAX_ENTRIES		10000
 
 typedef struct PolicyEntry
@@ -83,8 +83,8 @@ ak_policy_get(AkKeystore *store, const pg_uuid_t *organization)
 /* --- The life of keys ---------------------------------------------------- */
 
 /*
- * A time with an interval added to it in UTC: the same in every session, whatever
- * its time zone makes of days and months.
+ * Adds an interval to a time in UTC, so that days and months do not depend on
+ * the session's time zone.
  */
 static TimestampTz
 add_in_utc(TimestampTz time, const Interval *interval)
@@ -95,8 +95,8 @@ add_in_utc(TimestampTz time, const Interval *interval)
 }
 
 /*
- * Until when a key that was created then may live; DT_NOEND if the policy does
- * not limit that.  Verbs and decisions both ask this.
+ * Returns the latest expiration of a key created at that time; DT_NOEND if the
+ * policy has no limit.  Both functions that create keys and decisions use it.
  */
 TimestampTz
 ak_policy_end_of_life(const AkPolicy *policy, TimestampTz created_at)
@@ -105,7 +105,7 @@ ak_policy_end_of_life(const AkPolicy *policy, TimestampTz created_at)
 		add_in_utc(created_at, &policy->max_key_lifetime) : DT_NOEND;
 }
 
-/* For SQL: a time with an interval added to it in UTC. */
+/* The same for SQL: adds an interval to a time in UTC. */
 Datum
 apikeys_add_in_utc(PG_FUNCTION_ARGS)
 {

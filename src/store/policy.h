@@ -1,6 +1,6 @@
 /*
  * policy.h
- *	  What organizations demand of their keys, kept in the backend's memory.
+ *	  The policies of organizations for their keys, cached in the backend.
  */
 #ifndef AK_POLICY_H
 #define AK_POLICY_H

@@ -6,7 +6,7 @@
  * the row that one was read from is not the one that is seen any more
  * (ak_keystore_sees()).
  *
- * Permissions are valid patterns: the table's constraint has seen to that.
+ * Permissions are valid patterns: the table's constraint checks that.
  */
 #include "postgres.h"
 

@@ -1,6 +1,6 @@
 /*
  * roles.h
- *	  What each role permits, kept in the backend's memory.
+ *	  The permissions of each role, cached in the backend.
  */
 #ifndef AK_ROLES_H
 #define AK_ROLES_H

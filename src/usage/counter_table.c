@@ -2,12 +2,12 @@
  * counter_table.c
  *	  See counter_table.h.
  *
- * Each partition has an array of roots, together as many as there is room for
- * counters.  From a root a binary tree goes down, a counter at each node, by the
- * bits of the counters' hashes: a partition that has most of the counters has
- * trees seven levels deeper, and none has to grow its array.  The hash has a
- * secret seed, so that nobody who chooses names or networks can choose the
- * place.
+ * Each partition has an array of roots; the roots of all partitions together
+ * are as many as there is room for counters.  Below a root is a binary tree
+ * with a counter at each node, ordered by the bits of the counters' hashes.
+ * If one partition has most of the counters, its trees are seven levels
+ * deeper, and no array has to grow.  The hash has a secret seed, so a caller
+ * that chooses names or networks cannot choose the position.
  */
 #include "postgres.h"
 
@@ -23,11 +23,11 @@
 
 #define TRANCHE_NAME	"apikeys usage"
 
-/* How many counters a database has; databases may share an account. */
+/* Number of counters of a database; databases may share an account. */
 typedef struct Account
 {
 	uint32		used;
-	bool		is_open;		/* there was one once */
+	bool		is_open;		/* it had counters once */
 } Account;
 
 #define ACCOUNT_COUNT	256
@@ -37,26 +37,26 @@ typedef struct Pool
 	uint64		seed[AK_SHORT_HASH_SEED_SIZE / sizeof(uint64)];
 	dlist_head	heads[AK_COUNTER_PARTITIONS];
 
-	slock_t		mutex;			/* guards what follows */
-	AkCounter  *free;			/* given back, linked by children[0] */
-	uint32		used;			/* read without the lock, too */
+	slock_t		mutex;			/* protects the fields below */
+	AkCounter  *free;			/* freed, linked by children[0] */
+	uint32		used;			/* also read without the lock */
 	Account		accounts[ACCOUNT_COUNT];
 	uint32		accounts_opened;
-	uint32		touched;		/* so many at the front were used once */
+	uint32		touched;		/* number at the front that were ever used */
 } Pool;
 
 static Pool *pool;
-static AkCounter **roots;		/* root_bits of the hash, in each partition */
+static AkCounter **roots;		/* 2^root_bits roots in each partition */
 static int	root_bits;
 static AkCounter *counters;
 static LWLockPadded *locks = NULL;
 
-/* A copy: the shared one stands where others write. */
+/* A copy, because other processes write next to the shared one. */
 static uint64 seed[AK_SHORT_HASH_SEED_SIZE / sizeof(uint64)];
 
 /* --- Names --------------------------------------------------------------- */
 
-/* The hash of the key gives the partition, and the seed of the rest. */
+/* The hash of the key selects the partition and seeds the rest. */
 static void
 hash_name(AkCounterName *name)
 {
@@ -72,7 +72,9 @@ hash_name(AkCounterName *name)
 									  sizeof(AkCounted));
 }
 
-/* Fills in the name of a counter; false if no key can have this name. */
+/*
+ * Fills in the name of a counter; returns false if no key can have this name.
+ */
 bool
 ak_counter_name(const char *public_key, size_t length, Oid database,
 				const AkCounted *counted, AkCounterName *name)
@@ -91,7 +93,7 @@ ak_counter_name(const char *public_key, size_t length, Oid database,
 	return true;
 }
 
-/* Fills in the name of the head of the key of a counter. */
+/* Fills in the name of the head of a counter's key. */
 void
 ak_counter_name_head(const AkCounterName *name, AkCounterName *head)
 {
@@ -109,7 +111,7 @@ has_detail(const AkCounterKey *key)
 
 /* --- Shared memory ------------------------------------------------------- */
 
-/* How many roots a partition has, a power of two. */
+/* The number of roots of a partition, a power of two. */
 static Size
 get_root_count(void)
 {
@@ -130,7 +132,7 @@ get_counters_size(void)
 	return mul_size(ak_usage_max_entries, sizeof(AkCounter));
 }
 
-/* Asks for the shared memory; called once, in the postmaster. */
+/* Requests the shared memory; called once, in the postmaster. */
 void
 ak_counters_request(void)
 {
@@ -140,7 +142,7 @@ ak_counters_request(void)
 	RequestNamedLWLockTranche(TRANCHE_NAME, AK_COUNTER_PARTITIONS);
 }
 
-/* Makes or finds the shared memory; the caller holds AddinShmemInitLock. */
+/* Creates or finds the shared memory; the caller holds AddinShmemInitLock. */
 void
 ak_counters_attach(void)
 {
@@ -148,7 +150,7 @@ ak_counters_attach(void)
 
 	pool = ShmemInitStruct("apikeys usage", sizeof(Pool), &found);
 	roots = ShmemInitStruct("apikeys usage roots", get_roots_size(), &found);
-	/* Not touched before they are used. */
+	/* Not touched before it is used. */
 	counters = ShmemInitStruct("apikeys usage counters", get_counters_size(),
 							   &found);
 	locks = GetNamedLWLockTranche(TRANCHE_NAME);
@@ -165,21 +167,21 @@ ak_counters_attach(void)
 	memcpy(seed, pool->seed, sizeof(seed));
 }
 
-/* Whether there is the shared memory, which is so if we were preloaded. */
+/* Checks whether the shared memory exists, which requires preloading. */
 bool
 ak_counters_exist(void)
 {
 	return locks != NULL;
 }
 
-/* How many counters there are, of all databases; no lock. */
+/* Returns the number of counters of all databases; takes no lock. */
 int
 ak_counters_used(void)
 {
 	return pool->used;
 }
 
-/* Whether the pool is more than half full; no lock. */
+/* Checks whether the pool is more than half full; takes no lock. */
 bool
 ak_counters_are_filling(void)
 {
@@ -192,7 +194,7 @@ get_detail_limit(void)
 	return ak_usage_max_entries - ak_usage_max_entries / 4;
 }
 
-/* Whether what has detail may take room of the pool now; no lock. */
+/* Checks whether a counter with detail may be allocated now; takes no lock. */
 bool
 ak_counters_have_room_for_detail(void)
 {
@@ -206,7 +208,7 @@ ak_counters_lock(int partition, LWLockMode mode)
 	LWLockAcquire(&locks[partition].lock, mode);
 }
 
-/* Gives it back. */
+/* Releases it. */
 void
 ak_counters_unlock(int partition)
 {
@@ -215,7 +217,9 @@ ak_counters_unlock(int partition)
 
 /* --- Room ---------------------------------------------------------------- */
 
-/* How much of the pool may be taken for a counter; under the pool's mutex. */
+/*
+ * Returns how many counters may be used for a new one; under the pool's mutex.
+ */
 static uint32
 get_limit(bool has_detail, const Account *account)
 {
@@ -226,7 +230,7 @@ get_limit(bool has_detail, const Account *account)
 	return ak_usage_max_entries;
 }
 
-/* Room for a counter, to be filled in; NULL if there is none. */
+/* Allocates a counter, to be filled in; NULL if there is no room. */
 static AkCounter *
 take_room(const AkCounterKey *key)
 {
@@ -275,7 +279,10 @@ is_named(const AkCounter *counter, const AkCounterName *name)
 			   name->key.key_length) == 0;
 }
 
-/* What points at the counter of this name, or, if there is none, at NULL. */
+/*
+ * Returns the pointer to the counter of this name; it contains NULL if there
+ * is none.
+ */
 static AkCounter **
 find_place(const AkCounterName *name)
 {
@@ -291,14 +298,17 @@ find_place(const AkCounterName *name)
 	return place;
 }
 
-/* The counter of this name, or NULL; the lock is held in any mode. */
+/* Returns the counter of this name, or NULL; the lock is held in any mode. */
 AkCounter *
 ak_counter_find(const AkCounterName *name)
 {
 	return *find_place(name);
 }
 
-/* The counter of this name, new but not linked to a head; NULL without room. */
+/*
+ * Returns the counter of this name, new but not linked to a head; NULL without
+ * room.
+ */
 static AkCounter *
 add_counter(const AkCounterName *name)
 {
@@ -336,9 +346,9 @@ enter_head(const AkCounterName *name)
 }
 
 /*
- * The counter of this name, made if there is none; NULL if there is no room.
- * (A head that was made for nothing then stays until the worker removes it.)
- * The lock is held exclusively.
+ * Returns the counter of this name, creating it if needed; NULL if there is no
+ * room.  (A head that was created without its counter then stays until the
+ * worker removes it.) The lock is held exclusively.
  */
 AkCounter *
 ak_counter_enter(const AkCounterName *name)
@@ -369,9 +379,9 @@ first_of_head(AkCounter *head)
 }
 
 /*
- * The counter after this one, or if that is NULL the first one, of a database
- * in a partition; NULL after the last one.  A head comes after all that is
- * linked to it.  The lock is held in any mode.
+ * Returns the counter after this one, or, if that is NULL, the first one of a
+ * database in a partition; NULL after the last.  A head comes after all
+ * counters linked to it.  The lock is held in any mode.
  */
 AkCounter *
 ak_counter_next(Oid database, int partition, AkCounter *counter)
@@ -394,7 +404,7 @@ ak_counter_next(Oid database, int partition, AkCounter *counter)
 	return NULL;
 }
 
-/* Takes a counter out of its tree; any leaf below it takes its place. */
+/* Removes a counter from its tree; any leaf below it replaces it. */
 static void
 remove_from_tree(AkCounter *counter)
 {
@@ -419,7 +429,10 @@ remove_from_tree(AkCounter *counter)
 	*place = substitute;
 }
 
-/* Removes a counter, a head only when it has none; the lock is held exclusively. */
+/*
+ * Removes a counter; a head only if it has no others.  The lock is held
+ * exclusively.
+ */
 void
 ak_counter_remove(AkCounter *counter)
 {
@@ -432,7 +445,7 @@ ak_counter_remove(AkCounter *counter)
 /* --- All ----------------------------------------------------------------- */
 
 /*
- * Removes all counters of a database that was dropped, or has dropped the
+ * Removes all counters of a database that was dropped or has dropped the
  * extension.
  */
 void

@@ -1,26 +1,27 @@
 /*
  * counter_table.h
- *	  Counters in shared memory: one pool of room, locks in partitions.
+ *	  Counters in shared memory: one pool, locks in partitions.
  *
- * A counter is found by its database, its key (an API key) and what it counts
- * of that.  All counters of one key are under the lock of one partition, linked
- * to a head, which counts the uses of the key that no other counter says more
- * of.  Room is taken from one pool for all.  Its last quarter is for heads and
- * for what has no detail: however many details one key has, each other key can
- * still be counted.  Its last eighth is not for a database that has more than
- * half of the room, if others have ever counted.
+ * A counter is identified by its database, its key (an API key) and what it
+ * counts of the key.  All counters of one key are under the lock of one
+ * partition, and linked to a head.  The head counts the uses that have no
+ * counter with more detail.  Room is taken from one pool.  Its last quarter is
+ * reserved for heads and counters without detail, so that every other key can
+ * be counted however many details one key has.  Its last eighth is not
+ * available to a database that has more than half of the room, if other
+ * databases have ever counted.
  *
  * Locking: each partition has an LWLock.  Shared: to find counters, read them,
- * and change pending, last_at and address under the counter's own spinlock,
- * inside of which nothing is called.  Exclusive: to enter and remove counters
- * and change anything else of them.  A holder of one of these locks takes no
- * other one (except the pool's spinlock, in counter_table.c), reads and writes
- * nothing elsewhere, and allocates nothing except copies of what it reads.  Only
- * the worker of a database removes its counters, or a process that purges a
- * database without a worker, so the worker may keep a pointer to a counter
+ * and change pending, last_at and address under the counter's own spinlock; no
+ * function is called under it.  Exclusive: to enter and remove counters, and
+ * to change their other fields.  A holder of one of these locks takes no other
+ * one (except the pool's spinlock, in counter_table.c), reads and writes
+ * nothing elsewhere, and allocates nothing except copies of what it reads.
+ * Only the worker of a database removes its counters, or a process that purges
+ * a database without a worker, so the worker may keep a pointer to a counter
  * without a lock.
  *
- * Nothing here raises an error: where there is no room, the answer is NULL.
+ * No function raises an error; without room the result is NULL.
  */
 #ifndef AK_COUNTER_TABLE_H
 #define AK_COUNTER_TABLE_H
@@ -37,7 +38,7 @@
 
 #define AK_PUBLIC_KEY_MAX		128 /* apikeys.is_public_key() */
 
-/* What a counter counts of its API key; all 0: what a head counts. */
+/* What a counter counts of its API key; a head has all fields 0. */
 typedef struct AkCounted
 {
 	uint64		grant;			/* 0: none */
@@ -46,18 +47,18 @@ typedef struct AkCounted
 	AkNetwork	network;		/* family 0: none */
 } AkCounted;
 
-/* Compared as bytes: ak_counter_name() has zeroed its padding. */
+/* Compared as bytes: ak_counter_name() zeroes its padding. */
 typedef struct AkCounterKey
 {
 	AkCounted	counted;
 	Oid			database;
 	uint8		key_length;
-	char		public_key[AK_PUBLIC_KEY_MAX];	/* only key_length of it */
+	char		public_key[AK_PUBLIC_KEY_MAX];	/* key_length bytes of it */
 } AkCounterKey;
 
 typedef struct AkCounter
 {
-	/* Its place in a tree; children[0] also links what is free. */
+	/* Its position in a tree; children[0] also links free counters. */
 	uint64		hash;
 	struct AkCounter *children[2];
 
@@ -67,13 +68,13 @@ typedef struct AkCounter
 	TimestampTz last_at;
 	uint64		pending;
 	uint64		in_flight;
-	uint64		batch;			/* of what is in flight */
-	struct AkCounter *head;		/* of a head: itself */
-	dlist_node	link;			/* in the head's list; a head: the partition's */
+	uint64		batch;			/* of the counts in flight */
+	struct AkCounter *head;		/* a head points to itself */
+	dlist_node	link;			/* in the list of the head or partition */
 
-	/* Only of a head. */
+	/* Used by heads only. */
 	dlist_head	counters;
-	TransactionId deleter;		/* who has deleted the key; 0: nobody */
+	TransactionId deleter;		/* that has deleted the key; 0: none */
 } AkCounter;
 
 /* A key with its hash and its partition. */

@@ -19,21 +19,23 @@
 
 #define TRANCHE_NAME	"apikeys databases"
 
-/* No worker is started for so long where one could not connect. */
+/* Delay before the next worker of a database that one could not connect to. */
 #define UNREACHABLE_MS		60000
 
-/* A database that waits for a worker so long is one that operators hear of. */
+/*
+ * A database that waits for a worker this long is reported to administrators.
+ */
 #define WAITING_MS			10000
 
-/* How long a flush waits for a worker to be there at all. */
+/* How long a flush waits for a worker to start. */
 #define WORKER_TIMEOUT_MS	20000
 
-/* As long as DROP DATABASE waits for others by itself. */
+/* DROP DATABASE itself waits this long for other sessions. */
 #define LEAVE_TIMEOUT_MS	5000L
 
 #define POLL_MS				100
 
-/* So often all workers are asked to make room. */
+/* Interval at which all workers are asked to make room. */
 #define ROOM_INTERVAL_MS	20
 
 typedef struct Directory
@@ -41,7 +43,7 @@ typedef struct Directory
 	pg_uuid_t	instance;
 	int64		ask_room_after; /* ak_clock_ms() */
 	Latch	   *launcher;		/* NULL: it does not run */
-	bool		is_crowded;		/* a database waits for another one's worker */
+	bool		is_crowded;		/* a database waits for a worker slot */
 	AkDatabaseSlot slots[AK_DATABASE_SLOT_COUNT];
 } Directory;
 
@@ -50,7 +52,7 @@ static LWLock *lock;
 
 /* --- Setting up ---------------------------------------------------------- */
 
-/* Asks for the shared memory; called once, in the postmaster. */
+/* Requests the shared memory; called once, in the postmaster. */
 void
 ak_database_slots_request(void)
 {
@@ -58,7 +60,7 @@ ak_database_slots_request(void)
 	RequestNamedLWLockTranche(TRANCHE_NAME, 1);
 }
 
-/* Makes or finds the shared memory; the caller holds AddinShmemInitLock. */
+/* Creates or finds the shared memory; the caller holds AddinShmemInitLock. */
 void
 ak_database_slots_attach(void)
 {
@@ -81,8 +83,9 @@ ak_database_slots_attach(void)
 }
 
 /*
- * Names this life of this server's shared memory and this database: a copy of a
- * database has the batches of its template in its tables, and none of its own.
+ * Returns an identifier of this database in this lifetime of the server's
+ * shared memory: the tables of a copied database contain the batches of its
+ * template, and none of its own.
  */
 const pg_uuid_t *
 ak_database_slots_instance(void)
@@ -106,7 +109,7 @@ find_slot(Oid database)
 	return NULL;
 }
 
-/* The slot of a database, or NULL; there is shared memory. */
+/* Returns the slot of a database, or NULL; the shared memory exists. */
 AkDatabaseSlot *
 ak_database_slot_find(Oid database)
 {
@@ -119,9 +122,9 @@ ak_database_slot_find(Oid database)
 }
 
 /*
- * The slot of this database, made if there is none; NULL if there are too many
- * databases.  A slot of one's own database stays its own, for nobody can drop
- * it meanwhile.
+ * Returns the slot of this database, assigning one if needed; NULL if there
+ * are too many databases.  The slot of the current database stays its own,
+ * because the database cannot be dropped meanwhile.
  */
 AkDatabaseSlot *
 ak_database_slot_get(void)
@@ -142,7 +145,7 @@ ak_database_slot_get(void)
 	return own;
 }
 
-/* Gives the slot of a dropped database back. */
+/* Frees the slot of a dropped database. */
 void
 ak_database_slot_free(AkDatabaseSlot *slot)
 {
@@ -165,8 +168,8 @@ ak_database_slot_free(AkDatabaseSlot *slot)
 /* --- For sessions -------------------------------------------------------- */
 
 /*
- * Makes whoever can have the database's work done look now: its worker, or the
- * launcher if it has none.  The caller holds the lock.
+ * Wakes the database's worker, or the launcher if there is no worker.  The
+ * caller holds the lock.
  */
 static void
 wake(AkDatabaseSlot *slot)
@@ -178,7 +181,7 @@ wake(AkDatabaseSlot *slot)
 		SetLatch(latch);
 }
 
-/* Notes that something is pending; for ak_database_slot_want(). */
+/* Notes that data is pending; for ak_database_slot_want(). */
 void
 ak_database_slot_set_pending(AkDatabaseSlot *slot)
 {
@@ -189,7 +192,7 @@ ak_database_slot_set_pending(AkDatabaseSlot *slot)
 	LWLockRelease(lock);
 }
 
-/* Notes a wish, which is a field of the slot, and has the worker look soon. */
+/* Sets a request, which is a field of the slot, and wakes the worker. */
 static void
 wish(AkDatabaseSlot *slot, bool *wished)
 {
@@ -202,14 +205,14 @@ wish(AkDatabaseSlot *slot, bool *wished)
 	LWLockRelease(lock);
 }
 
-/* Has the worker write soon, so that there is room for new counters. */
+/* Makes the worker write soon, so that there is room for new counters. */
 void
 ak_database_slot_make_room(AkDatabaseSlot *slot)
 {
 	wish(slot, &slot->wants_room);
 }
 
-/* Has the worker write the queued hashes soon, and nothing else. */
+/* Makes the worker write the queued hashes soon, and nothing else. */
 void
 ak_database_slot_drain_hashes(AkDatabaseSlot *slot)
 {
@@ -217,8 +220,9 @@ ak_database_slot_drain_hashes(AkDatabaseSlot *slot)
 }
 
 /*
- * Has the workers of all databases write soon, so that there is room for new
- * counters: it is one room for all.  Called often, does it now and then.
+ * Makes the workers of all databases write soon, because new counters need
+ * room and all databases share it.  If it is called often, most calls do
+ * nothing.
  */
 void
 ak_database_slots_make_room(void)
@@ -246,8 +250,9 @@ ak_database_slots_make_room(void)
 }
 
 /*
- * Has all written that was counted before, and waits for it, for cancelling
- * and for no lock.  False if the worker failed; raises 53000 if there is none.
+ * Makes the worker write everything that was counted before, and waits for it;
+ * the wait can be cancelled, and holds no lock.  Returns false if the worker
+ * failed; raises 53000 if there is no worker.
  */
 bool
 ak_database_slot_flush(AkDatabaseSlot *slot)
@@ -290,8 +295,8 @@ ak_database_slot_flush(AkDatabaseSlot *slot)
 }
 
 /*
- * Makes the worker end, and waits for that some seconds at most.  None takes
- * its place until it is let back, or a while is over.
+ * Makes the worker exit, and waits at most some seconds for that.  No other
+ * worker starts until ak_database_slot_let_back() or a timeout.
  */
 void
 ak_database_slot_send_away(AkDatabaseSlot *slot)
@@ -319,7 +324,7 @@ ak_database_slot_send_away(AkDatabaseSlot *slot)
 	ConditionVariableCancelSleep();
 }
 
-/* A worker may be started again. */
+/* Allows a worker to start again. */
 void
 ak_database_slot_let_back(AkDatabaseSlot *slot)
 {
@@ -332,8 +337,8 @@ ak_database_slot_let_back(AkDatabaseSlot *slot)
 /* --- For the worker ------------------------------------------------------ */
 
 /*
- * Makes the caller the database's worker; false if there is one, or shall be
- * none for now.
+ * Makes the caller the database's worker; false if there is one already, or
+ * none may run now.
  */
 bool
 ak_database_slot_claim(AkDatabaseSlot *slot)
@@ -357,8 +362,8 @@ ak_database_slot_claim(AkDatabaseSlot *slot)
 }
 
 /*
- * The end of the worker.  The next one is started once something is pending,
- * and not before "rest" milliseconds have passed, if nobody asks for it.
+ * Ends the worker.  The next one starts when data is pending, but not before
+ * "rest" milliseconds have passed, unless a session asks for it.
  */
 void
 ak_database_slot_release(AkDatabaseSlot *slot, bool was_connected, int rest)
@@ -377,7 +382,7 @@ ak_database_slot_release(AkDatabaseSlot *slot, bool was_connected, int rest)
 	ConditionVariableBroadcast(&slot->changed);
 }
 
-/* Tells the worker what is wanted of it. */
+/* Fills in what the worker is asked to do. */
 void
 ak_database_slot_look(const AkDatabaseSlot *slot, AkSlotState *state)
 {
@@ -391,7 +396,7 @@ ak_database_slot_look(const AkDatabaseSlot *slot, AkSlotState *state)
 	LWLockRelease(lock);
 }
 
-/* What is counted or queued from now on asks for another flush. */
+/* Uses and hashes from now on request another flush. */
 void
 ak_database_slot_begin_flush(AkDatabaseSlot *slot, bool only_hashes)
 {
@@ -402,7 +407,10 @@ ak_database_slot_begin_flush(AkDatabaseSlot *slot, bool only_hashes)
 	LWLockRelease(lock);
 }
 
-/* Tells those who wait that all flushes up to "wanted" are done, or one failed. */
+/*
+ * Tells waiting sessions that all flushes up to "wanted" are done, or that one
+ * failed.
+ */
 void
 ak_database_slot_report(AkDatabaseSlot *slot, uint64 wanted, bool done)
 {
@@ -420,7 +428,7 @@ ak_database_slot_report(AkDatabaseSlot *slot, uint64 wanted, bool done)
 
 /* --- For the launcher ---------------------------------------------------- */
 
-/* Says whose latch is set when a database needs a worker; NULL: nobody's. */
+/* Sets the latch that is set when a database needs a worker; NULL: none. */
 void
 ak_database_slots_set_launcher(Latch *launcher)
 {
@@ -430,8 +438,9 @@ ak_database_slots_set_launcher(Latch *launcher)
 }
 
 /*
- * Lists the databases that have a slot and no worker in idle[], which has
- * AK_DATABASE_SLOT_COUNT places, by their slots' numbers; returns how many.
+ * Lists the databases with a slot and no worker in idle[], which has
+ * AK_DATABASE_SLOT_COUNT elements, in the order of their slots; returns their
+ * number.
  */
 int
 ak_database_slots_list(AkIdleSlot *idle)
@@ -455,8 +464,8 @@ ak_database_slots_list(AkIdleSlot *idle)
 }
 
 /*
- * Says which of the databases of ak_database_slots_list() could not get a
- * worker for want of a place; if there are any, workers make room for them.
+ * Notes which databases of ak_database_slots_list() found no background worker
+ * slot; if there are any, workers make room for them.
  */
 void
 ak_database_slots_set_waiting(const AkIdleSlot *idle, int count)
@@ -480,7 +489,7 @@ ak_database_slots_set_waiting(const AkIdleSlot *idle, int count)
 
 /* --- For operators ------------------------------------------------------- */
 
-/* Whether there is somebody who starts workers. */
+/* Checks whether the launcher runs. */
 bool
 ak_database_slots_have_launcher(void)
 {
@@ -492,7 +501,7 @@ ak_database_slots_have_launcher(void)
 	return have;
 }
 
-/* How many databases have waited for a worker for long. */
+/* Returns the number of databases that have waited long for a worker. */
 int
 ak_database_slots_waiting(void)
 {

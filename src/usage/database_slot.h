@@ -1,16 +1,17 @@
 /*
  * database_slot.h
  *	  One slot in shared memory for each database whose keys are used: its
- *	  background worker, and what is counted of the database as a whole.
+ *	  background worker, and counts of the database as a whole.
  *
- * Sessions say that something is pending, and start no worker.  The launcher
- * does (usage_launcher.c), and where there is no place for another worker it
- * asks those that there are to write and to leave.
+ * Sessions note that data is pending, and start no worker.  The launcher
+ * starts workers (usage_launcher.c). If there is no background worker slot
+ * left, it asks the running workers to write and exit.
  *
- * Locking: one LWLock for all slots, held briefly, with nothing else inside of
- * it.  It guards everything but the atomics and the fields that only the
- * worker uses; is_pending and the wishes are read without it.  A slot is given to another database only when it has no worker
- * and nothing was counted for it since.
+ * Locking: one LWLock for all slots, held briefly; no other lock is taken
+ * under it.  It protects everything except the atomics and the fields that
+ * only the worker uses; is_pending and the requests are read without it.  A
+ * slot is assigned to another database only if it has no worker and nothing
+ * was counted for it since.
  */
 #ifndef AK_DATABASE_SLOT_H
 #define AK_DATABASE_SLOT_H
@@ -28,24 +29,26 @@
 typedef struct AkDatabaseSlot
 {
 	Oid			database;		/* InvalidOid: the slot is free */
-	pid_t		worker;			/* 0: none is running */
+	pid_t		worker;			/* 0: none runs */
 	Latch	   *worker_latch;
 	int64		start_after;	/* ak_clock_ms(): no worker is started before */
-	bool		shall_leave;	/* the worker shall let go of the database */
-	int64		away_until;		/* ak_clock_ms(): none shall take its place */
-	int64		waiting_since;	/* ak_clock_ms(): no place for one; 0: it has */
-	ConditionVariable changed;	/* worker, flushes_done or _failed have */
+	bool		shall_leave;	/* the worker must leave the database */
+	int64		away_until;		/* ak_clock_ms(): no worker starts before */
+	int64		waiting_since;	/* ak_clock_ms(): no worker slot; 0: has one */
+	ConditionVariable changed;	/* worker, flushes_done or _failed changed */
 
-	bool		is_pending;		/* something may have to be written */
+	bool		is_pending;		/* there may be data to write */
 	bool		wants_room;		/* the counters are filling, or full */
-	bool		wants_hashes;	/* the queue of hashes is */
+	bool		wants_hashes;	/* the queue of hashes is filling */
 	uint64		flushes_wanted;
-	uint64		flushes_done;	/* the last wanted one that is done */
+	uint64		flushes_done;	/* the last requested one that is done */
 	uint64		flushes_failed;
 	TimestampTz flushed_at;		/* 0: never */
 
-	/* Only the worker changes these: the last batch, and whether it is known
-	 * to be in the tables. */
+	/*
+	 * Changed by the worker only: the last batch, and whether it is known to
+	 * be in the tables.
+	 */
 	uint64		batch;
 	bool		batch_is_settled;
 
@@ -71,15 +74,15 @@ extern bool ak_database_slot_flush(AkDatabaseSlot *slot);
 extern void ak_database_slot_send_away(AkDatabaseSlot *slot);
 extern void ak_database_slot_let_back(AkDatabaseSlot *slot);
 
-/* What is wanted of a worker. */
+/* What a worker is asked to do. */
 typedef struct AkSlotState
 {
 	bool		is_pending;
 	bool		wants_room;
 	bool		wants_hashes;
 	bool		shall_leave;
-	bool		is_crowded;		/* another database waits for a place */
-	uint64		flushes_wanted; /* the number of the last one asked for */
+	bool		is_crowded;		/* another database waits for a slot */
+	uint64		flushes_wanted; /* number of the last requested flush */
 } AkSlotState;
 
 extern bool ak_database_slot_claim(AkDatabaseSlot *slot);
@@ -92,12 +95,12 @@ extern void ak_database_slot_begin_flush(AkDatabaseSlot *slot,
 extern void ak_database_slot_report(AkDatabaseSlot *slot, uint64 wanted,
 									bool done);
 
-/* A database that has a slot and no worker. */
+/* A database with a slot and no worker. */
 typedef struct AkIdleSlot
 {
 	int			number;			/* of the slot */
 	Oid			database;
-	int64		due_at;			/* ak_clock_ms(); PG_INT64_MAX: nothing pending */
+	int64		due_at;			/* ak_clock_ms(); PG_INT64_MAX: nothing */
 } AkIdleSlot;
 
 extern void ak_database_slots_set_launcher(Latch *launcher);
@@ -108,9 +111,10 @@ extern bool ak_database_slots_have_launcher(void);
 extern int	ak_database_slots_waiting(void);
 
 /*
- * Has written, some time, what the caller has just put into shared memory.  It
- * did so under a lock or by an atomic operation, which is a full barrier: either
- * the worker sees it after it has cleared the flag, or the flag is seen cleared.
+ * Makes sure that the worker will write what the caller has just put into
+ * shared memory.  The caller did so under a lock or by an atomic operation,
+ * which is a full barrier: either the worker sees the data after it has
+ * cleared the flag, or this function sees the flag cleared.
  */
 static inline void
 ak_database_slot_want(AkDatabaseSlot *slot)

@@ -2,11 +2,11 @@
  * rehash.c
  *	  See rehash.h.
  *
- * If the queue is full nothing is queued, and the next use of the key offers its
- * hash again.  The worker is woken when half of the queue is used.  No entry
- * stays forever: the worker of a database takes its entries, or removes them if
- * the extension does not exist (yet), and the launcher removes those of a dropped
- * database.
+ * If the queue is full, no hash is queued, and the next use of the key offers
+ * its hash again.  The worker is woken when half of the queue is used.  No
+ * entry stays forever: the worker of a database takes its entries, or removes
+ * them if the extension does not exist (yet), and the launcher removes those
+ * of a dropped database.
  */
 #include "postgres.h"
 
@@ -31,7 +31,7 @@
 #define BATCH_SIZE		1024
 #define KEY_MAX			128		/* apikeys.is_public_key() */
 
-/* What a process has queued lately it does not queue again. */
+/* A process does not queue again what it has queued lately. */
 #define RECENT_COUNT		1024
 #define RECENT_INTERVAL_MS	60000
 
@@ -64,7 +64,7 @@ static Queue *queue = NULL;
 static LWLock *lock;
 static RecentOffer recent[RECENT_COUNT];
 
-/* Asks for the shared memory; called once, in the postmaster. */
+/* Requests the shared memory; called once, in the postmaster. */
 void
 ak_rehash_request(void)
 {
@@ -72,7 +72,7 @@ ak_rehash_request(void)
 	RequestNamedLWLockTranche(TRANCHE_NAME, 1);
 }
 
-/* Makes or finds the shared memory; the caller holds AddinShmemInitLock. */
+/* Creates or finds the shared memory; the caller holds AddinShmemInitLock. */
 void
 ak_rehash_attach(void)
 {
@@ -90,7 +90,9 @@ ak_rehash_attach(void)
 
 /* --- Offering ------------------------------------------------------------ */
 
-/* False if there is no room; *is_filling: whether it is time to make some. */
+/*
+ * Returns false if there is no room; *is_filling: the worker should write now.
+ */
 static bool
 enqueue(const Entry *entry, bool *is_filling)
 {
@@ -116,8 +118,8 @@ hash_entry(const Entry *entry)
 
 /*
  * Queues the hash that the secret of a claim would have now, to replace the
- * stored bytes, by which the claim was proved.  Raises no error of its own, and
- * waits for nobody.
+ * stored bytes, which proved the claim.  Raises no error of its own, and never
+ * waits for a row.
  */
 void
 ak_rehash_offer(const text *public_key, const char *stored, size_t stored_size,
@@ -161,7 +163,7 @@ ak_rehash_offer(const text *public_key, const char *stored, size_t stored_size,
 
 /* --- Writing, by the database's worker only ------------------------------ */
 
-/* Whether something is queued, also for another database. */
+/* Checks whether a hash is queued, also for another database. */
 bool
 ak_rehash_is_queued(void)
 {
@@ -169,8 +171,8 @@ ak_rehash_is_queued(void)
 }
 
 /*
- * Takes up to "most" entries of a database out of the queue, into entries if
- * that is not NULL, and answers how many.
+ * Removes up to "most" entries of a database from the queue, copies them to
+ * entries if that is not NULL, and returns their number.
  */
 static int
 take_entries(Oid database, Entry *entries, int most)
@@ -194,7 +196,7 @@ take_entries(Oid database, Entry *entries, int most)
 	return taken;
 }
 
-/* Forgets what is queued for a database that is gone, or has no extension. */
+/* Removes the entries of a database that was dropped or has no extension. */
 void
 ak_rehash_forget(Oid database)
 {
@@ -202,7 +204,7 @@ ak_rehash_forget(Oid database)
 		take_entries(database, NULL, QUEUE_LENGTH);
 }
 
-/* Leaves the entries that were hashed with the peppers that there are now. */
+/* Keeps only entries that were hashed with the current peppers. */
 static int
 drop_outdated(Entry *entries, int count)
 {
@@ -239,10 +241,10 @@ make_bytes(const uint8 *bytes, size_t size)
 }
 
 /*
- * Stores a batch of what is queued for this database, in the current
- * transaction and with the rights of the tables' owner, where the row still holds
- * the old hash; returns how many hashes it has taken.  Keys are taken in the
- * order of their index, as in all changes of many keys.
+ * Stores a batch of the entries of this database, in the current transaction
+ * and with the rights of the tables' owner, if the row still contains the old
+ * hash.  Returns how many hashes it has taken.  Keys are updated in the order
+ * of their index, as in all changes of many keys.
  */
 int
 ak_rehash_write(void)

@@ -1,17 +1,18 @@
 /*
  * rehash.h
- *	  Brings hashes up to date: what a secret was proved by, but was made
- *	  without today's pepper or by another system, is replaced by the hash that
- *	  a new secret would have.
+ *	  Renews hashes: a hash that proved a secret but was made without today's
+ *	  pepper or by another system is replaced by the hash that a new secret
+ *	  would have.
  *
- * Who decides queues the new hash, never the secret, in shared memory, and the
- * database's worker stores it: nothing is written in anybody's transaction.
- * Only the peppers that the postmaster has read last count: who has others
- * queues nothing, and what was queued with others is dropped.
- * Without the library preloaded, and on a standby, nothing is queued.
+ * A decision queues the new hash, never the secret, in shared memory, and the
+ * database's worker stores it: no session writes it in its own transaction.
+ * Only the peppers that the postmaster has read last are used: a process with
+ * other peppers queues nothing, and hashes that were queued with other peppers
+ * are dropped.  Nothing is queued if the library is not preloaded, or on a
+ * standby.
  *
- * Locking: one LWLock for the queue, held while an entry or a batch of them is
- * copied, with nothing else inside of it.
+ * Locking: one LWLock for the queue, held while entries are copied; no other
+ * lock is taken under it.
  */
 #ifndef AK_REHASH_H
 #define AK_REHASH_H

@@ -2,9 +2,9 @@
  * usage.c
  *	  See usage.h.
  *
- * A use or a denial is counted in shared memory (usage_counters.c), from where
- * a worker writes it to the tables in batches (usage_worker.c): nothing is
- * written here, whatever becomes of the caller's transaction.
+ * A use or a denial is counted in shared memory (usage_counters.c), and a
+ * worker writes it to the tables in batches (usage_worker.c). So nothing is
+ * written here, and a rollback of the caller's transaction does not undo it.
  */
 #include "postgres.h"
 
@@ -21,7 +21,7 @@
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
-/* Asks for the shared memory; called once, in the postmaster. */
+/* Requests the shared memory; called once, in the postmaster. */
 void
 ak_usage_request(void)
 {
@@ -29,7 +29,7 @@ ak_usage_request(void)
 	ak_database_slots_request();
 }
 
-/* Makes or finds the shared memory; the caller holds AddinShmemInitLock. */
+/* Creates or finds the shared memory; the caller holds AddinShmemInitLock. */
 void
 ak_usage_attach(void)
 {
@@ -76,8 +76,8 @@ attend_to(AkDatabaseSlot *slot, AkCounting counting)
 }
 
 /*
- * Records a use of a key or a denial; of an unknown key, the public key may be
- * NULL.  Raises no error of its own and waits for no lock on a row.
+ * Records a use or a denial of a key; for an unknown key, the public key may
+ * be NULL. Raises no error of its own, and waits for no row lock.
  */
 void
 ak_usage_record(text *public_key, const AkUse *use)
@@ -96,8 +96,8 @@ ak_usage_record(text *public_key, const AkUse *use)
 }
 
 /*
- * Records that a role (ak_grant_id()) of a bound key allowed something, where
- * that can be counted in memory: it is asked inside of queries, which must not
+ * Records that a role (ak_grant_id()) of a bound key allowed an action, if
+ * that can be counted in memory: it is called in queries, which must not
  * write.
  */
 void
@@ -112,8 +112,8 @@ ak_usage_record_grant(text *public_key, uint64 grant)
 }
 
 /*
- * Forgets all that is in memory of a database that is gone.  Nobody is connected
- * to it, nor will be.
+ * Removes everything in memory of a dropped database.  No session is connected
+ * to it, and none can connect.
  */
 void
 ak_usage_forget_database(Oid database)
@@ -126,7 +126,7 @@ ak_usage_forget_database(Oid database)
 		ak_database_slot_free(slot);
 }
 
-/* False if it cannot be noted that this transaction deletes of a key. */
+/* Returns false if the deletion by this transaction cannot be noted. */
 static bool
 note_deletion(text *public_key)
 {
@@ -141,8 +141,8 @@ note_deletion(text *public_key)
 }
 
 /*
- * Deletes what is recorded of a key that this transaction is deleting: once it
- * has committed, or, where that cannot be noted, now.
+ * Deletes the records of a key that this transaction is deleting: after its
+ * commit or, if that cannot be noted, now.
  */
 void
 ak_usage_forget(text *public_key)
@@ -152,8 +152,8 @@ ak_usage_forget(text *public_key)
 }
 
 /*
- * No longer tells which uses were of a secret of a key that this transaction
- * is deleting: from when on, as above.
+ * Adds uses of deleted secrets of a key to those of no secret: after the
+ * commit or, if that cannot be noted, now.
  */
 void
 ak_usage_forget_secret(text *public_key)
@@ -163,9 +163,9 @@ ak_usage_forget_secret(text *public_key)
 }
 
 /*
- * Forgets the uses of a key by networks that are not in its access list any
- * more: what is written, with this transaction; what is in memory, at once, and
- * if the transaction is rolled back all the same.  They stay uses of the key.
+ * Removes the networks of a key's uses that are no longer in its access list.
+ * The written uses are changed in this transaction; the uses in memory at
+ * once, also if the transaction is rolled back.  They stay uses of the key.
  */
 void
 ak_usage_forget_networks(text *public_key, const AkNetset *access_list)

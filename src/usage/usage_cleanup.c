@@ -12,7 +12,7 @@
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 
-/* Of a row v: its secret is no more. */
+/* Condition on a row v: its secret no longer exists. */
 #define SECRET_HAS_ENDED \
 	"v.secret_version OPERATOR(pg_catalog.>) 0 " \
 	"AND NOT EXISTS (SELECT FROM apikeys.key_secret AS s " \
@@ -20,8 +20,8 @@
 	"AND s.version OPERATOR(pg_catalog.=) v.secret_version) "
 
 /*
- * Adds the rows of a common table expression "ended", where they have this
- * version or a later one, to those of another network or version.
+ * Adds the rows of the common table expression "ended" that have this version
+ * or a later one to those of another network or version.
  */
 #define ADD_ENDED(network, version, first_version) \
 	"INSERT INTO apikeys.key_usage AS u " USAGE_COLUMNS \
@@ -35,9 +35,9 @@
 	" GROUP BY e.public_key, " network ", " version " " ADD_USES
 
 /*
- * Deletes what is recorded of these keys, if they are no more, and else adds
- * what was recorded of each secret that is no more to what is of none, so that
- * rows do not grow in number with each rotation.
+ * Deletes the records of these keys if the keys no longer exist.  Otherwise
+ * adds the uses of each deleted secret to those of no secret, so that the
+ * number of rows does not grow with each rotation.
  */
 void
 ak_usage_clean_up(text **public_keys, int count)
@@ -80,11 +80,11 @@ ak_usage_clean_up(text **public_keys, int count)
 }
 
 /*
- * Marks what is written of the uses of a key by networks that are not in its
- * access list: the entries were removed, and begin anew if they are added again.
- * Until ak_usage_tidy_up() has added those uses to the key's others, view
- * access_list_entries ignores them.  To mark is to insert a row, of version -1:
- * whoever merges uses waits for nobody who changes a list.
+ * Marks the written uses of a key by networks that are not in its access list:
+ * these entries were removed, and start at zero if they are added again.  View
+ * access_list_entries ignores them until ak_usage_tidy_up() has added those
+ * uses to the others of the key.  The mark is a new row, of version -1, so
+ * merging uses never waits for a transaction that changes a list.
  */
 void
 ak_usage_mark_removed(text *public_key)
@@ -109,9 +109,9 @@ ak_usage_mark_removed(text *public_key)
 }
 
 /*
- * Adds the uses by networks that are marked as removed to those by none, and, if
- * that is asked for, deletes what is recorded of deleted keys: what the server
- * had noted of them to clean up (ak_usage_clean_up()) is lost in a crash.
+ * Adds the uses by networks that are marked as removed to those without a
+ * network.  On request it also deletes the records of deleted keys: a crash
+ * loses the server's notes of what to clean up (ak_usage_clean_up()).
  */
 void
 ak_usage_tidy_up(bool has_started)

@@ -1,7 +1,7 @@
 /*
  * usage_cleanup.h
- *	  What is recorded of uses of keys, secrets and entries of access lists that
- *	  are no more.
+ *	  Recorded uses of deleted keys and secrets, and of removed entries of
+ *	  access lists.
  */
 #ifndef AK_USAGE_CLEANUP_H
 #define AK_USAGE_CLEANUP_H

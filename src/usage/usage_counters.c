@@ -13,7 +13,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-/* False if no key can have this name. */
+/* Returns false if no key can have this name. */
 static bool
 name_own_counter(const text *public_key, const AkCounted *counted,
 				 AkCounterName *name)
@@ -42,9 +42,9 @@ count_one(AkCounter *counter, const AkNetwork *address, TimestampTz now)
 }
 
 /*
- * The counter of this name, or, of a use that there is no more room for, the
- * head of the key; NULL if there is no room.  Takes the partition's lock, which
- * the caller gives back.
+ * Returns the counter of this name or, for a use without room for more, the
+ * head of the key; NULL if there is no room.  Takes the partition's lock,
+ * which the caller releases.
  */
 static AkCounter *
 lock_counter(const AkCounterName *name, bool is_use)
@@ -108,8 +108,8 @@ ak_usage_counters_add(const text *public_key, const AkUse *use)
 }
 
 /*
- * Counts that a role (ak_grant_id()) of a bound key allowed something.  That is
- * no use of its own: without it the key's uses are coarser, and none is lost.
+ * Counts that a role (ak_grant_id()) of a bound key allowed an action.  This
+ * is not a use of the key: if it cannot be counted, no use is lost.
  */
 AkCounting
 ak_usage_counters_add_grant(const text *public_key, uint64 grant,
@@ -124,8 +124,8 @@ ak_usage_counters_add_grant(const text *public_key, uint64 grant,
 static const AkCounted counted_by_head = {0};
 
 /*
- * Notes that a key of this database, or one of its secrets, is being deleted by
- * a transaction, so that its rows are cleaned up after it; false if there is no
+ * Notes that a transaction is deleting a key of this database, or one of its
+ * secrets, so that its rows are cleaned up after it; false if there is no
  * room.
  */
 bool
@@ -144,7 +144,9 @@ ak_usage_counters_note_deletion(const text *public_key, TransactionId deleter)
 	return head != NULL;
 }
 
-/* Adds what is pending of a counter to another one; the lock is exclusive. */
+/*
+ * Adds the pending counts of a counter to another one; the lock is exclusive.
+ */
 static void
 move_pending(AkCounter *from, AkCounter *to)
 {
@@ -158,8 +160,8 @@ move_pending(AkCounter *from, AkCounter *to)
 }
 
 /*
- * Makes uses of a key of this database by networks that are not in its access
- * list uses by no network.
+ * Counts uses of a key of this database by networks that are not in its access
+ * list as uses without a network.
  */
 void
 ak_usage_counters_forget_networks(const text *public_key,
@@ -207,7 +209,7 @@ copy_counter(const AkCounter *counter, uint64 count, uint64 batch,
 	copy->batch = batch;
 }
 
-/* Appends what a counter says to *counts, of which there are *count. */
+/* Appends the counts of a counter to *counts, which has *count elements. */
 static void
 read_counter(AkCounter *counter, AkCount **counts, int *count, int *allocated)
 {
@@ -227,7 +229,7 @@ read_counter(AkCounter *counter, AkCount **counts, int *count, int *allocated)
 		copy_counter(&read, read.pending, 0, &(*counts)[(*count)++]);
 }
 
-/* Copies what a head and all that is linked to it say; returns how many. */
+/* Copies the counts of a head and its counters; returns their number. */
 static int
 read_key(AkCounter *head, AkCount **counts)
 {
@@ -244,9 +246,9 @@ read_key(AkCounter *head, AkCount **counts)
 }
 
 /*
- * Stores copies of a key's counters, of this database, in *counts (palloc'd),
- * and returns how many they are; one counter gives two where it has both
- * pending and in-flight counts.
+ * Stores copies of the counters of a key of this database in *counts
+ * (palloc'd), and returns their number; a counter that has both pending and
+ * in-flight counts gives two.
  */
 int
 ak_usage_counters_read(const text *public_key, AkCount **counts)
@@ -265,8 +267,8 @@ ak_usage_counters_read(const text *public_key, AkCount **counts)
 }
 
 /*
- * How many counters of a database have something that is not in the tables;
- * "settled" is the last batch that is.
+ * Returns how many counters of a database have counts that are not in the
+ * tables; "settled" is the last batch that is.
  */
 int64
 ak_usage_counters_pending(Oid database, uint64 settled)
@@ -289,17 +291,17 @@ ak_usage_counters_pending(Oid database, uint64 settled)
 
 /* --- Writing, by the database's worker only ------------------------------ */
 
-/* So many counters at most are treated under one lock. */
+/* Maximum number of counters that are processed under one lock. */
 #define SLICE	1000
 
-/* A head that notes who has deleted its key. */
+/* A head that notes which transaction has deleted its key. */
 typedef struct Deletion
 {
 	AkCounter  *head;
 	TransactionId deleter;
 } Deletion;
 
-/* Makes room before the lock is taken, so that nothing fails half-way. */
+/* Allocates before the lock is taken, so that nothing fails half-way. */
 static void
 reserve_counts(AkHarvest *harvest)
 {
@@ -314,8 +316,8 @@ reserve_counts(AkHarvest *harvest)
 }
 
 /*
- * Takes what a counter has pending into a batch, and removes it, under an
- * exclusive lock, if there is nothing to keep it for.
+ * Moves the pending counts of a counter into a batch, and removes the counter
+ * if it is no longer needed; under an exclusive lock.
  */
 static void
 harvest_counter(AkCounter *counter, uint64 batch, AkHarvest *harvest)
@@ -347,8 +349,8 @@ add_stale(AkHarvest *harvest, const AkCounterKey *key)
 }
 
 /*
- * Moves the key of a head to the harvest, if the transaction that deletes it has
- * ended.  The head is removed with the next batch.
+ * Moves the key of a head to the harvest, if the transaction that deletes it
+ * has ended.  The head is removed with the next batch.
  */
 static void
 harvest_deletion(int partition, const Deletion *deletion, AkHarvest *harvest)
@@ -364,7 +366,7 @@ harvest_deletion(int partition, const Deletion *deletion, AkHarvest *harvest)
 	ak_counters_unlock(partition);
 }
 
-/* Harvests some counters of a partition, and goes on in "place". */
+/* Harvests some counters of a partition, from "place" on, and advances it. */
 static void
 harvest_slice(Oid database, uint64 batch, AkHarvestPlace *place,
 			  AkHarvest *harvest)
@@ -401,12 +403,12 @@ harvest_slice(Oid database, uint64 batch, AkHarvestPlace *place,
 }
 
 /*
- * Takes what is pending into a batch, after all that was in flight before has
- * been written, and removes the counters that hold nothing: from "place" on,
- * where it goes on with the next batch, until about so many counts as are wanted
- * are in the harvest.  Appends to the harvest, in the current memory context:
- * what is to be written, and the keys whose deleting transactions have ended,
- * one way or the other.
+ * Moves pending counts into a batch, after everything that was in flight
+ * before was written, and removes empty counters.  Starts at "place", which it
+ * advances, and stops when the harvest has about the requested number of
+ * counts.  Appends to the harvest, in the current memory context: the counts
+ * to write, and the keys whose deleting transactions have ended, by commit or
+ * rollback.
  */
 void
 ak_usage_counters_harvest(Oid database, uint64 batch, int wanted,
@@ -426,7 +428,9 @@ take_back(AkCounter *counter, uint64 batch)
 	}
 }
 
-/* Makes pending again what was in flight with a batch that was not written. */
+/*
+ * Makes the counts in flight with a batch that was not written pending again.
+ */
 void
 ak_usage_counters_take_back(Oid database, uint64 batch)
 {
@@ -441,7 +445,7 @@ ak_usage_counters_take_back(Oid database, uint64 batch)
 	}
 }
 
-/* Makes pending again what was in flight of one counter. */
+/* Makes the counts in flight of one counter pending again. */
 void
 ak_usage_counters_take_back_one(Oid database, const AkCount *count)
 {

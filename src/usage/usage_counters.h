@@ -1,15 +1,15 @@
 /*
  * usage_counters.h
  *	  Counts in shared memory how often, when and from where each key was
- *	  allowed, by the entry of its access list, the secret and the role, and
- *	  denied, by the reason.  A use that finds no room for that is counted
- *	  coarsely, by the key alone.
+ *	  allowed, by entry of its access list, secret and role, and denied, by
+ *	  reason.  A use without room for a counter is counted coarsely, of the
+ *	  key alone.
  *
- * A counter (counter_table.h, which tells how they are locked) holds what is
- * new, pending, and what is being written to the tables, in flight, with the
- * number of its batch.  What was in flight is dropped when the next batch is
- * taken, and not when it is written: so that a reader with a snapshot from
- * before it was written can still add it.
+ * A counter (counter_table.h explains the locks) contains new counts, pending,
+ * and counts that are being written to the tables, in flight, with the number
+ * of their batch.  Counts in flight are dropped when the next batch is taken,
+ * and not when they are written, so that a reader with an older snapshot can
+ * still add them.
  */
 #ifndef AK_USAGE_COUNTERS_H
 #define AK_USAGE_COUNTERS_H
@@ -20,12 +20,12 @@
 #include "usage/counter_table.h"
 
 /*
- * A kind of counter beside the reasons, which stand for uses (AK_OK) and
- * denials: of what a role allowed to a bound key, which is no use of its own.
+ * A kind of counter in addition to the reasons, which stand for uses (AK_OK)
+ * and denials: actions that a role allowed to a bound key, which are not uses.
  */
 #define AK_COUNTER_GRANT		0xfe
 
-/* A copy of what a counter says. */
+/* A copy of the counts of a counter. */
 typedef struct AkCount
 {
 	uint8		key_length;
@@ -34,10 +34,12 @@ typedef struct AkCount
 	AkNetwork	address;		/* of the last one; family 0: none */
 	TimestampTz last_at;
 	uint64		count;
-	uint64		batch;			/* in flight with it; 0: pending */
+	uint64		batch;			/* the batch in flight; 0: pending */
 } AkCount;
 
-/* Whether it counts denials; their reason is what kind of counter it is. */
+/*
+ * Checks whether it counts denials; their reason is the kind of the counter.
+ */
 static inline bool
 ak_count_is_denial(const AkCount *count)
 {
@@ -45,7 +47,7 @@ ak_count_is_denial(const AkCount *count)
 		count->counted.kind != AK_COUNTER_GRANT;
 }
 
-/* How something was counted. */
+/* Result of counting. */
 typedef enum AkCounting
 {
 	AK_COUNTED,
@@ -53,20 +55,20 @@ typedef enum AkCounting
 	AK_NOT_COUNTED				/* no room at all */
 } AkCounting;
 
-/* How far the counters of a database have been harvested; at first all 0. */
+/* Position of a harvest in the counters of a database; initially all 0. */
 typedef struct AkHarvestPlace
 {
-	int			partition;		/* AK_COUNTER_PARTITIONS: all are */
-	AkCounter  *next;			/* of it; NULL: its first */
+	int			partition;		/* AK_COUNTER_PARTITIONS: at the end */
+	AkCounter  *next;			/* in the partition; NULL: the first */
 } AkHarvestPlace;
 
-/* What shall be written; all of it is palloc'd. */
+/* What is to be written; palloc'd. */
 typedef struct AkHarvest
 {
 	AkCount    *counts;
 	int			count;
 	int			allocated;
-	text	  **stale;			/* keys whose rows shall be cleaned up */
+	text	  **stale;			/* keys whose rows are to be cleaned up */
 	int			stale_count;
 	int			stale_allocated;
 } AkHarvest;

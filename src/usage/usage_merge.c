@@ -2,11 +2,11 @@
  * usage_merge.c
  *	  See usage_merge.h.
  *
- * Counts are added, and of two last uses the later one stays, so that it does
- * not matter who merges first: this server's worker or those of its standbys.
+ * Counts are added, and of two last uses the later one is kept, so the order
+ * of merges does not matter: by this server's worker or those of its standbys.
  * The number of the last batch is written in the same transaction
- * (usage_flush), so that a batch whose fate is not known can be asked about,
- * or sent again.
+ * (usage_flush). So a worker can ask whether a batch was written, or send it
+ * again.
  */
 #include "postgres.h"
 
@@ -32,7 +32,7 @@ PG_FUNCTION_INFO_V1(apikeys_settle_usage);
 
 /* --- Batches ------------------------------------------------------------- */
 
-/* By the row of a table that they are added to. */
+/* Compares by the row of a table that counts are added to. */
 static int
 compare_rows(const AkCount *left, const AkCount *right)
 {
@@ -50,7 +50,7 @@ compare_rows(const AkCount *left, const AkCount *right)
 		left->counted.secret_version - right->counted.secret_version;
 }
 
-/* Of those of one row the latest first. */
+/* The same, and counts of one row by time, the latest first. */
 static int
 compare_counts(const void *a, const void *b)
 {
@@ -65,9 +65,10 @@ compare_counts(const void *a, const void *b)
 }
 
 /*
- * How much of the batch goes into the table with the count at a place: of
- * those of one row all with the first, and nothing with the others, which only
- * say what role was used, as do those that count no use.
+ * Returns the number that is added to the table for the count at an index.
+ * All counts of one row are added with the first of them, so the others add
+ * nothing; they only tell which role was used.  Counts that are no uses add
+ * nothing either.
  */
 static uint64
 get_sum(const AkHarvest *harvest, int place)
@@ -103,9 +104,9 @@ set_network(const AkNetwork *network, Datum *value, bool *isnull)
 }
 
 /*
- * Sorts the counts, in the order of the index, so that two merges lock rows in
- * the same order, and makes arrays of them, in the current memory context;
- * there is at least one.
+ * Sorts the counts in the order of the index, so that two merges lock rows in
+ * the same order, and makes arrays of them, in the current memory context.
+ * There is at least one.
  */
 void
 ak_usage_make_batch(AkHarvest *harvest, AkBatch *batch)
@@ -173,7 +174,7 @@ ak_usage_make_batch(AkHarvest *harvest, AkBatch *batch)
 	"AS b (public_key, reason, network, count, last_at, address, version, " \
 	"grant_id) "
 
-/* The look-up of the key is a subquery, so that no plan reads all keys. */
+/* The key is looked up in a subquery, so that no plan reads all keys. */
 #define EXISTING_ROWS \
 	"FROM " BATCH \
 	"WHERE (SELECT true FROM apikeys.key AS k " \
@@ -218,9 +219,9 @@ merge_denials(AkBatch *batch, Snapshot snapshot)
 }
 
 /*
- * Notes which roles were used, where what is there is older than an hour: the
- * table is written seldom, however often a role is used.  The look-ups are
- * subqueries and limited, so that no plan reads all roles.
+ * Records which roles were used, if the record is older than an hour, so the
+ * table is rarely written.  Look-ups are subqueries with a limit, so that no
+ * plan reads all roles.
  */
 static void
 merge_grants(AkBatch *batch, Snapshot snapshot)
@@ -255,7 +256,7 @@ merge_grants(AkBatch *batch, Snapshot snapshot)
 	ak_owner_execute_at(snapshot, &merge, batch->columns, NULL);
 }
 
-/* False if this batch, or a later one, is there already. */
+/* Returns false if this batch, or a later one, was already added. */
 static bool
 note_batch(const pg_uuid_t *instance, uint64 number)
 {
@@ -279,7 +280,9 @@ note_batch(const pg_uuid_t *instance, uint64 number)
 	return ak_owner_execute(&note, values, NULL) > 0;
 }
 
-/* How many rows of the tables a batch is added to, if it has all keys. */
+/*
+ * Returns how many rows of the tables a batch changes if all its keys exist.
+ */
 static uint64
 count_rows(AkBatch *batch)
 {
@@ -296,7 +299,7 @@ count_rows(AkBatch *batch)
 	return rows;
 }
 
-/* Which of the batch's rows have no key, counted from 1. */
+/* Returns which rows of the batch, counted from 1, have no key. */
 static ArrayType *
 find_missing(AkBatch *batch, AkKeystore *store)
 {
@@ -322,10 +325,10 @@ find_missing(AkBatch *batch, AkKeystore *store)
 
 /*
  * Adds a batch to the tables, in the current transaction and with the rights
- * of their owner, unless that was done before.  Returns which of its rows,
- * counted from 1, were left out, because there is no such key.  All is done
- * as one snapshot sees the keys, or what is counted of one that is being
- * committed meanwhile would neither be added nor said to be left out.
+ * of their owner, unless it was already added.  Returns which of its rows,
+ * counted from 1, were left out because the key does not exist.  All
+ * statements see the keys with one snapshot; otherwise the counts of a key
+ * that is committed meanwhile could be neither added nor reported as left out.
  */
 ArrayType *
 ak_usage_merge(const pg_uuid_t *instance, uint64 number, AkBatch *batch)
@@ -347,8 +350,9 @@ ak_usage_merge(const pg_uuid_t *instance, uint64 number, AkBatch *batch)
 }
 
 /*
- * Whether a batch was added; if it was not, it never will be: who is still at
- * it is waited for, and who comes later finds it noted already.
+ * Returns whether a batch was added.  If not, it never will be: a transaction
+ * that is adding it is waited for, and a later one finds that the batch is
+ * rejected.
  */
 bool
 ak_usage_settle(const pg_uuid_t *instance, uint64 number)
@@ -356,13 +360,16 @@ ak_usage_settle(const pg_uuid_t *instance, uint64 number)
 	return !note_batch(instance, number);
 }
 
-/* The column of usage_flush, as in sql/parts/30_tables.sql. */
+/* Column number of usage_flush, as in sql/parts/30_tables.sql. */
 enum
 {
 	USAGE_FLUSH_BATCH = 2
 };
 
-/* The last batch of an instance that the active snapshot sees; 0: none. */
+/*
+ * Returns the last batch of an instance that the active snapshot sees; 0:
+ * none.
+ */
 uint64
 ak_usage_merged_batch(const pg_uuid_t *instance)
 {
@@ -382,8 +389,8 @@ ak_usage_merged_batch(const pg_uuid_t *instance)
 }
 
 /*
- * add_counts(a, b): their sum, neither being negative; the largest bigint where
- * that would be larger, which is said in the log once.
+ * add_counts(a, b): returns the sum of two non-negative counts, or the largest
+ * bigint if the sum would be larger, which is logged once.
  */
 Datum
 apikeys_add_counts(PG_FUNCTION_ARGS)
@@ -410,7 +417,9 @@ get_array_length(Datum array)
 	return ArrayGetNItems(ARR_NDIM(value), ARR_DIMS(value));
 }
 
-/* Raises 22023 for a count that is null, or a count or version that is negative. */
+/*
+ * Raises 22023 for a count that is NULL, and for a negative count or version.
+ */
 static void
 check_batch(const AkBatch *batch)
 {

@@ -17,10 +17,10 @@ typedef enum AkBatchColumn
 	AK_BATCH_PUBLIC_KEYS,		/* text[] */
 	AK_BATCH_REASONS,			/* text[]; NULL: uses */
 	AK_BATCH_NETWORKS,			/* cidr[]; NULL: none */
-	AK_BATCH_COUNTS,			/* bigint[]; 0: of a role only, no use */
+	AK_BATCH_COUNTS,			/* bigint[]; 0: of a role only, not a use */
 	AK_BATCH_TIMES,				/* timestamptz[] */
 	AK_BATCH_ADDRESSES,			/* inet[]; NULL: none */
-	AK_BATCH_VERSIONS,			/* integer[]; of uses; 0: no secret's */
+	AK_BATCH_VERSIONS,			/* integer[]; of uses; 0: no secret */
 	AK_BATCH_GRANTS,			/* bigint[]; NULL: none */
 	AK_BATCH_COLUMN_COUNT
 } AkBatchColumn;

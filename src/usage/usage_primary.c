@@ -2,10 +2,10 @@
  * usage_primary.c
  *	  See usage_primary.h.
  *
- * An ordinary libpq connection, to the database of the same name, as
- * apikeys.usage_primary_conninfo says.  Only waits for the network happen
- * here, never inside a transaction, and none of them outlasts a shutdown for
- * more than some seconds.
+ * An ordinary libpq connection to the database of the same name, as set in
+ * apikeys.usage_primary_conninfo.  Only this file waits for the network, never
+ * inside a transaction, and no wait delays a shutdown for more than some
+ * seconds.
  */
 #include "postgres.h"
 
@@ -30,7 +30,7 @@
 
 static PGconn *connection = NULL;
 
-/* Text of an error of libpq's, in one line. */
+/* Returns libpq's error message as one line. */
 static char *
 get_message(void)
 {
@@ -38,8 +38,8 @@ get_message(void)
 }
 
 /*
- * Waits until the socket can be read or written (WL_SOCKET_...), or the time
- * since "begin" is over, which raises 08006.
+ * Waits until the socket can be read or written (WL_SOCKET_...). Raises 08006
+ * if the time since "begin" has expired.
  */
 static void
 wait_for_socket(int event, int64 begin)
@@ -60,8 +60,9 @@ wait_for_socket(int event, int64 begin)
 }
 
 /*
- * Sends what libpq has kept of a query; what the primary says meanwhile is read,
- * or both could wait for each other.  False if the connection fails.
+ * Sends the rest of a query.  Reads the primary's output meanwhile, because
+ * otherwise both sides could wait for each other.  Returns false if the
+ * connection fails.
  */
 static bool
 send_all(int64 begin)
@@ -78,8 +79,8 @@ send_all(int64 begin)
 }
 
 /*
- * The next result of a query, or NULL at the end.  Waits for the latch as well,
- * where libpq would wait for the socket alone.
+ * Returns the next result of a query, or NULL at the end.  Also waits for the
+ * latch, while libpq would wait for the socket alone.
  */
 static PGresult *
 get_result(int64 begin)
@@ -94,8 +95,8 @@ get_result(int64 begin)
 }
 
 /*
- * Executes a query of one row and one column; the text is palloc'd.  Raises
- * 08006 if that fails.
+ * Executes a query that returns one row and one column; the text is palloc'd.
+ * Raises 08006 if that fails.
  */
 static char *
 query(const char *sql, int count, const char *const *parameters)
@@ -116,12 +117,12 @@ query(const char *sql, int count, const char *const *parameters)
 				(errcode(ERRCODE_CONNECTION_FAILURE),
 				 errmsg("could not send usage to the primary"),
 				 errdetail_internal("%s", get_message())));
-	/* The end of the query's results. */
+	/* NULL: the end of the query's results. */
 	PQclear(get_result(begin));
 	return text;
 }
 
-/* Ends the connection, if there is one. */
+/* Closes the connection, if there is one. */
 void
 ak_usage_primary_disconnect(void)
 {
@@ -175,7 +176,10 @@ ak_usage_primary_connect(const char *database)
 				(errcode(ERRCODE_CONNECTION_FAILURE),
 				 errmsg("could not connect to the primary to send usage"),
 				 errdetail_internal("%s", get_message())));
-	/* No session there outlasts our patience, and adds what we gave up on. */
+	/*
+	 * The session there ends before this worker gives up, so it cannot add the
+	 * batch later.
+	 */
 	query("SELECT pg_catalog.set_config('lock_timeout', '20s', false)", 0,
 		  NULL);
 }
@@ -187,8 +191,8 @@ format_uuid(const pg_uuid_t *uuid)
 }
 
 /*
- * Whether the primary has added a batch; if it has not, it never will.  Waits
- * for a session there that is still at it.
+ * Returns whether the primary has added a batch; if not, it never will.  Waits
+ * for a session there that is adding it.
  */
 bool
 ak_usage_primary_settle(const pg_uuid_t *instance, uint64 number)
@@ -201,7 +205,7 @@ ak_usage_primary_settle(const pg_uuid_t *instance, uint64 number)
 						lengthof(parameters), parameters), "t") == 0;
 }
 
-/* The text form of a batch; in a transaction. */
+/* Returns the text form of a batch; in a transaction. */
 void
 ak_usage_primary_format(const AkBatch *batch, AkTextBatch *text)
 {
@@ -211,9 +215,9 @@ ak_usage_primary_format(const AkBatch *batch, AkTextBatch *text)
 }
 
 /*
- * Adds a batch to the primary's tables, unless it has done that before.
- * Returns the text form of an int4 array: which rows were left out, because
- * there is no such key.
+ * Adds a batch to the primary's tables, unless it was already added.  Returns
+ * the text form of an int4 array: the rows that were left out because the key
+ * does not exist.
  */
 char *
 ak_usage_primary_merge(const pg_uuid_t *instance, uint64 number,

@@ -1,6 +1,6 @@
 /*
  * usage_primary.h
- *	  A standby's worker hands its batches to the primary.
+ *	  Sends the batches of a standby's worker to the primary.
  */
 #ifndef AK_USAGE_PRIMARY_H
 #define AK_USAGE_PRIMARY_H

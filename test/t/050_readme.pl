@@ -183,6 +183,19 @@ foreach my $function (@functions)
 	ok(is_named($function, '\('), "function $function is in the reference");
 }
 
+# The scopes of the extension that C code checks.
+sub scopes_in_c
+{
+	my %scopes;
+
+	foreach my $file (glob("$top/src/*/*.c"))
+	{
+		$scopes{$_} = 1
+		  foreach slurp_file($file) =~ /"(apikeys\.[a-z_]+\.[a-z_]+)"/g;
+	}
+	return keys %scopes;
+}
+
 # Kinds of names, each with the query for them.
 my %others = (
 	'table or view' => q{SELECT relname FROM pg_class
@@ -201,6 +214,7 @@ foreach my $kind (sort keys %others)
 {
 	my @names = names_of($others{$kind});
 
+	push @names, scopes_in_c() if $kind eq 'scope';
 	cmp_ok(scalar(@names), '>', 1, "there is a $kind");
 	foreach my $name (sort @names)
 	{

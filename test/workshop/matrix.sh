@@ -113,7 +113,7 @@ try_prerelease() {
   prepare_chroot "$1" sh -c 'apt-get -qq update && apt-get -qq -y install \
     gcc make libc6-dev pkg-config libsodium-dev'
   if in_chroot "$1" --net -- make -C /apikeys -k -j"$(nproc)" all \
-    SUPPORTED_MAJORS="$1" COPT=-DAK_ANY_VERSION \
+    SUPPORTED_MAJORS="$1" COPT=-DAK_ANY_VERSION with_llvm=no \
     PG_CONFIG="/usr/lib/postgresql/$1/bin/pg_config" >"$log" 2>&1; then
     say "$1  builds (a pre-release: for information)"
   else
