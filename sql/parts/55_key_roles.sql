@@ -79,18 +79,15 @@ DECLARE
 	organization constant uuid := apikeys_internal.keep_project(project);
 	before apikeys.key;
 BEGIN
-	before := apikeys_internal.lock_key(public_key);
-	IF before.organization_id <> organization THEN
-		PERFORM apikeys_internal.raise_not_found('key');
-	END IF;
-	IF cardinality(roles) = 0 AND (cardinality(permissions) = 0 OR permissions IS NULL AND NOT EXISTS (
-			SELECT FROM apikeys.key_role AS r
-			WHERE r.public_key = before.public_key AND r.project_id = set_project_roles.project
-				AND r.permission IS NOT NULL)) THEN
+	IF cardinality(roles) = 0 AND cardinality(coalesce(permissions, '{}')) = 0 THEN
 		RAISE invalid_parameter_value USING
 			MESSAGE = 'a key needs at least one role or permission in a project',
 			HINT = 'apikeys.remove_from_project removes a key from a project.',
 			CONSTRAINT = 'roles_missing';
+	END IF;
+	before := apikeys_internal.lock_key(public_key);
+	IF before.organization_id <> organization THEN
+		PERFORM apikeys_internal.raise_not_found('key');
 	END IF;
 	-- A key without any grant belongs to the organization: to assign it is to take it.
 	IF NOT EXISTS (SELECT FROM apikeys.key_role AS r WHERE r.public_key = before.public_key) THEN

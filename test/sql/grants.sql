@@ -79,7 +79,7 @@ SELECT apikeys.authorize(:'k', :'s', NULL, 'a.b'), apikeys.authorize(:'k', :'s',
 SELECT organization_roles, organization_permissions FROM apikeys.set_organization_roles(:'k', '{}', '{}');
 SELECT apikeys.authorize(:'k', :'s', NULL, 'a.b');
 SELECT replace(replace(roles::text, :'one', 'ONE'), ' ', '') FROM apikeys.set_project_roles(:'p', :'one', '{GROUP_READ_ONLY}', '{x,y}');
-SELECT replace(replace(roles::text, :'one', 'ONE'), ' ', '') FROM apikeys.set_project_roles(:'p', :'one', '{}');
+SELECT replace(replace(roles::text, :'one', 'ONE'), ' ', '') FROM apikeys.set_project_roles(:'p', :'one', '{}', '{x,y}');
 SELECT pg_temp.try(format('SELECT apikeys.set_project_roles(%L, %L, %L, %L)', :'p', :'one', '{}', '{}'));
 SELECT action, replace(detail::text, ' ', '') AS detail FROM apikeys.audit_event WHERE organization_id = :'org' AND action LIKE 'key.%' ORDER BY id;
 
