@@ -46,7 +46,7 @@ scan_key_grants(AkKeystore *store, text *public_key,
 	}
 }
 
-/* The tables that ak_own_grants_scan() reads, and that of roles. */
+/* The tables that ak_own_grants_scan() reads, and the table of roles. */
 uint32
 ak_own_grants_tables(void)
 {

@@ -47,7 +47,9 @@ PG_FUNCTION_INFO_V1(apikeys_manages_key);
 PG_FUNCTION_INFO_V1(apikeys_stops_key);
 PG_FUNCTION_INFO_V1(apikeys_rotates_itself);
 
-/* To read the principal's grants, projects and some other tables. */
+/*
+ * Opens the store for the principal's grants, projects and some other tables.
+ */
 static void
 open_store(AkKeystore *store, uint32 tables)
 {
@@ -464,7 +466,7 @@ ak_rights_reads_key_of(text *public_key, ArrayType *organizations)
 		ak_rights_reads_key(public_key);
 }
 
-/* What policies ask for each row. */
+/* Called by policies for each row. */
 Datum
 apikeys_reads_key_of(PG_FUNCTION_ARGS)
 {
@@ -475,8 +477,9 @@ apikeys_reads_key_of(PG_FUNCTION_ARGS)
 }
 
 /*
- * Whether the principal reads a role of a key by the project it is granted in,
- * or because it is the key: the organization's readers are found without this.
+ * Checks whether the principal reads a role of a key by the project it is
+ * granted in, or because it is the key.  Policies find an organization's
+ * readers without it.
  */
 Datum
 apikeys_reads_key_role(PG_FUNCTION_ARGS)
