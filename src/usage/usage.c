@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "base/settings.h"
+#include "base/tables.h"
 #include "core/compat.h"
 #include "usage/database_slot.h"
 #include "usage/rehash.h"
@@ -17,6 +18,7 @@
 #include "usage/usage_counters.h"
 
 #include "access/xact.h"
+#include "miscadmin.h"
 #include "utils/timestamp.h"
 
 /* Requests the shared memory; called once, in the postmaster. */
@@ -33,6 +35,31 @@ ak_usage_attach(void)
 {
 	ak_counters_attach();
 	ak_database_slots_attach();
+}
+
+/*
+ * Returns the slot to count in, or NULL.  Removes what was counted before the
+ * extension was dropped and created again, which the worker may not have noticed:
+ * these counts belong to other keys.
+ */
+static AkDatabaseSlot *
+get_slot(void)
+{
+	AkDatabaseSlot *slot = ak_database_slot_get();
+	uint32		table = ak_table_oid(AK_KEY);
+	uint32		before;
+
+	if (slot == NULL)
+		return NULL;
+	before = pg_atomic_read_u32(&slot->counted_for);
+	if (before != table &&
+		pg_atomic_compare_exchange_u32(&slot->counted_for, &before, table) &&
+		OidIsValid(before))
+	{
+		ak_counters_purge(MyDatabaseId);
+		ak_rehash_forget(MyDatabaseId);
+	}
+	return slot;
 }
 
 /* Updates the slot after a count, or after a lack of room. */
@@ -59,7 +86,7 @@ ak_usage_record(text *public_key, const AkUse *use)
 
 	if (!ak_track_usage)
 		return;
-	slot = ak_database_slot_get();
+	slot = get_slot();
 	if (slot == NULL)
 		return;
 	if (use->reason == AK_UNKNOWN_KEY)
@@ -77,7 +104,7 @@ void
 ak_usage_record_grant(text *public_key, uint64 grant)
 {
 	AkDatabaseSlot *slot = ak_track_usage && ak_counters_exist() ?
-		ak_database_slot_get() : NULL;
+		get_slot() : NULL;
 
 	if (slot)
 		attend_to(slot, ak_usage_counters_add_grant(public_key, grant,

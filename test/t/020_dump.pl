@@ -9,7 +9,7 @@ use Test::More;
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
 $node->append_conf('postgresql.conf',
-	"shared_preload_libraries = 'apikeys'");
+	"shared_preload_libraries = 'apikeys'\napikeys.usage_flush_interval = '1h'");
 $node->start;
 my $folder = PostgreSQL::Test::Utils::tempdir();
 

@@ -242,9 +242,7 @@ my @columns = (
 		map { "timestamptz_send('$_')" } 'infinity', '2001-01-01',
 		'-infinity'
 	],
-	[
-		map { "apikeys_internal.access_list_send('$_')" } @{ $valid{access_list} }
-	],
+	[ map { "timestamptz_send('$_')" } '2001-01-01', 'infinity', '-infinity' ],
 	[
 		map { "array_send(CAST($_ AS apikeys.secret_hash[]))" }
 		  q{ARRAY['sha256$$' || encode(sha256('a secret'), 'hex')]},
@@ -259,10 +257,14 @@ my @columns = (
 		q{'{NULL}'}, q{'{2001-01-01}'}, q{'{infinity,infinity}'},
 		q{'{{infinity}}'}, q{'[5:5]={infinity}'}
 	],
+	[ map { "'$_'::bytea" } '\x01000000', '\x', '\x01', '\x0100000001000000' ],
 	[
 		map { "array_send(CAST($_ AS text[]))" } q{'{fuzz}'}, q{'{}'}, q{'{NULL}'},
 		q{'{fuzz,ORG_OWNER}'}, q{'{{fuzz}}'}, q{'[0:0]={fuzz}'},
 		q{ARRAY[repeat('x', 100000)]}
+	],
+	[
+		map { "apikeys_internal.access_list_send('$_')" } @{ $valid{access_list} }
 	],
 	[
 		map { "array_send(CAST($_ AS text[]))" } q{'{fuzz}'}, q{'{}'}, q{'{NULL}'},
@@ -273,9 +275,7 @@ my @columns = (
 		  q{'{1a000000-0000-0000-0000-000000000000}'}, q{'{}'}, q{'{NULL}'},
 		q{'{{1a000000-0000-0000-0000-000000000000}}'},
 		q{array_fill('1a000000-0000-0000-0000-000000000000'::uuid, ARRAY[9])}
-	],
-	[ map { "timestamptz_send('$_')" } '2001-01-01', 'infinity', '-infinity' ],
-	[ map { "'$_'::bytea" } '\x01000000', '\x', '\x01', '\x0100000001000000' ]
+	]
 );
 @columns = map { [ get_binary(@$_) ] } @columns;
 foreach my $number (1 .. $rows)
