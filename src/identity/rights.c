@@ -446,10 +446,7 @@ is_in_array(const pg_uuid_t *id, ArrayType *sorted)
 				   sizeof(pg_uuid_t), compare_uuids) != NULL;
 }
 
-/*
- * The same if the organizations in which the principal reads all keys are
- * already known: sorted, without NULLs; NULL if they are not.
- */
+/* The same if the organizations with all keys readable are known; NULL: not. */
 bool
 ak_rights_reads_key_of(text *public_key, ArrayType *organizations)
 {
@@ -562,10 +559,7 @@ apikeys_manages_key(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(check_key(fcinfo, check_key_managed));
 }
 
-/*
- * Checks whether the principal manages keys in one place where the key has a
- * role.
- */
+/* Checks whether the principal manages keys where the key has a role. */
 Datum
 apikeys_stops_key(PG_FUNCTION_ARGS)
 {
