@@ -82,8 +82,8 @@ ak_audit_unlock_after_write(void)
 }
 
 /*
- * Whether another transaction that may have written events is not over, be it a
- * prepared one.  Waits for nobody; in a transaction.
+ * Checks whether another transaction that may have written events is still
+ * open, also a prepared one.  Never waits; in a transaction.
  */
 bool
 ak_audit_is_being_written(void)

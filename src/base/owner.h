@@ -43,7 +43,7 @@ typedef struct AkStatement
 	int			argument_count;
 	Oid			types[12];
 
-	bool		by_index;		/* see ak_plan_by_index(); the door sees to it */
+	bool		by_index;		/* see ak_plan_by_index(); set by the door */
 
 	/*
 	 * An INSERT that fires no triggers, not even those of foreign keys: see

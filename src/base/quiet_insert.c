@@ -2,11 +2,11 @@
  * quiet_insert.c
  *	  See quiet_insert.h.
  *
- * A reference is checked by a trigger, with a query for each new row that takes
- * longer than to insert the row; triggers of statements have each row copied
- * for them.  Where code of the extension inserts what its rows refer to in the
- * same statement, or has it locked, and has done what the extension's own
- * triggers would do, none of them needs to be fired.
+ * A foreign key is checked by a trigger, with a query for each new row that
+ * takes longer than inserting the row; statement triggers make a copy of each
+ * row.  If code of the extension inserts the referenced rows in the same
+ * statement, or has locked them, and has done what the extension's own
+ * triggers would do, no trigger needs to be fired.
  */
 #include "postgres.h"
 
@@ -38,7 +38,7 @@ make_parameters(SPIPlanPtr plan, Datum *values, const char *nulls)
 	return parameters;
 }
 
-/* In the executor's own copy of what there is to fire. */
+/* Changes the executor's own copy of the triggers to fire. */
 static void
 forget_triggers(ModifyTableState *insert)
 {
@@ -48,10 +48,10 @@ forget_triggers(ModifyTableState *insert)
 }
 
 /*
- * Executes a plan of SPI, of one INSERT that may have others in its WITH clause;
- * values and nulls are those of SPI_execute_plan().  No triggers are fired: the
- * caller knows that they would do nothing, and that the references of new rows
- * hold.
+ * Executes an SPI plan of one INSERT that may have others in its WITH clause;
+ * values and nulls are those of SPI_execute_plan(). No triggers are fired: the
+ * caller knows that they would do nothing, and that the foreign keys of new
+ * rows are valid.
  */
 void
 ak_quiet_insert(SPIPlanPtr plan, Datum *values, const char *nulls)

@@ -1,6 +1,6 @@
 /*
  * quiet_insert.h
- *	  Inserting rows for which no trigger has anything to do.
+ *	  Inserts rows for which no trigger has anything to do.
  */
 #ifndef AK_QUIET_INSERT_H
 #define AK_QUIET_INSERT_H

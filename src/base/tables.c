@@ -59,12 +59,12 @@ static Oid	table_oids[AK_TABLE_COUNT];
 static Oid	index_oids[AK_INDEX_COUNT];
 static bool oids_are_valid = false;
 
-/* Counts the messages. */
+/* Counts invalidation messages. */
 static uint64 generation = 1;
 
 /*
- * What was locked last: locks of a subtransaction go with it, so they are known
- * to be held in that one alone.
+ * The last locks.  Locks of a subtransaction end with it, so they are known to
+ * be held only in that one.
  */
 static struct
 {
@@ -146,7 +146,7 @@ ak_tables_init(void)
 	CacheRegisterRelcacheCallback(take_message, (Datum) 0);
 }
 
-/* The locks that are known to be held are of this moment. */
+/* The subtransaction in which the locks are known to be held. */
 static bool
 locks_are_current(void)
 {
@@ -168,7 +168,7 @@ ak_tables_lock(uint32 tables)
 	ensure_oids();
 	if (locks_are_current() && (tables & ~locked.tables) == 0)
 		return;
-	/* Messages come with locks: a table may be another one by then. */
+	/* Locking processes messages: the name may now belong to another table. */
 	do
 	{
 		if (!locks_are_current())
@@ -195,8 +195,9 @@ ak_table_oid(AkTable table)
 }
 
 /*
- * Opens a table and locks it.  Whoever waits for a lock of DROP EXTENSION finds
- * the table of the extension that was created instead, or raises as above.
+ * Opens a table and locks it.  If the lock has waited for DROP EXTENSION,
+ * opens the table of the extension that was created instead, or raises as
+ * above.
  */
 Relation
 ak_table_open(AkTable table, LOCKMODE mode)

@@ -29,7 +29,7 @@ typedef enum AkTable
 	AK_TABLE_COUNT
 } AkTable;
 
-/* In a set of tables. */
+/* An element of a set of tables. */
 #define AK_TABLE_BIT(table) (1u << (table))
 
 typedef enum AkIndex

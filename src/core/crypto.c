@@ -27,8 +27,8 @@ ak_crypto_random_bytes(void *bytes, size_t size)
 }
 
 /*
- * SipHash-2-4: places in a hash table that cannot be computed without the
- * seed; the same on machines of the same byte order.
+ * SipHash-2-4: without the seed, positions in a hash table cannot be computed.
+ * The result depends on the machine's byte order.
  */
 uint64_t
 ak_crypto_short_hash(const uint8_t seed[AK_SHORT_HASH_SEED_SIZE],

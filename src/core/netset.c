@@ -390,7 +390,7 @@ entries_of_family(const AkNetset *set, unsigned family)
 	return part;
 }
 
-/* An entry: where it is, or in the buffer, if it had to be read. */
+/* Returns an entry: in its array, or in the buffer if it had to be read. */
 static const uint8_t *
 entry_at(const PackedEntries *part, size_t index, size_t node,
 		 uint8_t *buffer)
@@ -423,8 +423,8 @@ entries_are_canonical(const PackedEntries *part)
 }
 
 /*
- * Is this set, whose bytes may come from anywhere but are in memory, exactly
- * what ak_netset_sort() and ak_netset_pack() make of some normalized networks?
+ * Checks whether this set, whose bytes are untrusted but in memory, is exactly
+ * what ak_netset_sort() and ak_netset_pack() make of some normalized networks.
  */
 bool
 ak_netset_is_canonical(const AkNetset *set)
@@ -465,9 +465,9 @@ ak_netset_get(const AkNetset *set, size_t index, AkNetwork *network)
 }
 
 /*
- * How many of the entries sort at or before the key, which is a packed entry
- * itself?  The last of them is copied to *last.  In a set of any order, it is
- * at most the key, since it was compared.
+ * Returns how many entries sort at or before the key, which is a packed entry
+ * itself, and copies the last of them to *last.  Even if the set is not
+ * sorted, that entry is at most the key, because it was compared.
  */
 static size_t
 count_up_to(const PackedEntries *part, const uint8_t *key, uint8_t *last)

@@ -43,17 +43,17 @@ typedef enum AkNetworkError
 #define AK_NETSET_ENTRY6_SIZE	17
 
 /*
- * Copies entry number "index" of a family's array, 4 or 6, to *entry: of a set
- * that is not in memory as a whole.  A search takes the same way each time: from
- * node 1 on, and from each node n to 2n or 2n + 1.  A node is always the same
- * entry; of 0 nothing is known.
+ * Copies entry number "index" of a family's array, 4 or 6, to *entry: for a
+ * set that is not completely in memory.  A search always visits the same
+ * nodes: from node 1, and from each node n to 2n or 2n + 1. A node is always
+ * the same entry; node 0 means unknown.
  */
 typedef void (*AkNetsetRead) (void *argument, unsigned family, size_t index,
 							  size_t node, uint8_t *entry);
 
 typedef struct AkNetset
 {
-	const uint8_t *entries4;	/* both NULL: there is read instead */
+	const uint8_t *entries4;	/* both NULL: entries are read by the callback */
 	const uint8_t *entries6;
 	size_t		count4;
 	size_t		count6;

@@ -2,16 +2,17 @@
  * own_rows.c
  *	  See own_rows.h.
  *
- * ORDER BY created_at LIMIT 20 on a table of all organizations: PostgreSQL reads
- * either all rows of the reader and sorts them, or everybody's in that order.  A
- * policy's "organization_id = ANY (set)" cannot be read in order, because the
- * planner does not know the set.  This scan can: it reads an index on
- * (organization_id, created_at) once for each organization and merges them, like
- * a Merge Append whose children are found when it is executed.
+ * For ORDER BY created_at LIMIT 20 on a table of all organizations, PostgreSQL
+ * reads either all rows of the reader and sorts them, or the rows of all
+ * organizations in that order.  A policy's "organization_id = ANY (set)"
+ * cannot be read in order, because the planner does not know the set.  This
+ * scan can: it reads an index on (organization_id, created_at) once for each
+ * organization and merges the results, like a Merge Append whose children are
+ * determined at execution.
  *
- * It decides nothing: its children check the policy of each row.  Where a
- * principal reads rows by something else than an organization, it executes the
- * plan that PostgreSQL would have chosen.
+ * It makes no access decisions: its children check the policy of each row.
+ * For a principal that reads rows by other rights than those of organizations,
+ * it executes the plan that PostgreSQL would have chosen.
  */
 #include "postgres.h"
 
@@ -44,27 +45,27 @@
 
 PG_FUNCTION_INFO_V1(apikeys_visited_organization);
 
-/* Who reads more organizations than these gets the other plan. */
+/* A principal that reads more organizations gets the other plan. */
 #define MAX_ORGANIZATIONS	1000
 
-/* What is merged. */
+/* The state of a merge. */
 typedef struct OwnRowsState
 {
 	CustomScanState base;
 	int			eflags;
 	pg_uuid_t  *organizations;
 	PlanState **sources;		/* one for each organization, or one alone */
-	TupleTableSlot **rows;		/* the next row of each */
+	TupleTableSlot **rows;		/* the next row of each source */
 	int			source_count;
 	SortSupport order;
 	int			order_count;
-	binaryheap *heap;			/* of numbers of sources; NULL: not begun */
+	binaryheap *heap;			/* of source numbers; NULL: not started */
 	bool		is_filled;
 } OwnRowsState;
 
 /*
- * The organization that an index is about to be read for, NULL outside of that:
- * the children's index condition asks it when they are rescanned.
+ * The organization that an index is about to be read for, otherwise NULL: the
+ * index condition of the children reads it when they are rescanned.
  */
 static const pg_uuid_t *visited = NULL;
 
@@ -80,7 +81,7 @@ apikeys_visited_organization(PG_FUNCTION_ARGS)
 	PG_RETURN_UUID_P(copy);
 }
 
-/* Where the principal has one of the scopes, a list of String. */
+/* Returns where the principal has one of the scopes, a list of String. */
 AkOwnRows
 ak_own_rows_find(List *scopes)
 {
@@ -99,7 +100,7 @@ ak_own_rows_find(List *scopes)
 
 /* --- Planning ------------------------------------------------------------ */
 
-/* The column organization_id, if it is the index's first. */
+/* Returns the column organization_id, if it is the index's first. */
 static AttrNumber
 get_organization_column(PlannerInfo *root, const IndexOptInfo *index)
 {
@@ -111,7 +112,7 @@ get_organization_column(PlannerInfo *root, const IndexOptInfo *index)
 		first : InvalidAttrNumber;
 }
 
-/* Whether the columns of "other" are in "index" after the first. */
+/* Checks whether "index" has the columns of "other" after its first. */
 static bool
 continues_with(const IndexOptInfo *index, const IndexOptInfo *other)
 {
@@ -128,7 +129,10 @@ continues_with(const IndexOptInfo *index, const IndexOptInfo *other)
 	return true;
 }
 
-/* The index that has each organization's rows in the order of another. */
+/*
+ * Returns the index that has the rows of each organization in the order of
+ * another.
+ */
 static IndexOptInfo *
 find_index(PlannerInfo *root, RelOptInfo *rel, const IndexOptInfo *other)
 {
@@ -175,7 +179,7 @@ make_organization_clause(PlannerInfo *root, IndexOptInfo *index)
 	return clause;
 }
 
-/* The conditions on the other index, one column further on. */
+/* Returns the conditions on the other index, one column further on. */
 static List *
 shift_clauses(List *clauses)
 {
@@ -206,8 +210,8 @@ static const CustomPathMethods path_methods = {
 };
 
 /*
- * A path that reads an index for each of the principal's organizations, and the
- * other path for principals that read by more than that.
+ * Makes a path that reads an index for each of the principal's organizations,
+ * and the other path for principals that read by other rights.
  */
 static Path *
 make_path(PlannerInfo *root, RelOptInfo *rel, IndexOptInfo *index,
@@ -218,7 +222,7 @@ make_path(PlannerInfo *root, RelOptInfo *rel, IndexOptInfo *index,
 	IndexPath  *volatile one = NULL;
 	CustomPath *path = makeNode(CustomPath);
 
-	/* Estimates are made for the first of them. */
+	/* Estimates are made for the first organization. */
 	visited = own->count > 0 ? own->organizations : NULL;
 	PG_TRY();
 	{
@@ -253,10 +257,11 @@ can_be_read(const AkOwnRows *own)
 }
 
 /*
- * A path that has the order of "walk", the scan of an index over all rows, but
- * reads of each organization where the principal has one of the scopes: "own" says
- * which these are now.  NULL: there is no index for it, or the principal reads by
- * more than that.  "otherwise" is the path to be taken for principals who do.
+ * Returns a path with the order of "walk", the scan of an index over all rows,
+ * that reads only the organizations where the principal has one of the scopes;
+ * "own" contains the current ones.  NULL if there is no index for it, or if
+ * the principal reads by other rights.  "otherwise" is the path for principals
+ * that do.
  */
 Path *
 ak_own_rows_path(PlannerInfo *root, RelOptInfo *rel, IndexPath *walk,
@@ -273,7 +278,10 @@ ak_own_rows_path(PlannerInfo *root, RelOptInfo *rel, IndexPath *walk,
 					 scopes, own);
 }
 
-/* Whether an index has all columns that the query needs of the relation. */
+/*
+ * Checks whether an index has all columns of the relation that the query
+ * needs.
+ */
 static bool
 has_all_columns(const RelOptInfo *rel, const IndexOptInfo *index)
 {
@@ -292,8 +300,8 @@ has_all_columns(const RelOptInfo *rel, const IndexOptInfo *index)
 }
 
 /*
- * A path without an order that reads nothing but an index, as a count does; NULL:
- * there is none.
+ * Returns a path without an order that reads nothing but an index, for a
+ * count; NULL if there is none.
  */
 Path *
 ak_own_rows_index_only_path(PlannerInfo *root, RelOptInfo *rel,
@@ -328,8 +336,8 @@ static const CustomScanMethods scan_methods = {
 };
 
 /*
- * The scan returns its children's rows as they are: the relation's columns that
- * are needed, and not its row type.
+ * The scan returns the rows of its children unchanged: the needed columns of
+ * the relation, and not its row type.
  */
 static Plan *
 make_plan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist,
@@ -356,7 +364,7 @@ begin(CustomScanState *node, EState *estate, int eflags)
 	ListCell   *cell;
 
 	state->eflags = eflags;
-	/* EXPLAIN shows both ways, the rest waits for who executes it. */
+	/* EXPLAIN shows both plans; the principal is known at execution. */
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		foreach(cell, plan->custom_plans)
 			node->custom_ps = lappend(node->custom_ps,
@@ -364,7 +372,7 @@ begin(CustomScanState *node, EState *estate, int eflags)
 												   eflags));
 }
 
-/* The order of the merge is that of the other plan, if it sorts. */
+/* The order of the merge is that of the other plan, if that one sorts. */
 static void
 set_order(OwnRowsState *state, const Plan *otherwise)
 {
@@ -386,7 +394,7 @@ set_order(OwnRowsState *state, const Plan *otherwise)
 	}
 }
 
-/* Which of two sources comes first; the heap has the largest at its top. */
+/* Compares the rows of two sources; the heap has the largest at its top. */
 static int
 compare_sources(Datum a, Datum b, void *argument)
 {
@@ -411,7 +419,7 @@ compare_sources(Datum a, Datum b, void *argument)
 	return 0;
 }
 
-/* Rescans a source, of its organization. */
+/* Rescans a source, for its organization. */
 static void
 rescan_source(OwnRowsState *state, int source)
 {
@@ -427,7 +435,7 @@ rescan_source(OwnRowsState *state, int source)
 	PG_END_TRY();
 }
 
-/* Makes the sources, for the principal that executes the plan. */
+/* Creates the sources, for the principal that executes the plan. */
 static void
 make_sources(OwnRowsState *state)
 {
@@ -471,7 +479,7 @@ fill_heap(OwnRowsState *state)
 	state->is_filled = true;
 }
 
-/* Leaves the row that was returned last. */
+/* Advances past the row that was returned last. */
 static void
 advance(OwnRowsState *state)
 {

@@ -1,6 +1,7 @@
 /*
  * own_rows.h
- *	  A scan that merges what an index has of each of the reader's organizations.
+ *	  A scan that merges the rows of each of the reader's organizations from
+ *	  an index.
  */
 #ifndef AK_OWN_ROWS_H
 #define AK_OWN_ROWS_H
@@ -15,7 +16,7 @@ typedef struct AkOwnRows
 {
 	pg_uuid_t  *organizations;
 	int			count;
-	bool		is_all;			/* and nowhere else */
+	bool		is_all;			/* and in no other place */
 } AkOwnRows;
 
 extern AkOwnRows ak_own_rows_find(List *scopes);

@@ -209,7 +209,7 @@ count_organizations(void)
 	return count;
 }
 
-/* The scopes of a shared table, as a list of String. */
+/* Returns the scopes of a shared table, as a list of String. */
 static List *
 list_scopes(int shared_table)
 {
@@ -221,7 +221,10 @@ list_scopes(int shared_table)
 	return scopes;
 }
 
-/* Whether an index has the rows of an organization, or a project, together. */
+/*
+ * Checks whether an index has the rows of an organization or a project
+ * together.
+ */
 static bool
 is_by_place(Oid table, const IndexPath *path)
 {
@@ -246,7 +249,9 @@ is_walk(Oid table, Path *path)
 		path->param_info == NULL && !is_by_place(table, (IndexPath *) path);
 }
 
-/* How large a path is that find_cheapest() may return; 0: it may not. */
+/*
+ * Returns the size of a path that find_cheapest() may copy; 0 for other kinds.
+ */
 static size_t
 get_path_size(const Path *path)
 {
@@ -316,7 +321,7 @@ replace_walks(PlannerInfo *root, RelOptInfo *rel, Oid table, List *scopes,
 	return index_only ? lappend(paths, index_only) : paths;
 }
 
-/* Whether a path reads an index for one organization or project. */
+/* Checks whether a path reads an index for one organization or project. */
 static bool
 is_part(Oid table, Path *path)
 {
@@ -327,10 +332,10 @@ is_part(Oid table, Path *path)
 }
 
 /*
- * Where a query names the organization, and wants an order, the planner takes
- * that condition and the policy's for two of which each leaves a share, and so
- * thinks that sorting what is left costs next to nothing.  If an index has the
- * organization's rows in that order, the ways that read all of them are left out.
+ * If a query names the organization and wants an order, the planner treats its
+ * condition and the policy's as independent, and so estimates that sorting the
+ * result costs next to nothing.  If an index has the organization's rows in
+ * that order, the paths that read all of them are removed.
  */
 static List *
 prefer_ordered_part(Oid table, List *paths)

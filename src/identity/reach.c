@@ -192,9 +192,9 @@ ak_reach_organizations(ArrayType *scopes, pg_uuid_t **ids)
 }
 
 /*
- * The same of scopes that are not NULL, in *ids and *count, and whether it is
- * only there that the principal has one of them: it is no key, and has none in a
- * project of another organization.
+ * The same for scopes that are not NULL, in *ids and *count.  Also returns
+ * whether the principal has one of them nowhere else: it is not a key, and has
+ * none in a project of another organization.
  */
 bool
 ak_reach_is_by_organization(ArrayType *scopes, pg_uuid_t **ids, int *count)
@@ -276,9 +276,9 @@ add_name(text *name, void *argument)
 }
 
 /*
- * The keys that have a role in a project where the principal has one of the
- * scopes, but for those of organizations where it has one of them; a key may be
- * there several times.
+ * Returns the keys that have a role in a project where the principal has one
+ * of the scopes, except those of organizations where it has one of them.  A
+ * key may occur several times.
  */
 Datum
 apikeys_principal_project_keys(PG_FUNCTION_ARGS)

@@ -39,7 +39,9 @@ PG_FUNCTION_INFO_V1(apikeys_manages_key);
 PG_FUNCTION_INFO_V1(apikeys_stops_key);
 PG_FUNCTION_INFO_V1(apikeys_rotates_itself);
 
-/* To read the principal's grants, projects and some other tables. */
+/*
+ * Opens the store for the principal's grants, projects and some other tables.
+ */
 static void
 open_store(AkKeystore *store, uint32 tables)
 {
@@ -407,10 +409,7 @@ is_in_array(const pg_uuid_t *id, ArrayType *sorted)
 				   sizeof(pg_uuid_t), compare_uuids) != NULL;
 }
 
-/*
- * The same if the organizations in which the principal reads all keys are
- * already known: sorted, without NULLs; NULL if they are not.
- */
+/* The same if the organizations with all keys readable are known; NULL: not. */
 bool
 ak_rights_reads_key_of(text *public_key, ArrayType *organizations)
 {
@@ -427,7 +426,7 @@ ak_rights_reads_key_of(text *public_key, ArrayType *organizations)
 		ak_rights_reads_key(public_key);
 }
 
-/* What policies ask for each row. */
+/* Called by policies for each row. */
 Datum
 apikeys_reads_key_of(PG_FUNCTION_ARGS)
 {
@@ -438,8 +437,9 @@ apikeys_reads_key_of(PG_FUNCTION_ARGS)
 }
 
 /*
- * Whether the principal reads a role of a key by the project it is granted in,
- * or because it is the key: the organization's readers are found without this.
+ * Checks whether the principal reads a role of a key by the project it is
+ * granted in, or because it is the key.  Policies find an organization's
+ * readers without it.
  */
 Datum
 apikeys_reads_key_role(PG_FUNCTION_ARGS)
@@ -524,7 +524,7 @@ apikeys_manages_key(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(check_key(fcinfo, check_key_managed));
 }
 
-/* Whether the principal manages keys in one place where the key holds something. */
+/* Checks whether the principal manages keys in one place where the key holds something. */
 Datum
 apikeys_stops_key(PG_FUNCTION_ARGS)
 {

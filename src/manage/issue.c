@@ -152,7 +152,7 @@ apikeys_key_deleted(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(NULL);
 }
 
-/* Trigger of table key, after the access list of a row was changed. */
+/* Trigger of table key, after a change of a row's access list. */
 Datum
 apikeys_access_list_changed(PG_FUNCTION_ARGS)
 {

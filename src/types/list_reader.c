@@ -2,17 +2,17 @@
  * list_reader.c
  *	  See list_reader.h.
  *
- * A list that is out of line and not compressed is in chunks of about 2 kB in
- * the toast table.  A binary search reads one after the other, so of some lists
- * every session remembers what all searches begin with, the entries of the
- * first nodes, and where chunks were found, which spares their index.  A search
- * among a million networks then reads one or two chunks.
+ * A list that is out of line and not compressed is stored in chunks of about 2
+ * kB in the toast table.  A binary search reads one after the other.  So for
+ * some lists every session caches what all searches begin with, the entries of
+ * the first nodes, and the positions of chunks, which saves the index.  A
+ * search among a million networks then reads one or two chunks.
  *
- * A toasted value never changes, and its id is not used again before 4 billion
- * others were; together with the transaction that wrote the row it names the
- * value for longer than any session lasts.  So nothing here needs to be
- * invalidated: a changed list has another name.  Where a chunk was found is a
- * hint: what is there says which chunk it is.
+ * A toasted value never changes, and its id is reused only after 4 billion
+ * others; together with the transaction that wrote the row it identifies the
+ * value for longer than any session.  So the cache needs no invalidation: a
+ * changed list has another identifier.  The position of a chunk is a hint: the
+ * row found there tells which chunk it is.
  */
 #include "postgres.h"
 
@@ -35,12 +35,12 @@
 #include "utils/rel.h"
 
 /*
- * So many lists are remembered, each in less than 300 kB, and less than 90 kB if
- * it has a million IPv4 networks.
+ * Number of cached lists, each less than 300 kB, and less than 90 kB for a
+ * million IPv4 networks.
  */
 #define MEMORY_COUNT		16
 
-/* The nodes of the first thirteen levels are remembered; the first is 1. */
+/* The nodes of the first thirteen levels are cached; the first is 1. */
 #define NODE_COUNT			8192
 
 /* Columns of a toast table. */
@@ -48,7 +48,7 @@
 #define CHUNK_SEQUENCE		2
 #define CHUNK_DATA			3
 
-/* Where a chunk was found. */
+/* The position of a chunk. */
 typedef struct Place
 {
 	Buffer		buffer;			/* InvalidBuffer: unknown */
@@ -56,7 +56,7 @@ typedef struct Place
 	OffsetNumber offset;
 } Place;
 
-/* The entries of nodes, those of one family. */
+/* The entries of nodes, all of one family. */
 typedef struct Nodes
 {
 	uint32		count;
@@ -66,10 +66,10 @@ typedef struct Nodes
 
 struct AkListMemory
 {
-	Oid			toast_table;	/* InvalidOid: nothing is remembered */
+	Oid			toast_table;	/* InvalidOid: unused */
 	Oid			value;
 	TransactionId writer;
-	MemoryContext context;		/* of all that follows */
+	MemoryContext context;		/* of all fields below */
 	bool		has_count4;
 	uint32		count4;
 	Place	   *places;
@@ -79,7 +79,9 @@ struct AkListMemory
 
 static AkListMemory memories[MEMORY_COUNT];
 
-/* Chunks are immutable: what was found by a visible row is there. */
+/*
+ * Chunks are immutable: the row that points to them is visible, so they exist.
+ */
 static SnapshotData toast_snapshot = {.snapshot_type = SNAPSHOT_TOAST};
 
 /* --- Lists in memory ----------------------------------------------------- */
@@ -91,8 +93,8 @@ static SnapshotData toast_snapshot = {.snapshot_type = SNAPSHOT_TOAST};
 			 ak_errid("access_list_damaged")))
 
 /*
- * Fills in the counts of *set, of a list of so many bytes with so many IPv4
- * networks, and nothing else.  Raises XX001 if that does not fit.
+ * Fills in only the counts of *set, for a list of that size with that number
+ * of IPv4 networks.  Raises XX001 if they are inconsistent.
  */
 static void
 set_counts(size_t size, uint32 count4, AkNetset *set)
@@ -111,8 +113,8 @@ set_counts(size_t size, uint32 count4, AkNetset *set)
 }
 
 /*
- * Fills in *set as a view of a detoasted list, which must live as long.
- * Raises XX001 if the sizes in it do not fit.
+ * Fills in *set as a view of a detoasted list, which must outlive it.  Raises
+ * XX001 if its sizes are inconsistent.
  */
 void
 ak_access_list_view(struct varlena *list, AkNetset *set)
@@ -138,7 +140,7 @@ make_nodes(Nodes *nodes, size_t entry_size, uint32 list_size)
 	nodes->entries = palloc(nodes->count * entry_size);
 }
 
-/* The memory of a list, where nothing may be known yet. */
+/* Returns the cache entry of a list, which may be empty. */
 static AkListMemory *
 get_memory(const AkListReader *reader, TransactionId writer)
 {
@@ -172,8 +174,8 @@ get_memory(const AkListReader *reader, TransactionId writer)
 /* --- Chunks -------------------------------------------------------------- */
 
 /*
- * The data of a chunk's row, in the row; NULL if it is another chunk.  Raises
- * XX001 if it has another size than it must have.
+ * Returns the data of a chunk's row, in the row; NULL if it is another chunk.
+ * Raises XX001 if its size is wrong.
  */
 static const char *
 view_chunk(const AkListReader *reader, HeapTuple row, int32 number)
@@ -206,8 +208,8 @@ release_chunk(AkListChunk *chunk)
 }
 
 /*
- * Reads a chunk where it was found; false if it is not there.  While its page is
- * pinned, the row stays where it is.
+ * Reads a chunk at its last known position; false if it is not there.  While
+ * its page is pinned, the row stays there.
  */
 static bool
 read_place(const AkListReader *reader, const Place *place, AkListChunk *chunk)
@@ -239,7 +241,7 @@ read_place(const AkListReader *reader, const Place *place, AkListChunk *chunk)
 	return chunk->data != NULL;
 }
 
-/* Keeps the chunk that a scan has found, and where it was. */
+/* Keeps the chunk that a scan has found, and its position. */
 static void
 take_chunk(const AkListReader *reader, SysScanDesc scan, HeapTuple row,
 		   AkListChunk *chunk)
@@ -269,7 +271,7 @@ take_chunk(const AkListReader *reader, SysScanDesc scan, HeapTuple row,
 	place->offset = ItemPointerGetOffsetNumber(&row->t_self);
 }
 
-/* Reads a chunk by the index; raises XX001 if it is missing. */
+/* Reads a chunk by index; raises XX001 if it is missing. */
 static void
 search_chunk(const AkListReader *reader, AkListChunk *chunk)
 {
@@ -294,7 +296,10 @@ search_chunk(const AkListReader *reader, AkListChunk *chunk)
 	index_close(index, NoLock);
 }
 
-/* The data of a chunk of the list, until the next but one is read. */
+/*
+ * Returns the data of a chunk of the list; valid until the next but one is
+ * read.
+ */
 static const char *
 get_chunk(AkListReader *reader, int32 number)
 {
@@ -310,7 +315,7 @@ get_chunk(AkListReader *reader, int32 number)
 	return chunk->data;
 }
 
-/* Copies bytes of the list, at most as many as a chunk has. */
+/* Copies bytes of the list, at most one chunk. */
 static void
 copy_bytes(AkListReader *reader, uint32 offset, uint32 size, uint8 *bytes)
 {
@@ -381,12 +386,12 @@ read_count4(AkListReader *reader)
 }
 
 /*
- * Fills in *set with a stored list, to be used until the reader is closed in
- * the same function; after an error the transaction does it.  Locks of the toast
- * table are kept until the transaction ends.  "writer" is the
- * transaction that wrote the row that the list stands in; without one nothing
- * is remembered.  The caller has a snapshot that sees the row.  Memory is of the
- * current context.  This and reading the set raise XX001 for a damaged list.
+ * Fills in *set with a stored list.  The caller closes the reader in the same
+ * function; after an error the transaction does it.  Locks of the toast table
+ * are kept until the transaction ends.  "writer" is the transaction that wrote
+ * the row of the list; without one nothing is cached.  The caller has a
+ * snapshot that sees the row.  Memory is allocated in the current context.
+ * This and reading the set raise XX001 for a damaged list.
  */
 void
 ak_list_open(struct varlena *list, TransactionId writer,
@@ -415,7 +420,7 @@ ak_list_open(struct varlena *list, TransactionId writer,
 	set->argument = reader;
 }
 
-/* Ends it. */
+/* Releases the reader. */
 void
 ak_list_close(AkListReader *reader)
 {

@@ -1,7 +1,7 @@
 /*
  * list_reader.h
- *	  Access lists, read where they are stored: of a list that is out of line,
- *	  only what a search needs.
+ *	  Reads access lists where they are stored: of a list that is out of line,
+ *	  only the parts that a search needs.
  */
 #ifndef AK_LIST_READER_H
 #define AK_LIST_READER_H
@@ -20,20 +20,20 @@ typedef struct AkListMemory AkListMemory;
 
 typedef struct AkListChunk
 {
-	const char *data;			/* NULL: there is none */
+	const char *data;			/* NULL: none */
 	int32		number;
-	Buffer		buffer;			/* pinned, if the data are in one */
+	Buffer		buffer;			/* pinned, if it contains the data */
 } AkListChunk;
 
-/* A list that is being read; nothing in it is for others. */
+/* A list that is being read; its fields are private. */
 typedef struct AkListReader
 {
 	Relation	toast;			/* NULL: the list is in memory */
 	Oid			value;
-	uint32		size;			/* bytes of the list */
+	uint32		size;			/* size of the list in bytes */
 	uint32		count4;
-	AkListMemory *memory;		/* what is known of it; NULL: nothing is */
-	AkListChunk chunks[2];		/* that were read last */
+	AkListMemory *memory;		/* its cache entry; NULL: none */
+	AkListChunk chunks[2];		/* the chunks read last */
 } AkListReader;
 
 extern void ak_access_list_view(struct varlena *list, AkNetset *set);

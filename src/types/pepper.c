@@ -231,14 +231,18 @@ get_published(void)
 		used_fingerprint;
 }
 
-/* Whether the postmaster could not use the file when it has read it last. */
+/*
+ * Checks whether the postmaster could not use the file when it last read it.
+ */
 bool
 ak_pepper_is_faulty(void)
 {
 	return published && published->is_faulty;
 }
 
-/* The path of the file that the postmaster has read last; "" for none. */
+/*
+ * Returns the path of the file that the postmaster has last read; "" for none.
+ */
 static void
 get_path(char *path)
 {

@@ -268,7 +268,7 @@ apikeys_access_list_send(PG_FUNCTION_ARGS)
 
 /* --- Operators ----------------------------------------------------------- */
 
-/* Finds the network of a list that contains an address, both arguments. */
+/* Returns the network of a list that contains an address. */
 static bool
 find_network(FunctionCallInfo fcinfo, int list, int address, AkNetwork *match)
 {

@@ -38,9 +38,9 @@ ak_usage_attach(void)
 }
 
 /*
- * The slot to count in, or NULL.  What was counted before the extension was
- * dropped and created again, which the worker may not have seen, is forgotten:
- * it was of other keys.
+ * Returns the slot to count in, or NULL.  Removes what was counted before the
+ * extension was dropped and created again, which the worker may not have noticed:
+ * these counts belong to other keys.
  */
 static AkDatabaseSlot *
 get_slot(void)
@@ -62,7 +62,7 @@ get_slot(void)
 	return slot;
 }
 
-/* What follows from having counted something, or from having had no room. */
+/* Updates the slot after a count, or after a lack of room. */
 static void
 attend_to(AkDatabaseSlot *slot, AkCounting counting)
 {

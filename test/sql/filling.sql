@@ -1,5 +1,5 @@
--- A session keeps its plans.  Those that were made while the tables were empty do
--- not scan whole tables when one transaction fills them.
+-- A session caches its plans.  Plans made while the tables were empty do not scan
+-- whole tables when one transaction fills them.
 -- In a database of its own, whose tables are empty and vacuumed.
 \set database :DBNAME
 CREATE DATABASE regress_apikeys_filling;

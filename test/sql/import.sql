@@ -175,7 +175,7 @@ SELECT count(*), count(*) FILTER (WHERE i::text IS DISTINCT FROM s::text) AS dif
 	FROM apikeys.key_image AS i FULL JOIN apikeys.key_image_source AS s USING (public_key)
 	WHERE public_key LIKE 'regress.many%';
 SELECT action, count(*) FROM apikeys.audit_event WHERE public_key LIKE 'regress.many%' GROUP BY action ORDER BY action;
--- Images are what the tables say, however roles are written.
+-- Images match the tables, in whatever form roles are written.
 BEGIN;
 TRUNCATE regress_import;
 INSERT INTO regress_import
@@ -192,7 +192,7 @@ SELECT i.public_key, i.organization_roles, i.expires_at, i::text IS NOT DISTINCT
 	FROM apikeys.key_image AS i JOIN apikeys.key_image_source AS s USING (public_key)
 	WHERE public_key LIKE 'regress.form%' ORDER BY public_key;
 ROLLBACK;
--- Of a row with several faults the first is told, and of several rows the first.
+-- Of several faults of a row the first is reported, and of several rows the first.
 BEGIN;
 TRUNCATE regress_import;
 INSERT INTO regress_import VALUES
@@ -205,7 +205,7 @@ ROLLBACK TO a;
 DELETE FROM regress_import WHERE number = 2;
 SELECT apikeys.import_keys(:'org', 'regress_import');
 ROLLBACK;
--- Triggers of others are fired, and images have what they have done.
+-- Triggers of users are fired, and images contain their changes.
 BEGIN;
 TRUNCATE regress_import;
 INSERT INTO regress_import VALUES (1, 'regress.triggered', 'sha256$$' || repeat('0', 64), 'a key', '{ORG_MEMBER}');

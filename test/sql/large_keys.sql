@@ -1,5 +1,5 @@
 -- Keys with more than fits beside the rest of a row: lists that are stored out
--- of line, of which a session remembers parts, and roles in many projects.
+-- of line, of which a session caches parts, and roles in many projects.
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS apikeys;
 \set VERBOSITY terse

@@ -96,8 +96,7 @@ SELECT * FROM (VALUES
 	(14, 'SELECT * FROM apikeys.keys ORDER BY description LIMIT 20')) AS s (number, text);
 GRANT SELECT ON regress_reading.statement TO PUBLIC;
 
--- Functions keep their plans to themselves: which tables they read in full, of
--- those that grow.
+-- Plans of functions: which of the growing tables they read in full.
 CREATE TABLE regress_reading.call AS
 SELECT * FROM (VALUES
 	(1, $$apikeys.expiring_keys('30 days')$$),
@@ -188,7 +187,7 @@ SELECT regress_reading.nodes('SELECT * FROM apikeys.keys WHERE organization_id =
 	'$.**{2 to last} ? (@."Index Name" == "key_organization_created_idx" && @."Node Type" == "Index Scan")') AS in_order;
 RESET ROLE;
 
--- A plan that was made for one principal is right for another: of one organization,
+-- A plan that was made for one principal is correct for another: of one organization,
 -- of several, of a project, of none.
 SELECT count(apikeys.add_member(regress_reading.organization(n), 'user:two', 'ORG_OWNER')) FROM generate_series(7, 8) AS n;
 SELECT apikeys.add_member(regress_reading.organization(7), 'user:project', 'GROUP_USER_ADMIN', regress_reading.project(71)) \g /dev/null
@@ -219,7 +218,7 @@ BEGIN;
 SELECT apikeys.act_as('user:project') \g /dev/null
 EXECUTE number;
 ROLLBACK;
--- The scan begins again for each row of another table, and holds its rows in a cursor.
+-- The scan is restarted for each row of another table, and keeps its position in a cursor.
 SELECT o.name, p.public_key
 FROM (SELECT name FROM apikeys.role ORDER BY name LIMIT 2) AS o,
 	LATERAL (SELECT k.public_key FROM apikeys.key AS k WHERE o.name <> k.description ORDER BY k.created_at DESC LIMIT 2) AS p

@@ -180,21 +180,21 @@ SELECT apikeys.merge_usage(:'instance', 5, ARRAY[:'public_key'], '{NULL}', '{NUL
 SELECT apikeys.merge_usage(NULL, 5, NULL, '{NULL}', '{NULL}', '{NULL}', '{now}', '{NULL}', '{1}', '{NULL}');
 SELECT batch FROM apikeys.usage_flush WHERE instance = :'instance';
 
--- Counts stay at the largest one; those that are negative are refused.
+-- Counts stop at the largest bigint; negative counts are rejected.
 BEGIN;
 SELECT apikeys.merge_usage(:'instance', 6, ARRAY[:'public_key', :'public_key'], '{NULL,wrong_secret}', '{198.51.100.0/24,NULL}', '{9223372036854775806,9223372036854775807}', '{now,now}', '{NULL,NULL}', '{1,NULL}', '{NULL,NULL}');
 SELECT apikeys.merge_usage(:'instance', 7, ARRAY[:'public_key', :'public_key'], '{NULL,wrong_secret}', '{198.51.100.0/24,NULL}', '{2,9223372036854775807}', '{now,now}', '{NULL,NULL}', '{1,NULL}', '{NULL,NULL}');
 SELECT use_count FROM apikeys.key_usage WHERE public_key = :'public_key' AND network = '198.51.100.0/24';
 SELECT use_count, denial_count, denials FROM apikeys.usage WHERE public_key = :'public_key';
--- Also when those of a network or a secret that is gone are added.
+-- Also when those of a removed network or a deleted secret are added.
 SELECT apikeys.merge_usage(:'instance', 8, ARRAY[:'public_key'], '{NULL}', '{198.51.100.0/24}', '{9223372036854775807}', '{now}', '{NULL}', '{77}', '{NULL}');
 SELECT use_count FROM apikeys.usage WHERE public_key = :'public_key';
 ROLLBACK;
 SELECT apikeys.merge_usage(:'instance', 6, ARRAY[:'public_key'], '{NULL}', '{NULL}', '{-1}', '{now}', '{NULL}', '{1}', '{NULL}');
 SELECT apikeys.merge_usage(:'instance', 6, ARRAY[:'public_key'], '{NULL}', '{NULL}', '{1}', '{now}', '{NULL}', '{-1}', '{NULL}');
 
--- An entry that is removed from a list and added again begins at zero, whether
--- its uses were written or not, and its uses stay the key's.
+-- An entry that is removed from a list and added again starts at zero, whether
+-- its uses were written or not, and its uses stay with the key.
 CREATE TEMPORARY VIEW entries AS
 SELECT e.network, e.use_count, e.last_used_at IS NOT NULL AS used, e.last_used_address
 FROM apikeys.access_list_entries AS e JOIN apikeys.key AS k USING (public_key) WHERE k.description = 'Key' ORDER BY 1;
@@ -209,7 +209,7 @@ SELECT apikeys.remove_from_access_list(:'public_key', '192.0.2.0/24');
 SELECT apikeys.add_to_access_list(:'public_key', '192.0.2.0/24');
 SELECT * FROM entries;
 ROLLBACK;
--- Only what was not written yet is forgotten if the change is rolled back.
+-- A rollback of the change loses only the networks of uses not written yet.
 SELECT network, use_count > 0 FROM entries;
 SELECT apikeys.remove_from_access_list(:'public_key', '192.0.2.0/24');
 SELECT apikeys.add_to_access_list(:'public_key', '192.0.2.0/24');

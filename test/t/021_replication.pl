@@ -36,7 +36,7 @@ $publisher->safe_psql(
 		apikeys.member, apikeys.key, apikeys.key_role, apikeys.key_secret, apikeys.deleted_key;
 });
 
-# Whoever publishes all tables of the database can go on changing them.
+# Tables in a publication of all tables can still be changed.
 $publisher->safe_psql('postgres', 'CREATE PUBLICATION everything FOR ALL TABLES');
 is( $publisher->safe_psql('postgres', q{
 		SELECT apikeys.authorize(public_key, private_key, '192.0.2.1', 'clusters.read', '} . $project . q{') FROM issued WHERE n = 9;

@@ -1,12 +1,12 @@
-# Many databases and few background workers: they take turns, and those that
-# have gone silent have theirs.  A worker that has nothing to do leaves.
+# Many databases and few background workers: databases are served in turn, also
+# those without further uses.  A worker without data to write exits.
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-# PostgreSQL's launcher of logical replication and our own take two places.
+# PostgreSQL's logical replication launcher and the apikeys launcher take two slots.
 my $node = PostgreSQL::Test::Cluster->new('few');
 $node->init;
 $node->append_conf(
@@ -70,7 +70,7 @@ is(query('SELECT advice IS NULL, worker_alive FROM apikeys.status()', 'original'
 query($use, $databases[0]);
 waits_until($databases[0], q{sum(use_count) >= 2 FROM apikeys.key_usage}, 'the next use has its worker');
 
-# An event of a transaction that goes on for longer than a worker stays.
+# An event of a transaction that stays open longer than a worker runs.
 my $session = $node->background_psql($databases[1]);
 $session->query_safe(q{BEGIN; SELECT apikeys.create_organization('Later')});
 select(undef, undef, undef, 2);

@@ -1,5 +1,5 @@
 # The extension created and dropped while keys are used: uses of the transaction
-# that creates it are counted, and other sessions go on.
+# that creates it are counted, and other sessions continue.
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;

@@ -1,5 +1,5 @@
-# The room for counters: one for all keys and all databases, in which detail
-# cannot take the place of the counts themselves.
+# The pool of counters of all keys and databases: counters of details leave room
+# for the counts of keys.
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;
@@ -53,7 +53,7 @@ sub make_keys
 	return;
 }
 
-# How many uses of a key from so many addresses, once from each, are allowed.
+# Uses a key once from each of a number of addresses; returns how many are allowed.
 sub use_from
 {
 	my ($key, $count, $database) = @_;
@@ -81,7 +81,7 @@ sub status
 	return query("SELECT $columns FROM apikeys.status()", $database);
 }
 
-# Writes all, and again, which gives back the room.
+# Writes everything twice, which frees the counters.
 sub flush_usage
 {
 	my ($database) = @_;
@@ -89,7 +89,7 @@ sub flush_usage
 	return;
 }
 
-# Nobody writes, so that the room fills up, until the session ends.
+# Blocks the worker until the session ends, so that the pool fills.
 sub hold_back
 {
 	my $session = $node->background_psql('postgres');
@@ -129,7 +129,7 @@ is( query(
 is(query("$by_entry 'key1'"), '2999|1', 'those of its entries are incomplete');
 like(status('advice'), qr/usage_max_entries/, 'status() says so');
 
-# Other keys of whoever.
+# Other keys.
 is(use_keys(100, 1099), 1000, 'then a thousand other keys are used');
 is(status('used_entries, coarse_count, lost_count'),
 	"$ROOM|2001|0", 'each use is counted in the room that was left');
@@ -140,7 +140,7 @@ is(use_keys(2000, 2009), 10, 'ten more keys are used');
 is(status('used_entries, coarse_count, lost_count'),
 	"$ROOM|3001|10", 'that is lost, the room being full');
 
-# What denies takes no detail either.
+# Denials need no detail either.
 query(q{SELECT apikeys.authorize('key1', 'wrong', '10.0.0.1', 'clusters.read')});
 is(status('lost_count'), 11, 'so is a denial');
 $holder->query_safe('COMMIT');
@@ -172,7 +172,7 @@ is(query($written, 'other'), 500, 'and writes them');
 $holder->query_safe('COMMIT');
 $holder->quit;
 
-# One that takes all it can get leaves some to others.
+# A database that fills the pool leaves some room to others.
 flush_usage($_) for 'postgres', 'other';
 my $lost = status('lost_count');
 $holder = hold_back();
@@ -185,7 +185,7 @@ is(status('used_entries, lost_count', 'other'),
 $holder->query_safe('COMMIT');
 $holder->quit;
 
-# The room is one: when one database fills it the worker of the other is woken.
+# The pool is shared: if one database fills it, the worker of the other is woken.
 flush_usage($_) for 'postgres', 'other';
 use_keys(0, 499, 'other');
 is(status('pending_entries', 'other'), 500, 'half of the room is not exceeded');
@@ -231,7 +231,7 @@ is(status('used_entries'), 0, 'all room is given back');
 
 # --- After a crash -----------------------------------------------------------------------
 
-# Of deleted keys and of one that is not, written and then forgotten.
+# Uses of deleted keys and of one that exists, written and then removed.
 query(q{
 	SELECT apikeys.authorize('key' || n, 'wrong', '10.0.0.1', 'clusters.read') FROM generate_series(1, 3) AS n});
 flush_usage();
@@ -252,8 +252,8 @@ is(query(q{SELECT sum(use_count) FROM apikeys.key_usage WHERE public_key = 'key3
 
 # --- An entry that is removed and added again ---------------------------------------------
 
-# Whoever changes a list keeps nobody from writing, and what others count
-# meanwhile is the removed entry's.
+# A transaction that changes a list does not block the worker, and uses counted
+# meanwhile belong to the removed entry.
 my $entry = q{
 	SELECT use_count, last_used_at IS NULL FROM apikeys.access_list_entries
 	WHERE public_key = 'key9' AND network = '10.0.0.1'};

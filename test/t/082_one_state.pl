@@ -1,5 +1,5 @@
-# A decision is of one committed state: image, roles and policy together, and
-# whatever is done to the tables meanwhile.
+# A decision sees one committed state of image, roles and policy, also while the
+# tables are changed or rewritten.
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;
@@ -84,11 +84,11 @@ sub run_at_once
 
 run_at_once('a role changes together with a key', 800, flip_role => 1, ask => 10);
 run_at_once('a policy changes together with a key', 800, flip_policy => 1, ask => 10);
-run_at_once('tables are written anew', 100, rewrite => 1, ask_good => 30);
+run_at_once('tables are rewritten', 100, rewrite => 1, ask_good => 30);
 run_at_once('organizations are made and renamed', 400, manage => 1, flip_policy => 1, flip_role => 1, ask => 10, ask_good => 10);
 
-# What was kept of roles and policies is of the row that is seen: also in the
-# transaction that has changed it, and after it was taken back.
+# Cached roles and policies belong to the visible row: also in the transaction
+# that has changed it, and after a rollback.
 is( $node->safe_psql(
 		'postgres', q{
 UPDATE apikeys.key SET disabled_at = NULL;

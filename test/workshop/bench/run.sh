@@ -25,9 +25,9 @@
 #   KEEP=1                 leaves the server running
 #   TEST_NAME=bench        the folder in tmp/
 #
-# PostgreSQL has its default settings, JIT among them, but for what start_server
-# says: all tables are in memory, nothing is done in the background meanwhile and
-# no disk is waited for.  Where JIT makes a difference, it is measured without as well.
+# PostgreSQL has its default settings, including JIT, except those in start_server:
+# all tables are in memory, no background work runs meanwhile, and nothing waits
+# for a disk.  If JIT makes a difference, it is also measured without.
 #
 # The figures and a picture of them are in tmp/bench/out.  Everything is
 # measured in one run, in turn: compare ratios, the rest says how fast the machine
