@@ -134,6 +134,7 @@ CREATE TABLE apikeys.key (
 	expires_at timestamptz,
 	disabled_at timestamptz,
 	disabled_reason text,
+	limits_id uuid NOT NULL DEFAULT gen_random_uuid(),
 	CONSTRAINT key_organization_key UNIQUE (organization_id, public_key),
 	CONSTRAINT key_public_key_check CHECK (apikeys_internal.is_public_key(public_key)),
 	CONSTRAINT key_description_check CHECK (apikeys_internal.is_name(description)),
@@ -158,6 +159,7 @@ COMMENT ON COLUMN apikeys.key.created_by IS 'Principal that created the key.';
 COMMENT ON COLUMN apikeys.key.expires_at IS 'Expiration time; NULL means the key does not expire.';
 COMMENT ON COLUMN apikeys.key.disabled_at IS 'Time the key was disabled; NULL: it is enabled.';
 COMMENT ON COLUMN apikeys.key.disabled_reason IS 'Reason given to disable_key; compromised: disabled by revoke_leaked.';
+COMMENT ON COLUMN apikeys.key.limits_id IS 'What was spent of its limits is known by it; reset_limits changes it.';
 
 CREATE TABLE apikeys.key_role (
 	public_key text COLLATE "C" NOT NULL,

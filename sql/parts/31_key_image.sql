@@ -15,10 +15,11 @@ CREATE TABLE apikeys.key_image (
 	project_roles text[] NOT NULL,
 	projects uuid[] NOT NULL,
 	created_at timestamptz NOT NULL,
-	secret_versions bytea NOT NULL
+	secret_versions bytea NOT NULL,
+	limits bytea NOT NULL
 ) WITH (fillfactor = 90);
 COMMENT ON TABLE apikeys.key_image IS
-	'All that a decision reads of a key, derived from key, key_secret and key_role by verbs and triggers. Internal.';
+	'All that a decision reads of a key, derived from key, key_secret, key_role and key_limit by verbs and triggers. Internal.';
 COMMENT ON COLUMN apikeys.key_image.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.key_image.organization_id IS 'Its organization.';
 COMMENT ON COLUMN apikeys.key_image.disabled IS 'Whether it is disabled.';
@@ -31,6 +32,7 @@ COMMENT ON COLUMN apikeys.key_image.project_roles IS 'Its roles in projects, one
 COMMENT ON COLUMN apikeys.key_image.projects IS 'The projects of those roles.';
 COMMENT ON COLUMN apikeys.key_image.created_at IS 'Creation time.';
 COMMENT ON COLUMN apikeys.key_image.secret_versions IS 'The versions of its secrets, one for each of secrets, four bytes long, the most significant byte first.';
+COMMENT ON COLUMN apikeys.key_image.limits IS 'Its limits_id, and the images of its limits.';
 
 CREATE VIEW apikeys.key_image_source WITH (security_invoker = true) AS
 SELECT
@@ -53,7 +55,9 @@ SELECT
 		ORDER BY r.project_id, r.role) AS projects,
 	k.created_at,
 	(SELECT coalesce(string_agg(int4send(s.version), '' ORDER BY s.version), '')
-		FROM apikeys.key_secret AS s WHERE s.public_key = k.public_key) AS secret_versions
+		FROM apikeys.key_secret AS s WHERE s.public_key = k.public_key) AS secret_versions,
+	uuid_send(k.limits_id) || (SELECT coalesce(string_agg(l.image, '' ORDER BY l.kind, l.scope), '')
+		FROM apikeys.key_limit AS l WHERE l.public_key = k.public_key) AS limits
 FROM apikeys.key AS k;
 COMMENT ON VIEW apikeys.key_image_source IS
 	'What key_image must contain. Internal.';
@@ -69,3 +73,4 @@ COMMENT ON COLUMN apikeys.key_image_source.project_roles IS 'As in key_image.';
 COMMENT ON COLUMN apikeys.key_image_source.projects IS 'As in key_image.';
 COMMENT ON COLUMN apikeys.key_image_source.created_at IS 'As in key_image.';
 COMMENT ON COLUMN apikeys.key_image_source.secret_versions IS 'As in key_image.';
+COMMENT ON COLUMN apikeys.key_image_source.limits IS 'As in key_image.';

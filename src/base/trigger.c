@@ -80,6 +80,7 @@ apikeys_table_changed(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = ak_trigger_get(fcinfo,
 										  AK_TABLE_BIT(AK_ORGANIZATION) |
+										  AK_TABLE_BIT(AK_ORGANIZATION_LIMIT) |
 										  AK_TABLE_BIT(AK_ROLE));
 
 	CacheInvalidateRelcache(trigger->tg_relation);

@@ -14,6 +14,7 @@
 #include "access/htup_details.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 /* Columns of type decision, as in sql/parts/22_composite_types.sql. */
 enum
@@ -126,6 +127,30 @@ answer_key(FunctionCallInfo fcinfo, bool address_is_text)
 	PG_RETURN_TEXT_P(request.public_key);
 }
 
+/* An interval of so many microseconds; palloc'd. */
+static Datum
+to_interval(int64 length)
+{
+	Interval   *interval = palloc0(sizeof(Interval));
+
+	interval->time = length;
+	return IntervalPGetDatum(interval);
+}
+
+/* The columns that tell of limits. */
+static void
+put_limit(const AkLimitAnswer *limit, Datum *values, bool *nulls)
+{
+	if (!limit->exists)
+		return;
+	PUT(REMAINING, Int64GetDatum(limit->remaining));
+	PUT(LIMIT_NAME, CStringGetTextDatum(limit->name));
+	if (limit->waits)
+		PUT(RETRY_AFTER, to_interval(limit->retry_after));
+	if (limit->resets)
+		PUT(RESET_AFTER, to_interval(limit->reset_after));
+}
+
 /* The decision with its reason. */
 static Datum
 answer_row(FunctionCallInfo fcinfo, bool address_is_text)
@@ -152,6 +177,7 @@ answer_row(FunctionCallInfo fcinfo, bool address_is_text)
 		PUT(ADDRESS, InetPGetDatum(ak_network_to_inet(request.address)));
 	if (decision.has_network)
 		PUT(NETWORK, InetPGetDatum(ak_network_to_inet(&decision.network)));
+	put_limit(&decision.limit, values, nulls);
 	PUT(HTTP_STATUS, Int32GetDatum(ak_reason_http_status(decision.reason)));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor),
 													  values, nulls)));

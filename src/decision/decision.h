@@ -12,6 +12,7 @@
 
 #include "core/netset.h"
 #include "core/reason.h"
+#include "decision/limits.h"
 #include "store/keystore.h"
 
 /* What is asked; a NULL pointer is a NULL argument. */
@@ -38,6 +39,7 @@ typedef struct AkDecision
 	int32		secret_version; /* of the secret that was proved; 0: none */
 	bool		has_network;
 	AkNetwork	network;		/* the entry that let the address in */
+	AkLimitAnswer limit;		/* what the limits say, if they were asked */
 	uint64		grant;			/* ak_grant_id() of the role that allowed the
 								 * scope; 0: none */
 } AkDecision;

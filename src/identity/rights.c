@@ -296,25 +296,30 @@ visit_organization(const AkGrant *grant, void *argument)
 		visit->is_visible = true;
 }
 
-Datum
-apikeys_reads_organization(PG_FUNCTION_ARGS)
+/* Whether the organization exists and is visible to the principal. */
+bool
+ak_rights_reads_organization(const pg_uuid_t *organization)
 {
 	AkKeystore	store;
 	AkPolicy	policy;
-	Visit		visit = {0};
+	Visit		visit = {.organization = organization};
 
-	if (PG_ARGISNULL(0))
-		PG_RETURN_BOOL(false);
-	visit.organization = PG_GETARG_UUID_P(0);
 	ak_keystore_open(&store);
-	if (!ak_keystore_find_policy(&store, visit.organization, &policy))
+	if (!ak_keystore_find_policy(&store, organization, &policy))
 		visit.is_visible = false;
 	else if (ak_identity_sees_all())
 		visit.is_visible = true;
 	else
 		ak_own_grants_scan(&store, visit_organization, &visit);
 	ak_keystore_close(&store);
-	PG_RETURN_BOOL(visit.is_visible);
+	return visit.is_visible;
+}
+
+Datum
+apikeys_reads_organization(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(!PG_ARGISNULL(0) &&
+				   ak_rights_reads_organization(PG_GETARG_UUID_P(0)));
 }
 
 /*

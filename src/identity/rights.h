@@ -7,6 +7,9 @@
 
 #include "postgres.h"
 
+#include "utils/uuid.h"
+
 extern bool ak_rights_reads_key(text *public_key);
+extern bool ak_rights_reads_organization(const pg_uuid_t *organization);
 
 #endif							/* AK_RIGHTS_H */

@@ -30,6 +30,7 @@ enum
 	IMAGE_PROJECTS,
 	IMAGE_CREATED_AT,
 	IMAGE_SECRET_VERSIONS,
+	IMAGE_LIMITS,
 	IMAGE_COLUMN_COUNT
 };
 
@@ -49,6 +50,20 @@ view_versions(Datum value, int count, const char **versions)
 
 	*versions = VARDATA_ANY(stored);
 	return VARSIZE_ANY_EXHDR(stored) == count * sizeof(int32);
+}
+
+/* What stands for the key in limits, and the images of its own ones. */
+static bool
+view_limits(Datum value, AkImage *image)
+{
+	struct varlena *stored = PG_DETOAST_DATUM_PACKED(value);
+
+	if (VARSIZE_ANY_EXHDR(stored) < UUID_LEN)
+		return false;
+	memcpy(&image->limits_id, VARDATA_ANY(stored), UUID_LEN);
+	image->limits.data = VARDATA_ANY(stored) + UUID_LEN;
+	image->limits.size = VARSIZE_ANY_EXHDR(stored) - UUID_LEN;
+	return true;
 }
 
 /*
@@ -84,6 +99,7 @@ ak_image_try(Relation table, HeapTuple row, AkImage *image)
 				   &image->projects) &&
 		view_versions(values[IMAGE_SECRET_VERSIONS], image->secrets.count,
 					  &image->secret_versions) &&
+		view_limits(values[IMAGE_LIMITS], image) &&
 		image->secrets.count == image->secret_expirations.count &&
 		image->project_roles.count == image->projects.count;
 }

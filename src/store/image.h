@@ -35,6 +35,8 @@ typedef struct AkImage
 	AkPackedArray organization_roles;	/* names */
 	AkPackedArray project_roles;	/* one for each of projects; names */
 	AkPackedArray projects;		/* pg_uuid_t */
+	pg_uuid_t	limits_id;		/* what was spent of limits is known by it */
+	AkBytes		limits;			/* its own limits; ak_limit_next() */
 } AkImage;
 
 /* The version of the secret at an index below the number of secrets. */

@@ -1,7 +1,7 @@
 /*
  * key_image.c
  *	  Keeps table key_image, from which decisions are made, the same as what
- *	  the tables of truth say: key, key_secret and key_role.
+ *	  the tables of truth say: key, key_secret, key_role and key_limit.
  *
  * The bodies of verbs make the images of the keys that they have changed; for
  * all other changes triggers do it, at the end of each statement.  Images are
@@ -25,7 +25,7 @@
 #define COLUMNS \
 	"public_key, organization_id, disabled, expires_at, access_list, " \
 	"secrets, secret_expirations, organization_roles, project_roles, projects, " \
-	"created_at, secret_versions"
+	"created_at, secret_versions, limits"
 
 PG_FUNCTION_INFO_V1(apikeys_key_changed);
 PG_FUNCTION_INFO_V1(apikeys_make_images);
@@ -41,7 +41,8 @@ PG_FUNCTION_INFO_V1(apikeys_rebuild_images);
 	"coalesce(k.expires_at, 'infinity'), k.access_list, " \
 	"coalesce(s.hashes, '{}'), coalesce(s.expirations, '{}'), " \
 	"coalesce(r.organization_roles, '{}'), coalesce(r.project_roles, '{}'), " \
-	"coalesce(r.projects, '{}'), k.created_at, coalesce(s.versions, '') " \
+	"coalesce(r.projects, '{}'), k.created_at, coalesce(s.versions, ''), " \
+	"pg_catalog.uuid_send(k.limits_id) OPERATOR(pg_catalog.||) coalesce(l.limits, '') " \
 	"FROM apikeys.key AS k " \
 	"LEFT JOIN (SELECT s.public_key, pg_catalog.array_agg(s.hash) AS hashes, " \
 	"pg_catalog.array_agg(coalesce(s.expires_at, 'infinity')) AS expirations, " \
@@ -58,6 +59,11 @@ PG_FUNCTION_INFO_V1(apikeys_rebuild_images);
 	"WHERE r.public_key OPERATOR(pg_catalog.=) ANY ($1) " \
 	"ORDER BY r.public_key, r.project_id, r.role) AS r GROUP BY r.public_key) AS r " \
 	"ON r.public_key OPERATOR(pg_catalog.=) k.public_key " \
+	"LEFT JOIN (SELECT l.public_key, pg_catalog.string_agg(l.image, ''::pg_catalog.bytea) AS limits " \
+	"FROM (SELECT l.public_key, l.image FROM apikeys.key_limit AS l " \
+	"WHERE l.public_key OPERATOR(pg_catalog.=) ANY ($1) " \
+	"ORDER BY l.public_key, l.kind, l.scope) AS l GROUP BY l.public_key) AS l " \
+	"ON l.public_key OPERATOR(pg_catalog.=) k.public_key " \
 	"WHERE k.public_key OPERATOR(pg_catalog.=) ANY ($1) "
 
 /* Of the keys that are there; the images of the others stay as they are. */
@@ -75,7 +81,8 @@ write_images(Datum keys)
 		"organization_roles = excluded.organization_roles, "
 		"project_roles = excluded.project_roles, "
 		"projects = excluded.projects, created_at = excluded.created_at, "
-		"secret_versions = excluded.secret_versions",
+		"secret_versions = excluded.secret_versions, "
+		"limits = excluded.limits",
 		1, {TEXTARRAYOID}, .by_index = true
 	};
 
@@ -128,7 +135,8 @@ static uint64
 make_all_images(void)
 {
 	static AkStatement lock = {
-		"LOCK TABLE apikeys.key, apikeys.key_role, apikeys.key_secret "
+		"LOCK TABLE apikeys.key, apikeys.key_role, apikeys.key_secret, "
+		"apikeys.key_limit "
 		"IN SHARE ROW EXCLUSIVE MODE"
 	};
 	static AkStatement delete = {"DELETE FROM apikeys.key_image"};
@@ -151,7 +159,7 @@ follow_changes(Datum keys, const TriggerData *trigger)
 }
 
 /*
- * Trigger of tables key, key_role and key_secret, for changes that are not made
+ * Trigger of tables key, key_role, key_secret and key_limit, for changes that are not made
  * by the extension's own code: direct SQL, a restore, logical replication.
  */
 Datum
@@ -159,6 +167,7 @@ apikeys_key_changed(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = ak_trigger_get(fcinfo, AK_TABLE_BIT(AK_KEY) |
 										  AK_TABLE_BIT(AK_KEY_ROLE) |
+										  AK_TABLE_BIT(AK_KEY_LIMIT) |
 										  AK_TABLE_BIT(AK_KEY_SECRET));
 
 	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))

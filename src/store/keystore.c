@@ -14,6 +14,7 @@
 #include "store/locator.h"
 
 #include "access/htup_details.h"
+#include "access/sysattr.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
@@ -28,6 +29,10 @@ enum
 {
 	ORGANIZATION_REQUIRE_ACCESS_LIST = 3,
 	ORGANIZATION_MAX_KEY_LIFETIME
+};
+enum
+{
+	ORGANIZATION_LIMIT_IMAGE = 8
 };
 enum
 {
@@ -449,6 +454,35 @@ ak_keystore_find_policy(AkKeystore *store, const pg_uuid_t *organization,
 	}
 	ak_index_scan_close(&scan);
 	return found;
+}
+
+/*
+ * Calls back with the image of each limit of an organization, which points into
+ * what is scanned, and with who wrote its row.
+ */
+void
+ak_keystore_scan_limits(AkKeystore *store, const pg_uuid_t *organization,
+						AkLimitCallback callback, void *argument)
+{
+	ScanKeyData key;
+	AkIndexScan scan;
+	bool		isnull;
+
+	ak_index_scan_uuid_key(&key, organization);
+	ak_index_scan_open(store->snapshot, AK_ORGANIZATION_LIMIT,
+					   AK_ORGANIZATION_LIMIT_BY_ID, &key, false, &scan);
+	while (ak_index_scan_next_row(&scan))
+	{
+		Datum		writer = slot_getsysattr(scan.slot,
+											 MinTransactionIdAttributeNumber,
+											 &isnull);
+		Datum		image = slot_getattr(scan.slot, ORGANIZATION_LIMIT_IMAGE,
+										 &isnull);
+
+		callback(PG_DETOAST_DATUM_PACKED(image),
+				 DatumGetTransactionId(writer), argument);
+	}
+	ak_index_scan_close(&scan);
 }
 
 /* Finds the organization of a project. */

@@ -16,6 +16,7 @@
 #include "postgres.h"
 
 #include "store/image.h"
+#include "store/limit.h"
 
 #include "storage/buf.h"
 #include "utils/array.h"
@@ -50,6 +51,9 @@ typedef struct AkPolicy
 	bool		require_access_list;
 	bool		limits_lifetime;
 	Interval	max_key_lifetime;	/* if limits_lifetime */
+	const AkLimit *limits;		/* its own, and its default for keys */
+	int			limit_count;
+	bool		limits_are_own;	/* this transaction has changed them */
 } AkPolicy;
 
 /*
@@ -76,6 +80,8 @@ typedef struct AkRoleRow
 	ArrayType  *organization_permissions;
 	ArrayType  *project_permissions;
 } AkRoleRow;
+typedef void (*AkLimitCallback) (struct varlena *image, TransactionId writer,
+								 void *argument);
 typedef void (*AkRoleCallback) (const AkRoleRow *role, void *argument);
 
 /*
@@ -116,6 +122,9 @@ extern void ak_keystore_scan_roles(AkKeystore *store,
 extern bool ak_keystore_find_policy(AkKeystore *store,
 									const pg_uuid_t *organization,
 									AkPolicy *policy);
+extern void ak_keystore_scan_limits(AkKeystore *store,
+									const pg_uuid_t *organization,
+									AkLimitCallback callback, void *argument);
 extern bool ak_keystore_find_project(AkKeystore *store,
 									 const pg_uuid_t *project,
 									 pg_uuid_t *organization);

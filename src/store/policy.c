@@ -3,13 +3,15 @@
  *	  See policy.h.
  *
  * A policy is read when it is first asked for, and again after any change of
- * an organization (tables.c).
+ * an organization or its limits (tables.c).
  */
 #include "postgres.h"
 
 #include "core/compat.h"
+#include "core/errors.h"
 #include "store/policy.h"
 
+#include "access/xact.h"
 #include "utils/fmgrprotos.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
@@ -49,6 +51,34 @@ empty_cache(void)
 						HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
+typedef struct LimitList
+{
+	AkLimit    *limits;			/* in cache_context, as what they point to */
+	int			count;
+	bool		are_own;
+} LimitList;
+
+static void
+add_limit(struct varlena *image, TransactionId writer, void *argument)
+{
+	LimitList  *list = argument;
+	MemoryContext old = MemoryContextSwitchTo(cache_context);
+	Size		size = VARSIZE_ANY_EXHDR(image);
+	char	   *copy = palloc(size);
+	const char *next = memcpy(copy, VARDATA_ANY(image), size);
+
+	list->limits = list->limits ?
+		repalloc(list->limits, (list->count + 1) * sizeof(AkLimit)) :
+		palloc(sizeof(AkLimit));
+	MemoryContextSwitchTo(old);
+	if (!ak_limit_next(&next, copy + size, &list->limits[list->count++]))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("limit of an organization is damaged"),
+				 ak_errid("limit_damaged")));
+	list->are_own |= TransactionIdIsCurrentTransactionId(writer);
+}
+
 /*
  * The policy of an organization; the strictest there is if there is no such
  * organization.
@@ -58,6 +88,7 @@ ak_policy_get(AkKeystore *store, const pg_uuid_t *organization)
 {
 	AkPolicy	policy = {.require_access_list = true};
 	PolicyEntry *entry;
+	LimitList	list = {0};
 
 	if (cache == NULL || !ak_keystore_knows(store, cache_generation) ||
 		hash_get_num_entries(cache) >= MAX_ENTRIES)
@@ -70,6 +101,10 @@ ak_policy_get(AkKeystore *store, const pg_uuid_t *organization)
 		return entry->policy;
 	if (ak_keystore_find_policy(store, organization, &policy))
 	{
+		ak_keystore_scan_limits(store, organization, add_limit, &list);
+		policy.limits = list.limits;
+		policy.limit_count = list.count;
+		policy.limits_are_own = list.are_own;
 		entry = hash_search(cache, organization, HASH_ENTER, NULL);
 		entry->policy = policy;
 	}

@@ -65,6 +65,7 @@ ak_database_slots_attach(void)
 	for (int i = 0; i < AK_DATABASE_SLOT_COUNT; i++)
 	{
 		ConditionVariableInit(&directory->slots[i].changed);
+		pg_atomic_init_u64(&directory->slots[i].quota_batch, 0);
 		pg_atomic_init_u64(&directory->slots[i].lost, 0);
 		pg_atomic_init_u64(&directory->slots[i].unknown_keys, 0);
 	}
@@ -162,6 +163,7 @@ ak_database_slot_free(AkDatabaseSlot *slot)
 	slot->flushed_at = 0;
 	slot->batch = 0;
 	slot->batch_is_settled = false;
+	pg_atomic_write_u64(&slot->quota_batch, 0);
 	pg_atomic_write_u64(&slot->lost, 0);
 	pg_atomic_write_u64(&slot->unknown_keys, 0);
 	LWLockRelease(lock);

@@ -43,6 +43,7 @@ typedef struct AkDatabaseSlot
 	uint64		batch;
 	bool		batch_is_settled;
 
+	pg_atomic_uint64 quota_batch;	/* the last one that wrote quotas */
 	pg_atomic_uint64 lost;		/* uses and denials not counted */
 	pg_atomic_uint64 unknown_keys;	/* denials of keys that do not exist */
 } AkDatabaseSlot;

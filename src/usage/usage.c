@@ -11,6 +11,7 @@
 #include "base/settings.h"
 #include "core/compat.h"
 #include "usage/database_slot.h"
+#include "usage/limits_table.h"
 #include "usage/rehash.h"
 #include "usage/usage.h"
 #include "usage/usage_counters.h"
@@ -24,6 +25,7 @@ void
 ak_usage_request(void)
 {
 	ak_counters_request();
+	ak_limits_request();
 	ak_database_slots_request();
 }
 
@@ -32,6 +34,7 @@ void
 ak_usage_attach(void)
 {
 	ak_counters_attach();
+	ak_limits_attach();
 	ak_database_slots_attach();
 }
 
@@ -92,6 +95,7 @@ ak_usage_forget_database(Oid database)
 	AkDatabaseSlot *slot = ak_database_slot_find(database);
 
 	ak_counters_purge(database);
+	ak_limits_purge(database);
 	ak_rehash_forget(database);
 	if (slot)
 		ak_database_slot_free(slot);

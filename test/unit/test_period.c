@@ -77,7 +77,8 @@ test_names(void)
 	{
 		const char *name = ak_period_name(i);
 
-		faults += !ak_period_parse(name, strlen(name), &period) || period != i;
+		faults += !ak_period_parse(name, strlen(name), &period) ||
+			(int) period != i;
 	}
 	CHECK(faults == 0, "names");
 	CHECK(!ak_period_parse("days", 4, &period) && !ak_period_parse("", 0, &period), "no name");
