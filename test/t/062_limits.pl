@@ -51,6 +51,7 @@ shared_preload_libraries = 'apikeys'
 apikeys.usage_flush_interval = '1h'
 autovacuum = off
 log_min_messages = log
+restart_after_crash = on
 });
 
 sub with_clock
@@ -265,5 +266,180 @@ for my $table (@tables)
 {
 	run_table(@$table) if !defined $only || $table->[0] =~ /$only/;
 }
+
+# --- What no table can say ---------------------------------------------------
+
+my $database = 'postgres';
+
+# How many calls were allowed, of those that sessions make at once.
+sub call_at_once
+{
+	my ($key, $sessions, $calls) = @_;
+	my $statement = "SELECT count(*) FROM generate_series(1, $calls)
+		WHERE apikeys.authorize('case${case_number}_$key', 'a secret', '192.0.2.1', 'clusters.read')";
+	my @outputs = ('') x $sessions;
+	my @running = map {
+		IPC::Run::start(
+			[ 'psql', '-XAtq', '-d', $node->connstr($database), '-c', $statement ],
+			'<', \undef, '>', \$outputs[$_])
+	} 0 .. $sessions - 1;
+	my $allowed = 0;
+
+	$_->finish for @running;
+	$allowed += $_ for @outputs;
+	return $allowed;
+}
+
+sub limit
+{
+	my ($key, $name, $column) = @_;
+
+	return $node->safe_psql($database,
+		"SELECT $column FROM apikeys.limits WHERE public_key = 'case${case_number}_$key' AND limit_name = '$name'");
+}
+
+# Each call at the first microsecond at which it is allowed.
+make_case();
+run_event("do set_rate_limit(K, 10, '1 min')");
+my $allowed_in_a_minute = 0;
+my $begin = $monotonic;
+set_clock($noon * 1_000_000);
+while ($monotonic < $begin + 60_000_000)
+{
+	my ($allowed, $wait) = split /\|/, $node->safe_psql($database,
+		"SELECT d.allowed, (extract(epoch FROM d.retry_after) * 1000000)::bigint
+		FROM apikeys.decide('case${case_number}_K', 'a secret', '192.0.2.1'::inet, 'clusters.read') AS d");
+	$allowed_in_a_minute++ if $allowed eq 't';
+	$monotonic += $wait if $allowed eq 'f';
+	set_clock($noon * 1_000_000);
+}
+is($allowed_in_a_minute, 19, 'burst + window ÷ (per ÷ requests) at most');
+is($monotonic, $begin + 60_000_000, 'and then one at a time');
+
+# Time goes on inside of a transaction.
+make_case();
+run_event("do set_rate_limit(K, 1, '2 s')");
+my $tick = sub {
+	my ($second) = @_;
+	return sprintf q{\! perl -e 'open(F, "+<", "%s"); syswrite(F, pack("qq", %d, %d))'},
+		$clock_file, $monotonic + $second * 1_000_000, $noon * 1_000_000;
+};
+is( decode('UTF-8', $node->safe_psql(
+			$database,
+			join("\n", 'BEGIN;', decide('K') . ';', $tick->(1), decide('K') . ';', $tick->(2), decide('K') . ';', 'COMMIT;'))),
+	"yes | ok | NULL | – | 0 | 2 | key\nno | rate_limited | 1 | 1 | 0 | 1 | key\nyes | ok | NULL | – | 0 | 2 | key",
+	'the clock runs on in a transaction');
+$monotonic += 10_000_000;
+set_clock($noon * 1_000_000);
+
+# A change that is rolled back leaves nothing but what was spent.
+make_case();
+run_event("do set_rate_limit(K, 4, '1 min')");
+$node->safe_psql($database, join("\n", 'BEGIN;',
+		"SELECT apikeys.set_rate_limit('case${case_number}_K', 1, '1 min');", decide('K') . ';',
+		decide('K') . ';', 'ROLLBACK;'));
+run_row('K', 'yes', 'ok', 'NULL', '–', '2', '30', 'key');
+$node->safe_psql($database, join("\n", 'BEGIN;',
+		"SELECT apikeys.set_rate_limit('case${case_number}_K', NULL);",
+		"SELECT apikeys.set_rate_limit('case${case_number}_K', 8, '1 min');", decide('K') . ';', 'ROLLBACK;'));
+run_row('K', 'yes', 'ok', 'NULL', '–', '0', '60', 'key');
+
+# Many sessions at once.
+make_case();
+run_event("do set_quota(K, 100, 'day')");
+run_event("do set_rate_limit(K2, 20, '1 hour')");
+is(call_at_once('K', 8, 50), 100, 'a quota is exact under many sessions');
+is(call_at_once('K2', 8, 50), 20, 'and a rate');
+is(limit('K', 'day', 'used'), 100, 'what is used is counted once');
+run_event('do flush_usage()');
+is(limit('K', 'day', 'used'), 100, 'also when it is written');
+is($node->safe_psql($database, "SELECT sum(used) FROM apikeys.quota_usage AS u
+	JOIN apikeys.key AS k ON k.limits_id = u.subject WHERE k.public_key = 'case${case_number}_K'"), 100, 'where it shall be');
+is( $node->safe_psql($database, "SELECT denials FROM apikeys.usage WHERE public_key = 'case${case_number}_K'"),
+	'{"quota_exceeded": 300}', 'denials are counted by their reason');
+
+# While batches are written all the time.
+make_case();
+run_event("do set_quota(K, 1000, 'day')");
+{
+	my $flushes = IPC::Run::start(
+		[ 'psql', '-XAtq', '-d', $node->connstr($database), '-c',
+			'DO $$ BEGIN FOR n IN 1 .. 60 LOOP PERFORM apikeys.flush_usage(); COMMIT; END LOOP; END $$' ],
+		'<', \undef, '>', \my $output);
+	my $allowed = call_at_once('K', 4, 200);
+	$allowed += call_at_once('K', 4, 200);
+	is($allowed, 1000, 'a quota is exact while it is written');
+	$flushes->finish;
+}
+is(limit('K', 'day', 'used'), 1000, 'and after');
+
+# Written, pending and in flight; a restart, an end of the worker, a crash.
+make_case();
+run_event("do set_quota(K, 100, 'day')");
+run_event("do set_rate_limit(K, 50, '1 hour')");
+is(call_at_once('K', 1, 50), 50, 'fifty are used');
+$monotonic += 3600 * 1_000_000;
+set_clock($noon * 1_000_000);
+is(call_at_once('K', 1, 40), 40, 'and forty');
+run_event('do flush_usage()');
+is(call_at_once('K', 1, 5), 5, 'and five that are not written');
+$monotonic += 3600 * 1_000_000;
+set_clock($noon * 1_000_000);
+run_row('K', 'yes', 'ok', 'NULL', '–', '4', '43200', 'day');
+run_event('do flush_usage()');
+run_row('K', 'yes', 'ok', 'NULL', '–', '3', '43200', 'day');
+
+# The batch is committed, and the worker is killed: the server starts anew.
+run_event('do flush_usage()');
+my $worker = $node->safe_psql($database, q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'apikeys worker'});
+kill 'KILL', $worker;
+sleep 1 while kill 0, $worker;
+$node->poll_query_until($database, 'SELECT true');
+run_row('K', 'yes', 'ok', 'NULL', '–', '2', '43200', 'day');
+
+with_clock(sub { $node->restart });
+run_row('K', 'yes', 'ok', 'NULL', '–', '1', '43200', 'day');
+is(limit('K', 'key', 'remaining'), 49, 'a bucket is full after a restart');
+run_event('do flush_usage()');
+run_row('K', 'yes', 'ok', 'NULL', '–', '0', '43200', 'day');
+$node->stop('immediate');
+with_clock(sub { $node->start });
+run_row('K', 'yes', 'ok', 'NULL', '–', '0', '43200', 'day');
+run_row('K', 'no', 'quota_exceeded', '43200', '43200', '0', '43200', 'day');
+
+# A deleted key takes what is recorded with it.
+$node->safe_psql($database, "SELECT apikeys.flush_usage(); SELECT apikeys.delete_key('case${case_number}_K')");
+is($node->safe_psql($database, 'SELECT count(*) FROM apikeys.quota_usage AS u
+	WHERE NOT EXISTS (SELECT FROM apikeys.key AS k WHERE k.limits_id = u.subject)
+	AND NOT EXISTS (SELECT FROM apikeys.organization AS o WHERE o.id = u.subject)
+	AND used > 90'), 0, 'nothing is left of a deleted key');
+
+# Room for three.
+$node->append_conf('postgresql.conf', 'apikeys.limit_max_entries = 3');
+with_clock(sub { $node->restart });
+make_case();
+my $begin_full = $monotonic;
+for my $key ('K', 'K2', 'K3', 'K4')
+{
+	run_event("do set_rate_limit($key, 1, '10 s')");
+}
+for my $key ('K', 'K2', 'K3')
+{
+	run_row($key, 'yes', 'ok', 'NULL', '–', '0', '10', 'key');
+}
+my $log_start = -s $node->logfile;
+$monotonic = $begin_full + 1_000_000;
+set_clock(($noon + 1) * 1_000_000);
+run_row('3 × K4', 'yes', 'ok', 'NULL', '–', 'NULL', 'NULL', '–');
+is($node->safe_psql($database, 'SELECT limit_entries, unlimited_count FROM apikeys.status()'), '3|3', 'status() tells of it');
+my $log = substr(PostgreSQL::Test::Utils::slurp_file($node->logfile), $log_start);
+is(scalar(() = $log =~ /no room to count what is spent/g), 1, 'and the log once');
+run_row('K', 'no', 'rate_limited', '9', '9', '0', '9', 'key');
+is( decode('UTF-8', $node->safe_psql($database, "SET apikeys.limit_overflow = 'deny'; " . decide('K4'))),
+	'no | rate_limited | NULL | – | 0 | NULL | key', 'or it is denied');
+$monotonic = $begin_full + 10_000_000;
+set_clock(($noon + 10) * 1_000_000);
+run_row('K4', 'yes', 'ok', 'NULL', '–', '0', '10', 'key');
+run_row('K4', 'no', 'rate_limited', '10', '10', '0', '10', 'key');
 
 done_testing();
