@@ -36,7 +36,7 @@ COMMENT ON FUNCTION apikeys.reset_limits(text) IS
 -- --- What verbs share -------------------------------------------------------
 
 CREATE FUNCTION apikeys_internal.require_preload() RETURNS void
-	LANGUAGE c VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_require_preload';
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_require_preload';
 COMMENT ON FUNCTION apikeys_internal.require_preload() IS
 	'Raises 55000 where the library is not preloaded: a limit would not hold.';
 
