@@ -146,7 +146,6 @@ CREATE FUNCTION apikeys_internal.put_organization_limit(
 AS $$
 DECLARE
 	old_row apikeys.organization_limit;
-	new_row apikeys.organization_limit;
 	changed jsonb;
 BEGIN
 	SELECT l.* INTO old_row FROM apikeys.organization_limit AS l

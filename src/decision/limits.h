@@ -13,7 +13,7 @@
 
 #include "core/reason.h"
 #include "store/keystore.h"
-#include "usage/limits_table.h"
+#include "usage/limits_judge.h"
 
 /* What one limit says of a request; times in microseconds. */
 typedef struct AkLimitAnswer

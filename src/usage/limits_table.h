@@ -12,11 +12,10 @@
  * what was used since (pending), and what is being written (in flight) with the
  * number of its batch; usage_counters.h tells of batches.
  *
- * Locking: the rows are in partitions, each with an LWLock.  A decision takes the
- * locks of all partitions that it needs, exclusively and in their order, reads
- * the clock after that, judges all limits, and then spends of all or of none.
- * Inside there is no allocation and no error.  The list of free rows has a
- * spinlock, which is taken last.  Nothing else is locked inside.
+ * Locking: the rows are in partitions, each with an LWLock, which is held
+ * exclusively to find, enter, change and remove rows.  Who needs several takes them
+ * in their order.  Inside there is no allocation and no error.  The list of free
+ * rows has a spinlock, which is taken last.  Nothing else is locked inside.
  */
 #ifndef AK_LIMITS_TABLE_H
 #define AK_LIMITS_TABLE_H
@@ -25,8 +24,9 @@
 
 #include "core/gcra.h"
 
-#include "port/atomics.h"
 #include "utils/uuid.h"
+
+#define AK_LIMIT_PARTITIONS	128
 
 typedef enum AkSpentKind
 {
@@ -46,47 +46,43 @@ typedef struct AkSpentKey
 	int64		start;			/* of the period */
 } AkSpentKey;
 
-/* One limit in a decision; times in microseconds. */
-typedef struct AkLimitCheck
+/* Of a rate, a bucket under the limit that it was last used under. */
+typedef struct AkSpentRate
 {
-	/* What is asked. */
-	AkSpentKey	key;
-	bool		is_own;			/* this transaction may have changed the limit */
 	AkRate		rate;
-	uint64		own_id;			/* of the key's own limit; 0: none */
-	uint64		default_id;		/* of what it stands in place of; 0: none */
-	int64		amount;			/* of a quota */
-	int64		calendar;		/* of a quota: the time that it is ... */
-	int64		end;			/* ... and when the period ends */
+	AkBucket	bucket;
+	uint64		own_id;
+	uint64		default_id;
+} AkSpentRate;
 
-	/* Of a quota, if it was asked for: what is written, up to which batch. */
-	bool		wants_read;
-	bool		is_read;
-	int64		written;
-	uint64		merged;
-
-	/* The answer. */
-	bool		has_room;		/* if not, the rest does not count */
-	bool		passes;
-	bool		never;			/* it does not pass, however long one waits */
-	int64		retry_after;	/* 0: it passes, or never */
-	int64		remaining;
-	int64		used;			/* of a quota */
-	bool		resets;
-	int64		reset_after;	/* if it resets */
-
-	/* While it is judged. */
-	uint32		head;
-	struct AkSpent *spent;		/* NULL: nothing was */
-	int64		level;
-} AkLimitCheck;
-
-typedef enum AkLimitsVerdict
+typedef struct AkSpentQuota
 {
-	AK_LIMITS_JUDGED,
-	AK_LIMITS_WANT_READ,		/* some checks want_read first */
-	AK_LIMITS_FULL				/* denied for want of room */
-} AkLimitsVerdict;
+	int64		written;		/* by batches up to this, and by others */
+	uint64		written_batch;
+	int64		pending;
+	int64		in_flight;
+	uint64		batch;			/* of what is in flight */
+	int64		read_at;		/* ak_clock_us(): when the table was asked */
+} AkSpentQuota;
+
+typedef struct AkSpent
+{
+	AkSpentKey	key;
+	uint32		next;			/* in the chain, or of those that are free */
+	union
+	{
+		AkSpentRate	rate;
+		AkSpentQuota	quota;
+	}			of;
+} AkSpent;
+
+StaticAssertDecl(sizeof(AkSpent) <= 128, "a limit takes little memory");
+
+/* Some partitions; a head is in that of the number that is left over by these. */
+typedef struct AkPartitionSet
+{
+	uint64		bits[AK_LIMIT_PARTITIONS / 64];
+} AkPartitionSet;
 
 /* What shall be written of quotas. */
 typedef struct AkQuotaCount
@@ -114,10 +110,13 @@ extern void ak_limits_request(void);
 extern void ak_limits_attach(void);
 extern bool ak_limits_exist(void);
 
-extern AkLimitsVerdict ak_limits_judge(AkLimitCheck *checks, int count,
-									   int64 cost, bool spends,
-									   pg_atomic_uint64 *last_batch,
-									   bool accepts_stale);
+extern uint32 ak_limits_head(const AkSpentKey *key);
+extern void ak_limits_lock(const AkPartitionSet *set);
+extern void ak_limits_unlock(const AkPartitionSet *set);
+extern AkSpent *ak_limits_find(const AkSpentKey *key, uint32 head);
+extern AkSpent *ak_limits_enter(const AkSpentKey *key, uint32 head);
+extern void ak_limits_free_full(void);
+extern void ak_limits_note_no_room(void);
 extern void ak_limits_status(AkLimitsStatus *status);
 
 extern bool ak_limits_have_quotas(void);

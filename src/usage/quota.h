@@ -8,7 +8,7 @@
 
 #include "postgres.h"
 
-#include "usage/limits_table.h"
+#include "usage/limits_judge.h"
 
 #include "utils/snapshot.h"
 

@@ -275,7 +275,13 @@ my @columns = (
 		q{array_fill('1a000000-0000-0000-0000-000000000000'::uuid, ARRAY[9])}
 	],
 	[ map { "timestamptz_send('$_')" } '2001-01-01', 'infinity', '-infinity' ],
-	[ map { "'$_'::bytea" } '\x01000000', '\x', '\x01', '\x0100000001000000' ]
+	[ map { "'$_'::bytea" } '\x01000000', '\x', '\x01', '\x0100000001000000' ],
+	[
+		map { "'\\x1a00000000000000000000000000001a'::bytea$_" } '',
+		q{ || apikeys_internal.limit_image('rate', 'a', gen_random_uuid(), 9, '1 s', 9, NULL)},
+		q{ || apikeys_internal.limit_image('month', NULL, gen_random_uuid(), NULL, NULL, NULL, 9)},
+		q{ || '\x00'}
+	]
 );
 @columns = map { [ get_binary(@$_) ] } @columns;
 foreach my $number (1 .. $rows)
