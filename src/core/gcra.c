@@ -75,6 +75,14 @@ ak_gcra_store(const AkRate *rate, int64_t level, int64_t now,
 	bucket->fraction = level % rate->requests;
 }
 
+/* Whether a cost, which is not negative, passes at this level. */
+bool
+ak_gcra_passes(const AkRate *rate, int64_t level, int64_t cost)
+{
+	return cost <= rate->burst &&
+		cost * rate->period <= get_full(rate) - level;
+}
+
 /*
  * Whether a cost, which is not negative, passes at this level, and what there is
  * to say about it; nothing is spent.
@@ -86,7 +94,7 @@ ak_gcra_answer(const AkRate *rate, int64_t level, int64_t cost,
 	int64_t		left = get_full(rate) - level;
 
 	answer->never = cost > rate->burst;
-	answer->passes = !answer->never && cost * rate->period <= left;
+	answer->passes = ak_gcra_passes(rate, level, cost);
 	answer->retry_after = answer->passes || answer->never ? 0 :
 		divide_up(cost * rate->period - left, rate->requests);
 	answer->remaining = left / rate->period;

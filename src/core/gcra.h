@@ -57,6 +57,7 @@ extern int64_t ak_gcra_convert(int64_t level, const AkRate *from,
 extern int64_t ak_gcra_spend(const AkRate *rate, int64_t level, int64_t cost);
 extern void ak_gcra_store(const AkRate *rate, int64_t level, int64_t now,
 						  AkBucket *bucket);
+extern bool ak_gcra_passes(const AkRate *rate, int64_t level, int64_t cost);
 extern void ak_gcra_answer(const AkRate *rate, int64_t level, int64_t cost,
 						   AkRateAnswer *answer);
 

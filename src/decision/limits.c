@@ -123,6 +123,16 @@ matches(const AkLimit *limit, const text *scopes)
 	return false;
 }
 
+/* Whether any of them is a quota. */
+static bool
+have_quota(const AkLimit *limits, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (limits[i].kind == AK_LIMIT_QUOTA)
+			return true;
+	return false;
+}
+
 /* Reads the key's own limits; returns how many they are. */
 static int
 read_own(const AkImage *key, AkLimitSet *set)
@@ -181,13 +191,15 @@ ak_limits_collect(const AkImage *key, const AkPolicy *policy,
 {
 	bool		is_own;
 	int			own_count;
-	int64		calendar;
+	int64		calendar = 0;
 
 	if (key->limits.size == 0 && policy->limit_count == 0)
 		return false;
 	is_own = TransactionIdIsCurrentTransactionId(key->writer);
 	own_count = read_own(key, set);
-	calendar = ak_clock_calendar();
+	if (have_quota(set->own, own_count) ||
+		have_quota(policy->limits, policy->limit_count))
+		calendar = ak_clock_calendar();
 	reserve(set, own_count + policy->limit_count);
 	for (int i = 0; i < own_count; i++)
 		if (set->own[i].scope_length > 0 &&
@@ -241,22 +253,22 @@ ak_limits_drop_organization(AkLimitSet *set)
 	set->count = kept;
 }
 
-/* What a limit is called in decisions and views; palloc'd. */
-char *
+/* What a limit is called in decisions and views; a constant, or palloc'd. */
+const char *
 ak_limits_name(const AkApplied *applied)
 {
 	const AkLimit *limit = applied->limit;
 	const char *name;
 
 	if (limit->kind == AK_LIMIT_EACH_KEY)
-		return pstrdup("each_key");
+		return "each_key";
 	if (limit->kind == AK_LIMIT_RATE)
 		return limit->scope_length > 0 ?
 			pnstrdup(limit->scope, limit->scope_length) :
-			pstrdup(*applied->of ? applied->of : "key");
+			*applied->of ? applied->of : "key";
 	name = limit->period == AK_PERIOD_EVER ?
 		"credits" : ak_period_name(limit->period);
-	return *applied->of ? psprintf("%s %s", applied->of, name) : pstrdup(name);
+	return *applied->of ? psprintf("%s %s", applied->of, name) : name;
 }
 
 /* --- What they say -------------------------------------------------------- */

@@ -51,7 +51,7 @@ extern void ak_limits_collect_organization(const pg_uuid_t *organization,
 extern void ak_limits_drop_organization(AkLimitSet *set);
 extern AkLimitsVerdict ak_limits_ask(AkKeystore *store, AkLimitSet *set,
 									 int64 cost, bool spends);
-extern char *ak_limits_name(const AkApplied *applied);
+extern const char *ak_limits_name(const AkApplied *applied);
 extern AkReason ak_limits_decide(AkKeystore *store, const AkImage *key,
 								 const AkPolicy *policy, const text *scope,
 								 int64 cost, AkLimitAnswer *answer);

@@ -144,18 +144,25 @@ take_over_read(AkLimitCheck *check, int64 now)
 	quota->read_at = now;
 }
 
+/* What is left of the amount; what was used goes into the check. */
+static int64
+get_remaining(AkLimitCheck *check)
+{
+	const AkSpentQuota *quota = check->spent ? &check->spent->of.quota : NULL;
+
+	check->used = check->written;
+	if (quota)
+		check->used = quota->written + quota->pending +
+			(quota->written_batch < quota->batch ? quota->in_flight : 0);
+	return Max(check->amount - check->used, 0);
+}
+
 static void
 answer_quota(AkLimitCheck *check, int64 cost)
 {
-	const AkSpentQuota *quota = check->spent ? &check->spent->of.quota : NULL;
-	int64		used = check->written;
 	bool		ends = check->end != PG_INT64_MAX;
 
-	if (quota)
-		used = quota->written + quota->pending +
-			(quota->written_batch < quota->batch ? quota->in_flight : 0);
-	check->used = used;
-	check->remaining = Max(check->amount - used, 0);
+	check->remaining = get_remaining(check);
 	check->passes = cost <= check->remaining;
 	check->never = !check->passes && (cost > check->amount || !ends);
 	check->retry_after = check->passes || check->never ? 0 :
@@ -199,7 +206,7 @@ find_all(AkLimitCheck *checks, int count, int64 now, uint64 last_batch,
 
 /* Whether all pass. */
 static bool
-answer_all(AkLimitCheck *checks, int count, int64 cost, int64 now)
+pass_all(AkLimitCheck *checks, int count, int64 cost, int64 now)
 {
 	bool		passes = true;
 
@@ -208,15 +215,25 @@ answer_all(AkLimitCheck *checks, int count, int64 cost, int64 now)
 		AkLimitCheck *check = &checks[i];
 
 		if (is_quota(check))
-			answer_quota(check, cost);
+			passes &= cost <= get_remaining(check);
 		else
 		{
 			check->level = get_level(check, now);
-			answer_rate(check, cost);
+			passes &= ak_gcra_passes(&check->rate, check->level, cost);
 		}
-		passes &= check->passes;
 	}
 	return passes;
+}
+
+/* What is to say of all, as they are now, about a cost. */
+static void
+answer_all(AkLimitCheck *checks, int count, int64 cost)
+{
+	for (int i = 0; i < count; i++)
+		if (is_quota(&checks[i]))
+			answer_quota(&checks[i], cost);
+		else
+			answer_rate(&checks[i], cost);
 }
 
 /* Spends of one limit, of which there may be no row yet; false if there is no room. */
@@ -236,13 +253,11 @@ spend(AkLimitCheck *check, int64 cost, int64 now)
 		if (is_new)
 			take_over_read(check, now);
 		quota->pending += cost;
-		answer_quota(check, 0);
 	}
 	else
 	{
 		store_rate(check, cost, is_new, now);
 		check->level = ak_gcra_spend(&check->rate, check->level, cost);
-		answer_rate(check, 0);
 	}
 	return true;
 }
@@ -265,6 +280,16 @@ enter_all(AkLimitCheck *checks, int count, int64 now)
 	return has_room;
 }
 
+/* Whether the bucket is of the limit as it is; one that is spent may have been cut. */
+static bool
+is_noted(const AkLimitCheck *check, const AkSpentRate *spent)
+{
+	return is_same_rate(&spent->rate, &check->rate) &&
+		spent->own_id == check->own_id &&
+		spent->default_id == check->default_id &&
+		check->level < check->rate.burst * check->rate.period;
+}
+
 /*
  * Notes limits that have changed, also where nothing is spent: what was spent is
  * cut to a lowered limit once and for all.
@@ -273,7 +298,8 @@ static void
 note_changes(AkLimitCheck *checks, int count, int64 now)
 {
 	for (int i = 0; i < count; i++)
-		if (checks[i].spent && !is_quota(&checks[i]))
+		if (checks[i].spent && !is_quota(&checks[i]) &&
+			!is_noted(&checks[i], &checks[i].spent->of.rate))
 			store_rate(&checks[i], 0, false, now);
 }
 
@@ -294,6 +320,7 @@ ak_limits_judge(AkLimitCheck *checks, int count, int64 cost, bool spends,
 	bool		has_room = true;
 	bool		is_ready;
 	bool		passes = false;
+	bool		spends_now;
 
 	choose_partitions(checks, count, &partitions);
 	for (int attempt = 0; attempt < 2; attempt++)
@@ -305,16 +332,18 @@ ak_limits_judge(AkLimitCheck *checks, int count, int64 cost, bool spends,
 		is_ready = find_all(checks, count, now,
 							last_batch ? pg_atomic_read_u64(last_batch) : 0,
 							accepts_stale);
-		passes = is_ready && answer_all(checks, count, cost, now);
+		passes = is_ready && pass_all(checks, count, cost, now);
 		if (is_ready && spends)
 			note_changes(checks, count, now);
 		has_room = !passes || !spends || cost == 0 ||
 			enter_all(checks, count, now);
-		if (passes && spends && cost > 0 &&
-			(has_room || (attempt == 1 && !ak_limit_overflow_denies)))
-			for (int i = 0; i < count; i++)
-				if (checks[i].has_room)
-					(void) spend(&checks[i], cost, now);
+		spends_now = passes && spends && cost > 0 &&
+			(has_room || (attempt == 1 && !ak_limit_overflow_denies));
+		for (int i = 0; spends_now && i < count; i++)
+			if (checks[i].has_room)
+				(void) spend(&checks[i], cost, now);
+		if (is_ready)
+			answer_all(checks, count, spends_now ? 0 : cost);
 		ak_limits_unlock(&partitions);
 		if (has_room)
 			break;

@@ -339,7 +339,7 @@ cmp_ok($refused_count, '<', $rows / 2, 'images: most can be written');
 cmp_ok($outcomes{XX001}, '>', $rows / 10, 'images: many are damaged');
 cmp_ok($outcomes{ok}, '>', $rows / 10, 'images: many are not');
 is( join(' ', sort grep {
-			!/^(?:ok|wrong_secret|secret_expired|pepper_missing|key_disabled|key_expired|lifetime_exceeded|access_list_required|address_denied|scope_denied|XX001)$/
+			!/^(?:ok|wrong_secret|secret_expired|pepper_missing|key_disabled|key_expired|lifetime_exceeded|access_list_required|address_denied|scope_denied|rate_limited|quota_exceeded|XX001)$/
 		} keys %outcomes),
 	'',
 	'images: decided, or said to be damaged');
