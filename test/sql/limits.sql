@@ -124,6 +124,21 @@ SELECT action, public_key, organization_id IS NOT NULL AS of_organization FROM a
 WHERE action LIKE 'direct.%limit.%' AND id > :before ORDER BY id;
 SELECT public_key, limits FROM apikeys.key_image_source EXCEPT SELECT public_key, limits FROM apikeys.key_image;
 
+-- What is damaged is an error, never an answer.
+DO $$
+DECLARE
+	identifier text;
+BEGIN
+	ALTER TABLE apikeys.organization_limit ALTER image DROP EXPRESSION;
+	INSERT INTO apikeys.organization_limit (organization_id, kind, amount, image)
+		SELECT organization_id, 'day', 1, '\x7100' FROM apikeys.key WHERE public_key = 'regress_limits_other';
+	PERFORM apikeys.decide('regress_limits_other', 'a secret', '192.0.2.1'::inet, 'clusters.read');
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS identifier = CONSTRAINT_NAME;
+	RAISE NOTICE USING MESSAGE = concat_ws(' ', SQLSTATE, identifier, SQLERRM);
+END $$;
+SELECT pg_temp.ask(key => 'regress_limits_other');
+
 -- A batch of a standby is added once.
 SELECT gen_random_uuid() AS instance, limits_id FROM apikeys.key WHERE public_key = 'regress_limits_other' \gset
 SELECT apikeys.merge_quota_usage(:'instance', 1, ARRAY[:'limits_id']::uuid[], '{day}', '{2027-01-01 00:00+00}', '{5}');
