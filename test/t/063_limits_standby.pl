@@ -24,7 +24,7 @@ $primary->safe_psql(
 	INSERT INTO apikeys.organization (id, name)
 		VALUES ('10000000-0000-0000-0000-000000000000', 'Acme');
 	INSERT INTO apikeys.key (public_key, organization_id, description)
-		SELECT k, '10000000-0000-0000-0000-000000000000', 'a key' FROM unnest('{K,K2,K3}'::text[]) AS k;
+		SELECT k, '10000000-0000-0000-0000-000000000000', 'a key' FROM unnest('{K,K2,K3,K4}'::text[]) AS k;
 	INSERT INTO apikeys.key_secret (public_key, version, hash, hint)
 		SELECT public_key, 1,
 			('sha256$$' || encode(sha256('a secret'), 'hex'))::apikeys.secret_hash, ''
@@ -33,7 +33,8 @@ $primary->safe_psql(
 		SELECT public_key, organization_id, 'ORG_READ_ONLY' FROM apikeys.key;
 	SELECT apikeys.set_rate_limit('K', 5, '1000 h');
 	SELECT apikeys.set_quota('K2', 10, 'ever');
-	SELECT apikeys.set_quota('K3', 100, 'ever')});
+	SELECT apikeys.set_quota('K3', 100, 'ever');
+	SELECT apikeys.set_quota('K4', 10, 'ever')});
 $primary->backup('base');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($primary, 'base', has_streaming => 1);
@@ -89,13 +90,16 @@ is($primary->safe_psql('postgres', q{
 	SELECT u.used FROM apikeys.quota_usage AS u JOIN apikeys.key AS k ON k.limits_id = u.subject WHERE k.public_key = 'K3'}),
 	52, 'the sum is right');
 
-# The primary is lost, with what it has not written.
+# The primary is lost, with the three units that it has not written.
+is(use_key($standby, 'K2', 1), 'quota_exceeded 0', 'ten are used of the other quota, on both');
+is(use_key($primary, 'K4', 6), 'ok 4', 'six are used of a third');
+flush_usage($primary);
+is(use_key($primary, 'K4', 3), 'ok 1', 'and three more');
 $primary->wait_for_catchup($standby);
-my $written = $standby->safe_psql('postgres', q{
-	SELECT u.used FROM apikeys.quota_usage AS u JOIN apikeys.key AS k ON k.limits_id = u.subject WHERE k.public_key = 'K2'});
+is(use_key($standby, 'K4', 1), 'ok 3', 'of which the standby knows nothing');
 $primary->stop('immediate');
 $standby->promote;
-is(use_key($standby, 'K2', 1), 'ok ' . (10 - $written - 1), 'the standby goes on from what is replicated');
+is(use_key($standby, 'K4', 1), 'ok 2', 'it goes on from what is replicated and its own');
 is(use_key($standby, 'K', 1), 'rate_limited 0', 'and its buckets are as they were');
 flush_usage($standby);
 is(use_key($standby, 'K3', 48), 'ok 0', 'nothing is lost of what was written');
