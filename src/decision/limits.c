@@ -139,16 +139,19 @@ read_own(const AkImage *key, AkLimitSet *set)
 {
 	const char *next = key->limits.data;
 	const char *end = next + key->limits.size;
-	int			allocated = 4;
+	int			allocated = AK_FEW_LIMITS;
 	int			count = 0;
 
-	set->own = palloc(allocated * sizeof(AkLimit));
+	set->own = set->few_own;
 	while (next < end)
 	{
 		if (count == allocated)
 		{
+			AkLimit    *more = palloc(2 * allocated * sizeof(AkLimit));
+
+			memcpy(more, set->own, count * sizeof(AkLimit));
+			set->own = more;
 			allocated *= 2;
-			set->own = repalloc(set->own, allocated * sizeof(AkLimit));
 		}
 		if (!ak_limit_next(&next, end, &set->own[count++]))
 			ereport(ERROR,
@@ -163,8 +166,12 @@ read_own(const AkImage *key, AkLimitSet *set)
 static void
 reserve(AkLimitSet *set, int count)
 {
-	set->applied = palloc(count * sizeof(AkApplied));
-	set->checks = palloc(count * sizeof(AkLimitCheck));
+	bool		are_few = count <= AK_FEW_LIMITS;
+
+	set->applied = are_few ? set->few_applied :
+		palloc(count * sizeof(AkApplied));
+	set->checks = are_few ? set->few_checks :
+		palloc(count * sizeof(AkLimitCheck));
 	set->count = 0;
 }
 
@@ -230,7 +237,6 @@ ak_limits_collect_organization(const pg_uuid_t *organization,
 {
 	int64		calendar = ak_clock_calendar();
 
-	memset(set, 0, sizeof(*set));
 	reserve(set, policy->limit_count);
 	add_organization_rates(set, organization, policy);
 	for (int are_credits = 0; are_credits < 2; are_credits++)

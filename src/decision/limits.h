@@ -34,13 +34,19 @@ typedef struct AkApplied
 	const char *of;				/* "", or "organization " */
 } AkApplied;
 
-/* All that apply to a key; palloc'd. */
+/* So many need no memory but that of the set. */
+#define AK_FEW_LIMITS	4
+
+/* All that apply to a key; it is not copied, for it may point into itself. */
 typedef struct AkLimitSet
 {
 	AkLimit    *own;			/* of the key */
 	AkApplied  *applied;
 	AkLimitCheck *checks;		/* one for each */
 	int			count;
+	AkLimit		few_own[AK_FEW_LIMITS];
+	AkApplied	few_applied[AK_FEW_LIMITS];
+	AkLimitCheck few_checks[AK_FEW_LIMITS];
 } AkLimitSet;
 
 extern bool ak_limits_collect(const AkImage *key, const AkPolicy *policy,
