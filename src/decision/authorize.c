@@ -71,12 +71,13 @@ get_cost(FunctionCallInfo fcinfo, int argument)
  * *address is what *request points to.
  */
 static void
-decide(FunctionCallInfo fcinfo, bool address_is_text, AkRequest *request,
-	   AkNetwork *address, AkDecision *decision)
+decide(FunctionCallInfo fcinfo, bool address_is_text, bool wants_limit,
+	   AkRequest *request, AkNetwork *address, AkDecision *decision)
 {
 	ak_require_preload();
 	memset(request, 0, sizeof(*request));
 	request->cost = get_cost(fcinfo, 5);
+	request->wants_limit = wants_limit;
 	if (!PG_ARGISNULL(3))
 	{
 		request->scope = PG_GETARG_TEXT_PP(3);
@@ -109,7 +110,7 @@ answer_boolean(FunctionCallInfo fcinfo, bool address_is_text)
 	AkNetwork	address;
 	AkDecision	decision;
 
-	decide(fcinfo, address_is_text, &request, &address, &decision);
+	decide(fcinfo, address_is_text, false, &request, &address, &decision);
 	PG_RETURN_BOOL(decision.reason == AK_OK);
 }
 
@@ -121,7 +122,7 @@ answer_key(FunctionCallInfo fcinfo, bool address_is_text)
 	AkNetwork	address;
 	AkDecision	decision;
 
-	decide(fcinfo, address_is_text, &request, &address, &decision);
+	decide(fcinfo, address_is_text, false, &request, &address, &decision);
 	if (decision.reason != AK_OK)
 		ak_decision_raise(&decision, ERRCODE_INSUFFICIENT_PRIVILEGE);
 	PG_RETURN_TEXT_P(request.public_key);
@@ -164,7 +165,7 @@ answer_row(FunctionCallInfo fcinfo, bool address_is_text)
 
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
-	decide(fcinfo, address_is_text, &request, &address, &decision);
+	decide(fcinfo, address_is_text, true, &request, &address, &decision);
 
 	memset(nulls, true, sizeof(nulls));
 	PUT(ALLOWED, BoolGetDatum(decision.reason == AK_OK));

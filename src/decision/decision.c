@@ -252,7 +252,8 @@ find_reason(const AkRequest *request, const AkSecretClaim *claim,
 	if (reason != AK_OK || request->any_scope)
 		return reason;
 	return ak_limits_decide(&decision->store, key, &policy, request->scope,
-							request->cost, &decision->limit);
+							request->cost, request->wants_limit,
+							&decision->limit);
 }
 
 /*

@@ -25,6 +25,7 @@ typedef struct AkRequest
 	text	   *scope;
 	const pg_uuid_t *project;
 	int64		cost;			/* what it weighs in limits; 0 or more */
+	bool		wants_limit;	/* what limits say, also where they allow it */
 } AkRequest;
 
 typedef struct AkDecision

@@ -301,7 +301,7 @@ explain_limits(Inquiry *inquiry)
 	if (inquiry->scope == NULL ||
 		!ak_limits_collect(key, &policy, inquiry->scope, &set))
 		return;
-	(void) ak_limits_ask(&inquiry->store, &set, 1, false);
+	(void) ak_limits_ask(&inquiry->store, &set, 1, false, true);
 	for (int i = 0; i < set.count; i++)
 	{
 		const AkLimitCheck *check = &set.checks[i];

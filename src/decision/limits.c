@@ -302,16 +302,18 @@ read_quotas(AkKeystore *store, AkLimitSet *set, bool is_first)
 
 /*
  * Asks all limits of a set about a cost, and, if it spends, spends it of all if
- * all pass; see ak_limits_judge().
+ * all pass; see ak_limits_judge(), also of wants_answer.
  */
 AkLimitsVerdict
-ak_limits_ask(AkKeystore *store, AkLimitSet *set, int64 cost, bool spends)
+ak_limits_ask(AkKeystore *store, AkLimitSet *set, int64 cost, bool spends,
+			  bool wants_answer)
 {
 	AkDatabaseSlot *slot = ak_database_slot_get();
 	AkLimitsVerdict verdict;
 	int			reads = 0;
 
 	while ((verdict = ak_limits_judge(set->checks, set->count, cost, spends,
+									  wants_answer,
 									  slot ? &slot->quota_batch : NULL,
 									  reads >= MAX_READS)) == AK_LIMITS_WANT_READ)
 		read_quotas(store, set, reads++ == 0);
@@ -398,13 +400,14 @@ answer_for(const AkLimitSet *set, int place, AkLimitsVerdict verdict,
 }
 
 /*
- * Decides a request that nothing else is against, and charges it.  The answer's
- * name is in the current memory context.
+ * Decides a request that nothing else is against, and charges it.  Where it is
+ * allowed, the answer is filled in only if it is wanted; its name is in the current
+ * memory context.
  */
 AkReason
 ak_limits_decide(AkKeystore *store, const AkImage *key,
 				 const AkPolicy *policy, const text *scope, int64 cost,
-				 AkLimitAnswer *answer)
+				 bool wants_answer, AkLimitAnswer *answer)
 {
 	AkLimitSet	set;
 	AkLimitsVerdict verdict;
@@ -412,7 +415,9 @@ ak_limits_decide(AkKeystore *store, const AkImage *key,
 
 	if (!ak_limits_collect(key, policy, scope, &set))
 		return AK_OK;
-	verdict = ak_limits_ask(store, &set, cost, true);
+	verdict = ak_limits_ask(store, &set, cost, true, wants_answer);
+	if (verdict == AK_LIMITS_PASSED)
+		return AK_OK;
 	place = verdict == AK_LIMITS_FULL ? find_without_room(&set) : choose(&set);
 	return place < 0 ? AK_OK : answer_for(&set, place, verdict, answer);
 }

@@ -56,10 +56,12 @@ extern void ak_limits_collect_organization(const pg_uuid_t *organization,
 										   AkLimitSet *set);
 extern void ak_limits_drop_organization(AkLimitSet *set);
 extern AkLimitsVerdict ak_limits_ask(AkKeystore *store, AkLimitSet *set,
-									 int64 cost, bool spends);
+									 int64 cost, bool spends,
+									 bool wants_answer);
 extern const char *ak_limits_name(const AkApplied *applied);
 extern AkReason ak_limits_decide(AkKeystore *store, const AkImage *key,
 								 const AkPolicy *policy, const text *scope,
-								 int64 cost, AkLimitAnswer *answer);
+								 int64 cost, bool wants_answer,
+								 AkLimitAnswer *answer);
 
 #endif							/* AK_DECISION_LIMITS_H */

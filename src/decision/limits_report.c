@@ -63,7 +63,7 @@ put_limit(ReturnSetInfo *result, const AkApplied *applied,
 static void
 put_limits(ReturnSetInfo *result, AkKeystore *store, AkLimitSet *set)
 {
-	(void) ak_limits_ask(store, set, 0, false);
+	(void) ak_limits_ask(store, set, 0, false, true);
 	for (int i = 0; i < set->count; i++)
 		put_limit(result, &set->applied[i], &set->checks[i]);
 }

@@ -310,10 +310,12 @@ note_changes(AkLimitCheck *checks, int count, int64 now)
  * answer is AK_LIMITS_FULL and nothing is spent.  "last_batch", which may be NULL, is
  * the last batch of quotas that this database has written, after which rows may
  * have been removed: what was read before it is no good, unless the caller
- * accepts_stale.
+ * accepts_stale.  If all pass and the caller does not want to know what is left,
+ * the checks say nothing, and the answer is AK_LIMITS_PASSED.
  */
 AkLimitsVerdict
 ak_limits_judge(AkLimitCheck *checks, int count, int64 cost, bool spends,
+				bool wants_answer,
 				pg_atomic_uint64 *last_batch, bool accepts_stale)
 {
 	AkPartitionSet partitions;
@@ -342,7 +344,7 @@ ak_limits_judge(AkLimitCheck *checks, int count, int64 cost, bool spends,
 		for (int i = 0; spends_now && i < count; i++)
 			if (checks[i].has_room)
 				(void) spend(&checks[i], cost, now);
-		if (is_ready)
+		if (is_ready && (wants_answer || !passes))
 			answer_all(checks, count, spends_now ? 0 : cost);
 		ak_limits_unlock(&partitions);
 		if (has_room)
@@ -352,8 +354,11 @@ ak_limits_judge(AkLimitCheck *checks, int count, int64 cost, bool spends,
 	}
 	if (!is_ready)
 		return AK_LIMITS_WANT_READ;
-	if (has_room)
-		return AK_LIMITS_JUDGED;
-	ak_limits_note_no_room();
-	return ak_limit_overflow_denies ? AK_LIMITS_FULL : AK_LIMITS_JUDGED;
+	if (!has_room)
+	{
+		ak_limits_note_no_room();
+		if (ak_limit_overflow_denies)
+			return AK_LIMITS_FULL;
+	}
+	return passes && !wants_answer ? AK_LIMITS_PASSED : AK_LIMITS_JUDGED;
 }

@@ -52,12 +52,14 @@ typedef struct AkLimitCheck
 typedef enum AkLimitsVerdict
 {
 	AK_LIMITS_JUDGED,
+	AK_LIMITS_PASSED,			/* all pass, and no answers were wanted */
 	AK_LIMITS_WANT_READ,		/* some checks want_read first */
 	AK_LIMITS_FULL				/* denied for want of room */
 } AkLimitsVerdict;
 
 extern AkLimitsVerdict ak_limits_judge(AkLimitCheck *checks, int count,
 									   int64 cost, bool spends,
+									   bool wants_answer,
 									   pg_atomic_uint64 *last_batch,
 									   bool accepts_stale);
 
