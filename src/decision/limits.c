@@ -147,11 +147,12 @@ read_own(const AkImage *key, AkLimitSet *set)
 	{
 		if (count == allocated)
 		{
-			AkLimit    *more = palloc(2 * allocated * sizeof(AkLimit));
+			AkLimit    *more;
 
+			allocated *= 2;
+			more = palloc(allocated * sizeof(AkLimit));
 			memcpy(more, set->own, count * sizeof(AkLimit));
 			set->own = more;
-			allocated *= 2;
 		}
 		if (!ak_limit_next(&next, end, &set->own[count++]))
 			ereport(ERROR,
