@@ -48,6 +48,7 @@ CREATE TABLE apikeys.organization (
 	max_keys bigint,
 	access_list apikeys.access_list,
 	environment text COLLATE "C",
+	limits bytea NOT NULL DEFAULT '',
 	CONSTRAINT organization_name_key UNIQUE (name),
 	CONSTRAINT organization_name_check CHECK (apikeys_internal.is_name(name)),
 	CONSTRAINT organization_max_key_lifetime_check CHECK (max_key_lifetime > '0' AND max_key_lifetime <= '1000 years'),
@@ -70,6 +71,7 @@ COMMENT ON COLUMN apikeys.organization.metadata IS 'The application''s own data,
 COMMENT ON COLUMN apikeys.organization.max_secret_lifetime IS 'Longest life of a secret; NULL: as long as its key.';
 COMMENT ON COLUMN apikeys.organization.max_keys IS 'Largest number of keys; NULL: no limit.';
 COMMENT ON COLUMN apikeys.organization.access_list IS 'Networks that its keys can be used from, whatever their own lists say; NULL: any address.';
+COMMENT ON COLUMN apikeys.organization.limits IS 'The images of its limits, derived from organization_limit by its triggers.';
 COMMENT ON COLUMN apikeys.organization.environment IS 'What the names of its keys tell, such as live or test; NULL: nothing.';
 
 CREATE TABLE apikeys.project (
@@ -170,6 +172,7 @@ CREATE TABLE apikeys.key (
 	owner text COLLATE "C",
 	metadata jsonb NOT NULL DEFAULT '{}',
 	environment text COLLATE "C",
+	limits_id uuid NOT NULL DEFAULT gen_random_uuid(),
 	CONSTRAINT key_organization_key UNIQUE (organization_id, public_key),
 	CONSTRAINT key_public_key_check CHECK (apikeys_internal.is_public_key(public_key)),
 	CONSTRAINT key_description_check CHECK (apikeys_internal.is_name(description)),
@@ -206,6 +209,7 @@ COMMENT ON COLUMN apikeys.key.disabled_reason IS 'Reason given to disable_key; c
 COMMENT ON COLUMN apikeys.key.owner IS 'The application''s own identifier of the owner of the key; NULL: none.';
 COMMENT ON COLUMN apikeys.key.metadata IS 'The application''s own data, an object.';
 COMMENT ON COLUMN apikeys.key.environment IS 'The environment of its project or organization when it was created; NULL: none.';
+COMMENT ON COLUMN apikeys.key.limits_id IS 'What was spent of its limits is known by it; reset_limits changes it.';
 
 CREATE TABLE apikeys.key_role (
 	public_key text COLLATE "C" NOT NULL,

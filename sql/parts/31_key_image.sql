@@ -21,14 +21,15 @@ CREATE TABLE apikeys.key_image (
 	access_list apikeys.access_list NOT NULL,
 	project_roles text[] NOT NULL,
 	projects uuid[] NOT NULL,
-	details jsonb NOT NULL DEFAULT '{}'
+	details jsonb NOT NULL DEFAULT '{}',
+	limits bytea NOT NULL
 ) WITH (fillfactor = 90);
 ALTER TABLE apikeys.key_image
 	ALTER secrets SET STORAGE PLAIN,
 	ALTER secret_expirations SET STORAGE PLAIN,
 	ALTER secret_versions SET STORAGE PLAIN;
 COMMENT ON TABLE apikeys.key_image IS
-	'Everything that a decision reads of a key, derived from key, key_secret and key_role by verbs and triggers. Internal.';
+	'Everything that a decision reads of a key, derived from key, key_secret, key_role and key_limit by verbs and triggers. Internal.';
 COMMENT ON COLUMN apikeys.key_image.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.key_image.organization_id IS 'Its organization.';
 COMMENT ON COLUMN apikeys.key_image.disabled IS 'Whether it is disabled.';
@@ -42,6 +43,7 @@ COMMENT ON COLUMN apikeys.key_image.access_list IS 'Its access list.';
 COMMENT ON COLUMN apikeys.key_image.project_roles IS 'What it holds in projects, in the same form, one for each of projects.';
 COMMENT ON COLUMN apikeys.key_image.projects IS 'The projects of these.';
 COMMENT ON COLUMN apikeys.key_image.details IS 'What decide tells of it: {"owner", "metadata", "environment"}; empty where it has none of them.';
+COMMENT ON COLUMN apikeys.key_image.limits IS 'Its limits_id, and the images of its limits.';
 
 CREATE FUNCTION apikeys_internal.key_details(owner text, metadata jsonb, environment text) RETURNS jsonb
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -69,7 +71,9 @@ SELECT
 	ARRAY(SELECT r.project_id FROM apikeys.key_role AS r
 		WHERE r.public_key = k.public_key AND r.project_id IS NOT NULL
 		ORDER BY r.project_id, r.role, r.permission) AS projects,
-	apikeys_internal.key_details(k.owner, k.metadata, k.environment) AS details
+	apikeys_internal.key_details(k.owner, k.metadata, k.environment) AS details,
+	uuid_send(k.limits_id) || (SELECT coalesce(string_agg(l.image, '' ORDER BY l.kind, l.scope), '')
+		FROM apikeys.key_limit AS l WHERE l.public_key = k.public_key) AS limits
 FROM apikeys.key AS k
 	CROSS JOIN LATERAL (
 		SELECT array_agg(n.hash ORDER BY n.version) AS hashes,
@@ -92,3 +96,4 @@ COMMENT ON COLUMN apikeys.key_image_source.access_list IS 'As in key_image.';
 COMMENT ON COLUMN apikeys.key_image_source.project_roles IS 'As in key_image.';
 COMMENT ON COLUMN apikeys.key_image_source.projects IS 'As in key_image.';
 COMMENT ON COLUMN apikeys.key_image_source.details IS 'As in key_image.';
+COMMENT ON COLUMN apikeys.key_image_source.limits IS 'As in key_image.';

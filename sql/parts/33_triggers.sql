@@ -25,6 +25,22 @@ CREATE TRIGGER role_named BEFORE INSERT OR UPDATE ON apikeys.role
 ALTER TABLE apikeys.role ENABLE ALWAYS TRIGGER role_named;
 COMMENT ON TRIGGER role_named ON apikeys.role IS 'Sets the id of the role.';
 
+-- A policy is kept in memory by the version of the organization's row.
+CREATE FUNCTION apikeys_internal.organization_limit_changed() RETURNS trigger
+	LANGUAGE c AS 'MODULE_PATHNAME', 'apikeys_organization_limit_changed';
+COMMENT ON FUNCTION apikeys_internal.organization_limit_changed() IS
+	'Trigger function: writes the images of the limits of an organization into its row.';
+
+CREATE TRIGGER organization_limit_changed AFTER INSERT OR UPDATE OR DELETE ON apikeys.organization_limit
+	FOR EACH ROW EXECUTE FUNCTION apikeys_internal.organization_limit_changed();
+CREATE TRIGGER organization_limit_truncated AFTER TRUNCATE ON apikeys.organization_limit
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys_internal.organization_limit_changed();
+-- Also where rows arrive by logical replication.
+ALTER TABLE apikeys.organization_limit ENABLE ALWAYS TRIGGER organization_limit_changed;
+ALTER TABLE apikeys.organization_limit ENABLE ALWAYS TRIGGER organization_limit_truncated;
+COMMENT ON TRIGGER organization_limit_changed ON apikeys.organization_limit IS 'Writes the images of the limits of the organization.';
+COMMENT ON TRIGGER organization_limit_truncated ON apikeys.organization_limit IS 'Writes the images of the limits of all organizations.';
+
 -- The PostgreSQL role that is the member.  A dump has its name in both columns;
 -- database_role follows a renamed role, so it decides.
 CREATE FUNCTION apikeys_internal.member_role_noted() RETURNS trigger
@@ -148,12 +164,24 @@ CREATE TRIGGER key_secret_replicated AFTER INSERT OR UPDATE OR DELETE ON apikeys
 	FOR EACH ROW EXECUTE FUNCTION apikeys_internal.key_changed();
 CREATE TRIGGER key_secret_truncated AFTER TRUNCATE ON apikeys.key_secret
 	FOR EACH STATEMENT EXECUTE FUNCTION apikeys_internal.key_changed();
+CREATE TRIGGER key_limit_rows_inserted AFTER INSERT ON apikeys.key_limit REFERENCING NEW TABLE AS inserted
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys_internal.key_changed();
+CREATE TRIGGER key_limit_rows_updated AFTER UPDATE ON apikeys.key_limit REFERENCING OLD TABLE AS before NEW TABLE AS after
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys_internal.key_changed();
+CREATE TRIGGER key_limit_rows_deleted AFTER DELETE ON apikeys.key_limit REFERENCING OLD TABLE AS deleted
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys_internal.key_changed();
+CREATE TRIGGER key_limit_replicated AFTER INSERT OR UPDATE OR DELETE ON apikeys.key_limit
+	FOR EACH ROW EXECUTE FUNCTION apikeys_internal.key_changed();
+CREATE TRIGGER key_limit_truncated AFTER TRUNCATE ON apikeys.key_limit
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys_internal.key_changed();
 ALTER TABLE apikeys.key ENABLE REPLICA TRIGGER key_replicated;
 ALTER TABLE apikeys.key ENABLE ALWAYS TRIGGER key_truncated;
 ALTER TABLE apikeys.key_role ENABLE REPLICA TRIGGER key_role_replicated;
 ALTER TABLE apikeys.key_role ENABLE ALWAYS TRIGGER key_role_truncated;
 ALTER TABLE apikeys.key_secret ENABLE REPLICA TRIGGER key_secret_replicated;
 ALTER TABLE apikeys.key_secret ENABLE ALWAYS TRIGGER key_secret_truncated;
+ALTER TABLE apikeys.key_limit ENABLE REPLICA TRIGGER key_limit_replicated;
+ALTER TABLE apikeys.key_limit ENABLE ALWAYS TRIGGER key_limit_truncated;
 COMMENT ON TRIGGER key_rows_inserted ON apikeys.key IS 'Rebuilds the images of the keys.';
 COMMENT ON TRIGGER key_rows_updated ON apikeys.key IS 'Rebuilds the images of the keys.';
 COMMENT ON TRIGGER key_rows_deleted ON apikeys.key IS 'Rebuilds the images of the keys.';
@@ -169,6 +197,11 @@ COMMENT ON TRIGGER key_secret_rows_updated ON apikeys.key_secret IS 'Rebuilds th
 COMMENT ON TRIGGER key_secret_rows_deleted ON apikeys.key_secret IS 'Rebuilds the images of the keys.';
 COMMENT ON TRIGGER key_secret_replicated ON apikeys.key_secret IS 'Rebuilds the image of the key when rows arrive by logical replication.';
 COMMENT ON TRIGGER key_secret_truncated ON apikeys.key_secret IS 'Rebuilds all images.';
+COMMENT ON TRIGGER key_limit_rows_inserted ON apikeys.key_limit IS 'Rebuilds the images of the keys.';
+COMMENT ON TRIGGER key_limit_rows_updated ON apikeys.key_limit IS 'Rebuilds the images of the keys.';
+COMMENT ON TRIGGER key_limit_rows_deleted ON apikeys.key_limit IS 'Rebuilds the images of the keys.';
+COMMENT ON TRIGGER key_limit_replicated ON apikeys.key_limit IS 'Rebuilds the image of the key when rows arrive by logical replication.';
+COMMENT ON TRIGGER key_limit_truncated ON apikeys.key_limit IS 'Rebuilds all images.';
 
 CREATE FUNCTION apikeys.rebuild_images() RETURNS bigint
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_rebuild_images';

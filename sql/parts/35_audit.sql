@@ -69,17 +69,17 @@ BEGIN
 			CONSTRAINT = 'trigger_protocol_violated';
 	END IF;
 	IF TG_OP IN ('UPDATE', 'DELETE') THEN
-		before := to_jsonb(OLD) - 'hash';
+		before := to_jsonb(OLD) - '{hash,image,limits}'::text[];
 	END IF;
 	IF TG_OP IN ('INSERT', 'UPDATE') THEN
-		after := to_jsonb(NEW) - 'hash';
+		after := to_jsonb(NEW) - '{hash,image,limits}'::text[];
 	END IF;
 	subject := coalesce(after, before);
 	PERFORM apikeys_internal.note_event(
 		format('direct.%s.%s', TG_TABLE_NAME, lower(TG_OP)),
-		CASE TG_TABLE_NAME
-			WHEN 'organization' THEN (subject ->> 'id')::uuid
-			WHEN 'key_secret' THEN (
+		CASE
+			WHEN TG_TABLE_NAME = 'organization' THEN (subject ->> 'id')::uuid
+			WHEN TG_TABLE_NAME IN ('key_secret', 'key_limit') THEN (
 				SELECT k.organization_id FROM apikeys.key AS k WHERE k.public_key = subject ->> 'public_key')
 			ELSE (subject ->> 'organization_id')::uuid
 		END,
@@ -99,7 +99,7 @@ DO $$
 DECLARE
 	audited text;
 BEGIN
-	FOREACH audited IN ARRAY '{organization,project,role,member,key,key_role,key_secret}'::text[] LOOP
+	FOREACH audited IN ARRAY '{organization,project,role,member,key,key_role,key_secret,key_limit,organization_limit}'::text[] LOOP
 		EXECUTE format(
 			'CREATE TRIGGER %1$s_directly_changed AFTER INSERT OR UPDATE OR DELETE ON apikeys.%1$s
 				FOR EACH ROW WHEN (apikeys_internal.is_direct_change()) EXECUTE FUNCTION apikeys_internal.directly_changed();

@@ -200,8 +200,8 @@ BEGIN
 		PERFORM apikeys_internal.limit_secrets(after);
 	END IF;
 	PERFORM apikeys_internal.note_event('organization.policy_changed', organization, NULL, NULL,
-		jsonb_build_object('old', to_jsonb(before) - '{id,name,created_at,metadata,access_list,environment}'::text[],
-			'new', to_jsonb(after) - '{id,name,created_at,metadata,access_list,environment}'::text[]));
+		jsonb_build_object('old', to_jsonb(before) - '{id,name,created_at,metadata,access_list,environment,limits}'::text[],
+			'new', to_jsonb(after) - '{id,name,created_at,metadata,access_list,environment,limits}'::text[]));
 	RETURN true;
 END;
 $$;
@@ -220,6 +220,7 @@ BEGIN
 			CONSTRAINT = 'organization_has_keys';
 	END IF;
 	DELETE FROM apikeys.organization AS o WHERE o.id = delete_organization.organization;
+	DELETE FROM apikeys.quota_usage AS u WHERE u.subject = delete_organization.organization;
 	PERFORM apikeys_internal.note_event('organization.deleted', organization, NULL, NULL,
 		jsonb_build_object('old', jsonb_build_object('name', old_name)));
 	RETURN true;

@@ -20,6 +20,7 @@ BEGIN ATOMIC
 		('decide', 'EXECUTE ON FUNCTION apikeys.decide(text, text, text, text, uuid, bigint)'),
 		('decide', 'EXECUTE ON FUNCTION apikeys.require(text, text, inet, text, uuid, bigint)'),
 		('decide', 'EXECUTE ON FUNCTION apikeys.require(text, text, text, text, uuid, bigint)'),
+		('decide', 'EXECUTE ON FUNCTION apikeys.rate_limit_headers(apikeys.decision)'),
 		('decide', 'EXECUTE ON FUNCTION apikeys.authenticate(text, text, inet)'),
 		('decide', 'EXECUTE ON FUNCTION apikeys.authenticate(text, text, text)'),
 		('decide', 'EXECUTE ON FUNCTION apikeys.authenticate_request(boolean)'),
@@ -39,6 +40,7 @@ BEGIN ATOMIC
 
 		('monitor', 'EXECUTE ON FUNCTION apikeys.status()'),
 		('monitor', 'EXECUTE ON FUNCTION apikeys_internal.usage_status()'),
+		('monitor', 'EXECUTE ON FUNCTION apikeys_internal.limits_status()'),
 		('monitor', 'EXECUTE ON FUNCTION apikeys_internal.current_pepper()'),
 
 		('manage', 'SELECT ON apikeys.organization'),
@@ -61,6 +63,7 @@ BEGIN ATOMIC
 		('manage', 'SELECT ON apikeys.unused_keys'),
 		('manage', 'SELECT ON apikeys.unused_access_list_entries'),
 		('manage', 'SELECT ON apikeys.unused_roles'),
+		('manage', 'SELECT ON apikeys.limits'),
 
 		('manage', 'EXECUTE ON FUNCTION apikeys.organization(text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.project(text, text)'),
@@ -107,6 +110,12 @@ BEGIN ATOMIC
 		('manage', 'EXECUTE ON FUNCTION apikeys.delete_keys(timestamptz, timestamptz, text, uuid, text, uuid, boolean, text, jsonb)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.find_leaked(text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.audit_events_after(bigint, integer)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.set_rate_limit(text, bigint, interval, bigint, text)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.set_organization_rate_limit(uuid, bigint, interval, bigint, boolean)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.set_quota(text, bigint, text)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.set_organization_quota(uuid, bigint, text)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.add_credits(text, bigint)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.reset_limits(text)'),
 
 		-- Called by policies and views; without USAGE on the schema not callable directly.
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.principal_roles()'),
@@ -122,6 +131,8 @@ BEGIN ATOMIC
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.pending_usage(text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.lost_count()'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.first_unsettled_event(bigint)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.key_limits(text)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.organization_limits(uuid)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.grant_id(text, uuid)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.role_name(text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.pepper_state(text)')

@@ -45,18 +45,33 @@ ak_index_scan_oid_key(ScanKey key, Oid value)
 						   InvalidOid, F_OIDEQ, ObjectIdGetDatum(value));
 }
 
-/* Like ak_index_scan_open(), for a scan->table that is already open. */
+static void
+begin(Snapshot snapshot, AkIndex index, ScanKey keys, int count,
+	  bool index_only, AkIndexScan *scan)
+{
+	scan->index = index_open(ak_index_oid(index), AccessShareLock);
+	scan->slot = table_slot_create(scan->table, NULL);
+	scan->scan = ak_index_beginscan(scan->table, scan->index, snapshot, count);
+	scan->scan->xs_want_itup = index_only;
+	scan->map_buffer = InvalidBuffer;
+	index_rescan(scan->scan, keys, count, NULL, 0);
+}
+
+/* The same as ak_index_scan_open(), where scan->table is open already. */
 void
 ak_index_scan_begin(Snapshot snapshot, AkIndex index, ScanKey key,
 					bool index_only, AkIndexScan *scan)
 {
-	scan->index = index_open(ak_index_oid(index), AccessShareLock);
-	scan->slot = table_slot_create(scan->table, NULL);
-	scan->scan = ak_index_beginscan(scan->table, scan->index, snapshot,
-									key ? 1 : 0);
-	scan->scan->xs_want_itup = index_only;
-	scan->map_buffer = InvalidBuffer;
-	index_rescan(scan->scan, key, key ? 1 : 0, NULL, 0);
+	begin(snapshot, index, key, key ? 1 : 0, index_only, scan);
+}
+
+/* The same for a row that several keys find, of the first columns of the index. */
+void
+ak_index_scan_open_for(Snapshot snapshot, AkTable table, AkIndex index,
+					   ScanKey keys, int count, AkIndexScan *scan)
+{
+	scan->table = ak_table_open(table, AccessShareLock);
+	begin(snapshot, index, keys, count, false, scan);
 }
 
 /* Ends the scan, and leaves the table open. */

@@ -41,6 +41,9 @@ extern void ak_index_scan_open(Snapshot snapshot, AkTable table, AkIndex index,
 extern void ak_index_scan_close(AkIndexScan *scan);
 extern void ak_index_scan_begin(Snapshot snapshot, AkIndex index, ScanKey key,
 								bool index_only, AkIndexScan *scan);
+extern void ak_index_scan_open_for(Snapshot snapshot, AkTable table,
+								   AkIndex index, ScanKey keys, int count,
+								   AkIndexScan *scan);
 extern void ak_index_scan_end(AkIndexScan *scan);
 
 extern bool ak_index_scan_next_row(AkIndexScan *scan);

@@ -21,9 +21,17 @@ bool		ak_track_usage;
 bool		ak_notify;
 int			ak_usage_flush_interval;
 int			ak_usage_max_entries;
+int			ak_limit_max_entries;
+int			ak_limit_overflow_denies;
 char	   *ak_usage_primary_conninfo;
 int			ak_locator_size;
 char	   *ak_api_key_header;
+
+static const struct config_enum_entry overflow_options[] = {
+	{"allow", 0, false},
+	{"deny", 1, false},
+	{NULL, 0, false}
+};
 
 static char *pepper_file;
 
@@ -151,6 +159,34 @@ define_usage_settings(GucContext at_start)
 }
 
 static void
+define_limit_settings(GucContext at_start)
+{
+	DefineCustomIntVariable("apikeys.limit_max_entries",
+							"How many limits that something was spent of fit into shared memory.",
+							"A rate takes one until all that was spent has come back, a quota until it is written.",
+							&ak_limit_max_entries,
+							50000,
+							3,
+							100000000,
+							at_start,
+							0,
+							NULL,
+							NULL,
+							NULL);
+	DefineCustomEnumVariable("apikeys.limit_overflow",
+							 "Whether a request is allowed or denied where there is no room to count what is spent of a limit.",
+							 NULL,
+							 &ak_limit_overflow_denies,
+							 0,
+							 overflow_options,
+							 PGC_SUSET,
+							 0,
+							 NULL,
+							 NULL,
+							 NULL);
+}
+
+static void
 define_request_settings(void)
 {
 	DefineCustomStringVariable("apikeys.api_key_header",
@@ -187,6 +223,8 @@ ak_settings_define(void)
 	 * that postgresql.conf may contain them in any case.
 	 */
 	define_usage_settings(process_shared_preload_libraries_in_progress ?
+						  PGC_POSTMASTER : PGC_SIGHUP);
+	define_limit_settings(process_shared_preload_libraries_in_progress ?
 						  PGC_POSTMASTER : PGC_SIGHUP);
 	define_request_settings();
 	MarkGUCPrefixReserved("apikeys");

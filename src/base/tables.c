@@ -35,6 +35,9 @@ static const char *const table_names[AK_TABLE_COUNT] = {
 	[AK_AUDIT_EVENT] = "audit_event",
 	[AK_AUDIT_SEAL] = "audit_seal",
 	[AK_AUDIT_CHAIN] = "audit_chain",
+	[AK_KEY_LIMIT] = "key_limit",
+	[AK_ORGANIZATION_LIMIT] = "organization_limit",
+	[AK_QUOTA_USAGE] = "quota_usage",
 };
 
 static const char *const index_names[AK_INDEX_COUNT] = {
@@ -53,6 +56,7 @@ static const char *const index_names[AK_INDEX_COUNT] = {
 	[AK_DELETED_KEY_BY_NAME] = "deleted_key_pkey",
 	[AK_AUDIT_EVENT_BY_ID] = "audit_event_pkey",
 	[AK_AUDIT_SEAL_BY_ID] = "audit_seal_pkey",
+	[AK_QUOTA_USAGE_BY_SUBJECT] = "quota_usage_pkey",
 };
 
 static Oid	table_oids[AK_TABLE_COUNT];

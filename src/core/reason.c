@@ -17,6 +17,8 @@ static const char *const names[] = {
 	[AK_ACCESS_LIST_REQUIRED] = "access_list_required",
 	[AK_ADDRESS_DENIED] = "address_denied",
 	[AK_SCOPE_DENIED] = "scope_denied",
+	[AK_RATE_LIMITED] = "rate_limited",
+	[AK_QUOTA_EXCEEDED] = "quota_exceeded",
 };
 
 /* Returns the name of the reason in SQL. */
@@ -28,7 +30,7 @@ ak_reason_name(AkReason reason)
 
 /*
  * The status of an HTTP response to it: 401 where the key is not proved, 403
- * where it is and is denied.
+ * where it is and is denied, 429 where it is over a limit.
  */
 int
 ak_reason_http_status(AkReason reason)
@@ -42,6 +44,9 @@ ak_reason_http_status(AkReason reason)
 		case AK_SECRET_EXPIRED:
 		case AK_PEPPER_MISSING:
 			return 401;
+		case AK_RATE_LIMITED:
+		case AK_QUOTA_EXCEEDED:
+			return 429;
 		default:
 			return 403;
 	}

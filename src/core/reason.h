@@ -18,7 +18,9 @@ typedef enum AkReason
 	AK_ORGANIZATION_ADDRESS_DENIED,
 	AK_ACCESS_LIST_REQUIRED,
 	AK_ADDRESS_DENIED,
-	AK_SCOPE_DENIED
+	AK_SCOPE_DENIED,
+	AK_RATE_LIMITED,
+	AK_QUOTA_EXCEEDED
 } AkReason;
 
 extern const char *ak_reason_name(AkReason reason);

@@ -16,6 +16,7 @@
 #include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
+#include "utils/timestamp.h"
 
 /* Columns of type decision, as in sql/parts/22_composite_types.sql. */
 enum
@@ -151,7 +152,31 @@ answer_key(FunctionCallInfo fcinfo, const Form *form)
 	PG_RETURN_TEXT_P(call.request.public_key);
 }
 
-/* Returns the decision with its reason. */
+/* An interval of so many microseconds; palloc'd. */
+static Datum
+to_interval(int64 length)
+{
+	Interval   *interval = palloc0(sizeof(Interval));
+
+	interval->time = length;
+	return IntervalPGetDatum(interval);
+}
+
+/* The columns that tell of limits. */
+static void
+put_limit(const AkLimitAnswer *limit, Datum *values, bool *nulls)
+{
+	if (!limit->exists)
+		return;
+	PUT(REMAINING, Int64GetDatum(limit->remaining));
+	PUT(LIMIT_NAME, CStringGetTextDatum(limit->name));
+	if (limit->waits)
+		PUT(RETRY_AFTER, to_interval(limit->retry_after));
+	if (limit->resets)
+		PUT(RESET_AFTER, to_interval(limit->reset_after));
+}
+
+/* The decision with its reason. */
 static Datum
 answer_row(FunctionCallInfo fcinfo, const Form *form)
 {
@@ -185,6 +210,7 @@ answer_row(FunctionCallInfo fcinfo, const Form *form)
 		PUT(ADDRESS, InetPGetDatum(ak_network_to_inet(request->address)));
 	if (decision->has_network)
 		PUT(NETWORK, InetPGetDatum(ak_network_to_inet(&decision->network)));
+	put_limit(&decision->limit, values, nulls);
 	PUT(HTTP_STATUS, Int32GetDatum(ak_reason_http_status(decision->reason)));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor),
 													  values, nulls)));

@@ -321,7 +321,13 @@ find_reason(const AkRequest *request, const AkSecretClaim *claim,
 	reason = check_address(request, &policy, decision);
 	if (reason != AK_OK)
 		return reason;
-	return check_scopes(request, decision);
+	reason = check_scopes(request, decision);
+	if (reason != AK_OK || request->any_scope)
+		return reason;
+	ak_image_read_limits(key);
+	return ak_limits_decide(&decision->store, key, &policy, request->scope,
+							request->cost, request->wants_details,
+							&decision->limit);
 }
 
 /*
@@ -430,23 +436,27 @@ ak_decision_proves(const AkDecision *decision)
 /* --- Errors -------------------------------------------------------------- */
 
 /*
- * Raises the error for a denial: if the key is not proved, always the same
- * 28000; otherwise denied_code with the reason.  The server's log omits the
- * statement, which may contain the secret.
+ * Raises the error for a denial: 28000, the same one whatever is wrong, where
+ * the key is not proved, 53400 where it is over a limit, and else denied_code with
+ * the reason.  The
+ * server's log leaves out the statement, in which the secret may stand.
  */
 void
 ak_decision_raise(const AkDecision *decision, int denied_code)
 {
 	bool		proved = ak_decision_proves(decision);
+	bool		limited = decision->reason >= AK_RATE_LIMITED;
 
 	ereport(ERROR,
-			(errcode(proved ? denied_code :
+			(errcode(limited ? ERRCODE_CONFIGURATION_LIMIT_EXCEEDED :
+					 proved ? denied_code :
 					 ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
 			 proved ? errmsg("API key is denied") :
 			 errmsg("API key is not valid"),
 			 proved ? errdetail("The reason is %s.",
 								ak_reason_name(decision->reason)) : 0,
-			 ak_errid(proved ? "key_denied" : "key_not_valid"),
+			 ak_errid(limited ? "limit_exceeded" :
+					  proved ? "key_denied" : "key_not_valid"),
 			 errhidestmt(true),
 			 errhidecontext(true)));
 }

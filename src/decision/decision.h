@@ -13,6 +13,7 @@
 #include "core/netset.h"
 #include "core/reason.h"
 #include "core/scope.h"
+#include "decision/limits.h"
 #include "store/keystore.h"
 
 /* The request; a NULL pointer is a NULL argument. */
@@ -24,7 +25,8 @@ typedef struct AkRequest
 	bool		any_scope;		/* not what the key may do, but whether it is good */
 	text	   *scope;			/* or several, with blanks between */
 	const pg_uuid_t *project;
-	bool		wants_details;	/* of the key, if it is proved */
+	bool		wants_details;	/* of the key, if it is proved, and what its
+								 * limits say, also where they allow it */
 	int64		cost;			/* what it weighs in limits; 0 or more */
 } AkRequest;
 
@@ -41,6 +43,7 @@ typedef struct AkDecision
 	bool		has_network;
 	AkNetwork	network;		/* the entry that let the address in */
 	AkDetails	details;		/* palloc'd, if they are wanted */
+	AkLimitAnswer limit;		/* what the limits say, if they were asked */
 
 	/* ak_grant_id() of the roles that allowed the scopes, each once. */
 	int			grant_count;

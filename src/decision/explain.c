@@ -320,7 +320,35 @@ explain_scopes(Inquiry *inquiry)
 			explain_scope(inquiry, scope);
 }
 
-/* --- All together -------------------------------------------------------- */
+/* --- Limits --------------------------------------------------------------- */
+
+/* A row for each limit that applies, as a request of cost 1 would find it. */
+static void
+explain_limits(Inquiry *inquiry)
+{
+	const AkImage *key = &inquiry->key;
+	AkPolicy	policy = ak_policy_get(&inquiry->store, &key->organization_id);
+	AkLimitSet	set;
+
+	ak_image_read_limits(&inquiry->key);
+	if (inquiry->scope == NULL ||
+		!ak_limits_collect(key, &policy, inquiry->scope, &set))
+		return;
+	(void) ak_limits_ask(&inquiry->store, &set, 1, false, true);
+	for (int i = 0; i < set.count; i++)
+	{
+		const AkLimitCheck *check = &set.checks[i];
+		bool		is_quota = check->key.kind == AK_SPENT_OF_QUOTA;
+
+		put_check(inquiry, is_quota ? AK_QUOTA_EXCEEDED : AK_RATE_LIMITED,
+				  check->passes,
+				  psprintf("limit %s: " INT64_FORMAT " of " INT64_FORMAT " remain",
+						   ak_limits_name(&set.applied[i]), check->remaining,
+						   is_quota ? check->amount : check->rate.burst));
+	}
+}
+
+/* --- All together --------------------------------------------------------- */
 
 static void
 refuse(void)
@@ -379,6 +407,7 @@ explain(FunctionCallInfo fcinfo, bool address_is_text)
 	explain_organization_address(&inquiry);
 	explain_address(&inquiry);
 	explain_scopes(&inquiry);
+	explain_limits(&inquiry);
 	ak_keystore_close(&inquiry.store);
 	return (Datum) 0;
 }

@@ -265,27 +265,31 @@ visit_organization(const AkHeld *held, void *argument)
 	return !visit->is_found;
 }
 
-Datum
-apikeys_reads_organization(PG_FUNCTION_ARGS)
+/* Whether the organization exists and is visible to the principal. */
+bool
+ak_rights_reads_organization(const pg_uuid_t *organization)
 {
 	AkKeystore	store;
 	AkPolicy	policy;
 	AkRowVersion version;
-	Visit		visit = {0};
+	Visit		visit = {.place.organization = *organization};
 
-	if (PG_ARGISNULL(0))
-		PG_RETURN_BOOL(false);
-	visit.place.organization = *PG_GETARG_UUID_P(0);
 	open_store(&store, AK_TABLE_BIT(AK_ORGANIZATION));
-	if (!ak_keystore_find_policy(&store, &visit.place.organization,
-								 &policy, &version))
+	if (!ak_keystore_find_policy(&store, organization, &policy, &version))
 		visit.is_found = false;
 	else if (ak_identity_sees_all())
 		visit.is_found = true;
 	else
 		ak_own_grants_scan(&store, visit_organization, &visit);
 	ak_keystore_close(&store);
-	PG_RETURN_BOOL(visit.is_found);
+	return visit.is_found;
+}
+
+Datum
+apikeys_reads_organization(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(!PG_ARGISNULL(0) &&
+				   ak_rights_reads_organization(PG_GETARG_UUID_P(0)));
 }
 
 /*

@@ -8,8 +8,10 @@
 #include "postgres.h"
 
 #include "utils/array.h"
+#include "utils/uuid.h"
 
 extern bool ak_rights_reads_key(text *public_key);
+extern bool ak_rights_reads_organization(const pg_uuid_t *organization);
 extern bool ak_rights_reads_key_of(text *public_key,
 								   ArrayType *organizations);
 

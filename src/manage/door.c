@@ -46,6 +46,7 @@ typedef struct Door
 
 PG_FUNCTION_INFO_V1(apikeys_door);
 PG_FUNCTION_INFO_V1(apikeys_door_key);
+PG_FUNCTION_INFO_V1(apikeys_door_first);
 
 static HeapTuple
 find_body(HeapTuple face)
@@ -106,11 +107,12 @@ refuse_null(Oid face, int argument)
 }
 
 /*
- * Calls the body of the face of fcinfo, and returns its result.  A set is
- * returned as a whole, so that the body has ended when the caller continues.
+ * Calls the body of the face that fcinfo is for, and returns what it returns;
+ * of the arguments without a default so many must not be NULL.
+ * A set is returned whole, so that the body has ended when the caller goes on.
  */
 static Datum
-enter(FunctionCallInfo fcinfo)
+enter(FunctionCallInfo fcinfo, int required)
 {
 	FmgrInfo   *face = fcinfo->flinfo;
 	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
@@ -124,7 +126,7 @@ enter(FunctionCallInfo fcinfo)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("keys cannot be managed in a parallel worker"),
 				 ak_errid("parallel_worker")));
-	for (int i = 0; i < door->required; i++)
+	for (int i = 0; i < Min(required, door->required); i++)
 		if (PG_ARGISNULL(i))
 			refuse_null(face->fn_oid, i);
 	if (door->body.fn_retset && set && IsA(set, ReturnSetInfo))
@@ -150,7 +152,14 @@ enter(FunctionCallInfo fcinfo)
 Datum
 apikeys_door(PG_FUNCTION_ARGS)
 {
-	return enter(fcinfo);
+	return enter(fcinfo, FUNC_MAX_ARGS);
+}
+
+/* The same for a verb to which NULL says something: only the first must not be. */
+Datum
+apikeys_door_first(PG_FUNCTION_ARGS)
+{
+	return enter(fcinfo, 1);
 }
 
 /*
@@ -163,7 +172,7 @@ apikeys_door_key(PG_FUNCTION_ARGS)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid			type = TEXTOID;
-	Datum		public_key = enter(fcinfo);
+	Datum		public_key = enter(fcinfo, FUNC_MAX_ARGS);
 	Datum		row = (Datum) 0;
 	bool		isnull = true;
 	MemoryContext result_context = CurrentMemoryContext;

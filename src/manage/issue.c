@@ -17,15 +17,18 @@
 #include "core/token.h"
 #include "types/type_access_list.h"
 #include "types/type_secret_hash.h"
+#include "usage/quota.h"
 #include "usage/usage.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
+#include "executor/spi.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/uuid.h"
 
 /* Length of the hint: a part of the checksum, so not secret. */
 #define HINT_LENGTH		4
@@ -146,9 +149,16 @@ apikeys_key_deleted(PG_FUNCTION_ARGS)
 	};
 	text	   *public_key = get_trigger_key(fcinfo, AK_KEY);
 	Datum		values[] = {PointerGetDatum(public_key)};
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	int			limits_id = SPI_fnumber(RelationGetDescr(trigger->tg_relation),
+										"limits_id");
+	bool		isnull;
 
 	ak_owner_execute(&note, values, NULL);
 	ak_usage_forget(public_key);
+	ak_quota_forget(DatumGetUUIDP(ak_trigger_get_column(trigger,
+														trigger->tg_trigtuple,
+														limits_id, &isnull)));
 	PG_RETURN_POINTER(NULL);
 }
 

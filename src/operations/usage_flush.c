@@ -21,6 +21,8 @@
 #include "core/compat.h"
 #include "operations/usage_flush.h"
 #include "store/keystore.h"
+#include "usage/limits_table.h"
+#include "usage/quota.h"
 #include "usage/rehash.h"
 #include "usage/usage_cleanup.h"
 #include "usage/usage_counters.h"
@@ -303,7 +305,12 @@ settle_last_batch(Destination destination)
 		commit_transaction();
 	}
 	if (!is_written)
+	{
 		ak_usage_counters_take_back(MyDatabaseId, slot->batch);
+		ak_limits_take_back(MyDatabaseId, slot->batch);
+	}
+	/* Its number is noted now, in any case. */
+	pg_atomic_write_u64(&slot->quota_batch, slot->batch);
 	slot->batch_is_settled = true;
 }
 
@@ -329,7 +336,40 @@ write_all(Destination destination)
 	}
 }
 
-/* Before the first batch, also cleans up what a crash may have left. */
+/* What was used of quotas, in a batch of its own. */
+static void
+write_quotas(Destination destination)
+{
+	AkQuotaHarvest harvest;
+	AkQuotaBatch batch;
+	const char *columns[AK_QUOTA_COLUMN_COUNT];
+
+	if (!ak_limits_have_quotas())
+		return;
+	MemoryContextReset(batch_context);
+	slot->batch_is_settled = false;
+	slot->batch++;
+	ak_limits_harvest(MyDatabaseId, slot->batch, &harvest);
+	if (harvest.count > 0)
+	{
+		begin_transaction();
+		ak_quota_make_batch(&harvest, &batch);
+		if (destination == OWN_TABLES)
+			ak_quota_merge(ak_database_slots_instance(), slot->batch, &batch);
+		else
+			for (int column = 0; column < AK_QUOTA_COLUMN_COUNT; column++)
+				columns[column] = OidOutputFunctionCall(F_ARRAY_OUT,
+														batch.columns[column]);
+		commit_transaction();
+		if (destination == PRIMARY)
+			ak_usage_primary_merge_quotas(ak_database_slots_instance(),
+										  slot->batch, columns);
+		pg_atomic_write_u64(&slot->quota_batch, slot->batch);
+	}
+	slot->batch_is_settled = true;
+}
+
+/* Before the first batch also what a crash may have left. */
 static void
 tidy_up(void)
 {
@@ -359,6 +399,7 @@ write_usage(void)
 		tidy_up();
 	settle_last_batch(destination);
 	write_all(destination);
+	write_quotas(destination);
 	ak_usage_primary_disconnect();
 }
 
@@ -479,6 +520,7 @@ ak_usage_flush(bool only_hashes, bool is_asked)
 	{
 		case MISSING:
 			ak_counters_purge(MyDatabaseId);
+			ak_limits_purge(MyDatabaseId);
 			ak_rehash_forget(MyDatabaseId);
 			break;
 		case BEING_CREATED:

@@ -20,7 +20,7 @@
 #include "utils/rel.h"
 
 /* As in sql/parts/31_key_image.sql. */
-#define COLUMN_COUNT	13
+#define COLUMN_COUNT	14
 
 /* --- Columns ------------------------------------------------------------- */
 
@@ -192,6 +192,24 @@ ak_image_read_projects(AkImage *image)
 					&image->projects) ||
 		image->project_roles.count != image->projects.count)
 		raise_damaged();
+}
+
+/*
+ * Reads the limits, the last column, once and after the rest.  Raises XX001 if it
+ * is not there, or too short; ak_limit_next() reads what is in it.
+ */
+void
+ak_image_read_limits(AkImage *image)
+{
+	struct varlena *stored = take_varlena(image, TYPALIGN_INT);
+
+	if (stored)
+		stored = pg_detoast_datum_packed(stored);
+	if (stored == NULL || VARSIZE_ANY_EXHDR(stored) < UUID_LEN)
+		raise_damaged();
+	memcpy(&image->limits_id, VARDATA_ANY(stored), UUID_LEN);
+	image->limits.data = VARDATA_ANY(stored) + UUID_LEN;
+	image->limits.size = VARSIZE_ANY_EXHDR(stored) - UUID_LEN;
 }
 
 /*

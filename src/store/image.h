@@ -52,6 +52,10 @@ typedef struct AkImage
 	/* Filled in later by ak_image_read_projects(). */
 	AkPackedArray project_roles;	/* one for each project; names */
 	AkPackedArray projects;		/* pg_uuid_t */
+
+	/* After the rest, by ak_image_read_limits(). */
+	pg_uuid_t	limits_id;		/* what was spent of limits is known by it */
+	AkBytes		limits;			/* its own limits; ak_limit_next() */
 } AkImage;
 
 /* What the application has noted of a key; a NULL text: nothing. */
@@ -78,5 +82,6 @@ extern void ak_image_read_details(const AkImage *image, AkDetails *details);
 extern void ak_image_read(Relation table, HeapTuple row, AkImage *image);
 extern void ak_image_read_rest(AkImage *image);
 extern void ak_image_read_projects(AkImage *image);
+extern void ak_image_read_limits(AkImage *image);
 
 #endif							/* AK_IMAGE_H */

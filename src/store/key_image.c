@@ -1,7 +1,7 @@
 /*
  * key_image.c
- *	  Keeps table key_image, which decisions read, consistent with key,
- *	  key_secret and key_role.
+ *	  Keeps table key_image, from which decisions are made, the same as what
+ *	  the tables of truth say: key, key_secret, key_role and key_limit.
  *
  * Bodies of functions make the images of the keys that they have changed; for
  * all other changes triggers do it, at the end of each statement.  Images are
@@ -18,6 +18,7 @@
 #include "base/trigger.h"
 #include "core/compat.h"
 #include "store/key_image.h"
+#include "store/policy.h"
 
 #include "catalog/pg_type.h"
 #include "utils/array.h"
@@ -25,7 +26,7 @@
 #define COLUMNS \
 	"public_key, organization_id, disabled, expires_at, created_at, " \
 	"secrets, secret_expirations, secret_versions, " \
-	"organization_roles, access_list, project_roles, projects, details"
+	"organization_roles, access_list, project_roles, projects, details, limits"
 
 PG_FUNCTION_INFO_V1(apikeys_key_changed);
 PG_FUNCTION_INFO_V1(apikeys_make_images);
@@ -45,7 +46,8 @@ PG_FUNCTION_INFO_V1(apikeys_rebuild_images);
 	"coalesce(s.hashes, '{}'), coalesce(s.expirations, '{}'), coalesce(s.versions, ''), " \
 	"coalesce(r.organization_roles, '{}'), k.access_list, " \
 	"coalesce(r.project_roles, '{}'), coalesce(r.projects, '{}'), " \
-	"apikeys_internal.key_details(k.owner, k.metadata, k.environment) " \
+	"apikeys_internal.key_details(k.owner, k.metadata, k.environment), " \
+	"pg_catalog.uuid_send(k.limits_id) OPERATOR(pg_catalog.||) coalesce(l.limits, '') " \
 	"FROM apikeys.key AS k " \
 	"LEFT JOIN (SELECT s.public_key, " \
 	"(pg_catalog.array_agg(s.hash))[" NEWEST ":] AS hashes, " \
@@ -66,6 +68,11 @@ PG_FUNCTION_INFO_V1(apikeys_rebuild_images);
 	"WHERE r.public_key OPERATOR(pg_catalog.=) ANY ($1) " \
 	"ORDER BY r.public_key, r.project_id, r.role, r.permission) AS r GROUP BY r.public_key) AS r " \
 	"ON r.public_key OPERATOR(pg_catalog.=) k.public_key " \
+	"LEFT JOIN (SELECT l.public_key, pg_catalog.string_agg(l.image, ''::pg_catalog.bytea) AS limits " \
+	"FROM (SELECT l.public_key, l.image FROM apikeys.key_limit AS l " \
+	"WHERE l.public_key OPERATOR(pg_catalog.=) ANY ($1) " \
+	"ORDER BY l.public_key, l.kind, l.scope) AS l GROUP BY l.public_key) AS l " \
+	"ON l.public_key OPERATOR(pg_catalog.=) k.public_key " \
 	"WHERE k.public_key OPERATOR(pg_catalog.=) ANY ($1) "
 
 /* For the keys that exist; images of other keys are left unchanged. */
@@ -84,7 +91,8 @@ write_images(Datum keys)
 		"organization_roles = excluded.organization_roles, "
 		"access_list = excluded.access_list, "
 		"project_roles = excluded.project_roles, "
-		"projects = excluded.projects, details = excluded.details",
+		"projects = excluded.projects, details = excluded.details, "
+		"limits = excluded.limits",
 		1, {TEXTARRAYOID}, .by_index = true
 	};
 
@@ -140,7 +148,8 @@ static uint64
 make_all_images(void)
 {
 	static AkStatement lock = {
-		"LOCK TABLE apikeys.key, apikeys.key_role, apikeys.key_secret "
+		"LOCK TABLE apikeys.key, apikeys.key_role, apikeys.key_secret, "
+		"apikeys.key_limit "
 		"IN SHARE ROW EXCLUSIVE MODE"
 	};
 	static AkStatement delete = {"DELETE FROM apikeys.key_image"};
@@ -163,14 +172,15 @@ follow_changes(Datum keys, const TriggerData *trigger)
 }
 
 /*
- * Trigger of tables key, key_role and key_secret, for changes not made by the
- * extension's own functions: direct SQL, a restore, logical replication.
+ * Trigger of tables key, key_role, key_secret and key_limit, for changes that are not made
+ * by the extension's own code: direct SQL, a restore, logical replication.
  */
 Datum
 apikeys_key_changed(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = ak_trigger_get(fcinfo, AK_TABLE_BIT(AK_KEY) |
 										  AK_TABLE_BIT(AK_KEY_ROLE) |
+										  AK_TABLE_BIT(AK_KEY_LIMIT) |
 										  AK_TABLE_BIT(AK_KEY_SECRET));
 
 	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
@@ -191,5 +201,6 @@ apikeys_make_images(PG_FUNCTION_ARGS)
 Datum
 apikeys_rebuild_images(PG_FUNCTION_ARGS)
 {
+	ak_policy_write_all_limits();
 	PG_RETURN_INT64(make_all_images());
 }

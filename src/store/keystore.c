@@ -15,6 +15,7 @@
 
 #include "access/heapam.h"
 #include "access/htup_details.h"
+#include "access/sysattr.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
@@ -29,7 +30,8 @@ enum
 {
 	ORGANIZATION_REQUIRE_ACCESS_LIST = 3,
 	ORGANIZATION_MAX_KEY_LIFETIME,
-	ORGANIZATION_ACCESS_LIST = 10
+	ORGANIZATION_ACCESS_LIST = 10,
+	ORGANIZATION_LIMITS = 12
 };
 enum
 {
@@ -489,8 +491,8 @@ ak_keystore_scan_projects(AkKeystore *store, const pg_uuid_t *organization,
 }
 
 /*
- * Finds what an organization demands, its list palloc'd, and the version of its
- * row; false if there is no such one.
+ * Finds what an organization demands, its list and the images of its limits
+ * palloc'd, and the version of its row; false if there is no such one.
  */
 bool
 ak_keystore_find_policy(AkKeystore *store, const pg_uuid_t *organization,
@@ -514,6 +516,12 @@ ak_keystore_find_policy(AkKeystore *store, const pg_uuid_t *organization,
 		value = slot_getattr(scan.slot, ORGANIZATION_ACCESS_LIST, &isnull);
 		policy->access_list = isnull ? NULL :
 			(struct varlena *) PG_DETOAST_DATUM_COPY(value);
+		value = slot_getattr(scan.slot, ORGANIZATION_LIMITS, &isnull);
+		policy->stored_limits =
+			(struct varlena *) PG_DETOAST_DATUM_COPY(value);
+		value = slot_getsysattr(scan.slot, MinTransactionIdAttributeNumber,
+								&isnull);
+		policy->writer = DatumGetTransactionId(value);
 		ak_keystore_note_version(store, &scan, version);
 	}
 	ak_index_scan_close(&scan);

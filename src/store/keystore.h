@@ -18,6 +18,7 @@
 #include "base/index_scan.h"
 #include "base/tables.h"
 #include "store/image.h"
+#include "store/limit.h"
 
 #include "storage/buf.h"
 #include "utils/array.h"
@@ -71,6 +72,11 @@ typedef struct AkPolicy
 	bool		limits_lifetime;
 	Interval	max_key_lifetime;	/* if limits_lifetime */
 	struct varlena *access_list;	/* NULL: any address */
+	struct varlena *stored_limits;	/* their images */
+	const AkLimit *limits;		/* its own, and its default for keys; by
+								 * ak_policy_get() */
+	int			limit_count;
+	TransactionId writer;		/* who wrote the row */
 } AkPolicy;
 
 /*

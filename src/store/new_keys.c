@@ -37,7 +37,8 @@ PG_FUNCTION_INFO_V1(apikeys_insert_keys);
 	"coalesce(u.grants, '{}')::pg_catalog.text[] AS grants, " \
 	"coalesce(u.access_list, '{}')::apikeys.access_list AS access_list, " \
 	"nullif(u.expires_at, 'infinity') AS expires_at, " \
-	"u.owner, coalesce(u.metadata, '{}') AS metadata " \
+	"u.owner, coalesce(u.metadata, '{}') AS metadata, " \
+	"pg_catalog.gen_random_uuid() AS limits_id " \
 	"FROM ROWS FROM (pg_catalog.unnest($3), pg_catalog.unnest($4), " \
 	"pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7), " \
 	"pg_catalog.unnest($8), pg_catalog.unnest($9), pg_catalog.unnest($10), " \
@@ -52,8 +53,8 @@ PG_FUNCTION_INFO_V1(apikeys_insert_keys);
 #define INSERT_KEYS \
 	"INSERT INTO apikeys.key " \
 	"(public_key, organization_id, description, access_list, expires_at, owner, " \
-	"metadata, environment) SELECT s.public_key, $1, s.description, s.access_list, " \
-	"s.expires_at, s.owner, s.metadata, $12 FROM s"
+	"metadata, environment, limits_id) SELECT s.public_key, $1, s.description, s.access_list, " \
+	"s.expires_at, s.owner, s.metadata, $12, s.limits_id FROM s"
 
 #define INSERT_ROLES_AND_SECRETS \
 	"r AS (INSERT INTO apikeys.key_role " \
@@ -69,7 +70,7 @@ PG_FUNCTION_INFO_V1(apikeys_insert_keys);
 #define INSERT_IMAGES \
 	"i AS (INSERT INTO apikeys.key_image (public_key, organization_id, disabled, " \
 	"expires_at, access_list, secrets, secret_expirations, organization_roles, " \
-	"project_roles, projects, created_at, secret_versions, details) " \
+	"project_roles, projects, created_at, secret_versions, details, limits) " \
 	"SELECT i.public_key, $1, false, coalesce(i.expires_at, 'infinity'), " \
 	"i.access_list, ARRAY[i.hash], '{infinity}', " \
 	"CASE WHEN $2 IS NULL THEN i.grants ELSE '{}' END, " \
@@ -77,8 +78,9 @@ PG_FUNCTION_INFO_V1(apikeys_insert_keys);
 	"CASE WHEN $2 IS NULL THEN '{}' ELSE " \
 	"pg_catalog.array_fill($2, ARRAY[pg_catalog.cardinality(i.grants)]) END, " \
 	"pg_catalog.now(), pg_catalog.int4send(1), " \
-	"apikeys_internal.key_details(i.owner, i.metadata, $12) " \
-	"FROM (SELECT s.public_key, s.hash, s.access_list, s.expires_at, s.owner, s.metadata, " \
+	"apikeys_internal.key_details(i.owner, i.metadata, $12), " \
+	"pg_catalog.uuid_send(i.limits_id) " \
+	"FROM (SELECT s.public_key, s.hash, s.access_list, s.expires_at, s.owner, s.metadata, s.limits_id, " \
 	"CASE WHEN pg_catalog.array_dims(s.grants) OPERATOR(pg_catalog.=) '[1:1]' THEN s.grants " \
 	"ELSE ARRAY(SELECT g.held FROM pg_catalog.unnest(s.grants) AS g (held) " \
 	"ORDER BY " IS_PERMISSION ", g.held COLLATE \"C\") END AS grants FROM s OFFSET 0) AS i)"

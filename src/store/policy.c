@@ -7,9 +7,13 @@
  */
 #include "postgres.h"
 
+#include "base/owner.h"
+#include "base/trigger.h"
 #include "core/compat.h"
+#include "core/errors.h"
 #include "store/policy.h"
 
+#include "catalog/pg_type.h"
 #include "utils/fmgrprotos.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
@@ -26,6 +30,7 @@ typedef struct PolicyEntry
 } PolicyEntry;
 
 PG_FUNCTION_INFO_V1(apikeys_add_in_utc);
+PG_FUNCTION_INFO_V1(apikeys_organization_limit_changed);
 
 static MemoryContext cache_context = NULL;
 static HTAB *cache = NULL;		/* in cache_context */
@@ -50,9 +55,67 @@ empty_cache(void)
 }
 
 /*
+ * The limits of which these are the images, in the cache, along with what they
+ * point to.  Raises XX001 if an image is damaged.
+ */
+static const AkLimit *
+keep_limits(struct varlena *stored, int *count)
+{
+	Size		size = VARSIZE(stored) - VARHDRSZ;
+	const char *next = VARDATA(stored);
+	const char *end = next + size;
+	AkLimit		limit;
+	AkLimit    *limits;
+	char	   *images;
+
+	for (*count = 0; next < end; (*count)++)
+		if (!ak_limit_next(&next, end, &limit))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("limit of an organization is damaged"),
+					 ak_errid("limit_damaged"),
+					 errhint("SELECT apikeys.rebuild_images() makes all images again.")));
+	if (*count == 0)
+		return NULL;
+	limits = MemoryContextAlloc(cache_context,
+								*count * sizeof(AkLimit) + size);
+	images = (char *) (limits + *count);
+	memcpy(images, VARDATA(stored), size);
+	next = images;
+	for (int i = 0; i < *count; i++)
+		(void) ak_limit_next(&next, images + size, &limits[i]);
+	return limits;
+}
+
+/* What was read of an organization, with what it points to in the cache. */
+static AkPolicy
+keep_policy(const AkPolicy *read)
+{
+	AkPolicy	kept = *read;
+
+	kept.limits = keep_limits(read->stored_limits, &kept.limit_count);
+	kept.stored_limits = NULL;
+	if (read->access_list)
+		kept.access_list =
+			memcpy(MemoryContextAlloc(cache_context,
+									  VARSIZE(read->access_list)),
+				   read->access_list, VARSIZE(read->access_list));
+	return kept;
+}
+
+static void
+forget_policy(AkPolicy *policy)
+{
+	if (policy->access_list)
+		pfree(policy->access_list);
+	if (policy->limits)
+		pfree(unconstify(AkLimit *, policy->limits));
+}
+
+/*
  * The policy of an organization; the strictest there is if there is no such
- * organization.  Its list lives until the next call.  The store was opened to read
- * table organization.
+ * organization.  Its list and limits live until the next call.  The store was
+ * opened to read table organization.
  */
 AkPolicy
 ak_policy_get(AkKeystore *store, const pg_uuid_t *organization)
@@ -60,6 +123,7 @@ ak_policy_get(AkKeystore *store, const pg_uuid_t *organization)
 	AkPolicy	policy = {.require_access_list = true};
 	AkRowVersion version;
 	PolicyEntry *entry;
+	bool		found;
 
 	if (cache == NULL || hash_get_num_entries(cache) >= MAX_ENTRIES)
 		empty_cache();
@@ -68,19 +132,83 @@ ak_policy_get(AkKeystore *store, const pg_uuid_t *organization)
 		return entry->policy;
 	if (ak_keystore_find_policy(store, organization, &policy, &version))
 	{
-		entry = hash_search(cache, organization, HASH_ENTER, NULL);
+		policy = keep_policy(&policy);
+		entry = hash_search(cache, organization, HASH_ENTER, &found);
+		if (found)
+			forget_policy(&entry->policy);
 		entry->version = version;
 		entry->policy = policy;
-		if (policy.access_list)
-			entry->policy.access_list =
-				memcpy(MemoryContextAlloc(cache_context,
-										  VARSIZE(policy.access_list)),
-					   policy.access_list, VARSIZE(policy.access_list));
 	}
 	return policy;
 }
 
-/* --- The life of keys ---------------------------------------------------- */
+/* --- Images of limits ------------------------------------------------------ */
+
+#define WRITE_LIMITS \
+	"UPDATE apikeys.organization AS o SET limits = coalesce((" \
+	"SELECT pg_catalog.string_agg(l.image, ''::pg_catalog.bytea ORDER BY l.kind) " \
+	"FROM apikeys.organization_limit AS l " \
+	"WHERE l.organization_id OPERATOR(pg_catalog.=) o.id), '') "
+
+/*
+ * Of two transactions that change limits of an organization, the second waits here
+ * for the first, and then sees what it has done.
+ */
+static void
+write_limits(Datum organization)
+{
+	static AkStatement lock = {
+		"SELECT FROM apikeys.organization "
+		"WHERE id OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE",
+		1, {UUIDOID}, .by_index = true
+	};
+	static AkStatement write = {
+		WRITE_LIMITS "WHERE o.id OPERATOR(pg_catalog.=) $1",
+		1, {UUIDOID}, .by_index = true
+	};
+
+	ak_owner_execute(&lock, &organization, NULL);
+	ak_owner_execute(&write, &organization, NULL);
+}
+
+/* Makes the images of the limits of all organizations the same as the table. */
+void
+ak_policy_write_all_limits(void)
+{
+	static AkStatement lock = {
+		"LOCK TABLE apikeys.organization_limit IN SHARE ROW EXCLUSIVE MODE"
+	};
+	static AkStatement write = {WRITE_LIMITS};
+
+	ak_owner_execute(&lock, NULL, NULL);
+	ak_owner_execute(&write, NULL, NULL);
+}
+
+/*
+ * Trigger of table organization_limit, whoever changes it: a policy, with its
+ * limits, is known by the version of the organization's row.
+ */
+Datum
+apikeys_organization_limit_changed(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = ak_trigger_get(fcinfo,
+										  AK_TABLE_BIT(AK_ORGANIZATION_LIMIT));
+	bool		isnull;
+
+	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
+	{
+		ak_policy_write_all_limits();
+		PG_RETURN_POINTER(NULL);
+	}
+	write_limits(ak_trigger_get_column(trigger, trigger->tg_trigtuple, 1,
+									   &isnull));
+	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+		write_limits(ak_trigger_get_column(trigger, trigger->tg_newtuple, 1,
+										   &isnull));
+	PG_RETURN_POINTER(NULL);
+}
+
+/* --- The life of keys ----------------------------------------------------- */
 
 /*
  * Adds an interval to a time in UTC, so that days and months do not depend on

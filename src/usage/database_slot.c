@@ -76,6 +76,7 @@ ak_database_slots_attach(void)
 	{
 		ConditionVariableInit(&directory->slots[i].changed);
 		pg_atomic_init_u32(&directory->slots[i].counted_for, InvalidOid);
+		pg_atomic_init_u64(&directory->slots[i].quota_batch, 0);
 		pg_atomic_init_u64(&directory->slots[i].lost, 0);
 		pg_atomic_init_u64(&directory->slots[i].coarse, 0);
 		pg_atomic_init_u64(&directory->slots[i].unknown_keys, 0);
@@ -159,6 +160,7 @@ ak_database_slot_free(AkDatabaseSlot *slot)
 	slot->batch = 0;
 	slot->batch_is_settled = false;
 	pg_atomic_write_u32(&slot->counted_for, InvalidOid);
+	pg_atomic_write_u64(&slot->quota_batch, 0);
 	pg_atomic_write_u64(&slot->lost, 0);
 	pg_atomic_write_u64(&slot->coarse, 0);
 	pg_atomic_write_u64(&slot->unknown_keys, 0);

@@ -52,7 +52,8 @@ typedef struct AkDatabaseSlot
 	uint64		batch;
 	bool		batch_is_settled;
 
-	pg_atomic_uint32 counted_for;	/* OID of table key at the last count */
+	pg_atomic_uint32 counted_for;	/* the OID of table key, while it was counted */
+	pg_atomic_uint64 quota_batch;	/* the last one that wrote quotas */
 	pg_atomic_uint64 lost;		/* uses and denials not counted */
 	pg_atomic_uint64 coarse;	/* uses counted of the key only */
 	pg_atomic_uint64 unknown_keys;	/* denials of keys that do not exist */

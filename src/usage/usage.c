@@ -12,6 +12,7 @@
 #include "base/tables.h"
 #include "core/compat.h"
 #include "usage/database_slot.h"
+#include "usage/limits_table.h"
 #include "usage/rehash.h"
 #include "usage/usage.h"
 #include "usage/usage_cleanup.h"
@@ -26,6 +27,7 @@ void
 ak_usage_request(void)
 {
 	ak_counters_request();
+	ak_limits_request();
 	ak_database_slots_request();
 }
 
@@ -34,16 +36,17 @@ void
 ak_usage_attach(void)
 {
 	ak_counters_attach();
+	ak_limits_attach();
 	ak_database_slots_attach();
 }
 
 /*
- * Returns the slot to count in, or NULL.  Removes what was counted before the
- * extension was dropped and created again, which the worker may not have noticed:
- * these counts belong to other keys.
+ * The slot to count in, or NULL.  What was counted, or spent of limits, before the
+ * extension was dropped and created again, which the worker may not have seen, is
+ * forgotten: it was of other keys.
  */
-static AkDatabaseSlot *
-get_slot(void)
+AkDatabaseSlot *
+ak_usage_slot(void)
 {
 	AkDatabaseSlot *slot = ak_database_slot_get();
 	uint32		table = ak_table_oid(AK_KEY);
@@ -57,6 +60,7 @@ get_slot(void)
 		OidIsValid(before))
 	{
 		ak_counters_purge(MyDatabaseId);
+		ak_limits_purge(MyDatabaseId);
 		ak_rehash_forget(MyDatabaseId);
 	}
 	return slot;
@@ -86,7 +90,7 @@ ak_usage_record(text *public_key, const AkUse *use)
 
 	if (!ak_track_usage)
 		return;
-	slot = get_slot();
+	slot = ak_usage_slot();
 	if (slot == NULL)
 		return;
 	if (use->reason == AK_UNKNOWN_KEY)
@@ -104,7 +108,7 @@ void
 ak_usage_record_grant(text *public_key, uint64 grant)
 {
 	AkDatabaseSlot *slot = ak_track_usage && ak_counters_exist() ?
-		get_slot() : NULL;
+		ak_usage_slot() : NULL;
 
 	if (slot)
 		attend_to(slot, ak_usage_counters_add_grant(public_key, grant,
@@ -121,6 +125,7 @@ ak_usage_forget_database(Oid database)
 	AkDatabaseSlot *slot = ak_database_slot_find(database);
 
 	ak_counters_purge(database);
+	ak_limits_purge(database);
 	ak_rehash_forget(database);
 	if (slot)
 		ak_database_slot_free(slot);

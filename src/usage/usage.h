@@ -8,9 +8,11 @@
 #include "postgres.h"
 
 #include "core/use.h"
+#include "usage/database_slot.h"
 
 extern void ak_usage_request(void);
 extern void ak_usage_attach(void);
+extern AkDatabaseSlot *ak_usage_slot(void);
 extern void ak_usage_record(text *public_key, const AkUse *use);
 extern void ak_usage_record_grant(text *public_key, uint64 grant);
 extern void ak_usage_forget_database(Oid database);

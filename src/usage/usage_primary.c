@@ -231,3 +231,21 @@ ak_usage_primary_merge(const pg_uuid_t *instance, uint64 number,
 	return query("SELECT apikeys.merge_usage($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
 				 lengthof(parameters), parameters);
 }
+
+/*
+ * Adds a batch of quotas, AK_QUOTA_COLUMN_COUNT arrays in their text form, to the
+ * primary's table, unless it has done that before.
+ */
+void
+ak_usage_primary_merge_quotas(const pg_uuid_t *instance, uint64 number,
+							  const char *const *columns)
+{
+	const char *parameters[2 + AK_QUOTA_COLUMN_COUNT];
+
+	parameters[0] = format_uuid(instance);
+	parameters[1] = psprintf(UINT64_FORMAT, number);
+	for (int column = 0; column < AK_QUOTA_COLUMN_COUNT; column++)
+		parameters[2 + column] = columns[column];
+	query("SELECT apikeys.merge_quota_usage($1, $2, $3, $4, $5, $6)",
+		  lengthof(parameters), parameters);
+}

@@ -207,6 +207,42 @@ SELECT pg_temp.attempt($_$SELECT apikeys.disable_key('TopSecret')$_$);
 SELECT pg_temp.attempt($_$SELECT apikeys.disable_key('regress-other-key')$_$);
 SELECT pg_temp.attempt($_$SELECT apikeys.disable_key('')$_$);
 SELECT pg_temp.attempt($_$SELECT apikeys.disable_key(repeat('x', 1048576))$_$);
+-- apikeys.set_rate_limit
+SELECT pg_temp.attempt($_$SELECT apikeys.set_rate_limit(NULL, 1, '1 s')$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.set_rate_limit('TopSecret', 1, '1 s')$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.set_rate_limit('regress-other-key', 1, '1 s')$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.set_rate_limit(repeat('x', 1048576), 1, '1 s')$_$);
+SELECT pg_temp.attempt(format('SELECT apikeys.set_rate_limit(''regress-key'', %s)', arguments)) FROM (VALUES
+	('0, ''1 min'''), ('-1, ''1 min'''), ('1, ''0'''), ('1, ''-1 s'''), ('1, NULL'), ('1'),
+	('1, ''1 month'''), ('1, ''1 year'''), ('1, ''1 month -1 day'''), ('1, ''1 day -25 h'''), ('1, ''no interval'''),
+	('1, ''1 s'', 0'), ('1, ''1 s'', -1'), ('9223372036854775807, ''1 s'''), ('1, ''1 s'', 4611686018428'),
+	('1, ''2147483647 days'', 100000'), ('1, ''1 s'', scope => '''''), ('1, ''1 s'', scope => ''a b'''),
+	('1, ''1 s'', scope => ''TopSecret!'''), ('1, ''1 s'', scope => repeat(''x'', 257)')) AS v (arguments);
+SELECT pg_temp.attempt($_$SELECT apikeys.set_rate_limit('regress-key', 1, '1 s', scope => 'a' || n) FROM generate_series(1, 21) AS n$_$);
+-- apikeys.set_quota
+SELECT pg_temp.attempt(format('SELECT apikeys.set_quota(''regress-key'', %s)', arguments)) FROM (VALUES
+	('-1, ''day'''), ('1, ''fortnight'''), ('1, ''DAY'''), ('1, '''''), ('1, NULL'), ('NULL, NULL'), ('NULL, ''TopSecret'''),
+	('9223372036854775808, ''day''')) AS v (arguments);
+SELECT pg_temp.attempt($_$SELECT apikeys.set_quota(NULL, 1, 'day')$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.set_quota('TopSecret', 1, 'day')$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.set_quota('regress-other-key', 1, 'day')$_$);
+-- apikeys.add_credits, apikeys.reset_limits
+SELECT pg_temp.attempt(format('SELECT apikeys.add_credits(''regress-key'', %s)', arguments)) FROM (VALUES
+	('0'), ('-5'), ('NULL'), ('1')) AS v (arguments);
+SELECT pg_temp.attempt($_$SELECT apikeys.set_quota('regress-key', 9223372036854775807, 'ever'), apikeys.add_credits('regress-key', 1)$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.add_credits('TopSecret', 1)$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.add_credits('regress-other-key', 1)$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.reset_limits(NULL)$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.reset_limits('TopSecret')$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.reset_limits('regress-other-key')$_$);
+-- apikeys.set_organization_rate_limit, apikeys.set_organization_quota
+SELECT pg_temp.attempt(format('SELECT apikeys.set_organization_rate_limit(''bad00000-0000-4000-8000-000000000001'', %s)', arguments)) FROM (VALUES
+	('0, ''1 min'''), ('1, ''1 month'''), ('1'), ('1, ''1 s'', 0'), ('9223372036854775807, ''1 s'''), ('1, ''1 s'', each_key => NULL')) AS v (arguments);
+SELECT pg_temp.attempt($_$SELECT apikeys.set_organization_rate_limit(NULL, 1, '1 s')$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.set_organization_rate_limit('bad00000-0000-4000-8000-000000000002', 1, '1 s')$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.set_organization_quota(NULL, 1, 'day')$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.set_organization_quota('bad00000-0000-4000-8000-000000000002', 1, 'day')$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.set_organization_quota('bad00000-0000-4000-8000-000000000001', 1, 'TopSecret')$_$);
 -- apikeys.enable_key
 SELECT pg_temp.attempt($_$SELECT apikeys.enable_key(NULL)$_$);
 SELECT pg_temp.attempt($_$SELECT apikeys.enable_key('TopSecret')$_$);

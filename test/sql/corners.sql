@@ -69,7 +69,7 @@ SELECT apikeys_internal.grant_id(NULL, :'one');
 INSERT INTO apikeys.key_image
 	SELECT repeat('x', 500), organization_id, disabled, expires_at, created_at,
 		ARRAY[('sha256$$' || encode(sha256('a secret'), 'hex'))::apikeys.secret_hash], secret_expirations, secret_versions,
-		organization_roles, access_list, project_roles, projects
+		organization_roles, access_list, project_roles, projects, details, limits
 	FROM apikeys.key_image WHERE public_key = :'owner';
 SELECT reason FROM apikeys.decide(repeat('x', 500), 'a secret', NULL, 'organization.read');
 DELETE FROM apikeys.key_image WHERE public_key = repeat('x', 500);

@@ -14,7 +14,8 @@ CREATE TEMP TABLE original AS
 		ARRAY['ORG_READ_ONLY'] AS organization_roles,
 		'{}'::apikeys.access_list AS access_list,
 		ARRAY['GROUP_BACKUP_ADMIN', 'GROUP_MONITORING_ADMIN'] AS project_roles,
-		ARRAY['10000000-0000-0000-0000-000000000000', '20000000-0000-0000-0000-000000000000']::uuid[] AS projects;
+		ARRAY['10000000-0000-0000-0000-000000000000', '20000000-0000-0000-0000-000000000000']::uuid[] AS projects,
+		'{}'::jsonb AS details, uuid_send(gen_random_uuid()) AS limits;
 INSERT INTO apikeys.key_image SELECT * FROM original;
 
 -- What the key may do with the change, asked twice, and then without it.
@@ -53,7 +54,7 @@ CREATE FUNCTION pg_temp.toasted(storage text) RETURNS text LANGUAGE plpgsql AS $
 DECLARE
 	name text;
 BEGIN
-	FOREACH name IN ARRAY '{secrets,secret_expirations,secret_versions,organization_roles,project_roles,projects}'::text[] LOOP
+	FOREACH name IN ARRAY '{secrets,secret_expirations,secret_versions,limits,organization_roles,project_roles,projects}'::text[] LOOP
 		EXECUTE format('ALTER TABLE apikeys.key_image ALTER %I SET STORAGE %s', name, storage);
 	END LOOP;
 	RETURN pg_temp.try($change$secrets = array_fill(('sha256$$' || encode(sha256('not this'), 'hex'))::apikeys.secret_hash, '{500}') || secrets,
@@ -79,6 +80,14 @@ SELECT pg_temp.try($$secrets = '{}'$$);
 SELECT pg_temp.try($$secrets = secrets || secrets$$);
 SELECT pg_temp.try($$secret_expirations = secret_expirations || secret_expirations$$);
 SELECT pg_temp.try($$secret_versions = ''$$);
+SELECT pg_temp.try($$limits = ''$$);
+SELECT pg_temp.try($$limits = substr(limits, 2)$$);
+SELECT pg_temp.try($$limits = limits || '\x00'$$);
+SELECT pg_temp.try($$limits = limits || decode(repeat('00', 43), 'hex')$$);
+SELECT pg_temp.try($$limits = limits || decode('72' || repeat('00', 42), 'hex')$$);
+SELECT pg_temp.try($$limits = limits || decode('71' || repeat('00', 23) || 'ff' || repeat('00', 18), 'hex')$$);
+SELECT pg_temp.try($$limits = limits || decode('71' || repeat('00', 41) || 'ff', 'hex')$$);
+SELECT pg_temp.try($$limits = limits || substr(apikeys_internal.limit_image('rate', 'a', gen_random_uuid(), 1, '1 s', 1, NULL), 1, 43)$$);
 SELECT pg_temp.try($$secret_versions = secret_versions || secret_versions$$);
 SELECT pg_temp.try($$secret_versions = '\x000001'$$);
 SELECT pg_temp.try($$project_roles = project_roles[1:1]$$);
@@ -110,7 +119,7 @@ DO $$
 DECLARE
 	name text;
 BEGIN
-	FOREACH name IN ARRAY '{secrets,secret_expirations,secret_versions,organization_roles,project_roles,projects}'::text[] LOOP
+	FOREACH name IN ARRAY '{secrets,secret_expirations,secret_versions,organization_roles,project_roles,projects,limits}'::text[] LOOP
 		EXECUTE format('ALTER TABLE apikeys.key_image ALTER %I SET STORAGE %s', name, CASE WHEN name ~ '^secret' THEN 'PLAIN' ELSE 'EXTENDED' END);
 	END LOOP;
 END $$;

@@ -25,7 +25,7 @@ $body$;
 CREATE FUNCTION pg_temp.make_image(key text, org uuid, disabled boolean DEFAULT false) RETURNS void LANGUAGE sql AS $body$
 	INSERT INTO apikeys.key_image VALUES (key, org, disabled, 'infinity', now(),
 		ARRAY[('sha256$$' || encode(sha256(('secret of ' || key)::bytea), 'hex'))::apikeys.secret_hash],
-		'{infinity}', '\x00000001', '{ORG_READ_ONLY}', '{}', '{}', '{}');
+		'{infinity}', '\x00000001', '{ORG_READ_ONLY}', '{}', '{}', '{}', '{}', uuid_send(gen_random_uuid()));
 $body$;
 -- VACUUM removes rows that no session in the database can see any more.
 CREATE PROCEDURE pg_temp.wait_for_others() LANGUAGE plpgsql AS $$

@@ -57,6 +57,8 @@ FROM (VALUES
 	('remove_member', $$SELECT apikeys.remove_member(%1$L, 'user:other', 'ORG_OWNER')$$),
 	('rename_organization', $$SELECT apikeys.rename_organization(%1$L, 'new')$$),
 	('set_organization_policy', $$SELECT apikeys.set_organization_policy(%1$L, true, NULL, NULL)$$),
+	('set_organization_rate_limit', $$SELECT apikeys.set_organization_rate_limit(%1$L, 1, '1 s')$$),
+	('set_organization_quota', $$SELECT apikeys.set_organization_quota(%1$L, 1, 'day')$$),
 	('delete_organization', $$SELECT apikeys.delete_organization(%1$L)$$),
 	('find_keys', $$SELECT apikeys.find_keys(organization => %1$L)$$)) AS v (what, statement);
 -- A project.
@@ -86,6 +88,10 @@ FROM (VALUES
 	('rotate_secret', $$SELECT apikeys.rotate_secret(%1$L)$$),
 	('revoke_secret', $$SELECT apikeys.revoke_secret(%1$L, 1)$$),
 	('disable_key', $$SELECT apikeys.disable_key(%1$L)$$),
+	('set_rate_limit', $$SELECT apikeys.set_rate_limit(%1$L, 1, '1 s')$$),
+	('set_quota', $$SELECT apikeys.set_quota(%1$L, 1, 'day')$$),
+	('add_credits', $$SELECT apikeys.add_credits(%1$L, 1)$$),
+	('reset_limits', $$SELECT apikeys.reset_limits(%1$L)$$),
 	('enable_key', $$SELECT apikeys.enable_key(%1$L)$$),
 	('delete_key', $$SELECT apikeys.delete_key(%1$L)$$),
 	('explain_authorize', $$SELECT count(*) FROM apikeys.explain_authorize(%1$L, NULL, 'a.read')$$)) AS v (what, statement);

@@ -275,6 +275,17 @@ my @columns = (
 		  q{'{1a000000-0000-0000-0000-000000000000}'}, q{'{}'}, q{'{NULL}'},
 		q{'{{1a000000-0000-0000-0000-000000000000}}'},
 		q{array_fill('1a000000-0000-0000-0000-000000000000'::uuid, ARRAY[9])}
+	],
+	[
+		map { "jsonb_send('$_')" } '{}', '[]', '1',
+		'{"owner": "a", "metadata": {"a": 1}, "environment": null}',
+		'{"owner": 1}'
+	],
+	[
+		map { "'\\x1a00000000000000000000000000001a'::bytea$_" } '',
+		q{ || apikeys_internal.limit_image('rate', 'a', gen_random_uuid(), 9, '1 s', 9, NULL)},
+		q{ || apikeys_internal.limit_image('month', NULL, gen_random_uuid(), NULL, NULL, NULL, 9)},
+		q{ || '\x00'}
 	]
 );
 @columns = map { [ get_binary(@$_) ] } @columns;
@@ -333,7 +344,7 @@ cmp_ok($refused_count, '<', $rows / 2, 'images: most can be written');
 cmp_ok($outcomes{XX001}, '>', $rows / 10, 'images: many are damaged');
 cmp_ok($outcomes{ok}, '>', $rows / 10, 'images: many are not');
 is( join(' ', sort grep {
-			!/^(?:ok|wrong_secret|secret_expired|pepper_missing|key_disabled|key_expired|lifetime_exceeded|access_list_required|address_denied|scope_denied|XX001)$/
+			!/^(?:ok|wrong_secret|secret_expired|pepper_missing|key_disabled|key_expired|lifetime_exceeded|access_list_required|address_denied|scope_denied|rate_limited|quota_exceeded|XX001)$/
 		} keys %outcomes),
 	'',
 	'images: decided, or said to be damaged');

@@ -1,0 +1,423 @@
+/*
+ * limits.c
+ *	  See limits.h.
+ */
+#include "postgres.h"
+
+#include "core/clock.h"
+#include "core/compat.h"
+#include "core/errors.h"
+#include "core/scope.h"
+#include "decision/limits.h"
+#include "usage/database_slot.h"
+#include "usage/quota.h"
+#include "usage/usage.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/snapmgr.h"
+
+/*
+ * What is written of quotas may be newer than what a snapshot sees: so many
+ * snapshots are taken.  On a standby, what it has sent to the primary may not
+ * have come back for longer.
+ */
+#define MAX_READS	5
+
+/* --- Which limits apply --------------------------------------------------- */
+
+/* The next limit is put here, after which it is the set's. */
+static AkLimitCheck *
+get_next(AkLimitSet *set, const AkLimit *limit, const char *of)
+{
+	AkLimitCheck *check = &set->checks[set->count];
+
+	set->applied[set->count].limit = limit;
+	set->applied[set->count].of = of;
+	set->count++;
+	memset(check, 0, sizeof(*check));
+	check->key.database = MyDatabaseId;
+	return check;
+}
+
+static void
+add_rate(AkLimitSet *set, const AkLimit *limit, const char *of,
+		 AkSpentKind kind, const pg_uuid_t *subject, bool is_own)
+{
+	AkLimitCheck *check = get_next(set, limit, of);
+
+	check->key.kind = kind;
+	check->key.subject = *subject;
+	check->key.which = limit->id;
+	check->own_id = limit->id;
+	check->rate = limit->rate;
+	check->is_own = is_own;
+}
+
+/* The limit of a key as a whole: its own, or the default that it stands in place of. */
+static void
+add_key_rate(AkLimitSet *set, const AkLimit *own, const AkLimit *fallback,
+			 const pg_uuid_t *subject, bool is_own)
+{
+	const AkLimit *limit = own ? own : fallback;
+
+	if (limit == NULL)
+		return;
+	add_rate(set, limit, "", AK_SPENT_BY_KEY, subject, is_own);
+	set->checks[set->count - 1].key.which = 0;
+	set->checks[set->count - 1].own_id = own ? own->id : 0;
+	set->checks[set->count - 1].default_id = fallback ? fallback->id : 0;
+}
+
+static void
+add_quota(AkLimitSet *set, const AkLimit *limit, const char *of,
+		  const pg_uuid_t *subject, int64 calendar)
+{
+	AkLimitCheck *check = get_next(set, limit, of);
+
+	check->key.kind = AK_SPENT_OF_QUOTA;
+	check->key.subject = *subject;
+	check->key.which = limit->period;
+	check->key.start = ak_period_start(limit->period, calendar);
+	check->end = ak_period_end(limit->period, check->key.start);
+	check->calendar = calendar;
+	check->amount = limit->amount;
+}
+
+static void
+add_quotas(AkLimitSet *set, const AkLimit *limits, int count, const char *of,
+		   const pg_uuid_t *subject, int64 calendar, bool are_credits)
+{
+	for (int i = 0; i < count; i++)
+		if (limits[i].kind == AK_LIMIT_QUOTA &&
+			(limits[i].period == AK_PERIOD_EVER) == are_credits)
+			add_quota(set, &limits[i], of, subject, calendar);
+}
+
+/* The one limit of this kind that is for all scopes, or NULL. */
+static const AkLimit *
+find_limit(const AkLimit *limits, int count, AkLimitKind kind)
+{
+	for (int i = 0; i < count; i++)
+		if (limits[i].kind == kind && limits[i].scope_length == 0)
+			return &limits[i];
+	return NULL;
+}
+
+/* Whether a pattern matches one of the scopes, which are separated by blanks. */
+static bool
+matches(const AkLimit *limit, const text *scopes)
+{
+	size_t		offset = 0;
+	AkBytes		scope;
+
+	while ((scope.size = ak_scope_next(VARDATA_ANY(scopes),
+									   VARSIZE_ANY_EXHDR(scopes), &offset,
+									   &scope.data)) > 0)
+		if (ak_permission_allows(limit->scope, limit->scope_length, scope.data,
+								 scope.size))
+			return true;
+	return false;
+}
+
+/* Whether any of them is a quota. */
+static bool
+have_quota(const AkLimit *limits, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (limits[i].kind == AK_LIMIT_QUOTA)
+			return true;
+	return false;
+}
+
+/* Reads the key's own limits; returns how many they are. */
+static int
+read_own(const AkImage *key, AkLimitSet *set)
+{
+	const char *next = key->limits.data;
+	const char *end = next + key->limits.size;
+	int			allocated = AK_FEW_LIMITS;
+	int			count = 0;
+
+	set->own = set->few_own;
+	while (next < end)
+	{
+		if (count == allocated)
+		{
+			AkLimit    *more;
+
+			allocated *= 2;
+			more = palloc(allocated * sizeof(AkLimit));
+			memcpy(more, set->own, count * sizeof(AkLimit));
+			set->own = more;
+		}
+		if (!ak_limit_next(&next, end, &set->own[count++]))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("image of a key is damaged"),
+					 ak_errid("image_damaged"),
+					 errhint("SELECT apikeys.rebuild_images() makes all of them again.")));
+	}
+	return count;
+}
+
+static void
+reserve(AkLimitSet *set, int count)
+{
+	bool		are_few = count <= AK_FEW_LIMITS;
+
+	set->applied = are_few ? set->few_applied :
+		palloc(count * sizeof(AkApplied));
+	set->checks = are_few ? set->few_checks :
+		palloc(count * sizeof(AkLimitCheck));
+	set->count = 0;
+}
+
+static void
+add_organization_rates(AkLimitSet *set, const pg_uuid_t *organization,
+					   const AkPolicy *policy)
+{
+	const AkLimit *limit = find_limit(policy->limits, policy->limit_count,
+									  AK_LIMIT_RATE);
+
+	if (limit)
+		add_rate(set, limit, "organization", AK_SPENT_BY_ORGANIZATION,
+				 organization,
+				 TransactionIdIsCurrentTransactionId(policy->writer));
+}
+
+/*
+ * Collects the limits that apply to a request for these scopes, or, where that
+ * is NULL, all that the key has; false if there are none.  The set is in the
+ * current memory context, and points into the image and the policy.
+ */
+bool
+ak_limits_collect(const AkImage *key, const AkPolicy *policy,
+				  const text *scope, AkLimitSet *set)
+{
+	bool		is_own;
+	int			own_count;
+	int64		calendar = 0;
+
+	if (key->limits.size == 0 && policy->limit_count == 0)
+		return false;
+	is_own = TransactionIdIsCurrentTransactionId(key->writer);
+	own_count = read_own(key, set);
+	if (have_quota(set->own, own_count) ||
+		have_quota(policy->limits, policy->limit_count))
+		calendar = ak_clock_calendar();
+	reserve(set, own_count + policy->limit_count);
+	for (int i = 0; i < own_count; i++)
+		if (set->own[i].scope_length > 0 &&
+			(scope == NULL || matches(&set->own[i], scope)))
+			add_rate(set, &set->own[i], "", AK_SPENT_BY_SCOPE,
+					 &key->limits_id, is_own);
+	add_key_rate(set, find_limit(set->own, own_count, AK_LIMIT_RATE),
+				 find_limit(policy->limits, policy->limit_count,
+							AK_LIMIT_EACH_KEY),
+				 &key->limits_id, is_own ||
+				 TransactionIdIsCurrentTransactionId(policy->writer));
+	add_organization_rates(set, &key->organization_id, policy);
+	add_quotas(set, set->own, own_count, "", &key->limits_id, calendar, false);
+	add_quotas(set, policy->limits, policy->limit_count, "organization",
+			   &key->organization_id, calendar, false);
+	add_quotas(set, set->own, own_count, "", &key->limits_id, calendar, true);
+	add_quotas(set, policy->limits, policy->limit_count, "organization",
+			   &key->organization_id, calendar, true);
+	return set->count > 0;
+}
+
+/*
+ * Collects the limits of an organization as a whole, in the same way; not its
+ * default for keys, of which each has what is left.
+ */
+void
+ak_limits_collect_organization(const pg_uuid_t *organization,
+							   const AkPolicy *policy, AkLimitSet *set)
+{
+	int64		calendar = ak_clock_calendar();
+
+	reserve(set, policy->limit_count);
+	add_organization_rates(set, organization, policy);
+	for (int are_credits = 0; are_credits < 2; are_credits++)
+		add_quotas(set, policy->limits, policy->limit_count, "organization",
+				   organization, calendar, are_credits);
+}
+
+/* Leaves those of the key alone in the set, with the default that is for it. */
+void
+ak_limits_drop_organization(AkLimitSet *set)
+{
+	int			kept = 0;
+
+	for (int i = 0; i < set->count; i++)
+		if (*set->applied[i].of == '\0')
+		{
+			set->applied[kept] = set->applied[i];
+			set->checks[kept++] = set->checks[i];
+		}
+	set->count = kept;
+}
+
+/* What a limit is called in decisions and views; a constant, or palloc'd. */
+const char *
+ak_limits_name(const AkApplied *applied)
+{
+	const AkLimit *limit = applied->limit;
+	const char *name;
+
+	if (limit->kind == AK_LIMIT_EACH_KEY)
+		return "each_key";
+	if (limit->kind == AK_LIMIT_RATE)
+		return limit->scope_length > 0 ?
+			pnstrdup(limit->scope, limit->scope_length) :
+			*applied->of ? applied->of : "key";
+	name = limit->period == AK_PERIOD_EVER ?
+		"credits" : ak_period_name(limit->period);
+	return *applied->of ? psprintf("%s %s", applied->of, name) : name;
+}
+
+/* --- What they say -------------------------------------------------------- */
+
+static bool
+is_quota(const AkLimitCheck *check)
+{
+	return check->key.kind == AK_SPENT_OF_QUOTA;
+}
+
+/* Reads what the quotas of the set want, as the store sees it, or as it is now. */
+static void
+read_quotas(AkKeystore *store, AkLimitSet *set, bool is_first)
+{
+	bool		takes = !is_first && store->registered;
+	Snapshot	snapshot = takes ?
+		RegisterSnapshot(GetLatestSnapshot()) : store->snapshot;
+
+	for (int i = 0; i < set->count; i++)
+		if (is_quota(&set->checks[i]) && set->checks[i].wants_read)
+			ak_quota_read(snapshot, &set->checks[i]);
+	if (takes)
+		UnregisterSnapshot(snapshot);
+}
+
+/*
+ * Asks all limits of a set about a cost, and, if it spends, spends it of all if
+ * all pass; see ak_limits_judge(), also of wants_answer.
+ */
+AkLimitsVerdict
+ak_limits_ask(AkKeystore *store, AkLimitSet *set, int64 cost, bool spends,
+			  bool wants_answer)
+{
+	AkDatabaseSlot *slot = spends ? ak_usage_slot() : ak_database_slot_get();
+	AkLimitsVerdict verdict;
+	int			reads = 0;
+
+	while ((verdict = ak_limits_judge(set->checks, set->count, cost, spends,
+									  wants_answer,
+									  slot ? &slot->quota_batch : NULL,
+									  reads >= MAX_READS)) == AK_LIMITS_WANT_READ)
+		read_quotas(store, set, reads++ == 0);
+	if (slot && spends && cost > 0 && set->count > 0 &&
+		ak_limits_have_quotas())
+		ak_database_slot_want(slot);
+	return verdict;
+}
+
+/* Of two that deny: whether the answer is rather that of a. */
+static bool
+denies_longer(const AkLimitCheck *a, const AkLimitCheck *b)
+{
+	if (a->never != b->never)
+		return a->never;
+	if (a->retry_after != b->retry_after)
+		return a->retry_after > b->retry_after;
+	return is_quota(a) && !is_quota(b);
+}
+
+/* Of two that allow: whether the answer is rather that of a. */
+static bool
+allows_less(const AkLimitCheck *a, const AkLimitCheck *b)
+{
+	if (a->remaining != b->remaining)
+		return a->remaining < b->remaining;
+	if (a->resets != b->resets)
+		return b->resets;
+	return a->resets && a->reset_after > b->reset_after;
+}
+
+/* The place of the limit that answers, or -1 if there is none. */
+static int
+choose(const AkLimitSet *set)
+{
+	int			chosen = -1;
+
+	for (int i = 0; i < set->count; i++)
+	{
+		const AkLimitCheck *check = &set->checks[i];
+		const AkLimitCheck *best = chosen < 0 ? NULL : &set->checks[chosen];
+
+		if (!check->has_room)
+			continue;
+		if (best == NULL || (best->passes && !check->passes) ||
+			(!best->passes && !check->passes && denies_longer(check, best)) ||
+			(best->passes && check->passes && allows_less(check, best)))
+			chosen = i;
+	}
+	return chosen;
+}
+
+/* The place of the first limit that there was no room for. */
+static int
+find_without_room(const AkLimitSet *set)
+{
+	int			place = 0;
+
+	while (set->checks[place].has_room)
+		place++;
+	return place;
+}
+
+static AkReason
+answer_for(const AkLimitSet *set, int place, AkLimitsVerdict verdict,
+		   AkLimitAnswer *answer)
+{
+	const AkLimitCheck *check = &set->checks[place];
+	bool		passes = verdict == AK_LIMITS_JUDGED && check->passes;
+
+	answer->exists = true;
+	answer->name = ak_limits_name(&set->applied[place]);
+	if (verdict == AK_LIMITS_JUDGED)
+	{
+		answer->waits = !check->passes && !check->never;
+		answer->retry_after = check->retry_after;
+		answer->remaining = check->remaining;
+		answer->resets = check->resets;
+		answer->reset_after = check->reset_after;
+	}
+	if (passes)
+		return AK_OK;
+	return is_quota(check) ? AK_QUOTA_EXCEEDED : AK_RATE_LIMITED;
+}
+
+/*
+ * Decides a request that nothing else is against, and charges it.  Where it is
+ * allowed, the answer is filled in only if it is wanted; its name is in the current
+ * memory context.
+ */
+AkReason
+ak_limits_decide(AkKeystore *store, const AkImage *key,
+				 const AkPolicy *policy, const text *scope, int64 cost,
+				 bool wants_answer, AkLimitAnswer *answer)
+{
+	AkLimitSet	set;
+	AkLimitsVerdict verdict;
+	int			place;
+
+	if (!ak_limits_collect(key, policy, scope, &set))
+		return AK_OK;
+	verdict = ak_limits_ask(store, &set, cost, true, wants_answer);
+	if (verdict == AK_LIMITS_PASSED)
+		return AK_OK;
+	place = verdict == AK_LIMITS_FULL ? find_without_room(&set) : choose(&set);
+	return place < 0 ? AK_OK : answer_for(&set, place, verdict, answer);
+}
