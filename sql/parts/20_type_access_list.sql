@@ -162,3 +162,30 @@ CREATE FUNCTION apikeys_internal.is_access_list(candidate text) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_is_access_list';
 COMMENT ON FUNCTION apikeys_internal.is_access_list(text) IS
 	'Whether a text is one that type access_list takes.';
+
+-- As JSON it is an array, so that to_json and to_jsonb make one of it.
+CREATE FUNCTION apikeys_internal.access_list_json(list apikeys.access_list) RETURNS json
+	LANGUAGE sql STABLE STRICT PARALLEL SAFE
+	RETURN pg_catalog.to_json(list::cidr[]);
+COMMENT ON FUNCTION apikeys_internal.access_list_json(apikeys.access_list) IS
+	'Returns the entries of an access list as a JSON array of strings.';
+
+CREATE FUNCTION apikeys_internal.access_list_jsonb(list apikeys.access_list) RETURNS jsonb
+	LANGUAGE sql STABLE STRICT PARALLEL SAFE
+	RETURN pg_catalog.to_jsonb(list::cidr[]);
+COMMENT ON FUNCTION apikeys_internal.access_list_jsonb(apikeys.access_list) IS
+	'Returns the entries of an access list as a JSON array of strings.';
+
+CREATE CAST (apikeys.access_list AS json) WITH FUNCTION apikeys_internal.access_list_json(apikeys.access_list);
+COMMENT ON CAST (apikeys.access_list AS json) IS 'The entries, as an array of strings.';
+CREATE CAST (apikeys.access_list AS jsonb) WITH FUNCTION apikeys_internal.access_list_jsonb(apikeys.access_list);
+COMMENT ON CAST (apikeys.access_list AS jsonb) IS 'The entries, as an array of strings.';
+
+-- What drivers send for an array of strings.
+CREATE FUNCTION apikeys_internal.access_list_of(networks text[]) RETURNS apikeys.access_list
+	LANGUAGE sql STABLE STRICT PARALLEL SAFE
+	RETURN pg_catalog.concat('{', pg_catalog.array_to_string(networks, ',', 'NULL'), '}')::apikeys.access_list;
+COMMENT ON FUNCTION apikeys_internal.access_list_of(text[]) IS
+	'Returns the access list of networks that are given as text.';
+CREATE CAST (text[] AS apikeys.access_list) WITH FUNCTION apikeys_internal.access_list_of(text[]) AS IMPLICIT;
+COMMENT ON CAST (text[] AS apikeys.access_list) IS 'The list of these networks.';

@@ -26,6 +26,11 @@ CREATE FUNCTION apikeys_internal.is_role_name(candidate text) RETURNS boolean
 COMMENT ON FUNCTION apikeys_internal.is_role_name(text) IS
 	'Checks whether a text can name a role: 1 to 63 letters, digits and characters of _.:-, the first a letter or digit, and no private key in it.';
 
+CREATE FUNCTION apikeys_internal.is_metadata(candidate jsonb) RETURNS boolean
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_is_metadata';
+COMMENT ON FUNCTION apikeys_internal.is_metadata(jsonb) IS
+	'Checks whether a value can be metadata: an object of at most 4,096 bytes as text and 32 levels, with no private key in it.';
+
 CREATE FUNCTION apikeys_internal.are_permissions(candidates text[]) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_are_permissions';
 COMMENT ON FUNCTION apikeys_internal.are_permissions(text[]) IS
@@ -38,10 +43,16 @@ CREATE TABLE apikeys.organization (
 	max_key_lifetime interval,
 	max_rotation_overlap interval NOT NULL DEFAULT '7 days',
 	created_at timestamptz NOT NULL DEFAULT now(),
+	metadata jsonb NOT NULL DEFAULT '{}',
+	max_secret_lifetime interval,
+	max_keys bigint,
 	CONSTRAINT organization_name_key UNIQUE (name),
 	CONSTRAINT organization_name_check CHECK (apikeys_internal.is_name(name)),
 	CONSTRAINT organization_max_key_lifetime_check CHECK (max_key_lifetime > '0' AND max_key_lifetime <= '1000 years'),
-	CONSTRAINT organization_max_rotation_overlap_check CHECK (max_rotation_overlap >= '0' AND max_rotation_overlap <= '1000 years')
+	CONSTRAINT organization_max_rotation_overlap_check CHECK (max_rotation_overlap >= '0' AND max_rotation_overlap <= '1000 years'),
+	CONSTRAINT organization_metadata_check CHECK (apikeys_internal.is_metadata(metadata)),
+	CONSTRAINT organization_max_secret_lifetime_check CHECK (max_secret_lifetime > '0' AND max_secret_lifetime <= '1000 years'),
+	CONSTRAINT organization_max_keys_check CHECK (max_keys >= 0)
 );
 COMMENT ON TABLE apikeys.organization IS
 	'An organization owns projects and keys. Its members, and the members of its projects, read it.';
@@ -51,15 +62,20 @@ COMMENT ON COLUMN apikeys.organization.require_access_list IS 'Whether a key wit
 COMMENT ON COLUMN apikeys.organization.max_key_lifetime IS 'Longest life of a key; NULL: no limit.';
 COMMENT ON COLUMN apikeys.organization.max_rotation_overlap IS 'How long an old secret may live on after a rotation.';
 COMMENT ON COLUMN apikeys.organization.created_at IS 'Creation time.';
+COMMENT ON COLUMN apikeys.organization.metadata IS 'The application''s own data, an object.';
+COMMENT ON COLUMN apikeys.organization.max_secret_lifetime IS 'Longest life of a secret; NULL: as long as its key.';
+COMMENT ON COLUMN apikeys.organization.max_keys IS 'Largest number of keys; NULL: no limit.';
 
 CREATE TABLE apikeys.project (
 	id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
 	organization_id uuid NOT NULL REFERENCES apikeys.organization ON DELETE CASCADE,
 	name text COLLATE "C" NOT NULL,
 	created_at timestamptz NOT NULL DEFAULT now(),
+	metadata jsonb NOT NULL DEFAULT '{}',
 	CONSTRAINT project_name_key UNIQUE (organization_id, name),
 	CONSTRAINT project_organization_key UNIQUE (id, organization_id),
-	CONSTRAINT project_name_check CHECK (apikeys_internal.is_name(name))
+	CONSTRAINT project_name_check CHECK (apikeys_internal.is_name(name)),
+	CONSTRAINT project_metadata_check CHECK (apikeys_internal.is_metadata(metadata))
 );
 COMMENT ON TABLE apikeys.project IS
 	'A project of one organization; deleting it removes the roles granted in it. Read with any permission in the project, or with apikeys.projects.read in the organization.';
@@ -67,14 +83,20 @@ COMMENT ON COLUMN apikeys.project.id IS 'Identifies the project.';
 COMMENT ON COLUMN apikeys.project.organization_id IS 'The organization it belongs to; never changes.';
 COMMENT ON COLUMN apikeys.project.name IS 'Name, unique in the organization.';
 COMMENT ON COLUMN apikeys.project.created_at IS 'Creation time.';
+COMMENT ON COLUMN apikeys.project.metadata IS 'The application''s own data, an object.';
 
 CREATE TABLE apikeys.role (
-	name text COLLATE "C" PRIMARY KEY,
+	name text COLLATE "C" NOT NULL,
 	level text COLLATE "C" NOT NULL,
 	organization_permissions text[] NOT NULL DEFAULT '{}',
 	project_permissions text[] NOT NULL DEFAULT '{}',
 	description text,
 	is_builtin boolean NOT NULL DEFAULT false,
+	organization_id uuid REFERENCES apikeys.organization ON DELETE CASCADE,
+	id text COLLATE "C" PRIMARY KEY,
+	CONSTRAINT role_name_key UNIQUE NULLS NOT DISTINCT (organization_id, name),
+	CONSTRAINT role_id_check CHECK (id = coalesce(organization_id::text || '/', '') || name),
+	CONSTRAINT role_builtin_check CHECK (organization_id IS NULL OR NOT is_builtin),
 	CONSTRAINT role_name_check CHECK (apikeys_internal.is_role_name(name)),
 	CONSTRAINT role_level_check CHECK (level IN ('organization', 'project')),
 	CONSTRAINT role_permissions_check CHECK (
@@ -86,12 +108,14 @@ CREATE TABLE apikeys.role (
 );
 COMMENT ON TABLE apikeys.role IS
 	'A named set of permissions that can be granted to members and to keys.';
-COMMENT ON COLUMN apikeys.role.name IS 'Unique name.';
+COMMENT ON COLUMN apikeys.role.name IS 'Name, unique in its organization or, without one, among the roles of every organization.';
 COMMENT ON COLUMN apikeys.role.level IS 'Where it can be granted: organization or project.';
 COMMENT ON COLUMN apikeys.role.organization_permissions IS 'What it allows in the organization itself: patterns of scopes.';
 COMMENT ON COLUMN apikeys.role.project_permissions IS 'What it allows in projects: in every project of the organization (level organization), or in the project it is granted in.';
 COMMENT ON COLUMN apikeys.role.description IS 'What the role is for.';
 COMMENT ON COLUMN apikeys.role.is_builtin IS 'Whether the extension installed it; such a role cannot be dropped.';
+COMMENT ON COLUMN apikeys.role.organization_id IS 'The organization that it belongs to, and where alone it is seen and granted; NULL: every organization.';
+COMMENT ON COLUMN apikeys.role.id IS 'Identifies the role: its name, behind its organization and a slash if it has one. Set by a trigger.';
 
 -- A PostgreSQL role is a member by its OID, so that a name that is given to
 -- another role passes nothing on.
@@ -121,7 +145,7 @@ COMMENT ON TABLE apikeys.member IS
 COMMENT ON COLUMN apikeys.member.organization_id IS 'The organization.';
 COMMENT ON COLUMN apikeys.member.project_id IS 'The project; NULL where the role is held in the organization.';
 COMMENT ON COLUMN apikeys.member.principal IS 'role:<PostgreSQL role>, as it was named when it was added, or user:<user of the application>.';
-COMMENT ON COLUMN apikeys.member.role IS 'The role held.';
+COMMENT ON COLUMN apikeys.member.role IS 'The id of the role held.';
 COMMENT ON COLUMN apikeys.member.database_role IS 'The PostgreSQL role that is the member; NULL for a user.';
 
 CREATE TABLE apikeys.key (
@@ -134,15 +158,23 @@ CREATE TABLE apikeys.key (
 	expires_at timestamptz,
 	disabled_at timestamptz,
 	disabled_reason text,
+	owner text COLLATE "C",
+	metadata jsonb NOT NULL DEFAULT '{}',
 	CONSTRAINT key_organization_key UNIQUE (organization_id, public_key),
 	CONSTRAINT key_public_key_check CHECK (apikeys_internal.is_public_key(public_key)),
 	CONSTRAINT key_description_check CHECK (apikeys_internal.is_name(description)),
-	CONSTRAINT key_disabled_reason_check CHECK (apikeys_internal.is_name(disabled_reason))
+	CONSTRAINT key_disabled_reason_check CHECK (apikeys_internal.is_name(disabled_reason)),
+	CONSTRAINT key_owner_check CHECK (apikeys_internal.is_name(owner)),
+	CONSTRAINT key_metadata_check CHECK (apikeys_internal.is_metadata(metadata))
 );
 CREATE INDEX key_created_idx ON apikeys.key (created_at, public_key);
 CREATE INDEX key_organization_created_idx ON apikeys.key (organization_id, created_at, public_key);
 CREATE INDEX key_organization_description_idx ON apikeys.key (organization_id, description, public_key);
 CREATE INDEX key_expires_idx ON apikeys.key (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX key_owner_idx ON apikeys.key (owner, organization_id, public_key) WHERE owner IS NOT NULL;
+CREATE INDEX key_metadata_idx ON apikeys.key USING gin (metadata apikeys_internal.metadata_ops) WHERE metadata <> '{}';
+COMMENT ON INDEX apikeys.key_metadata_idx IS 'Finds the keys whose metadata contains something.';
+COMMENT ON INDEX apikeys.key_owner_idx IS 'Finds the keys of an owner.';
 COMMENT ON INDEX apikeys.key_created_idx IS 'Pages of keys by creation.';
 COMMENT ON INDEX apikeys.key_organization_created_idx IS 'Pages of an organization''s keys by creation.';
 COMMENT ON INDEX apikeys.key_organization_description_idx IS 'Pages of an organization''s keys by description.';
@@ -158,13 +190,19 @@ COMMENT ON COLUMN apikeys.key.created_by IS 'Principal that created the key.';
 COMMENT ON COLUMN apikeys.key.expires_at IS 'Expiration time; NULL means the key does not expire.';
 COMMENT ON COLUMN apikeys.key.disabled_at IS 'Time the key was disabled; NULL: it is enabled.';
 COMMENT ON COLUMN apikeys.key.disabled_reason IS 'Reason given to disable_key; compromised: disabled by revoke_leaked.';
+COMMENT ON COLUMN apikeys.key.owner IS 'The application''s own identifier of the owner of the key; NULL: none.';
+COMMENT ON COLUMN apikeys.key.metadata IS 'The application''s own data, an object.';
 
 CREATE TABLE apikeys.key_role (
 	public_key text COLLATE "C" NOT NULL,
 	organization_id uuid NOT NULL,
 	project_id uuid,
-	role text COLLATE "C" NOT NULL REFERENCES apikeys.role,
-	CONSTRAINT key_role_key UNIQUE NULLS NOT DISTINCT (public_key, project_id, role, organization_id),
+	role text COLLATE "C" REFERENCES apikeys.role,
+	permission text COLLATE "C",
+	CONSTRAINT key_role_key UNIQUE NULLS NOT DISTINCT (public_key, project_id, role, permission, organization_id),
+	CONSTRAINT key_role_grant_check CHECK (num_nonnulls(role, permission) = 1),
+	CONSTRAINT key_role_permission_check CHECK (
+		permission IS NULL OR apikeys_internal.are_permissions(ARRAY[permission])),
 	CONSTRAINT key_role_key_fkey FOREIGN KEY (organization_id, public_key)
 		REFERENCES apikeys.key (organization_id, public_key) ON DELETE CASCADE,
 	CONSTRAINT key_role_project_fkey FOREIGN KEY (project_id, organization_id)
@@ -174,11 +212,12 @@ CREATE INDEX key_role_project_idx ON apikeys.key_role (project_id);
 ALTER TABLE apikeys.key_role REPLICA IDENTITY FULL;
 COMMENT ON INDEX apikeys.key_role_project_idx IS 'Finds the keys of a project.';
 COMMENT ON TABLE apikeys.key_role IS
-	'A role granted to a key, in its organization or in one of that organization''s projects. Read with apikeys.keys.read there, and by the key itself.';
+	'A role or a permission granted to a key, in its organization or in one of that organization''s projects. Read with apikeys.keys.read there, and by the key itself.';
 COMMENT ON COLUMN apikeys.key_role.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.key_role.organization_id IS 'The organization of the key.';
 COMMENT ON COLUMN apikeys.key_role.project_id IS 'The project; NULL where the role is granted in the organization.';
-COMMENT ON COLUMN apikeys.key_role.role IS 'The role granted.';
+COMMENT ON COLUMN apikeys.key_role.role IS 'The id of the role granted; NULL where a permission is.';
+COMMENT ON COLUMN apikeys.key_role.permission IS 'The permission granted: a pattern of scopes; NULL where a role is.';
 
 CREATE TABLE apikeys.key_secret (
 	public_key text COLLATE "C" NOT NULL REFERENCES apikeys.key ON DELETE CASCADE,
@@ -191,6 +230,8 @@ CREATE TABLE apikeys.key_secret (
 	CONSTRAINT key_secret_version_check CHECK (version > 0),
 	CONSTRAINT key_secret_hint_check CHECK (length(hint) <= 4)
 );
+CREATE INDEX key_secret_expires_idx ON apikeys.key_secret (expires_at) WHERE expires_at IS NOT NULL;
+COMMENT ON INDEX apikeys.key_secret_expires_idx IS 'Finds the secrets that expire.';
 COMMENT ON TABLE apikeys.key_secret IS
 	'The hashed secrets of a key, at most two of them live. Whoever reads the key reads all columns but the hash, which is not granted to anybody.';
 COMMENT ON COLUMN apikeys.key_secret.public_key IS 'The key.';
@@ -199,6 +240,20 @@ COMMENT ON COLUMN apikeys.key_secret.hash IS 'Hash of the secret. SELECT is not 
 COMMENT ON COLUMN apikeys.key_secret.hint IS 'Last characters of the secret, to recognize it by.';
 COMMENT ON COLUMN apikeys.key_secret.created_at IS 'Time the secret was issued.';
 COMMENT ON COLUMN apikeys.key_secret.expires_at IS 'Expiration time; NULL: the secret lives as long as the key.';
+
+-- Entries of access lists are in column access_list of key; only those that came
+-- later than the key have a row here.
+CREATE TABLE apikeys.key_network (
+	public_key text COLLATE "C" NOT NULL REFERENCES apikeys.key ON DELETE CASCADE,
+	network cidr NOT NULL,
+	created_at timestamptz NOT NULL DEFAULT now(),
+	PRIMARY KEY (public_key, network)
+);
+COMMENT ON TABLE apikeys.key_network IS
+	'When entries were added to access lists, of those that are younger than their key. Read by whoever reads the key.';
+COMMENT ON COLUMN apikeys.key_network.public_key IS 'The key.';
+COMMENT ON COLUMN apikeys.key_network.network IS 'The entry.';
+COMMENT ON COLUMN apikeys.key_network.created_at IS 'Time the entry was added.';
 
 -- No foreign key to key: its lock would keep a key from being deleted as long as
 -- a transaction that has used it is open.  Room in each page, so that a row can
@@ -231,10 +286,10 @@ CREATE TABLE apikeys.key_role_usage (
 ) WITH (fillfactor = 70);
 ALTER TABLE apikeys.key_role_usage REPLICA IDENTITY FULL;
 COMMENT ON TABLE apikeys.key_role_usage IS
-	'Last use of each role of a key, written once an hour. Read by whoever reads the role. Kept until the key is deleted, also if the role is revoked and granted again.';
+	'Last use of each role and permission of a key, written once an hour. Read by whoever reads the role. Kept until the key is deleted, also if the role is revoked and granted again.';
 COMMENT ON COLUMN apikeys.key_role_usage.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.key_role_usage.project_id IS 'The project; NULL where the role is granted in the organization.';
-COMMENT ON COLUMN apikeys.key_role_usage.role IS 'The role.';
+COMMENT ON COLUMN apikeys.key_role_usage.role IS 'The id of the role, or an equals sign and the permission.';
 COMMENT ON COLUMN apikeys.key_role_usage.last_used_at IS 'Time of the last recorded use; later uses are at most an hour later.';
 
 CREATE TABLE apikeys.key_denial (

@@ -1,29 +1,29 @@
 -- Triggers: what must hold for a superuser's direct SQL, for restores and for
 -- logical replication as well as for verbs.
 
--- Sessions keep the roles and the organizations' policies in memory.
-CREATE FUNCTION apikeys_internal.table_changed() RETURNS trigger
-	LANGUAGE c AS 'MODULE_PATHNAME', 'apikeys_table_changed';
-COMMENT ON FUNCTION apikeys_internal.table_changed() IS
-	'Trigger function: makes every session read the table again after the change is committed.';
+-- The id of a role, whoever writes it.
+CREATE FUNCTION apikeys_internal.role_named() RETURNS trigger
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF TG_RELID <> 'apikeys.role'::regclass THEN
+		RAISE EXCEPTION USING
+			ERRCODE = '39P01',
+			MESSAGE = 'this function must be called by a trigger of its own table',
+			CONSTRAINT = 'trigger_protocol_violated';
+	END IF;
+	NEW.id := coalesce(NEW.organization_id::text || '/', '') || NEW.name;
+	RETURN NEW;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.role_named() IS
+	'Trigger function: sets the id of a role.';
 
-CREATE TRIGGER role_changed AFTER INSERT OR UPDATE OR DELETE ON apikeys.role
-	FOR EACH ROW EXECUTE FUNCTION apikeys_internal.table_changed();
-CREATE TRIGGER role_truncated AFTER TRUNCATE ON apikeys.role
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys_internal.table_changed();
-CREATE TRIGGER organization_changed AFTER UPDATE OR DELETE ON apikeys.organization
-	FOR EACH ROW EXECUTE FUNCTION apikeys_internal.table_changed();
-CREATE TRIGGER organization_truncated AFTER TRUNCATE ON apikeys.organization
-	FOR EACH STATEMENT EXECUTE FUNCTION apikeys_internal.table_changed();
--- Also where rows arrive by logical replication.
-ALTER TABLE apikeys.role ENABLE ALWAYS TRIGGER role_changed;
-ALTER TABLE apikeys.role ENABLE ALWAYS TRIGGER role_truncated;
-ALTER TABLE apikeys.organization ENABLE ALWAYS TRIGGER organization_changed;
-ALTER TABLE apikeys.organization ENABLE ALWAYS TRIGGER organization_truncated;
-COMMENT ON TRIGGER role_changed ON apikeys.role IS 'Makes every session read the roles again.';
-COMMENT ON TRIGGER role_truncated ON apikeys.role IS 'Makes every session read the roles again.';
-COMMENT ON TRIGGER organization_changed ON apikeys.organization IS 'Makes every session read the policies again.';
-COMMENT ON TRIGGER organization_truncated ON apikeys.organization IS 'Makes every session read the policies again.';
+CREATE TRIGGER role_named BEFORE INSERT OR UPDATE ON apikeys.role
+	FOR EACH ROW EXECUTE FUNCTION apikeys_internal.role_named();
+ALTER TABLE apikeys.role ENABLE ALWAYS TRIGGER role_named;
+COMMENT ON TRIGGER role_named ON apikeys.role IS 'Sets the id of the role.';
 
 -- The PostgreSQL role that is the member.  A dump has its name in both columns;
 -- database_role follows a renamed role, so it decides.
@@ -88,7 +88,8 @@ CREATE TRIGGER secret_deleted AFTER DELETE ON apikeys.key_secret
 COMMENT ON TRIGGER secret_deleted ON apikeys.key_secret IS 'Adds up the uses of deleted secrets.';
 
 -- The images of keys: at the end of the statement, or with each row where rows
--- arrive by logical replication.  Bodies of verbs call make_images instead.
+-- arrive by logical replication.  Bodies of verbs call make_images or
+-- insert_keys instead.
 CREATE FUNCTION apikeys_internal.key_changed() RETURNS trigger
 	LANGUAGE c AS 'MODULE_PATHNAME', 'apikeys_key_changed';
 COMMENT ON FUNCTION apikeys_internal.key_changed() IS
@@ -99,10 +100,12 @@ CREATE FUNCTION apikeys_internal.make_images(keys text[]) RETURNS void
 COMMENT ON FUNCTION apikeys_internal.make_images(text[]) IS
 	'Makes the images of the keys again. Called by each verb for the keys that it has changed.';
 
-CREATE FUNCTION apikeys_internal.make_new_images(keys text[]) RETURNS void
-	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_make_new_images';
-COMMENT ON FUNCTION apikeys_internal.make_new_images(text[]) IS
-	'Makes the images of keys that this transaction has just created.';
+CREATE FUNCTION apikeys_internal.insert_keys(
+	organization uuid, project uuid, public_keys text[], hashes text[], hints text[], descriptions text[],
+	grants text[], access_lists text[], expirations timestamptz[], owners text[], metadata jsonb[]) RETURNS void
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_insert_keys';
+COMMENT ON FUNCTION apikeys_internal.insert_keys(uuid, uuid, text[], text[], text[], text[], text[], text[], timestamptz[], text[], jsonb[]) IS
+	'Inserts keys with what they hold in an organization or, with a project, in that project, a secret each, and their images. A key is an element of each array; grants are arrays in their text form, of ids of roles, and of permissions behind an equals sign.';
 
 CREATE TRIGGER key_rows_inserted AFTER INSERT ON apikeys.key REFERENCING NEW TABLE AS inserted
 	FOR EACH STATEMENT EXECUTE FUNCTION apikeys_internal.key_changed();
@@ -160,3 +163,47 @@ CREATE FUNCTION apikeys.rebuild_images() RETURNS bigint
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_rebuild_images';
 COMMENT ON FUNCTION apikeys.rebuild_images() IS
 	'Makes the images of all keys again and returns how many; needed only after rows were loaded with triggers disabled. EXECUTE is not granted to PUBLIC.';
+
+-- Entries of access lists have an age, and what is recorded of one ends with it.
+CREATE FUNCTION apikeys_internal.access_list_changed() RETURNS trigger
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	gone cidr[];
+BEGIN
+	IF TG_RELID <> 'apikeys.key'::regclass THEN
+		RAISE EXCEPTION USING
+			ERRCODE = '39P01',
+			MESSAGE = 'this function must be called by a trigger of its own table',
+			CONSTRAINT = 'trigger_protocol_violated';
+	END IF;
+	INSERT INTO apikeys.key_network (public_key, network)
+		SELECT NEW.public_key, n.network FROM (
+			SELECT unnest(NEW.access_list::cidr[]) EXCEPT SELECT unnest(OLD.access_list::cidr[])) AS n (network)
+		ON CONFLICT DO NOTHING;
+	gone := ARRAY(SELECT unnest(OLD.access_list::cidr[]) EXCEPT SELECT unnest(NEW.access_list::cidr[]));
+	DELETE FROM apikeys.key_network AS n WHERE n.public_key = NEW.public_key AND n.network = ANY (gone);
+	-- Its uses stay the key's.
+	WITH u AS (
+		DELETE FROM apikeys.key_usage AS u WHERE u.public_key = NEW.public_key AND u.network = ANY (gone)
+		RETURNING u.*)
+	INSERT INTO apikeys.key_usage AS k (public_key, use_count, last_used_at, last_used_address, secret_version)
+		SELECT NEW.public_key, least(sum(u.use_count), 9223372036854775807), max(u.last_used_at),
+			(array_agg(u.last_used_address ORDER BY u.last_used_at DESC))[1], u.secret_version
+		FROM u GROUP BY u.secret_version
+		ON CONFLICT ON CONSTRAINT key_usage_key DO UPDATE SET
+			use_count = least(k.use_count::numeric + excluded.use_count, 9223372036854775807),
+			last_used_at = greatest(k.last_used_at, excluded.last_used_at),
+			last_used_address = CASE WHEN excluded.last_used_at > k.last_used_at
+				THEN excluded.last_used_address ELSE k.last_used_address END;
+	RETURN NULL;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.access_list_changed() IS
+	'Trigger function: notes when entries of an access list were added, and adds the uses of removed ones to those of the key.';
+CREATE TRIGGER key_access_list_changed AFTER UPDATE OF access_list ON apikeys.key
+	FOR EACH ROW WHEN (OLD.access_list OPERATOR(apikeys.<>) NEW.access_list)
+	EXECUTE FUNCTION apikeys_internal.access_list_changed();
+COMMENT ON TRIGGER key_access_list_changed ON apikeys.key IS
+	'Notes when entries of an access list were added.';

@@ -51,3 +51,20 @@ CREATE FUNCTION apikeys.prune_audit(before timestamptz) RETURNS bigint
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_prune_audit';
 COMMENT ON FUNCTION apikeys.prune_audit(timestamptz) IS
 	'Deletes sealed events that are older, seal by seal, and returns how many. An event records the pruning, and the rest still verifies. EXECUTE is not granted to PUBLIC.';
+
+-- Asked once, with the snapshot of the query.
+CREATE FUNCTION apikeys_internal.first_unsettled_event(after bigint) RETURNS bigint
+	LANGUAGE c STABLE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_first_unsettled_event';
+COMMENT ON FUNCTION apikeys_internal.first_unsettled_event(bigint) IS
+	'Returns the number of the first event after the given one, below which no event can appear any more; the greatest number if there is none.';
+
+CREATE FUNCTION apikeys.audit_events_after(id bigint, most integer DEFAULT 1000) RETURNS SETOF apikeys.audit_event
+	LANGUAGE sql STABLE PARALLEL UNSAFE
+BEGIN ATOMIC
+	SELECT e.* FROM apikeys.audit_event AS e
+	WHERE e.id > coalesce(audit_events_after.id, 0)
+		AND e.id < (SELECT apikeys_internal.first_unsettled_event(coalesce(audit_events_after.id, 0)))
+	ORDER BY e.id LIMIT most;
+END;
+COMMENT ON FUNCTION apikeys.audit_events_after(bigint, integer) IS
+	'Returns the events visible to the caller that follow the one with this id (0 or NULL: all), in the order of their ids, as many as most (NULL: all): only those before which no other can appear any more, so that a copy that asks for what follows the last one misses none.';

@@ -6,10 +6,10 @@ CREATE FUNCTION apikeys_internal.may(scope text, organization uuid, project uuid
 COMMENT ON FUNCTION apikeys_internal.may(text, uuid, uuid) IS
 	'Checks whether the principal has the scope in the organization or, with a project, in that project of it. Never NULL.';
 
-CREATE FUNCTION apikeys_internal.may_grant(role text, organization uuid, project uuid DEFAULT NULL) RETURNS boolean
+CREATE FUNCTION apikeys_internal.may_grant(held text, organization uuid, project uuid DEFAULT NULL) RETURNS boolean
 	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_may_grant';
 COMMENT ON FUNCTION apikeys_internal.may_grant(text, uuid, uuid) IS
-	'Checks whether the principal has apikeys.roles.grant_any there, or holds each permission of the role there. Never NULL.';
+	'Checks whether the principal has apikeys.roles.grant_any there, or holds each permission there of a role, named by its id, or a permission, behind an equals sign. Never NULL.';
 
 CREATE FUNCTION apikeys_internal.reads_organization(organization uuid) RETURNS boolean
 	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_reads_organization';

@@ -182,6 +182,21 @@ $$;
 COMMENT ON FUNCTION apikeys_internal.check_name(text, text) IS
 	'Raises 22023 for a text that cannot be a name, description or reason; not for NULL.';
 
+CREATE FUNCTION apikeys_internal.check_metadata(candidate jsonb) RETURNS void
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+AS $$
+BEGIN
+	IF NOT apikeys_internal.is_metadata(candidate) THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = 'invalid metadata',
+			DETAIL = 'Metadata is an object of at most 4096 bytes as text and 32 levels, and contains no private key.',
+			CONSTRAINT = 'invalid_metadata';
+	END IF;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.check_metadata(jsonb) IS
+	'Raises 22023 for a value that cannot be metadata; not for NULL.';
+
 CREATE FUNCTION apikeys_internal.check_life(max_key_lifetime interval, created_at timestamptz, expires_at timestamptz) RETURNS void
 	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 AS $$
@@ -199,31 +214,97 @@ $$;
 COMMENT ON FUNCTION apikeys_internal.check_life(interval, timestamptz, timestamptz) IS
 	'Raises 23514 if a key lives longer than the organization allows, as a decision would find; NULL: no limit.';
 
+CREATE FUNCTION apikeys_internal.role_name(role text) RETURNS text
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+	RETURN split_part(role, '/', -1);
+COMMENT ON FUNCTION apikeys_internal.role_name(text) IS
+	'Returns the name of the role with that id.';
+
+-- A creator waits for another one, where the number of keys is limited.
+CREATE FUNCTION apikeys_internal.check_key_count(organization uuid, added bigint) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	most bigint;
+	has bigint;
+BEGIN
+	SELECT o.max_keys INTO most FROM apikeys.organization AS o
+		WHERE o.id = check_key_count.organization AND o.max_keys IS NOT NULL FOR NO KEY UPDATE;
+	IF most IS NULL THEN
+		RETURN;
+	END IF;
+	SELECT count(*) INTO has FROM (
+		SELECT FROM apikeys.key AS k WHERE k.organization_id = check_key_count.organization LIMIT most) AS k;
+	IF added > most - has THEN
+		RAISE program_limit_exceeded USING
+			MESSAGE = 'organization policy limits the number of keys',
+			DETAIL = format('It can have %s keys.', most),
+			CONSTRAINT = 'too_many_keys';
+	END IF;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.check_key_count(uuid, bigint) IS
+	'Raises 54000 if an organization would have more keys than it allows.';
+
+CREATE FUNCTION apikeys_internal.limit_secrets(organization apikeys.organization, public_keys text[] DEFAULT NULL) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	latest constant timestamptz := apikeys_internal.add_in_utc(clock_timestamp(), organization.max_secret_lifetime);
+	limited text[];
+	last text := '';
+BEGIN
+	-- Some thousand keys at a time, by name.
+	WHILE latest IS NOT NULL AND last IS NOT NULL LOOP
+		limited := coalesce(public_keys, ARRAY(
+			SELECT k.public_key FROM apikeys.key AS k
+			WHERE k.organization_id = organization.id AND k.public_key > last
+			ORDER BY k.public_key LIMIT 5000));
+		last := CASE WHEN public_keys IS NULL THEN limited[cardinality(limited)] END;
+		WITH s AS (
+			UPDATE apikeys.key_secret AS s SET expires_at = latest
+			WHERE s.public_key = ANY (limited) AND (s.expires_at IS NULL OR s.expires_at > latest)
+			RETURNING s.public_key)
+		SELECT array_agg(DISTINCT s.public_key) INTO limited FROM s;
+		PERFORM apikeys_internal.make_images(limited);
+	END LOOP;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.limit_secrets(apikeys.organization, text[]) IS
+	'Lets the secrets of an organization''s keys, or of some of them, live no longer than the organization allows from now on.';
+
 -- A grant waits for drop_role and is waited for by it.
 CREATE FUNCTION apikeys_internal.check_grants(
-	roles text[], organization uuid, project uuid DEFAULT NULL, held text[] DEFAULT '{}') RETURNS void
+	roles text[], organization uuid, project uuid DEFAULT NULL, held text[] DEFAULT '{}') RETURNS text[]
 	LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
 	level_here constant text := CASE WHEN project IS NULL THEN 'organization' ELSE 'project' END;
 	names text[];
+	ids text[];
 	levels text[];
 	role_name text;
+	found integer;
 	place integer := 0;
+	granted text[] := '{}';
 BEGIN
 	IF array_ndims(roles) > 1 THEN
 		RAISE invalid_parameter_value USING
 			MESSAGE = 'roles must be a one-dimensional array', CONSTRAINT = 'invalid_roles';
 	END IF;
-	SELECT array_agg(r.name), array_agg(r.level) INTO names, levels
-		FROM (SELECT r.name, r.level FROM apikeys.role AS r
-			WHERE r.name = ANY (roles) ORDER BY r.name FOR KEY SHARE) AS r;
+	-- A role of the organization goes before one of every organization.
+	SELECT array_agg(r.name), array_agg(r.id), array_agg(r.level) INTO names, ids, levels
+		FROM (SELECT r.name, r.id, r.level FROM apikeys.role AS r
+			WHERE r.name = ANY (roles)
+				AND (r.organization_id IS NULL OR r.organization_id = check_grants.organization)
+			ORDER BY r.name, r.organization_id NULLS LAST FOR KEY SHARE) AS r;
 	FOREACH role_name IN ARRAY roles LOOP
 		place := place + 1;
+		found := array_position(names, role_name);
 		IF role_name IS NULL THEN
 			RAISE null_value_not_allowed USING
 				MESSAGE = 'a role must not be null', CONSTRAINT = 'null_argument';
-		ELSIF array_position(names, role_name) IS NULL THEN
+		ELSIF found IS NULL THEN
 			RAISE undefined_object USING
 				MESSAGE = CASE WHEN apikeys_internal.is_role_name(role_name)
 					THEN format('role "%s" does not exist', role_name) ELSE 'role does not exist' END,
@@ -233,24 +314,59 @@ BEGIN
 		ELSIF array_position(roles, role_name) < place THEN
 			RAISE invalid_parameter_value USING
 				MESSAGE = format('role "%s" is named twice', role_name), CONSTRAINT = 'role_duplicate';
-		ELSIF levels[array_position(names, role_name)] <> level_here THEN
+		ELSIF levels[found] <> level_here THEN
 			RAISE invalid_parameter_value USING
 				MESSAGE = format('role "%s" cannot be granted in %s', role_name,
 					CASE level_here WHEN 'project' THEN 'a project' ELSE 'an organization' END),
-				DETAIL = format('It is a role of level %s.', levels[array_position(names, role_name)]),
+				DETAIL = format('It is a role of level %s.', levels[found]),
 				CONSTRAINT = 'role_level_mismatch';
-		ELSIF role_name <> ALL (held)
-			AND NOT apikeys_internal.may_grant(role_name, organization, project) THEN
+		ELSIF ids[found] <> ALL (held)
+			AND NOT apikeys_internal.may_grant(ids[found], organization, project) THEN
 			RAISE insufficient_privilege USING
 				MESSAGE = format('permission denied to grant role "%s"', role_name),
 				DETAIL = format('%s needs each permission of the role there, or apikeys.roles.grant_any.', apikeys.principal()),
 				CONSTRAINT = 'role_not_grantable';
 		END IF;
+		granted := granted || ids[found];
 	END LOOP;
+	RETURN granted;
 END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.check_grants(text[], uuid, uuid, text[]) IS
-	'Locks the roles, and raises an error if one does not exist, is named twice, is of the wrong level, or is neither held already nor grantable by the principal there.';
+	'Locks the roles of these names and returns their ids; raises an error if one does not exist, is named twice, is of the wrong level, or is neither held already nor grantable by the principal there.';
+
+CREATE FUNCTION apikeys_internal.check_permissions(
+	permissions text[], organization uuid, project uuid DEFAULT NULL, held text[] DEFAULT '{}') RETURNS void
+	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
+AS $$
+DECLARE
+	permission text;
+BEGIN
+	IF NOT apikeys_internal.are_permissions(permissions) THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = 'invalid permission',
+			DETAIL = 'A permission is 1 to 256 letters, digits and characters of _.:/-, with * for any run of characters.',
+			CONSTRAINT = 'invalid_permission';
+	ELSIF cardinality(permissions) > (SELECT count(DISTINCT p) FROM unnest(permissions) AS p) THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = 'a permission is named twice', CONSTRAINT = 'permission_duplicate';
+	ELSIF cardinality(permissions) > 1000 THEN
+		RAISE program_limit_exceeded USING
+			MESSAGE = 'a key can hold at most 1000 permissions in one place', CONSTRAINT = 'too_many_permissions';
+	END IF;
+	FOREACH permission IN ARRAY permissions LOOP
+		IF permission <> ALL (held)
+			AND NOT apikeys_internal.may_grant('=' || permission, organization, project) THEN
+			RAISE insufficient_privilege USING
+				MESSAGE = format('permission denied to grant permission "%s"', permission),
+				DETAIL = format('%s needs a permission that covers it there, or apikeys.roles.grant_any.', apikeys.principal()),
+				CONSTRAINT = 'permission_not_grantable';
+		END IF;
+	END LOOP;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.check_permissions(text[], uuid, uuid, text[]) IS
+	'Raises an error if one of the permissions is invalid, is named twice, or is neither held already nor grantable by the principal there.';
 
 CREATE FUNCTION apikeys_internal.refuse_bound_key(deed text) RETURNS void
 	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED

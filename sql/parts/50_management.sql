@@ -30,10 +30,11 @@ COMMENT ON FUNCTION apikeys.rename_organization(uuid, text) IS
 
 CREATE FUNCTION apikeys.set_organization_policy(
 	organization uuid, require_access_list boolean DEFAULT NULL, max_key_lifetime interval DEFAULT NULL,
-	max_rotation_overlap interval DEFAULT NULL) RETURNS boolean
+	max_rotation_overlap interval DEFAULT NULL, max_secret_lifetime interval DEFAULT NULL,
+	max_keys bigint DEFAULT NULL) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
-COMMENT ON FUNCTION apikeys.set_organization_policy(uuid, boolean, interval, interval) IS
-	'Sets what an organization requires of its keys, and returns whether that changed anything. NULL leaves require_access_list and max_rotation_overlap as they are, and means no limit for max_key_lifetime. Requires apikeys.organization.manage.';
+COMMENT ON FUNCTION apikeys.set_organization_policy(uuid, boolean, interval, interval, interval, bigint) IS
+	'Sets what an organization requires of its keys, and returns whether that changed anything. NULL leaves require_access_list and max_rotation_overlap as they are, and means no limit for max_key_lifetime, max_secret_lifetime and max_keys. Secrets that live longer than max_secret_lifetime expire when that time is over. Requires apikeys.organization.manage.';
 
 CREATE FUNCTION apikeys.delete_organization(organization uuid) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
@@ -67,15 +68,15 @@ COMMENT ON FUNCTION apikeys.remove_member(uuid, text, text, uuid) IS
 
 CREATE FUNCTION apikeys.create_role(
 	name text, level text, organization_permissions text[] DEFAULT '{}', project_permissions text[] DEFAULT '{}',
-	description text DEFAULT NULL) RETURNS text
+	description text DEFAULT NULL, organization uuid DEFAULT NULL) RETURNS text
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
-COMMENT ON FUNCTION apikeys.create_role(text, text, text[], text[], text) IS
-	'Creates a custom role of level organization or project for every organization, and returns its name. EXECUTE is not part of any access.';
+COMMENT ON FUNCTION apikeys.create_role(text, text, text[], text[], text, uuid) IS
+	'Creates a custom role of level organization or project, and returns its name. For one organization: requires apikeys.members.manage or apikeys.keys.manage there, and each permission of the role. For every organization: requires a PostgreSQL role that may execute create_organization.';
 
-CREATE FUNCTION apikeys.drop_role(name text) RETURNS boolean
+CREATE FUNCTION apikeys.drop_role(name text, organization uuid DEFAULT NULL) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
-COMMENT ON FUNCTION apikeys.drop_role(text) IS
-	'Drops a custom role that is not granted to anybody; returns true. EXECUTE is not part of any access.';
+COMMENT ON FUNCTION apikeys.drop_role(text, uuid) IS
+	'Drops a custom role that nobody holds, of one organization or, without it, of every organization; returns true. Requires what create_role requires.';
 
 -- --- Organizations ----------------------------------------------------------
 
@@ -146,11 +147,13 @@ $$;
 COMMENT ON FUNCTION apikeys_internal.rename_organization(uuid, text) IS 'Body of apikeys.rename_organization.';
 
 CREATE FUNCTION apikeys_internal.set_organization_policy(
-	organization uuid, require_access_list boolean, max_key_lifetime interval, max_rotation_overlap interval) RETURNS boolean
+	organization uuid, require_access_list boolean, max_key_lifetime interval, max_rotation_overlap interval,
+	max_secret_lifetime interval, max_keys bigint) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
-	before constant apikeys.organization := apikeys_internal.lock_organization(organization);
+	-- Whoever creates a key or a secret meanwhile waits, where its life is limited.
+	before constant apikeys.organization := apikeys_internal.lock_organization(organization, max_secret_lifetime IS NOT NULL);
 	after apikeys.organization;
 	own_list apikeys.access_list;
 BEGIN
@@ -159,6 +162,16 @@ BEGIN
 			MESSAGE = 'max_key_lifetime must be positive and at most 1000 years',
 			HINT = 'NULL means no limit.',
 			CONSTRAINT = 'invalid_lifetime';
+	ELSIF max_secret_lifetime <= '0' OR max_secret_lifetime > '1000 years' THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = 'max_secret_lifetime must be positive and at most 1000 years',
+			HINT = 'NULL means no limit.',
+			CONSTRAINT = 'invalid_lifetime';
+	ELSIF max_keys < 0 THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = 'max_keys must not be negative',
+			HINT = 'NULL means no limit.',
+			CONSTRAINT = 'invalid_max_keys';
 	ELSIF max_rotation_overlap < '0' OR max_rotation_overlap > '1000 years' THEN
 		RAISE invalid_parameter_value USING
 			MESSAGE = 'max_rotation_overlap must not be negative and at most 1000 years',
@@ -175,19 +188,24 @@ BEGIN
 	UPDATE apikeys.organization AS o SET
 			require_access_list = coalesce(set_organization_policy.require_access_list, o.require_access_list),
 			max_key_lifetime = set_organization_policy.max_key_lifetime,
-			max_rotation_overlap = coalesce(set_organization_policy.max_rotation_overlap, o.max_rotation_overlap)
+			max_rotation_overlap = coalesce(set_organization_policy.max_rotation_overlap, o.max_rotation_overlap),
+			max_secret_lifetime = set_organization_policy.max_secret_lifetime,
+			max_keys = set_organization_policy.max_keys
 		WHERE o.id = set_organization_policy.organization
 		RETURNING o.* INTO after;
 	IF before IS NOT DISTINCT FROM after THEN
 		RETURN false;
 	END IF;
+	IF after.max_secret_lifetime IS DISTINCT FROM before.max_secret_lifetime THEN
+		PERFORM apikeys_internal.limit_secrets(after);
+	END IF;
 	PERFORM apikeys_internal.note_event('organization.policy_changed', organization, NULL, NULL,
-		jsonb_build_object('old', to_jsonb(before) - '{id,name,created_at}'::text[],
-			'new', to_jsonb(after) - '{id,name,created_at}'::text[]));
+		jsonb_build_object('old', to_jsonb(before) - '{id,name,created_at,metadata}'::text[],
+			'new', to_jsonb(after) - '{id,name,created_at,metadata}'::text[]));
 	RETURN true;
 END;
 $$;
-COMMENT ON FUNCTION apikeys_internal.set_organization_policy(uuid, boolean, interval, interval) IS 'Body of apikeys.set_organization_policy.';
+COMMENT ON FUNCTION apikeys_internal.set_organization_policy(uuid, boolean, interval, interval, interval, bigint) IS 'Body of apikeys.set_organization_policy.';
 
 CREATE FUNCTION apikeys_internal.delete_organization(organization uuid) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE
@@ -381,9 +399,9 @@ AS $$
 BEGIN
 	PERFORM apikeys_internal.lock_members(organization, project, false);
 	PERFORM apikeys_internal.check_principal(principal);
-	PERFORM apikeys_internal.check_grants(ARRAY[role], organization, project);
 	INSERT INTO apikeys.member (organization_id, project_id, principal, role)
-		VALUES (add_member.organization, add_member.project, add_member.principal, add_member.role)
+		VALUES (add_member.organization, add_member.project, add_member.principal,
+			(apikeys_internal.check_grants(ARRAY[role], organization, project))[1])
 		ON CONFLICT DO NOTHING;
 	IF NOT FOUND THEN
 		RETURN false;
@@ -400,6 +418,7 @@ CREATE FUNCTION apikeys_internal.remove_member(organization uuid, principal text
 AS $$
 DECLARE
 	is_owner constant boolean := project IS NULL AND role = 'ORG_OWNER';
+	role_id constant text := apikeys_internal.find_role(role, organization);
 	member_role regrole;
 BEGIN
 	PERFORM apikeys_internal.lock_members(organization, project, is_owner);
@@ -410,7 +429,7 @@ BEGIN
 		DELETE FROM apikeys.member AS m
 			WHERE m.organization_id = remove_member.organization
 				AND m.project_id IS NOT DISTINCT FROM remove_member.project
-				AND m.role = remove_member.role
+				AND m.role = role_id
 				AND CASE WHEN member_role IS NOT NULL THEN m.database_role = member_role
 					ELSE m.principal = remove_member.principal
 						AND NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = m.database_role)
@@ -420,7 +439,7 @@ BEGIN
 			WHERE m.principal = remove_member.principal AND m.database_role IS NULL
 				AND m.organization_id = remove_member.organization
 				AND m.project_id IS NOT DISTINCT FROM remove_member.project
-				AND m.role = remove_member.role;
+				AND m.role = role_id;
 	END IF;
 	IF NOT FOUND THEN
 		RETURN false;
@@ -447,16 +466,52 @@ COMMENT ON FUNCTION apikeys_internal.remove_member(uuid, text, text, uuid) IS 'B
 
 -- --- Roles ------------------------------------------------------------------
 
+CREATE FUNCTION apikeys_internal.find_role(name text, organization uuid) RETURNS text
+	LANGUAGE sql STABLE PARALLEL RESTRICTED
+BEGIN ATOMIC
+	SELECT r.id FROM apikeys.role AS r
+	WHERE r.name = find_role.name AND (r.organization_id IS NULL OR r.organization_id = find_role.organization)
+	ORDER BY r.organization_id NULLS LAST LIMIT 1;
+END;
+COMMENT ON FUNCTION apikeys_internal.find_role(text, uuid) IS
+	'Returns the id of the role that has a name in an organization; NULL if there is none.';
+
+-- A role for every organization is as much as an organization: it needs the same right.
+CREATE FUNCTION apikeys_internal.check_role_manager(organization uuid) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+	IF organization IS NULL THEN
+		-- No key and no user of the application has a PostgreSQL role here.
+		IF has_function_privilege((apikeys_internal.principal_roles())[1],
+				'apikeys.create_organization(text, text, boolean)', 'EXECUTE') IS NOT TRUE THEN
+			RAISE insufficient_privilege USING
+				MESSAGE = 'permission denied for roles of every organization',
+				DETAIL = format('%s is not a PostgreSQL role that may execute apikeys.create_organization.', apikeys.principal()),
+				HINT = 'Name an organization.',
+				CONSTRAINT = 'permission_denied';
+		END IF;
+		RETURN;
+	END IF;
+	PERFORM FROM apikeys.organization AS o WHERE o.id = check_role_manager.organization FOR KEY SHARE;
+	IF NOT FOUND OR NOT (apikeys_internal.may('apikeys.members.manage', organization)
+		OR apikeys_internal.may('apikeys.keys.manage', organization)) THEN
+		PERFORM apikeys_internal.refuse('apikeys.members.manage', organization);
+	END IF;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.check_role_manager(uuid) IS
+	'Raises an error unless the principal may create and drop roles of the organization (NULL: of every organization), which is kept from being deleted.';
+
 CREATE FUNCTION apikeys_internal.create_role(
-	name text, level text, organization_permissions text[], project_permissions text[], description text) RETURNS text
+	name text, level text, organization_permissions text[], project_permissions text[], description text,
+	organization uuid) RETURNS text
 	LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
 	created apikeys.role;
 BEGIN
-	IF apikeys.current_key() IS NOT NULL THEN
-		PERFORM apikeys_internal.refuse_bound_key('create a role');
-	END IF;
+	PERFORM apikeys_internal.check_role_manager(organization);
 	PERFORM apikeys_internal.check_name('description', description);
 	IF NOT apikeys_internal.is_role_name(name) THEN
 		RAISE invalid_parameter_value USING
@@ -477,32 +532,45 @@ BEGIN
 			MESSAGE = 'invalid permission',
 			DETAIL = 'A permission is 1 to 256 letters, digits and characters of _.:/-, with * for any run of characters.',
 			CONSTRAINT = 'invalid_permission';
+	ELSIF organization IS NOT NULL AND apikeys_internal.find_role(name, NULL) IS NOT NULL THEN
+		PERFORM apikeys_internal.raise_name_taken('a role of every organization');
 	END IF;
-	INSERT INTO apikeys.role (name, level, organization_permissions, project_permissions, description)
+	INSERT INTO apikeys.role (name, level, organization_permissions, project_permissions, description, organization_id)
 		VALUES (create_role.name, create_role.level, coalesce(create_role.organization_permissions, '{}'),
-			coalesce(create_role.project_permissions, '{}'), create_role.description)
+			coalesce(create_role.project_permissions, '{}'), create_role.description, create_role.organization)
 		ON CONFLICT DO NOTHING
 		RETURNING * INTO created;
 	IF NOT FOUND THEN
 		PERFORM apikeys_internal.raise_name_taken('a role');
+	ELSIF organization IS NOT NULL AND NOT apikeys_internal.may_grant(created.id, organization) THEN
+		RAISE insufficient_privilege USING
+			MESSAGE = format('permission denied to create role "%s"', name),
+			DETAIL = format('%s needs each permission of the role in this organization, or apikeys.roles.grant_any.', apikeys.principal()),
+			CONSTRAINT = 'role_not_grantable';
 	END IF;
-	PERFORM apikeys_internal.note_event('role.created', NULL, NULL, NULL,
-		jsonb_build_object('new', to_jsonb(created) - 'is_builtin'));
+	PERFORM apikeys_internal.note_event('role.created', organization, NULL, NULL,
+		jsonb_build_object('new', apikeys_internal.role_detail(created)));
 	RETURN name;
 END;
 $$;
-COMMENT ON FUNCTION apikeys_internal.create_role(text, text, text[], text[], text) IS 'Body of apikeys.create_role.';
+COMMENT ON FUNCTION apikeys_internal.create_role(text, text, text[], text[], text, uuid) IS 'Body of apikeys.create_role.';
 
-CREATE FUNCTION apikeys_internal.drop_role(name text) RETURNS boolean
+CREATE FUNCTION apikeys_internal.role_detail(role apikeys.role) RETURNS jsonb
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN to_jsonb(role) - '{is_builtin,id,organization_id}'::text[];
+COMMENT ON FUNCTION apikeys_internal.role_detail(apikeys.role) IS
+	'Returns what an event tells of a role.';
+
+CREATE FUNCTION apikeys_internal.drop_role(name text, organization uuid) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
 	dropped apikeys.role;
+	holders text;
 BEGIN
-	IF apikeys.current_key() IS NOT NULL THEN
-		PERFORM apikeys_internal.refuse_bound_key('drop a role');
-	END IF;
-	SELECT r.* INTO dropped FROM apikeys.role AS r WHERE r.name = drop_role.name FOR UPDATE;
+	PERFORM apikeys_internal.check_role_manager(organization);
+	SELECT r.* INTO dropped FROM apikeys.role AS r
+		WHERE r.name = drop_role.name AND r.organization_id IS NOT DISTINCT FROM drop_role.organization FOR UPDATE;
 	IF NOT FOUND THEN
 		RAISE undefined_object USING
 			MESSAGE = CASE WHEN apikeys_internal.is_role_name(name)
@@ -513,17 +581,24 @@ BEGIN
 			MESSAGE = format('cannot drop role "%s"', name),
 			DETAIL = 'It belongs to the extension.',
 			CONSTRAINT = 'role_builtin';
-	ELSIF EXISTS (SELECT FROM apikeys.member AS m WHERE m.role = drop_role.name)
-		OR EXISTS (SELECT FROM apikeys.key_role AS r WHERE r.role = drop_role.name) THEN
+	END IF;
+	-- Of a role of every organization the holders can be strangers to the caller.
+	SELECT string_agg(h.holder, ', ' ORDER BY h.holder) INTO holders
+		FROM (
+			(SELECT m.principal AS holder FROM apikeys.member AS m WHERE m.role = dropped.id LIMIT 6)
+			UNION
+			(SELECT 'key:' || r.public_key FROM apikeys.key_role AS r WHERE r.role = dropped.id LIMIT 6)) AS h;
+	IF holders IS NOT NULL THEN
 		RAISE dependent_objects_still_exist USING
 			MESSAGE = format('cannot drop role "%s"', name),
-			DETAIL = 'It is granted to members or keys.',
+			DETAIL = CASE WHEN organization IS NULL THEN 'It is granted to members or keys.'
+				ELSE format('It is held by %s.', holders) END,
 			CONSTRAINT = 'role_in_use';
 	END IF;
-	DELETE FROM apikeys.role AS r WHERE r.name = drop_role.name;
-	PERFORM apikeys_internal.note_event('role.dropped', NULL, NULL, NULL,
-		jsonb_build_object('old', to_jsonb(dropped) - 'is_builtin'));
+	DELETE FROM apikeys.role AS r WHERE r.id = dropped.id;
+	PERFORM apikeys_internal.note_event('role.dropped', organization, NULL, NULL,
+		jsonb_build_object('old', apikeys_internal.role_detail(dropped)));
 	RETURN true;
 END;
 $$;
-COMMENT ON FUNCTION apikeys_internal.drop_role(text) IS 'Body of apikeys.drop_role.';
+COMMENT ON FUNCTION apikeys_internal.drop_role(text, uuid) IS 'Body of apikeys.drop_role.';

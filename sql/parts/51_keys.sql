@@ -2,17 +2,19 @@
 
 CREATE FUNCTION apikeys.create_key(
 	organization uuid, description text, roles text[],
-	access_list apikeys.access_list DEFAULT '{}', expires_at timestamptz DEFAULT NULL) RETURNS apikeys.new_key
+	access_list apikeys.access_list DEFAULT '{}', expires_at timestamptz DEFAULT NULL,
+	permissions text[] DEFAULT '{}', owner text DEFAULT NULL, metadata jsonb DEFAULT '{}') RETURNS apikeys.new_key
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
-COMMENT ON FUNCTION apikeys.create_key(uuid, text, text[], apikeys.access_list, timestamptz) IS
-	'Creates a key with roles in an organization, and returns its public key and, this once, its private key. Requires apikeys.keys.manage in the organization.';
+COMMENT ON FUNCTION apikeys.create_key(uuid, text, text[], apikeys.access_list, timestamptz, text[], text, jsonb) IS
+	'Creates a key with roles and permissions in an organization, and returns its public key and, this once, its private key. Requires apikeys.keys.manage in the organization.';
 
 CREATE FUNCTION apikeys.create_project_key(
 	project uuid, description text, roles text[],
-	access_list apikeys.access_list DEFAULT '{}', expires_at timestamptz DEFAULT NULL) RETURNS apikeys.new_key
+	access_list apikeys.access_list DEFAULT '{}', expires_at timestamptz DEFAULT NULL,
+	permissions text[] DEFAULT '{}', owner text DEFAULT NULL, metadata jsonb DEFAULT '{}') RETURNS apikeys.new_key
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
-COMMENT ON FUNCTION apikeys.create_project_key(uuid, text, text[], apikeys.access_list, timestamptz) IS
-	'Creates a key with roles in a project, and returns its public key and, this once, its private key. Requires apikeys.keys.manage in the project.';
+COMMENT ON FUNCTION apikeys.create_project_key(uuid, text, text[], apikeys.access_list, timestamptz, text[], text, jsonb) IS
+	'Creates a key with roles and permissions in a project, and returns its public key and, this once, its private key. Requires apikeys.keys.manage in the project.';
 
 CREATE FUNCTION apikeys.add_to_access_list(public_key text, VARIADIC networks inet[]) RETURNS apikeys.access_list
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
@@ -39,10 +41,11 @@ CREATE FUNCTION apikeys.add_current_address(public_key text) RETURNS inet
 COMMENT ON FUNCTION apikeys.add_current_address(text) IS
 	'Adds the current address to the access list of a key, and returns it: the address of the bound key or of the user named by act_as, else of the connection. Requires to manage the key.';
 
-CREATE FUNCTION apikeys.rotate_secret(public_key text, overlap interval DEFAULT '0') RETURNS text
+CREATE FUNCTION apikeys.rotate_secret(
+	public_key text, overlap interval DEFAULT '0', expires_at timestamptz DEFAULT NULL) RETURNS text
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
-COMMENT ON FUNCTION apikeys.rotate_secret(text, interval) IS
-	'Issues a new private key and returns it, this once; the old one expires at once or, with overlap, later. Requires to manage the key; a bound key with apikeys.self.rotate rotates its own.';
+COMMENT ON FUNCTION apikeys.rotate_secret(text, interval, timestamptz) IS
+	'Issues a new private key and returns it, this once; the old one expires at once or, with overlap, later, the new one with expires_at or as the organization requires. Requires to manage the key; a bound key with apikeys.self.rotate rotates its own.';
 
 CREATE FUNCTION apikeys.revoke_secret(public_key text, version integer) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
@@ -74,12 +77,12 @@ COMMENT ON FUNCTION apikeys.import_key(uuid, text, apikeys.secret_hash, text, te
 CREATE FUNCTION apikeys.find_leaked(searched text) RETURNS SETOF text
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_find_leaked';
 COMMENT ON FUNCTION apikeys.find_leaked(text) IS
-	'Returns the private keys in a text, each with a valid checksum. Reads no table: some can be revoked, or belong to another database.';
+	'Returns the private keys in a text, alone or as the end of API key strings, each with a valid checksum. Reads no table: some can be revoked, or belong to another database.';
 
 CREATE FUNCTION apikeys.revoke_leaked(secret text) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.revoke_leaked(text) IS
-	'Disables the key that a private key is a live one of, and returns whether there was one. Compares every live secret, unless the checksum is wrong. EXECUTE is not part of any access.';
+	'Disables the key that a private key, alone or as the end of an API key string, is a live one of, and returns whether there was one. Compares every live secret, unless the checksum is wrong. EXECUTE is not part of any access.';
 
 -- --- Making keys and secrets ------------------------------------------------
 
@@ -98,69 +101,73 @@ COMMENT ON FUNCTION apikeys_internal.generate_secret(text) IS
 -- list that the organization requires: decisions deny it until it has one.
 CREATE FUNCTION apikeys_internal.make_key(
 	organization uuid, project uuid, description text, roles text[],
-	access_list apikeys.access_list, expires_at timestamptz) RETURNS apikeys.new_key
+	access_list apikeys.access_list, expires_at timestamptz, permissions text[], owner text, metadata jsonb) RETURNS apikeys.new_key
 	LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
 	created text := apikeys_internal.generate_public_key();
 	issued record;
-	longest interval;
+	policy apikeys.organization;
 	list constant apikeys.access_list := coalesce(access_list, '{}');
 	ends constant timestamptz := nullif(expires_at, 'infinity');
+	data constant jsonb := coalesce(metadata, '{}');
+	direct constant text[] := coalesce(permissions, '{}');
+	role_ids text[];
 BEGIN
-	SELECT o.max_key_lifetime INTO longest FROM apikeys.organization AS o
+	SELECT o.* INTO policy FROM apikeys.organization AS o
 		WHERE o.id = make_key.organization FOR KEY SHARE;
 	IF NOT FOUND OR NOT apikeys_internal.may('apikeys.keys.manage', organization, project) THEN
 		PERFORM apikeys_internal.refuse('apikeys.keys.manage', organization, project);
 	END IF;
 	PERFORM apikeys_internal.check_name('description', description);
-	IF cardinality(roles) = 0 THEN
+	PERFORM apikeys_internal.check_name('owner', owner);
+	PERFORM apikeys_internal.check_metadata(metadata);
+	IF cardinality(roles) = 0 AND cardinality(direct) = 0 THEN
 		RAISE invalid_parameter_value USING
-			MESSAGE = 'a key needs at least one role', CONSTRAINT = 'roles_missing';
+			MESSAGE = 'a key needs at least one role or permission', CONSTRAINT = 'roles_missing';
 	END IF;
-	PERFORM apikeys_internal.check_grants(roles, organization, project);
-	PERFORM apikeys_internal.check_life(longest, now(), ends);
+	role_ids := apikeys_internal.check_grants(roles, organization, project);
+	PERFORM apikeys_internal.check_permissions(direct, organization, project);
+	PERFORM apikeys_internal.check_life(policy.max_key_lifetime, now(), ends);
+	PERFORM apikeys_internal.check_key_count(organization, 1);
 	issued := apikeys_internal.generate_secret(created);
-	WITH k AS (
-		INSERT INTO apikeys.key (public_key, organization_id, description, access_list, expires_at)
-		VALUES (created, make_key.organization, make_key.description, list, ends)
-	), r AS (
-		INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role)
-		SELECT created, make_key.organization, make_key.project, granted FROM unnest(roles) AS granted
-	)
-	INSERT INTO apikeys.key_secret (public_key, version, hash, hint) VALUES (created, 1, issued.hash, issued.hint);
-	PERFORM apikeys_internal.make_new_images(ARRAY[created]);
+	PERFORM apikeys_internal.insert_keys(organization, project, ARRAY[created], ARRAY[issued.hash::text],
+		ARRAY[issued.hint], ARRAY[description], ARRAY[(role_ids || ARRAY(SELECT '=' || p FROM unnest(direct) AS p))::text],
+		ARRAY[list::text], ARRAY[ends], ARRAY[owner], ARRAY[data]);
+	PERFORM apikeys_internal.limit_secrets(policy, ARRAY[created]);
 	PERFORM apikeys_internal.note_event('key.created', organization, project, created,
 		jsonb_build_object('new', jsonb_build_object('description', description, 'roles', to_jsonb(roles),
-			'access_list', list::cidr[], 'expires_at', ends)));
-	RETURN (created, issued.secret);
+			'access_list', list::cidr[], 'expires_at', ends)
+			|| CASE WHEN direct = '{}' THEN '{}' ELSE jsonb_build_object('permissions', to_jsonb(direct)) END
+			|| apikeys_internal.key_details(owner, data)));
+	RETURN (created, issued.secret, created || '.' || issued.secret);
 END;
 $$;
-COMMENT ON FUNCTION apikeys_internal.make_key(uuid, uuid, text, text[], apikeys.access_list, timestamptz) IS
-	'Creates a key with roles in an organization or, with a project, in that project. Behind create_key and create_project_key.';
+COMMENT ON FUNCTION apikeys_internal.make_key(uuid, uuid, text, text[], apikeys.access_list, timestamptz, text[], text, jsonb) IS
+	'Creates a key with roles and permissions in an organization or, with a project, in that project. Behind create_key and create_project_key.';
 
 CREATE FUNCTION apikeys_internal.create_key(
 	organization uuid, description text, roles text[],
-	access_list apikeys.access_list, expires_at timestamptz) RETURNS apikeys.new_key
+	access_list apikeys.access_list, expires_at timestamptz, permissions text[], owner text, metadata jsonb) RETURNS apikeys.new_key
 	LANGUAGE plpgsql VOLATILE
 AS $$
 BEGIN
-	RETURN apikeys_internal.make_key(organization, NULL, description, roles, access_list, expires_at);
+	RETURN apikeys_internal.make_key(organization, NULL, description, roles, access_list, expires_at, permissions, owner, metadata);
 END;
 $$;
-COMMENT ON FUNCTION apikeys_internal.create_key(uuid, text, text[], apikeys.access_list, timestamptz) IS 'Body of apikeys.create_key.';
+COMMENT ON FUNCTION apikeys_internal.create_key(uuid, text, text[], apikeys.access_list, timestamptz, text[], text, jsonb) IS 'Body of apikeys.create_key.';
 
 CREATE FUNCTION apikeys_internal.create_project_key(
 	project uuid, description text, roles text[],
-	access_list apikeys.access_list, expires_at timestamptz) RETURNS apikeys.new_key
+	access_list apikeys.access_list, expires_at timestamptz, permissions text[], owner text, metadata jsonb) RETURNS apikeys.new_key
 	LANGUAGE plpgsql VOLATILE
 AS $$
 BEGIN
 	RETURN apikeys_internal.make_key(apikeys_internal.keep_project(project), project, description, roles,
-		access_list, expires_at);
+		access_list, expires_at, permissions, owner, metadata);
 END;
 $$;
-COMMENT ON FUNCTION apikeys_internal.create_project_key(uuid, text, text[], apikeys.access_list, timestamptz) IS 'Body of apikeys.create_project_key.';
+COMMENT ON FUNCTION apikeys_internal.create_project_key(uuid, text, text[], apikeys.access_list, timestamptz, text[], text, jsonb) IS 'Body of apikeys.create_project_key.';
 
 -- --- Changing a key ---------------------------------------------------------
 
@@ -181,9 +188,10 @@ $$;
 COMMENT ON FUNCTION apikeys_internal.check_own_address(text, apikeys.access_list) IS
 	'Raises 55000 if the bound key would exclude the address that it is called from.';
 
--- Behind every change of a key's description, access list and expiration.
+-- Behind every change of a key, but of its roles and secrets.
 CREATE FUNCTION apikeys_internal.change_key(
-	before apikeys.key, description text, access_list apikeys.access_list, expires_at timestamptz) RETURNS apikeys.access_list
+	before apikeys.key, description text, access_list apikeys.access_list, expires_at timestamptz,
+	owner text DEFAULT NULL, metadata jsonb DEFAULT NULL) RETURNS apikeys.access_list
 	LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
@@ -193,6 +201,8 @@ DECLARE
 BEGIN
 	PERFORM apikeys_internal.check_managed(before.public_key);
 	PERFORM apikeys_internal.check_name('description', description);
+	PERFORM apikeys_internal.check_name('owner', nullif(owner, ''));
+	PERFORM apikeys_internal.check_metadata(metadata);
 	SELECT o.* INTO organization FROM apikeys.organization AS o WHERE o.id = before.organization_id;
 	IF access_list OPERATOR(apikeys.<>) before.access_list THEN
 		IF organization.require_access_list AND apikeys.cardinality(access_list) = 0 THEN
@@ -208,6 +218,8 @@ BEGIN
 	END IF;
 	after.description := coalesce(description, before.description);
 	after.access_list := coalesce(access_list, before.access_list);
+	after.owner := nullif(coalesce(owner, before.owner), '');
+	after.metadata := coalesce(metadata, before.metadata);
 	-- Lists are compared as lists, the rest of the row as it is.
 	changed := apikeys_internal.row_difference(
 		to_jsonb(before) || jsonb_build_object('access_list', before.access_list::cidr[]),
@@ -216,15 +228,16 @@ BEGIN
 		RETURN before.access_list;
 	END IF;
 	UPDATE apikeys.key AS k SET
-			description = after.description, access_list = after.access_list, expires_at = after.expires_at
+			description = after.description, access_list = after.access_list, expires_at = after.expires_at,
+			owner = after.owner, metadata = after.metadata
 		WHERE k.public_key = before.public_key;
 	PERFORM apikeys_internal.make_images(ARRAY[before.public_key]);
 	PERFORM apikeys_internal.note_event('key.updated', before.organization_id, NULL, before.public_key, changed);
 	RETURN after.access_list;
 END;
 $$;
-COMMENT ON FUNCTION apikeys_internal.change_key(apikeys.key, text, apikeys.access_list, timestamptz) IS
-	'Changes what is not NULL of a key that is locked, and returns its access list; expires_at infinity means never.';
+COMMENT ON FUNCTION apikeys_internal.change_key(apikeys.key, text, apikeys.access_list, timestamptz, text, jsonb) IS
+	'Changes what is not NULL of a key that is locked, and returns its access list; expires_at infinity means never, an empty owner means none.';
 
 CREATE FUNCTION apikeys_internal.row_difference(before jsonb, after jsonb) RETURNS jsonb
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -269,15 +282,16 @@ COMMENT ON FUNCTION apikeys_internal.networks_of(text) IS
 	'Returns the networks of an access list that is given as text, with or without braces.';
 
 CREATE FUNCTION apikeys_internal.update_key(
-	public_key text, description text, access_list apikeys.access_list, expires_at timestamptz) RETURNS text
+	public_key text, description text, access_list apikeys.access_list, expires_at timestamptz,
+	owner text, metadata jsonb) RETURNS text
 	LANGUAGE plpgsql VOLATILE
 AS $$
 BEGIN
-	PERFORM apikeys_internal.change_key(apikeys_internal.lock_key(public_key), description, access_list, expires_at);
+	PERFORM apikeys_internal.change_key(apikeys_internal.lock_key(public_key), description, access_list, expires_at, owner, metadata);
 	RETURN public_key;
 END;
 $$;
-COMMENT ON FUNCTION apikeys_internal.update_key(text, text, apikeys.access_list, timestamptz) IS 'Body of apikeys.update_key.';
+COMMENT ON FUNCTION apikeys_internal.update_key(text, text, apikeys.access_list, timestamptz, text, jsonb) IS 'Body of apikeys.update_key.';
 
 CREATE FUNCTION apikeys_internal.add_to_access_list(public_key text, VARIADIC networks inet[]) RETURNS apikeys.access_list
 	LANGUAGE plpgsql VOLATILE
@@ -355,81 +369,106 @@ COMMENT ON FUNCTION apikeys_internal.add_current_address(text) IS 'Body of apike
 -- --- Roles of a key ---------------------------------------------------------
 
 -- Last writer wins: the set is replaced under the lock of the key.
-CREATE FUNCTION apikeys_internal.replace_roles(before apikeys.key, project uuid, roles text[]) RETURNS void
+CREATE FUNCTION apikeys_internal.replace_roles(
+	before apikeys.key, project uuid, roles text[], permissions text[]) RETURNS void
 	LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
 	held text[];
+	held_permissions text[];
+	role_ids text[];
+	direct text[];
 BEGIN
 	IF NOT apikeys_internal.may('apikeys.keys.manage', before.organization_id, project) THEN
 		PERFORM apikeys_internal.refuse('apikeys.keys.manage', before.organization_id, project);
 	END IF;
-	held := ARRAY(
-		SELECT r.role FROM apikeys.key_role AS r
-		WHERE r.public_key = before.public_key AND r.project_id IS NOT DISTINCT FROM replace_roles.project
-		ORDER BY r.role);
-	PERFORM apikeys_internal.check_grants(roles, before.organization_id, project, held);
+	SELECT coalesce(array_agg(r.role ORDER BY r.role) FILTER (WHERE r.role IS NOT NULL), '{}'),
+			coalesce(array_agg(r.permission ORDER BY r.permission) FILTER (WHERE r.permission IS NOT NULL), '{}')
+		INTO held, held_permissions
+		FROM apikeys.key_role AS r
+		WHERE r.public_key = before.public_key AND r.project_id IS NOT DISTINCT FROM replace_roles.project;
+	role_ids := apikeys_internal.check_grants(roles, before.organization_id, project, held);
+	direct := coalesce(permissions, held_permissions);
+	PERFORM apikeys_internal.check_permissions(direct, before.organization_id, project, held_permissions);
 	DELETE FROM apikeys.key_role AS r
 		WHERE r.public_key = before.public_key AND r.project_id IS NOT DISTINCT FROM replace_roles.project
-			AND r.role <> ALL (roles);
-	INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role)
-		SELECT before.public_key, before.organization_id, replace_roles.project, granted
-		FROM unnest(roles) AS granted WHERE granted <> ALL (held);
-	IF roles <@ held AND held <@ roles THEN
+			AND CASE WHEN r.role IS NULL THEN r.permission <> ALL (direct) ELSE r.role <> ALL (role_ids) END;
+	INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role, permission)
+		SELECT before.public_key, before.organization_id, replace_roles.project, granted, NULL
+		FROM unnest(role_ids) AS granted WHERE granted <> ALL (held)
+		UNION ALL
+		SELECT before.public_key, before.organization_id, replace_roles.project, NULL, granted
+		FROM unnest(direct) AS granted WHERE granted <> ALL (held_permissions);
+	IF role_ids <@ held AND held <@ role_ids AND direct <@ held_permissions AND held_permissions <@ direct THEN
 		RETURN;
 	END IF;
 	PERFORM apikeys_internal.make_images(ARRAY[before.public_key]);
 	PERFORM apikeys_internal.note_event('key.roles_changed', before.organization_id, project, before.public_key,
-		jsonb_build_object('old', jsonb_build_object('roles', to_jsonb(held)),
-			'new', jsonb_build_object('roles', to_jsonb(roles))));
+		jsonb_build_object('old', apikeys_internal.grants_detail(held, held_permissions),
+			'new', apikeys_internal.grants_detail(role_ids, direct)));
 END;
 $$;
-COMMENT ON FUNCTION apikeys_internal.replace_roles(apikeys.key, uuid, text[]) IS
-	'Replaces the roles of a locked key in its organization or, with a project, in that project.';
+COMMENT ON FUNCTION apikeys_internal.replace_roles(apikeys.key, uuid, text[], text[]) IS
+	'Replaces the roles and, unless they are NULL, the permissions of a locked key in its organization or, with a project, in that project.';
 
-CREATE FUNCTION apikeys_internal.set_organization_roles(public_key text, roles text[]) RETURNS text
+CREATE FUNCTION apikeys_internal.grants_detail(role_ids text[], permissions text[]) RETURNS jsonb
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN jsonb_build_object('roles',
+			(SELECT coalesce(jsonb_agg(apikeys_internal.role_name(r)), '[]') FROM unnest(role_ids) AS r))
+		|| CASE WHEN permissions = '{}' THEN '{}' ELSE jsonb_build_object('permissions', to_jsonb(permissions)) END;
+COMMENT ON FUNCTION apikeys_internal.grants_detail(text[], text[]) IS
+	'Returns what an event tells of the roles and permissions of a key.';
+
+CREATE FUNCTION apikeys_internal.set_organization_roles(public_key text, roles text[], permissions text[]) RETURNS text
 	LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
 	before constant apikeys.key := apikeys_internal.lock_key(public_key);
 BEGIN
 	-- A key that is given more is managed; one that only loses roles is not.
-	IF NOT roles <@ ARRAY(SELECT r.role FROM apikeys.key_role AS r
-			WHERE r.public_key = before.public_key AND r.project_id IS NULL) THEN
+	IF NOT (
+		(SELECT array_agg(apikeys_internal.find_role(r, before.organization_id)) FROM unnest(roles) AS r)
+			<@ ARRAY(SELECT r.role FROM apikeys.key_role AS r
+				WHERE r.public_key = before.public_key AND r.project_id IS NULL AND r.role IS NOT NULL)
+		AND coalesce(permissions, '{}') <@ ARRAY(SELECT r.permission FROM apikeys.key_role AS r
+				WHERE r.public_key = before.public_key AND r.project_id IS NULL AND r.permission IS NOT NULL)) THEN
 		PERFORM apikeys_internal.check_managed(public_key);
 	END IF;
-	PERFORM apikeys_internal.replace_roles(before, NULL, roles);
+	PERFORM apikeys_internal.replace_roles(before, NULL, roles, permissions);
 	RETURN public_key;
 END;
 $$;
-COMMENT ON FUNCTION apikeys_internal.set_organization_roles(text, text[]) IS 'Body of apikeys.set_organization_roles.';
+COMMENT ON FUNCTION apikeys_internal.set_organization_roles(text, text[], text[]) IS 'Body of apikeys.set_organization_roles.';
 
-CREATE FUNCTION apikeys_internal.set_project_roles(public_key text, project uuid, roles text[]) RETURNS text
+CREATE FUNCTION apikeys_internal.set_project_roles(public_key text, project uuid, roles text[], permissions text[]) RETURNS text
 	LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
 	organization constant uuid := apikeys_internal.keep_project(project);
 	before apikeys.key;
 BEGIN
-	IF cardinality(roles) = 0 THEN
-		RAISE invalid_parameter_value USING
-			MESSAGE = 'a key needs at least one role in a project',
-			HINT = 'apikeys.remove_from_project removes a key from a project.',
-			CONSTRAINT = 'roles_missing';
-	END IF;
 	before := apikeys_internal.lock_key(public_key);
 	IF before.organization_id <> organization THEN
 		PERFORM apikeys_internal.raise_not_found('key');
 	END IF;
-	-- A key without any role belongs to the organization: to assign it is to take it.
+	IF cardinality(roles) = 0 AND (cardinality(permissions) = 0 OR permissions IS NULL AND NOT EXISTS (
+			SELECT FROM apikeys.key_role AS r
+			WHERE r.public_key = before.public_key AND r.project_id = set_project_roles.project
+				AND r.permission IS NOT NULL)) THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = 'a key needs at least one role or permission in a project',
+			HINT = 'apikeys.remove_from_project removes a key from a project.',
+			CONSTRAINT = 'roles_missing';
+	END IF;
+	-- A key without any grant belongs to the organization: to assign it is to take it.
 	IF NOT EXISTS (SELECT FROM apikeys.key_role AS r WHERE r.public_key = before.public_key) THEN
 		PERFORM apikeys_internal.check_managed(public_key);
 	END IF;
-	PERFORM apikeys_internal.replace_roles(before, project, roles);
+	PERFORM apikeys_internal.replace_roles(before, project, roles, permissions);
 	RETURN public_key;
 END;
 $$;
-COMMENT ON FUNCTION apikeys_internal.set_project_roles(text, uuid, text[]) IS 'Body of apikeys.set_project_roles.';
+COMMENT ON FUNCTION apikeys_internal.set_project_roles(text, uuid, text[], text[]) IS 'Body of apikeys.set_project_roles.';
 
 CREATE FUNCTION apikeys_internal.remove_from_project(public_key text, project uuid) RETURNS text
 	LANGUAGE plpgsql VOLATILE
@@ -438,6 +477,7 @@ DECLARE
 	organization constant uuid := apikeys_internal.keep_project(project);
 	before constant apikeys.key := apikeys_internal.lock_key(public_key);
 	held text[];
+	held_permissions text[];
 BEGIN
 	IF NOT apikeys_internal.may('apikeys.keys.manage', organization, project) THEN
 		PERFORM apikeys_internal.refuse('apikeys.keys.manage', organization, project);
@@ -445,16 +485,18 @@ BEGIN
 	WITH removed AS (
 		DELETE FROM apikeys.key_role AS r
 		WHERE r.public_key = before.public_key AND r.project_id = remove_from_project.project
-		RETURNING r.role)
-	SELECT array_agg(r.role ORDER BY r.role) INTO held FROM removed AS r;
-	IF held IS NULL THEN
+		RETURNING r.role, r.permission)
+	SELECT array_agg(r.role ORDER BY r.role) FILTER (WHERE r.role IS NOT NULL),
+			array_agg(r.permission ORDER BY r.permission) FILTER (WHERE r.permission IS NOT NULL)
+		INTO held, held_permissions FROM removed AS r;
+	IF held IS NULL AND held_permissions IS NULL THEN
 		RAISE undefined_object USING
-			MESSAGE = format('key "%s" has no role in the project', public_key),
+			MESSAGE = format('key "%s" has no role or permission in the project', public_key),
 			CONSTRAINT = 'key_not_in_project';
 	END IF;
 	PERFORM apikeys_internal.make_images(ARRAY[public_key]);
 	PERFORM apikeys_internal.note_event('key.removed_from_project', organization, project, public_key,
-		jsonb_build_object('old', jsonb_build_object('roles', to_jsonb(held))));
+		jsonb_build_object('old', apikeys_internal.grants_detail(coalesce(held, '{}'), coalesce(held_permissions, '{}'))));
 	RETURN public_key;
 END;
 $$;
@@ -462,7 +504,7 @@ COMMENT ON FUNCTION apikeys_internal.remove_from_project(text, uuid) IS 'Body of
 
 -- --- Secrets ----------------------------------------------------------------
 
-CREATE FUNCTION apikeys_internal.rotate_secret(public_key text, overlap interval) RETURNS text
+CREATE FUNCTION apikeys_internal.rotate_secret(public_key text, overlap interval, expires_at timestamptz) RETURNS text
 	LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
@@ -471,6 +513,8 @@ DECLARE
 	moment constant timestamptz := clock_timestamp();
 	ends timestamptz;
 	latest timestamptz;
+	new_ends timestamptz;
+	new_latest timestamptz;
 	kept integer;
 	newest integer;
 	issued record;
@@ -478,8 +522,19 @@ BEGIN
 	IF NOT apikeys_internal.rotates_itself(public_key) THEN
 		PERFORM apikeys_internal.check_managed(public_key);
 	END IF;
-	SELECT apikeys_internal.add_in_utc(moment, o.max_rotation_overlap) INTO latest
-		FROM apikeys.organization AS o WHERE o.id = before.organization_id;
+	SELECT apikeys_internal.add_in_utc(moment, o.max_rotation_overlap),
+			apikeys_internal.add_in_utc(moment, o.max_secret_lifetime) INTO latest, new_latest
+		FROM apikeys.organization AS o WHERE o.id = before.organization_id FOR KEY SHARE;
+	new_ends := nullif(coalesce(expires_at, new_latest), 'infinity');
+	IF new_ends <= moment THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = 'expires_at must be in the future', CONSTRAINT = 'invalid_expiration';
+	ELSIF coalesce(new_ends, 'infinity') > new_latest THEN
+		RAISE check_violation USING
+			MESSAGE = 'organization policy limits the life of secrets',
+			HINT = format('Use an expires_at that is not later than %s.', new_latest),
+			CONSTRAINT = 'secret_lifetime_exceeded';
+	END IF;
 	ends := apikeys_internal.add_in_utc(moment, overlap_time);
 	IF ends < moment THEN
 		RAISE invalid_parameter_value USING
@@ -501,16 +556,16 @@ BEGIN
 		WHERE s.public_key = before.public_key AND s.version = kept
 		RETURNING s.expires_at INTO ends;
 	issued := apikeys_internal.generate_secret(public_key);
-	INSERT INTO apikeys.key_secret (public_key, version, hash, hint)
-		VALUES (before.public_key, coalesce(newest, 0) + 1, issued.hash, issued.hint);
+	INSERT INTO apikeys.key_secret (public_key, version, hash, hint, expires_at)
+		VALUES (before.public_key, coalesce(newest, 0) + 1, issued.hash, issued.hint, new_ends);
 	PERFORM apikeys_internal.make_images(ARRAY[public_key]);
 	PERFORM apikeys_internal.note_event('key.secret_rotated', before.organization_id, NULL, public_key,
 		jsonb_build_object('old', jsonb_build_object('version', kept, 'expires_at', ends),
-			'new', jsonb_build_object('version', coalesce(newest, 0) + 1)));
+			'new', jsonb_build_object('version', coalesce(newest, 0) + 1, 'expires_at', new_ends)));
 	RETURN issued.secret;
 END;
 $$;
-COMMENT ON FUNCTION apikeys_internal.rotate_secret(text, interval) IS 'Body of apikeys.rotate_secret.';
+COMMENT ON FUNCTION apikeys_internal.rotate_secret(text, interval, timestamptz) IS 'Body of apikeys.rotate_secret.';
 
 CREATE FUNCTION apikeys_internal.revoke_secret(public_key text, version integer) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE
@@ -611,7 +666,8 @@ BEGIN
 	PERFORM apikeys_internal.make_images(ARRAY[public_key]);
 	PERFORM apikeys_internal.note_event('key.deleted', before.organization_id, NULL, public_key,
 		jsonb_build_object('old', jsonb_build_object('description', before.description,
-			'access_list', before.access_list::cidr[], 'created_at', before.created_at, 'created_by', before.created_by)));
+			'access_list', before.access_list::cidr[], 'created_at', before.created_at, 'created_by', before.created_by)
+			|| apikeys_internal.key_details(before.owner, before.metadata)));
 	RETURN true;
 END;
 $$;
@@ -621,12 +677,15 @@ COMMENT ON FUNCTION apikeys_internal.delete_key(text) IS 'Body of apikeys.delete
 -- hash: all live ones are compared, but those that cost much to compute.
 CREATE FUNCTION apikeys_internal.revoke_leaked(secret text) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE
+	SET enable_seqscan = on
 AS $$
 DECLARE
+	-- Of a whole API key, the secret.
+	leaked constant text := coalesce((apikeys.split_api_key(secret)).private_key, secret);
 	before apikeys.key;
 	is_live boolean := false;
 BEGIN
-	IF NOT apikeys_internal.is_private_key(secret) THEN
+	IF NOT apikeys_internal.is_private_key(leaked) THEN
 		RETURN false;
 	END IF;
 	FOR before IN
@@ -635,7 +694,7 @@ BEGIN
 			SELECT s.public_key FROM apikeys.key_secret AS s
 			WHERE (s.expires_at IS NULL OR s.expires_at > clock_timestamp())
 				AND apikeys_internal.algorithm(s.hash) <> 'argon2id'
-				AND apikeys.verify(s.hash, s.public_key, secret)))
+				AND apikeys.verify(s.hash, s.public_key, leaked)))
 		ORDER BY k.public_key COLLATE "C"
 		FOR NO KEY UPDATE
 	LOOP

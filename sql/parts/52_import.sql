@@ -25,9 +25,32 @@ END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.import_key(uuid, text, apikeys.secret_hash, text, text[], apikeys.access_list, timestamptz) IS 'Body of apikeys.import_key.';
 
+CREATE FUNCTION apikeys_internal.fault_of_roles(
+	roles text[], known_roles text[], grantable_roles text[], role_ids text[]) RETURNS text[]
+	LANGUAGE sql STABLE PARALLEL RESTRICTED
+BEGIN ATOMIC
+	-- By its place: what is no role can be a secret in the wrong column.
+	SELECT ARRAY['42704', 'role_not_found', format('role number %s does not exist', min(g.place))]
+		FROM unnest(roles) WITH ORDINALITY AS g (name, place)
+		WHERE (g.name = ANY (known_roles)) IS NOT TRUE
+		HAVING count(*) > 0
+	UNION ALL SELECT '{22023,role_duplicate,role is named twice}'
+		WHERE cardinality(roles) > (SELECT count(DISTINCT g) FROM unnest(roles) AS g)
+	UNION ALL (SELECT CASE WHEN r.level <> 'organization'
+			THEN ARRAY['22023', 'role_level_mismatch', format('role "%s" cannot be granted in an organization', r.name)]
+			ELSE ARRAY['42501', 'role_not_grantable', format('permission denied to grant role "%s"', r.name)] END
+		FROM apikeys.role AS r
+		WHERE r.id = ANY (role_ids) AND r.name = ANY (roles) AND r.name <> ALL (grantable_roles)
+		ORDER BY r.name LIMIT 1)
+	LIMIT 1;
+END;
+COMMENT ON FUNCTION apikeys_internal.fault_of_roles(text[], text[], text[], text[]) IS
+	'Tells the first of what is wrong with the roles of a row: SQLSTATE, identifier and message.';
+
 -- Rows are numbered as they lie in the source.  A row of the source is an element
 -- of each array; roles are arrays in their text form.  Without first_row the error
--- is that of a single key.
+-- is that of a single key.  What most rows have in common, or few have, is looked
+-- up before, for all of them at once.
 CREATE FUNCTION apikeys_internal.import_rows(
 	organization uuid, first_row bigint, public_keys text[], hashes text[], descriptions text[],
 	roles text[], access_lists text[], expirations timestamptz[]) RETURNS void
@@ -35,12 +58,16 @@ CREATE FUNCTION apikeys_internal.import_rows(
 AS $$
 DECLARE
 	policy apikeys.organization;
+	latest timestamptz;
 	known_roles text[];
+	grantable_roles text[];
+	role_ids text[];
+	bad_roles text[];
+	repeated_keys text[];
+	taken_keys text[];
 	bad_row bigint;
 	fault text[];
 	bad_key text;
-	made text[];
-	details jsonb[];
 BEGIN
 	SELECT o.* INTO policy FROM apikeys.organization AS o WHERE o.id = import_rows.organization FOR KEY SHARE;
 	IF NOT FOUND OR NOT apikeys_internal.may('apikeys.keys.manage', organization) THEN
@@ -49,11 +76,28 @@ BEGIN
 	IF cardinality(public_keys) = 0 THEN
 		RETURN;
 	END IF;
+	PERFORM apikeys_internal.check_key_count(organization, cardinality(public_keys));
+	latest := apikeys_internal.add_in_utc(now(), policy.max_key_lifetime);
 	-- Locked, so that none is dropped meanwhile.
-	known_roles := ARRAY(
-		SELECT r.name FROM apikeys.role AS r
-		WHERE r.name IN (SELECT unnest(g::text[]) FROM unnest(roles) AS g WHERE g IS NOT NULL)
-		ORDER BY r.name FOR KEY SHARE);
+	SELECT coalesce(array_agg(r.name), '{}'),
+			coalesce(array_agg(r.name) FILTER (
+				WHERE r.level = 'organization' AND apikeys_internal.may_grant(r.id, organization)), '{}'),
+			coalesce(array_agg(r.id), '{}')
+		INTO known_roles, grantable_roles, role_ids
+		FROM (SELECT r.name, r.id, r.level FROM apikeys.role AS r
+			WHERE r.id IN (
+				SELECT apikeys_internal.find_role(n, organization)
+				FROM (SELECT DISTINCT unnest(g.roles::text[])
+					FROM (SELECT DISTINCT unnest(import_rows.roles)) AS g (roles)) AS d (n))
+			ORDER BY r.name FOR KEY SHARE) AS r;
+	bad_roles := ARRAY(
+		SELECT g.roles FROM (SELECT DISTINCT unnest(import_rows.roles)) AS g (roles)
+		WHERE NOT g.roles::text[] <@ grantable_roles
+			OR cardinality(g.roles::text[]) > (SELECT count(DISTINCT n) FROM unnest(g.roles::text[]) AS n));
+	repeated_keys := ARRAY(SELECT k FROM unnest(public_keys) AS k GROUP BY k HAVING count(*) > 1);
+	taken_keys := ARRAY(
+		SELECT k.public_key FROM apikeys.key AS k WHERE k.public_key = ANY (public_keys)
+		UNION ALL SELECT d.public_key FROM apikeys.deleted_key AS d WHERE d.public_key = ANY (public_keys));
 	-- Of a single key the caller knows the name, and a secret can stand in its place.
 	SELECT j.n, j.fault, CASE WHEN first_row > 0 AND apikeys_internal.is_public_key(j.public_key) THEN j.public_key END
 	INTO bad_row, fault, bad_key
@@ -61,10 +105,9 @@ BEGIN
 		SELECT s.n, s.public_key, CASE
 			WHEN s.public_key IS NULL OR NOT apikeys_internal.is_public_key(s.public_key)
 				THEN '{22023,invalid_public_key,invalid public key}'::text[]
-			WHEN s.occurrence > 1
+			WHEN s.public_key = ANY (repeated_keys) AND s.n > array_position(public_keys, s.public_key)
 				THEN '{23505,public_key_taken,public key is that of another row}'
-			WHEN EXISTS (SELECT FROM apikeys.key AS k WHERE k.public_key = s.public_key)
-				OR EXISTS (SELECT FROM apikeys.deleted_key AS d WHERE d.public_key = s.public_key)
+			WHEN s.public_key = ANY (taken_keys)
 				THEN '{23505,public_key_taken,"public key is taken, or has been used before"}'
 			WHEN s.hash IS NULL OR NOT apikeys_internal.is_secret_hash(s.hash)
 				THEN '{22P02,invalid_secret_hash,invalid hash}'
@@ -72,35 +115,16 @@ BEGIN
 				THEN '{22023,hash_too_costly,hash costs more to verify than a decision may}'
 			WHEN s.description IS NULL OR NOT apikeys_internal.is_name(s.description)
 				THEN '{22023,invalid_description,invalid description}'
-			WHEN NOT s.roles <@ known_roles
-				-- By its place: what is no role can be a secret in the wrong column.
-				THEN ARRAY['42704', 'role_not_found', (
-					SELECT format('role number %s does not exist', min(g.place))
-					FROM unnest(s.roles) WITH ORDINALITY AS g (name, place)
-					WHERE (g.name = ANY (known_roles)) IS NOT TRUE)]
-			WHEN cardinality(s.roles) > (SELECT count(DISTINCT g) FROM unnest(s.roles) AS g)
-				THEN '{22023,role_duplicate,role is named twice}'
-			ELSE coalesce((
-				SELECT CASE WHEN r.level <> 'organization'
-						THEN ARRAY['22023', 'role_level_mismatch', format('role "%s" cannot be granted in an organization', r.name)]
-						ELSE ARRAY['42501', 'role_not_grantable', format('permission denied to grant role "%s"', r.name)] END
-				FROM apikeys.role AS r
-				WHERE r.name = ANY (s.roles)
-					AND (r.level <> 'organization' OR NOT apikeys_internal.may_grant(r.name, organization))
-				ORDER BY r.name LIMIT 1),
-			CASE
+			WHEN s.roles = ANY (bad_roles)
+				THEN apikeys_internal.fault_of_roles(s.roles::text[], known_roles, grantable_roles, role_ids)
 			WHEN NOT apikeys_internal.is_access_list(s.access_list)
-				THEN '{22P02,invalid_access_list,invalid access list}'::text[]
-			WHEN coalesce(s.expires_at, 'infinity') > apikeys_internal.add_in_utc(now(), policy.max_key_lifetime)
-				THEN '{23514,lifetime_exceeded,organization policy limits the life of keys}'::text[]
-			END) END AS fault
-		FROM (
-			SELECT u.n, u.public_key, u.hash, u.description, u.roles::text[] AS roles,
-				u.access_list, u.expires_at,
-				row_number() OVER (PARTITION BY u.public_key ORDER BY u.n) AS occurrence
-			FROM ROWS FROM (unnest(public_keys), unnest(hashes), unnest(descriptions), unnest(roles),
-				unnest(access_lists), unnest(expirations))
-				WITH ORDINALITY AS u (public_key, hash, description, roles, access_list, expires_at, n)) AS s) AS j
+				THEN '{22P02,invalid_access_list,invalid access list}'
+			WHEN coalesce(s.expires_at, 'infinity') > latest
+				THEN '{23514,lifetime_exceeded,organization policy limits the life of keys}'
+			END AS fault
+		FROM ROWS FROM (unnest(public_keys), unnest(hashes), unnest(descriptions), unnest(roles),
+			unnest(access_lists), unnest(expirations))
+			WITH ORDINALITY AS s (public_key, hash, description, roles, access_list, expires_at, n)) AS j
 	WHERE j.fault IS NOT NULL
 	ORDER BY j.n LIMIT 1;
 	IF FOUND THEN
@@ -110,41 +134,26 @@ BEGIN
 			DETAIL = 'Nothing was imported.' || coalesce(' The public key of the row is "' || bad_key || '".', ''),
 			CONSTRAINT = fault[2];
 	END IF;
-	-- In the order of the indexes.
-	WITH s AS MATERIALIZED (
-		SELECT u.public_key, u.hash::apikeys.secret_hash AS hash, u.description,
-			coalesce(u.roles::text[], '{}') AS roles, coalesce(u.access_list, '{}')::apikeys.access_list AS access_list,
-			nullif(u.expires_at, 'infinity') AS expires_at
-		FROM ROWS FROM (unnest(public_keys), unnest(hashes), unnest(descriptions), unnest(roles),
-			unnest(access_lists), unnest(expirations))
-			AS u (public_key, hash, description, roles, access_list, expires_at)
-		ORDER BY u.public_key COLLATE "C"
-	), k AS (
-		INSERT INTO apikeys.key (public_key, organization_id, description, access_list, expires_at)
-		SELECT s.public_key, import_rows.organization, s.description, s.access_list, s.expires_at FROM s
-		ON CONFLICT DO NOTHING
-		RETURNING 1
-	), r AS (
-		INSERT INTO apikeys.key_role (public_key, organization_id, role)
-		SELECT s.public_key, import_rows.organization, g.name FROM s CROSS JOIN unnest(s.roles) AS g (name)
-		WHERE (SELECT count(*) FROM k) = cardinality(public_keys)
-	), c AS (
-		INSERT INTO apikeys.key_secret (public_key, version, hash, hint)
-		SELECT s.public_key, 1, s.hash, '' FROM s
-		WHERE (SELECT count(*) FROM k) = cardinality(public_keys)
-		RETURNING 1
-	)
-	SELECT array_agg(s.public_key), array_agg(jsonb_build_object('new', jsonb_build_object(
-			'description', s.description, 'roles', to_jsonb(s.roles),
-			'access_list', s.access_list::cidr[], 'expires_at', s.expires_at)))
-		INTO made, details FROM s WHERE (SELECT count(*) FROM c) > 0;
-	-- Taken since they were looked for above.
-	IF made IS NULL OR EXISTS (SELECT FROM apikeys.deleted_key AS d WHERE d.public_key = ANY (made)) THEN
+	PERFORM apikeys_internal.insert_keys(
+		organization, NULL, public_keys, hashes, NULL, descriptions, ARRAY(
+			-- Nearly always names are ids.
+			SELECT CASE WHEN known_roles = role_ids THEN g
+				ELSE ARRAY(SELECT role_ids[array_position(known_roles, n)] FROM unnest(g::text[]) AS n)::text END
+			FROM unnest(roles) AS g),
+		access_lists, expirations, NULL, NULL);
+	-- Deleted since they were looked for above.
+	IF EXISTS (SELECT FROM apikeys.deleted_key AS d WHERE d.public_key = ANY (public_keys)) THEN
 		RAISE unique_violation USING
 			MESSAGE = 'public key is taken, or has been used before', CONSTRAINT = 'public_key_taken';
 	END IF;
-	PERFORM apikeys_internal.make_new_images(made);
-	PERFORM apikeys_internal.note_key_events('key.imported', organization, made, details);
+	PERFORM apikeys_internal.limit_secrets(policy, public_keys);
+	PERFORM apikeys_internal.note_key_events('key.imported', organization, public_keys, ARRAY(
+		SELECT jsonb_build_object('new', jsonb_build_object('description', s.description,
+			'roles', to_jsonb(coalesce(s.roles, '{}')::text[]),
+			'access_list', coalesce(s.access_list, '{}')::apikeys.access_list::cidr[],
+			'expires_at', nullif(s.expires_at, 'infinity')))
+		FROM ROWS FROM (unnest(descriptions), unnest(roles), unnest(access_lists), unnest(expirations))
+			AS s (description, roles, access_list, expires_at)));
 END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.import_rows(uuid, bigint, text[], text[], text[], text[], text[], timestamptz[]) IS

@@ -1,6 +1,6 @@
 -- What was counted in shared memory, and is not in the tables yet.
 
-CREATE FUNCTION apikeys_internal.grant_id(role text, project uuid) RETURNS bigint
+CREATE FUNCTION apikeys_internal.grant_id(held text, project uuid) RETURNS bigint
 	LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_grant_id';
 COMMENT ON FUNCTION apikeys_internal.grant_id(text, uuid) IS
 	'Returns the number that stands for a role in a project, or with NULL in the organization, in the result of pending_usage; it differs between kinds of machines.';

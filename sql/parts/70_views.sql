@@ -17,14 +17,18 @@ SELECT
 		OR k.organization_id = ANY ((SELECT apikeys_internal.principal_organizations(
 			'apikeys.keys.read', 'apikeys.keys.manage'))::uuid[])
 		OR k.public_key = (SELECT apikeys.current_key())
-	THEN ARRAY(SELECT r.role
+	THEN ARRAY(SELECT apikeys_internal.role_name(r.role)
 		FROM apikeys.key_role AS r
-		WHERE r.public_key = k.public_key AND r.project_id IS NULL
-		ORDER BY r.role) END AS organization_roles,
+		WHERE r.public_key = k.public_key AND r.project_id IS NULL AND r.role IS NOT NULL
+		ORDER BY 1) END AS organization_roles,
 	(SELECT coalesce(jsonb_agg(
-			jsonb_build_object('id', p.id, 'name', p.name, 'roles', p.roles) ORDER BY p.name), '[]')
+			jsonb_build_object('id', p.id, 'name', p.name, 'roles', p.roles)
+				|| CASE WHEN p.permissions = '{}' THEN '{}' ELSE jsonb_build_object('permissions', p.permissions) END
+				ORDER BY p.name), '[]')
 		FROM (
-			SELECT p.id, p.name, array_agg(r.role ORDER BY r.role) AS roles
+			SELECT p.id, p.name,
+				coalesce(array_agg(apikeys_internal.role_name(r.role) ORDER BY apikeys_internal.role_name(r.role)) FILTER (WHERE r.role IS NOT NULL), '{}') AS roles,
+				coalesce(array_agg(r.permission ORDER BY r.permission) FILTER (WHERE r.permission IS NOT NULL), '{}') AS permissions
 			FROM apikeys.key_role AS r
 				JOIN apikeys.project AS p ON p.id = r.project_id
 			WHERE r.public_key = k.public_key
@@ -69,7 +73,29 @@ SELECT
 		WHERE s.public_key = k.public_key
 			AND (s.expires_at IS NULL OR s.expires_at > statement_timestamp())) AS secrets,
 	k.organization_id,
-	k.disabled_reason
+	k.disabled_reason,
+	k.owner,
+	k.metadata,
+	(SELECT nullif(max(coalesce(s.expires_at, 'infinity')), 'infinity')
+		FROM apikeys.key_secret AS s
+		WHERE s.public_key = k.public_key
+			AND (s.expires_at IS NULL OR s.expires_at > statement_timestamp())) AS secret_expires_at,
+	CASE WHEN NOT row_security_active('apikeys.key_role')
+		OR k.organization_id = ANY ((SELECT apikeys_internal.principal_organizations(
+			'apikeys.keys.read', 'apikeys.keys.manage'))::uuid[])
+		OR k.public_key = (SELECT apikeys.current_key())
+	THEN ARRAY(SELECT r.permission
+		FROM apikeys.key_role AS r
+		WHERE r.public_key = k.public_key AND r.project_id IS NULL AND r.permission IS NOT NULL
+		ORDER BY r.permission) END AS organization_permissions,
+	(SELECT coalesce(jsonb_agg(
+			CASE WHEN r.project_id IS NULL THEN jsonb_build_object('organization_id', r.organization_id)
+				ELSE jsonb_build_object('project_id', r.project_id) END
+			|| CASE WHEN r.role IS NULL THEN jsonb_build_object('permission', r.permission)
+				ELSE jsonb_build_object('role', apikeys_internal.role_name(r.role)) END
+			ORDER BY r.project_id NULLS FIRST, apikeys_internal.role_name(r.role), r.permission), '[]')
+		FROM apikeys.key_role AS r
+		WHERE r.public_key = k.public_key) AS roles
 FROM apikeys.key AS k;
 COMMENT ON VIEW apikeys.keys IS
 	'The keys visible to the reader, with their details; of the private key only the last characters.';
@@ -78,7 +104,7 @@ COMMENT ON COLUMN apikeys.keys.private_key IS 'The last characters of the newest
 COMMENT ON COLUMN apikeys.keys.description IS 'What the key is for.';
 COMMENT ON COLUMN apikeys.keys.organization IS 'The name of its organization.';
 COMMENT ON COLUMN apikeys.keys.organization_roles IS 'Its roles in the organization; NULL if they are hidden from the reader.';
-COMMENT ON COLUMN apikeys.keys.projects IS 'Its projects, with its roles in each.';
+COMMENT ON COLUMN apikeys.keys.projects IS 'Its projects, with its roles and permissions in each.';
 COMMENT ON COLUMN apikeys.keys.access_list IS 'The networks it may be used from; empty: any address.';
 COMMENT ON COLUMN apikeys.keys.status IS 'active, disabled or expired.';
 COMMENT ON COLUMN apikeys.keys.created_at IS 'Creation time.';
@@ -88,6 +114,11 @@ COMMENT ON COLUMN apikeys.keys.last_used_address IS 'Address of that request.';
 COMMENT ON COLUMN apikeys.keys.expires_at IS 'Expiration time; NULL: never.';
 COMMENT ON COLUMN apikeys.keys.organization_id IS 'Its organization.';
 COMMENT ON COLUMN apikeys.keys.disabled_reason IS 'Why it was disabled.';
+COMMENT ON COLUMN apikeys.keys.owner IS 'The application''s own identifier of its owner; NULL: none.';
+COMMENT ON COLUMN apikeys.keys.metadata IS 'The application''s own data, an object.';
+COMMENT ON COLUMN apikeys.keys.organization_permissions IS 'Its permissions in the organization, beside its roles; NULL if they are hidden from the reader.';
+COMMENT ON COLUMN apikeys.keys.roles IS 'All roles and permissions of it that the reader may see: objects with organization_id or project_id, and role or permission.';
+COMMENT ON COLUMN apikeys.keys.secret_expires_at IS 'When the last of its live private keys expires; NULL: never, or none is live.';
 COMMENT ON COLUMN apikeys.keys.secrets IS 'Its live private keys, the newest first: version, hint, created_at, expires_at, last_used_at.';
 
 CREATE VIEW apikeys.access_list_entries WITH (security_invoker = true) AS
@@ -97,7 +128,9 @@ SELECT
 	least(coalesce(u.use_count, 0) + coalesce(p.count, 0)::numeric, 9223372036854775807)::bigint AS use_count,
 	greatest(u.last_used_at, p.last_at) AS last_used_at,
 	CASE WHEN p.last_at >= u.last_used_at OR u.last_used_at IS NULL
-		THEN p.last_address ELSE u.last_used_address END AS last_used_address
+		THEN p.last_address ELSE u.last_used_address END AS last_used_address,
+	coalesce((SELECT a.created_at FROM apikeys.key_network AS a
+		WHERE a.public_key = k.public_key AND a.network = n.network), k.created_at) AS created_at
 FROM apikeys.key AS k
 	CROSS JOIN LATERAL apikeys.networks(k.access_list) AS n (network)
 	LEFT JOIN LATERAL (
@@ -119,6 +152,7 @@ COMMENT ON COLUMN apikeys.access_list_entries.network IS 'The entry.';
 COMMENT ON COLUMN apikeys.access_list_entries.use_count IS 'Number of recorded uses from this entry.';
 COMMENT ON COLUMN apikeys.access_list_entries.last_used_at IS 'Time of the last recorded use.';
 COMMENT ON COLUMN apikeys.access_list_entries.last_used_address IS 'Address of that use.';
+COMMENT ON COLUMN apikeys.access_list_entries.created_at IS 'Time the entry was added.';
 
 CREATE VIEW apikeys.usage WITH (security_invoker = true) AS
 SELECT
@@ -234,19 +268,14 @@ COMMENT ON COLUMN apikeys.unused_keys.last_used_at IS 'Time of the last allowed 
 COMMENT ON COLUMN apikeys.unused_keys.idle IS 'Time since the last use, or since the creation.';
 
 CREATE VIEW apikeys.unused_access_list_entries WITH (security_invoker = true) AS
-SELECT
-	e.public_key,
-	e.network,
-	k.created_at,
-	e.last_used_at
+SELECT e.public_key, e.network, e.created_at, e.last_used_at
 FROM apikeys.access_list_entries AS e
-	JOIN apikeys.key AS k ON k.public_key = e.public_key
 WHERE e.last_used_at IS NULL OR e.last_used_at < statement_timestamp() - interval '30 days';
 COMMENT ON VIEW apikeys.unused_access_list_entries IS
 	'The entries of access lists of the keys visible to the reader that matched no request, or none for 30 days.';
 COMMENT ON COLUMN apikeys.unused_access_list_entries.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.unused_access_list_entries.network IS 'The entry.';
-COMMENT ON COLUMN apikeys.unused_access_list_entries.created_at IS 'Creation time of the key.';
+COMMENT ON COLUMN apikeys.unused_access_list_entries.created_at IS 'Time the entry was added.';
 COMMENT ON COLUMN apikeys.unused_access_list_entries.last_used_at IS 'Time of the last use from this entry; NULL: never.';
 
 CREATE VIEW apikeys.unused_roles WITH (security_invoker = true) AS
@@ -254,25 +283,28 @@ SELECT
 	r.public_key,
 	r.project_id,
 	(SELECT p.name FROM apikeys.project AS p WHERE p.id = r.project_id) AS project,
-	r.role,
+	apikeys_internal.role_name(r.role) AS role,
 	k.created_at,
-	u.last_used_at
+	u.last_used_at,
+	r.permission
 FROM apikeys.key_role AS r
 	JOIN apikeys.key AS k ON k.public_key = r.public_key
 	CROSS JOIN LATERAL (
 		SELECT greatest(
 			(SELECT u.last_used_at
 				FROM apikeys.key_role_usage AS u
-				WHERE u.public_key = r.public_key AND u.project_id IS NOT DISTINCT FROM r.project_id AND u.role = r.role),
+				WHERE u.public_key = r.public_key AND u.project_id IS NOT DISTINCT FROM r.project_id
+					AND u.role = coalesce(r.role, '=' || r.permission)),
 			(SELECT max(p.last_at)
 				FROM apikeys_internal.pending_usage(r.public_key) AS p
-				WHERE p.grant_id = apikeys_internal.grant_id(r.role, r.project_id))) AS last_used_at) AS u
+				WHERE p.grant_id = apikeys_internal.grant_id(coalesce(r.role, '=' || r.permission), r.project_id))) AS last_used_at) AS u
 WHERE u.last_used_at IS NULL OR u.last_used_at < statement_timestamp() - interval '30 days';
 COMMENT ON VIEW apikeys.unused_roles IS
-	'The roles of the keys visible to the reader that allowed no request, or none for 30 days: such keys can do more than they need. Of several roles that allow a request, one is counted.';
+	'The roles and permissions of the keys visible to the reader that allowed no request, or none for 30 days: such keys can do more than they need. Of several roles that allow a request, one is counted.';
 COMMENT ON COLUMN apikeys.unused_roles.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.unused_roles.project_id IS 'The project; NULL where the role is granted in the organization.';
 COMMENT ON COLUMN apikeys.unused_roles.project IS 'The name of the project.';
-COMMENT ON COLUMN apikeys.unused_roles.role IS 'The role.';
+COMMENT ON COLUMN apikeys.unused_roles.role IS 'The role; NULL for a permission.';
+COMMENT ON COLUMN apikeys.unused_roles.permission IS 'The permission; NULL for a role.';
 COMMENT ON COLUMN apikeys.unused_roles.created_at IS 'Creation time of the key.';
 COMMENT ON COLUMN apikeys.unused_roles.last_used_at IS 'Time the role last allowed a request, to the hour; NULL: never.';

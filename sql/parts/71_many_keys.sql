@@ -2,7 +2,7 @@
 -- through the door.
 
 CREATE FUNCTION apikeys.expiring_keys(within interval)
-	RETURNS TABLE (public_key text, description text, organization text, expires_at timestamptz)
+	RETURNS TABLE (public_key text, description text, organization text, expires_at timestamptz, secret_expires_at timestamptz)
 	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 	SET search_path = pg_catalog, pg_temp
 	SET plan_cache_mode = force_custom_plan
@@ -13,34 +13,44 @@ BEGIN
 			MESSAGE = 'within must not be null', CONSTRAINT = 'null_argument';
 	END IF;
 	RETURN QUERY
-		SELECT k.public_key, k.description, k.organization, k.expires_at
+		SELECT k.public_key, k.description, k.organization, k.expires_at, k.secret_expires_at
 		FROM apikeys.keys AS k
-		WHERE k.expires_at > statement_timestamp()
-			AND k.expires_at <= statement_timestamp() + within
-		ORDER BY k.expires_at, k.public_key;
+		WHERE (k.expires_at > statement_timestamp()
+				AND k.expires_at <= statement_timestamp() + within)
+			OR (k.public_key = ANY (ARRAY(
+					SELECT s.public_key FROM apikeys.key_secret AS s
+					WHERE s.expires_at > statement_timestamp()
+						AND s.expires_at <= statement_timestamp() + within))
+				AND k.secret_expires_at <= statement_timestamp() + within
+				AND (k.expires_at > statement_timestamp()) IS NOT FALSE)
+		ORDER BY least(k.expires_at, k.secret_expires_at), k.public_key;
 END;
 $$;
 COMMENT ON FUNCTION apikeys.expiring_keys(interval) IS
-	'Returns the keys visible to the caller that expire within that time.';
+	'Returns the keys visible to the caller that expire within that time, or whose last live secret does.';
 
 CREATE FUNCTION apikeys.find_keys(
 	unused_since timestamptz DEFAULT NULL, expiring_before timestamptz DEFAULT NULL, created_by text DEFAULT NULL,
-	project uuid DEFAULT NULL, description text DEFAULT NULL, organization uuid DEFAULT NULL) RETURNS SETOF text
+	project uuid DEFAULT NULL, description text DEFAULT NULL, organization uuid DEFAULT NULL,
+	owner text DEFAULT NULL, metadata jsonb DEFAULT NULL) RETURNS SETOF text
 	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 	SET search_path = pg_catalog, pg_temp
 	SET plan_cache_mode = force_custom_plan
 AS $$
 BEGIN
-	IF num_nonnulls(unused_since, expiring_before, created_by, project, description, organization) = 0 THEN
+	IF num_nonnulls(unused_since, expiring_before, created_by, project, description, organization, owner, metadata) = 0 THEN
 		RAISE invalid_parameter_value USING
 			MESSAGE = 'at least one condition is needed',
-			HINT = 'Name one: unused_since, expiring_before, created_by, project, description or organization.',
+			HINT = 'Name one: unused_since, expiring_before, created_by, project, description, organization, owner or metadata.',
 			CONSTRAINT = 'condition_missing';
 	END IF;
 	RETURN QUERY
 		SELECT k.public_key
 		FROM apikeys.keys AS k
 		WHERE (find_keys.organization IS NULL OR k.organization_id = find_keys.organization)
+			AND (find_keys.owner IS NULL OR k.owner = find_keys.owner)
+			AND (find_keys.metadata IS NULL
+				OR (k.metadata OPERATOR(apikeys.@>) find_keys.metadata AND k.metadata <> '{}'))
 			AND (find_keys.created_by IS NULL OR k.created_by = find_keys.created_by)
 			AND (find_keys.description IS NULL OR k.description LIKE find_keys.description)
 			AND (find_keys.expiring_before IS NULL OR k.expires_at < find_keys.expiring_before)
@@ -51,13 +61,13 @@ BEGIN
 		ORDER BY k.public_key;
 END;
 $$;
-COMMENT ON FUNCTION apikeys.find_keys(timestamptz, timestamptz, text, uuid, text, uuid) IS
-	'Returns the keys visible to the caller for which all given conditions hold. description is a LIKE pattern; a key that is unused since a time was created before it.';
+COMMENT ON FUNCTION apikeys.find_keys(timestamptz, timestamptz, text, uuid, text, uuid, text, jsonb) IS
+	'Returns the keys visible to the caller for which all given conditions hold. description is a LIKE pattern, metadata what the metadata of a key contains; a key that is unused since a time was created before it.';
 
 CREATE FUNCTION apikeys.disable_keys(
 	unused_since timestamptz DEFAULT NULL, expiring_before timestamptz DEFAULT NULL, created_by text DEFAULT NULL,
 	project uuid DEFAULT NULL, description text DEFAULT NULL, organization uuid DEFAULT NULL,
-	dry_run boolean DEFAULT true) RETURNS SETOF text
+	dry_run boolean DEFAULT true, owner text DEFAULT NULL, metadata jsonb DEFAULT NULL) RETURNS SETOF text
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, pg_temp
 AS $$
@@ -66,7 +76,7 @@ DECLARE
 BEGIN
 	FOR found_key IN
 		SELECT k.public_key
-		FROM apikeys.find_keys(unused_since, expiring_before, created_by, project, description, organization) AS f
+		FROM apikeys.find_keys(unused_since, expiring_before, created_by, project, description, organization, owner, metadata) AS f
 			JOIN apikeys.key AS k ON k.public_key = f
 		WHERE k.disabled_at IS NULL
 	LOOP
@@ -77,13 +87,13 @@ BEGIN
 	END LOOP;
 END;
 $$;
-COMMENT ON FUNCTION apikeys.disable_keys(timestamptz, timestamptz, text, uuid, text, uuid, boolean) IS
+COMMENT ON FUNCTION apikeys.disable_keys(timestamptz, timestamptz, text, uuid, text, uuid, boolean, text, jsonb) IS
 	'Disables the keys that find_keys finds, all of them or none, and returns them; with dry_run (the default), only returns them.';
 
 CREATE FUNCTION apikeys.delete_keys(
 	unused_since timestamptz DEFAULT NULL, expiring_before timestamptz DEFAULT NULL, created_by text DEFAULT NULL,
 	project uuid DEFAULT NULL, description text DEFAULT NULL, organization uuid DEFAULT NULL,
-	dry_run boolean DEFAULT true) RETURNS SETOF text
+	dry_run boolean DEFAULT true, owner text DEFAULT NULL, metadata jsonb DEFAULT NULL) RETURNS SETOF text
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, pg_temp
 AS $$
@@ -91,7 +101,7 @@ DECLARE
 	found_key text;
 BEGIN
 	FOR found_key IN
-		SELECT f FROM apikeys.find_keys(unused_since, expiring_before, created_by, project, description, organization) AS f
+		SELECT f FROM apikeys.find_keys(unused_since, expiring_before, created_by, project, description, organization, owner, metadata) AS f
 	LOOP
 		IF NOT coalesce(dry_run, true) THEN
 			PERFORM apikeys.delete_key(found_key);
@@ -100,5 +110,5 @@ BEGIN
 	END LOOP;
 END;
 $$;
-COMMENT ON FUNCTION apikeys.delete_keys(timestamptz, timestamptz, text, uuid, text, uuid, boolean) IS
+COMMENT ON FUNCTION apikeys.delete_keys(timestamptz, timestamptz, text, uuid, text, uuid, boolean, text, jsonb) IS
 	'Deletes the keys that find_keys finds, all of them or none, and returns them; with dry_run (the default), only returns them.';

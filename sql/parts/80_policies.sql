@@ -9,6 +9,7 @@ ALTER TABLE apikeys.member ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.key ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.key_role ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.key_secret ENABLE ROW LEVEL SECURITY;
+ALTER TABLE apikeys.key_network ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.key_usage ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.key_role_usage ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.key_denial ENABLE ROW LEVEL SECURITY;
@@ -35,9 +36,10 @@ COMMENT ON POLICY project_member_select ON apikeys.project IS
 	'A principal with any permission in the project, or with apikeys.projects.read in the organization, reads it.';
 
 CREATE POLICY role_reader_select ON apikeys.role FOR SELECT
-	USING (true);
+	USING (organization_id IS NULL
+		OR organization_id = ANY ((SELECT apikeys_internal.principal_organizations())::uuid[]));
 COMMENT ON POLICY role_reader_select ON apikeys.role IS
-	'Every principal with access manage reads the roles.';
+	'Every principal with access manage reads the roles of every organization; a member of an organization, or of a project of it, reads the roles of that organization.';
 
 CREATE POLICY member_reader_select ON apikeys.member FOR SELECT
 	USING ((database_role IS NULL AND principal = (SELECT apikeys.principal()))
@@ -75,6 +77,12 @@ CREATE POLICY key_secret_reader_select ON apikeys.key_secret FOR SELECT
 COMMENT ON POLICY key_secret_reader_select ON apikeys.key_secret IS
 	'A principal that reads the key reads its secrets, except the hash.';
 
+CREATE POLICY key_network_reader_select ON apikeys.key_network FOR SELECT
+	USING (apikeys_internal.reads_key(public_key, (SELECT apikeys_internal.principal_organizations(
+		'apikeys.keys.read', 'apikeys.keys.manage'))::uuid[]));
+COMMENT ON POLICY key_network_reader_select ON apikeys.key_network IS
+	'A principal that reads the key reads when its entries were added.';
+
 CREATE POLICY key_usage_reader_select ON apikeys.key_usage FOR SELECT
 	USING (apikeys_internal.reads_key(public_key, (SELECT apikeys_internal.principal_organizations(
 		'apikeys.keys.read', 'apikeys.keys.manage'))::uuid[]));
@@ -85,7 +93,7 @@ CREATE POLICY key_role_usage_reader_select ON apikeys.key_role_usage FOR SELECT
 	USING (EXISTS (SELECT FROM apikeys.key_role AS r
 		WHERE r.public_key = key_role_usage.public_key
 			AND r.project_id IS NOT DISTINCT FROM key_role_usage.project_id
-			AND r.role = key_role_usage.role));
+			AND coalesce(r.role, '=' || r.permission) = key_role_usage.role));
 COMMENT ON POLICY key_role_usage_reader_select ON apikeys.key_role_usage IS
 	'A principal that reads that the role is granted reads when it was used.';
 

@@ -23,6 +23,16 @@ BEGIN ATOMIC
 		('decide', 'EXECUTE ON FUNCTION apikeys.authenticate(text, text, inet)'),
 		('decide', 'EXECUTE ON FUNCTION apikeys.authenticate(text, text, text)'),
 		('decide', 'EXECUTE ON FUNCTION apikeys.authenticate_request(boolean)'),
+		('decide manage', 'EXECUTE ON FUNCTION apikeys.current_key_details()'),
+		('decide', 'EXECUTE ON FUNCTION apikeys.authorize_token(text, inet, text, uuid, bigint)'),
+		('decide', 'EXECUTE ON FUNCTION apikeys.authorize_token(text, text, text, uuid, bigint)'),
+		('decide', 'EXECUTE ON FUNCTION apikeys.decide_token(text, inet, text, uuid, bigint)'),
+		('decide', 'EXECUTE ON FUNCTION apikeys.decide_token(text, text, text, uuid, bigint)'),
+		('decide', 'EXECUTE ON FUNCTION apikeys.require_token(text, inet, text, uuid, bigint)'),
+		('decide', 'EXECUTE ON FUNCTION apikeys.require_token(text, text, text, uuid, bigint)'),
+		('decide', 'EXECUTE ON FUNCTION apikeys.authenticate_token(text, inet)'),
+		('decide', 'EXECUTE ON FUNCTION apikeys.authenticate_token(text, text)'),
+		('decide manage', 'EXECUTE ON FUNCTION apikeys.split_api_key(text)'),
 
 		('impersonate', 'EXECUTE ON FUNCTION apikeys.act_as(text, inet)'),
 		('impersonate', 'EXECUTE ON FUNCTION apikeys.act_as(text, text)'),
@@ -38,6 +48,7 @@ BEGIN ATOMIC
 		('manage', 'SELECT ON apikeys.key'),
 		('manage', 'SELECT ON apikeys.key_role'),
 		('manage', 'SELECT (public_key, version, hint, created_at, expires_at) ON apikeys.key_secret'),
+		('manage', 'SELECT ON apikeys.key_network'),
 		('manage', 'SELECT ON apikeys.key_usage'),
 		('manage', 'SELECT ON apikeys.key_role_usage'),
 		('manage', 'SELECT ON apikeys.key_denial'),
@@ -55,25 +66,29 @@ BEGIN ATOMIC
 		('manage', 'EXECUTE ON FUNCTION apikeys.project(text, text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.organization_of(uuid)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.rename_organization(uuid, text)'),
-		('manage', 'EXECUTE ON FUNCTION apikeys.set_organization_policy(uuid, boolean, interval, interval)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.set_organization_policy(uuid, boolean, interval, interval, interval, bigint)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.delete_organization(uuid)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.create_project(uuid, text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.rename_project(uuid, text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.delete_project(uuid)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.create_role(text, text, text[], text[], text, uuid)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.drop_role(text, uuid)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.set_organization_metadata(uuid, jsonb)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.set_project_metadata(uuid, jsonb)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.add_member(uuid, text, text, uuid)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.remove_member(uuid, text, text, uuid)'),
-		('manage', 'EXECUTE ON FUNCTION apikeys.create_key(uuid, text, text[], apikeys.access_list, timestamptz)'),
-		('manage', 'EXECUTE ON FUNCTION apikeys.create_project_key(uuid, text, text[], apikeys.access_list, timestamptz)'),
-		('manage', 'EXECUTE ON FUNCTION apikeys.update_key(text, text, apikeys.access_list, timestamptz)'),
-		('manage', 'EXECUTE ON FUNCTION apikeys.set_organization_roles(text, text[])'),
-		('manage', 'EXECUTE ON FUNCTION apikeys.set_project_roles(text, uuid, text[])'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.create_key(uuid, text, text[], apikeys.access_list, timestamptz, text[], text, jsonb)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.create_project_key(uuid, text, text[], apikeys.access_list, timestamptz, text[], text, jsonb)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.update_key(text, text, apikeys.access_list, timestamptz, text, jsonb)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.set_organization_roles(text, text[], text[])'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.set_project_roles(text, uuid, text[], text[])'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.remove_from_project(text, uuid)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.add_to_access_list(text, inet[])'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.add_to_access_list(text, text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.remove_from_access_list(text, inet[])'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.remove_from_access_list(text, text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.add_current_address(text)'),
-		('manage', 'EXECUTE ON FUNCTION apikeys.rotate_secret(text, interval)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.rotate_secret(text, interval, timestamptz)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.revoke_secret(text, integer)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.disable_key(text, text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.enable_key(text)'),
@@ -84,10 +99,11 @@ BEGIN ATOMIC
 		('manage', 'EXECUTE ON FUNCTION apikeys.explain_authorize(text, inet, text, uuid)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.explain_authorize(text, text, text, uuid)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.expiring_keys(interval)'),
-		('manage', 'EXECUTE ON FUNCTION apikeys.find_keys(timestamptz, timestamptz, text, uuid, text, uuid)'),
-		('manage', 'EXECUTE ON FUNCTION apikeys.disable_keys(timestamptz, timestamptz, text, uuid, text, uuid, boolean)'),
-		('manage', 'EXECUTE ON FUNCTION apikeys.delete_keys(timestamptz, timestamptz, text, uuid, text, uuid, boolean)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.find_keys(timestamptz, timestamptz, text, uuid, text, uuid, text, jsonb)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.disable_keys(timestamptz, timestamptz, text, uuid, text, uuid, boolean, text, jsonb)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.delete_keys(timestamptz, timestamptz, text, uuid, text, uuid, boolean, text, jsonb)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.find_leaked(text)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.audit_events_after(bigint, integer)'),
 
 		-- What policies and views ask; without USAGE on the schema they cannot be called.
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.principal_roles()'),
@@ -98,7 +114,9 @@ BEGIN ATOMIC
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.reads_key(text, uuid[])'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.pending_usage(text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.lost_count()'),
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.first_unsettled_event(bigint)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.grant_id(text, uuid)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.role_name(text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.pepper_state(text)')
 	) AS p (accesses, privilege)
 	WHERE access_privileges.access = ANY (string_to_array(p.accesses, ' '));
@@ -114,7 +132,7 @@ BEGIN ATOMIC
 	FROM (VALUES
 		('decide', 'apikeys.authorize(text, text, inet, text, uuid, bigint)'::regprocedure),
 		('impersonate', 'apikeys.act_as(text, inet)'),
-		('manage', 'apikeys.create_key(uuid, text, text[], apikeys.access_list, timestamptz)'),
+		('manage', 'apikeys.create_key(uuid, text, text[], apikeys.access_list, timestamptz, text[], text, jsonb)'),
 		('monitor', 'apikeys.status()')) AS m (access, marker)
 		JOIN pg_proc AS p ON p.oid = m.marker
 	WHERE EXISTS (SELECT FROM aclexplode(p.proacl) AS a WHERE a.grantee = accesses_of.grantee AND p.proowner <> a.grantee);
@@ -232,7 +250,9 @@ GRANT EXECUTE ON FUNCTION
 	apikeys.matching_network(apikeys.access_list, inet), apikeys.cardinality(apikeys.access_list),
 	apikeys_internal.secret_hash_in(cstring), apikeys_internal.secret_hash_out(apikeys.secret_hash),
 	apikeys_internal.secret_hash_recv(internal), apikeys_internal.secret_hash_send(apikeys.secret_hash),
-	apikeys_internal.algorithm(apikeys.secret_hash), apikeys_internal.pepper(apikeys.secret_hash)
+	apikeys_internal.algorithm(apikeys.secret_hash), apikeys_internal.pepper(apikeys.secret_hash),
+	apikeys_internal.metadata_contains(jsonb, jsonb), apikeys_internal.access_list_json(apikeys.access_list),
+	apikeys_internal.access_list_jsonb(apikeys.access_list), apikeys_internal.access_list_of(text[])
 TO PUBLIC;
 
 -- What a policy of somebody's own tables asks.

@@ -6,6 +6,7 @@ SELECT pg_extension_config_dump('apikeys.member', '');
 SELECT pg_extension_config_dump('apikeys.key', '');
 SELECT pg_extension_config_dump('apikeys.key_role', '');
 SELECT pg_extension_config_dump('apikeys.key_secret', '');
+SELECT pg_extension_config_dump('apikeys.key_network', '');
 SELECT pg_extension_config_dump('apikeys.key_usage', '');
 SELECT pg_extension_config_dump('apikeys.key_role_usage', '');
 SELECT pg_extension_config_dump('apikeys.key_denial', '');

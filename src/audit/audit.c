@@ -92,7 +92,7 @@ apikeys_note_event(PG_FUNCTION_ARGS)
 
 /*
  * note_key_events(action, organization, public_keys, details): the same for
- * several keys of an organization at once.
+ * several keys of an organization at once, in the order of the keys.
  */
 Datum
 apikeys_note_key_events(PG_FUNCTION_ARGS)
@@ -101,7 +101,8 @@ apikeys_note_key_events(PG_FUNCTION_ARGS)
 		"INSERT INTO apikeys.audit_event (" COLUMNS ") "
 		"SELECT $1, $2, $3, e.public_key, e.detail, $6, $7, $8 "
 		"FROM ROWS FROM (pg_catalog.unnest($4), pg_catalog.unnest($5)) "
-		"AS e (public_key, detail)",
+		"AS e (public_key, detail) "
+		"ORDER BY e.public_key COLLATE \"C\"",
 		COLUMN_COUNT,
 		{TEXTOID, UUIDOID, UUIDOID, TEXTARRAYOID, JSONBARRAYOID, TEXTOID, INETOID, TEXTOID}
 	};

@@ -111,3 +111,16 @@ ak_audit_take_snapshot(void)
 	(void) LockRelease(&tag, ExclusiveLock, false);
 	return snapshot;
 }
+
+/*
+ * Waits until each event that has its number now is in the table: those that
+ * come later have higher numbers than all that are there.
+ */
+void
+ak_audit_wait_for_writers(void)
+{
+	LOCKTAG		tag = make_tag(WRITERS);
+
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	(void) LockRelease(&tag, ExclusiveLock, false);
+}

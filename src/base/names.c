@@ -16,14 +16,24 @@
 #include "core/unicode_names.h"
 
 #include "catalog/namespace.h"
+#include "utils/jsonb.h"
 
 #define NAME_MAX_CHARACTERS		250
 #define PRINCIPAL_MAX_SIZE		255
 #define ROLE_NAME_MAX_SIZE		63
 
+/*
+ * Of metadata as text, in bytes; as it is stored, where a short element needs
+ * some bytes more; and in levels.
+ */
+#define METADATA_MAX_SIZE			4096
+#define METADATA_MAX_STORED_SIZE	(8 * METADATA_MAX_SIZE)
+#define METADATA_MAX_DEPTH			32
+
 /* No encoding of a database has a longer name; UTF-8 has one. */
 #define NAME_MAX_SIZE			((size_t) 4 * NAME_MAX_CHARACTERS)
 
+PG_FUNCTION_INFO_V1(apikeys_is_metadata);
 PG_FUNCTION_INFO_V1(apikeys_is_name);
 PG_FUNCTION_INFO_V1(apikeys_is_principal);
 PG_FUNCTION_INFO_V1(apikeys_is_private_key);
@@ -172,7 +182,60 @@ apikeys_is_role_name(PG_FUNCTION_ARGS)
 				   is_letter_or_digit(*VARDATA_ANY(candidate)));
 }
 
+/* --- Metadata ------------------------------------------------------------- */
+
+/* Whether no object or array in it lies deeper. */
+static bool
+is_shallow(Jsonb *value, int max_depth)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(&value->root);
+	JsonbIteratorToken token;
+	JsonbValue	item;
+	int			depth = 0;
+
+	while ((token = JsonbIteratorNext(&iterator, &item, false)) != WJB_DONE)
+	{
+		if (token == WJB_BEGIN_OBJECT || token == WJB_BEGIN_ARRAY)
+		{
+			if (++depth > max_depth)
+				return false;
+		}
+		else if (token == WJB_END_OBJECT || token == WJB_END_ARRAY)
+			depth--;
+	}
+	return true;
+}
+
+/* The text is made only of what is not much longer as stored. */
+Datum
+apikeys_is_metadata(PG_FUNCTION_ARGS)
+{
+	Jsonb	   *candidate = PG_GETARG_JSONB_P(0);
+	StringInfoData json;
+
+	if (!JB_ROOT_IS_OBJECT(candidate) ||
+		VARSIZE(candidate) > METADATA_MAX_STORED_SIZE ||
+		!is_shallow(candidate, METADATA_MAX_DEPTH))
+		PG_RETURN_BOOL(false);
+	initStringInfo(&json);
+	JsonbToCString(&json, &candidate->root, VARSIZE(candidate));
+	PG_RETURN_BOOL(json.len <= METADATA_MAX_SIZE &&
+				   !ak_token_contains_secret(json.data, json.len));
+}
+
 /* --- Scopes --------------------------------------------------------------- */
+
+static void
+raise_invalid_scope(const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid scope"),
+			 errdetail(detail, AK_SCOPE_MAX_LENGTH, AK_SCOPES_MAX),
+			 ak_errid("invalid_scope"),
+			 errhidestmt(true),
+			 errhidecontext(true)));
+}
 
 /*
  * Raises 22023 for what is no scope: the caller's mistake, not a denial.  The
@@ -182,12 +245,13 @@ void
 ak_check_scope(const text *scope)
 {
 	if (!ak_scope_is_valid(VARDATA_ANY(scope), VARSIZE_ANY_EXHDR(scope)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid scope"),
-				 errdetail("A scope is 1 to %d letters, digits and characters of _.:/-.",
-						   AK_SCOPE_MAX_LENGTH),
-				 ak_errid("invalid_scope"),
-				 errhidestmt(true),
-				 errhidecontext(true)));
+		raise_invalid_scope("A scope is 1 to %d letters, digits and characters of _.:/-.");
+}
+
+/* The same for what is neither a scope nor several of them. */
+void
+ak_check_scopes(const text *scopes)
+{
+	if (!ak_scopes_are_valid(VARDATA_ANY(scopes), VARSIZE_ANY_EXHDR(scopes)))
+		raise_invalid_scope("A scope is 1 to %d letters, digits and characters of _.:/-; up to %d scopes can be asked for, with a single blank between them.");
 }

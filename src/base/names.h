@@ -13,5 +13,6 @@
 extern bool ak_is_name(const text *candidate);
 extern bool ak_is_principal(const text *candidate);
 extern void ak_check_scope(const text *scope);
+extern void ak_check_scopes(const text *scopes);
 
 #endif							/* AK_NAMES_H */

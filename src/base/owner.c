@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "base/owner.h"
+#include "base/quiet_insert.h"
 #include "base/tables.h"
 #include "core/compat.h"
 #include "core/errors.h"
@@ -21,7 +22,9 @@
 #include "catalog/pg_proc.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "jit/jit.h"
 #include "miscadmin.h"
+#include "optimizer/cost.h"
 #include "pgtime.h"
 #include "utils/guc.h"
 #include "utils/regproc.h"
@@ -41,6 +44,20 @@ set_locally(const char *name, const char *value)
 }
 
 /*
+ * Switches sequential scans and JIT off until AtEOXact_GUC() ends the level of
+ * settings that the caller has begun.  A plan is kept for a session: one that was
+ * made while a table was empty would be kept while a transaction fills it.
+ */
+void
+ak_plan_by_index(void)
+{
+	if (enable_seqscan)
+		set_locally("enable_seqscan", "off");
+	if (jit_enabled)
+		set_locally("jit", "off");
+}
+
+/*
  * Pins what names mean, and how times and intervals are written in events, which
  * are the same whoever makes them.  Returns the level of what was set, to be
  * ended; 0 if nothing was.
@@ -54,7 +71,8 @@ pin_settings(bool by_index)
 	int			level;
 
 	if (is_pinned && is_utc && IntervalStyle == INTSTYLE_POSTGRES &&
-		DateStyle == USE_ISO_DATES && row_security && !by_index)
+		DateStyle == USE_ISO_DATES && row_security &&
+		!(by_index && (enable_seqscan || jit_enabled)))
 		return 0;
 	level = NewGUCNestLevel();
 	if (!is_pinned)
@@ -68,10 +86,7 @@ pin_settings(bool by_index)
 	if (!row_security)
 		set_locally("row_security", "on");
 	if (by_index)
-	{
-		set_locally("enable_seqscan", "off");
-		set_locally("jit", "off");
-	}
+		ak_plan_by_index();
 	return level;
 }
 
@@ -225,7 +240,9 @@ execute(AkStatement *statement, Snapshot snapshot, Datum *values,
 		SPI_connect();
 		if (statement->plan == NULL)
 			prepare(statement);
-		if (first)
+		if (statement->is_quiet)
+			ak_quiet_insert(statement->plan, values, nulls);
+		else if (first)
 			SPI_execute_plan(statement->plan, values, nulls, true, 1);
 		else
 			SPI_execute_snapshot(statement->plan, values, nulls, snapshot,

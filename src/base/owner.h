@@ -31,6 +31,7 @@ extern void ak_owner_begin(AkOwner *owner, Oid as_role, bool by_index);
 extern void ak_owner_end(AkOwner *owner, bool is_error);
 extern bool ak_owner_is_acting(void);
 extern Oid	ak_owner_caller(void);
+extern void ak_plan_by_index(void);
 
 /*
  * A statement with its arguments' types, to be a static variable: the plan is
@@ -40,13 +41,15 @@ typedef struct AkStatement
 {
 	const char *sql;
 	int			argument_count;
-	Oid			types[8];
+	Oid			types[11];
+
+	bool		by_index;		/* see ak_plan_by_index(); the door sees to it */
 
 	/*
-	 * Never with a sequential scan: a plan that was made while a table was
-	 * empty would be kept while one statement fills it.
+	 * An INSERT that fires no triggers, nor those that check references: see
+	 * ak_quiet_insert().
 	 */
-	bool		by_index;
+	bool		is_quiet;
 	struct _SPI_plan *plan;
 } AkStatement;
 

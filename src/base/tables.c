@@ -5,13 +5,6 @@
  * The OIDs are looked up once, and again after any relcache message about one
  * of the relations: DROP EXTENSION sends one, and a new CREATE EXTENSION in
  * the same session finds the new ones.
- *
- * The tables whose rows are kept in memory by other files have a trigger that
- * makes a change of a row send such a message too.  PostgreSQL delivers it at
- * commit (of a prepared transaction, and on standbys, as well), and to the
- * changing transaction itself before its next command and when it is rolled
- * back.  So what was read from the tables is current as long as the number
- * that ak_tables_refresh() answers is the same.
  */
 #include "postgres.h"
 
@@ -19,7 +12,10 @@
 #include "core/compat.h"
 #include "core/errors.h"
 
+#include "access/xact.h"
 #include "catalog/namespace.h"
+#include "storage/lmgr.h"
+#include "storage/proc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 
@@ -42,7 +38,7 @@ static const char *const index_names[AK_INDEX_COUNT] = {
 	[AK_ORGANIZATION_BY_ID] = "organization_pkey",
 	[AK_PROJECT_BY_ID] = "project_pkey",
 	[AK_PROJECT_BY_ORGANIZATION] = "project_name_key",
-	[AK_ROLE_BY_NAME] = "role_pkey",
+	[AK_ROLE_BY_ID] = "role_pkey",
 	[AK_MEMBER_BY_USER] = "member_user_key",
 	[AK_MEMBER_BY_ROLE] = "member_role_key",
 	[AK_KEY_BY_NAME] = "key_pkey",
@@ -57,8 +53,20 @@ static Oid	table_oids[AK_TABLE_COUNT];
 static Oid	index_oids[AK_INDEX_COUNT];
 static bool oids_are_valid = false;
 
-/* Counts the messages; never 0. */
+/* Counts the messages. */
 static uint64 generation = 1;
+
+/*
+ * What was locked last: locks of a subtransaction go with it, so they are known
+ * to be held in that one alone.
+ */
+static struct
+{
+	LocalTransactionId transaction;
+	SubTransactionId subtransaction;
+	uint64		generation;
+	uint32		tables;			/* a set of AK_TABLE_BIT() */
+} locked;
 
 static bool
 is_one_of(Oid relation, const Oid *oids, int count)
@@ -132,17 +140,44 @@ ak_tables_init(void)
 	CacheRegisterRelcacheCallback(take_message, (Datum) 0);
 }
 
+/* The locks that are known to be held are of this moment. */
+static bool
+locks_are_current(void)
+{
+	return locked.transaction == ak_local_transaction() &&
+		locked.subtransaction == GetCurrentSubTransactionId() &&
+		locked.generation == generation;
+}
+
 /*
- * Takes the messages that are there, and returns a number that is another one
- * after each message about the tables.  Raises 42P01 or 3F000 if the extension
- * is not in this database.  The number is never 0.
+ * Takes AccessShareLocks on a set of tables, AK_TABLE_BIT()s, which are held until
+ * the transaction ends, as the executor's are.  Who takes a snapshot after that
+ * sees what a command has committed that had locked and rewritten one of them.
+ * Raises 42P01 or 3F000 if the extension is not in this database.
  */
-uint64
-ak_tables_refresh(void)
+void
+ak_tables_lock(uint32 tables)
 {
 	AcceptInvalidationMessages();
 	ensure_oids();
-	return generation;
+	if (locks_are_current() && (tables & ~locked.tables) == 0)
+		return;
+	/* Messages come with locks: a table may be another one by then. */
+	do
+	{
+		if (!locks_are_current())
+		{
+			locked.transaction = ak_local_transaction();
+			locked.subtransaction = GetCurrentSubTransactionId();
+			locked.generation = generation;
+			locked.tables = 0;
+		}
+		for (int i = 0; i < AK_TABLE_COUNT; i++)
+			if ((tables & ~locked.tables) & AK_TABLE_BIT(i))
+				LockRelationOid(table_oids[i], AccessShareLock);
+		ensure_oids();
+	} while (!locks_are_current());
+	locked.tables |= tables;
 }
 
 /* The OID of a table. */

@@ -1,7 +1,6 @@
 /*
  * tables.h
- *	  The OIDs of the extension's tables and indexes, and a count of the
- *	  messages about changes of them.
+ *	  The OIDs of the extension's tables and indexes, and locks on the tables.
  */
 #ifndef AK_TABLES_H
 #define AK_TABLES_H
@@ -25,12 +24,15 @@ typedef enum AkTable
 	AK_TABLE_COUNT
 } AkTable;
 
+/* In a set of tables. */
+#define AK_TABLE_BIT(table) (1u << (table))
+
 typedef enum AkIndex
 {
 	AK_ORGANIZATION_BY_ID,
 	AK_PROJECT_BY_ID,
 	AK_PROJECT_BY_ORGANIZATION,
-	AK_ROLE_BY_NAME,
+	AK_ROLE_BY_ID,
 	AK_MEMBER_BY_USER,
 	AK_MEMBER_BY_ROLE,
 	AK_KEY_BY_NAME,
@@ -43,7 +45,7 @@ typedef enum AkIndex
 } AkIndex;
 
 extern void ak_tables_init(void);
-extern uint64 ak_tables_refresh(void);
+extern void ak_tables_lock(uint32 tables);
 extern Oid	ak_table_oid(AkTable table);
 extern Oid	ak_index_oid(AkIndex index);
 

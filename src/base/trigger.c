@@ -10,13 +10,15 @@
 #include "core/errors.h"
 
 #include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/namespace.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
 
-PG_FUNCTION_INFO_V1(apikeys_table_changed);
 PG_FUNCTION_INFO_V1(apikeys_is_direct_change);
 
 /*
@@ -52,6 +54,27 @@ ak_trigger_get_column(const TriggerData *trigger, HeapTuple row, int column,
 }
 
 /*
+ * Whether a table has no triggers but those of the extension and of references,
+ * and no rules.  Locks it until the end of the transaction as whoever writes
+ * to it does, so that it stays like this.
+ */
+bool
+ak_trigger_all_are_own(AkTable table)
+{
+	Oid			own_schema = get_namespace_oid("apikeys_internal", false);
+	Relation	relation = table_open(ak_table_oid(table), RowExclusiveLock);
+	TriggerDesc *triggers = relation->trigdesc;
+	bool		are_own = relation->rd_rules == NULL;
+
+	for (int i = 0; triggers && i < triggers->numtriggers; i++)
+		are_own = are_own &&
+			(triggers->triggers[i].tgisinternal ||
+			 get_func_namespace(triggers->triggers[i].tgfoid) == own_schema);
+	table_close(relation, NoLock);
+	return are_own;
+}
+
+/*
  * Whether a dump is being restored: by a superuser, in a session that has
  * switched row_security off itself, as the scripts of pg_dump and pg_restore
  * do.  A default of the database or the role does not count.
@@ -72,16 +95,4 @@ Datum
 apikeys_is_direct_change(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(!ak_owner_is_acting() && !is_restore());
-}
-
-/* Trigger of the tables whose rows are kept in memory. */
-Datum
-apikeys_table_changed(PG_FUNCTION_ARGS)
-{
-	TriggerData *trigger = ak_trigger_get(fcinfo,
-										  AK_TABLE_BIT(AK_ORGANIZATION) |
-										  AK_TABLE_BIT(AK_ROLE));
-
-	CacheInvalidateRelcache(trigger->tg_relation);
-	PG_RETURN_POINTER(NULL);
 }

@@ -12,11 +12,9 @@
 #include "commands/trigger.h"
 #include "fmgr.h"
 
-/* The tables that a trigger function is made for. */
-#define AK_TABLE_BIT(table) (1u << (table))
-
 extern TriggerData *ak_trigger_get(FunctionCallInfo fcinfo, uint32 tables);
 extern Datum ak_trigger_get_column(const TriggerData *trigger, HeapTuple row,
 								   int column, bool *isnull);
+extern bool ak_trigger_all_are_own(AkTable table);
 
 #endif							/* AK_TRIGGER_H */

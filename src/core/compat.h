@@ -8,6 +8,7 @@
 
 #include "catalog/pg_database.h"
 #include "common/jsonapi.h"
+#include "executor/executor.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
 #include "storage/lock.h"
@@ -121,6 +122,20 @@ ak_tuplesort_get_datum(Tuplesortstate *sort, Datum *value)
 #define ak_relation_locator(relation) ((relation)->rd_node)
 #endif
 
+/* The number of the transaction, counted in this session. */
+#if PG_VERSION_NUM >= 170000
+#define ak_local_transaction() (MyProc->vxid.lxid)
+#else
+#define ak_local_transaction() (MyProc->lxid)
+#endif
+
+/* The name of the file that a table's rows are in. */
+#if PG_VERSION_NUM >= 160000
+#define ak_relation_file(relation) ((relation)->rd_locator.relNumber)
+#else
+#define ak_relation_file(relation) ((relation)->rd_node.relNode)
+#endif
+
 /* Has the processor fetch the memory at an address, be it none of ours. */
 #if defined(__GNUC__)
 #define ak_prefetch(address) __builtin_prefetch(address)
@@ -136,5 +151,16 @@ ak_tuplesort_get_datum(Tuplesortstate *sort, Datum *value)
 #define ak_index_beginscan(table, index, snapshot, key_count) \
 	index_beginscan(table, index, snapshot, key_count, 0)
 #endif
+
+/* Runs a query that was started, to its end; 18 always does so once. */
+static inline void
+ak_executor_run(QueryDesc *query)
+{
+#if PG_VERSION_NUM >= 180000
+	ExecutorRun(query, ForwardScanDirection, 0);
+#else
+	ExecutorRun(query, ForwardScanDirection, 0, true);
+#endif
+}
 
 #endif							/* AK_COMPAT_H */

@@ -9,6 +9,7 @@
 #include "core/crypto.h"
 
 #define BASIC	"Basic"
+#define BEARER	"Bearer"
 
 /* --- Characters (RFC 9110; no locale has a say) ---------------------------- */
 
@@ -103,6 +104,70 @@ split(const char *pair, size_t length, AkCredentials *credentials)
 		AK_HEADER_GOOD : AK_HEADER_MALFORMED;
 }
 
+static const char *
+find_last_dot(const char *text, size_t length)
+{
+	while (length > 0)
+		if (text[--length] == '.')
+			return text + length;
+	return NULL;
+}
+
+/*
+ * Reads <public key>.<secret>, of which neither is empty; false if it is none.
+ * Public keys may contain dots and the secrets that are issued here do not: so
+ * the last dot counts.  The credentials point into the value.
+ */
+bool
+ak_credentials_from_api_key(const char *value, size_t length,
+							AkCredentials *credentials)
+{
+	const char *dot = find_last_dot(value, length);
+
+	if (dot == NULL || dot == value || dot + 1 == value + length)
+		return false;
+	credentials->public_key = value;
+	credentials->public_key_length = dot - value;
+	credentials->secret = dot + 1;
+	credentials->secret_length = value + length - credentials->secret;
+	return true;
+}
+
+/* Whether it is a JSON Web Token: three parts, of which the first is an object. */
+static bool
+is_jwt(const char *token, size_t length)
+{
+	const char *const object = "eyJ";	/* base64 of {" */
+	int			dots = 0;
+
+	if (length <= strlen(object) ||
+		memcmp(token, object, strlen(object)) != 0)
+		return false;
+	for (size_t i = 0; i < length; i++)
+	{
+		if (token[i] == '.')
+			dots++;
+		else if (!is_token_character(token[i]))
+			return false;
+	}
+	return dots == 2;
+}
+
+/*
+ * Reads what follows the scheme Bearer (RFC 6750).  Absent are what has no dot
+ * and what is a JSON Web Token: those are somebody else's.
+ */
+static AkHeader
+from_bearer(const char *token, size_t length, AkCredentials *credentials)
+{
+	if (length > 0 &&
+		(find_last_dot(token, length) == NULL || is_jwt(token, length)))
+		return AK_HEADER_ABSENT;
+	return !has_control_character(token, length) &&
+		ak_credentials_from_api_key(token, length, credentials) ?
+		AK_HEADER_GOOD : AK_HEADER_MALFORMED;
+}
+
 /*
  * Reads <public key>:<secret>, of which neither is empty.  The credentials
  * point into the value.
@@ -116,27 +181,31 @@ ak_credentials_from_pair(const char *value, size_t length,
 }
 
 /*
- * Reads the value of an Authorization header, scheme Basic (RFC 7617), with
- * the public key for the user and the secret for the password; absent is what
- * is of another scheme.  The credentials point into buffer, which has room
- * for length bytes, and which the caller wipes in any case.
+ * Reads the value of an Authorization header: of scheme Basic (RFC 7617), with
+ * the public key for the user and the secret for the password, or of scheme
+ * Bearer, with both in one string; absent is what is of another scheme.  The
+ * credentials point into the value or into buffer, which has room for length
+ * bytes, and which the caller wipes in any case.
  */
 AkHeader
 ak_credentials_from_authorization(const char *value, size_t length,
 								  char *buffer, AkCredentials *credentials)
 {
+	const char *rest;
 	size_t		scheme_length = 0;
 	size_t		size;
 
 	trim(&value, &length);
 	while (scheme_length < length && !is_blank(value[scheme_length]))
 		scheme_length++;
+	rest = value + scheme_length;
+	length -= scheme_length;
+	trim(&rest, &length);
+	if (ak_header_name_equals(value, scheme_length, BEARER, strlen(BEARER)))
+		return from_bearer(rest, length, credentials);
 	if (!ak_header_name_equals(value, scheme_length, BASIC, strlen(BASIC)))
 		return AK_HEADER_ABSENT;
-	value += scheme_length;
-	length -= scheme_length;
-	trim(&value, &length);
-	if (!ak_crypto_base64_decode(value, length, buffer, length, &size))
+	if (!ak_crypto_base64_decode(rest, length, buffer, length, &size))
 		return AK_HEADER_MALFORMED;
 	return split(buffer, size, credentials);
 }

@@ -36,6 +36,8 @@ typedef enum AkHeader
 extern bool ak_header_name_is_valid(const char *name, size_t length);
 extern bool ak_header_name_equals(const char *a, size_t a_length,
 								  const char *b, size_t b_length);
+extern bool ak_credentials_from_api_key(const char *value, size_t length,
+										AkCredentials *credentials);
 extern AkHeader ak_credentials_from_pair(const char *value, size_t length,
 										 AkCredentials *credentials);
 extern AkHeader ak_credentials_from_authorization(const char *value,

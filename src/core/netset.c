@@ -35,6 +35,8 @@ static const uint8_t mapped_network[MAPPED_BITS / 8] = {
 /* One family's part of a set. */
 typedef struct PackedEntries
 {
+	const AkNetset *set;
+	unsigned	family;
 	const uint8_t *entries;
 	size_t		count;
 	size_t		size;			/* bytes of an entry, its prefix's included */
@@ -371,7 +373,7 @@ ak_netset_size(size_t count4, size_t count6)
 static PackedEntries
 entries_of_family(const AkNetset *set, unsigned family)
 {
-	PackedEntries part = {NULL, 0, 0};
+	PackedEntries part = {set, family, NULL, 0, 0};
 
 	if (family == 4)
 	{
@@ -386,6 +388,17 @@ entries_of_family(const AkNetset *set, unsigned family)
 		part.size = AK_NETSET_ENTRY6_SIZE;
 	}
 	return part;
+}
+
+/* An entry: where it is, or in the buffer, if it had to be read. */
+static const uint8_t *
+entry_at(const PackedEntries *part, size_t index, size_t node,
+		 uint8_t *buffer)
+{
+	if (part->entries)
+		return part->entries + index * part->size;
+	part->set->read(part->set->argument, part->family, index, node, buffer);
+	return buffer;
 }
 
 static bool
@@ -410,8 +423,8 @@ entries_are_canonical(const PackedEntries *part)
 }
 
 /*
- * Is this set, whose bytes may come from anywhere, exactly what
- * ak_netset_sort() and ak_netset_pack() make of some normalized networks?
+ * Is this set, whose bytes may come from anywhere but are in memory, exactly
+ * what ak_netset_sort() and ak_netset_pack() make of some normalized networks?
  */
 bool
 ak_netset_is_canonical(const AkNetset *set)
@@ -420,6 +433,16 @@ ak_netset_is_canonical(const AkNetset *set)
 	PackedEntries part6 = entries_of_family(set, 6);
 
 	return entries_are_canonical(&part4) && entries_are_canonical(&part6);
+}
+
+static void
+unpack_entry(const PackedEntries *part, const uint8_t *entry,
+			 AkNetwork *network)
+{
+	memset(network, 0, sizeof(*network));
+	network->family = (uint8_t) part->family;
+	memcpy(network->address, entry, part->size - 1);
+	network->prefix = entry[part->size - 1];
 }
 
 /*
@@ -431,36 +454,41 @@ ak_netset_get(const AkNetset *set, size_t index, AkNetwork *network)
 {
 	unsigned	family = (index < set->count4) ? 4 : 6;
 	PackedEntries part = entries_of_family(set, family);
+	uint8_t		buffer[AK_NETSET_ENTRY6_SIZE];
 	const uint8_t *entry;
 
 	if (family == 6)
 		index -= set->count4;
-	entry = part.entries + index * part.size;
+	entry = entry_at(&part, index, 0, buffer);
 
-	memset(network, 0, sizeof(*network));
-	network->family = (uint8_t) family;
-	memcpy(network->address, entry, part.size - 1);
-	network->prefix = entry[part.size - 1];
+	unpack_entry(&part, entry, network);
 }
 
 /*
- * How many of the first "count" entries sort at or before the key, which is
- * a packed entry itself?  In a set of any order, the entry before the
- * returned position is at most the key, since it was compared.
+ * How many of the entries sort at or before the key, which is a packed entry
+ * itself?  The last of them is copied to *last.  In a set of any order, it is
+ * at most the key, since it was compared.
  */
 static size_t
-count_up_to(const PackedEntries *part, size_t count, const uint8_t *key)
+count_up_to(const PackedEntries *part, const uint8_t *key, uint8_t *last)
 {
 	size_t		low = 0;
-	size_t		high = count;
+	size_t		high = part->count;
+	size_t		node = 1;
+	uint8_t		buffer[AK_NETSET_ENTRY6_SIZE];
 
 	while (low < high)
 	{
 		size_t		middle = low + (high - low) / 2;
+		const uint8_t *entry = entry_at(part, middle, node, buffer);
 
-		if (memcmp(part->entries + middle * part->size, key,
-				   part->size) <= 0)
+		node *= 2;
+		if (memcmp(entry, key, part->size) <= 0)
+		{
+			memcpy(last, entry, part->size);
 			low = middle + 1;
+			node++;
+		}
 		else
 			high = middle;
 	}
@@ -475,15 +503,13 @@ ak_netset_contains_entry(const AkNetset *set, const AkNetwork *network)
 {
 	PackedEntries part = entries_of_family(set, network->family);
 	uint8_t		key[AK_NETSET_ENTRY6_SIZE];
-	size_t		position;
+	uint8_t		last[AK_NETSET_ENTRY6_SIZE];
 
 	if (part.count == 0)
 		return false;
 	pack_entry(network, key);
-	position = count_up_to(&part, part.count, key);
-	return position > 0 &&
-		memcmp(part.entries + (position - 1) * part.size, key,
-			   part.size) == 0;
+	return count_up_to(&part, key, last) > 0 &&
+		memcmp(last, key, part.size) == 0;
 }
 
 /*
@@ -508,9 +534,6 @@ ak_netset_contains_entry(const AkNetset *set, const AkNetwork *network)
  * address.  So P's first bit that differs is 0 where the key's is 1, and
  * that bit is one of the first c, as all others of the key are 0.  This
  * argument does not need the set's order, so damaged sets end the loop, too.
- *
- * The next P is before this one, for this one's bits right of the new c are
- * not less than the new key's zeros, and its prefix is longer.
  */
 bool
 ak_netset_find(const AkNetset *set, const AkNetwork *address,
@@ -519,8 +542,8 @@ ak_netset_find(const AkNetset *set, const AkNetwork *address,
 	PackedEntries part = entries_of_family(set, address->family);
 	uint8_t		key[AK_NETSET_ENTRY6_SIZE];
 	unsigned	bits = address->prefix;
+	uint8_t		last[AK_NETSET_ENTRY6_SIZE];
 	size_t		size = part.size - 1;
-	size_t		position = part.count;
 
 	if (part.count == 0 || bits > size * 8)
 		return false;
@@ -528,23 +551,17 @@ ak_netset_find(const AkNetset *set, const AkNetwork *address,
 
 	for (;;)
 	{
-		const uint8_t *entry;
 		unsigned	common;
 
 		clear_host_bits(key, size, bits);
 		key[size] = (uint8_t) bits;
-		position = count_up_to(&part, position, key);
-		if (position == 0)
+		if (count_up_to(&part, key, last) == 0)
 			return false;
-
-		entry = part.entries + --position * part.size;
-		common = count_common_bits(entry, key, bits);
-		if (entry[size] <= common)
+		common = count_common_bits(last, key, bits);
+		if (last[size] <= common)
 			break;
 		bits = common;
 	}
-
-	ak_netset_get(set, position + (address->family == 6 ? set->count4 : 0),
-				  match);
+	unpack_entry(&part, last, match);
 	return true;
 }

@@ -42,12 +42,23 @@ typedef enum AkNetworkError
 #define AK_NETSET_ENTRY4_SIZE	5
 #define AK_NETSET_ENTRY6_SIZE	17
 
+/*
+ * Copies entry number "index" of a family's array, 4 or 6, to *entry: of a set
+ * that is not in memory as a whole.  A search takes the same way each time: from
+ * node 1 on, and from each node n to 2n or 2n + 1.  A node is always the same
+ * entry; of 0 nothing is known.
+ */
+typedef void (*AkNetsetRead) (void *argument, unsigned family, size_t index,
+							  size_t node, uint8_t *entry);
+
 typedef struct AkNetset
 {
-	const uint8_t *entries4;
+	const uint8_t *entries4;	/* both NULL: there is read instead */
 	const uint8_t *entries6;
 	size_t		count4;
 	size_t		count6;
+	AkNetsetRead read;
+	void	   *argument;
 } AkNetset;
 
 extern void ak_network_normalize(AkNetwork *network);

@@ -24,3 +24,24 @@ ak_reason_name(AkReason reason)
 {
 	return names[reason];
 }
+
+/*
+ * The status of an HTTP response to it: 401 where the key is not proved, 403
+ * where it is and is denied.
+ */
+int
+ak_reason_http_status(AkReason reason)
+{
+	switch (reason)
+	{
+		case AK_OK:
+			return 200;
+		case AK_UNKNOWN_KEY:
+		case AK_WRONG_SECRET:
+		case AK_SECRET_EXPIRED:
+		case AK_PEPPER_MISSING:
+			return 401;
+		default:
+			return 403;
+	}
+}

@@ -21,5 +21,6 @@ typedef enum AkReason
 } AkReason;
 
 extern const char *ak_reason_name(AkReason reason);
+extern int	ak_reason_http_status(AkReason reason);
 
 #endif							/* AK_REASON_H */

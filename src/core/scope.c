@@ -47,6 +47,50 @@ ak_scope_is_valid(const char *scope, size_t length)
 }
 
 /*
+ * The length of the next of several scopes, and where it begins in *scope; 0
+ * if there is no more.  The search begins at *offset, 0 at first, and leaves
+ * there where to go on.  The bytes remain the caller's.
+ */
+size_t
+ak_scope_next(const char *scopes, size_t length, size_t *offset,
+			  const char **scope)
+{
+	const char *end;
+
+	if (*offset >= length)
+		return 0;
+	*scope = scopes + *offset;
+	end = memchr(*scope, ' ', length - *offset);
+	if (end == NULL)
+		end = scopes + length;
+	*offset = (size_t) (end - scopes) + 1;
+	return (size_t) (end - *scope);
+}
+
+/*
+ * Are these 1 to AK_SCOPES_MAX scopes with a single blank between them (RFC
+ * 6749, section 3.3)?  The caller owns the bytes.
+ */
+bool
+ak_scopes_are_valid(const char *scopes, size_t length)
+{
+	size_t		offset = 0;
+
+	for (int count = 0; count < AK_SCOPES_MAX; count++)
+	{
+		const char *scope = scopes;
+		size_t		scope_length = ak_scope_next(scopes, length, &offset,
+												 &scope);
+
+		if (!is_valid(scope, scope_length, false))
+			return false;
+		if (offset > length)
+			return true;
+	}
+	return false;
+}
+
+/*
  * Is this a permission: as a scope, but with "*" in the alphabet?  The caller
  * owns the bytes.
  */

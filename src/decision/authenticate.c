@@ -15,12 +15,17 @@
 #include "identity/identity.h"
 #include "types/type_access_list.h"
 
+#include "access/htup_details.h"
+#include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 
 PG_FUNCTION_INFO_V1(apikeys_authenticate);
 PG_FUNCTION_INFO_V1(apikeys_authenticate_text);
+PG_FUNCTION_INFO_V1(apikeys_authenticate_token);
+PG_FUNCTION_INFO_V1(apikeys_authenticate_token_text);
 PG_FUNCTION_INFO_V1(apikeys_authenticate_request);
+PG_FUNCTION_INFO_V1(apikeys_split_api_key);
 
 /*
  * Binds the key of the request if it is good, and raises 28000 if it is not:
@@ -34,12 +39,25 @@ authenticate(const AkRequest *request)
 	ak_require_preload();
 	ak_decision_open(request, &decision);
 	if (decision.reason == AK_OK)
-		ak_identity_bind(request->public_key, &decision.key,
+		ak_identity_bind(request->public_key, &decision.store, &decision.key,
 						 request->address);
 	ak_decision_close(request, &decision);
 	if (decision.reason != AK_OK)
 		ak_decision_raise(&decision,
 						  ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION);
+}
+
+static void
+get_address(FunctionCallInfo fcinfo, int argument, bool is_text,
+			AkRequest *request, AkNetwork *address)
+{
+	if (PG_ARGISNULL(argument))
+		return;
+	if (is_text)
+		ak_network_from_text(PG_GETARG_TEXT_PP(argument), address);
+	else
+		ak_network_from_inet(PG_GETARG_INET_PP(argument), address);
+	request->address = address;
 }
 
 /* authenticate(), whose address is an inet or a text. */
@@ -53,15 +71,23 @@ authenticate_key(FunctionCallInfo fcinfo, bool address_is_text)
 		request.public_key = PG_GETARG_TEXT_PP(0);
 	if (!PG_ARGISNULL(1))
 		request.secret = PG_GETARG_TEXT_PP(1);
-	if (!PG_ARGISNULL(2))
-	{
-		if (address_is_text)
-			ak_network_from_text(PG_GETARG_TEXT_PP(2), &address);
-		else
-			ak_network_from_inet(PG_GETARG_INET_PP(2), &address);
-		request.address = &address;
-	}
+	get_address(fcinfo, 2, address_is_text, &request, &address);
 	authenticate(&request);
+	PG_RETURN_TEXT_P(request.public_key);
+}
+
+/* authenticate_token(), the same with both in one string. */
+static Datum
+authenticate_token(FunctionCallInfo fcinfo, bool address_is_text)
+{
+	AkRequest	request = {.any_scope = true};
+	AkNetwork	address;
+
+	get_address(fcinfo, 1, address_is_text, &request, &address);
+	if (!PG_ARGISNULL(0))
+		ak_request_set_token(&request, PG_GETARG_TEXT_PP(0));
+	authenticate(&request);
+	ak_request_wipe_token(&request);
 	PG_RETURN_TEXT_P(request.public_key);
 }
 
@@ -75,6 +101,38 @@ Datum
 apikeys_authenticate_text(PG_FUNCTION_ARGS)
 {
 	return authenticate_key(fcinfo, true);
+}
+
+Datum
+apikeys_authenticate_token(PG_FUNCTION_ARGS)
+{
+	return authenticate_token(fcinfo, false);
+}
+
+Datum
+apikeys_authenticate_token_text(PG_FUNCTION_ARGS)
+{
+	return authenticate_token(fcinfo, true);
+}
+
+/* split_api_key(): the halves of the one string; NULLs where it is none. */
+Datum
+apikeys_split_api_key(PG_FUNCTION_ARGS)
+{
+	AkRequest	request;
+	TupleDesc	descriptor;
+	Datum		values[2];
+	bool		nulls[2];
+
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	ak_request_set_token(&request, PG_GETARG_TEXT_PP(0));
+	values[0] = PointerGetDatum(request.public_key);
+	values[1] = PointerGetDatum(request.secret);
+	nulls[0] = request.public_key == NULL;
+	nulls[1] = request.secret == NULL;
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor),
+													  values, nulls)));
 }
 
 /* --- A request's headers -------------------------------------------------- */
@@ -139,7 +197,7 @@ is_trusted(const AkNetset *trusted, const AkNetwork *peer)
  * that is a trusted proxy, who is believed what it says instead.
  */
 static const AkNetwork *
-get_address(const AkRequestHeaders *headers, AkNetwork *address)
+find_client(const AkRequestHeaders *headers, AkNetwork *address)
 {
 	AkNetset	trusted;
 	AkHeader	header;
@@ -198,7 +256,7 @@ authenticate_http(HttpRequest *http)
 											credentials.secret_length);
 	request.public_key = http->public_key;
 	request.secret = http->secret;
-	request.address = get_address(&http->headers, &address);
+	request.address = find_client(&http->headers, &address);
 	authenticate(&request);
 }
 
@@ -231,7 +289,7 @@ apikeys_authenticate_request(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
 				 errmsg("request has no API key"),
-				 errhint("Send the public key and the private key by HTTP Basic, or as %s: <public key>:<private key>.",
+				 errhint("Send the API key as Authorization: Bearer <public key>.<private key>, by HTTP Basic, or as %s: <public key>:<private key>.",
 						 ak_api_key_header),
 				 ak_errid("key_missing"),
 				 errhidestmt(true),

@@ -14,166 +14,197 @@
 #include "access/htup_details.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
 
-PG_FUNCTION_INFO_V1(apikeys_authorize);
-PG_FUNCTION_INFO_V1(apikeys_decide);
-PG_FUNCTION_INFO_V1(apikeys_require);
-PG_FUNCTION_INFO_V1(apikeys_authorize_text);
-PG_FUNCTION_INFO_V1(apikeys_decide_text);
-PG_FUNCTION_INFO_V1(apikeys_require_text);
+/* Columns of type decision, as in sql/parts/22_composite_types.sql. */
+enum
+{
+	DECISION_ALLOWED,
+	DECISION_REASON,
+	DECISION_PUBLIC_KEY,
+	DECISION_ORGANIZATION_ID,
+	DECISION_ADDRESS,
+	DECISION_NETWORK,
+	DECISION_HTTP_STATUS,
+	DECISION_RETRY_AFTER,
+	DECISION_OWNER,
+	DECISION_METADATA,
+	DECISION_REMAINING,
+	DECISION_RESET_AFTER,
+	DECISION_LIMIT_NAME,
+	DECISION_ENVIRONMENT,
+	DECISION_COLUMN_COUNT
+};
+
+/* Sets a column of the row that is made. */
+#define PUT(column, datum) \
+	(values[DECISION_##column] = (datum), nulls[DECISION_##column] = false)
+
+/* What the arguments of a function are. */
+typedef struct Form
+{
+	bool		is_token;		/* public key and secret are one argument */
+	bool		address_is_text;
+} Form;
+
+/* What is asked, with what it points to, and the answer. */
+typedef struct Call
+{
+	AkRequest	request;
+	AkNetwork	address;
+	AkDecision	decision;
+} Call;
 
 /*
- * Raises 22023 for a cost that is no positive number; a function may be declared
- * without one.
+ * What the call weighs in limits; 1 where the function is declared without that
+ * argument.  Raises 22023 if it is NULL or negative.
  */
-static void
-check_cost(FunctionCallInfo fcinfo)
+static int64
+get_cost(FunctionCallInfo fcinfo, int argument)
 {
-	if (PG_NARGS() > 5 && (PG_ARGISNULL(5) || PG_GETARG_INT64(5) < 1))
+	if (PG_NARGS() <= argument)
+		return 1;
+	if (PG_ARGISNULL(argument) || PG_GETARG_INT64(argument) < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("cost must be at least 1"),
+				 errmsg("cost must be 0 or more"),
 				 ak_errid("invalid_cost"),
 				 errhidestmt(true),
 				 errhidecontext(true)));
+	return PG_GETARG_INT64(argument);
 }
 
-/*
- * Decides what the arguments ask, of which the address is an inet or a text;
- * *address is what *request points to.
- */
-static void
-decide(FunctionCallInfo fcinfo, bool address_is_text, AkRequest *request,
-	   AkNetwork *address, AkDecision *decision)
+/* Whose key it is: the first arguments; returns how many they are. */
+static int
+get_key(FunctionCallInfo fcinfo, const Form *form, AkRequest *request)
 {
-	ak_require_preload();
-	check_cost(fcinfo);
-	memset(request, 0, sizeof(*request));
-	if (!PG_ARGISNULL(3))
+	if (form->is_token)
 	{
-		request->scope = PG_GETARG_TEXT_PP(3);
-		ak_check_scope(request->scope);
+		if (!PG_ARGISNULL(0))
+			ak_request_set_token(request, PG_GETARG_TEXT_PP(0));
+		return 1;
 	}
 	if (!PG_ARGISNULL(0))
 		request->public_key = PG_GETARG_TEXT_PP(0);
 	if (!PG_ARGISNULL(1))
 		request->secret = PG_GETARG_TEXT_PP(1);
-	if (!PG_ARGISNULL(2))
-	{
-		if (address_is_text)
-			ak_network_from_text(PG_GETARG_TEXT_PP(2), address);
-		else
-			ak_network_from_inet(PG_GETARG_INET_PP(2), address);
-		request->address = address;
-	}
-	if (!PG_ARGISNULL(4))
-		request->project = PG_GETARG_UUID_P(4);
+	return 2;
+}
 
-	ak_decision_open(request, decision);
-	ak_decision_close(request, decision);
+/* Decides what the arguments ask. */
+static void
+decide(FunctionCallInfo fcinfo, const Form *form, bool wants_details,
+	   Call *call)
+{
+	AkRequest  *request = &call->request;
+	int			next;
+
+	ak_require_preload();
+	memset(request, 0, sizeof(*request));
+	request->wants_details = wants_details;
+	next = get_key(fcinfo, form, request);
+	request->cost = get_cost(fcinfo, next + 3);
+	if (!PG_ARGISNULL(next + 1))
+	{
+		request->scope = PG_GETARG_TEXT_PP(next + 1);
+		ak_check_scopes(request->scope);
+	}
+	if (!PG_ARGISNULL(next))
+	{
+		if (form->address_is_text)
+			ak_network_from_text(PG_GETARG_TEXT_PP(next), &call->address);
+		else
+			ak_network_from_inet(PG_GETARG_INET_PP(next), &call->address);
+		request->address = &call->address;
+	}
+	if (!PG_ARGISNULL(next + 2))
+		request->project = PG_GETARG_UUID_P(next + 2);
+
+	ak_decision_open(request, &call->decision);
+	ak_decision_close(request, &call->decision);
+	if (form->is_token)
+		ak_request_wipe_token(request);
 }
 
 /* Whether the request may go on. */
 static Datum
-answer_boolean(FunctionCallInfo fcinfo, bool address_is_text)
+answer_boolean(FunctionCallInfo fcinfo, const Form *form)
 {
-	AkRequest	request;
-	AkNetwork	address;
-	AkDecision	decision;
+	Call		call;
 
-	decide(fcinfo, address_is_text, &request, &address, &decision);
-	PG_RETURN_BOOL(decision.reason == AK_OK);
+	decide(fcinfo, form, false, &call);
+	PG_RETURN_BOOL(call.decision.reason == AK_OK);
 }
 
 /* The public key, or an error. */
 static Datum
-answer_key(FunctionCallInfo fcinfo, bool address_is_text)
+answer_key(FunctionCallInfo fcinfo, const Form *form)
 {
-	AkRequest	request;
-	AkNetwork	address;
-	AkDecision	decision;
+	Call		call;
 
-	decide(fcinfo, address_is_text, &request, &address, &decision);
-	if (decision.reason != AK_OK)
-		ak_decision_raise(&decision, ERRCODE_INSUFFICIENT_PRIVILEGE);
-	PG_RETURN_TEXT_P(request.public_key);
+	decide(fcinfo, form, false, &call);
+	if (call.decision.reason != AK_OK)
+		ak_decision_raise(&call.decision, ERRCODE_INSUFFICIENT_PRIVILEGE);
+	PG_RETURN_TEXT_P(call.request.public_key);
 }
 
 /* The decision with its reason. */
 static Datum
-answer_row(FunctionCallInfo fcinfo, bool address_is_text)
+answer_row(FunctionCallInfo fcinfo, const Form *form)
 {
-	AkRequest	request;
-	AkNetwork	address;
-	AkDecision	decision;
+	Call		call;
+	const AkRequest *request = &call.request;
+	const AkDecision *decision = &call.decision;
+	const AkDetails *details = &decision->details;
 	TupleDesc	descriptor;
-	Datum		values[6] = {0};
-	bool		nulls[6] = {false, false, true, true, true, true};
+	Datum		values[DECISION_COLUMN_COUNT] = {0};
+	bool		nulls[DECISION_COLUMN_COUNT];
 
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
-	decide(fcinfo, address_is_text, &request, &address, &decision);
+	decide(fcinfo, form, true, &call);
 
-	values[0] = BoolGetDatum(decision.reason == AK_OK);
-	values[1] = CStringGetTextDatum(ak_reason_name(decision.reason));
-	if (decision.key_exists)
+	memset(nulls, true, sizeof(nulls));
+	PUT(ALLOWED, BoolGetDatum(decision->reason == AK_OK));
+	PUT(REASON, CStringGetTextDatum(ak_reason_name(decision->reason)));
+	if (decision->key_exists)
+		PUT(PUBLIC_KEY, PointerGetDatum(request->public_key));
+	if (ak_decision_proves(decision))
 	{
-		values[2] = PointerGetDatum(request.public_key);
-		nulls[2] = false;
+		PUT(ORGANIZATION_ID, UUIDPGetDatum(&decision->key.organization_id));
+		if (details->owner)
+			PUT(OWNER, PointerGetDatum(details->owner));
+		PUT(METADATA, details->metadata ? JsonbPGetDatum(details->metadata) :
+			DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
 	}
-	if (ak_decision_proves(&decision))
-	{
-		values[3] = UUIDPGetDatum(&decision.key.organization_id);
-		nulls[3] = false;
-	}
-	if (request.address)
-	{
-		values[4] = InetPGetDatum(ak_network_to_inet(request.address));
-		nulls[4] = false;
-	}
-	if (decision.has_network)
-	{
-		values[5] = InetPGetDatum(ak_network_to_inet(&decision.network));
-		nulls[5] = false;
-	}
+	if (request->address)
+		PUT(ADDRESS, InetPGetDatum(ak_network_to_inet(request->address)));
+	if (decision->has_network)
+		PUT(NETWORK, InetPGetDatum(ak_network_to_inet(&decision->network)));
+	PUT(HTTP_STATUS, Int32GetDatum(ak_reason_http_status(decision->reason)));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor),
 													  values, nulls)));
 }
 
 /* --- For SQL -------------------------------------------------------------- */
 
-Datum
-apikeys_authorize(PG_FUNCTION_ARGS)
-{
-	return answer_boolean(fcinfo, false);
-}
+/* The same in four forms, of the suffixes that the functions have. */
+#define IN_EACH_FORM(name, answer) \
+	IN_FORM(name, answer, false, false) \
+	IN_FORM(name##_text, answer, false, true) \
+	IN_FORM(name##_token, answer, true, false) \
+	IN_FORM(name##_token_text, answer, true, true)
 
-Datum
-apikeys_authorize_text(PG_FUNCTION_ARGS)
-{
-	return answer_boolean(fcinfo, true);
-}
+#define IN_FORM(name, answer, is_token, address_is_text) \
+	PG_FUNCTION_INFO_V1(name); \
+	Datum \
+	name(PG_FUNCTION_ARGS) \
+	{ \
+		static const Form form = {is_token, address_is_text}; \
+		return answer(fcinfo, &form); \
+	}
 
-Datum
-apikeys_decide(PG_FUNCTION_ARGS)
-{
-	return answer_row(fcinfo, false);
-}
-
-Datum
-apikeys_decide_text(PG_FUNCTION_ARGS)
-{
-	return answer_row(fcinfo, true);
-}
-
-Datum
-apikeys_require(PG_FUNCTION_ARGS)
-{
-	return answer_key(fcinfo, false);
-}
-
-Datum
-apikeys_require_text(PG_FUNCTION_ARGS)
-{
-	return answer_key(fcinfo, true);
-}
+IN_EACH_FORM(apikeys_authorize, answer_boolean)
+IN_EACH_FORM(apikeys_decide, answer_row)
+IN_EACH_FORM(apikeys_require, answer_key)

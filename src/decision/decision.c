@@ -24,15 +24,16 @@
 
 #include "base/names.h"
 #include "core/compat.h"
+#include "core/credentials.h"
+#include "core/crypto.h"
 #include "core/errors.h"
 #include "core/packed_array.h"
 #include "core/scope.h"
 #include "decision/decision.h"
-#include "store/list_cache.h"
+#include "identity/grants.h"
 #include "store/locator.h"
 #include "store/policy.h"
-#include "store/roles.h"
-#include "types/type_access_list.h"
+#include "types/list_reader.h"
 #include "types/type_secret_hash.h"
 #include "usage/rehash.h"
 #include "usage/usage.h"
@@ -40,6 +41,37 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
+
+/* --- Both in one string ---------------------------------------------------- */
+
+/*
+ * Sets public key and secret, palloc'd, to the halves of the string; to NULL,
+ * which is an unknown key, where it is none.
+ */
+void
+ak_request_set_token(AkRequest *request, const text *api_key)
+{
+	AkCredentials credentials;
+
+	request->public_key = NULL;
+	request->secret = NULL;
+	if (!ak_credentials_from_api_key(VARDATA_ANY(api_key),
+									 VARSIZE_ANY_EXHDR(api_key), &credentials))
+		return;
+	request->public_key = cstring_to_text_with_len(credentials.public_key,
+												   credentials.public_key_length);
+	request->secret = cstring_to_text_with_len(credentials.secret,
+											   credentials.secret_length);
+}
+
+/* Overwrites the secret that ak_request_set_token() has made. */
+void
+ak_request_wipe_token(AkRequest *request)
+{
+	if (request->secret)
+		ak_crypto_wipe(VARDATA(request->secret),
+					   VARSIZE(request->secret) - VARHDRSZ);
+}
 
 /* --- The secret ----------------------------------------------------------- */
 
@@ -75,10 +107,9 @@ choose_reason(AkReason a, AkReason b)
 }
 
 /*
- * Whether the secret is a live one of the key, and which.  Every secret is
- * compared, also if an earlier one was the right one; of very many, which only
- * direct SQL can bring in, the newest.  An expired one is compared only if that
- * costs nothing.  One that costs a second can be cancelled before the next:
+ * Whether the secret is a live one of the key, and which.  Every secret of the
+ * image is compared, also if an earlier one was the right one.  An expired one
+ * is compared only if that costs nothing.  One that costs a second can be cancelled before the next:
  * the transaction lets go of what is held then.
  */
 static AkReason
@@ -96,8 +127,6 @@ check_secrets(const AkRequest *request, const AkSecretClaim *claim,
 		TimestampTz expires_at;
 		AkReason	outcome;
 
-		if (!ak_decision_tries_secret(key, i))
-			continue;
 		memcpy(&expires_at,
 			   ak_packed_array_at(&key->secret_expirations, i,
 								  sizeof(expires_at)),
@@ -152,78 +181,102 @@ static AkReason
 check_address(const AkRequest *request, const AkPolicy *policy,
 			  AkDecision *decision)
 {
-	struct varlena *list =
-		ak_list_cache_get(decision->key.access_list, decision->key.writer);
+	AkListReader reader;
 	AkNetset	set;
 
-	ak_access_list_view(list, &set);
+	ak_list_open(decision->key.access_list, decision->key.writer, &reader,
+				 &set);
+	if (request->address)
+		decision->has_network = ak_netset_find(&set, request->address,
+											   &decision->network);
+	ak_list_close(&reader);
 	if (set.count4 + set.count6 == 0)
 		return policy->require_access_list ? AK_ACCESS_LIST_REQUIRED : AK_OK;
-	decision->has_network = request->address &&
-		ak_netset_find(&set, request->address, &decision->network);
 	return decision->has_network ? AK_OK : AK_ADDRESS_DENIED;
 }
 
 /* --- The scope ------------------------------------------------------------ */
 
+/* A look for the first grant of the key that allows a scope at a place. */
+typedef struct ScopeSearch
+{
+	AkPlace		place;
+	AkBytes		scope;
+	AkHeld		found;
+	bool		is_found;
+} ScopeSearch;
+
+static bool
+try_grant(const AkHeld *held, void *argument)
+{
+	ScopeSearch *search = argument;
+
+	search->is_found = ak_held_allows(held, &search->place,
+									  search->scope.data, search->scope.size);
+	if (search->is_found)
+		search->found = *held;
+	return !search->is_found;
+}
+
 /*
- * The ak_grant_id() of the first role that allows the scope, or 0: of those on
- * the request's project, if there are projects, else of all; by what they
- * permit in projects or in the organization.
+ * The ak_grant_id() of the first grant that allows the scope, or 0.  Only where
+ * what is held in the organization allows it in a project is it asked whether the
+ * project is the organization's.
  */
 static uint64
-find_grant(const AkPackedArray *roles, const AkPackedArray *projects,
-			const AkRequest *request, bool in_project)
+find_grant(const AkRequest *request, AkBytes scope, AkDecision *decision)
+{
+	ScopeSearch search = {
+		.place = {.organization = decision->key.organization_id},
+		.scope = scope
+	};
+
+	if (request->project)
+	{
+		search.place.has_project = true;
+		search.place.project = *request->project;
+	}
+	ak_grants_scan_image(&decision->store, &decision->key, request->project,
+						 false, try_grant, &search);
+	if (!search.is_found ||
+		(request->project && !search.found.grant.has_project &&
+		 !ak_keystore_project_belongs(&decision->store, request->project,
+									  &decision->key.organization_id)))
+		return 0;
+	return search.found.id;
+}
+
+static void
+note_grant(AkDecision *decision, uint64 grant)
+{
+	for (int i = 0; i < decision->grant_count; i++)
+		if (decision->grants[i] == grant)
+			return;
+	decision->grants[decision->grant_count++] = grant;
+}
+
+/* Each of the scopes must be allowed; there are AK_SCOPES_MAX at most. */
+static AkReason
+check_scopes(const AkRequest *request, AkDecision *decision)
 {
 	size_t		offset = 0;
+	AkBytes		scope;
 
-	for (int i = 0; i < roles->count; i++)
-	{
-		AkBytes		name = ak_packed_array_next(roles, &offset);
-		const AkRole *role;
-
-		if (projects &&
-			memcmp(ak_packed_array_at(projects, i, sizeof(pg_uuid_t)),
-				   request->project, sizeof(pg_uuid_t)) != 0)
-			continue;
-		role = ak_roles_find(name.data, name.size);
-		if (role &&
-			ak_permissions_allow(in_project ? &role->project : &role->organization,
-								 VARDATA_ANY(request->scope),
-								 VARSIZE_ANY_EXHDR(request->scope)))
-			return ak_grant_id(role->name_hash,
-							   projects ? request->project : NULL);
-	}
-	return 0;
-}
-
-/* The same for a request on a project, by all roles that count there. */
-static uint64
-find_grant_on_project(const AkRequest *request, AkDecision *decision)
-{
-	const AkImage *key = &decision->key;
-	uint64		grant = find_grant(&key->project_roles, &key->projects,
-								   request, true);
-
-	if (grant)
-		return grant;
-	grant = find_grant(&key->organization_roles, NULL, request, true);
-	return grant &&
-		ak_keystore_project_belongs(&decision->store, request->project,
-									&key->organization_id) ? grant : 0;
-}
-
-static AkReason
-check_scope(const AkRequest *request, AkDecision *decision)
-{
 	if (request->any_scope)
 		return AK_OK;
 	if (request->scope == NULL)
 		return AK_SCOPE_DENIED;
-	decision->grant = request->project ?
-		find_grant_on_project(request, decision) :
-		find_grant(&decision->key.organization_roles, NULL, request, false);
-	return decision->grant ? AK_OK : AK_SCOPE_DENIED;
+	while ((scope.size = ak_scope_next(VARDATA_ANY(request->scope),
+									   VARSIZE_ANY_EXHDR(request->scope),
+									   &offset, &scope.data)) > 0)
+	{
+		uint64		grant = find_grant(request, scope, decision);
+
+		if (grant == 0)
+			return AK_SCOPE_DENIED;
+		note_grant(decision, grant);
+	}
+	return AK_OK;
 }
 
 /* --- All together --------------------------------------------------------- */
@@ -232,12 +285,13 @@ static AkReason
 find_reason(const AkRequest *request, const AkSecretClaim *claim,
 			AkDecision *decision)
 {
-	const AkImage *key = &decision->key;
+	AkImage    *key = &decision->key;
 	AkReason	reason = prove_key(request, claim, decision);
 	AkPolicy	policy;
 
 	if (reason != AK_OK)
 		return reason;
+	ak_image_read_rest(key);
 	if (key->disabled)
 		return AK_KEY_DISABLED;
 	if (key->expires_at <= decision->now)
@@ -248,7 +302,7 @@ find_reason(const AkRequest *request, const AkSecretClaim *claim,
 	reason = check_address(request, &policy, decision);
 	if (reason != AK_OK)
 		return reason;
-	return check_scope(request, decision);
+	return check_scopes(request, decision);
 }
 
 /*
@@ -260,11 +314,14 @@ find_reason(const AkRequest *request, const AkSecretClaim *claim,
 static void
 open_store(const AkRequest *request, AkSecretClaim *claim, AkKeystore *store)
 {
+	uint32		tables = AK_TABLE_BIT(AK_ROLE) | AK_TABLE_BIT(AK_ORGANIZATION);
 	uint64		hash;
 
+	if (request->project)
+		tables |= AK_TABLE_BIT(AK_PROJECT);
 	if (request->public_key == NULL)
 	{
-		ak_keystore_open(store);
+		ak_keystore_open(store, tables);
 		return;
 	}
 	hash = ak_locator_hash(request->public_key);
@@ -274,7 +331,7 @@ open_store(const AkRequest *request, AkSecretClaim *claim, AkKeystore *store)
 							 VARSIZE_ANY_EXHDR(request->public_key),
 							 VARDATA_ANY(request->secret),
 							 VARSIZE_ANY_EXHDR(request->secret));
-	ak_keystore_open_for_image(store, hash);
+	ak_keystore_open_for_image(store, hash, tables);
 }
 
 /*
@@ -307,8 +364,9 @@ ak_decision_open(const AkRequest *request, AkDecision *decision)
 	memset(decision, 0, sizeof(*decision));
 	open_store(&shortened, &claim, &decision->store);
 	decision->now = GetCurrentTimestamp();
-	ak_roles_refresh(&decision->store);
 	decision->reason = find_reason(&shortened, &claim, decision);
+	if (request->wants_details && ak_decision_proves(decision))
+		ak_image_read_details(&decision->key, &decision->details);
 }
 
 /* Lets go of what was read, and records the use or the denial. */
@@ -318,7 +376,7 @@ ak_decision_close(const AkRequest *request, AkDecision *decision)
 	AkUse		use = {
 		.reason = decision->reason,
 		.secret_version = decision->secret_version,
-		.grant = decision->grant,
+		.grant = decision->grants[0],
 		.network = decision->has_network ? &decision->network : NULL,
 		.address = request->address,
 		.at = decision->now
@@ -326,6 +384,8 @@ ak_decision_close(const AkRequest *request, AkDecision *decision)
 
 	ak_keystore_close(&decision->store);
 	ak_usage_record(request->public_key, &use);
+	for (int i = 1; decision->reason == AK_OK && i < decision->grant_count; i++)
+		ak_usage_record_grant(request->public_key, decision->grants[i]);
 }
 
 /* Whether the secret was proved to be a live one of the key. */

@@ -12,6 +12,7 @@
 
 #include "core/netset.h"
 #include "core/reason.h"
+#include "core/scope.h"
 #include "store/keystore.h"
 
 /* What is asked; a NULL pointer is a NULL argument. */
@@ -21,8 +22,10 @@ typedef struct AkRequest
 	text	   *secret;
 	const AkNetwork *address;
 	bool		any_scope;		/* not what the key may do, but whether it is good */
-	text	   *scope;
+	text	   *scope;			/* or several, with blanks between */
 	const pg_uuid_t *project;
+	bool		wants_details;	/* of the key, if it is proved */
+	int64		cost;			/* what it weighs in limits; 0 or more */
 } AkRequest;
 
 typedef struct AkDecision
@@ -37,20 +40,15 @@ typedef struct AkDecision
 	int32		secret_version; /* of the secret that was proved; 0: none */
 	bool		has_network;
 	AkNetwork	network;		/* the entry that let the address in */
-	uint64		grant;			/* ak_grant_id() of the role that allowed the
-								 * scope; 0: none */
+	AkDetails	details;		/* palloc'd, if they are wanted */
+
+	/* ak_grant_id() of the roles that allowed the scopes, each once. */
+	int			grant_count;
+	uint64		grants[AK_SCOPES_MAX];
 } AkDecision;
 
-/* So many of a key's secrets are looked at, the newest ones. */
-#define AK_SECRETS_TRIED	8
-
-/* Whether a decision looks at the secret at an index; the oldest is at 0. */
-static inline bool
-ak_decision_tries_secret(const AkImage *key, int index)
-{
-	return index >= key->secrets.count - AK_SECRETS_TRIED;
-}
-
+extern void ak_request_set_token(AkRequest *request, const text *api_key);
+extern void ak_request_wipe_token(AkRequest *request);
 extern void ak_decision_open(const AkRequest *request, AkDecision *decision);
 extern void ak_decision_close(const AkRequest *request, AkDecision *decision);
 extern bool ak_decision_proves(const AkDecision *decision);

@@ -14,12 +14,12 @@
 #include "core/errors.h"
 #include "core/scope.h"
 #include "decision/decision.h"
+#include "identity/grants.h"
 #include "identity/identity.h"
 #include "identity/rights.h"
-#include "store/list_cache.h"
 #include "store/locator.h"
 #include "store/policy.h"
-#include "store/roles.h"
+#include "types/list_reader.h"
 #include "types/type_access_list.h"
 #include "types/type_secret_hash.h"
 
@@ -79,7 +79,7 @@ explain_secrets(Inquiry *inquiry)
 			   ak_packed_array_at(&key->secret_expirations, i,
 								  sizeof(expires_at)),
 			   sizeof(expires_at));
-		if (!ak_decision_tries_secret(key, i) || expires_at <= now)
+		if (expires_at <= now)
 			continue;
 		live++;
 		verifiable += ak_secret_hash_can_verify(hash.data, hash.size);
@@ -185,11 +185,11 @@ explain_address(Inquiry *inquiry)
 	bool		required =
 		ak_policy_get(&inquiry->store,
 					  &key->organization_id).require_access_list;
+	AkListReader reader;
 	AkNetset	set;
 	bool		is_empty;
 
-	ak_access_list_view(ak_list_cache_get(key->access_list, key->writer),
-						&set);
+	ak_list_open(key->access_list, key->writer, &reader, &set);
 	is_empty = set.count4 + set.count6 == 0;
 	put_check(inquiry, AK_ACCESS_LIST_REQUIRED, !required || !is_empty,
 			  !required ? "the organization does not require an access list" :
@@ -200,92 +200,110 @@ explain_address(Inquiry *inquiry)
 				  "the access list is empty: any address will do");
 	else
 		explain_listed(inquiry, &set);
+	ak_list_close(&reader);
 }
 
 /* --- The scope ------------------------------------------------------------ */
 
-static const AkPermission *
-find_permission(const AkPermissions *permissions, const text *scope)
+/* A look for a grant that allows a scope; adds to a text what it finds. */
+typedef struct Search
 {
-	for (int i = 0; i < permissions->count; i++)
-		if (ak_permission_allows(permissions->items[i].text,
-								 permissions->items[i].length,
-								 VARDATA_ANY(scope),
-								 VARSIZE_ANY_EXHDR(scope)))
-			return &permissions->items[i];
-	return NULL;
+	AkPlace		place;
+	AkBytes		scope;
+	StringInfoData tried;		/* what does not allow it */
+	const char *found;			/* what allows it, or NULL */
+} Search;
+
+/* Within an organization its roles go by their names, as the common ones do. */
+static AkBytes
+get_name(const AkGrant *grant)
+{
+	AkBytes		name = grant->name;
+	const char *slash = grant->is_permission ? NULL :
+		memchr(name.data, '/', name.size);
+
+	if (slash)
+	{
+		name.size -= slash + 1 - name.data;
+		name.data = slash + 1;
+	}
+	return name;
 }
 
-/*
- * Looks for a role that allows the scope: of those on the project, if projects
- * is not NULL, else of all.  If there is one, says which in *detail and
- * returns true; else adds the names of those tried.
- */
 static bool
-try_roles(Inquiry *inquiry, const AkPackedArray *roles,
-		  const AkPackedArray *projects, StringInfo detail)
+try_grant(const AkHeld *held, void *argument)
 {
-	size_t		offset = 0;
+	Search	   *search = argument;
+	const AkPermissions *permissions =
+		ak_held_permissions(held, &search->place, search->place.has_project);
+	const AkPermission *permission = permissions ?
+		ak_permissions_find(permissions, search->scope.data,
+							search->scope.size) : NULL;
+	AkBytes		name = get_name(&held->grant);
+	const char *kind = held->grant.is_permission ? "permission " : "";
 
-	for (int i = 0; i < roles->count; i++)
+	if (permission)
+		search->found = psprintf("%s%.*s, held in the %s, permits %.*s",
+								 held->grant.is_permission ? kind : "role ",
+								 (int) name.size, name.data,
+								 held->grant.has_project ?
+								 "project" : "organization",
+								 (int) permission->length, permission->text);
+	else
+		appendStringInfo(&search->tried, "%s%s%.*s",
+						 search->tried.len > 0 ? ", " : "",
+						 kind, (int) name.size, name.data);
+	return permission == NULL;
+}
+
+/* One of the scopes; named in the detail if there are several. */
+static void
+explain_scope(Inquiry *inquiry, AkBytes scope)
+{
+	Search		search = {
+		.place = {.organization = inquiry->key.organization_id},
+		.scope = scope
+	};
+	const char *detail;
+
+	if (inquiry->project)
 	{
-		AkBytes		name = ak_packed_array_next(roles, &offset);
-		const AkRole *role = ak_roles_find(name.data, name.size);
-		const AkPermission *permission;
-
-		if (role == NULL ||
-			(projects &&
-			 memcmp(ak_packed_array_at(projects, i, sizeof(pg_uuid_t)),
-					inquiry->project, sizeof(pg_uuid_t)) != 0))
-			continue;
-		permission = find_permission(inquiry->project ?
-									 &role->project : &role->organization,
-									 inquiry->scope);
-		if (permission)
-		{
-			resetStringInfo(detail);
-			appendStringInfo(detail, "role %.*s, held in the %s, permits %.*s",
-							 (int) name.size, name.data,
-							 projects ? "project" : "organization",
-							 (int) permission->length, permission->text);
-			return true;
-		}
-		appendStringInfo(detail, "%s%.*s", detail->len > 0 ? ", " : "",
-						 (int) name.size, name.data);
+		search.place.has_project = true;
+		search.place.project = *inquiry->project;
 	}
-	return false;
+	initStringInfo(&search.tried);
+	ak_grants_scan_image(&inquiry->store, &inquiry->key, inquiry->project,
+						 false, try_grant, &search);
+	if (search.found)
+		detail = search.found;
+	else if (search.tried.len == 0)
+		detail = "the key has no role there";
+	else
+		detail = psprintf("none of its roles there permits it: %s",
+						  search.tried.data);
+	if (scope.size < VARSIZE_ANY_EXHDR(inquiry->scope))
+		detail = psprintf("%.*s: %s", (int) scope.size, scope.data, detail);
+	put_check(inquiry, AK_SCOPE_DENIED, search.found != NULL, detail);
 }
 
 static void
-explain_scope(Inquiry *inquiry)
+explain_scopes(Inquiry *inquiry)
 {
-	const AkImage *key = &inquiry->key;
-	bool		belongs = inquiry->project == NULL ||
-		ak_keystore_project_belongs(&inquiry->store, inquiry->project,
-									&key->organization_id);
-	StringInfoData detail;
-	bool		allowed;
+	size_t		offset = 0;
+	AkBytes		scope;
 
-	initStringInfo(&detail);
-	if (inquiry->scope == NULL || !belongs)
-	{
+	if (inquiry->project &&
+		!ak_keystore_project_belongs(&inquiry->store, inquiry->project,
+									 &inquiry->key.organization_id))
 		put_check(inquiry, AK_SCOPE_DENIED, false,
-				  belongs ? "no scope was given" :
 				  "the key's organization has no such project");
-		return;
-	}
-	allowed = (inquiry->project &&
-			   try_roles(inquiry, &key->project_roles, &key->projects,
-						 &detail)) ||
-		try_roles(inquiry, &key->organization_roles, NULL, &detail);
-	if (allowed)
-		put_check(inquiry, AK_SCOPE_DENIED, true, detail.data);
-	else if (detail.len == 0)
-		put_check(inquiry, AK_SCOPE_DENIED, false, "the key has no role there");
+	else if (inquiry->scope == NULL)
+		put_check(inquiry, AK_SCOPE_DENIED, false, "no scope was given");
 	else
-		put_check(inquiry, AK_SCOPE_DENIED, false,
-				  psprintf("none of its roles there permits it: %s",
-						   detail.data));
+		while ((scope.size = ak_scope_next(VARDATA_ANY(inquiry->scope),
+										   VARSIZE_ANY_EXHDR(inquiry->scope),
+										   &offset, &scope.data)) > 0)
+			explain_scope(inquiry, scope);
 }
 
 /* --- All together --------------------------------------------------------- */
@@ -325,7 +343,7 @@ explain(FunctionCallInfo fcinfo, bool address_is_text)
 	if (!PG_ARGISNULL(2))
 	{
 		inquiry.scope = PG_GETARG_TEXT_PP(2);
-		ak_check_scope(inquiry.scope);
+		ak_check_scopes(inquiry.scope);
 	}
 	if (!PG_ARGISNULL(3))
 		inquiry.project = PG_GETARG_UUID_P(3);
@@ -334,15 +352,18 @@ explain(FunctionCallInfo fcinfo, bool address_is_text)
 	inquiry.result = (ReturnSetInfo *) fcinfo->resultinfo;
 	if (!ak_rights_reads_key(public_key))
 		refuse();
-	ak_keystore_open_for_image(&inquiry.store, ak_locator_hash(public_key));
-	ak_roles_refresh(&inquiry.store);
+	ak_keystore_open_for_image(&inquiry.store, ak_locator_hash(public_key),
+							   AK_TABLE_BIT(AK_ROLE) |
+							   AK_TABLE_BIT(AK_ORGANIZATION) |
+							   AK_TABLE_BIT(AK_PROJECT));
 	if (!ak_keystore_find_image(&inquiry.store, public_key, &inquiry.key))
 		refuse();
+	ak_image_read_rest(&inquiry.key);
 	explain_secrets(&inquiry);
 	explain_state(&inquiry);
 	explain_policy(&inquiry);
 	explain_address(&inquiry);
-	explain_scope(&inquiry);
+	explain_scopes(&inquiry);
 	ak_keystore_close(&inquiry.store);
 	return (Datum) 0;
 }

@@ -14,8 +14,8 @@
 #include "core/compat.h"
 #include "core/scope.h"
 #include "identity/bound_key.h"
+#include "identity/grants.h"
 #include "store/keystore.h"
-#include "store/roles.h"
 #include "usage/usage.h"
 
 #include "utils/datum.h"
@@ -26,18 +26,11 @@
 #define MAX_SCOPES		64
 #define MAX_ANSWERS		100000
 
-/* A role held in one project. */
-typedef struct ProjectRole
-{
-	pg_uuid_t	project;
-	const AkRole *role;
-} ProjectRole;
-
 typedef struct Scope
 {
 	char		text[AK_SCOPE_MAX_LENGTH];
 	size_t		length;
-	uint64		in_organization;	/* ak_grant_id() of the first role that
+	uint64		in_organization;	/* ak_grant_id() of the first grant that
 									 * allows it; 0: none does */
 	uint64		in_every_project;
 	bool		was_recorded;	/* that of the organization */
@@ -60,10 +53,10 @@ struct AkBoundKey
 {
 	text	   *public_key;
 	pg_uuid_t	organization_id;
-	int			organization_role_count;
-	const AkRole **organization_roles;
-	int			project_role_count;
-	ProjectRole *project_roles; /* sorted by project */
+	int			organization_count;
+	AkHeld	   *in_organization;
+	int			project_count;
+	AkHeld	   *in_projects;	/* sorted by project */
 
 	MemoryContext context;		/* of all that follows */
 	int			scope_count;
@@ -76,99 +69,97 @@ struct AkBoundKey
 
 /* --- What it holds -------------------------------------------------------- */
 
-static void
-copy_permissions(const AkPermissions *from, AkPermissions *to)
+/* What a key holds while it is taken over, in TopTransactionContext. */
+typedef struct Taking
 {
-	to->count = from->count;
-	to->items = palloc(from->count * sizeof(AkPermission));
-	for (int i = 0; i < from->count; i++)
-	{
-		to->items[i].text = pnstrdup(from->items[i].text,
-									 from->items[i].length);
-		to->items[i].length = from->items[i].length;
-	}
-}
+	AkBoundKey *key;
+	HTAB	   *copies;			/* of Copy */
+} Taking;
 
-static AkRole *
-copy_role(const AkRole *role)
+/* A key may have the same few roles in very many projects: each is copied once. */
+typedef struct Copy
 {
-	AkRole	   *copy = palloc(sizeof(AkRole));
-
-	copy->name_hash = role->name_hash;
-	copy_permissions(&role->organization, &copy->organization);
-	copy_permissions(&role->project, &copy->project);
-	return copy;
-}
+	const AkPermission *original;	/* hash key */
+	AkPermission *items;
+} Copy;
 
 static void
-take_organization_roles(AkBoundKey *key, const AkPackedArray *names)
+copy_permissions(Taking *taking, AkPermissions *permissions)
 {
-	size_t		offset = 0;
+	const AkPermission *original = permissions->items;
+	bool		found;
+	Copy	   *copy;
 
-	key->organization_roles = palloc(names->count * sizeof(AkRole *));
-	for (int i = 0; i < names->count; i++)
+	if (permissions->count == 0)
+		return;
+	copy = hash_search(taking->copies, &original, HASH_ENTER, &found);
+	if (!found)
 	{
-		AkBytes		name = ak_packed_array_next(names, &offset);
-		const AkRole *role = ak_roles_find(name.data, name.size);
-
-		if (role)
-			key->organization_roles[key->organization_role_count++] =
-				copy_role(role);
+		copy->items = palloc(permissions->count * sizeof(AkPermission));
+		for (int i = 0; i < permissions->count; i++)
+		{
+			copy->items[i].text = pnstrdup(original[i].text,
+										   original[i].length);
+			copy->items[i].length = original[i].length;
+		}
 	}
+	permissions->items = copy->items;
+}
+
+static bool
+take(const AkHeld *held, void *argument)
+{
+	Taking	   *taking = argument;
+	AkBoundKey *key = taking->key;
+	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+	AkHeld	   *taken = held->grant.has_project ?
+		&key->in_projects[key->project_count++] :
+		&key->in_organization[key->organization_count++];
+
+	*taken = *held;
+	/* It was read from the image, and is not asked for. */
+	taken->grant.name = (AkBytes) {0};
+	copy_permissions(taking, &taken->organization);
+	copy_permissions(taking, &taken->project);
+	MemoryContextSwitchTo(old);
+	return true;
 }
 
 static int
-compare_project_roles(const void *a, const void *b)
+compare_by_project(const void *a, const void *b)
 {
-	return memcmp(&((const ProjectRole *) a)->project,
-				  &((const ProjectRole *) b)->project, sizeof(pg_uuid_t));
+	return memcmp(&((const AkHeld *) a)->grant.project_id,
+				  &((const AkHeld *) b)->grant.project_id, sizeof(pg_uuid_t));
 }
 
-/* A key may have the same few roles in very many projects. */
 static void
-take_project_roles(AkBoundKey *key, const AkPackedArray *names,
-				   const AkPackedArray *projects)
+take_all(AkBoundKey *key, AkKeystore *store, AkImage *image)
 {
-	const AkRole **originals = palloc(names->count * sizeof(AkRole *));
-	AkRole	  **copies = palloc(names->count * sizeof(AkRole *));
-	int			copy_count = 0;
-	size_t		offset = 0;
+	Taking		taking = {.key = key};
+	HASHCTL		info = {0};
 
-	key->project_roles = palloc(names->count * sizeof(ProjectRole));
-	for (int i = 0; i < names->count; i++)
-	{
-		AkBytes		name = ak_packed_array_next(names, &offset);
-		const AkRole *role = ak_roles_find(name.data, name.size);
-		ProjectRole *held = &key->project_roles[key->project_role_count];
-		int			copy = 0;
-
-		if (role == NULL)
-			continue;
-		while (copy < copy_count && originals[copy] != role)
-			copy++;
-		if (copy == copy_count)
-		{
-			originals[copy] = role;
-			copies[copy_count++] = copy_role(role);
-		}
-		held->role = copies[copy];
-		memcpy(&held->project,
-			   ak_packed_array_at(projects, i, sizeof(pg_uuid_t)),
-			   sizeof(pg_uuid_t));
-		key->project_role_count++;
-	}
-	qsort(key->project_roles, key->project_role_count, sizeof(ProjectRole),
-		  compare_project_roles);
-	pfree(originals);
-	pfree(copies);
+	ak_image_read_projects(image);
+	key->in_organization = palloc(image->organization_roles.count *
+								  sizeof(AkHeld));
+	key->in_projects = palloc_extended(image->project_roles.count *
+									   sizeof(AkHeld), MCXT_ALLOC_HUGE);
+	info.keysize = sizeof(AkPermission *);
+	info.entrysize = sizeof(Copy);
+	info.hcxt = CurrentMemoryContext;
+	taking.copies = hash_create("apikeys copied permissions", 16, &info,
+								HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	ak_grants_scan_image(store, image, NULL, true, take, &taking);
+	hash_destroy(taking.copies);
+	qsort(key->in_projects, key->project_count, sizeof(AkHeld),
+		  compare_by_project);
 }
 
 /*
  * The key with what it may do at this moment, in TopTransactionContext.  The
- * store that the image was found in is open, and the roles are refreshed.
+ * store that the image was found in is open to read table role.
  */
 AkBoundKey *
-ak_bound_key_make(const text *public_key, const AkImage *image)
+ak_bound_key_make(const text *public_key, AkKeystore *store, AkImage *image)
 {
 	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
 	AkBoundKey *key = palloc0(sizeof(AkBoundKey));
@@ -177,8 +168,7 @@ ak_bound_key_make(const text *public_key, const AkImage *image)
 		(text *) DatumGetPointer(datumCopy(PointerGetDatum(public_key),
 										   false, -1));
 	key->organization_id = image->organization_id;
-	take_organization_roles(key, &image->organization_roles);
-	take_project_roles(key, &image->project_roles, &image->projects);
+	take_all(key, store, image);
 	key->context = AllocSetContextCreate(TopTransactionContext,
 										 "apikeys bound key",
 										 ALLOCSET_SMALL_SIZES);
@@ -268,18 +258,17 @@ find_scope(AkBoundKey *key, const text *candidate)
 	scope->in_organization = 0;
 	scope->in_every_project = 0;
 	scope->was_recorded = false;
-	for (int i = 0; i < key->organization_role_count; i++)
+	for (int i = 0; i < key->organization_count; i++)
 	{
-		const AkRole *role = key->organization_roles[i];
-		uint64		grant = ak_grant_id(role->name_hash, NULL);
+		const AkHeld *held = &key->in_organization[i];
 
 		if (scope->in_organization == 0 &&
-			ak_permissions_allow(&role->organization,
+			ak_permissions_allow(&held->organization,
 								 scope->text, scope->length))
-			scope->in_organization = grant;
+			scope->in_organization = held->id;
 		if (scope->in_every_project == 0 &&
-			ak_permissions_allow(&role->project, scope->text, scope->length))
-			scope->in_every_project = grant;
+			ak_permissions_allow(&held->project, scope->text, scope->length))
+			scope->in_every_project = held->id;
 	}
 	return key->last_scope = key->scope_count++;
 }
@@ -290,38 +279,37 @@ project_belongs(const AkBoundKey *key, const pg_uuid_t *project)
 	AkKeystore	store;
 	bool		belongs;
 
-	ak_keystore_open(&store);
+	ak_keystore_open(&store, AK_TABLE_BIT(AK_PROJECT));
 	belongs = ak_keystore_project_belongs(&store, project,
 										  &key->organization_id);
 	ak_keystore_close(&store);
 	return belongs;
 }
 
-/* The first role that is held in the project itself and allows the scope; or 0. */
+/* The first grant in the project itself that allows the scope; or 0. */
 static uint64
 find_project_grant(const AkBoundKey *key, const Scope *scope,
-					const pg_uuid_t *project)
+				   const pg_uuid_t *project)
 {
 	int			low = 0;
-	int			high = key->project_role_count;
+	int			high = key->project_count;
 
 	while (low < high)
 	{
 		int			middle = low + (high - low) / 2;
 
-		if (memcmp(&key->project_roles[middle].project, project,
+		if (memcmp(&key->in_projects[middle].grant.project_id, project,
 				   sizeof(pg_uuid_t)) < 0)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	for (; low < key->project_role_count &&
-		 memcmp(&key->project_roles[low].project, project,
+	for (; low < key->project_count &&
+		 memcmp(&key->in_projects[low].grant.project_id, project,
 				sizeof(pg_uuid_t)) == 0; low++)
-		if (ak_permissions_allow(&key->project_roles[low].role->project,
+		if (ak_permissions_allow(&key->in_projects[low].project,
 								 scope->text, scope->length))
-			return ak_grant_id(key->project_roles[low].role->name_hash,
-							   project);
+			return key->in_projects[low].id;
 	return 0;
 }
 

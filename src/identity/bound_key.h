@@ -12,12 +12,12 @@
 #include "postgres.h"
 
 #include "core/netset.h"
-#include "store/image.h"
+#include "store/keystore.h"
 
 typedef struct AkBoundKey AkBoundKey;
 
 extern AkBoundKey *ak_bound_key_make(const text *public_key,
-									 const AkImage *image);
+									 AkKeystore *store, AkImage *image);
 extern text *ak_bound_key_name(AkBoundKey *key);
 extern const pg_uuid_t *ak_bound_key_organization(const AkBoundKey *key);
 extern bool ak_bound_key_permits(AkBoundKey *key, const text *scope,

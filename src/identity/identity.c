@@ -143,15 +143,15 @@ name_acting(const char *prefix, const text *name, AkBoundKey *key,
  * Binds a key, whose secret was proved, to the (sub)transaction, with the
  * address that it is called from, or NULL; what it may do is resolved now,
  * unless it is bound already.  The store that the image was found in is open,
- * and the roles are refreshed.  Raises 55000 if another key is bound.
+ * and the rest of the image was read.  Raises 55000 if another key is bound.
  */
 void
-ak_identity_bind(text *public_key, const AkImage *image,
+ak_identity_bind(text *public_key, AkKeystore *store, AkImage *image,
 				 const AkNetwork *address)
 {
 	if (ak_identity_key() == NULL)
 		name_acting(KEY_PREFIX, public_key,
-					ak_bound_key_make(public_key, image), address);
+					ak_bound_key_make(public_key, store, image), address);
 	else if (!ak_identity_is_key(public_key))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -14,7 +14,8 @@
 #include "nodes/pg_list.h"
 
 extern void ak_identity_init(void);
-extern void ak_identity_bind(text *public_key, const AkImage *image,
+extern void ak_identity_bind(text *public_key, AkKeystore *store,
+							 AkImage *image,
 							 const AkNetwork *address);
 extern text *ak_identity_key(void);
 extern bool ak_identity_is_key(const text *public_key);

@@ -8,8 +8,8 @@
 #include "base/names.h"
 #include "core/compat.h"
 #include "core/scope.h"
+#include "identity/grants.h"
 #include "identity/identity.h"
-#include "identity/own_grants.h"
 #include "identity/reach.h"
 #include "store/keystore.h"
 #include "store/roles.h"
@@ -95,46 +95,46 @@ one_scope_is_allowed(const IdSet *set, const AkPermissions *permissions)
 	return false;
 }
 
-static void
-collect_organization(const AkGrant *grant, void *argument)
+static bool
+collect_organization(const AkHeld *held, void *argument)
 {
 	IdSet	   *set = argument;
-	const AkRole *role = ak_roles_find(grant->role.data, grant->role.size);
+	const AkPlace place = {held->grant.organization_id};
+	const AkPermissions *there = ak_held_permissions(held, &place, false);
 
-	if (set->scopes == NULL ||
-		(role && !grant->has_project &&
-		 one_scope_is_allowed(set, &role->organization)))
+	if (set->scopes == NULL || (there && one_scope_is_allowed(set, there)))
 	{
 		if (set->scopes)
-			ak_own_grants_record_use(ak_own_grant_id(grant, role));
-		add_id(&grant->organization_id, set);
+			ak_own_grants_record_use(held->id);
+		add_id(&held->grant.organization_id, set);
 	}
+	return true;
 }
 
-static void
-collect_project(const AkGrant *grant, void *argument)
+static bool
+collect_project(const AkHeld *held, void *argument)
 {
 	IdSet	   *set = argument;
-	const AkRole *role = ak_roles_find(grant->role.data, grant->role.size);
+	const AkGrant *grant = &held->grant;
 
-	if (role == NULL ||
-		(set->without && has_id(set->without, &grant->organization_id)))
-		return;
-	if (set->scopes ? !one_scope_is_allowed(set, &role->project) :
-		(!grant->has_project && role->project.count == 0))
-		return;
+	if (set->without && has_id(set->without, &grant->organization_id))
+		return true;
+	if (set->scopes ? !one_scope_is_allowed(set, &held->project) :
+		(!grant->has_project && held->project.count == 0))
+		return true;
 	if (set->scopes)
-		ak_own_grants_record_use(ak_own_grant_id(grant, role));
+		ak_own_grants_record_use(held->id);
 	if (grant->has_project)
 		add_id(&grant->project_id, set);
 	else
 		ak_keystore_scan_projects(set->store, &grant->organization_id,
 								  add_id, set);
+	return true;
 }
 
 /* Collects ids from the principal's grants by the callback. */
 static void
-scan_ids(IdSet *set, AkGrantCallback callback)
+scan_ids(IdSet *set, AkHeldCallback callback)
 {
 	set->allocated = 8;
 	set->ids = palloc(set->allocated * sizeof(pg_uuid_t));
@@ -145,8 +145,8 @@ scan_ids(IdSet *set, AkGrantCallback callback)
 static void
 open_store(AkKeystore *store)
 {
-	ak_keystore_open(store);
-	ak_roles_refresh(store);
+	ak_keystore_open(store,
+					 ak_own_grants_tables() | AK_TABLE_BIT(AK_PROJECT));
 }
 
 /* Raises 22023 for what is no scope. */

@@ -12,8 +12,8 @@
 #include "base/names.h"
 #include "core/compat.h"
 #include "core/scope.h"
+#include "identity/grants.h"
 #include "identity/identity.h"
-#include "identity/own_grants.h"
 #include "identity/rights.h"
 #include "store/keystore.h"
 #include "store/roles.h"
@@ -28,14 +28,6 @@
 #define SCOPE_PROJECTS_MANAGE	"apikeys.projects.manage"
 #define SCOPE_SELF_ROTATE	"apikeys.self.rotate"
 
-/* A place where a role may be held: an organization, or a project of it. */
-typedef struct Place
-{
-	pg_uuid_t	organization;
-	bool		has_project;
-	pg_uuid_t	project;
-} Place;
-
 PG_FUNCTION_INFO_V1(apikeys_may);
 PG_FUNCTION_INFO_V1(apikeys_may_grant);
 PG_FUNCTION_INFO_V1(apikeys_reads_organization);
@@ -46,17 +38,12 @@ PG_FUNCTION_INFO_V1(apikeys_manages_key);
 PG_FUNCTION_INFO_V1(apikeys_stops_key);
 PG_FUNCTION_INFO_V1(apikeys_rotates_itself);
 
+/* To read the principal's grants, projects and some other tables. */
 static void
-open_store(AkKeystore *store)
+open_store(AkKeystore *store, uint32 tables)
 {
-	ak_keystore_open(store);
-	ak_roles_refresh(store);
-}
-
-static const AkRole *
-find_role(const AkBytes *name)
-{
-	return ak_roles_find(name->data, name->size);
+	ak_keystore_open(store, tables | ak_own_grants_tables() |
+					 AK_TABLE_BIT(AK_PROJECT));
 }
 
 static bool
@@ -73,50 +60,24 @@ compare_uuids(const void *a, const void *b)
 
 /* --- At one place --------------------------------------------------------- */
 
-/* What a role that is held permits. */
-typedef struct Held
-{
-	const AkPermissions *permissions;
-	uint64		grant;			/* ak_grant_id() */
-} Held;
-
-/* The permissions that the principal has at a place. */
+/* What the principal holds in an organization. */
 typedef struct PlaceSearch
 {
-	const Place *place;
-	List	   *organization;	/* of Held, for the organization */
-	List	   *project;		/* for the place's project, or for all */
+	const AkPlace *place;
+	List	   *held;			/* of AkHeld */
 } PlaceSearch;
 
-static List *
-add_held(List *list, const AkPermissions *permissions, uint64 grant)
-{
-	Held	   *held = palloc(sizeof(Held));
-
-	held->permissions = permissions;
-	held->grant = grant;
-	return lappend(list, held);
-}
-
-static void
-collect_permissions(const AkGrant *grant, void *argument)
+static bool
+collect_held(const AkHeld *held, void *argument)
 {
 	PlaceSearch *search = argument;
-	const Place *place = search->place;
-	const AkRole *role = find_role(&grant->role);
-	uint64		id;
 
-	if (role == NULL ||
-		!uuids_are_equal(&grant->organization_id, &place->organization))
-		return;
-	id = ak_own_grant_id(grant, role);
-	if (!grant->has_project)
-		search->organization = add_held(search->organization,
-										&role->organization, id);
-	if (!grant->has_project ||
-		(place->has_project &&
-		 uuids_are_equal(&grant->project_id, &place->project)))
-		search->project = add_held(search->project, &role->project, id);
+	if (uuids_are_equal(&held->grant.organization_id,
+						&search->place->organization))
+		search->held = lappend(search->held,
+							   memcpy(palloc(sizeof(AkHeld)), held,
+									  sizeof(AkHeld)));
+	return true;
 }
 
 /*
@@ -124,46 +85,37 @@ collect_permissions(const AkGrant *grant, void *argument)
  * organization.
  */
 static void
-search_place(AkKeystore *store, const Place *place, PlaceSearch *search)
+search_place(AkKeystore *store, const AkPlace *place, PlaceSearch *search)
 {
 	search->place = place;
-	search->organization = NIL;
-	search->project = NIL;
-	if (place->has_project &&
-		!ak_keystore_project_belongs(store, &place->project,
-									 &place->organization))
-		return;
-	ak_own_grants_scan(store, collect_permissions, search);
+	search->held = NIL;
+	if (!place->has_project ||
+		ak_keystore_project_belongs(store, &place->project,
+									&place->organization))
+		ak_own_grants_scan(store, collect_held, search);
 }
 
 static bool
-one_allows(List *held, const char *scope, size_t scope_length)
+search_allows(const PlaceSearch *search, const char *scope, size_t length)
 {
 	ListCell   *cell;
 
-	foreach(cell, held)
+	foreach(cell, search->held)
 	{
-		const Held *role = lfirst(cell);
+		const AkHeld *held = lfirst(cell);
 
-		if (ak_permissions_allow(role->permissions, scope, scope_length))
+		if (ak_held_allows(held, search->place, scope, length))
 		{
-			ak_own_grants_record_use(role->grant);
+			ak_own_grants_record_use(held->id);
 			return true;
 		}
 	}
 	return false;
 }
 
-static bool
-search_allows(const PlaceSearch *search, const char *scope, size_t length)
-{
-	return one_allows(search->place->has_project ?
-					  search->project : search->organization, scope, length);
-}
-
 /* Whether the principal has the scope at a place. */
 static bool
-may_at(AkKeystore *store, const Place *place,
+may_at(AkKeystore *store, const AkPlace *place,
 	   const char *scope, size_t scope_length)
 {
 	PlaceSearch search;
@@ -175,39 +127,45 @@ may_at(AkKeystore *store, const Place *place,
 }
 
 static bool
-manages_keys_at(AkKeystore *store, const Place *place)
+manages_keys_at(AkKeystore *store, const AkPlace *place)
 {
 	return may_at(store, place, SCOPE_KEYS_MANAGE, strlen(SCOPE_KEYS_MANAGE));
 }
 
-/* Whether each of the wanted permissions is covered by one of those held. */
+/* Whether one of those held at the place covers a permission. */
 static bool
-all_are_covered(const AkPermissions *wanted, List *held)
+is_covered(const AkPermission *wanted, const PlaceSearch *search,
+		   bool in_project)
+{
+	ListCell   *cell;
+
+	foreach(cell, search->held)
+	{
+		const AkPermissions *own = ak_held_permissions(lfirst(cell),
+													   search->place,
+													   in_project);
+
+		for (int i = 0; own && i < own->count; i++)
+			if (ak_permission_covers(own->items[i].text, own->items[i].length,
+									 wanted->text, wanted->length))
+				return true;
+	}
+	return false;
+}
+
+static bool
+all_are_covered(const AkPermissions *wanted, const PlaceSearch *search,
+				bool in_project)
 {
 	for (int i = 0; i < wanted->count; i++)
-	{
-		bool		covered = false;
-		ListCell   *cell;
-
-		foreach(cell, held)
-		{
-			const AkPermissions *own = ((Held *) lfirst(cell))->permissions;
-
-			for (int j = 0; j < own->count && !covered; j++)
-				covered = ak_permission_covers(own->items[j].text,
-											   own->items[j].length,
-											   wanted->items[i].text,
-											   wanted->items[i].length);
-		}
-		if (!covered)
+		if (!is_covered(&wanted->items[i], search, in_project))
 			return false;
-	}
 	return true;
 }
 
 /* Reads an organization and an optional project from two arguments. */
 static bool
-get_place(FunctionCallInfo fcinfo, int argument, Place *place)
+get_place(FunctionCallInfo fcinfo, int argument, AkPlace *place)
 {
 	if (PG_ARGISNULL(argument))
 		return false;
@@ -223,7 +181,7 @@ Datum
 apikeys_may(PG_FUNCTION_ARGS)
 {
 	AkKeystore	store;
-	Place		place;
+	AkPlace		place;
 	text	   *scope;
 	bool		may;
 
@@ -231,69 +189,77 @@ apikeys_may(PG_FUNCTION_ARGS)
 		PG_RETURN_BOOL(false);
 	scope = PG_GETARG_TEXT_PP(0);
 	ak_check_scope(scope);
-	open_store(&store);
+	open_store(&store, 0);
 	may = may_at(&store, &place, VARDATA_ANY(scope), VARSIZE_ANY_EXHDR(scope));
 	ak_keystore_close(&store);
 	PG_RETURN_BOOL(may);
 }
 
 /*
- * Whether the principal may grant a role at a place: each permission of the
- * role is covered by the principal's own there, or the principal may grant any.
+ * Whether the principal may grant a role or a permission at the place of the
+ * grant: each of its permissions is covered by the principal's own there, or the
+ * principal may grant any.
  */
 static bool
-may_grant(AkKeystore *store, const Place *place, const AkBytes *role_name)
+may_grant(AkKeystore *store, const AkGrant *grant)
 {
+	AkPlace		place = {grant->organization_id, grant->has_project,
+	grant->project_id};
 	PlaceSearch search;
-	const AkRole *role = find_role(role_name);
+	AkHeld		wanted;
 
-	if (role == NULL)
+	if (!ak_grant_resolve(store, grant, &wanted))
 		return false;
 	if (ak_identity_is_superuser())
 		return true;
-	search_place(store, place, &search);
+	search_place(store, &place, &search);
 	return search_allows(&search, SCOPE_GRANT_ANY, strlen(SCOPE_GRANT_ANY)) ||
-		(all_are_covered(&role->project, search.project) &&
-		 (place->has_project ||
-		  all_are_covered(&role->organization, search.organization)));
+		(all_are_covered(&wanted.project, &search, true) &&
+		 (place.has_project ||
+		  all_are_covered(&wanted.organization, &search, false)));
 }
 
+/* The first argument is as ak_grant_is_permission() takes it. */
 Datum
 apikeys_may_grant(PG_FUNCTION_ARGS)
 {
 	AkKeystore	store;
-	Place		place;
-	AkBytes		role_name;
+	AkPlace		place;
+	AkGrant		grant = {0};
 	bool		may;
 
 	if (PG_ARGISNULL(0) || !get_place(fcinfo, 1, &place))
 		PG_RETURN_BOOL(false);
-	role_name.data = VARDATA_ANY(PG_GETARG_TEXT_PP(0));
-	role_name.size = VARSIZE_ANY_EXHDR(PG_GETARG_TEXT_PP(0));
-	open_store(&store);
-	may = may_grant(&store, &place, &role_name);
+	grant.organization_id = place.organization;
+	grant.has_project = place.has_project;
+	grant.project_id = place.project;
+	grant.name.data = VARDATA_ANY(PG_GETARG_TEXT_PP(0));
+	grant.name.size = VARSIZE_ANY_EXHDR(PG_GETARG_TEXT_PP(0));
+	grant.is_permission = ak_grant_is_permission(&grant.name);
+	open_store(&store, 0);
+	may = may_grant(&store, &grant);
 	ak_keystore_close(&store);
 	PG_RETURN_BOOL(may);
 }
 
 /* --- Reading -------------------------------------------------------------- */
 
-/* What a grant of the principal is looked at for. */
+/* What the principal holds is looked at for this. */
 typedef struct Visit
 {
-	const pg_uuid_t *organization;
-	const pg_uuid_t *project;
-	bool		is_visible;
+	AkPlace		place;
+	bool		is_found;
 } Visit;
 
 /* A member of the organization, or of one of its projects, reads it. */
-static void
-visit_organization(const AkGrant *grant, void *argument)
+static bool
+visit_organization(const AkHeld *held, void *argument)
 {
 	Visit	   *visit = argument;
 
-	if (uuids_are_equal(&grant->organization_id, visit->organization))
-		visit->is_visible = true;
+	visit->is_found = uuids_are_equal(&held->grant.organization_id,
+									  &visit->place.organization);
+	return !visit->is_found;
 }
 
 Datum
@@ -301,69 +267,67 @@ apikeys_reads_organization(PG_FUNCTION_ARGS)
 {
 	AkKeystore	store;
 	AkPolicy	policy;
+	AkRowVersion version;
 	Visit		visit = {0};
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_BOOL(false);
-	visit.organization = PG_GETARG_UUID_P(0);
-	ak_keystore_open(&store);
-	if (!ak_keystore_find_policy(&store, visit.organization, &policy))
-		visit.is_visible = false;
+	visit.place.organization = *PG_GETARG_UUID_P(0);
+	open_store(&store, AK_TABLE_BIT(AK_ORGANIZATION));
+	if (!ak_keystore_find_policy(&store, &visit.place.organization,
+								 &policy, &version))
+		visit.is_found = false;
 	else if (ak_identity_sees_all())
-		visit.is_visible = true;
+		visit.is_found = true;
 	else
 		ak_own_grants_scan(&store, visit_organization, &visit);
 	ak_keystore_close(&store);
-	PG_RETURN_BOOL(visit.is_visible);
+	PG_RETURN_BOOL(visit.is_found);
 }
 
 /*
- * Whoever has any permission in the project, or reads the projects of the
- * organization, reads the project.
+ * Whoever holds something in the project, has any permission there, or reads the
+ * projects of the organization, reads the project.
  */
-static void
-visit_project(const AkGrant *grant, void *argument)
+static bool
+visit_project(const AkHeld *held, void *argument)
 {
 	Visit	   *visit = argument;
-	const AkRole *role = find_role(&grant->role);
+	const AkPlace organization = {visit->place.organization};
+	const AkPermissions *there = ak_held_permissions(held, &visit->place, true);
 
-	if (role == NULL ||
-		!uuids_are_equal(&grant->organization_id, visit->organization))
-		return;
-	if (grant->has_project)
-		visit->is_visible |= uuids_are_equal(&grant->project_id,
-											 visit->project);
-	else
-		visit->is_visible |= role->project.count > 0 ||
-			ak_permissions_allow(&role->organization, SCOPE_PROJECTS_READ,
-								 strlen(SCOPE_PROJECTS_READ)) ||
-			ak_permissions_allow(&role->organization, SCOPE_PROJECTS_MANAGE,
-								 strlen(SCOPE_PROJECTS_MANAGE));
+	visit->is_found =
+		(there && (held->grant.has_project || there->count > 0)) ||
+		ak_held_allows(held, &organization, SCOPE_PROJECTS_READ,
+					   strlen(SCOPE_PROJECTS_READ)) ||
+		ak_held_allows(held, &organization, SCOPE_PROJECTS_MANAGE,
+					   strlen(SCOPE_PROJECTS_MANAGE));
+	return !visit->is_found;
 }
 
 Datum
 apikeys_reads_project(PG_FUNCTION_ARGS)
 {
 	AkKeystore	store;
-	pg_uuid_t	organization;
-	Visit		visit = {&organization};
+	Visit		visit = {.place.has_project = true};
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_BOOL(false);
-	visit.project = PG_GETARG_UUID_P(0);
-	open_store(&store);
-	if (!ak_keystore_find_project(&store, visit.project, &organization))
-		visit.is_visible = false;
+	visit.place.project = *PG_GETARG_UUID_P(0);
+	open_store(&store, 0);
+	if (!ak_keystore_find_project(&store, &visit.place.project,
+								  &visit.place.organization))
+		visit.is_found = false;
 	else if (ak_identity_sees_all())
-		visit.is_visible = true;
+		visit.is_found = true;
 	else
 		ak_own_grants_scan(&store, visit_project, &visit);
 	ak_keystore_close(&store);
-	PG_RETURN_BOOL(visit.is_visible);
+	PG_RETURN_BOOL(visit.is_found);
 }
 
 static bool
-reads_keys_at(AkKeystore *store, const Place *place)
+reads_keys_at(AkKeystore *store, const AkPlace *place)
 {
 	PlaceSearch search;
 
@@ -372,20 +336,20 @@ reads_keys_at(AkKeystore *store, const Place *place)
 		search_allows(&search, SCOPE_KEYS_MANAGE, strlen(SCOPE_KEYS_MANAGE));
 }
 
-/* A look at the roles of a key. */
+/* A look at what a key holds. */
 typedef struct KeyCheck
 {
 	AkKeystore *store;
 	pg_uuid_t	organization;
-	bool		has_role;
+	bool		has_grant;
 	bool		result;
 } KeyCheck;
 
-/* The place of one of the roles. */
-static Place
+/* The place of one of its grants. */
+static AkPlace
 get_key_place(const KeyCheck *check, const AkGrant *grant)
 {
-	Place		place = {check->organization, grant->has_project,
+	AkPlace		place = {check->organization, grant->has_project,
 	grant->project_id};
 
 	return place;
@@ -395,7 +359,7 @@ static bool
 check_key_read(const AkGrant *grant, void *argument)
 {
 	KeyCheck   *check = argument;
-	Place		place = get_key_place(check, grant);
+	AkPlace		place = get_key_place(check, grant);
 
 	check->result = grant->has_project && reads_keys_at(check->store, &place);
 	return !check->result;
@@ -410,9 +374,9 @@ ak_rights_reads_key(text *public_key)
 {
 	AkKeystore	store;
 	KeyCheck	check = {&store};
-	Place		place = {0};
+	AkPlace		place = {0};
 
-	open_store(&store);
+	open_store(&store, AK_TABLE_BIT(AK_KEY) | AK_TABLE_BIT(AK_KEY_ROLE));
 	if (ak_keystore_find_key(&store, public_key, &check.organization))
 	{
 		place.organization = check.organization;
@@ -455,7 +419,7 @@ apikeys_reads_key_of(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_BOOL(false);
-	ak_keystore_open(&store);
+	ak_keystore_open(&store, AK_TABLE_BIT(AK_KEY));
 	found = ak_keystore_find_key(&store, PG_GETARG_TEXT_PP(0), &organization);
 	ak_keystore_close(&store);
 	if (!found)
@@ -472,11 +436,13 @@ static bool
 check_key_managed(const AkGrant *grant, void *argument)
 {
 	KeyCheck   *check = argument;
-	Place		place = get_key_place(check, grant);
+	AkPlace		place = get_key_place(check, grant);
+	AkGrant		held = *grant;
 
-	check->has_role = true;
+	held.organization_id = check->organization;
+	check->has_grant = true;
 	check->result = manages_keys_at(check->store, &place) &&
-		may_grant(check->store, &place, &grant->role);
+		may_grant(check->store, &held);
 	return check->result;
 }
 
@@ -484,15 +450,15 @@ static bool
 check_key_stopped(const AkGrant *grant, void *argument)
 {
 	KeyCheck   *check = argument;
-	Place		place = get_key_place(check, grant);
+	AkPlace		place = get_key_place(check, grant);
 
-	check->has_role = true;
+	check->has_grant = true;
 	check->result = manages_keys_at(check->store, &place);
 	return !check->result;
 }
 
 /*
- * What the check makes of the roles of the key in argument 0; for a key without
+ * What the check makes of the grants of the key in argument 0; for a key without
  * any, whether the principal manages the keys of the organization.
  */
 static bool
@@ -503,15 +469,15 @@ check_key(FunctionCallInfo fcinfo, AkGrantCheck callback)
 
 	if (PG_ARGISNULL(0))
 		return false;
-	open_store(&store);
+	open_store(&store, AK_TABLE_BIT(AK_KEY) | AK_TABLE_BIT(AK_KEY_ROLE));
 	if (ak_keystore_find_key(&store, PG_GETARG_TEXT_PP(0),
 							 &check.organization))
 	{
-		Place		place = {check.organization};
+		AkPlace		place = {check.organization};
 
 		ak_keystore_check_key_roles(&store, PG_GETARG_TEXT_PP(0), callback,
 									&check);
-		if (!check.has_role)
+		if (!check.has_grant)
 			check.result = manages_keys_at(&store, &place);
 	}
 	ak_keystore_close(&store);
@@ -519,8 +485,8 @@ check_key(FunctionCallInfo fcinfo, AkGrantCheck callback)
 }
 
 /*
- * Whether the principal manages keys in every place where the key has a role,
- * and may grant each of these roles.
+ * Whether the principal manages keys in every place where the key holds something,
+ * and may grant each of these.
  */
 Datum
 apikeys_manages_key(PG_FUNCTION_ARGS)
@@ -528,29 +494,26 @@ apikeys_manages_key(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(check_key(fcinfo, check_key_managed));
 }
 
-/* Whether the principal manages keys in one place where the key has a role. */
+/* Whether the principal manages keys in one place where the key holds something. */
 Datum
 apikeys_stops_key(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(check_key(fcinfo, check_key_stopped));
 }
 
-static void
-visit_self_rotate(const AkGrant *grant, void *argument)
+/* Wherever it is held. */
+static bool
+visit_self_rotate(const AkHeld *held, void *argument)
 {
-	bool	   *may = argument;
-	const AkRole *role = find_role(&grant->role);
-	const AkPermissions *permissions;
+	Visit	   *visit = argument;
 
-	if (role == NULL)
-		return;
-	permissions = grant->has_project ? &role->project : &role->organization;
-	if (ak_permissions_allow(permissions, SCOPE_SELF_ROTATE,
-							 strlen(SCOPE_SELF_ROTATE)))
-	{
-		ak_own_grants_record_use(ak_own_grant_id(grant, role));
-		*may = true;
-	}
+	visit->is_found =
+		ak_permissions_allow(held->grant.has_project ?
+							 &held->project : &held->organization,
+							 SCOPE_SELF_ROTATE, strlen(SCOPE_SELF_ROTATE));
+	if (visit->is_found)
+		ak_own_grants_record_use(held->id);
+	return !visit->is_found;
 }
 
 /* Whether the key is the bound one and may rotate its own secrets. */
@@ -558,12 +521,12 @@ Datum
 apikeys_rotates_itself(PG_FUNCTION_ARGS)
 {
 	AkKeystore	store;
-	bool		may = false;
+	Visit		visit = {0};
 
 	if (PG_ARGISNULL(0) || !ak_identity_is_key(PG_GETARG_TEXT_PP(0)))
 		PG_RETURN_BOOL(false);
-	open_store(&store);
-	ak_own_grants_scan(&store, visit_self_rotate, &may);
+	open_store(&store, 0);
+	ak_own_grants_scan(&store, visit_self_rotate, &visit);
 	ak_keystore_close(&store);
-	PG_RETURN_BOOL(may);
+	PG_RETURN_BOOL(visit.is_found);
 }

@@ -29,6 +29,7 @@
 #include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
@@ -127,7 +128,7 @@ enter(FunctionCallInfo fcinfo)
 		set->allowedModes &= ~SFRM_ValuePerCall;
 
 	fcinfo->flinfo = &door->body;
-	ak_owner_begin(&owner, door->owner, false);
+	ak_owner_begin(&owner, door->owner, true);
 	PG_TRY();
 	{
 		result = FunctionCallInvoke(fcinfo);
@@ -162,8 +163,10 @@ apikeys_door_key(PG_FUNCTION_ARGS)
 	Datum		row = (Datum) 0;
 	bool		isnull = true;
 	MemoryContext result_context = CurrentMemoryContext;
+	int			settings_level = NewGUCNestLevel();
 
 	fcinfo->isnull = false;
+	ak_plan_by_index();
 	SPI_connect();
 	if (plan == NULL)
 	{
@@ -182,6 +185,7 @@ apikeys_door_key(PG_FUNCTION_ARGS)
 			row = datumCopy(row, false, -1);
 	}
 	SPI_finish();
+	AtEOXact_GUC(true, settings_level);
 	if (isnull)
 		PG_RETURN_NULL();
 	return row;

@@ -128,7 +128,7 @@ choose_kept(ArrayType *missing, const AkHarvest *harvest)
 	int			count = ArrayGetNItems(ARR_NDIM(missing), ARR_DIMS(missing));
 	const int32 *places = (const int32 *) ARR_DATA_PTR(missing);
 
-	ak_keystore_open(&store);
+	ak_keystore_open(&store, AK_TABLE_BIT(AK_DELETED_KEY));
 	for (int i = 0; i < count; i++)
 	{
 		int			place = places[i] - 1;

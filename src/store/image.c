@@ -2,9 +2,10 @@
  * image.c
  *	  See image.h.
  *
- * Nothing but the table's triggers keeps an image well-formed, and an owner
- * can disable those.  So it is looked at closely: what is damaged is an error,
- * and never an answer.
+ * A row is taken apart by hand, column by column in their order, so that what
+ * stands behind is not even looked at before it is needed.  Nothing but the
+ * table's triggers keeps an image well-formed, and an owner can disable those.
+ * So it is looked at closely: what is damaged is an error, and never an answer.
  */
 #include "postgres.h"
 
@@ -13,79 +14,146 @@
 #include "store/image.h"
 
 #include "access/htup_details.h"
+#include "access/tupmacs.h"
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
 #include "utils/rel.h"
-#include "utils/timestamp.h"
 
-/* Columns of the table, as in sql/parts/31_key_image.sql, counted from 0. */
-enum
+/* As in sql/parts/31_key_image.sql. */
+#define COLUMN_COUNT	13
+
+/* --- Columns --------------------------------------------------------------- */
+
+/* The next column, of a fixed size; NULL if the row ends before. */
+static const char *
+take_fixed(AkImage *image, char alignment, uint32 size)
 {
-	IMAGE_ORGANIZATION_ID = 1,
-	IMAGE_DISABLED,
-	IMAGE_EXPIRES_AT,
-	IMAGE_ACCESS_LIST,
-	IMAGE_SECRETS,
-	IMAGE_SECRET_EXPIRATIONS,
-	IMAGE_ORGANIZATION_ROLES,
-	IMAGE_PROJECT_ROLES,
-	IMAGE_PROJECTS,
-	IMAGE_CREATED_AT,
-	IMAGE_SECRET_VERSIONS,
-	IMAGE_COLUMN_COUNT
-};
+	uint32		offset = att_align_nominal(image->offset, alignment);
+
+	if (offset > image->end || image->end - offset < size)
+		return NULL;
+	image->offset = offset + size;
+	return image->row + offset;
+}
+
+/* The size of the varlena here, of which so many bytes are there; 0: none is. */
+static uint32
+get_varlena_size(const char *at, uint32 rest)
+{
+	uint32		size;
+
+	if (rest < VARHDRSZ_SHORT)
+		return 0;
+	if (VARATT_IS_1B_E(at))
+		return rest >= VARHDRSZ_EXTERNAL && VARATT_IS_EXTERNAL_ONDISK(at) ?
+			VARSIZE_EXTERNAL(at) : 0;
+	if (VARATT_IS_1B(at))
+		return VARSIZE_1B(at);
+	if (rest < VARHDRSZ)
+		return 0;
+	size = VARSIZE_4B(at);
+	return size < VARHDRSZ ? 0 : size;
+}
+
+/* The next column, a varlena as it is stored; NULL if the row ends before. */
+static struct varlena *
+take_varlena(AkImage *image, char alignment)
+{
+	const char *at = image->row + image->offset;
+	uint32		offset = image->offset;
+	uint32		size;
+
+	if (offset >= image->end)
+		return NULL;
+	offset = att_align_pointer(offset, alignment, -1, at);
+	if (offset >= image->end)
+		return NULL;
+	at = image->row + offset;
+	size = get_varlena_size(at, image->end - offset);
+	if (size == 0 || size > image->end - offset)
+		return NULL;
+	image->offset = offset + size;
+	return (struct varlena *) unconstify(char *, at);
+}
 
 /* An element size of 0 stands for varlenas. */
 static bool
-view_array(Datum value, size_t element_size, AkPackedArray *array)
+view_array(struct varlena *stored, size_t element_size, AkPackedArray *array)
 {
-	return ak_packed_array_view(PG_DETOAST_DATUM_PACKED(value), element_size,
-								array);
+	return stored &&
+		ak_packed_array_view(pg_detoast_datum_packed(stored), element_size,
+							 array);
+}
+
+/* --- Parts ------------------------------------------------------------------ */
+
+static bool
+take_fixed_columns(AkImage *image)
+{
+	const char *organization;
+	const char *disabled;
+	const char *expires_at;
+	const char *created_at;
+
+	if (!take_varlena(image, TYPALIGN_INT) ||	/* public_key */
+		!(organization = take_fixed(image, TYPALIGN_CHAR, UUID_LEN)) ||
+		!(disabled = take_fixed(image, TYPALIGN_CHAR, sizeof(bool))) ||
+		!(expires_at = take_fixed(image, TYPALIGN_DOUBLE,
+								  sizeof(TimestampTz))) ||
+		!(created_at = take_fixed(image, TYPALIGN_DOUBLE,
+								  sizeof(TimestampTz))))
+		return false;
+	memcpy(&image->organization_id, organization, UUID_LEN);
+	image->disabled = *disabled != 0;
+	memcpy(&image->expires_at, expires_at, sizeof(TimestampTz));
+	memcpy(&image->created_at, created_at, sizeof(TimestampTz));
+	return true;
 }
 
 /* A secret's version is four bytes. */
 static bool
-view_versions(Datum value, int count, const char **versions)
+take_secrets(AkImage *image)
 {
-	struct varlena *stored = PG_DETOAST_DATUM_PACKED(value);
+	struct varlena *versions;
 
-	*versions = VARDATA_ANY(stored);
-	return VARSIZE_ANY_EXHDR(stored) == count * sizeof(int32);
+	if (!view_array(take_varlena(image, TYPALIGN_INT), 0, &image->secrets) ||
+		!view_array(take_varlena(image, TYPALIGN_DOUBLE), sizeof(TimestampTz),
+					&image->secret_expirations) ||
+		!(versions = take_varlena(image, TYPALIGN_INT)))
+		return false;
+	versions = pg_detoast_datum_packed(versions);
+	image->secret_versions = VARDATA_ANY(versions);
+	return image->secrets.count == image->secret_expirations.count &&
+		VARSIZE_ANY_EXHDR(versions) == image->secrets.count * sizeof(int32);
 }
 
 /*
- * Takes a row of key_image apart, without copying what is in it: the caller
+ * Reads what proves a key from a row of key_image, without copying: the caller
  * keeps the row as long as the image, and has a snapshot that sees it.  False
  * if it is no image.
  */
 bool
 ak_image_try(Relation table, HeapTuple row, AkImage *image)
 {
-	Datum		values[IMAGE_COLUMN_COUNT];
-	bool		nulls[IMAGE_COLUMN_COUNT];
-
-	if (RelationGetNumberOfAttributes(table) != IMAGE_COLUMN_COUNT ||
-		HeapTupleHeaderGetNatts(row->t_data) != IMAGE_COLUMN_COUNT ||
+	if (RelationGetNumberOfAttributes(table) != COLUMN_COUNT ||
+		HeapTupleHeaderGetNatts(row->t_data) != COLUMN_COUNT ||
 		HeapTupleHasNulls(row))
 		return false;
-	heap_deform_tuple(row, RelationGetDescr(table), values, nulls);
+	image->row = (const char *) row->t_data + row->t_data->t_hoff;
+	image->offset = 0;
+	image->end = row->t_len - row->t_data->t_hoff;
 	image->writer = HeapTupleHeaderGetRawXmin(row->t_data);
-	image->organization_id = *DatumGetUUIDP(values[IMAGE_ORGANIZATION_ID]);
-	image->disabled = DatumGetBool(values[IMAGE_DISABLED]);
-	image->expires_at = DatumGetTimestampTz(values[IMAGE_EXPIRES_AT]);
-	image->access_list = (struct varlena *)
-		DatumGetPointer(values[IMAGE_ACCESS_LIST]);
-	image->created_at = DatumGetTimestampTz(values[IMAGE_CREATED_AT]);
-	return view_array(values[IMAGE_SECRETS], 0, &image->secrets) &&
-		view_array(values[IMAGE_SECRET_EXPIRATIONS], sizeof(TimestampTz),
-				   &image->secret_expirations) &&
-		view_array(values[IMAGE_ORGANIZATION_ROLES], 0,
-				   &image->organization_roles) &&
-		view_array(values[IMAGE_PROJECT_ROLES], 0, &image->project_roles) &&
-		view_array(values[IMAGE_PROJECTS], sizeof(pg_uuid_t),
-				   &image->projects) &&
-		view_versions(values[IMAGE_SECRET_VERSIONS], image->secrets.count,
-					  &image->secret_versions) &&
-		image->secrets.count == image->secret_expirations.count &&
-		image->project_roles.count == image->projects.count;
+	return take_fixed_columns(image) && take_secrets(image);
+}
+
+static void
+raise_damaged(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("image of a key is damaged"),
+			 ak_errid("image_damaged"),
+			 errhint("SELECT apikeys.rebuild_images() makes all of them again.")));
 }
 
 /* The same, but raises XX001 if it is no image. */
@@ -93,9 +161,66 @@ void
 ak_image_read(Relation table, HeapTuple row, AkImage *image)
 {
 	if (!ak_image_try(table, row, image))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("image of a key is damaged"),
-				 ak_errid("image_damaged"),
-				 errhint("SELECT apikeys.rebuild_images() makes all of them again.")));
+		raise_damaged();
+}
+
+/* Reads the rest, once; raises XX001 if it is damaged. */
+void
+ak_image_read_rest(AkImage *image)
+{
+	if (!view_array(take_varlena(image, TYPALIGN_INT), 0,
+					&image->organization_roles) ||
+		!(image->access_list = take_varlena(image, TYPALIGN_INT)) ||
+		!(image->stored_project_roles = take_varlena(image, TYPALIGN_INT)) ||
+		!(image->stored_projects = take_varlena(image, TYPALIGN_INT)) ||
+		!(image->details = take_varlena(image, TYPALIGN_INT)))
+		raise_damaged();
+}
+
+/* Reads the roles in projects, after the rest; raises XX001 if they are damaged. */
+void
+ak_image_read_projects(AkImage *image)
+{
+	if (!view_array(image->stored_project_roles, 0, &image->project_roles) ||
+		!view_array(image->stored_projects, sizeof(pg_uuid_t),
+					&image->projects) ||
+		image->project_roles.count != image->projects.count)
+		raise_damaged();
+}
+
+/*
+ * A member of the details, in *value; false where it is null.  Raises XX001 if it
+ * is of another type.
+ */
+static bool
+find_detail(Jsonb *details, const char *name, enum jbvType type,
+			JsonbValue *value)
+{
+	if (getKeyJsonValueFromContainer(&details->root, name, strlen(name),
+									 value) == NULL ||
+		value->type == jbvNull)
+		return false;
+	if (value->type != type)
+		raise_damaged();
+	return true;
+}
+
+/*
+ * Reads what the application has noted of the key; each palloc'd, or NULL.  To be
+ * called while the image is in use.  Raises XX001 if it is damaged.
+ */
+void
+ak_image_read_details(const AkImage *image, AkDetails *details)
+{
+	Jsonb	   *stored = DatumGetJsonbPCopy(PointerGetDatum(image->details));
+	JsonbValue	value;
+
+	memset(details, 0, sizeof(*details));
+	if (!JB_ROOT_IS_OBJECT(stored))
+		raise_damaged();
+	if (find_detail(stored, "owner", jbvString, &value))
+		details->owner = cstring_to_text_with_len(value.val.string.val,
+												  value.val.string.len);
+	if (find_detail(stored, "metadata", jbvBinary, &value))
+		details->metadata = JsonbValueToJsonb(&value);
 }

@@ -23,14 +23,17 @@
 #include "utils/array.h"
 
 #define COLUMNS \
-	"public_key, organization_id, disabled, expires_at, access_list, " \
-	"secrets, secret_expirations, organization_roles, project_roles, projects, " \
-	"created_at, secret_versions"
+	"public_key, organization_id, disabled, expires_at, created_at, " \
+	"secrets, secret_expirations, secret_versions, " \
+	"organization_roles, access_list, project_roles, projects, details"
 
 PG_FUNCTION_INFO_V1(apikeys_key_changed);
 PG_FUNCTION_INFO_V1(apikeys_make_images);
-PG_FUNCTION_INFO_V1(apikeys_make_new_images);
 PG_FUNCTION_INFO_V1(apikeys_rebuild_images);
+
+/* The place of the first of the eight newest secrets, of a group of all. */
+#define NEWEST \
+	"GREATEST(pg_catalog.count(*)::pg_catalog.int4 OPERATOR(pg_catalog.-) 7, 1)"
 
 /*
  * What view key_image_source says of the keys $1, made of each table's rows at
@@ -38,25 +41,30 @@ PG_FUNCTION_INFO_V1(apikeys_rebuild_images);
  */
 #define SOURCE_OF_KEYS \
 	"SELECT k.public_key, k.organization_id, k.disabled_at IS NOT NULL, " \
-	"coalesce(k.expires_at, 'infinity'), k.access_list, " \
-	"coalesce(s.hashes, '{}'), coalesce(s.expirations, '{}'), " \
-	"coalesce(r.organization_roles, '{}'), coalesce(r.project_roles, '{}'), " \
-	"coalesce(r.projects, '{}'), k.created_at, coalesce(s.versions, '') " \
+	"coalesce(k.expires_at, 'infinity'), k.created_at, " \
+	"coalesce(s.hashes, '{}'), coalesce(s.expirations, '{}'), coalesce(s.versions, ''), " \
+	"coalesce(r.organization_roles, '{}'), k.access_list, " \
+	"coalesce(r.project_roles, '{}'), coalesce(r.projects, '{}'), " \
+	"apikeys_internal.key_details(k.owner, k.metadata) " \
 	"FROM apikeys.key AS k " \
-	"LEFT JOIN (SELECT s.public_key, pg_catalog.array_agg(s.hash) AS hashes, " \
-	"pg_catalog.array_agg(coalesce(s.expires_at, 'infinity')) AS expirations, " \
-	"pg_catalog.string_agg(pg_catalog.int4send(s.version), ''::pg_catalog.bytea) AS versions " \
+	"LEFT JOIN (SELECT s.public_key, " \
+	"(pg_catalog.array_agg(s.hash))[" NEWEST ":] AS hashes, " \
+	"(pg_catalog.array_agg(coalesce(s.expires_at, 'infinity')))[" NEWEST ":] AS expirations, " \
+	"pg_catalog.substr(pg_catalog.string_agg(pg_catalog.int4send(s.version), ''::pg_catalog.bytea), " \
+	"4 OPERATOR(pg_catalog.*) (" NEWEST ") OPERATOR(pg_catalog.-) 3) AS versions " \
 	"FROM (SELECT s.public_key, s.version, s.hash, s.expires_at FROM apikeys.key_secret AS s " \
 	"WHERE s.public_key OPERATOR(pg_catalog.=) ANY ($1) " \
 	"ORDER BY s.public_key, s.version) AS s GROUP BY s.public_key) AS s " \
 	"ON s.public_key OPERATOR(pg_catalog.=) k.public_key " \
 	"LEFT JOIN (SELECT r.public_key, " \
-	"pg_catalog.array_agg(r.role) FILTER (WHERE r.project_id IS NULL) AS organization_roles, " \
-	"pg_catalog.array_agg(r.role) FILTER (WHERE r.project_id IS NOT NULL) AS project_roles, " \
+	"pg_catalog.array_agg(r.held) FILTER (WHERE r.project_id IS NULL) AS organization_roles, " \
+	"pg_catalog.array_agg(r.held) FILTER (WHERE r.project_id IS NOT NULL) AS project_roles, " \
 	"pg_catalog.array_agg(r.project_id) FILTER (WHERE r.project_id IS NOT NULL) AS projects " \
-	"FROM (SELECT r.public_key, r.project_id, r.role FROM apikeys.key_role AS r " \
+	"FROM (SELECT r.public_key, r.project_id, " \
+	"coalesce(r.role, '=' OPERATOR(pg_catalog.||) r.permission) AS held " \
+	"FROM apikeys.key_role AS r " \
 	"WHERE r.public_key OPERATOR(pg_catalog.=) ANY ($1) " \
-	"ORDER BY r.public_key, r.project_id, r.role) AS r GROUP BY r.public_key) AS r " \
+	"ORDER BY r.public_key, r.project_id, r.role, r.permission) AS r GROUP BY r.public_key) AS r " \
 	"ON r.public_key OPERATOR(pg_catalog.=) k.public_key " \
 	"WHERE k.public_key OPERATOR(pg_catalog.=) ANY ($1) "
 
@@ -70,12 +78,13 @@ write_images(Datum keys)
 		"ON CONFLICT (public_key) DO UPDATE SET "
 		"organization_id = excluded.organization_id, "
 		"disabled = excluded.disabled, expires_at = excluded.expires_at, "
-		"access_list = excluded.access_list, secrets = excluded.secrets, "
+		"created_at = excluded.created_at, secrets = excluded.secrets, "
 		"secret_expirations = excluded.secret_expirations, "
+		"secret_versions = excluded.secret_versions, "
 		"organization_roles = excluded.organization_roles, "
+		"access_list = excluded.access_list, "
 		"project_roles = excluded.project_roles, "
-		"projects = excluded.projects, created_at = excluded.created_at, "
-		"secret_versions = excluded.secret_versions",
+		"projects = excluded.projects, details = excluded.details",
 		1, {TEXTARRAYOID}, .by_index = true
 	};
 
@@ -173,14 +182,6 @@ Datum
 apikeys_make_images(PG_FUNCTION_ARGS)
 {
 	ak_key_image_make(PG_GETARG_DATUM(0));
-	PG_RETURN_VOID();
-}
-
-/* make_new_images(keys text[]): of keys that nobody else sees yet. */
-Datum
-apikeys_make_new_images(PG_FUNCTION_ARGS)
-{
-	write_images(PG_GETARG_DATUM(0));
 	PG_RETURN_VOID();
 }
 

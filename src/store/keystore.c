@@ -13,6 +13,7 @@
 #include "store/keystore.h"
 #include "store/locator.h"
 
+#include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
@@ -36,7 +37,6 @@ enum
 };
 enum
 {
-	ROLE_NAME = 1,
 	ROLE_ORGANIZATION_PERMISSIONS = 3,
 	ROLE_PROJECT_PERMISSIONS
 };
@@ -49,7 +49,8 @@ enum
 enum
 {
 	KEY_ROLE_INDEX_PROJECT_ID = 2,
-	KEY_ROLE_INDEX_ROLE
+	KEY_ROLE_INDEX_ROLE,
+	KEY_ROLE_INDEX_PERMISSION
 };
 enum
 {
@@ -58,36 +59,55 @@ enum
 	MEMBER_INDEX_ROLE
 };
 
-static void
-take_snapshot(AkKeystore *store, uint64 generation)
-{
-	store->registered = !IsInParallelMode();
-	store->generation = store->registered ? generation : 0;
-	store->snapshot = store->registered ?
-		RegisterSnapshot(GetLatestSnapshot()) : GetActiveSnapshot();
-	store->image_buffer = InvalidBuffer;
-}
-
 /*
- * Opens the store: everything that was committed before is seen from now on.
- * Close it in the same function; after an error the transaction does it.
+ * The latest snapshot is the same as long as no transaction ends that has
+ * written something, and this one writes nothing: PostgreSQL itself uses the one
+ * before again by that.
  */
-void
-ak_keystore_open(AkKeystore *store)
+static void
+take_snapshot(AkKeystore *store)
 {
-	take_snapshot(store, ak_tables_refresh());
+	memset(&store->view, 0, sizeof(store->view));
+	store->registered = !IsInParallelMode();
+	if (store->registered)
+	{
+		Snapshot	latest = GetLatestSnapshot();
+
+		store->view.completed = latest->snapXactCompletionCount;
+		store->view.own = GetTopTransactionIdIfAny();
+		store->view.command = latest->curcid;
+		store->snapshot = RegisterSnapshot(latest);
+	}
+	else
+		store->snapshot = GetActiveSnapshot();
+	store->image_buffer = InvalidBuffer;
 	store->image_hash = 0;
 }
 
 /*
- * Opens the store to find the image of the key that this is ak_locator_hash()
- * of.  Where the image may be is fetched into the processor's cache meanwhile.
+ * Opens the store to read a set of tables, AK_TABLE_BIT()s: everything that was
+ * committed before is seen from now on.  Close it in the same function; after an
+ * error the transaction does it.
  */
 void
-ak_keystore_open_for_image(AkKeystore *store, uint64 image_hash)
+ak_keystore_open(AkKeystore *store, uint32 tables)
+{
+	ak_tables_lock(tables);
+	take_snapshot(store);
+}
+
+/*
+ * Opens the store to find the image of the key that this is ak_locator_hash()
+ * of, and to read a set of other tables.  Where the image may be is fetched into
+ * the processor's cache meanwhile.
+ */
+void
+ak_keystore_open_for_image(AkKeystore *store, uint64 image_hash,
+						   uint32 tables)
 {
 	ak_locator_prefetch(image_hash);
-	take_snapshot(store, ak_tables_refresh());
+	ak_tables_lock(tables | AK_TABLE_BIT(AK_KEY_IMAGE));
+	take_snapshot(store);
 	store->image_hash = image_hash;
 }
 
@@ -107,6 +127,81 @@ ak_keystore_close(AkKeystore *store)
 	if (store->registered)
 		UnregisterSnapshot(store->snapshot);
 	store->snapshot = NULL;
+}
+
+/* --- Versions of rows ----------------------------------------------------- */
+
+static bool
+views_are_equal(const AkView *a, const AkView *b)
+{
+	return a->completed != 0 && a->completed == b->completed &&
+		a->own == b->own && a->command == b->command;
+}
+
+/*
+ * Whether the version is the one that the snapshot sees, by reading the row
+ * where it was; false, too, if its page is in that buffer no more.
+ */
+static bool
+reads_version(AkKeystore *store, Relation table, AkRowVersion *version)
+{
+	ItemPointerData tid = version->tid;
+	HeapTupleData row;
+	bool		is_seen;
+
+	if (ak_relation_file(table) != version->file ||
+		!ReadRecentBuffer(ak_relation_locator(table), MAIN_FORKNUM,
+						  ItemPointerGetBlockNumber(&tid), version->buffer))
+		return false;
+	LockBuffer(version->buffer, BUFFER_LOCK_SHARE);
+	is_seen = heap_hot_search_buffer(&tid, table, version->buffer,
+									 store->snapshot, &row, NULL, true) &&
+		ItemPointerEquals(&tid, &version->tid) &&
+		HeapTupleHeaderGetRawXmin(row.t_data) == version->writer;
+	UnlockReleaseBuffer(version->buffer);
+	return is_seen;
+}
+
+/*
+ * Whether the store sees this version of a row, so that what was kept of it is
+ * what reading it again would give.  It is looked at only if a transaction that
+ * has written something ended since that was last asked.
+ */
+bool
+ak_keystore_sees(AkKeystore *store, AkTable table, AkRowVersion *version)
+{
+	Relation	relation;
+	bool		is_seen;
+
+	if (views_are_equal(&store->view, &version->view))
+		return true;
+	if (!OidIsValid(version->file))
+		return false;
+	relation = table_open(ak_table_oid(table), AccessShareLock);
+	is_seen = reads_version(store, relation, version);
+	table_close(relation, NoLock);
+	if (is_seen)
+		version->view = store->view;
+	return is_seen;
+}
+
+/* Fills in the version of the row that a scan is at. */
+static void
+note_version(const AkKeystore *store, const AkIndexScan *scan,
+			 AkRowVersion *version)
+{
+	BufferHeapTupleTableSlot *slot = (BufferHeapTupleTableSlot *) scan->slot;
+
+	memset(version, 0, sizeof(*version));
+	version->view = store->view;
+	if (scan->table->rd_tableam == GetHeapamTableAmRoutine() &&
+		BufferIsValid(slot->buffer) && !BufferIsLocal(slot->buffer))
+	{
+		version->file = ak_relation_file(scan->table);
+		version->buffer = slot->buffer;
+		version->tid = slot->base.tuple->t_self;
+		version->writer = HeapTupleHeaderGetRawXmin(slot->base.tuple->t_data);
+	}
 }
 
 /* --- Single rows ---------------------------------------------------------- */
@@ -294,25 +389,32 @@ ak_keystore_was_deleted(AkKeystore *store, text *public_key)
 
 /* --- Roles held by keys and members --------------------------------------- */
 
-/* The project and the role of the entry that a scan is at. */
+/*
+ * The project and the role, or, where that is NULL, the permission of the entry
+ * that a scan is at; there is a column of permissions unless that is 0.
+ */
 static void
 read_grant(AkIndexScan *scan, AttrNumber project_column,
-		   AttrNumber role_column,
+		   AttrNumber role_column, AttrNumber permission_column,
 		   AkGrant *grant)
 {
 	bool		isnull;
-	Datum		project = ak_index_scan_column(scan, project_column, &isnull);
-	text	   *role;
+	Datum		value = ak_index_scan_column(scan, project_column, &isnull);
+	text	   *name;
 
 	grant->has_project = !isnull;
 	if (grant->has_project)
-		grant->project_id = *DatumGetUUIDP(project);
-	role = DatumGetTextPP(ak_index_scan_column(scan, role_column, &isnull));
-	grant->role.data = VARDATA_ANY(role);
-	grant->role.size = VARSIZE_ANY_EXHDR(role);
+		grant->project_id = *DatumGetUUIDP(value);
+	value = ak_index_scan_column(scan, role_column, &isnull);
+	grant->is_permission = isnull && permission_column != 0;
+	if (grant->is_permission)
+		value = ak_index_scan_column(scan, permission_column, &isnull);
+	name = DatumGetTextPP(value);
+	grant->name.data = VARDATA_ANY(name);
+	grant->name.size = VARSIZE_ANY_EXHDR(name);
 }
 
-/* Calls back with each role that is granted to a key, until one fails. */
+/* Calls back with each role and permission of a key, until one fails. */
 void
 ak_keystore_check_key_roles(AkKeystore *store, text *public_key,
 							AkGrantCheck check, void *argument)
@@ -328,7 +430,7 @@ ak_keystore_check_key_roles(AkKeystore *store, text *public_key,
 		AkGrant		grant = {0};
 
 		read_grant(&scan, KEY_ROLE_INDEX_PROJECT_ID, KEY_ROLE_INDEX_ROLE,
-				   &grant);
+				   KEY_ROLE_INDEX_PERMISSION, &grant);
 		if (!check(&grant, argument))
 			break;
 	}
@@ -353,7 +455,7 @@ scan_members(AkKeystore *store, AkIndex index, ScanKey key,
 											&isnull);
 		if (!isnull)
 			grant.organization_id = *DatumGetUUIDP(organization);
-		read_grant(&scan, MEMBER_INDEX_PROJECT_ID, MEMBER_INDEX_ROLE, &grant);
+		read_grant(&scan, MEMBER_INDEX_PROJECT_ID, MEMBER_INDEX_ROLE, 0, &grant);
 		callback(&grant, argument);
 	}
 	ak_index_scan_close(&scan);
@@ -381,29 +483,40 @@ ak_keystore_scan_role(AkKeystore *store, Oid role,
 	scan_members(store, AK_MEMBER_BY_ROLE, &key, callback, argument);
 }
 
-/* Calls back with each role there is. */
-void
-ak_keystore_scan_roles(AkKeystore *store,
-					   AkRoleCallback callback, void *argument)
+/*
+ * Calls back with the role of this name, and fills in the version of its row;
+ * false if there is no such role.
+ */
+bool
+ak_keystore_find_role(AkKeystore *store, const AkBytes *id,
+					  AkRowVersion *version,
+					  AkRoleCallback callback, void *argument)
 {
+	ScanKeyData key;
 	AkIndexScan scan;
+	text	   *value = cstring_to_text_with_len(id->data, id->size);
+	bool		found;
 
-	ak_index_scan_open(store->snapshot, AK_ROLE, AK_ROLE_BY_NAME, NULL, false,
+	ak_index_scan_text_key(&key, value);
+	ak_index_scan_open(store->snapshot, AK_ROLE, AK_ROLE_BY_ID, &key, false,
 					   &scan);
-	while (ak_index_scan_next_row(&scan))
+	found = ak_index_scan_next_row(&scan);
+	if (found)
 	{
 		Datum	   *values = scan.slot->tts_values;
 		AkRoleRow	role;
 
 		slot_getsomeattrs(scan.slot, ROLE_PROJECT_PERMISSIONS);
-		role.name = DatumGetTextPP(values[ROLE_NAME - 1]);
 		role.organization_permissions =
 			DatumGetArrayTypeP(values[ROLE_ORGANIZATION_PERMISSIONS - 1]);
 		role.project_permissions =
 			DatumGetArrayTypeP(values[ROLE_PROJECT_PERMISSIONS - 1]);
+		note_version(store, &scan, version);
 		callback(&role, argument);
 	}
 	ak_index_scan_close(&scan);
+	pfree(value);
+	return found;
 }
 
 /* --- Organizations and projects ------------------------------------------- */
@@ -426,10 +539,13 @@ ak_keystore_scan_projects(AkKeystore *store, const pg_uuid_t *organization,
 	ak_index_scan_close(&scan);
 }
 
-/* Finds what an organization demands; false if there is no such one. */
+/*
+ * Finds what an organization demands, and the version of its row; false if there
+ * is no such one.
+ */
 bool
 ak_keystore_find_policy(AkKeystore *store, const pg_uuid_t *organization,
-						AkPolicy *policy)
+						AkPolicy *policy, AkRowVersion *version)
 {
 	AkIndexScan scan;
 	Datum		value;
@@ -446,6 +562,7 @@ ak_keystore_find_policy(AkKeystore *store, const pg_uuid_t *organization,
 		policy->limits_lifetime = !isnull;
 		if (!isnull)
 			policy->max_key_lifetime = *DatumGetIntervalP(value);
+		note_version(store, &scan, version);
 	}
 	ak_index_scan_close(&scan);
 	return found;

@@ -4,9 +4,9 @@
  *
  * A keystore sees the latest committed state and the transaction's own
  * changes, whatever the isolation level (in a parallel plan, where no new
- * snapshot can be taken, it sees what the statement sees).  It takes
- * AccessShareLocks on the tables, which go with each scan, and waits for no
- * lock on a row.
+ * snapshot can be taken, it sees what the statement sees).  Before it takes its
+ * snapshot it locks the tables that are going to be read (ak_tables_lock()); it
+ * waits for no lock on a row.
  *
  * It checks no privileges: callers do.
  */
@@ -15,6 +15,7 @@
 
 #include "postgres.h"
 
+#include "base/tables.h"
 #include "store/image.h"
 
 #include "storage/buf.h"
@@ -22,17 +23,22 @@
 #include "utils/snapshot.h"
 #include "utils/uuid.h"
 
+/*
+ * What a snapshot sees: two that are equal see the same rows.  Of a snapshot in
+ * a parallel plan nothing is known, and it is equal to none.
+ */
+typedef struct AkView
+{
+	uint64		completed;		/* transactions that had ended; 0: unknown */
+	TransactionId own;			/* this transaction, if it has written */
+	CommandId	command;
+} AkView;
+
 typedef struct AkKeystore
 {
 	Snapshot	snapshot;
 	bool		registered;
-
-	/*
-	 * What was read from a table whose changes send messages (tables.c) is
-	 * what this store would read, if it was read by one of the same
-	 * generation; see ak_keystore_knows().
-	 */
-	uint64		generation;
+	AkView		view;
 
 	/* If it was opened for an image: ak_locator_hash() of its key. */
 	uint64		image_hash;
@@ -44,6 +50,19 @@ typedef struct AkKeystore
 	bool		image_is_by_index;
 } AkKeystore;
 
+/*
+ * The version of a row that something was read from and kept, for
+ * ak_keystore_sees().  A version never changes: a changed row is another one.
+ */
+typedef struct AkRowVersion
+{
+	AkView		view;			/* the last one that was known to see it */
+	Oid			file;			/* of the table; InvalidOid: of no heap */
+	Buffer		buffer;			/* that the row was in */
+	ItemPointerData tid;
+	TransactionId writer;
+} AkRowVersion;
+
 /* What an organization demands of its keys. */
 typedef struct AkPolicy
 {
@@ -54,14 +73,15 @@ typedef struct AkPolicy
 
 /*
  * A row of member or of key_role, of the latter without the organization (it
- * is the key's); role points into what is scanned.
+ * is the key's); name points into what is scanned.
  */
 typedef struct AkGrant
 {
 	pg_uuid_t	organization_id;
 	bool		has_project;
 	pg_uuid_t	project_id;
-	AkBytes		role;
+	bool		is_permission;	/* name is a permission, and no role */
+	AkBytes		name;
 } AkGrant;
 
 /* What scans call for each row; those that check stop when it answers false. */
@@ -72,25 +92,17 @@ typedef void (*AkIdCallback) (const pg_uuid_t *id, void *argument);
 /* A row of role; all pointers are into what is scanned. */
 typedef struct AkRoleRow
 {
-	text	   *name;
 	ArrayType  *organization_permissions;
 	ArrayType  *project_permissions;
 } AkRoleRow;
 typedef void (*AkRoleCallback) (const AkRoleRow *role, void *argument);
 
-/*
- * Whether what a store of this generation has read need not be read again.  A
- * store in a parallel plan, of generation 0, has an older snapshot: it neither
- * believes what was read by others, nor is it believed.
- */
-static inline bool
-ak_keystore_knows(const AkKeystore *store, uint64 generation)
-{
-	return generation != 0 && generation == store->generation;
-}
+extern bool ak_keystore_sees(AkKeystore *store, AkTable table,
+							 AkRowVersion *version);
 
-extern void ak_keystore_open(AkKeystore *store);
-extern void ak_keystore_open_for_image(AkKeystore *store, uint64 image_hash);
+extern void ak_keystore_open(AkKeystore *store, uint32 tables);
+extern void ak_keystore_open_for_image(AkKeystore *store, uint64 image_hash,
+									   uint32 tables);
 extern void ak_keystore_close(AkKeystore *store);
 
 extern bool ak_keystore_find_image(AkKeystore *store, text *public_key,
@@ -111,11 +123,12 @@ extern void ak_keystore_scan_role(AkKeystore *store, Oid role,
 extern void ak_keystore_scan_projects(AkKeystore *store,
 									  const pg_uuid_t *organization,
 									  AkIdCallback callback, void *argument);
-extern void ak_keystore_scan_roles(AkKeystore *store,
-								   AkRoleCallback callback, void *argument);
+extern bool ak_keystore_find_role(AkKeystore *store, const AkBytes *id,
+								  AkRowVersion *version,
+								  AkRoleCallback callback, void *argument);
 extern bool ak_keystore_find_policy(AkKeystore *store,
 									const pg_uuid_t *organization,
-									AkPolicy *policy);
+									AkPolicy *policy, AkRowVersion *version);
 extern bool ak_keystore_find_project(AkKeystore *store,
 									 const pg_uuid_t *project,
 									 pg_uuid_t *organization);

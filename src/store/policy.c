@@ -2,8 +2,8 @@
  * policy.c
  *	  See policy.h.
  *
- * A policy is read when it is first asked for, and again after any change of
- * an organization (tables.c).
+ * A policy is read when it is first asked for, and again when the row that it
+ * was read from is not the one that is seen any more (ak_keystore_sees()).
  */
 #include "postgres.h"
 
@@ -21,6 +21,7 @@
 typedef struct PolicyEntry
 {
 	pg_uuid_t	organization;	/* hash key */
+	AkRowVersion version;
 	AkPolicy	policy;
 } PolicyEntry;
 
@@ -28,7 +29,6 @@ PG_FUNCTION_INFO_V1(apikeys_add_in_utc);
 
 static MemoryContext cache_context = NULL;
 static HTAB *cache = NULL;		/* in cache_context */
-static uint64 cache_generation;
 
 static void
 empty_cache(void)
@@ -51,26 +51,24 @@ empty_cache(void)
 
 /*
  * The policy of an organization; the strictest there is if there is no such
- * organization.
+ * organization.  The store was opened to read table organization.
  */
 AkPolicy
 ak_policy_get(AkKeystore *store, const pg_uuid_t *organization)
 {
 	AkPolicy	policy = {.require_access_list = true};
+	AkRowVersion version;
 	PolicyEntry *entry;
 
-	if (cache == NULL || !ak_keystore_knows(store, cache_generation) ||
-		hash_get_num_entries(cache) >= MAX_ENTRIES)
-	{
+	if (cache == NULL || hash_get_num_entries(cache) >= MAX_ENTRIES)
 		empty_cache();
-		cache_generation = store->generation;
-	}
 	entry = hash_search(cache, organization, HASH_FIND, NULL);
-	if (entry)
+	if (entry && ak_keystore_sees(store, AK_ORGANIZATION, &entry->version))
 		return entry->policy;
-	if (ak_keystore_find_policy(store, organization, &policy))
+	if (ak_keystore_find_policy(store, organization, &policy, &version))
 	{
 		entry = hash_search(cache, organization, HASH_ENTER, NULL);
+		entry->version = version;
 		entry->policy = policy;
 	}
 	return policy;

@@ -2,8 +2,9 @@
  * roles.c
  *	  See roles.h.
  *
- * Roles are few and change seldom, so every backend keeps all of them, read
- * in one scan when first asked, and again after a change (tables.c).
+ * Roles change seldom, so every backend keeps those that it was asked for: until
+ * the row that one was read from is not the one that is seen any more
+ * (ak_keystore_sees()).
  *
  * Permissions are valid patterns: the table's constraint has seen to that.
  */
@@ -20,38 +21,46 @@
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
+/* The longest id: an organization, a slash and a name. */
+#define ID_SIZE			(36 + 1 + NAMEDATALEN)
+
+/* When so many were read, the memory is emptied. */
+#define MAX_READ		10000
+
 typedef struct RoleEntry
 {
-	char		name[NAMEDATALEN];	/* hash key: zero-padded */
+	char		id[ID_SIZE];	/* hash key: zero-padded */
+	AkRowVersion version;
 	AkRole		role;
 } RoleEntry;
 
 static MemoryContext cache_context = NULL;
-static HTAB *cache = NULL;		/* in cache_context, as all of it */
-static uint64 cache_generation;
+static HTAB *cache = NULL;		/* in cache_context, as all that roles point to */
+static int	read_count;			/* since it was emptied */
 
 PG_FUNCTION_INFO_V1(apikeys_are_permissions);
 PG_FUNCTION_INFO_V1(apikeys_grant_id);
 
 /* --- Names of grants ------------------------------------------------------ */
 
-/* What ak_grant_id() asks of the name of a role. */
+/* What ak_grant_id() asks of the id of a role, or of a permission. */
 uint64
-ak_role_hash(const char *name, size_t length)
+ak_grant_hash(const AkBytes *name, bool is_permission)
 {
-	return hash_bytes_extended((const unsigned char *) name, length, 0);
+	return hash_bytes_extended((const unsigned char *) name->data, name->size,
+							   is_permission);
 }
 
 /*
- * A number for a role that is held in a project, or, where that is NULL, in
- * the organization; never 0.  Two grants of a key have the same one with a
- * chance that can be neglected.  It is stored nowhere, for it may be another
- * one on another machine.
+ * A number for a role or a permission that is held in a project, or, where that
+ * is NULL, in the organization; never 0.  Two grants of a key have the same one
+ * with a chance that can be neglected.  It is stored nowhere, for it may be
+ * another one on another machine.
  */
 uint64
-ak_grant_id(uint64 role_hash, const pg_uuid_t *project)
+ak_grant_id(uint64 hash, const pg_uuid_t *project)
 {
-	uint64		id = role_hash;
+	uint64		id = hash;
 
 	if (project)
 	{
@@ -63,16 +72,32 @@ ak_grant_id(uint64 role_hash, const pg_uuid_t *project)
 	return id ? id : 1;
 }
 
+/*
+ * Where something that is held is told in one text, it is the id of a role, or an
+ * equals sign, which is passed over then, and a permission.
+ */
+bool
+ak_grant_is_permission(AkBytes *name)
+{
+	if (name->size == 0 || name->data[0] != '=')
+		return false;
+	name->data++;
+	name->size--;
+	return true;
+}
+
 Datum
 apikeys_grant_id(PG_FUNCTION_ARGS)
 {
-	text	   *role;
+	AkBytes		name;
+	bool		is_permission;
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
-	role = PG_GETARG_TEXT_PP(0);
-	PG_RETURN_INT64(ak_grant_id(ak_role_hash(VARDATA_ANY(role),
-											 VARSIZE_ANY_EXHDR(role)),
+	name.data = VARDATA_ANY(PG_GETARG_TEXT_PP(0));
+	name.size = VARSIZE_ANY_EXHDR(PG_GETARG_TEXT_PP(0));
+	is_permission = ak_grant_is_permission(&name);
+	PG_RETURN_INT64(ak_grant_id(ak_grant_hash(&name, is_permission),
 								PG_ARGISNULL(1) ? NULL : PG_GETARG_UUID_P(1)));
 }
 
@@ -98,94 +123,101 @@ copy_permissions(ArrayType *array, AkPermissions *permissions)
 }
 
 static bool
-make_hash_key(const char *name, size_t length, char key[NAMEDATALEN])
+make_hash_key(const AkBytes *id, char key[ID_SIZE])
 {
-	if (length >= NAMEDATALEN)
+	if (id->size > ID_SIZE)
 		return false;
-	memset(key, 0, NAMEDATALEN);
-	memcpy(key, name, length);
+	memset(key, 0, ID_SIZE);
+	memcpy(key, id->data, id->size);
 	return true;
+}
+
+/*
+ * Makes an empty cache.  What the last one held is good until the end of the
+ * transaction, for whoever still looks at it.
+ */
+static void
+make_cache(void)
+{
+	HASHCTL		info = {0};
+
+	if (cache_context)
+		MemoryContextSetParent(cache_context, TopTransactionContext);
+	cache = NULL;
+	cache_context = AllocSetContextCreate(TopMemoryContext, "apikeys roles",
+										  ALLOCSET_SMALL_SIZES);
+	info.keysize = ID_SIZE;
+	info.entrysize = sizeof(RoleEntry);
+	info.hcxt = cache_context;
+	cache = hash_create("apikeys roles", 64, &info,
+						HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	read_count = 0;
 }
 
 static void
 take_role(const AkRoleRow *row, void *argument)
 {
-	HTAB	   *roles = argument;
+	AkRole	   *role = argument;
 	MemoryContext old = MemoryContextSwitchTo(cache_context);
-	char		key[NAMEDATALEN];
 
-	if (make_hash_key(VARDATA_ANY(row->name), VARSIZE_ANY_EXHDR(row->name),
-					  key))
-	{
-		RoleEntry  *entry = hash_search(roles, key, HASH_ENTER, NULL);
-
-		entry->role.name_hash = ak_role_hash(VARDATA_ANY(row->name),
-											 VARSIZE_ANY_EXHDR(row->name));
-		copy_permissions(row->organization_permissions,
-						 &entry->role.organization);
-		copy_permissions(row->project_permissions, &entry->role.project);
-	}
+	copy_permissions(row->organization_permissions, &role->organization);
+	copy_permissions(row->project_permissions, &role->project);
 	MemoryContextSwitchTo(old);
 }
 
-static void
-fill_cache(AkKeystore *store)
+/* Reads a role and keeps it; NULL if there is none. */
+static RoleEntry *
+read_role(AkKeystore *store, const AkBytes *id, const char *key)
 {
-	HASHCTL		info = {0};
-	HTAB	   *roles;
+	AkRole		role = {ak_grant_hash(id, false)};
+	AkRowVersion version;
+	RoleEntry  *entry;
 
-	cache = NULL;
-	if (cache_context)
-		MemoryContextReset(cache_context);
-	else
-		cache_context = AllocSetContextCreate(TopMemoryContext,
-											  "apikeys roles",
-											  ALLOCSET_SMALL_SIZES);
-	info.keysize = NAMEDATALEN;
-	info.entrysize = sizeof(RoleEntry);
-	info.hcxt = cache_context;
-	roles = hash_create("apikeys roles", 64, &info,
-						HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	ak_keystore_scan_roles(store, take_role, roles);
-	cache = roles;
-	cache_generation = store->generation;
+	if (read_count++ >= MAX_READ)
+		make_cache();
+	if (!ak_keystore_find_role(store, id, &version, take_role, &role))
+	{
+		hash_search(cache, key, HASH_REMOVE, NULL);
+		return NULL;
+	}
+	entry = hash_search(cache, key, HASH_ENTER, NULL);
+	entry->version = version;
+	entry->role = role;
+	return entry;
 }
 
 /*
- * Reads the roles again if they have changed; to be called after opening the
- * store and before looking up roles.
+ * The role of this id, or NULL; good until another one is looked for, and what it
+ * points to until the end of the transaction.  The store was opened to read table
+ * role.
  */
-void
-ak_roles_refresh(AkKeystore *store)
-{
-	if (cache == NULL || !ak_keystore_knows(store, cache_generation))
-		fill_cache(store);
-}
-
-/* The role of this name, or NULL; good until the next ak_roles_refresh(). */
 const AkRole *
-ak_roles_find(const char *name, size_t length)
+ak_roles_find(AkKeystore *store, const AkBytes *id)
 {
-	char		key[NAMEDATALEN];
+	char		key[ID_SIZE];
 	RoleEntry  *entry;
 
-	if (!make_hash_key(name, length, key))
+	if (!make_hash_key(id, key))
 		return NULL;
+	if (cache == NULL)
+		make_cache();
 	entry = hash_search(cache, key, HASH_FIND, NULL);
+	if (entry == NULL || !ak_keystore_sees(store, AK_ROLE, &entry->version))
+		entry = read_role(store, id, key);
 	return entry ? &entry->role : NULL;
 }
 
-/* Whether one of the permissions allows the scope. */
-bool
-ak_permissions_allow(const AkPermissions *permissions,
-					 const char *scope, size_t scope_length)
+/* The first of the permissions that allows the scope, or NULL. */
+const AkPermission *
+ak_permissions_find(const AkPermissions *permissions,
+					const char *scope, size_t scope_length)
 {
 	for (int i = 0; i < permissions->count; i++)
 		if (ak_permission_allows(permissions->items[i].text,
 								 permissions->items[i].length,
 								 scope, scope_length))
-			return true;
-	return false;
+			return &permissions->items[i];
+	return NULL;
 }
 
 Datum

@@ -25,16 +25,25 @@ typedef struct AkPermissions
 
 typedef struct AkRole
 {
-	uint64		name_hash;
+	uint64		hash;			/* ak_grant_hash() */
 	AkPermissions organization;
 	AkPermissions project;
 } AkRole;
 
-extern uint64 ak_role_hash(const char *name, size_t length);
-extern uint64 ak_grant_id(uint64 role_hash, const pg_uuid_t *project);
-extern void ak_roles_refresh(AkKeystore *store);
-extern const AkRole *ak_roles_find(const char *name, size_t length);
-extern bool ak_permissions_allow(const AkPermissions *permissions,
-								 const char *scope, size_t scope_length);
+extern bool ak_grant_is_permission(AkBytes *name);
+extern uint64 ak_grant_hash(const AkBytes *name, bool is_permission);
+extern uint64 ak_grant_id(uint64 hash, const pg_uuid_t *project);
+extern const AkRole *ak_roles_find(AkKeystore *store, const AkBytes *id);
+extern const AkPermission *ak_permissions_find(const AkPermissions *permissions,
+											   const char *scope,
+											   size_t scope_length);
+
+/* Whether one of the permissions allows the scope. */
+static inline bool
+ak_permissions_allow(const AkPermissions *permissions,
+					 const char *scope, size_t scope_length)
+{
+	return ak_permissions_find(permissions, scope, scope_length) != NULL;
+}
 
 #endif							/* AK_ROLES_H */

@@ -93,7 +93,7 @@ trim_entry(const char **text, size_t *length)
 	}
 }
 
-/* Parses the entries between the braces into *networks (palloc'd). */
+/* Parses the entries between the braces or brackets into *networks (palloc'd). */
 static void
 parse_entries(const char *text, size_t length,
 			  AkNetwork **networks, size_t *count, AkListFault *fault)
@@ -141,7 +141,7 @@ parse_entries(const char *text, size_t length,
 }
 
 /*
- * Reads {network, ...} into *networks, palloc'd and in the order given.  False,
+ * Reads {network, ...}, or ["network", ...] as JSON has it, into *networks, palloc'd and in the order given.  False,
  * with what is wrong in *fault, if it is no such text; raises nothing but out
  * of memory.
  */
@@ -155,7 +155,9 @@ ak_list_parse(const char *text, AkNetwork **networks, size_t *count,
 	*networks = NULL;
 	*count = 0;
 	trim_blanks(&text, &length);
-	if (length < 2 || text[0] != '{' || text[length - 1] != '}')
+	if (length < 2 ||
+		!((text[0] == '{' && text[length - 1] == '}') ||
+		  (text[0] == '[' && text[length - 1] == ']')))
 	{
 		fault->kind = AK_LIST_NO_BRACES;
 		return false;

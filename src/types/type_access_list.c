@@ -12,6 +12,7 @@
 #include "core/compat.h"
 #include "core/errors.h"
 #include "types/access_list_text.h"
+#include "types/list_reader.h"
 #include "types/type_access_list.h"
 
 #include "catalog/pg_type.h"
@@ -20,8 +21,6 @@
 #include "libpq/pqformat.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-
-#define COUNT_SIZE		sizeof(uint32)
 
 PG_FUNCTION_INFO_V1(apikeys_is_access_list);
 PG_FUNCTION_INFO_V1(apikeys_access_list_in);
@@ -44,6 +43,36 @@ PG_FUNCTION_INFO_V1(apikeys_cardinality);
 
 /* --- Lists, networks and PostgreSQL's inet -------------------------------- */
 
+/* Raises XX001. */
+void
+ak_access_list_raise_damaged(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("access list is damaged"),
+			 ak_errid("access_list_damaged")));
+}
+
+/*
+ * Fills in the counts of *set, of a list of so many bytes with so many IPv4
+ * networks, and nothing else.  Raises XX001 if that does not fit.
+ */
+void
+ak_access_list_count(size_t size, uint32 count4, AkNetset *set)
+{
+	memset(set, 0, sizeof(*set));
+	if (size < AK_ACCESS_LIST_COUNT_SIZE)
+		ak_access_list_raise_damaged();
+	size -= AK_ACCESS_LIST_COUNT_SIZE;
+	if (count4 > size / AK_NETSET_ENTRY4_SIZE)
+		ak_access_list_raise_damaged();
+	size -= (size_t) count4 * AK_NETSET_ENTRY4_SIZE;
+	if (size % AK_NETSET_ENTRY6_SIZE != 0)
+		ak_access_list_raise_damaged();
+	set->count4 = count4;
+	set->count6 = size / AK_NETSET_ENTRY6_SIZE;
+}
+
 /*
  * Fills in *set as a view of a detoasted list, which must live as long.
  * Raises XX001 if the sizes in it do not fit.
@@ -53,30 +82,13 @@ ak_access_list_view(struct varlena *list, AkNetset *set)
 {
 	const uint8 *bytes = (const uint8 *) VARDATA_ANY(list);
 	size_t		size = VARSIZE_ANY_EXHDR(list);
-	uint32		count4;
+	uint32		count4 = 0;
 
-	if (size >= COUNT_SIZE)
-	{
-		memcpy(&count4, bytes, COUNT_SIZE);
-		size -= COUNT_SIZE;
-		if (count4 <= size / AK_NETSET_ENTRY4_SIZE)
-		{
-			size -= (size_t) count4 * AK_NETSET_ENTRY4_SIZE;
-			if (size % AK_NETSET_ENTRY6_SIZE == 0)
-			{
-				set->count4 = count4;
-				set->count6 = size / AK_NETSET_ENTRY6_SIZE;
-				set->entries4 = bytes + COUNT_SIZE;
-				set->entries6 = set->entries4 +
-					(size_t) count4 * AK_NETSET_ENTRY4_SIZE;
-				return;
-			}
-		}
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_DATA_CORRUPTED),
-			 errmsg("access list is damaged"),
-			 ak_errid("access_list_damaged")));
+	if (size >= AK_ACCESS_LIST_COUNT_SIZE)
+		memcpy(&count4, bytes, AK_ACCESS_LIST_COUNT_SIZE);
+	ak_access_list_count(size, count4, set);
+	set->entries4 = bytes + AK_ACCESS_LIST_COUNT_SIZE;
+	set->entries6 = set->entries4 + (size_t) count4 * AK_NETSET_ENTRY4_SIZE;
 }
 
 /* The network, or the address, that an inet or cidr value stands for. */
@@ -147,13 +159,13 @@ make_list(AkNetwork *networks, size_t count)
 
 	while (count4 < unique && networks[count4].family == 4)
 		count4++;
-	size = VARHDRSZ + COUNT_SIZE + ak_netset_size(count4, unique - count4);
+	size = VARHDRSZ + AK_ACCESS_LIST_COUNT_SIZE + ak_netset_size(count4, unique - count4);
 	list = palloc(size);
 	SET_VARSIZE(list, size);
 	ak_netset_pack(networks, unique,
-				   (uint8 *) VARDATA(list) + COUNT_SIZE, &count4);
+				   (uint8 *) VARDATA(list) + AK_ACCESS_LIST_COUNT_SIZE, &count4);
 	stored_count4 = count4;
-	memcpy(VARDATA(list), &stored_count4, COUNT_SIZE);
+	memcpy(VARDATA(list), &stored_count4, AK_ACCESS_LIST_COUNT_SIZE);
 	return list;
 }
 
@@ -300,43 +312,45 @@ apikeys_access_list_send(PG_FUNCTION_ARGS)
 
 /* --- Operators ------------------------------------------------------------ */
 
+/* Finds the network of a list that contains an address, both arguments. */
 static bool
-find_network(const AkNetset *set, const inet *address, AkNetwork *match)
+find_network(FunctionCallInfo fcinfo, int list, int address, AkNetwork *match)
 {
+	AkListReader reader;
+	AkNetset	set;
 	AkNetwork	network;
+	bool		found;
 
-	ak_network_from_inet(address, &network);
-	return ak_netset_find(set, &network, match);
+	ak_network_from_inet(PG_GETARG_INET_PP(address), &network);
+	ak_list_open((struct varlena *) PG_GETARG_POINTER(list),
+				 InvalidTransactionId, &reader, &set);
+	found = ak_netset_find(&set, &network, match);
+	ak_list_close(&reader);
+	return found;
 }
 
 Datum
 apikeys_access_list_contains(PG_FUNCTION_ARGS)
 {
-	AkNetset	set;
 	AkNetwork	match;
 
-	get_list_argument(fcinfo, 0, &set);
-	PG_RETURN_BOOL(find_network(&set, PG_GETARG_INET_PP(1), &match));
+	PG_RETURN_BOOL(find_network(fcinfo, 0, 1, &match));
 }
 
 Datum
 apikeys_access_list_contained(PG_FUNCTION_ARGS)
 {
-	AkNetset	set;
 	AkNetwork	match;
 
-	get_list_argument(fcinfo, 1, &set);
-	PG_RETURN_BOOL(find_network(&set, PG_GETARG_INET_PP(0), &match));
+	PG_RETURN_BOOL(find_network(fcinfo, 1, 0, &match));
 }
 
 Datum
 apikeys_matching_network(PG_FUNCTION_ARGS)
 {
-	AkNetset	set;
 	AkNetwork	match;
 
-	get_list_argument(fcinfo, 0, &set);
-	if (!find_network(&set, PG_GETARG_INET_PP(1), &match))
+	if (!find_network(fcinfo, 0, 1, &match))
 		PG_RETURN_NULL();
 	PG_RETURN_INET_P(ak_network_to_inet(&match));
 }

@@ -13,6 +13,11 @@
 #include "utils/inet.h"
 
 extern struct varlena *ak_access_list_parse(const char *text);
+/* A stored list begins with the number of its IPv4 networks. */
+#define AK_ACCESS_LIST_COUNT_SIZE	sizeof(uint32)
+
+extern void ak_access_list_raise_damaged(void);
+extern void ak_access_list_count(size_t size, uint32 count4, AkNetset *set);
 extern void ak_access_list_view(struct varlena *list, AkNetset *set);
 extern void ak_network_from_inet(const inet *value, AkNetwork *network);
 extern void ak_network_from_text(const text *candidate,

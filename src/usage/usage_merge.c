@@ -265,13 +265,15 @@ merge_grants(AkBatch *batch, Snapshot snapshot)
 	static AkStatement merge = {
 		"INSERT INTO apikeys.key_role_usage AS u "
 		"(public_key, project_id, role, last_used_at) "
-		"SELECT b.public_key, r.project_id, r.role, "
+		"SELECT b.public_key, r.project_id, r.held, "
 		"pg_catalog.max(b.last_at) "
 		"FROM " BATCH
-		"CROSS JOIN LATERAL (SELECT g.project_id, g.role "
+		"CROSS JOIN LATERAL (SELECT g.project_id, "
+		"coalesce(g.role, '=' OPERATOR(pg_catalog.||) g.permission) AS held "
 		"FROM apikeys.key_role AS g "
 		"WHERE g.public_key OPERATOR(pg_catalog.=) b.public_key "
-		"AND apikeys_internal.grant_id(g.role, g.project_id) "
+		"AND apikeys_internal.grant_id(coalesce(g.role, "
+		"'=' OPERATOR(pg_catalog.||) g.permission), g.project_id) "
 		"OPERATOR(pg_catalog.=) b.grant_id LIMIT 1) AS r "
 		"WHERE b.grant_id IS NOT NULL AND (SELECT true "
 		"FROM apikeys.key_role_usage AS w "
@@ -371,7 +373,7 @@ ak_usage_merge(const pg_uuid_t *instance, uint64 number, AkBatch *batch)
 
 	if (!note_batch(instance, number) || batch->count == 0)
 		return construct_empty_array(INT4OID);
-	ak_keystore_open(&store);
+	ak_keystore_open(&store, AK_TABLE_BIT(AK_KEY));
 	merged = merge_uses(batch, store.snapshot) +
 		merge_denials(batch, store.snapshot);
 	merge_grants(batch, store.snapshot);

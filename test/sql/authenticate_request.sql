@@ -53,20 +53,24 @@ INSERT INTO request (headers) VALUES
 	(jsonb_build_object('Authorization', replace(pg_temp.basic('regress_any:open: sesame'), 'Basic', 'bAsIc '))),
 	(jsonb_build_object('authorization', rtrim(pg_temp.basic('regress_any:open: sesame'), '='))),
 	(jsonb_build_object('x-api-key', 'regress_any:open: sesame')),
-	(jsonb_build_object('X-API-KEY', ' regress_any:open: sesame ', 'authorization', 'Bearer a.b.c')),
+	(jsonb_build_object('authorization', 'Bearer regress_any.open: sesame')),
+	(jsonb_build_object('Authorization', 'bEARER   regress_any.open: sesame ')),
+	(jsonb_build_object('X-API-KEY', ' regress_any:open: sesame ', 'authorization', 'Bearer eyJhbGciOiJub25lIn0.e30.x')),
 	(jsonb_build_object('x-api-key', 'regress_any:open: sesame', 'authorization', pg_temp.basic('regress_any:wrong'))),
 	('{"accept":"*/*","x-number":1,"x-null":null,"x-true":true,"x-\u00e9\"\\":"\ud83d\ude00","x-api-key":"regress_any\u003aopen: sesame"}'),
 	(E' \n{ "x-api-key" :\t"regress_any:open: sesame" } ');
 CALL pg_temp.serve();
 -- None: an error, unless the request may go without.
 INSERT INTO request (headers, required) VALUES
-	(NULL, true), ('', true), ('{}', true), ('{"authorization":"Bearer a.b.c"}', true), ('{"authorization":""}', true), ('{}', NULL),
-	(NULL, false), ('', false), ('{}', false), ('{"authorization":"Bearer a.b.c"}', false), ('{"x-api-keys":"regress_any:open: sesame"}', false);
+	(NULL, true), ('', true), ('{}', true), ('{"authorization":"Bearer eyJhbGciOiJub25lIn0.e30.x"}', true), ('{"authorization":""}', true), ('{}', NULL),
+	(NULL, false), ('', false), ('{}', false), ('{"authorization":"Bearer eyJhbGciOiJub25lIn0.e30.x"}', false), ('{"authorization":"Bearer opaque"}', false), ('{"x-api-keys":"regress_any:open: sesame"}', false);
 CALL pg_temp.serve();
 -- What is denied, whether or not one is required.
 INSERT INTO request (headers, required) VALUES
 	(jsonb_build_object('x-api-key', 'regress_any:wrong'), true),
 	(jsonb_build_object('x-api-key', 'regress_any:wrong'), false),
+	(jsonb_build_object('authorization', 'Bearer regress_any.wrong'), false),
+	(jsonb_build_object('authorization', 'Bearer a.b.c'), false),
 	(jsonb_build_object('authorization', pg_temp.basic('regress_none:open: sesame')), true),
 	(jsonb_build_object('x-api-key', 'regress_any:open: sesame' || repeat('x', 1000000)), true),
 	(jsonb_build_object('x-api-key', 'regress_office:open: sesame'), true),
@@ -80,6 +84,8 @@ INSERT INTO request (headers, required) VALUES
 	('{"x-api-key":"regress_any:open: sesame","X-API-Key":"regress_any:open: sesame"}', true),
 	('{"x-api-key":""}', false), ('{"x-api-key":"regress_any"}', true), ('{"x-api-key":":open: sesame"}', true), ('{"x-api-key":"regress_any:"}', true),
 	('{"x-api-key":"regress_any:open:\nsesame"}', true), ('{"x-api-key":"","authorization":"Basic eDp5"}', true),
+	('{"authorization":"Bearer"}', false), ('{"authorization":"Bearer ."}', false), ('{"authorization":"Bearer regress_any."}', false),
+	('{"authorization":"Bearer .open: sesame"}', true), ('{"authorization":"Bearer regress_any.open:\nsesame"}', true),
 	('{"authorization":"Basic"}', true), ('{"authorization":"Basic ?"}', true), ('{"authorization":"Basic eA=="}', true), ('{"authorization":"Basic regress_any:open: sesame"}', true),
 	(repeat('[', 100000), true), ('{"a":' || repeat('[', 100000), true);
 CALL pg_temp.serve();

@@ -321,24 +321,24 @@ SELECT pg_temp.attempt($_$SELECT apikeys.act_as(repeat('x', 1048576))$_$);
 SELECT pg_temp.attempt($_$SELECT apikeys.act_as(E'user:a\nb')$_$);
 -- apikeys.authorize
 SELECT pg_temp.attempt($_$SELECT apikeys.authorize('regress-key', 'TopSecret', '192.0.2.1', '')$_$);
-SELECT pg_temp.attempt($_$SELECT apikeys.authorize('regress-key', 'TopSecret', '192.0.2.1', 'a b')$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.authorize('regress-key', 'TopSecret', '192.0.2.1', 'a  b')$_$);
 SELECT pg_temp.attempt($_$SELECT apikeys.authorize('regress-key', 'TopSecret', '192.0.2.1', 'TopSecret*')$_$);
 SELECT pg_temp.attempt($_$SELECT apikeys.authorize('regress-key', 'TopSecret', '192.0.2.1', repeat('x', 257))$_$);
 SELECT pg_temp.attempt($_$SELECT apikeys.authorize('regress-key', 'TopSecret', '192.0.2.1', repeat('x', 1048576))$_$);
 SELECT pg_temp.attempt($_$SELECT apikeys.authorize('regress-key', 'TopSecret', '192.0.2.1', 'clusters.réad')$_$);
 SELECT pg_temp.attempt($_$SELECT apikeys.authorize('regress-key', 'TopSecret', 'no address', 'a')$_$);
 SELECT pg_temp.attempt($_$SELECT apikeys.authorize('regress-key', 'TopSecret', '192.0.2.1', 'a', 'no id')$_$);
-SELECT pg_temp.attempt($_$SELECT apikeys.authorize(NULL, NULL, NULL, 'a b')$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.authorize(NULL, NULL, NULL, 'a  b')$_$);
 -- apikeys.decide
 SELECT pg_temp.attempt($_$SELECT apikeys.decide('regress-key', 'TopSecret', '192.0.2.1', '')$_$);
-SELECT pg_temp.attempt($_$SELECT apikeys.decide('regress-key', 'TopSecret', '192.0.2.1', 'a b')$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.decide('regress-key', 'TopSecret', '192.0.2.1', 'a  b')$_$);
 SELECT pg_temp.attempt($_$SELECT apikeys.decide('regress-key', 'TopSecret', '192.0.2.1', 'TopSecret*')$_$);
 SELECT pg_temp.attempt($_$SELECT apikeys.decide('regress-key', 'TopSecret', '192.0.2.1', repeat('x', 257))$_$);
 SELECT pg_temp.attempt($_$SELECT apikeys.decide('regress-key', 'TopSecret', '192.0.2.1', repeat('x', 1048576))$_$);
 SELECT pg_temp.attempt($_$SELECT apikeys.decide('regress-key', 'TopSecret', '192.0.2.1', 'clusters.réad')$_$);
 SELECT pg_temp.attempt($_$SELECT apikeys.decide('regress-key', 'TopSecret', 'no address', 'a')$_$);
 SELECT pg_temp.attempt($_$SELECT apikeys.decide('regress-key', 'TopSecret', '192.0.2.1', 'a', 'no id')$_$);
-SELECT pg_temp.attempt($_$SELECT apikeys.decide(NULL, NULL, NULL, 'a b')$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.decide(NULL, NULL, NULL, 'a  b')$_$);
 
 -- NULL, and what is unknown, is a denial and no error.
 SELECT apikeys.authorize(NULL, 'TopSecret', '192.0.2.1', 'clusters.read'), apikeys.authorize('regress-key', NULL, '192.0.2.1', 'clusters.read'),

@@ -91,7 +91,7 @@ SELECT apikeys.drop_role('ORG_OWNER');
 TRUNCATE apikeys.role;
 CREATE ROLE regress_apikeys_creator;
 SELECT apikeys.grant_access('regress_apikeys_creator', 'manage') \g /dev/null
-GRANT EXECUTE ON FUNCTION apikeys.create_role, apikeys.drop_role TO regress_apikeys_creator;
+GRANT EXECUTE ON FUNCTION apikeys.create_organization TO regress_apikeys_creator;
 SET ROLE regress_apikeys_creator;
 SELECT apikeys.drop_role('ORG_OWNER');
 WITH dropped AS (DELETE FROM apikeys.role WHERE is_builtin RETURNING 1) SELECT count(*) FROM dropped;
@@ -101,7 +101,7 @@ INSERT INTO apikeys.role (name, level, is_builtin) VALUES ('regress_other', 'pro
 SELECT apikeys.create_role('regress_other', 'project', '{}', '{a.*}', 'Another role');
 SELECT apikeys.drop_role('regress_other');
 RESET ROLE;
-REVOKE EXECUTE ON FUNCTION apikeys.create_role, apikeys.drop_role FROM regress_apikeys_creator;
+REVOKE EXECUTE ON FUNCTION apikeys.create_organization FROM regress_apikeys_creator;
 SET ROLE regress_apikeys_creator;
 SELECT apikeys.create_role('regress_other', 'project', '{}', '{a.*}', 'Another role');
 INSERT INTO apikeys.role (name, level) VALUES ('regress_other', 'project');

@@ -67,9 +67,9 @@ SELECT apikeys_internal.grant_id(NULL, :'one');
 
 -- A key whose name is longer than a key's can be: an image that somebody wrote.
 INSERT INTO apikeys.key_image
-	SELECT repeat('x', 500), organization_id, disabled, expires_at, access_list,
-		ARRAY[('sha256$$' || encode(sha256('a secret'), 'hex'))::apikeys.secret_hash], secret_expirations, organization_roles,
-		project_roles, projects, created_at, secret_versions
+	SELECT repeat('x', 500), organization_id, disabled, expires_at, created_at,
+		ARRAY[('sha256$$' || encode(sha256('a secret'), 'hex'))::apikeys.secret_hash], secret_expirations, secret_versions,
+		organization_roles, access_list, project_roles, projects
 	FROM apikeys.key_image WHERE public_key = :'owner';
 SELECT reason FROM apikeys.decide(repeat('x', 500), 'a secret', NULL, 'organization.read');
 DELETE FROM apikeys.key_image WHERE public_key = repeat('x', 500);
@@ -88,8 +88,6 @@ DROP CAST (bytea AS apikeys.secret_hash);
 -- What a trigger calls is called by nothing else.
 CREATE FUNCTION pg_temp.key_deleted() RETURNS void LANGUAGE c AS 'apikeys', 'apikeys_key_deleted';
 SELECT pg_temp.key_deleted();
-CREATE FUNCTION pg_temp.table_changed() RETURNS void LANGUAGE c AS 'apikeys', 'apikeys_table_changed';
-SELECT pg_temp.table_changed();
 
 SELECT apikeys.delete_key(public_key) FROM apikeys.key WHERE organization_id = :'org';
 SELECT apikeys.delete_project(:'one');

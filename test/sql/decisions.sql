@@ -125,7 +125,7 @@ $$;
 SELECT s.number, f.name,
 	pg_temp.sqlstate_of(format('SELECT apikeys.%s(%L, %L, NULL, %L)', f.name,
 		'regress_decisions_' || k.name, 'secret of regress_decisions_' || k.name, s.scope))
-FROM (VALUES (1, ''), (2, ' '), (3, 'clusters.*'), (4, '*'), (5, 'a b'), (6, ' a'), (7, 'a,b'), (8, 'a%'), (9, 'a' || chr(233)),
+FROM (VALUES (1, ''), (2, ' '), (3, 'clusters.*'), (4, '*'), (5, 'a  b'), (6, ' a'), (7, 'a,b'), (8, 'a%'), (9, 'a' || chr(233)),
 		(10, E'a\n'), (11, repeat('x', 257)), (12, repeat('x', 1000000))) AS s (number, scope),
 	(VALUES (1, 'authorize'), (2, 'decide')) AS f (number, name),
 	(VALUES ('unknown')) AS k (name)

@@ -59,7 +59,7 @@ RESET ROLE;
 SELECT * FROM apikeys.explain_authorize('regress_explain_no', '10.0.0.1', 'clusters.read');
 \set VERBOSITY default
 SELECT * FROM apikeys.explain_authorize(NULL, '10.0.0.1', 'clusters.read');
-SELECT * FROM apikeys.explain_authorize('regress_explain', '10.0.0.1', 'no scope');
+SELECT * FROM apikeys.explain_authorize('regress_explain', '10.0.0.1', 'no  scope');
 -- Nothing is counted.
 SELECT denial_count FROM apikeys.usage WHERE public_key = 'regress_explain_open';
 

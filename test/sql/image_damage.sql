@@ -7,13 +7,14 @@ CREATE EXTENSION IF NOT EXISTS apikeys;
 SELECT apikeys.create_organization('regress_damage', 'user:regress_damage') AS org \gset
 CREATE TEMP TABLE original AS
 	SELECT 'regress_damage' AS public_key, :'org'::uuid AS organization_id, false AS disabled,
-		'infinity'::timestamptz AS expires_at, '{}'::apikeys.access_list AS access_list,
+		'infinity'::timestamptz AS expires_at, now() AS created_at,
 		ARRAY[('sha256$$' || encode(sha256('a secret'), 'hex'))::apikeys.secret_hash] AS secrets,
 		ARRAY['infinity'::timestamptz] AS secret_expirations,
+		'\x00000001'::bytea AS secret_versions,
 		ARRAY['ORG_READ_ONLY'] AS organization_roles,
+		'{}'::apikeys.access_list AS access_list,
 		ARRAY['GROUP_BACKUP_ADMIN', 'GROUP_MONITORING_ADMIN'] AS project_roles,
-		ARRAY['10000000-0000-0000-0000-000000000000', '20000000-0000-0000-0000-000000000000']::uuid[] AS projects, now() AS created_at,
-		'\x00000001'::bytea AS secret_versions;
+		ARRAY['10000000-0000-0000-0000-000000000000', '20000000-0000-0000-0000-000000000000']::uuid[] AS projects;
 INSERT INTO apikeys.key_image SELECT * FROM original;
 
 -- What the key may do with the change, asked twice, and then without it.
@@ -110,7 +111,7 @@ DECLARE
 	name text;
 BEGIN
 	FOREACH name IN ARRAY '{secrets,secret_expirations,secret_versions,organization_roles,project_roles,projects}'::text[] LOOP
-		EXECUTE format('ALTER TABLE apikeys.key_image ALTER %I SET STORAGE EXTENDED', name);
+		EXECUTE format('ALTER TABLE apikeys.key_image ALTER %I SET STORAGE %s', name, CASE WHEN name ~ '^secret' THEN 'PLAIN' ELSE 'EXTENDED' END);
 	END LOOP;
 END $$;
 DELETE FROM apikeys.key_image WHERE public_key = 'regress_damage';

@@ -175,6 +175,62 @@ SELECT count(*), count(*) FILTER (WHERE i::text IS DISTINCT FROM s::text) AS dif
 	FROM apikeys.key_image AS i FULL JOIN apikeys.key_image_source AS s USING (public_key)
 	WHERE public_key LIKE 'regress.many%';
 SELECT action, count(*) FROM apikeys.audit_event WHERE public_key LIKE 'regress.many%' GROUP BY action ORDER BY action;
+-- Images are what the tables say, however roles are written.
+BEGIN;
+TRUNCATE regress_import;
+INSERT INTO regress_import
+	SELECT n, 'regress.form.' || n, 'sha256$$' || repeat('0', 64), 'A form', roles::text[], access_list, expires_at
+	FROM (VALUES
+		(1, '{}', NULL, 'infinity'::timestamptz),
+		(2, NULL, '{}', NULL),
+		(3, '{ORG_READ_ONLY,ORG_MEMBER,ORG_OWNER}', '{2001:db8::/32,10.0.0.0/8}', '2999-01-01 00:00:00+00'),
+		(4, '[0:0]={ORG_MEMBER}', NULL, NULL),
+		(5, '{{ORG_MEMBER}}', NULL, NULL),
+		(6, '{{ORG_READ_ONLY},{ORG_MEMBER}}', NULL, NULL)) AS form (n, roles, access_list, expires_at);
+SELECT apikeys.import_keys(:'org', 'regress_import');
+SELECT i.public_key, i.organization_roles, i.expires_at, i::text IS NOT DISTINCT FROM s::text AS same
+	FROM apikeys.key_image AS i JOIN apikeys.key_image_source AS s USING (public_key)
+	WHERE public_key LIKE 'regress.form%' ORDER BY public_key;
+ROLLBACK;
+-- Of a row with several faults the first is told, and of several rows the first.
+BEGIN;
+TRUNCATE regress_import;
+INSERT INTO regress_import VALUES
+	(1, 'regress.1', 'sha256$$' || repeat('0', 64), 'a key', '{ORG_MEMBER}'),
+	(2, 'regress.2', 'sha256$$' || repeat('0', 64), 'a key', '{GROUP_OWNER,GROUP_OWNER,sesame}'),
+	(3, 'regress.1', 'sesame', 'a key', '{}');
+SAVEPOINT a;
+SELECT apikeys.import_keys(:'org', 'regress_import');
+ROLLBACK TO a;
+DELETE FROM regress_import WHERE number = 2;
+SELECT apikeys.import_keys(:'org', 'regress_import');
+ROLLBACK;
+-- Triggers of others are fired, and images have what they have done.
+BEGIN;
+TRUNCATE regress_import;
+INSERT INTO regress_import VALUES (1, 'regress.triggered', 'sha256$$' || repeat('0', 64), 'a key', '{ORG_MEMBER}');
+CREATE FUNCTION public.regress_import_ends() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	NEW.expires_at := coalesce(NEW.expires_at, '2999-01-01 00:00:00+00');
+	RETURN NEW;
+END;
+$$;
+CREATE FUNCTION public.regress_import_grants() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO apikeys.key_role (public_key, organization_id, role) VALUES (NEW.public_key, NEW.organization_id, 'ORG_READ_ONLY');
+	RETURN NULL;
+END;
+$$;
+CREATE TRIGGER regress_import_ends BEFORE INSERT ON apikeys.key
+	FOR EACH ROW EXECUTE FUNCTION public.regress_import_ends();
+CREATE TRIGGER regress_import_grants AFTER INSERT ON apikeys.key
+	FOR EACH ROW EXECUTE FUNCTION public.regress_import_grants();
+SELECT apikeys.import_keys(:'org', 'regress_import');
+SELECT i.expires_at, i.organization_roles, i::text IS NOT DISTINCT FROM s::text AS same
+	FROM apikeys.key_image AS i JOIN apikeys.key_image_source AS s USING (public_key)
+	WHERE public_key = 'regress.triggered';
+SELECT apikeys.import_key(:'org', 'regress.triggered', ('sha256$$' || repeat('0', 64))::apikeys.secret_hash, 'a key', '{}');
+ROLLBACK;
 INSERT INTO regress_import VALUES (3001, 'regress one more');
 DELETE FROM apikeys.key WHERE organization_id = :'org';
 DELETE FROM apikeys.deleted_key;

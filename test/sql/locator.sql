@@ -23,9 +23,9 @@ CREATE FUNCTION pg_temp.make_key(key text, org uuid, secret text DEFAULT NULL) R
 $body$;
 -- An image without a key is one as well, for a decision.
 CREATE FUNCTION pg_temp.make_image(key text, org uuid, disabled boolean DEFAULT false) RETURNS void LANGUAGE sql AS $body$
-	INSERT INTO apikeys.key_image VALUES (key, org, disabled, 'infinity', '{}',
+	INSERT INTO apikeys.key_image VALUES (key, org, disabled, 'infinity', now(),
 		ARRAY[('sha256$$' || encode(sha256(('secret of ' || key)::bytea), 'hex'))::apikeys.secret_hash],
-		'{infinity}', '{ORG_READ_ONLY}', '{}', '{}', now(), '\x00000001');
+		'{infinity}', '\x00000001', '{ORG_READ_ONLY}', '{}', '{}', '{}');
 $body$;
 -- VACUUM removes what nobody else in the database can see any more.
 CREATE PROCEDURE pg_temp.wait_for_others() LANGUAGE plpgsql AS $$

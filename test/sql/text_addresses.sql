@@ -66,7 +66,7 @@ SELECT pg_temp.authorize_5('regress_text_key', 'regress secret', '192.0.2.7', 't
 
 -- --- Identifiers -------------------------------------------------------------
 SELECT what, pg_temp.try(statement) FROM (VALUES
-	('scope', 'SELECT apikeys.authorize(''k'', ''s'', NULL::inet, ''no scope'')'),
+	('scope', 'SELECT apikeys.authorize(''k'', ''s'', NULL::inet, ''no  scope'')'),
 	('host bits', 'SELECT ''{10.0.0.1/8}''::text::apikeys.access_list'),
 	('no braces', 'SELECT ''10.0.0.0/8''::text::apikeys.access_list'),
 	('no network', 'SELECT ''{a}''::text::apikeys.access_list'),

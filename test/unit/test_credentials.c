@@ -87,6 +87,26 @@ test_pairs(void)
 }
 
 static void
+test_bearer(void)
+{
+	CHECK(same(authorization("Bearer key.secret"), "key|secret"), "Bearer");
+	CHECK(same(authorization("bEARER \tkey.secret "), "key|secret"), "bearer, more blanks");
+	CHECK(same(authorization("Bearer k.e.y.secret"), "k.e.y|secret"), "the last dot counts");
+	CHECK(same(authorization("Bearer eyJ.key.secret!"), "absent"), "looks like a JSON Web Token");
+	CHECK(same(authorization("Bearer eyJ.secret"), "eyJ|secret"), "has two parts only");
+	CHECK(same(authorization("Bearer eyJ.a.b.secret"), "eyJ.a.b|secret"), "has four parts");
+	CHECK(same(authorization("Bearer eyJhbGciOiJub25lIn0.e30."), "absent"), "a JSON Web Token without signature");
+	CHECK(same(authorization("Bearer a2V5OnNlY3JldA=="), "absent"), "no dot");
+	CHECK(same(authorization("Bearer"), "malformed"), "Bearer alone");
+	CHECK(same(authorization("Bearer "), "malformed"), "Bearer and a blank");
+	CHECK(same(authorization("Bearer ."), "malformed"), "a dot");
+	CHECK(same(authorization("Bearer key."), "malformed"), "Bearer, no secret");
+	CHECK(same(authorization("Bearer .secret"), "malformed"), "Bearer, no key");
+	CHECK(same(authorization("Bearer key.sec\nret"), "malformed"), "Bearer, a line break");
+	CHECK(same(authorization_bytes("Bearer key.sec\0ret", 18), "malformed"), "Bearer, a zero byte");
+}
+
+static void
 test_authorization(void)
 {
 	CHECK(same(authorization("Basic a2V5OnNlY3JldA=="), "key|secret"), "Basic");
@@ -98,7 +118,7 @@ test_authorization(void)
 	CHECK(same(authorization("Basic a2V5OnM6Og=="), "key|s::"), "more colons");
 	CHECK(same(authorization(""), "absent"), "nothing");
 	CHECK(same(authorization(" "), "absent"), "a blank");
-	CHECK(same(authorization("Bearer a2V5OnNlY3JldA=="), "absent"), "another scheme");
+	CHECK(same(authorization("Digest a2V5OnNlY3JldA=="), "absent"), "another scheme");
 	CHECK(same(authorization("Basically a2V5OnNlY3JldA=="), "absent"), "a longer scheme");
 	CHECK(same(authorization("Bas"), "absent"), "a shorter one");
 	CHECK(same(authorization("Basic"), "malformed"), "the scheme alone");
@@ -203,6 +223,7 @@ main(void)
 	CHECK(ak_crypto_init(), "libsodium is ready");
 	test_pairs();
 	test_authorization();
+	test_bearer();
 	test_forwarded();
 	test_names();
 	return tap_done();

@@ -91,6 +91,39 @@ test_valid(void)
 	CHECK(wrong == 0, "the alphabets, byte by byte");
 }
 
+static bool
+scopes_valid(const char *scopes)
+{
+	return ak_scopes_are_valid(scopes, strlen(scopes));
+}
+
+static void
+test_several(void)
+{
+	char		text[2 * (AK_SCOPES_MAX + 1)];
+	const char *scopes = "a.b c d/e";
+	const char *scope;
+	size_t		offset = 0;
+
+	CHECK(scopes_valid("a"), "one scope");
+	CHECK(scopes_valid(scopes), "three scopes");
+	CHECK(!scopes_valid(""), "not none");
+	CHECK(!scopes_valid(" "), "not a blank");
+	CHECK(!scopes_valid(" a"), "no leading blank");
+	CHECK(!scopes_valid("a "), "no trailing blank");
+	CHECK(!scopes_valid("a  b"), "no double blank");
+	CHECK(!scopes_valid("a\tb"), "no other blank");
+	CHECK(!scopes_valid("a b*"), "no star in a later one");
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = i % 2 == 0 ? 'a' : ' ';
+	CHECK(ak_scopes_are_valid(text, 2 * AK_SCOPES_MAX - 1), "as many as can be");
+	CHECK(!ak_scopes_are_valid(text, 2 * AK_SCOPES_MAX + 1), "one more");
+	CHECK(ak_scope_next(scopes, 9, &offset, &scope) == 3 && scope == scopes &&
+		  ak_scope_next(scopes, 9, &offset, &scope) == 1 && *scope == 'c' &&
+		  ak_scope_next(scopes, 9, &offset, &scope) == 3 && *scope == 'd' &&
+		  ak_scope_next(scopes, 9, &offset, &scope) == 0, "one after the other");
+}
+
 static void
 test_allows(void)
 {
@@ -290,6 +323,7 @@ int
 main(void)
 {
 	test_valid();
+	test_several();
 	test_allows();
 	test_covers();
 	test_longest();

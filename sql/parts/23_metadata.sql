@@ -1,0 +1,28 @@
+-- Metadata is found by what it contains.  PostgreSQL's own operator is not marked
+-- LEAKPROOF, so that under row-level security no index could be asked with it; it
+-- raises no error that depends on what is stored, so this one is.
+
+CREATE FUNCTION apikeys_internal.metadata_contains(metadata jsonb, part jsonb) RETURNS boolean
+	LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS 'jsonb_contains';
+COMMENT ON FUNCTION apikeys_internal.metadata_contains(jsonb, jsonb) IS
+	'Checks whether the metadata contains the other value, as PostgreSQL''s operator @> does.';
+
+CREATE OPERATOR apikeys.@> (
+	LEFTARG = jsonb, RIGHTARG = jsonb, FUNCTION = apikeys_internal.metadata_contains,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+COMMENT ON OPERATOR apikeys.@> (jsonb, jsonb) IS
+	'Checks whether metadata contains the other value; uses an index under row-level security.';
+
+CREATE OPERATOR CLASS apikeys_internal.metadata_ops FOR TYPE jsonb USING gin AS
+	OPERATOR 7 apikeys.@> (jsonb, jsonb),
+	FUNCTION 1 pg_catalog.btint4cmp(integer, integer),
+	FUNCTION 2 pg_catalog.gin_extract_jsonb_path(jsonb, internal, internal),
+	FUNCTION 3 pg_catalog.gin_extract_jsonb_query_path(jsonb, internal, smallint, internal, internal, internal, internal),
+	FUNCTION 4 pg_catalog.gin_consistent_jsonb_path(internal, smallint, jsonb, integer, internal, internal, internal, internal),
+	FUNCTION 6 pg_catalog.gin_triconsistent_jsonb_path(internal, smallint, jsonb, integer, internal, internal, internal),
+	STORAGE integer;
+COMMENT ON OPERATOR CLASS apikeys_internal.metadata_ops USING gin IS
+	'As jsonb_path_ops, for the operator of schema apikeys.';
+COMMENT ON OPERATOR FAMILY apikeys_internal.metadata_ops USING gin IS
+	'As jsonb_path_ops, for the operator of schema apikeys.';

@@ -1,0 +1,201 @@
+/*
+ * grants.c
+ *	  See grants.h.
+ */
+#include "postgres.h"
+
+#include "core/compat.h"
+#include "identity/grants.h"
+#include "identity/identity.h"
+#include "usage/usage.h"
+
+#include "utils/timestamp.h"
+
+/* --- What a grant allows --------------------------------------------------- */
+
+/*
+ * Fills in what a grant allows, in the current memory context or in that of
+ * roles; false if its role does not exist.  The store was opened to read table
+ * role.
+ */
+bool
+ak_grant_resolve(AkKeystore *store, const AkGrant *grant, AkHeld *held)
+{
+	uint64		hash;
+
+	held->grant = *grant;
+	if (grant->is_permission)
+	{
+		AkPermissions direct = {1, palloc(sizeof(AkPermission))};
+		AkPermissions none = {0};
+
+		direct.items->text = grant->name.data;
+		direct.items->length = grant->name.size;
+		held->organization = grant->has_project ? none : direct;
+		held->project = grant->has_project ? direct : none;
+		hash = ak_grant_hash(&grant->name, true);
+	}
+	else
+	{
+		const AkRole *role = ak_roles_find(store, &grant->name);
+
+		if (role == NULL)
+			return false;
+		held->organization = role->organization;
+		held->project = role->project;
+		hash = role->hash;
+	}
+	held->id = ak_grant_id(hash, grant->has_project ? &grant->project_id : NULL);
+	return true;
+}
+
+/*
+ * What is allowed at a place, in its project (if it has none: in all projects of
+ * its organization) or in its organization itself; NULL: nothing.  The caller
+ * makes sure that the project belongs to the organization.
+ */
+const AkPermissions *
+ak_held_permissions(const AkHeld *held, const AkPlace *place, bool in_project)
+{
+	const AkGrant *grant = &held->grant;
+
+	if (memcmp(&grant->organization_id, &place->organization,
+			   sizeof(pg_uuid_t)) != 0)
+		return NULL;
+	if (!in_project)
+		return grant->has_project ? NULL : &held->organization;
+	if (grant->has_project &&
+		!(place->has_project &&
+		  memcmp(&grant->project_id, &place->project, sizeof(pg_uuid_t)) == 0))
+		return NULL;
+	return &held->project;
+}
+
+/* Whether a scope is allowed at a place. */
+bool
+ak_held_allows(const AkHeld *held, const AkPlace *place,
+			   const char *scope, size_t scope_length)
+{
+	const AkPermissions *permissions =
+		ak_held_permissions(held, place, place->has_project);
+
+	return permissions &&
+		ak_permissions_allow(permissions, scope, scope_length);
+}
+
+/* --- What a key holds ------------------------------------------------------ */
+
+/*
+ * Calls back with what a key holds in a project (NULL: in none) and in its
+ * organization, in this order, or with everywhere, with all that it holds.  The
+ * image was read with ak_image_read_rest(); of a key with roles in very many
+ * projects nothing is read of these that is not asked for.
+ */
+void
+ak_grants_scan_image(AkKeystore *store, AkImage *image,
+					 const pg_uuid_t *project, bool everywhere,
+					 AkHeldCallback callback, void *argument)
+{
+	AkGrant		grant = {.organization_id = image->organization_id};
+	AkHeld		held;
+	size_t		offset = 0;
+
+	if (project || everywhere)
+	{
+		ak_image_read_projects(image);
+		grant.has_project = true;
+		for (int i = 0; i < image->project_roles.count; i++)
+		{
+			const char *here = ak_packed_array_at(&image->projects, i,
+												  sizeof(pg_uuid_t));
+
+			grant.name = ak_packed_array_next(&image->project_roles, &offset);
+			if (project && memcmp(here, project, sizeof(pg_uuid_t)) != 0)
+				continue;
+			memcpy(&grant.project_id, here, sizeof(pg_uuid_t));
+			grant.is_permission = ak_grant_is_permission(&grant.name);
+			if (ak_grant_resolve(store, &grant, &held) &&
+				!callback(&held, argument))
+				return;
+		}
+		grant.has_project = false;
+		offset = 0;
+	}
+	for (int i = 0; i < image->organization_roles.count; i++)
+	{
+		grant.name = ak_packed_array_next(&image->organization_roles, &offset);
+		grant.is_permission = ak_grant_is_permission(&grant.name);
+		if (ak_grant_resolve(store, &grant, &held) &&
+			!callback(&held, argument))
+			return;
+	}
+}
+
+/* --- What the principal holds ---------------------------------------------- */
+
+/* Resolves the grants of a scan of members, until the callback answers false. */
+typedef struct MemberScan
+{
+	AkKeystore *store;
+	AkHeldCallback callback;
+	void	   *argument;
+	bool		has_ended;
+} MemberScan;
+
+static void
+visit_member(const AkGrant *grant, void *argument)
+{
+	MemberScan *scan = argument;
+	AkHeld		held;
+
+	if (!scan->has_ended && ak_grant_resolve(scan->store, grant, &held))
+		scan->has_ended = !scan->callback(&held, scan->argument);
+}
+
+/* The tables that ak_own_grants_scan() reads, and that of roles. */
+uint32
+ak_own_grants_tables(void)
+{
+	return AK_TABLE_BIT(AK_ROLE) |
+		AK_TABLE_BIT(ak_identity_key() ? AK_KEY_IMAGE : AK_MEMBER);
+}
+
+/*
+ * Calls back with what the principal holds.  A bound key has its own, and nothing
+ * of the PostgreSQL role that carries it: as it is now, so that a key that was
+ * disabled since, or has expired, holds nothing.
+ */
+void
+ak_own_grants_scan(AkKeystore *store, AkHeldCallback callback, void *argument)
+{
+	MemberScan	scan = {store, callback, argument};
+	text	   *key = ak_identity_key();
+	text	   *user = ak_identity_user();
+	ListCell   *cell;
+
+	if (key)
+	{
+		AkImage		image;
+
+		if (!ak_keystore_find_any_image(store, key, &image) ||
+			image.disabled || image.expires_at <= GetCurrentTimestamp())
+			return;
+		ak_image_read_rest(&image);
+		ak_grants_scan_image(store, &image, NULL, true, callback, argument);
+	}
+	else if (user)
+		ak_keystore_scan_user(store, user, visit_member, &scan);
+	else
+		foreach(cell, ak_identity_roles())
+			ak_keystore_scan_role(store, lfirst_oid(cell), visit_member, &scan);
+}
+
+/* Records that a grant allowed something, if it is a bound key's. */
+void
+ak_own_grants_record_use(uint64 id)
+{
+	text	   *bound = ak_identity_key();
+
+	if (bound)
+		ak_usage_record_grant(bound, id);
+}
