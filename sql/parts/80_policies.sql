@@ -20,6 +20,7 @@ ALTER TABLE apikeys.audit_chain ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.usage_flush ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.deleted_key ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.key_image ENABLE ROW LEVEL SECURITY;
+ALTER TABLE apikeys.token_key ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY organization_member_select ON apikeys.organization FOR SELECT
 	USING (id = ANY ((SELECT apikeys_internal.principal_organizations())::uuid[])
@@ -54,7 +55,7 @@ COMMENT ON POLICY member_reader_select ON apikeys.member IS
 CREATE POLICY key_reader_select ON apikeys.key FOR SELECT
 	USING ((organization_id = ANY ((SELECT apikeys_internal.principal_organizations(
 				'apikeys.keys.read', 'apikeys.keys.manage'))::uuid[])
-			OR public_key = (SELECT apikeys.current_key())
+			OR public_key = (SELECT apikeys_internal.own_reader())
 			OR public_key = ANY (ARRAY(SELECT r.public_key FROM apikeys.key_role AS r
 				WHERE r.project_id = ANY ((SELECT apikeys_internal.principal_other_projects(
 					'{apikeys.keys.read,apikeys.keys.manage}', '{apikeys.keys.read,apikeys.keys.manage}'))::uuid[]))))
@@ -67,7 +68,7 @@ CREATE POLICY key_role_reader_select ON apikeys.key_role FOR SELECT
 			'apikeys.keys.read', 'apikeys.keys.manage'))::uuid[])
 		OR project_id = ANY ((SELECT apikeys_internal.principal_other_projects(
 			'{apikeys.keys.read,apikeys.keys.manage}', '{apikeys.keys.read,apikeys.keys.manage}'))::uuid[])
-		OR public_key = (SELECT apikeys.current_key()));
+		OR public_key = (SELECT apikeys_internal.own_reader()));
 COMMENT ON POLICY key_role_reader_select ON apikeys.key_role IS
 	'apikeys.keys.read or .manage in the organization reads the roles of its keys; in a project the roles granted there; a key its own.';
 

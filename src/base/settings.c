@@ -24,6 +24,7 @@ int			ak_usage_max_entries;
 char	   *ak_usage_primary_conninfo;
 int			ak_locator_size;
 char	   *ak_api_key_header;
+int			ak_token_max_lifetime;
 
 static char *pepper_file;
 
@@ -55,6 +56,18 @@ define_key_settings(void)
 							   check_token_prefix,
 							   NULL,
 							   NULL);
+	DefineCustomIntVariable("apikeys.token_max_lifetime",
+							"How long a short-lived token can be good.",
+							NULL,
+							&ak_token_max_lifetime,
+							24 * 3600,
+							1,
+							366 * 24 * 3600,
+							PGC_SUSET,
+							GUC_UNIT_S,
+							NULL,
+							NULL,
+							NULL);
 	DefineCustomStringVariable("apikeys.pepper_file",
 							   "The file with the peppers of hashes: lines of id:64 hex digits, the current one first.",
 							   "Read at start and on reload; a relative path starts in the data directory.",

@@ -32,6 +32,7 @@ static const char *const table_names[AK_TABLE_COUNT] = {
 	[AK_AUDIT_EVENT] = "audit_event",
 	[AK_AUDIT_SEAL] = "audit_seal",
 	[AK_AUDIT_CHAIN] = "audit_chain",
+	[AK_TOKEN_KEY] = "token_key",
 };
 
 static const char *const index_names[AK_INDEX_COUNT] = {
@@ -47,6 +48,7 @@ static const char *const index_names[AK_INDEX_COUNT] = {
 	[AK_DELETED_KEY_BY_NAME] = "deleted_key_pkey",
 	[AK_AUDIT_EVENT_BY_ID] = "audit_event_pkey",
 	[AK_AUDIT_SEAL_BY_ID] = "audit_seal_pkey",
+	[AK_TOKEN_KEY_BY_ID] = "token_key_pkey",
 };
 
 static Oid	table_oids[AK_TABLE_COUNT];

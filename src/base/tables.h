@@ -21,6 +21,7 @@ typedef enum AkTable
 	AK_AUDIT_EVENT,
 	AK_AUDIT_SEAL,
 	AK_AUDIT_CHAIN,
+	AK_TOKEN_KEY,
 	AK_TABLE_COUNT
 } AkTable;
 
@@ -41,6 +42,7 @@ typedef enum AkIndex
 	AK_DELETED_KEY_BY_NAME,
 	AK_AUDIT_EVENT_BY_ID,
 	AK_AUDIT_SEAL_BY_ID,
+	AK_TOKEN_KEY_BY_ID,
 	AK_INDEX_COUNT
 } AkIndex;
 

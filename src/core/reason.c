@@ -10,12 +10,17 @@ static const char *const names[] = {
 	[AK_WRONG_SECRET] = "wrong_secret",
 	[AK_SECRET_EXPIRED] = "secret_expired",
 	[AK_PEPPER_MISSING] = "pepper_missing",
+	[AK_TOKEN_INVALID] = "token_invalid",
+	[AK_TOKEN_EXPIRED] = "token_expired",
+	[AK_TOKEN_REVOKED] = "token_revoked",
 	[AK_KEY_DISABLED] = "key_disabled",
 	[AK_KEY_EXPIRED] = "key_expired",
 	[AK_LIFETIME_EXCEEDED] = "lifetime_exceeded",
 	[AK_ACCESS_LIST_REQUIRED] = "access_list_required",
 	[AK_ADDRESS_DENIED] = "address_denied",
 	[AK_SCOPE_DENIED] = "scope_denied",
+	[AK_TOKEN_SCOPE_DENIED] = "token_scope_denied",
+	[AK_TOKEN_PROJECT_DENIED] = "token_project_denied",
 };
 
 /* What the reason is called in SQL. */
@@ -40,6 +45,9 @@ ak_reason_http_status(AkReason reason)
 		case AK_WRONG_SECRET:
 		case AK_SECRET_EXPIRED:
 		case AK_PEPPER_MISSING:
+		case AK_TOKEN_INVALID:
+		case AK_TOKEN_EXPIRED:
+		case AK_TOKEN_REVOKED:
 			return 401;
 		default:
 			return 403;

@@ -14,12 +14,14 @@
 #include "core/reason.h"
 #include "core/scope.h"
 #include "store/keystore.h"
+#include "store/short_token.h"
 
 /* What is asked; a NULL pointer is a NULL argument. */
 typedef struct AkRequest
 {
 	text	   *public_key;
 	text	   *secret;
+	const text *token;			/* short-lived, instead of these; or NULL */
 	const AkNetwork *address;
 	bool		any_scope;		/* not what the key may do, but whether it is good */
 	text	   *scope;			/* or several, with blanks between */
@@ -33,11 +35,15 @@ typedef struct AkDecision
 	AkKeystore	store;
 	TimestampTz now;
 	AkReason	reason;
+	text	   *public_key;		/* that was claimed; NULL: none, or by a token
+								 * that is not authentic */
+	AkShortToken *token;		/* palloc'd, if it is authentic; else NULL */
 	bool		key_exists;
 
 	/* Valid if key_exists; what it points to only while the store is open. */
 	AkImage		key;
-	int32		secret_version; /* of the secret that was proved; 0: none */
+	int32		secret_version; /* of the secret that was proved, or that the
+								 * token came from; 0: none */
 	bool		has_network;
 	AkNetwork	network;		/* the entry that let the address in */
 	AkDetails	details;		/* palloc'd, if they are wanted */

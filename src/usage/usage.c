@@ -47,8 +47,8 @@ attend_to(AkDatabaseSlot *slot, bool is_counted)
 }
 
 /*
- * Records a use of a key or a denial; of an unknown key, the public key may be
- * NULL.  Raises no error of its own and waits for no lock on a row.
+ * Records a use of a key or a denial; the public key is NULL where it is not known
+ * whose key was meant.  Raises no error of its own and waits for no lock on a row.
  */
 void
 ak_usage_record(text *public_key, const AkUse *use)
@@ -60,7 +60,7 @@ ak_usage_record(text *public_key, const AkUse *use)
 	slot = ak_database_slot_get();
 	if (slot == NULL)
 		return;
-	if (use->reason == AK_UNKNOWN_KEY)
+	if (public_key == NULL || use->reason == AK_UNKNOWN_KEY)
 		pg_atomic_fetch_add_u64(&slot->unknown_keys, 1);
 	else
 		attend_to(slot, ak_usage_counters_add(public_key, use));
