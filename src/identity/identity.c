@@ -154,10 +154,9 @@ is_bound_by(const AkShortToken *token)
 }
 
 /*
- * Binds a key, whose secret of that version was proved, or a token that came from
- * it, or NULL, to the (sub)transaction, with the
- * address that it is called from, or NULL; what it may do is resolved now,
- * unless it is bound already.  The store that the image was found in is open,
+ * Binds a key, of which a secret of that version was proved, or a token (or NULL)
+ * that came from it, to the (sub)transaction, with the address that it is called
+ * from, or NULL; what it may do is resolved now, unless it is bound already.  The store that the image was found in is open,
  * and the rest of the image was read.  Raises 55000 if another key is bound, or
  * the same one by another token, or by one and not the other time: what the
  * transaction may do never changes.
@@ -171,10 +170,19 @@ ak_identity_bind(text *public_key, AkKeystore *store, AkImage *image,
 		name_acting(KEY_PREFIX, public_key,
 					ak_bound_key_make(public_key, store, image,
 									  secret_version, token), address);
-	else if (!ak_identity_is_key(public_key) || !is_bound_by(token))
+	else if (!ak_identity_is_key(public_key))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("another key or token is bound to this transaction"),
+				 errmsg("another key is bound to this transaction"),
+				 errhint("A key stays bound until the transaction ends."),
+				 ak_errid("key_is_bound"),
+				 errhidestmt(true),
+				 errhidecontext(true)));
+	else if (!is_bound_by(token))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the key is bound to this transaction by something else"),
+				 errdetail("It was bound by its secret and not by a token, or the other way round, or by another token."),
 				 errhint("A key stays bound until the transaction ends."),
 				 ak_errid("key_is_bound"),
 				 errhidestmt(true),

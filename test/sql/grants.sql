@@ -2,7 +2,7 @@
 -- that belong to an organization.  One rule says what each allows where.
 \set VERBOSITY terse
 SET client_min_messages = warning;
-CREATE EXTENSION apikeys;
+CREATE EXTENSION IF NOT EXISTS apikeys;
 CREATE FUNCTION pg_temp.try(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	id text;
