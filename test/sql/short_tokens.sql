@@ -31,7 +31,7 @@ CREATE FUNCTION pg_temp.reason(token text, scope text DEFAULT 'things.read', pro
 SELECT apikeys.create_organization('regress_tokens') AS org \gset
 SELECT apikeys.create_organization('regress_tokens_other') AS other_org \gset
 SELECT apikeys.create_project(:'org', 'one') AS one, apikeys.create_project(:'org', 'two') AS two, apikeys.create_project(:'other_org', 'three') AS three \gset
-SELECT apikeys.create_role('regress_tokens_role', 'organization', '{things.*,apikeys.keys.*,apikeys.self.rotate}', '{things.*,apikeys.keys.*}', NULL);
+SELECT apikeys.create_role('regress_tokens_role', 'organization', '{things.*,apikeys.keys.*,apikeys.self.rotate}', '{things.*,apikeys.keys.*}', NULL, :'org');
 SELECT public_key, private_key, api_key FROM apikeys.create_key(:'org', 'A key', '{regress_tokens_role}', '{192.0.2.0/24}',
 	owner => 'customer 42', metadata => '{"plan": "pro"}') \gset
 SELECT public_key AS project_key, api_key AS project_api_key FROM apikeys.create_project_key(:'one', 'A key of a project', '{}', permissions => '{things.read,things.list}') \gset

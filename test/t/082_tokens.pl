@@ -32,6 +32,7 @@ autovacuum = off
 log_statement = none
 log_min_error_statement = error
 log_error_verbosity = verbose
+apikeys.pepper_file = ''
 });
 $primary->start;
 $primary->safe_psql('postgres', q{
