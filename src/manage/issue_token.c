@@ -91,10 +91,12 @@ join_scopes(ArrayType *array)
 	initStringInfo(&scopes);
 	for (int i = 0; i < count; i++)
 	{
-		text	   *element = nulls[i] ? NULL : DatumGetTextPP(elements[i]);
+		text	   *element;
 
-		if (element == NULL ||
-			!ak_permission_is_valid(VARDATA_ANY(element),
+		if (nulls[i])
+			raise_invalid_scopes(i + 1);
+		element = DatumGetTextPP(elements[i]);
+		if (!ak_permission_is_valid(VARDATA_ANY(element),
 									VARSIZE_ANY_EXHDR(element)))
 			raise_invalid_scopes(i + 1);
 		if (i > 0)

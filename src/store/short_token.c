@@ -154,6 +154,17 @@ append_time(StringInfo payload, TimestampTz time)
 					 tm.tm_hour, tm.tm_min, tm.tm_sec, (int) fraction);
 }
 
+/* The number that a text begins with, of six digits at most. */
+static int
+read_digits(const char *value)
+{
+	int			number = 0;
+
+	while (isdigit((unsigned char) *value))
+		number = number * 10 + (*value++ - '0');
+	return number;
+}
+
 static bool
 read_time(const char *value, TimestampTz *time)
 {
@@ -162,13 +173,13 @@ read_time(const char *value, TimestampTz *time)
 
 	if (!has_form(value, TIME_TEXT))
 		return false;
-	tm.tm_year = atoi(value);
-	tm.tm_mon = atoi(value + 5);
-	tm.tm_mday = atoi(value + 8);
-	tm.tm_hour = atoi(value + 11);
-	tm.tm_min = atoi(value + 14);
-	tm.tm_sec = atoi(value + 17);
-	fraction = atoi(value + 20);
+	tm.tm_year = read_digits(value);
+	tm.tm_mon = read_digits(value + 5);
+	tm.tm_mday = read_digits(value + 8);
+	tm.tm_hour = read_digits(value + 11);
+	tm.tm_min = read_digits(value + 14);
+	tm.tm_sec = read_digits(value + 17);
+	fraction = read_digits(value + 20);
 	return tm.tm_year > 0 && tm.tm_mon >= 1 && tm.tm_mon <= 12 &&
 		tm.tm_mday >= 1 && tm.tm_mday <= day_tab[isleap(tm.tm_year)][tm.tm_mon - 1] &&
 		tm.tm_hour < 24 && tm.tm_min < 60 && tm.tm_sec < 60 &&

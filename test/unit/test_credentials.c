@@ -102,6 +102,9 @@ test_bearer(void)
 	CHECK(same(authorization("Bearer ."), "malformed"), "a dot");
 	CHECK(same(authorization("Bearer key."), "malformed"), "Bearer, no secret");
 	CHECK(same(authorization("Bearer .secret"), "malformed"), "Bearer, no key");
+	CHECK(same(authorization("Bearer v4.local.abc.def "), "|v4.local.abc.def"), "a short-lived token");
+	CHECK(same(authorization("Bearer v4.local."), "|v4.local."), "not even that");
+	CHECK(same(authorization("Bearer v4.public.abc"), "v4.public|abc"), "a token of another purpose");
 	CHECK(same(authorization("Bearer key.sec\nret"), "malformed"), "Bearer, a line break");
 	CHECK(same(authorization_bytes("Bearer key.sec\0ret", 18), "malformed"), "Bearer, a zero byte");
 }
@@ -141,7 +144,7 @@ forwarded(const char *value)
 {
 	AkNetwork	networks[2];
 	uint8_t		entries[AK_NETSET_ENTRY4_SIZE + AK_NETSET_ENTRY6_SIZE];
-	AkNetset	trusted = {entries, entries + AK_NETSET_ENTRY4_SIZE, 1, 1};
+	AkNetset	trusted = {entries, entries + AK_NETSET_ENTRY4_SIZE, 1, 1, NULL, NULL};
 	size_t		count4;
 	AkNetwork	address;
 
