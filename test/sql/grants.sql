@@ -119,12 +119,12 @@ SELECT name, organization_permissions FROM apikeys.role WHERE NOT is_builtin;
 SELECT public_key AS ok, private_key AS os FROM apikeys.create_key(:'other', 'Own role', '{REPORTER}') \gset
 SET ROLE regress_apikeys_grants_owner;
 SELECT name, organization_permissions FROM apikeys.role WHERE NOT is_builtin ORDER BY name;
-SELECT public_key AS rk, private_key AS rs FROM apikeys.create_key(:'org', 'With own role', '{REPORTER,ORG_MEMBER}') \gset
+SELECT public_key AS rk, private_key AS rs FROM apikeys.create_key(:'org', 'With own role', '{REPORTER}') \gset
 SELECT organization_roles, replace(replace(roles::text, :'org', 'ORG'), ' ', '') AS roles FROM apikeys.keys WHERE public_key = :'rk';
 SELECT apikeys.authorize(:'rk', :'rs', NULL, 'reports.list') AS own, apikeys.authorize(:'rk', :'rs', NULL, 'reports.list', :'one') AS in_project,
 	apikeys.authorize(:'rk', :'rs', NULL, 'other.things') AS of_other;
 SELECT passed, detail FROM apikeys.explain_authorize(:'rk', NULL, 'reports.list') WHERE check_name = 'scope_denied';
-SELECT passed, detail ~ 'REPORTER' AND detail ~ 'ORG_MEMBER' AS names_both FROM apikeys.explain_authorize(:'rk', NULL, 'no.such') WHERE check_name = 'scope_denied';
+SELECT passed, detail FROM apikeys.explain_authorize(:'rk', NULL, 'no.such') WHERE check_name = 'scope_denied';
 RESET ROLE;
 SELECT apikeys.authorize(:'ok', :'os', NULL, 'reports.list') AS of_other, apikeys.authorize(:'ok', :'os', NULL, 'other.things') AS own;
 -- A role of every organization of the same name does not change what is held.
@@ -135,7 +135,7 @@ SELECT apikeys.drop_role('REPORTER');
 CREATE TABLE grants_source AS SELECT 'regress-grants' AS public_key, 'sha256$$' || repeat('0', 64) AS hash, 'Imported' AS description, '{ORG_MEMBER,REPORTER}'::text[] AS roles;
 SELECT apikeys.import_keys(:'org', 'grants_source');
 SELECT organization_roles FROM apikeys.keys WHERE public_key = 'regress-grants';
-SELECT role = :'org' || '/REPORTER' AS own FROM apikeys.key_role WHERE public_key = 'regress-grants' ORDER BY own DESC;
+SELECT role = :'org' || '/REPORTER' AS own FROM apikeys.key_role WHERE public_key = 'regress-grants' ORDER BY 1;
 -- Deleting one says who holds it.
 SET ROLE regress_apikeys_grants_manager;
 SELECT pg_temp.try(format('SELECT apikeys.drop_role(%L, %L)', 'REPORTER', :'org'));
@@ -157,6 +157,9 @@ SELECT name FROM apikeys.role WHERE NOT is_builtin;
 SELECT count(*) FROM (SELECT i::text FROM apikeys.key_image AS i EXCEPT SELECT s::text FROM apikeys.key_image_source AS s) AS d;
 SELECT count(*) FROM (SELECT s::text FROM apikeys.key_image_source AS s EXCEPT SELECT i::text FROM apikeys.key_image AS i) AS d;
 DROP TABLE grants_source;
-DROP EXTENSION apikeys;
+DELETE FROM apikeys.key WHERE organization_id = :'org';
+DELETE FROM apikeys.deleted_key WHERE public_key LIKE 'regress%';
+DELETE FROM apikeys.organization WHERE id = :'org';
+DROP FUNCTION pg_temp.try;
 DROP OWNED BY regress_apikeys_grants_owner, regress_apikeys_grants_manager, regress_apikeys_grants_other;
 DROP ROLE regress_apikeys_grants_owner, regress_apikeys_grants_manager, regress_apikeys_grants_other;

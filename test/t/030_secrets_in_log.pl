@@ -188,9 +188,12 @@ my ($literal_key, $literal_secret) = split /\|/, $node->safe_psql(
 	SELECT public_key, private_key FROM apikeys.create_key('10000000-0000-0000-0000-000000000000', 'a key', '{ORG_OWNER}')});
 my $quiet = 'SET log_statement = none; SET log_min_duration_statement = -1;';
 foreach my $call (
-	"authorize('$literal_key', '$literal_secret', NULL, 'no scope')",
-	"decide('$literal_key', '$literal_secret', NULL, 'no scope')",
-	"require('$literal_key', '$literal_secret', NULL, 'no scope')",
+	"authorize('$literal_key', '$literal_secret', NULL, 'no  scope')",
+	"decide('$literal_key', '$literal_secret', NULL, 'no  scope')",
+	"require('$literal_key', '$literal_secret', NULL, 'no  scope')",
+	"decide_token('$literal_key.$literal_secret', NULL, 'no  scope')",
+	"require_token('$literal_key.x$literal_secret', NULL, 'a.read')",
+	"authenticate_token('$literal_key..$literal_secret', NULL)",
 	"require('$literal_key', '${literal_secret}x', NULL, 'clusters.read')",
 	"require('$literal_key', '$literal_secret', NULL, 'clusters.read', gen_random_uuid())",
 	"authenticate('$literal_key', '${literal_secret}x', NULL)")
