@@ -35,6 +35,11 @@ CREATE FUNCTION apikeys.current_key() RETURNS text
 COMMENT ON FUNCTION apikeys.current_key() IS
 	'Returns the public key of the key that is bound to this transaction, or NULL.';
 
+CREATE FUNCTION apikeys_internal.own_reader() RETURNS text
+	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_own_reader';
+COMMENT ON FUNCTION apikeys_internal.own_reader() IS
+	'Returns the public key of the key that is bound to this transaction, if it reads itself whatever its roles: by no token that was narrowed. NULL if not.';
+
 CREATE FUNCTION apikeys.current_organization() RETURNS uuid
 	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_current_organization';
 COMMENT ON FUNCTION apikeys.current_organization() IS

@@ -173,6 +173,7 @@ CREATE TABLE apikeys.key (
 	metadata jsonb NOT NULL DEFAULT '{}',
 	environment text COLLATE "C",
 	limits_id uuid NOT NULL DEFAULT gen_random_uuid(),
+	last_secret_version integer NOT NULL DEFAULT 1,
 	CONSTRAINT key_organization_key UNIQUE (organization_id, public_key),
 	CONSTRAINT key_public_key_check CHECK (apikeys_internal.is_public_key(public_key)),
 	CONSTRAINT key_description_check CHECK (apikeys_internal.is_name(description)),
@@ -210,6 +211,7 @@ COMMENT ON COLUMN apikeys.key.owner IS 'The application''s own identifier of the
 COMMENT ON COLUMN apikeys.key.metadata IS 'The application''s own data, an object.';
 COMMENT ON COLUMN apikeys.key.environment IS 'The environment of its project or organization when it was created; NULL: none.';
 COMMENT ON COLUMN apikeys.key.limits_id IS 'What was spent of its limits is known by it; reset_limits changes it.';
+COMMENT ON COLUMN apikeys.key.last_secret_version IS 'Highest version that a secret of it has had.';
 
 CREATE TABLE apikeys.key_role (
 	public_key text COLLATE "C" NOT NULL,
@@ -348,3 +350,18 @@ COMMENT ON TABLE apikeys.deleted_key IS
 	'Public keys of deleted keys, which are never reused. Internal.';
 COMMENT ON COLUMN apikeys.deleted_key.public_key IS 'The public key.';
 COMMENT ON COLUMN apikeys.deleted_key.deleted_at IS 'Time of the deletion.';
+
+-- Filled when the extension is installed, so that dumps, which leave it out, are
+-- restored with another key.
+CREATE TABLE apikeys.token_key (
+	id text COLLATE "C" PRIMARY KEY,
+	key bytea NOT NULL,
+	CONSTRAINT token_key_id_check CHECK (id = '0'),
+	CONSTRAINT token_key_key_check CHECK (octet_length(key) = 32)
+);
+COMMENT ON TABLE apikeys.token_key IS
+	'The key of short-lived tokens as long as there are no peppers, in one row. Nobody reads it. Internal.';
+COMMENT ON COLUMN apikeys.token_key.id IS '0, as tokens name it.';
+COMMENT ON COLUMN apikeys.token_key.key IS '32 random bytes.';
+INSERT INTO apikeys.token_key (id, key)
+	SELECT '0', sha256(string_agg(uuid_send(gen_random_uuid()), '')) FROM generate_series(1, 4);

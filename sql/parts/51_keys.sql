@@ -375,7 +375,7 @@ CREATE FUNCTION apikeys_internal.rotate_secret(public_key text, overlap interval
 	LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
-	before constant apikeys.key := apikeys_internal.lock_key(public_key);
+	before apikeys.key;
 	overlap_time constant interval := coalesce(overlap, '0');
 	moment constant timestamptz := clock_timestamp();
 	ends timestamptz;
@@ -386,6 +386,8 @@ DECLARE
 	newest integer;
 	issued record;
 BEGIN
+	PERFORM apikeys_internal.refuse_token('rotate secrets');
+	before := apikeys_internal.lock_key(public_key);
 	IF NOT apikeys_internal.rotates_itself(public_key) THEN
 		PERFORM apikeys_internal.check_managed(public_key);
 	END IF;
@@ -417,18 +419,21 @@ BEGIN
 		WHERE s.public_key = before.public_key
 		ORDER BY coalesce(s.expires_at, 'infinity') > moment DESC, s.version DESC LIMIT 1
 		FOR NO KEY UPDATE;
-	SELECT max(s.version) INTO newest FROM apikeys.key_secret AS s WHERE s.public_key = before.public_key;
+	-- A number comes never again, be its secret gone: tokens name it.
+	SELECT greatest(before.last_secret_version, max(s.version)) + 1 INTO newest
+		FROM apikeys.key_secret AS s WHERE s.public_key = before.public_key;
+	UPDATE apikeys.key AS k SET last_secret_version = newest WHERE k.public_key = before.public_key;
 	DELETE FROM apikeys.key_secret AS s WHERE s.public_key = before.public_key AND s.version <> kept;
 	UPDATE apikeys.key_secret AS s SET expires_at = least(s.expires_at, ends)
 		WHERE s.public_key = before.public_key AND s.version = kept
 		RETURNING s.expires_at INTO ends;
 	issued := apikeys_internal.generate_secret(public_key, before.environment);
 	INSERT INTO apikeys.key_secret (public_key, version, hash, hint, expires_at)
-		VALUES (before.public_key, coalesce(newest, 0) + 1, issued.hash, issued.hint, new_ends);
+		VALUES (before.public_key, newest, issued.hash, issued.hint, new_ends);
 	PERFORM apikeys_internal.make_images(ARRAY[public_key]);
 	PERFORM apikeys_internal.note_event('key.secret_rotated', before.organization_id, NULL, public_key,
 		jsonb_build_object('old', jsonb_build_object('version', kept, 'expires_at', ends),
-			'new', jsonb_build_object('version', coalesce(newest, 0) + 1, 'expires_at', new_ends)));
+			'new', jsonb_build_object('version', newest, 'expires_at', new_ends)));
 	RETURN issued.secret;
 END;
 $$;

@@ -16,7 +16,7 @@ SELECT
 	CASE WHEN NOT row_security_active('apikeys.key_role')
 		OR k.organization_id = ANY ((SELECT apikeys_internal.principal_organizations(
 			'apikeys.keys.read', 'apikeys.keys.manage'))::uuid[])
-		OR k.public_key = (SELECT apikeys.current_key())
+		OR k.public_key = (SELECT apikeys_internal.own_reader())
 	THEN ARRAY(SELECT apikeys_internal.role_name(r.role)
 		FROM apikeys.key_role AS r
 		WHERE r.public_key = k.public_key AND r.project_id IS NULL AND r.role IS NOT NULL
@@ -66,7 +66,7 @@ SELECT
 	CASE WHEN NOT row_security_active('apikeys.key_role')
 		OR k.organization_id = ANY ((SELECT apikeys_internal.principal_organizations(
 			'apikeys.keys.read', 'apikeys.keys.manage'))::uuid[])
-		OR k.public_key = (SELECT apikeys.current_key())
+		OR k.public_key = (SELECT apikeys_internal.own_reader())
 	THEN ARRAY(SELECT r.permission
 		FROM apikeys.key_role AS r
 		WHERE r.public_key = k.public_key AND r.project_id IS NULL AND r.permission IS NOT NULL

@@ -59,7 +59,7 @@ CREATE FUNCTION apikeys.current_key_details(
 	RETURNS SETOF record
 	LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1 AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.current_key_details() IS
-	'Returns the details of the key that is bound to this transaction, and the address that it is used from, in one row; no row if none is bound.';
+	'Returns the details of the key that is bound to this transaction, and the address that it is used from, in one row; no row if none is bound, or one by a token that was narrowed.';
 
 CREATE FUNCTION apikeys_internal.current_key_details(
 		OUT public_key text, OUT description text, OUT organization_id uuid, OUT organization text, OUT owner text, OUT metadata jsonb, OUT environment text,
@@ -72,7 +72,7 @@ AS $$
 BEGIN
 	RETURN QUERY SELECT k.public_key, k.description, k.organization_id, k.organization, k.owner, k.metadata, k.environment, k.organization_roles, k.projects,
 		k.access_list, apikeys_internal.principal_address(), k.created_at, k.expires_at, k.secret_expires_at
-	FROM apikeys.keys AS k WHERE k.public_key = apikeys.current_key();
+	FROM apikeys.keys AS k WHERE k.public_key = apikeys_internal.own_reader();
 END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.current_key_details() IS 'Body of apikeys.current_key_details.';

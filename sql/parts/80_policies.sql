@@ -23,6 +23,7 @@ ALTER TABLE apikeys.organization_limit ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.quota_usage ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.deleted_key ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.key_image ENABLE ROW LEVEL SECURITY;
+ALTER TABLE apikeys.token_key ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY organization_member_select ON apikeys.organization FOR SELECT
 	USING (id = ANY ((SELECT apikeys_internal.principal_organizations())::uuid[])
@@ -57,7 +58,7 @@ COMMENT ON POLICY member_reader_select ON apikeys.member IS
 CREATE POLICY key_reader_select ON apikeys.key FOR SELECT
 	USING ((organization_id = ANY ((SELECT apikeys_internal.principal_organizations(
 				'apikeys.keys.read', 'apikeys.keys.manage'))::uuid[])
-			OR public_key = (SELECT apikeys.current_key())
+			OR public_key = (SELECT apikeys_internal.own_reader())
 			OR public_key = ANY ((SELECT apikeys_internal.principal_project_keys(
 				'apikeys.keys.read', 'apikeys.keys.manage'))::text[]))
 		AND apikeys_internal.is_readable_share(organization_id, '{apikeys.keys.read,apikeys.keys.manage}'));

@@ -34,6 +34,7 @@ BEGIN ATOMIC
 		('decide', 'EXECUTE ON FUNCTION apikeys.authenticate_token(text, inet)'),
 		('decide', 'EXECUTE ON FUNCTION apikeys.authenticate_token(text, text)'),
 		('decide manage', 'EXECUTE ON FUNCTION apikeys.split_api_key(text)'),
+		('decide manage', 'EXECUTE ON FUNCTION apikeys.issue_token(interval, text[], uuid, text)'),
 
 		('impersonate', 'EXECUTE ON FUNCTION apikeys.act_as(text, inet)'),
 		('impersonate', 'EXECUTE ON FUNCTION apikeys.act_as(text, text)'),
@@ -119,6 +120,7 @@ BEGIN ATOMIC
 
 		-- Called by policies and views; without USAGE on the schema not callable directly.
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.principal_roles()'),
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.own_reader()'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.principal_organizations()'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.principal_organizations(text[])'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.principal_other_projects(text[], text[])'),

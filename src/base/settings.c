@@ -26,6 +26,7 @@ int			ak_limit_overflow_denies;
 char	   *ak_usage_primary_conninfo;
 int			ak_locator_size;
 char	   *ak_api_key_header;
+int			ak_token_max_lifetime;
 
 static const struct config_enum_entry overflow_options[] = {
 	{"allow", 0, false},
@@ -63,6 +64,18 @@ define_key_settings(void)
 							   check_token_prefix,
 							   NULL,
 							   NULL);
+	DefineCustomIntVariable("apikeys.token_max_lifetime",
+							"How long a short-lived token can be good.",
+							NULL,
+							&ak_token_max_lifetime,
+							24 * 3600,
+							1,
+							366 * 24 * 3600,
+							PGC_SUSET,
+							GUC_UNIT_S,
+							NULL,
+							NULL,
+							NULL);
 	DefineCustomStringVariable("apikeys.pepper_file",
 							   "File with the peppers of hashes: one line id:64 hex digits for each, the current one first.",
 							   "Read at start and on reload; a relative path is relative to the data directory.",

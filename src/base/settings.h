@@ -19,6 +19,7 @@ extern int	ak_limit_overflow_denies;	/* 0: no */
 extern char *ak_usage_primary_conninfo;
 extern int	ak_locator_size;	/* in kB */
 extern char *ak_api_key_header;
+extern int	ak_token_max_lifetime;	/* in seconds */
 
 /* Whether the library is in shared_preload_libraries. */
 extern bool ak_is_preloaded;

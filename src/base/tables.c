@@ -38,6 +38,7 @@ static const char *const table_names[AK_TABLE_COUNT] = {
 	[AK_KEY_LIMIT] = "key_limit",
 	[AK_ORGANIZATION_LIMIT] = "organization_limit",
 	[AK_QUOTA_USAGE] = "quota_usage",
+	[AK_TOKEN_KEY] = "token_key",
 };
 
 static const char *const index_names[AK_INDEX_COUNT] = {
@@ -57,6 +58,7 @@ static const char *const index_names[AK_INDEX_COUNT] = {
 	[AK_AUDIT_EVENT_BY_ID] = "audit_event_pkey",
 	[AK_AUDIT_SEAL_BY_ID] = "audit_seal_pkey",
 	[AK_QUOTA_USAGE_BY_SUBJECT] = "quota_usage_pkey",
+	[AK_TOKEN_KEY_BY_ID] = "token_key_pkey",
 };
 
 static Oid	table_oids[AK_TABLE_COUNT];

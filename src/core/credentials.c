@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/crypto.h"
+#include "core/paseto.h"
 
 #define BASIC	"Basic"
 #define BEARER	"Bearer"
@@ -157,8 +158,9 @@ is_jwt(const char *token, size_t length)
 }
 
 /*
- * Reads what follows the scheme Bearer (RFC 6750).  Absent are what has no dot
- * and what is a JSON Web Token: those are somebody else's.
+ * Reads what follows the scheme Bearer (RFC 6750): an API key or a short-lived
+ * token.  Absent are what has no dot and what is a JSON Web Token: those are
+ * somebody else's.
  */
 static AkHeader
 from_bearer(const char *token, size_t length, AkCredentials *credentials)
@@ -166,6 +168,12 @@ from_bearer(const char *token, size_t length, AkCredentials *credentials)
 	if (length > 0 &&
 		(find_last_dot(token, length) == NULL || is_jwt(token, length)))
 		return AK_HEADER_ABSENT;
+	if (ak_paseto_is_token(token, length))
+	{
+		*credentials = (AkCredentials) {.secret = token,
+										.secret_length = length};
+		return AK_HEADER_GOOD;
+	}
 	return !has_control_character(token, length) &&
 		ak_credentials_from_api_key(token, length, credentials) ?
 		AK_HEADER_GOOD : AK_HEADER_MALFORMED;
@@ -186,8 +194,8 @@ ak_credentials_from_pair(const char *value, size_t length,
 /*
  * Reads the value of an Authorization header: of scheme Basic (RFC 7617), with
  * the public key for the user and the secret for the password, or of scheme
- * Bearer, with both in one string; absent is what is of another scheme.  The
- * credentials point into the value or into buffer, which has room for length
+ * Bearer, with both in one string or with a token; absent is what is of another
+ * scheme.  The credentials point into the value or into buffer, which has room for length
  * bytes, and which the caller wipes in any case.
  */
 AkHeader

@@ -17,7 +17,10 @@
 /* Longest accepted header name, in bytes. */
 #define AK_HEADER_NAME_MAX	64
 
-/* Points into what it was read from. */
+/*
+ * Points into what it was read from.  Of a short-lived token (paseto.h) there is no
+ * public key, and the secret is all of it.
+ */
 typedef struct AkCredentials
 {
 	const char *public_key;

@@ -96,6 +96,38 @@ ak_crypto_blake2b_end(AkBlake2b *hash, uint8_t digest[AK_BLAKE2B_SIZE])
 							 AK_BLAKE2B_SIZE);
 }
 
+/*
+ * Begins a keyed BLAKE2b (RFC 7693, section 2.5) of size bytes, to which
+ * ak_crypto_blake2b_add() adds.
+ */
+void
+ak_crypto_mac_begin(AkBlake2b *hash, const uint8_t key[AK_PEPPER_SIZE],
+					size_t size)
+{
+	crypto_generichash_init((crypto_generichash_state *) hash, key,
+							AK_PEPPER_SIZE, size);
+}
+
+/* Stores the keyed hash, of the size it was begun with, and wipes its state. */
+void
+ak_crypto_mac_end(AkBlake2b *hash, uint8_t *mac, size_t size)
+{
+	crypto_generichash_final((crypto_generichash_state *) hash, mac, size);
+	sodium_memzero(hash, sizeof(*hash));
+}
+
+/*
+ * Encrypts or decrypts size bytes with XChaCha20 (draft-irtf-cfrg-xchacha);
+ * input and output may be the same.
+ */
+void
+ak_crypto_xchacha20(uint8_t *output, const uint8_t *input, size_t size,
+					const uint8_t nonce[AK_XCHACHA20_NONCE_SIZE],
+					const uint8_t key[AK_XCHACHA20_KEY_SIZE])
+{
+	crypto_stream_xchacha20_xor(output, input, size, nonce, key);
+}
+
 /* SHA-256 (FIPS 180-4) of the secret. */
 void
 ak_crypto_sha256(uint8_t digest[AK_SHA256_SIZE],
@@ -124,6 +156,16 @@ ak_crypto_argon2id_verify(const char *text, const void *secret,
 	return crypto_pwhash_argon2id_str_verify(text, secret, secret_size) == 0;
 }
 
+/* libsodium takes a few bytes that are not ASCII for "_", "/" and others. */
+static bool
+is_ascii(const char *text, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		if ((unsigned char) text[i] > 127)
+			return false;
+	return true;
+}
+
 /*
  * Decodes base64 (RFC 4648, section 4), with or without padding, into bytes[].
  * Returns false if the text is malformed or does not fit; bytes[] may then
@@ -137,8 +179,38 @@ ak_crypto_base64_decode(const char *text, size_t length,
 		sodium_base64_VARIANT_ORIGINAL :
 		sodium_base64_VARIANT_ORIGINAL_NO_PADDING;
 
-	return sodium_base642bin(bytes, room, text, length, NULL, size, NULL,
-							 variant) == 0;
+	return is_ascii(text, length) &&
+		sodium_base642bin(bytes, room, text, length, NULL, size, NULL,
+						  variant) == 0;
+}
+
+/*
+ * Encodes bytes in base64url without padding (RFC 4648, section 5) into text[],
+ * which has room for 4 characters for each 3 bytes begun and a terminating
+ * zero; returns the length.
+ */
+size_t
+ak_crypto_base64url_encode(const void *bytes, size_t size, char *text)
+{
+	size_t		room =
+		sodium_base64_ENCODED_LEN(size, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+
+	sodium_bin2base64(text, room, bytes, size,
+					  sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	return room - 1;
+}
+
+/*
+ * Decodes base64url without padding; false for anything else, for bits behind
+ * the last byte that are not zero, and for what does not fit.
+ */
+bool
+ak_crypto_base64url_decode(const char *text, size_t length, void *bytes,
+						   size_t room, size_t *size)
+{
+	return is_ascii(text, length) &&
+		sodium_base642bin(bytes, room, text, length, NULL, size, NULL,
+						  sodium_base64_VARIANT_URLSAFE_NO_PADDING) == 0;
 }
 
 /*

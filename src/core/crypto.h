@@ -18,6 +18,8 @@
 #define AK_SHA512_SIZE		64
 #define AK_PEPPER_SIZE		32
 #define AK_SHORT_HASH_SEED_SIZE 16
+#define AK_XCHACHA20_KEY_SIZE	32
+#define AK_XCHACHA20_NONCE_SIZE	24
 
 /* libsodium's crypto_pwhash_STRBYTES, with the terminating zero. */
 #define AK_ARGON2ID_TEXT_SIZE	128
@@ -43,6 +45,13 @@ extern void ak_crypto_blake2b_end(AkBlake2b *hash,
 								  uint8_t digest[AK_BLAKE2B_SIZE]);
 extern uint64_t ak_crypto_short_hash(const uint8_t seed[AK_SHORT_HASH_SEED_SIZE],
 									 const void *bytes, size_t size);
+extern void ak_crypto_mac_begin(AkBlake2b *hash,
+								const uint8_t key[AK_PEPPER_SIZE], size_t size);
+extern void ak_crypto_mac_end(AkBlake2b *hash, uint8_t *mac, size_t size);
+extern void ak_crypto_xchacha20(uint8_t *output, const uint8_t *input,
+								size_t size,
+								const uint8_t nonce[AK_XCHACHA20_NONCE_SIZE],
+								const uint8_t key[AK_XCHACHA20_KEY_SIZE]);
 extern void ak_crypto_sha256(uint8_t digest[AK_SHA256_SIZE],
 							 const void *secret, size_t secret_size);
 extern void ak_crypto_sha512(uint8_t digest[AK_SHA512_SIZE],
@@ -51,6 +60,10 @@ extern bool ak_crypto_argon2id_verify(const char *text, const void *secret,
 									  size_t secret_size);
 extern bool ak_crypto_base64_decode(const char *text, size_t length,
 									void *bytes, size_t room, size_t *size);
+extern size_t ak_crypto_base64url_encode(const void *bytes, size_t size,
+										 char *text);
+extern bool ak_crypto_base64url_decode(const char *text, size_t length,
+									   void *bytes, size_t room, size_t *size);
 extern bool ak_crypto_hex_decode(const char *text, size_t length,
 								 uint8_t *bytes, size_t size);
 extern bool ak_crypto_equal(const void *a, const void *b, size_t size);

@@ -10,6 +10,9 @@ static const char *const names[] = {
 	[AK_WRONG_SECRET] = "wrong_secret",
 	[AK_SECRET_EXPIRED] = "secret_expired",
 	[AK_PEPPER_MISSING] = "pepper_missing",
+	[AK_TOKEN_INVALID] = "token_invalid",
+	[AK_TOKEN_EXPIRED] = "token_expired",
+	[AK_TOKEN_REVOKED] = "token_revoked",
 	[AK_KEY_DISABLED] = "key_disabled",
 	[AK_KEY_EXPIRED] = "key_expired",
 	[AK_LIFETIME_EXCEEDED] = "lifetime_exceeded",
@@ -17,6 +20,8 @@ static const char *const names[] = {
 	[AK_ACCESS_LIST_REQUIRED] = "access_list_required",
 	[AK_ADDRESS_DENIED] = "address_denied",
 	[AK_SCOPE_DENIED] = "scope_denied",
+	[AK_TOKEN_SCOPE_DENIED] = "token_scope_denied",
+	[AK_TOKEN_PROJECT_DENIED] = "token_project_denied",
 	[AK_RATE_LIMITED] = "rate_limited",
 	[AK_QUOTA_EXCEEDED] = "quota_exceeded",
 };
@@ -43,6 +48,9 @@ ak_reason_http_status(AkReason reason)
 		case AK_WRONG_SECRET:
 		case AK_SECRET_EXPIRED:
 		case AK_PEPPER_MISSING:
+		case AK_TOKEN_INVALID:
+		case AK_TOKEN_EXPIRED:
+		case AK_TOKEN_REVOKED:
 			return 401;
 		case AK_RATE_LIMITED:
 		case AK_QUOTA_EXCEEDED:

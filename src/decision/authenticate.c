@@ -31,9 +31,9 @@ PG_FUNCTION_INFO_V1(apikeys_split_api_key);
 
 /*
  * Binds the key of the request if it is valid, and raises 28000 otherwise.
- * Counts a use or a denial.
+ * Counts a use or a denial.  Returns its public key.
  */
-static void
+static text *
 authenticate(const AkRequest *request)
 {
 	AkDecision	decision;
@@ -41,12 +41,14 @@ authenticate(const AkRequest *request)
 	ak_require_preload();
 	ak_decision_open(request, &decision);
 	if (decision.reason == AK_OK)
-		ak_identity_bind(request->public_key, &decision.store, &decision.key,
-						 request->address);
+		ak_identity_bind(decision.public_key, &decision.store, &decision.key,
+						 request->address, decision.secret_version,
+						 decision.token);
 	ak_decision_close(request, &decision);
 	if (decision.reason != AK_OK)
 		ak_decision_raise(&decision,
 						  ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION);
+	return decision.public_key;
 }
 
 static void
@@ -76,8 +78,7 @@ authenticate_key(FunctionCallInfo fcinfo, bool address_is_text)
 		request.secret = ak_decision_get_text(PG_GETARG_DATUM(1),
 											   AK_SECRET_MAX_SIZE);
 	get_address(fcinfo, 2, address_is_text, &request, &address);
-	authenticate(&request);
-	PG_RETURN_TEXT_P(request.public_key);
+	PG_RETURN_TEXT_P(authenticate(&request));
 }
 
 /* authenticate_token(), the same with both in one string. */
@@ -86,13 +87,14 @@ authenticate_token(FunctionCallInfo fcinfo, bool address_is_text)
 {
 	AkRequest	request = {.any_scope = true};
 	AkNetwork	address;
+	text	   *public_key;
 
 	get_address(fcinfo, 1, address_is_text, &request, &address);
 	if (!PG_ARGISNULL(0))
 		ak_request_set_token(&request, PG_GETARG_DATUM(0));
-	authenticate(&request);
+	public_key = authenticate(&request);
 	ak_request_wipe_token(&request);
-	PG_RETURN_TEXT_P(request.public_key);
+	PG_RETURN_TEXT_P(public_key);
 }
 
 Datum
@@ -123,7 +125,7 @@ apikeys_authenticate_token_text(PG_FUNCTION_ARGS)
 Datum
 apikeys_split_api_key(PG_FUNCTION_ARGS)
 {
-	AkRequest	request;
+	AkRequest	request = {0};
 	TupleDesc	descriptor;
 	Datum		values[2];
 	bool		nulls[2];
@@ -152,7 +154,7 @@ typedef struct HttpRequest
 	char	   *decoded;
 	size_t		decoded_size;
 	text	   *public_key;		/* NULL if the request has no key */
-	text	   *secret;
+	text	   *secret;			/* or the token */
 } HttpRequest;
 
 static void
@@ -257,14 +259,18 @@ authenticate_http(HttpRequest *http)
 		raise_malformed("A header holds no public key and private key.");
 	if (header == AK_HEADER_ABSENT)
 		return;
-	http->public_key = cstring_to_text_with_len(credentials.public_key,
-												credentials.public_key_length);
 	http->secret = cstring_to_text_with_len(credentials.secret,
 											credentials.secret_length);
-	request.public_key = http->public_key;
-	request.secret = http->secret;
+	if (credentials.public_key == NULL)
+		request.token = http->secret;
+	else
+	{
+		request.public_key = cstring_to_text_with_len(credentials.public_key,
+													  credentials.public_key_length);
+		request.secret = http->secret;
+	}
 	request.address = find_client(&http->headers, &address);
-	authenticate(&request);
+	http->public_key = authenticate(&request);
 }
 
 static void

@@ -149,7 +149,7 @@ answer_key(FunctionCallInfo fcinfo, const Form *form)
 	decide(fcinfo, form, false, &call);
 	if (call.decision.reason != AK_OK)
 		ak_decision_raise(&call.decision, ERRCODE_INSUFFICIENT_PRIVILEGE);
-	PG_RETURN_TEXT_P(call.request.public_key);
+	PG_RETURN_TEXT_P(call.decision.public_key);
 }
 
 /* An interval of so many microseconds; palloc'd. */
@@ -196,7 +196,7 @@ answer_row(FunctionCallInfo fcinfo, const Form *form)
 	PUT(ALLOWED, BoolGetDatum(decision->reason == AK_OK));
 	PUT(REASON, CStringGetTextDatum(ak_reason_name(decision->reason)));
 	if (decision->key_exists)
-		PUT(PUBLIC_KEY, PointerGetDatum(request->public_key));
+		PUT(PUBLIC_KEY, PointerGetDatum(decision->public_key));
 	if (ak_decision_proves(decision))
 	{
 		PUT(ORGANIZATION_ID, UUIDPGetDatum(&decision->key.organization_id));

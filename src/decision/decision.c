@@ -43,21 +43,29 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+/* How far the clock may be ahead of the server that has made a token. */
+#define TOKEN_CLOCK_SKEW	USECS_PER_MINUTE
+
 /* --- Both in one string ---------------------------------------------------- */
 
 /*
  * Sets public key and secret, palloc'd, to the halves of the string; to NULL,
- * which is an unknown key, where it is none.
+ * which is an unknown key, where it is none.  A short-lived token is taken as it
+ * is, and stays the caller's.
  */
 void
 ak_request_set_token(AkRequest *request, Datum argument)
 {
-	text	   *api_key = ak_decision_get_text(argument, AK_PUBLIC_KEY_MAX_SIZE +
-											   1 + AK_SECRET_MAX_SIZE);
+	text	   *api_key = ak_decision_get_text(argument, AK_SHORT_TOKEN_MAX);
 	AkCredentials credentials;
 
 	request->public_key = NULL;
 	request->secret = NULL;
+	if (ak_paseto_is_token(VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key)))
+	{
+		request->token = api_key;
+		return;
+	}
 	if (!ak_credentials_from_api_key(VARDATA_ANY(api_key),
 									 VARSIZE_ANY_EXHDR(api_key), &credentials))
 		return;
@@ -152,11 +160,66 @@ check_secrets(const AkRequest *request, const AkSecretClaim *claim,
 	return reason;
 }
 
-/* Checks whether the key exists and the secret is one of its live ones. */
+/* --- A short-lived token -------------------------------------------------- */
+
+/*
+ * Whether the token is authentic, has not expired, and came from a secret that is
+ * a live one.  Of a token that is not authentic nothing is looked up.
+ */
+static AkReason
+prove_token(const AkRequest *request, AkDecision *decision)
+{
+	AkShortToken *token = palloc(sizeof(AkShortToken));
+
+	if (!ak_short_token_open(&decision->store, VARDATA_ANY(request->token),
+							 VARSIZE_ANY_EXHDR(request->token), token) ||
+		token->issued_at > decision->now + TOKEN_CLOCK_SKEW)
+		return AK_TOKEN_INVALID;
+	decision->token = token;
+	decision->public_key = token->public_key;
+	decision->key_exists = ak_keystore_find_any_image(&decision->store,
+													  token->public_key,
+													  &decision->key);
+	if (token->expires_at <= decision->now)
+		return AK_TOKEN_EXPIRED;
+	if (!decision->key_exists ||
+		!ak_short_token_secret_lives(token, &decision->key, decision->now))
+		return AK_TOKEN_REVOKED;
+	decision->secret_version = token->secret_version;
+	return AK_OK;
+}
+
+/* Whether the token was narrowed to less than what is asked. */
+static AkReason
+check_token(const AkRequest *request, const AkShortToken *token)
+{
+	size_t		offset = 0;
+	AkBytes		scope;
+
+	if (token == NULL || request->any_scope)
+		return AK_OK;
+	while (token->scopes &&
+		   (scope.size = ak_scope_next(VARDATA_ANY(request->scope),
+									   VARSIZE_ANY_EXHDR(request->scope),
+									   &offset, &scope.data)) > 0)
+		if (!ak_permissions_allow(&token->patterns, scope.data, scope.size))
+			return AK_TOKEN_SCOPE_DENIED;
+	if (token->has_project &&
+		(request->project == NULL ||
+		 memcmp(request->project, &token->project, sizeof(pg_uuid_t)) != 0))
+		return AK_TOKEN_PROJECT_DENIED;
+	return AK_OK;
+}
+
+/* --- The key -------------------------------------------------------------- */
+
+/* Whether the key exists and the secret is one of its live ones. */
 static AkReason
 prove_key(const AkRequest *request, const AkSecretClaim *claim,
 		  AkDecision *decision)
 {
+	if (request->token)
+		return prove_token(request, decision);
 	if (request->public_key == NULL)
 		return AK_UNKNOWN_KEY;
 	decision->key_exists = ak_keystore_find_image(&decision->store,
@@ -254,7 +317,7 @@ find_grant(const AkRequest *request, AkBytes scope, AkDecision *decision)
 		search.place.project = *request->project;
 	}
 	ak_grants_scan_image(&decision->store, &decision->key, request->project,
-						 false, try_grant, &search);
+						 false, NULL, try_grant, &search);
 	if (!search.is_found ||
 		(request->project && !search.found.grant.has_project &&
 		 !ak_keystore_project_belongs(&decision->store, request->project,
@@ -322,6 +385,9 @@ find_reason(const AkRequest *request, const AkSecretClaim *claim,
 	if (reason != AK_OK)
 		return reason;
 	reason = check_scopes(request, decision);
+	if (reason != AK_OK)
+		return reason;
+	reason = check_token(request, decision->token);
 	if (reason != AK_OK || request->any_scope)
 		return reason;
 	ak_image_read_limits(key);
@@ -345,6 +411,9 @@ open_store(const AkRequest *request, AkSecretClaim *claim, AkKeystore *store)
 
 	if (request->project)
 		tables |= AK_TABLE_BIT(AK_PROJECT);
+	if (request->token)
+		tables |= AK_TABLE_BIT(AK_KEY_IMAGE) | AK_TABLE_BIT(AK_PROJECT) |
+			ak_short_token_tables();
 	if (request->public_key == NULL)
 	{
 		ak_keystore_open(store, tables);
@@ -400,6 +469,7 @@ ak_decision_open(const AkRequest *request, AkDecision *decision)
 	AkSecretClaim claim;
 
 	memset(decision, 0, sizeof(*decision));
+	decision->public_key = request->public_key;
 	open_store(&shortened, &claim, &decision->store);
 	decision->now = GetCurrentTimestamp();
 	decision->reason = find_reason(&shortened, &claim, decision);
@@ -421,16 +491,18 @@ ak_decision_close(const AkRequest *request, AkDecision *decision)
 	};
 
 	ak_keystore_close(&decision->store);
-	ak_usage_record(request->public_key, &use);
+	/* A token may be of a key that was deleted. */
+	ak_usage_record(decision->token && !decision->key_exists ?
+					NULL : decision->public_key, &use);
 	for (int i = 1; decision->reason == AK_OK && i < decision->grant_count; i++)
-		ak_usage_record_grant(request->public_key, decision->grants[i]);
+		ak_usage_record_grant(decision->public_key, decision->grants[i]);
 }
 
-/* Checks whether the secret was proved to be a live one of the key. */
+/* Whether the secret, or that of the token, was proved to be a live one of the key. */
 bool
 ak_decision_proves(const AkDecision *decision)
 {
-	return decision->reason == AK_OK || decision->reason > AK_PEPPER_MISSING;
+	return decision->reason == AK_OK || decision->reason > AK_TOKEN_REVOKED;
 }
 
 /* --- Errors -------------------------------------------------------------- */

@@ -15,12 +15,14 @@
 #include "core/scope.h"
 #include "decision/limits.h"
 #include "store/keystore.h"
+#include "store/short_token.h"
 
 /* The request; a NULL pointer is a NULL argument. */
 typedef struct AkRequest
 {
 	text	   *public_key;
 	text	   *secret;
+	const text *token;			/* short-lived, instead of these; or NULL */
 	const AkNetwork *address;
 	bool		any_scope;		/* not what the key may do, but whether it is good */
 	text	   *scope;			/* or several, with blanks between */
@@ -35,11 +37,15 @@ typedef struct AkDecision
 	AkKeystore	store;
 	TimestampTz now;
 	AkReason	reason;
+	text	   *public_key;		/* that was claimed; NULL: none, or by a token
+								 * that is not authentic */
+	AkShortToken *token;		/* palloc'd, if it is authentic; else NULL */
 	bool		key_exists;
 
 	/* Valid if key_exists; its pointers only while the store is open. */
 	AkImage		key;
-	int32		secret_version; /* of the proved secret; 0: none */
+	int32		secret_version; /* of the secret that was proved, or that the
+								 * token came from; 0: none */
 	bool		has_network;
 	AkNetwork	network;		/* the entry that let the address in */
 	AkDetails	details;		/* palloc'd, if they are wanted */

@@ -287,7 +287,7 @@ explain_scope(Inquiry *inquiry, AkBytes scope)
 	}
 	initStringInfo(&search.tried);
 	ak_grants_scan_image(&inquiry->store, &inquiry->key, inquiry->project,
-						 false, try_grant, &search);
+						 false, NULL, try_grant, &search);
 	if (search.found)
 		detail = search.found;
 	else if (search.tried.len == 0)

@@ -53,6 +53,8 @@ struct AkBoundKey
 {
 	text	   *public_key;
 	pg_uuid_t	organization_id;
+	int32		secret_version; /* of the secret that was proved */
+	AkShortToken *token;		/* it was bound by; NULL: by a secret */
 	int			organization_count;
 	AkHeld	   *in_organization;
 	int			project_count;
@@ -141,25 +143,29 @@ take_all(AkBoundKey *key, AkKeystore *store, AkImage *image)
 	ak_image_read_projects(image);
 	key->in_organization = palloc(image->organization_roles.count *
 								  sizeof(AkHeld));
-	key->in_projects = palloc_extended(image->project_roles.count *
+	/* A token can leave of a role in the organization one in a project. */
+	key->in_projects = palloc_extended((image->project_roles.count +
+										image->organization_roles.count) *
 									   sizeof(AkHeld), MCXT_ALLOC_HUGE);
 	info.keysize = sizeof(AkPermission *);
 	info.entrysize = sizeof(Copy);
 	info.hcxt = CurrentMemoryContext;
 	taking.copies = hash_create("apikeys copied permissions", 16, &info,
 								HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	ak_grants_scan_image(store, image, NULL, true, take, &taking);
+	ak_grants_scan_image(store, image, NULL, true, key->token, take, &taking);
 	hash_destroy(taking.copies);
 	qsort(key->in_projects, key->project_count, sizeof(AkHeld),
 		  compare_by_project);
 }
 
 /*
- * The key with what it may do at this moment, in TopTransactionContext.  The
- * store that the image was found in is open to read table role.
+ * The key with what it may do at this moment, in TopTransactionContext; bound by
+ * a secret of that version, or by a token that came from it.  The store that the
+ * image was found in is open to read table role and, for a token, project.
  */
 AkBoundKey *
-ak_bound_key_make(const text *public_key, AkKeystore *store, AkImage *image)
+ak_bound_key_make(const text *public_key, AkKeystore *store, AkImage *image,
+				  int32 secret_version, const AkShortToken *token)
 {
 	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
 	AkBoundKey *key = palloc0(sizeof(AkBoundKey));
@@ -168,6 +174,9 @@ ak_bound_key_make(const text *public_key, AkKeystore *store, AkImage *image)
 		(text *) DatumGetPointer(datumCopy(PointerGetDatum(public_key),
 										   false, -1));
 	key->organization_id = image->organization_id;
+	key->secret_version = secret_version;
+	if (token)
+		key->token = ak_short_token_copy(token);
 	take_all(key, store, image);
 	key->context = AllocSetContextCreate(TopTransactionContext,
 										 "apikeys bound key",
@@ -183,7 +192,21 @@ ak_bound_key_name(AkBoundKey *key)
 	return key->public_key;
 }
 
-/* Returns the organization of the key. */
+/* The version of the secret that it was bound by, or its token came from. */
+int32
+ak_bound_key_secret_version(const AkBoundKey *key)
+{
+	return key->secret_version;
+}
+
+/* The token that it was bound by, or NULL; as long as it is bound. */
+const AkShortToken *
+ak_bound_key_token(const AkBoundKey *key)
+{
+	return key->token;
+}
+
+/* The organization it belongs to. */
 const pg_uuid_t *
 ak_bound_key_organization(const AkBoundKey *key)
 {

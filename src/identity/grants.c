@@ -26,7 +26,7 @@ ak_grant_resolve(AkKeystore *store, const AkGrant *grant, AkHeld *held)
 	held->grant = *grant;
 	if (grant->is_permission)
 	{
-		AkPermissions direct = {1, palloc(sizeof(AkPermission))};
+		AkPermissions direct = {1, palloc(sizeof(AkPermission)), NULL};
 		AkPermissions none = {0};
 
 		direct.items->text = grant->name.data;
@@ -85,19 +85,57 @@ ak_held_allows(const AkHeld *held, const AkPlace *place,
 
 /* --- What a key holds ------------------------------------------------------ */
 
+/* Leaves of what is held what the token leaves of it; false: nothing. */
+static bool
+narrow(AkKeystore *store, const AkShortToken *token, AkHeld *held)
+{
+	AkGrant    *grant = &held->grant;
+
+	if (token->scopes)
+	{
+		held->organization.within = &token->patterns;
+		held->project.within = &token->patterns;
+	}
+	if (!token->has_project)
+		return true;
+	if (grant->has_project)
+		return memcmp(&grant->project_id, &token->project,
+					  sizeof(pg_uuid_t)) == 0;
+	held->organization.count = 0;
+	grant->has_project = true;
+	grant->project_id = token->project;
+	return held->project.count > 0 &&
+		ak_keystore_project_belongs(store, &token->project,
+									&grant->organization_id);
+}
+
+/* Calls back with a grant, as a token (or NULL) narrows it; false at the end. */
+static bool
+visit_grant(AkKeystore *store, const AkGrant *grant, const AkShortToken *token,
+			AkHeldCallback callback, void *argument)
+{
+	AkHeld		held;
+
+	return !ak_grant_resolve(store, grant, &held) ||
+		(token && !narrow(store, token, &held)) ||
+		callback(&held, argument);
+}
+
 /*
  * Calls back with what a key holds in a project (NULL: in none) and in its
- * organization, in this order, or with everywhere, with all that it holds.  The
+ * organization, in this order, or with everywhere, with all that it holds; as a
+ * token narrows it, which lives as long as what is called back with, or NULL.  The
  * image was read with ak_image_read_rest(); of a key with roles in very many
- * projects nothing is read of these that is not asked for.
+ * projects nothing is read of these that is not asked for.  With a token's project
+ * the store was opened to read table project.
  */
 void
 ak_grants_scan_image(AkKeystore *store, AkImage *image,
 					 const pg_uuid_t *project, bool everywhere,
+					 const AkShortToken *token,
 					 AkHeldCallback callback, void *argument)
 {
 	AkGrant		grant = {.organization_id = image->organization_id};
-	AkHeld		held;
 	size_t		offset = 0;
 
 	if (project || everywhere)
@@ -114,8 +152,7 @@ ak_grants_scan_image(AkKeystore *store, AkImage *image,
 				continue;
 			memcpy(&grant.project_id, here, sizeof(pg_uuid_t));
 			grant.is_permission = ak_grant_is_permission(&grant.name);
-			if (ak_grant_resolve(store, &grant, &held) &&
-				!callback(&held, argument))
+			if (!visit_grant(store, &grant, token, callback, argument))
 				return;
 		}
 		grant.has_project = false;
@@ -125,8 +162,7 @@ ak_grants_scan_image(AkKeystore *store, AkImage *image,
 	{
 		grant.name = ak_packed_array_next(&image->organization_roles, &offset);
 		grant.is_permission = ak_grant_is_permission(&grant.name);
-		if (ak_grant_resolve(store, &grant, &held) &&
-			!callback(&held, argument))
+		if (!visit_grant(store, &grant, token, callback, argument))
 			return;
 	}
 }
@@ -157,13 +193,15 @@ uint32
 ak_own_grants_tables(void)
 {
 	return AK_TABLE_BIT(AK_ROLE) |
+		(ak_identity_token() ? AK_TABLE_BIT(AK_PROJECT) : 0) |
 		AK_TABLE_BIT(ak_identity_key() ? AK_KEY_IMAGE : AK_MEMBER);
 }
 
 /*
  * Calls back with what the principal holds.  A bound key has its own, and nothing
  * of the PostgreSQL role that carries it: as it is now, so that a key that was
- * disabled since, or has expired, holds nothing.
+ * disabled since, or has expired, holds nothing; nor does one that was bound by a
+ * token that has ended.
  */
 void
 ak_own_grants_scan(AkKeystore *store, AkHeldCallback callback, void *argument)
@@ -176,12 +214,17 @@ ak_own_grants_scan(AkKeystore *store, AkHeldCallback callback, void *argument)
 	if (key)
 	{
 		AkImage		image;
+		const AkShortToken *token = ak_identity_token();
+		TimestampTz now = GetCurrentTimestamp();
 
 		if (!ak_keystore_find_any_image(store, key, &image) ||
-			image.disabled || image.expires_at <= GetCurrentTimestamp())
+			image.disabled || image.expires_at <= now ||
+			(token && (token->expires_at <= now ||
+					   !ak_short_token_secret_lives(token, &image, now))))
 			return;
 		ak_image_read_rest(&image);
-		ak_grants_scan_image(store, &image, NULL, true, callback, argument);
+		ak_grants_scan_image(store, &image, NULL, true, token, callback,
+							 argument);
 	}
 	else if (user)
 		ak_keystore_scan_user(store, user, visit_member, &scan);

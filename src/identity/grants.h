@@ -11,6 +11,10 @@
  *	  held in it, and a permission that is held in it;
  *	- in a project: the project permissions of a role that is held in the project
  *	  or in its organization, and a permission that is held in the project.
+ *
+ * A token narrows what its key holds: a scope must be allowed, and a permission
+ * covered, by the token's patterns as well; with a project, what is held in another
+ * one is not held, and what is held in the organization is held in that project.
  */
 #ifndef AK_GRANTS_H
 #define AK_GRANTS_H
@@ -19,6 +23,7 @@
 
 #include "store/keystore.h"
 #include "store/roles.h"
+#include "store/short_token.h"
 
 /* Where something is asked for: in an organization, or in a project of it. */
 typedef struct AkPlace
@@ -53,6 +58,7 @@ extern bool ak_held_allows(const AkHeld *held, const AkPlace *place,
 						   const char *scope, size_t scope_length);
 extern void ak_grants_scan_image(AkKeystore *store, AkImage *image,
 								 const pg_uuid_t *project, bool everywhere,
+								 const AkShortToken *token,
 								 AkHeldCallback callback, void *argument);
 
 extern uint32 ak_own_grants_tables(void);

@@ -60,6 +60,9 @@ PG_FUNCTION_INFO_V1(apikeys_act_as_text);
 PG_FUNCTION_INFO_V1(apikeys_principal_address);
 PG_FUNCTION_INFO_V1(apikeys_principal_roles);
 PG_FUNCTION_INFO_V1(apikeys_current_key);
+PG_FUNCTION_INFO_V1(apikeys_own_reader);
+PG_FUNCTION_INFO_V1(apikeys_is_bound_by_token);
+PG_FUNCTION_INFO_V1(apikeys_proved_secret);
 PG_FUNCTION_INFO_V1(apikeys_current_organization);
 PG_FUNCTION_INFO_V1(apikeys_permits);
 
@@ -139,23 +142,47 @@ name_acting(const char *prefix, const text *name, AkBoundKey *key,
 	MemoryContextSwitchTo(old);
 }
 
+/* Whether what is bound was bound by this token or, where it is NULL, by none. */
+static bool
+is_bound_by(const AkShortToken *token)
+{
+	const AkShortToken *bound = ak_identity_token();
+
+	if (token == NULL || bound == NULL)
+		return token == bound;
+	return memcmp(token->nonce, bound->nonce, sizeof(token->nonce)) == 0;
+}
+
 /*
- * Binds a key, whose secret was proved, to the (sub)transaction, with its
- * client address or NULL.  Its rights are resolved now, unless it is already
- * bound.  The store that the image was found in is open, and the rest of the
- * image was read.  Raises 55000 if another key is bound.
+ * Binds a key, of which a secret of that version was proved, or a token (or NULL)
+ * that came from it, to the (sub)transaction, with the address that it is called
+ * from, or NULL; what it may do is resolved now, unless it is bound already.  The store that the image was found in is open,
+ * and the rest of the image was read.  Raises 55000 if another key is bound, or
+ * the same one by another token, or by one and not the other time: what the
+ * transaction may do never changes.
  */
 void
 ak_identity_bind(text *public_key, AkKeystore *store, AkImage *image,
-				 const AkNetwork *address)
+				 const AkNetwork *address, int32 secret_version,
+				 const AkShortToken *token)
 {
 	if (ak_identity_key() == NULL)
 		name_acting(KEY_PREFIX, public_key,
-					ak_bound_key_make(public_key, store, image), address);
+					ak_bound_key_make(public_key, store, image,
+									  secret_version, token), address);
 	else if (!ak_identity_is_key(public_key))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("another key is bound to this transaction"),
+				 errhint("A key stays bound until the transaction ends."),
+				 ak_errid("key_is_bound"),
+				 errhidestmt(true),
+				 errhidecontext(true)));
+	else if (!is_bound_by(token))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the key is bound to this transaction by something else"),
+				 errdetail("It was bound by its secret and not by a token, or the other way round, or by another token."),
 				 errhint("A key stays bound until the transaction ends."),
 				 ak_errid("key_is_bound"),
 				 errhidestmt(true),
@@ -173,7 +200,15 @@ ak_identity_key(void)
 	return acting && acting->key ? ak_bound_key_name(acting->key) : NULL;
 }
 
-/* Checks whether this is the bound key. */
+/* The token that a key was bound by, or NULL; good as long as it is bound. */
+const AkShortToken *
+ak_identity_token(void)
+{
+	check_process();
+	return acting && acting->key ? ak_bound_key_token(acting->key) : NULL;
+}
+
+/* Whether this is the bound key. */
 bool
 ak_identity_is_key(const text *public_key)
 {
@@ -186,9 +221,28 @@ ak_identity_is_key(const text *public_key)
 }
 
 /*
- * Finds the address of the bound key, else the one given for the named user,
- * else that of the connection.  Returns false if it is unknown; a bound key
- * never has the address of the connection.
+ * Whether a key is acting that reads itself, whatever its roles: of a token that
+ * was narrowed more than that may be kept.
+ */
+static bool
+reads_itself(void)
+{
+	const AkShortToken *token = ak_identity_token();
+
+	return ak_identity_key() != NULL &&
+		(token == NULL || (token->scopes == NULL && !token->has_project));
+}
+
+/* Whether this is the bound key, and it reads itself whatever its roles. */
+bool
+ak_identity_reads_itself(const text *public_key)
+{
+	return ak_identity_is_key(public_key) && reads_itself();
+}
+
+/*
+ * The address of the bound key or of the named user; if neither said one, that
+ * of the connection, if nobody is named.  False: unknown.
  */
 bool
 ak_identity_address(AkNetwork *address)
@@ -405,6 +459,31 @@ apikeys_current_key(PG_FUNCTION_ARGS)
 	if (bound == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(datumCopy(PointerGetDatum(bound), false, -1));
+}
+
+/* For SQL: the bound key, if it reads itself whatever its roles. */
+Datum
+apikeys_own_reader(PG_FUNCTION_ARGS)
+{
+	if (!reads_itself())
+		PG_RETURN_NULL();
+	return apikeys_current_key(fcinfo);
+}
+
+/* For SQL: whether the bound key was bound by a token. */
+Datum
+apikeys_is_bound_by_token(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(ak_identity_token() != NULL);
+}
+
+/* For SQL: the version of the secret that was proved of the bound key. */
+Datum
+apikeys_proved_secret(PG_FUNCTION_ARGS)
+{
+	if (ak_identity_key() == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_INT32(ak_bound_key_secret_version(acting->key));
 }
 
 Datum

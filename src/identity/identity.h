@@ -15,9 +15,12 @@
 
 extern void ak_identity_init(void);
 extern void ak_identity_bind(text *public_key, AkKeystore *store,
-							 AkImage *image,
-							 const AkNetwork *address);
+							 AkImage *image, const AkNetwork *address,
+							 int32 secret_version,
+							 const AkShortToken *token);
 extern text *ak_identity_key(void);
+extern const AkShortToken *ak_identity_token(void);
+extern bool ak_identity_reads_itself(const text *public_key);
 extern bool ak_identity_is_key(const text *public_key);
 extern text *ak_identity_user(void);
 extern List *ak_identity_roles(void);

@@ -148,10 +148,8 @@ is_covered(const AkPermission *wanted, const PlaceSearch *search,
 													   search->place,
 													   in_project);
 
-		for (int i = 0; own && i < own->count; i++)
-			if (ak_permission_covers(own->items[i].text, own->items[i].length,
-									 wanted->text, wanted->length))
-				return true;
+		if (own && ak_permissions_cover(own, wanted))
+			return true;
 	}
 	return false;
 }
@@ -387,7 +385,8 @@ ak_rights_reads_key(text *public_key)
 	if (ak_keystore_find_key(&store, public_key, &check.organization))
 	{
 		place.organization = check.organization;
-		check.result = ak_identity_sees_all() || ak_identity_is_key(public_key) ||
+		check.result = ak_identity_sees_all() ||
+			ak_identity_reads_itself(public_key) ||
 			reads_keys_at(&store, &place);
 		if (!check.result)
 			ak_keystore_check_key_roles(&store, public_key, check_key_read,
@@ -452,7 +451,7 @@ apikeys_reads_key_role(PG_FUNCTION_ARGS)
 	AkPlace		place = {.has_project = true};
 	bool		result;
 
-	if (ak_identity_is_key(PG_GETARG_TEXT_PP(0)))
+	if (ak_identity_reads_itself(PG_GETARG_TEXT_PP(0)))
 		PG_RETURN_BOOL(true);
 	if (PG_ARGISNULL(2))
 		PG_RETURN_BOOL(false);
@@ -550,14 +549,15 @@ visit_self_rotate(const AkHeld *held, void *argument)
 	return !visit->is_found;
 }
 
-/* Checks whether the key is the bound one and may rotate its own secrets. */
+/* Whether the key is the bound one, by no token, and may rotate its own secrets. */
 Datum
 apikeys_rotates_itself(PG_FUNCTION_ARGS)
 {
 	AkKeystore	store;
 	Visit		visit = {0};
 
-	if (PG_ARGISNULL(0) || !ak_identity_is_key(PG_GETARG_TEXT_PP(0)))
+	if (PG_ARGISNULL(0) || !ak_identity_is_key(PG_GETARG_TEXT_PP(0)) ||
+		ak_identity_token())
 		PG_RETURN_BOOL(false);
 	open_store(&store, 0);
 	ak_own_grants_scan(&store, visit_self_rotate, &visit);

@@ -211,11 +211,11 @@ apikeys_organization_limit_changed(PG_FUNCTION_ARGS)
 /* --- The life of keys ----------------------------------------------------- */
 
 /*
- * Adds an interval to a time in UTC, so that days and months do not depend on
- * the session's time zone.
+ * A time with an interval added to it in UTC: the same in every session, whatever
+ * its time zone makes of days and months.  Raises 22008 where there is no such time.
  */
-static TimestampTz
-add_in_utc(TimestampTz time, const Interval *interval)
+TimestampTz
+ak_add_in_utc(TimestampTz time, const Interval *interval)
 {
 	return DatumGetTimestamp(DirectFunctionCall2(timestamp_pl_interval,
 												 TimestampGetDatum(time),
@@ -230,13 +230,13 @@ TimestampTz
 ak_policy_end_of_life(const AkPolicy *policy, TimestampTz created_at)
 {
 	return policy->limits_lifetime ?
-		add_in_utc(created_at, &policy->max_key_lifetime) : DT_NOEND;
+		ak_add_in_utc(created_at, &policy->max_key_lifetime) : DT_NOEND;
 }
 
 /* The same for SQL: adds an interval to a time in UTC. */
 Datum
 apikeys_add_in_utc(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_TIMESTAMPTZ(add_in_utc(PG_GETARG_TIMESTAMPTZ(0),
-									 PG_GETARG_INTERVAL_P(1)));
+	PG_RETURN_TIMESTAMPTZ(ak_add_in_utc(PG_GETARG_TIMESTAMPTZ(0),
+										PG_GETARG_INTERVAL_P(1)));
 }

@@ -207,17 +207,42 @@ ak_roles_find(AkKeystore *store, const AkBytes *id)
 	return entry ? &entry->role : NULL;
 }
 
-/* The first of the permissions that allows the scope, or NULL. */
+/*
+ * The first of the permissions that allows the scope, or NULL; NULL as well where
+ * those that they are within do not allow it.
+ */
 const AkPermission *
 ak_permissions_find(const AkPermissions *permissions,
 					const char *scope, size_t scope_length)
 {
+	if (permissions->within &&
+		!ak_permissions_allow(permissions->within, scope, scope_length))
+		return NULL;
 	for (int i = 0; i < permissions->count; i++)
 		if (ak_permission_allows(permissions->items[i].text,
 								 permissions->items[i].length,
 								 scope, scope_length))
 			return &permissions->items[i];
 	return NULL;
+}
+
+/*
+ * Whether one of the permissions covers the one that is wanted, and one of those
+ * that they are within does, too.
+ */
+bool
+ak_permissions_cover(const AkPermissions *permissions,
+					 const AkPermission *wanted)
+{
+	if (permissions->within &&
+		!ak_permissions_cover(permissions->within, wanted))
+		return false;
+	for (int i = 0; i < permissions->count; i++)
+		if (ak_permission_covers(permissions->items[i].text,
+								 permissions->items[i].length,
+								 wanted->text, wanted->length))
+			return true;
+	return false;
 }
 
 Datum

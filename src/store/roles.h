@@ -21,6 +21,7 @@ typedef struct AkPermissions
 {
 	int			count;
 	AkPermission *items;
+	const struct AkPermissions *within; /* that must allow it too; NULL: none */
 } AkPermissions;
 
 typedef struct AkRole
@@ -37,6 +38,8 @@ extern const AkRole *ak_roles_find(AkKeystore *store, const AkBytes *id);
 extern const AkPermission *ak_permissions_find(const AkPermissions *permissions,
 											   const char *scope,
 											   size_t scope_length);
+extern bool ak_permissions_cover(const AkPermissions *permissions,
+								 const AkPermission *wanted);
 
 /* Whether one of the permissions allows the scope. */
 static inline bool

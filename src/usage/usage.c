@@ -80,8 +80,8 @@ attend_to(AkDatabaseSlot *slot, AkCounting counting)
 }
 
 /*
- * Records a use or a denial of a key; for an unknown key, the public key may
- * be NULL. Raises no error of its own, and waits for no row lock.
+ * Records a use of a key or a denial; the public key is NULL where it is not known
+ * whose key was meant.  Raises no error of its own and waits for no lock on a row.
  */
 void
 ak_usage_record(text *public_key, const AkUse *use)
@@ -93,7 +93,7 @@ ak_usage_record(text *public_key, const AkUse *use)
 	slot = ak_usage_slot();
 	if (slot == NULL)
 		return;
-	if (use->reason == AK_UNKNOWN_KEY)
+	if (public_key == NULL || use->reason == AK_UNKNOWN_KEY)
 		pg_atomic_fetch_add_u64(&slot->unknown_keys, 1);
 	else
 		attend_to(slot, ak_usage_counters_add(public_key, use));

@@ -5,6 +5,7 @@
  */
 #include "core/credentials.h"
 #include "core/crypto.h"
+#include "core/paseto.h"
 #include "fuzz.h"
 
 /* Neither is empty, both lie in the text, and a colon is between them. */
@@ -24,6 +25,27 @@ check_credentials(const AkCredentials *credentials,
 	REQUIRE(memchr(credentials->secret, '\0', credentials->secret_length) == NULL);
 }
 
+/* A token, or a key and what stands behind the last dot, lie in the text. */
+static void
+check_bearer(const AkCredentials *credentials, const char *text, size_t length)
+{
+	REQUIRE(credentials->secret > text);
+	REQUIRE(credentials->secret_length > 0);
+	REQUIRE(credentials->secret + credentials->secret_length <= text + length);
+	if (credentials->public_key == NULL)
+	{
+		REQUIRE(ak_paseto_is_token(credentials->secret,
+								   credentials->secret_length));
+		return;
+	}
+	REQUIRE(credentials->public_key > text);
+	REQUIRE(credentials->public_key_length > 0);
+	REQUIRE(credentials->secret ==
+			credentials->public_key + credentials->public_key_length + 1);
+	REQUIRE(credentials->secret[-1] == '.');
+	REQUIRE(memchr(credentials->secret, '.', credentials->secret_length) == NULL);
+}
+
 static void
 fuzz_authorization(const char *value, size_t length)
 {
@@ -35,6 +57,12 @@ fuzz_authorization(const char *value, size_t length)
 	{
 		AkCredentials again;
 
+		if (credentials.secret < buffer || credentials.secret > buffer + length)
+		{
+			check_bearer(&credentials, value, length);
+			free(buffer);
+			return;
+		}
 		check_credentials(&credentials, buffer, length);
 		REQUIRE(ak_credentials_from_pair(credentials.public_key,
 										 credentials.public_key_length + 1 +

@@ -191,6 +191,22 @@ SELECT pg_temp.attempt($_$SELECT apikeys.remove_from_access_list(repeat('x', 104
 SELECT pg_temp.attempt($_$SELECT apikeys.remove_from_access_list('regress-key', VARIADIC '{}')$_$);
 -- apikeys.add_current_address
 SELECT pg_temp.attempt($_$SELECT apikeys.add_current_address(NULL)$_$);
+-- apikeys.issue_token
+SELECT pg_temp.attempt($_$SELECT apikeys.issue_token(NULL)$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.issue_token('1 minute')$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.issue_token('1 minute', public_key => NULL)$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.issue_token('1 minute', public_key => 'TopSecret')$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.issue_token('1 minute', public_key => repeat('x', 1048576))$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.issue_token('1 minute', public_key => 'regress-other-key')$_$);
+SELECT lifetime, pg_temp.attempt(format($_$SELECT apikeys.issue_token(%L, public_key => 'regress-key')$_$, lifetime))
+FROM unnest('{0,-1 second,24 hours 1 microsecond,1 month,1 month -31 days,178000000 years,-178000000 years,2147483647 days,no interval}'::text[]) AS lifetime;
+SELECT scopes, pg_temp.attempt(format($_$SELECT apikeys.issue_token('1 minute', %L, NULL, 'regress-key')$_$, scopes))
+FROM unnest(ARRAY['{}', '{{a.read}}', '{NULL}', '{a.read,NULL}', '{""}', '{"a b"}', '{TopSecret!}', '{a.read,"a\"b"}']) AS scopes;
+SELECT pg_temp.attempt($_$SELECT apikeys.issue_token('1 minute', array_fill('a'::text, ARRAY[101]), NULL, 'regress-key')$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.issue_token('1 minute', ARRAY[repeat('a', 257)], NULL, 'regress-key')$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.issue_token('1 minute', array_fill(repeat('a', 256), ARRAY[100]), NULL, 'regress-key')$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.issue_token('1 minute', NULL, 'bad00000-0000-4000-8000-00000000000c', 'regress-key')$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.issue_token('1 minute', NULL, 'bad00000-0000-4000-8000-0000000000ff', 'regress-key')$_$);
 -- apikeys.rotate_secret
 SELECT pg_temp.attempt($_$SELECT apikeys.rotate_secret(NULL)$_$);
 SELECT pg_temp.attempt($_$SELECT apikeys.rotate_secret('TopSecret')$_$);

@@ -150,6 +150,7 @@ INSERT INTO attempt (answer, statement) VALUES
 	(NULL, $$SELECT apikeys.authenticate_token('a.b', '192.0.2.1'::pg_catalog.inet)$$),
 	(NULL, $$SELECT apikeys.authenticate_token('a.b', '192.0.2.1'::pg_catalog.text)$$),
 	(NULL, $$SELECT apikeys.split_api_key('a.b')$$),
+	(NULL, $$SELECT apikeys.issue_token('1 minute', '{a.read,b.*}', NULL, pg_temp.fact('key'))$$),
 	(NULL, $$SELECT apikeys.current_key_details()$$),
 	(NULL, $$SELECT apikeys.audit_events_after(0)$$),
 	(NULL, $$SELECT * FROM apikeys.explain_authorize(pg_temp.fact('key'), '192.0.2.1'::pg_catalog.inet, 'a.read')$$),

@@ -198,6 +198,8 @@ INSERT INTO act (statement) VALUES
 	('SELECT apikeys.add_current_address(''regress_matrix_a'')'),
 	('SELECT apikeys.rotate_secret(''regress_matrix_a'')'),
 	('SELECT apikeys.rotate_secret(''regress_matrix_owner'')'),
+	('SELECT apikeys.issue_token(''1 minute'', NULL, NULL, ''regress_matrix_a'')'),
+	('SELECT apikeys.issue_token(''1 minute'', NULL, NULL, ''regress_matrix_owner'')'),
 	('SELECT apikeys.revoke_secret(''regress_matrix_a'', 1)'),
 	('SELECT apikeys.disable_key(''regress_matrix_a'')'),
 	('SELECT apikeys.disable_key(''regress_matrix_ab'')'),

@@ -102,6 +102,9 @@ test_bearer(void)
 	CHECK(same(authorization("Bearer ."), "malformed"), "a dot");
 	CHECK(same(authorization("Bearer key."), "malformed"), "Bearer, no secret");
 	CHECK(same(authorization("Bearer .secret"), "malformed"), "Bearer, no key");
+	CHECK(same(authorization("Bearer v4.local.abc.def "), "|v4.local.abc.def"), "a short-lived token");
+	CHECK(same(authorization("Bearer v4.local."), "|v4.local."), "not even that");
+	CHECK(same(authorization("Bearer v4.public.abc"), "v4.public|abc"), "a token of another purpose");
 	CHECK(same(authorization("Bearer key.sec\nret"), "malformed"), "Bearer, a line break");
 	CHECK(same(authorization_bytes("Bearer key.sec\0ret", 18), "malformed"), "Bearer, a zero byte");
 }

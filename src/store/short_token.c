@@ -1,0 +1,478 @@
+/*
+ * short_token.c
+ *	  See short_token.h.
+ *
+ * Nothing is parsed before it is known to be authentic but the footer, which is
+ * compared with the one form that it has.  The payload is read all the same as
+ * if anybody had written it: what is not exactly as it is written here makes the
+ * token no good, and is never an error.
+ */
+#include "postgres.h"
+
+#include "base/index_scan.h"
+#include "base/names.h"
+#include "base/tables.h"
+#include "core/compat.h"
+#include "core/crypto.h"
+#include "core/errors.h"
+#include "core/scope.h"
+#include "store/short_token.h"
+#include "types/pepper.h"
+#include "types/type_secret_hash.h"
+
+#include <ctype.h>
+
+#include "utils/builtins.h"
+#include "utils/datetime.h"
+#include "utils/timestamp.h"
+
+/* What the server's key is derived with from a pepper. */
+#define KEY_CONTEXT		"apikeys short-lived tokens 1"
+
+#define FOOTER_START	"{\"kid\":\""
+#define FOOTER_END		"\"}"
+#define FOOTER_MAX \
+	(sizeof(FOOTER_START) + AK_PEPPER_ID_MAX + sizeof(FOOTER_END))
+
+#define UUID_TEXT		"xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"
+#define TIME_TEXT		"dddd-dd-ddTdd:dd:dd.ddddddZ"
+
+/* As in sql/parts/30_tables.sql. */
+enum
+{
+	TOKEN_KEY_KEY = 2
+};
+
+static const AkPasetoBytes no_assertion = {NULL, 0};
+
+/* --- The server's key ------------------------------------------------------- */
+
+/* What a keystore is opened to read, so that tokens can be sealed and opened. */
+uint32
+ak_short_token_tables(void)
+{
+	return AK_TABLE_BIT(AK_TOKEN_KEY);
+}
+
+static void
+derive_key(const AkPepper *pepper, uint8 key[AK_PASETO_KEY_SIZE])
+{
+	AkBlake2b	hash;
+
+	ak_crypto_mac_begin(&hash, pepper->bytes, AK_PASETO_KEY_SIZE);
+	ak_crypto_blake2b_add(&hash, KEY_CONTEXT, strlen(KEY_CONTEXT));
+	ak_crypto_mac_end(&hash, key, AK_PASETO_KEY_SIZE);
+}
+
+/* The random key of the database; false if it is not there. */
+static bool
+read_key(AkKeystore *store, uint8 key[AK_PASETO_KEY_SIZE])
+{
+	ScanKeyData scan_key;
+	AkIndexScan scan;
+	bool		is_there = false;
+
+	ak_index_scan_text_key(&scan_key, cstring_to_text(AK_NO_PEPPER));
+	ak_index_scan_open(store->snapshot, AK_TOKEN_KEY, AK_TOKEN_KEY_BY_ID,
+					   &scan_key, false, &scan);
+	if (ak_index_scan_next_row(&scan))
+	{
+		bool		isnull;
+		bytea	   *stored = DatumGetByteaPP(slot_getattr(scan.slot,
+														  TOKEN_KEY_KEY,
+														  &isnull));
+
+		is_there = VARSIZE_ANY_EXHDR(stored) == AK_PASETO_KEY_SIZE;
+		if (is_there)
+			memcpy(key, VARDATA_ANY(stored), AK_PASETO_KEY_SIZE);
+	}
+	ak_index_scan_close(&scan);
+	return is_there;
+}
+
+/* The key of an id; false if there is none that counts. */
+static bool
+find_key(AkKeystore *store, const char *id, size_t size,
+		 uint8 key[AK_PASETO_KEY_SIZE])
+{
+	const AkPepper *pepper;
+
+	if (size == strlen(AK_NO_PEPPER) && memcmp(id, AK_NO_PEPPER, size) == 0)
+		return ak_pepper_current() == NULL && read_key(store, key);
+	pepper = ak_pepper_find(id, size);
+	if (pepper)
+		derive_key(pepper, key);
+	return pepper != NULL;
+}
+
+/* Where the id of the key stands in a footer; false if it is none of ours. */
+static bool
+read_footer(const char *footer, size_t size, const char **id, size_t *id_size)
+{
+	const size_t around = strlen(FOOTER_START) + strlen(FOOTER_END);
+
+	if (size <= around ||
+		memcmp(footer, FOOTER_START, strlen(FOOTER_START)) != 0 ||
+		memcmp(footer + size - strlen(FOOTER_END), FOOTER_END,
+			   strlen(FOOTER_END)) != 0)
+		return false;
+	*id = footer + strlen(FOOTER_START);
+	*id_size = size - around;
+	return true;
+}
+
+/* --- Values in the payload -------------------------------------------------- */
+
+/* Whether a text has digits where the form has d, hex digits where it has x. */
+static bool
+has_form(const char *value, const char *form)
+{
+	for (; *form; form++, value++)
+	{
+		bool		fits = *value == *form;
+
+		if (*form == 'd')
+			fits = *value >= '0' && *value <= '9';
+		else if (*form == 'x')
+			fits = isxdigit((unsigned char) *value);
+		if (!fits)
+			return false;
+	}
+	return *value == '\0';
+}
+
+static void
+append_time(StringInfo payload, TimestampTz time)
+{
+	struct pg_tm tm;
+	fsec_t		fraction;
+
+	if (timestamp2tm(time, NULL, &tm, &fraction, NULL, NULL) != 0)
+		elog(ERROR, "timestamp out of range");
+	appendStringInfo(payload, "\"%04d-%02d-%02dT%02d:%02d:%02d.%06dZ\"",
+					 tm.tm_year, tm.tm_mon, tm.tm_mday,
+					 tm.tm_hour, tm.tm_min, tm.tm_sec, (int) fraction);
+}
+
+/* The number that a text begins with, of six digits at most. */
+static int
+read_digits(const char *value)
+{
+	int			number = 0;
+
+	while (isdigit((unsigned char) *value))
+		number = number * 10 + (*value++ - '0');
+	return number;
+}
+
+static bool
+read_time(const char *value, TimestampTz *time)
+{
+	struct pg_tm tm = {0};
+	int			fraction;
+
+	if (!has_form(value, TIME_TEXT))
+		return false;
+	tm.tm_year = read_digits(value);
+	tm.tm_mon = read_digits(value + 5);
+	tm.tm_mday = read_digits(value + 8);
+	tm.tm_hour = read_digits(value + 11);
+	tm.tm_min = read_digits(value + 14);
+	tm.tm_sec = read_digits(value + 17);
+	fraction = read_digits(value + 20);
+	return tm.tm_year > 0 && tm.tm_mon >= 1 && tm.tm_mon <= 12 &&
+		tm.tm_mday >= 1 && tm.tm_mday <= day_tab[isleap(tm.tm_year)][tm.tm_mon - 1] &&
+		tm.tm_hour < 24 && tm.tm_min < 60 && tm.tm_sec < 60 &&
+		tm2timestamp(&tm, fraction, NULL, time) == 0;
+}
+
+static bool
+read_project(const char *value, AkShortToken *token)
+{
+	char		digits[2 * UUID_LEN + 1];
+	int			count = 0;
+
+	if (!has_form(value, UUID_TEXT))
+		return false;
+	for (; *value; value++)
+		if (*value != '-')
+			digits[count++] = *value;
+	token->has_project = true;
+	return ak_crypto_hex_decode(digits, count, token->project.data, UUID_LEN);
+}
+
+static bool
+read_public_key(const char *value, AkShortToken *token)
+{
+	size_t		size = strlen(value);
+
+	if (size == 0 || size > AK_PUBLIC_KEY_MAX_SIZE)
+		return false;
+	token->public_key = cstring_to_text_with_len(value, size);
+	return true;
+}
+
+/* A number from 1 on. */
+static bool
+read_version(const char *digits, size_t length, AkShortToken *token)
+{
+	int64		version = 0;
+
+	if (length == 0 || length > 10)
+		return false;
+	for (size_t i = 0; i < length; i++)
+	{
+		if (digits[i] < '0' || digits[i] > '9')
+			return false;
+		version = version * 10 + (digits[i] - '0');
+	}
+	token->secret_version = (int32) version;
+	return version > 0 && version <= PG_INT32_MAX;
+}
+
+/*
+ * Narrows the token to patterns with single blanks between them, which stay
+ * the caller's and must live as long; false, if these are not 1 to
+ * AK_SHORT_TOKEN_SCOPES_MAX patterns.  Allocates in the current memory context.
+ */
+bool
+ak_short_token_set_scopes(AkShortToken *token, char *scopes)
+{
+	size_t		length = strlen(scopes);
+	size_t		offset = 0;
+	AkPermissions *patterns = &token->patterns;
+
+	token->scopes = scopes;
+	patterns->count = 0;
+	patterns->items = palloc(AK_SHORT_TOKEN_SCOPES_MAX * sizeof(AkPermission));
+	do
+	{
+		AkPermission *pattern = &patterns->items[patterns->count];
+
+		if (patterns->count++ == AK_SHORT_TOKEN_SCOPES_MAX)
+			return false;
+		pattern->length = ak_scope_next(scopes, length, &offset,
+										&pattern->text);
+		if (!ak_permission_is_valid(pattern->text, pattern->length))
+			return false;
+	} while (offset <= length);
+	return true;
+}
+
+/* --- The payload ------------------------------------------------------------ */
+
+/* Public keys, patterns and these times have nothing that JSON would escape. */
+static void
+write_payload(const AkShortToken *token, StringInfo payload)
+{
+	appendStringInfo(payload, "{\"sub\":\"%.*s\",\"iat\":",
+					 (int) VARSIZE_ANY_EXHDR(token->public_key),
+					 VARDATA_ANY(token->public_key));
+	append_time(payload, token->issued_at);
+	appendStringInfoString(payload, ",\"exp\":");
+	append_time(payload, token->expires_at);
+	appendStringInfo(payload, ",\"sec\":%d", token->secret_version);
+	if (token->scopes)
+		appendStringInfo(payload, ",\"scope\":\"%s\"", token->scopes);
+	if (token->has_project)
+		appendStringInfo(payload, ",\"prj\":\"%s\"",
+						 DatumGetCString(DirectFunctionCall1(uuid_out,
+															 UUIDPGetDatum(&token->project))));
+	appendStringInfoChar(payload, '}');
+}
+
+/* Reads the value of a member, which the lexer is at, once. */
+static bool
+read_member(const char *name, const JsonLexContext *lexer, AkShortToken *token)
+{
+	const char *value = lexer->strval->data;
+
+	if (strcmp(name, "sec") == 0)
+		return token->secret_version == 0 &&
+			lexer->token_type == JSON_TOKEN_NUMBER &&
+			read_version(lexer->token_start,
+						 lexer->token_terminator - lexer->token_start, token);
+	if (lexer->token_type != JSON_TOKEN_STRING)
+		return false;
+	if (strcmp(name, "sub") == 0)
+		return token->public_key == NULL && read_public_key(value, token);
+	if (strcmp(name, "iat") == 0)
+		return token->issued_at == 0 && read_time(value, &token->issued_at);
+	if (strcmp(name, "exp") == 0)
+		return token->expires_at == 0 && read_time(value, &token->expires_at);
+	if (strcmp(name, "scope") == 0)
+		return token->scopes == NULL &&
+			ak_short_token_set_scopes(token, pstrdup(value));
+	if (strcmp(name, "prj") == 0)
+		return !token->has_project && read_project(value, token);
+	return false;
+}
+
+static bool
+next_is(JsonLexContext *lexer, JsonTokenType type)
+{
+	return json_lex(lexer) == JSON_SUCCESS && lexer->token_type == type;
+}
+
+/* Every member must be known: what it would forbid is not to be passed over. */
+static bool
+read_payload(AkPasetoBytes payload, AkShortToken *token)
+{
+	JsonLexContext *lexer = ak_json_lexer(unconstify(void *, payload.data),
+										  payload.size);
+
+	if (!next_is(lexer, JSON_TOKEN_OBJECT_START))
+		return false;
+	do
+	{
+		char	   *name;
+
+		if (!next_is(lexer, JSON_TOKEN_STRING))
+			return false;
+		name = pstrdup(lexer->strval->data);
+		if (!next_is(lexer, JSON_TOKEN_COLON) ||
+			json_lex(lexer) != JSON_SUCCESS ||
+			!read_member(name, lexer, token))
+			return false;
+	} while (next_is(lexer, JSON_TOKEN_COMMA));
+	return lexer->token_type == JSON_TOKEN_OBJECT_END &&
+		next_is(lexer, JSON_TOKEN_END) &&
+		token->public_key && token->issued_at && token->expires_at &&
+		token->secret_version;
+}
+
+/* --- Tokens ----------------------------------------------------------------- */
+
+static void
+raise_too_long(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("token would be longer than %d bytes", AK_SHORT_TOKEN_MAX),
+			 errhint("Name fewer or shorter patterns of scopes."),
+			 ak_errid("token_too_long")));
+}
+
+/* The key to seal with and its id, which is copied; raises 55000. */
+static void
+get_current_key(AkKeystore *store, char id[AK_PEPPER_ID_MAX + 1],
+				uint8 key[AK_PASETO_KEY_SIZE])
+{
+	const AkPepper *pepper;
+
+	if (!ak_pepper_refresh())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot create a token: the peppers have changed since this statement began"),
+				 ak_errid("pepper_changed"),
+				 errhint("Begin a new statement.")));
+	pepper = ak_pepper_current();
+	strlcpy(id, pepper ? pepper->id : AK_NO_PEPPER, AK_PEPPER_ID_MAX + 1);
+	if (!find_key(store, id, strlen(id), key))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("there is no key to make tokens with"),
+				 errhint("Use peppers, or put back the row of table apikeys.token_key."),
+				 ak_errid("token_key_missing")));
+}
+
+/*
+ * The text of a token, palloc'd, with a nonce that is made for it.  The store was
+ * opened with ak_short_token_tables().  Raises 54000 if it would be too long,
+ * 55000 if the server has no key for it.
+ */
+text *
+ak_short_token_seal(AkKeystore *store, AkShortToken *token)
+{
+	uint8		key[AK_PASETO_KEY_SIZE];
+	char		id[AK_PEPPER_ID_MAX + 1];
+	char		footer[FOOTER_MAX];
+	StringInfoData payload;
+	uint8	   *work;
+	char	   *sealed;
+	size_t		length;
+
+	initStringInfo(&payload);
+	write_payload(token, &payload);
+	get_current_key(store, id, key);
+	length = snprintf(footer, sizeof(footer), FOOTER_START "%s" FOOTER_END, id);
+	if (AK_PASETO_TEXT_SIZE(payload.len, length) > AK_SHORT_TOKEN_MAX)
+		raise_too_long();
+	work = palloc(AK_PASETO_NONCE_SIZE + payload.len + AK_PASETO_TAG_SIZE);
+	sealed = palloc(AK_PASETO_TEXT_SIZE(payload.len, length));
+	ak_crypto_random_bytes(token->nonce, sizeof(token->nonce));
+	length = ak_paseto_seal(key, token->nonce,
+							(AkPasetoBytes) {payload.data, payload.len},
+							(AkPasetoBytes) {footer, length},
+							no_assertion, work, sealed);
+	ak_crypto_wipe(key, sizeof(key));
+	return cstring_to_text_with_len(sealed, length);
+}
+
+/*
+ * Opens the text of a token, and fills in what it says, in the current memory
+ * context; false, and nothing of use there, if it is not authentic.  It can have
+ * expired.  The store was opened with ak_short_token_tables().
+ */
+bool
+ak_short_token_open(AkKeystore *store, const char *sealed, size_t length,
+					AkShortToken *token)
+{
+	uint8		key[AK_PASETO_KEY_SIZE];
+	uint8		work[AK_SHORT_TOKEN_MAX];
+	char		footer[FOOTER_MAX];
+	const char *id;
+	size_t		size;
+	size_t		id_size;
+	AkPasetoBytes payload;
+	bool		is_authentic;
+
+	memset(token, 0, sizeof(*token));
+	if (length > AK_SHORT_TOKEN_MAX ||
+		!ak_paseto_footer(sealed, length, (uint8 *) footer, sizeof(footer),
+						  &size) ||
+		!read_footer(footer, size, &id, &id_size) ||
+		!find_key(store, id, id_size, key))
+		return false;
+	is_authentic = ak_paseto_open(key, sealed, length,
+								  (AkPasetoBytes) {footer, size},
+								  no_assertion, work, sizeof(work), &payload);
+	ak_crypto_wipe(key, sizeof(key));
+	if (!is_authentic)
+		return false;
+	memcpy(token->nonce, work, sizeof(token->nonce));
+	return read_payload(payload, token);
+}
+
+/* A copy in the current memory context. */
+AkShortToken *
+ak_short_token_copy(const AkShortToken *token)
+{
+	AkShortToken *copy = palloc(sizeof(AkShortToken));
+
+	*copy = *token;
+	copy->public_key = cstring_to_text_with_len(VARDATA_ANY(token->public_key),
+												VARSIZE_ANY_EXHDR(token->public_key));
+	if (token->scopes)
+		(void) ak_short_token_set_scopes(copy, pstrdup(token->scopes));
+	return copy;
+}
+
+/* Whether the secret that the token came from is a live one of its key. */
+bool
+ak_short_token_secret_lives(const AkShortToken *token, const AkImage *image,
+							TimestampTz now)
+{
+	for (int i = 0; i < image->secrets.count; i++)
+	{
+		TimestampTz expires_at;
+
+		memcpy(&expires_at,
+			   ak_packed_array_at(&image->secret_expirations, i,
+								  sizeof(expires_at)),
+			   sizeof(expires_at));
+		if (ak_image_secret_version(image, i) == token->secret_version)
+			return expires_at > now;
+	}
+	return false;
+}
