@@ -28,7 +28,7 @@ COMMENT ON FUNCTION apikeys.flush_usage() IS
 
 CREATE FUNCTION apikeys_internal.usage_status(
 		OUT preloaded boolean, OUT worker_alive boolean, OUT pending_entries bigint, OUT used_entries integer,
-		OUT max_entries integer, OUT coarse_count bigint, OUT lost_count bigint, OUT unknown_key_count bigint, OUT flushed_at timestamptz, OUT advice text)
+		OUT max_entries integer, OUT coarse_count bigint, OUT lost_count bigint, OUT unknown_key_count bigint, OUT slowed_count bigint, OUT flushed_at timestamptz, OUT advice text)
 	RETURNS record
 	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_usage_status';
 COMMENT ON FUNCTION apikeys_internal.usage_status() IS
@@ -42,17 +42,17 @@ COMMENT ON FUNCTION apikeys_internal.lost_count() IS
 CREATE FUNCTION apikeys.status(
 		OUT version text, OUT preloaded boolean, OUT worker_alive boolean, OUT pending_entries bigint,
 		OUT used_entries integer, OUT max_entries integer, OUT coarse_count bigint, OUT lost_count bigint,
-		OUT unknown_key_count bigint, OUT flushed_at timestamptz, OUT pepper_loaded boolean, OUT advice text)
+		OUT unknown_key_count bigint, OUT slowed_count bigint, OUT flushed_at timestamptz, OUT pepper_loaded boolean, OUT advice text)
 	RETURNS record
 	LANGUAGE sql VOLATILE PARALLEL RESTRICTED
 BEGIN ATOMIC
 	SELECT e.extversion, s.preloaded, s.worker_alive, s.pending_entries, s.used_entries, s.max_entries,
-		s.coarse_count, s.lost_count, s.unknown_key_count, s.flushed_at, apikeys_internal.current_pepper() IS NOT NULL, s.advice
+		s.coarse_count, s.lost_count, s.unknown_key_count, s.slowed_count, s.flushed_at, apikeys_internal.current_pepper() IS NOT NULL, s.advice
 	FROM pg_extension AS e CROSS JOIN apikeys_internal.usage_status() AS s
 	WHERE e.extname = 'apikeys';
 END;
 COMMENT ON FUNCTION apikeys.status() IS
-	'Returns the state of the extension in this database: version, whether it is preloaded and its background worker runs, pending counters, the counters of all databases and their limit, since the server started uses counted coarsely (of the key only, without network, secret and role, for want of room), uses and denials lost, and denials of unknown keys, the last flush, whether a pepper is loaded, and what should be done. Access monitor.';
+	'Returns the state of the extension in this database: version, whether it is preloaded and its background worker runs, pending counters, the counters of all databases and their limit, since the server started uses counted coarsely (of the key only, without network, secret and role, for want of room), uses and denials lost, denials of unknown keys, and wrong secrets for which no argon2id hash was computed, the last flush, whether a pepper is loaded, and what should be done. Access monitor.';
 
 CREATE FUNCTION apikeys_internal.add_counts(a bigint, b bigint) RETURNS bigint
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_add_counts';
