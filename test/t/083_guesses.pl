@@ -128,7 +128,7 @@ is(guess($primary, 'key3', $here, 5), 5, 'they do not free the first one');
 is(guess($primary, 'key4', $there, 50), 0,
 	'and who finds no room is not slowed');
 is(reason($primary, 'key3', $there), 'ok', 'nor kept out');
-is(reason($primary, 'key3', $here), 'ok', 'nor whom the table knows');
+is(reason($primary, 'key3', $here), 'ok', 'nor the one that is slowed');
 
 # --- Forgotten by a restart, and off -----------------------------------------
 $primary->restart;
