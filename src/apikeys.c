@@ -17,6 +17,7 @@
 #include "operations/database_commands.h"
 #include "operations/usage_launcher.h"
 #include "store/locator.h"
+#include "usage/guesses.h"
 #include "usage/rehash.h"
 #include "usage/usage.h"
 
@@ -42,6 +43,7 @@ request_shared_memory(void)
 	ak_usage_request();
 	ak_pepper_request();
 	ak_rehash_request();
+	ak_guesses_request();
 }
 
 static void
@@ -54,6 +56,7 @@ attach_shared_memory(void)
 	ak_usage_attach();
 	ak_pepper_attach();
 	ak_rehash_attach();
+	ak_guesses_attach();
 	LWLockRelease(AddinShmemInitLock);
 }
 

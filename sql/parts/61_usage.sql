@@ -28,7 +28,7 @@ COMMENT ON FUNCTION apikeys.flush_usage() IS
 
 CREATE FUNCTION apikeys_internal.usage_status(
 		OUT preloaded boolean, OUT worker_alive boolean, OUT pending_entries bigint, OUT used_entries integer,
-		OUT max_entries integer, OUT coarse_count bigint, OUT lost_count bigint, OUT unknown_key_count bigint, OUT flushed_at timestamptz, OUT advice text)
+		OUT max_entries integer, OUT coarse_count bigint, OUT lost_count bigint, OUT unknown_key_count bigint, OUT slowed_count bigint, OUT flushed_at timestamptz, OUT advice text)
 	RETURNS record
 	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_usage_status';
 COMMENT ON FUNCTION apikeys_internal.usage_status() IS
@@ -47,20 +47,20 @@ COMMENT ON FUNCTION apikeys_internal.limits_status() IS
 CREATE FUNCTION apikeys.status(
 		OUT version text, OUT preloaded boolean, OUT worker_alive boolean, OUT pending_entries bigint,
 		OUT used_entries integer, OUT max_entries integer, OUT coarse_count bigint, OUT lost_count bigint,
-		OUT unknown_key_count bigint, OUT flushed_at timestamptz, OUT pepper_loaded boolean, OUT advice text,
+		OUT unknown_key_count bigint, OUT slowed_count bigint, OUT flushed_at timestamptz, OUT pepper_loaded boolean, OUT advice text,
 		OUT limit_entries integer, OUT unlimited_count bigint)
 	RETURNS record
 	LANGUAGE sql VOLATILE PARALLEL RESTRICTED
 BEGIN ATOMIC
 	SELECT e.extversion, s.preloaded, s.worker_alive, s.pending_entries, s.used_entries, s.max_entries,
-		s.coarse_count, s.lost_count, s.unknown_key_count, s.flushed_at, apikeys_internal.current_pepper() IS NOT NULL, s.advice,
+		s.coarse_count, s.lost_count, s.unknown_key_count, s.slowed_count, s.flushed_at, apikeys_internal.current_pepper() IS NOT NULL, s.advice,
 		l.entries, l.unlimited_count
 	FROM pg_extension AS e CROSS JOIN apikeys_internal.usage_status() AS s
 		CROSS JOIN apikeys_internal.limits_status() AS l
 	WHERE e.extname = 'apikeys';
 END;
 COMMENT ON FUNCTION apikeys.status() IS
-	'Returns the state of the extension in this database: version, whether it is preloaded and its background worker runs, pending counters, the counters of all databases and their limit, since the server started uses counted coarsely (of the key only, without network, secret and role, for want of room), uses and denials lost, and denials of unknown keys, the last flush, whether a pepper is loaded, what should be done, how many limits are in memory, and how many requests, of all databases, found no room for one. Access monitor.';
+	'Returns the state of the extension in this database: version, whether it is preloaded and its background worker runs, pending counters, the counters of all databases and their limit, since the server started uses counted coarsely (of the key only, without network, secret and role, for want of room), uses and denials lost, and denials of unknown keys, verifications that were skipped to slow guessing (slowed_count), the last flush, whether a pepper is loaded, what should be done, how many limits are in memory, and how many requests, of all databases, found no room for one. Access monitor.';
 
 CREATE FUNCTION apikeys_internal.add_counts(a bigint, b bigint) RETURNS bigint
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_add_counts';

@@ -7,6 +7,7 @@
 #include "core/compat.h"
 #include "core/credentials.h"
 #include "core/errors.h"
+#include "core/guess_cell.h"
 #include "core/token.h"
 #include "types/pepper.h"
 #include "types/type_access_list.h"
@@ -33,6 +34,7 @@ static const struct config_enum_entry overflow_options[] = {
 	{"deny", 1, false},
 	{NULL, 0, false}
 };
+int			ak_wrong_secret_limit;
 
 static char *pepper_file;
 
@@ -86,6 +88,18 @@ define_key_settings(void)
 							   check_pepper_file,
 							   assign_pepper_file,
 							   NULL);
+	DefineCustomIntVariable("apikeys.wrong_secret_limit",
+							"How many wrong secrets a minute imported argon2id hashes of a key are computed for, from one network.",
+							"Beyond that a secret that these hashes have not proved before is taken for wrong, and nothing is computed. Zero: no limit.",
+							&ak_wrong_secret_limit,
+							100,
+							0,
+							AK_GUESS_LIMIT_MAX,
+							PGC_SIGHUP,
+							0,
+							NULL,
+							NULL,
+							NULL);
 }
 
 static void

@@ -35,6 +35,7 @@
 #include "store/policy.h"
 #include "types/list_reader.h"
 #include "types/type_secret_hash.h"
+#include "usage/guesses.h"
 #include "usage/rehash.h"
 #include "usage/usage.h"
 
@@ -117,46 +118,123 @@ choose_reason(AkReason a, AkReason b)
 	return AK_WRONG_SECRET;
 }
 
+/* One of the key's secrets, in its image. */
+typedef struct StoredSecret
+{
+	int			number;
+	AkBytes		hash;
+	bool		is_live;
+} StoredSecret;
+
+/* Reads the next one; *offset and secret->number are at first 0 and -1. */
+static bool
+next_secret(const AkDecision *decision, size_t *offset, StoredSecret *secret)
+{
+	const AkImage *key = &decision->key;
+	TimestampTz expires_at;
+
+	if (++secret->number >= key->secrets.count)
+		return false;
+	secret->hash = ak_packed_array_next(&key->secrets, offset);
+	memcpy(&expires_at,
+		   ak_packed_array_at(&key->secret_expirations, secret->number,
+							  sizeof(expires_at)),
+		   sizeof(expires_at));
+	secret->is_live = expires_at > decision->now;
+	return true;
+}
+
+/* Notes what comparing the claim with one of the key's secrets has told. */
+static AkReason
+note_verdict(const AkRequest *request, const AkSecretClaim *claim,
+			 const StoredSecret *secret, AkVerdict verdict,
+			 AkDecision *decision)
+{
+	AkReason	outcome = judge(verdict, secret->is_live);
+
+	if (outcome == AK_OK)
+	{
+		decision->secret_version = ak_image_secret_version(&decision->key,
+														   secret->number);
+		if (verdict == AK_SECRET_IS_OUTDATED)
+			ak_rehash_offer(request->public_key, secret->hash.data,
+							secret->hash.size, claim);
+	}
+	return outcome;
+}
+
 /*
- * Checks whether the secret is a live one of the key, and which.  Every secret
- * of the image is compared, also after a match.  An expired one is compared
- * only if that is cheap.  Before each expensive hash the call can be
- * cancelled; the transaction then releases what is held.
+ * The same as check_secrets(), for the live secrets of the key whose hashes have
+ * to be computed at length, until one is proved.  It can be cancelled before
+ * each: the transaction lets go of what is held then.
+ */
+static AkReason
+check_slow_secrets(const AkRequest *request, const AkSecretClaim *claim,
+				   AkDecision *decision)
+{
+	AkGuess		guess = {
+		.public_key = request->public_key,
+		.address = request->address
+	};
+	AkReason	reason = AK_WRONG_SECRET;
+	StoredSecret secret = {.number = -1};
+	size_t		offset = 0;
+
+	while (reason != AK_OK && next_secret(decision, &offset, &secret))
+	{
+		AkVerdict	verdict;
+
+		if (!secret.is_live ||
+			!ak_secret_hash_takes_long(secret.hash.data, secret.hash.size,
+									   claim))
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		verdict = ak_guess_verify(&guess, secret.hash.data, secret.hash.size,
+								  claim);
+		reason = note_verdict(request, claim, &secret, verdict, decision);
+	}
+	return reason;
+}
+
+/*
+ * Whether the secret is a live one of the key, and which.  Every secret of the
+ * image is compared where that takes no time, also if an earlier one was the
+ * right one.  What takes long is not done for one that has expired; it is left
+ * for last, and left out if the secret is proved: so who has proved it is not
+ * counted among those who guess.
  */
 static AkReason
 check_secrets(const AkRequest *request, const AkSecretClaim *claim,
 			  AkDecision *decision)
 {
-	const AkImage *key = &decision->key;
 	AkReason	reason = AK_WRONG_SECRET;
+	bool		has_slow = false;
+	StoredSecret secret = {.number = -1};
 	size_t		offset = 0;
 
-	for (int i = 0; i < key->secrets.count; i++)
+	while (next_secret(decision, &offset, &secret))
 	{
-		AkBytes		hash = ak_packed_array_next(&key->secrets, &offset);
+		const AkBytes *hash = &secret.hash;
 		AkVerdict	verdict;
-		TimestampTz expires_at;
-		AkReason	outcome;
 
-		memcpy(&expires_at,
-			   ak_packed_array_at(&key->secret_expirations, i,
-								  sizeof(expires_at)),
-			   sizeof(expires_at));
-		if (expires_at <= decision->now &&
-			!ak_secret_hash_is_cheap(hash.data, hash.size))
+		if (!ak_secret_hash_takes_long(hash->data, hash->size, claim))
+			verdict = ak_secret_hash_verify(hash->data, hash->size, claim);
+		else if (!secret.is_live)
 			continue;
-		CHECK_FOR_INTERRUPTS();
-		verdict = ak_secret_hash_verify(hash.data, hash.size, claim);
-		outcome = judge(verdict, expires_at > decision->now);
-		if (outcome == AK_OK)
+		else if (ak_guesses_know(hash->data, hash->size, claim))
+			verdict = AK_SECRET_IS_OUTDATED;
+		else
 		{
-			decision->secret_version = ak_image_secret_version(key, i);
-			if (verdict == AK_SECRET_IS_OUTDATED)
-				ak_rehash_offer(request->public_key, hash.data, hash.size,
-								claim);
+			has_slow = true;
+			continue;
 		}
-		reason = choose_reason(reason, outcome);
+		reason = choose_reason(reason,
+							   note_verdict(request, claim, &secret, verdict,
+											decision));
 	}
+	if (has_slow && reason != AK_OK)
+		reason = choose_reason(reason,
+							   check_slow_secrets(request, claim, decision));
 	return reason;
 }
 

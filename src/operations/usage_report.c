@@ -283,8 +283,8 @@ apikeys_usage_status(PG_FUNCTION_ARGS)
 	uint64		coarse = slot ? pg_atomic_read_u64(&slot->coarse) : 0;
 	const char *advice = get_advice(slot, lost, coarse);
 	TupleDesc	descriptor;
-	Datum		values[10] = {0};
-	bool		nulls[10] = {false};
+	Datum		values[11] = {0};
+	bool		nulls[11] = {false};
 
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
@@ -299,14 +299,15 @@ apikeys_usage_status(PG_FUNCTION_ARGS)
 		values[5] = Int64GetDatum(coarse);
 		values[6] = Int64GetDatum(lost);
 		values[7] = Int64GetDatum(pg_atomic_read_u64(&slot->unknown_keys));
-		values[8] = TimestampTzGetDatum(slot->flushed_at);
+		values[8] = Int64GetDatum(pg_atomic_read_u64(&slot->slowed));
+		values[9] = TimestampTzGetDatum(slot->flushed_at);
 	}
-	for (int i = 2; i <= 8; i++)
+	for (int i = 2; i <= 9; i++)
 		nulls[i] = slot == NULL;
-	nulls[8] = slot == NULL || slot->flushed_at == 0;
-	nulls[9] = advice == NULL;
+	nulls[9] = slot == NULL || slot->flushed_at == 0;
+	nulls[10] = advice == NULL;
 	if (advice)
-		values[9] = CStringGetTextDatum(advice);
+		values[10] = CStringGetTextDatum(advice);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor),
 													  values, nulls)));
 }

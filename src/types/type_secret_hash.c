@@ -217,8 +217,23 @@ ak_secret_hash_is_affordable(const char *stored, size_t stored_size)
 }
 
 /*
- * Neither a hash that exceeds the cost limit nor a hash of an oversized secret
- * is computed: it does not match.
+ * Whether ak_secret_hash_verify() computes an expensive hash for a claim.  Raises
+ * XX001 if the bytes are damaged.
+ */
+bool
+ak_secret_hash_takes_long(const char *stored, size_t stored_size,
+						  const AkSecretClaim *claim)
+{
+	AkHashForm	hash;
+
+	load_hash((const uint8 *) stored, stored_size, &hash);
+	return ak_hash_form_cost(&hash) > 0 && is_affordable(&hash) &&
+		!claim->is_oversized;
+}
+
+/*
+ * A hash that costs more than a decision may is not computed, nor is any for a
+ * secret that is too long: it is none.
  */
 static AkVerdict
 verify_argon2id(const AkHashForm *hash, const AkSecretClaim *claim)

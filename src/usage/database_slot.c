@@ -80,6 +80,7 @@ ak_database_slots_attach(void)
 		pg_atomic_init_u64(&directory->slots[i].lost, 0);
 		pg_atomic_init_u64(&directory->slots[i].coarse, 0);
 		pg_atomic_init_u64(&directory->slots[i].unknown_keys, 0);
+		pg_atomic_init_u64(&directory->slots[i].slowed, 0);
 	}
 }
 
@@ -164,6 +165,7 @@ ak_database_slot_free(AkDatabaseSlot *slot)
 	pg_atomic_write_u64(&slot->lost, 0);
 	pg_atomic_write_u64(&slot->coarse, 0);
 	pg_atomic_write_u64(&slot->unknown_keys, 0);
+	pg_atomic_write_u64(&slot->slowed, 0);
 	LWLockRelease(lock);
 }
 

@@ -57,6 +57,7 @@ typedef struct AkDatabaseSlot
 	pg_atomic_uint64 lost;		/* uses and denials not counted */
 	pg_atomic_uint64 coarse;	/* uses counted of the key only */
 	pg_atomic_uint64 unknown_keys;	/* denials of keys that do not exist */
+	pg_atomic_uint64 slowed;	/* guesses for which nothing was computed */
 } AkDatabaseSlot;
 
 extern void ak_database_slots_request(void);

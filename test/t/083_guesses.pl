@@ -1,0 +1,156 @@
+# Wrong secrets of keys with imported argon2id hashes are slowed: with other
+# limits, on a standby, by many clients and from many networks.
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time);
+
+# Of "correct horse", as cheap as can be.
+my $hash =
+  '$argon2id$v=19$m=8,t=1,p=1$fijNEa5cAahgXlBek3znIA$Du6w9E9WQg6ME6gEbWvkGMTMIRAPqAMcqYc3vE6Im9c';
+
+my $primary = PostgreSQL::Test::Cluster->new('primary');
+$primary->init(allows_streaming => 1);
+$primary->append_conf(
+	'postgresql.conf', qq{
+shared_preload_libraries = 'apikeys'
+apikeys.usage_flush_interval = '1h'
+apikeys.wrong_secret_limit = 1
+});
+$primary->start;
+$primary->safe_psql(
+	'postgres', qq{
+	CREATE EXTENSION apikeys;
+	INSERT INTO apikeys.organization (id, name)
+		VALUES ('10000000-0000-0000-0000-000000000000', 'Acme');
+	INSERT INTO apikeys.key (public_key, organization_id, description)
+		SELECT 'key' || n, '10000000-0000-0000-0000-000000000000', 'a key'
+		FROM generate_series(1, 9) AS n;
+	INSERT INTO apikeys.key_secret (public_key, version, hash, hint)
+		SELECT public_key, 1, '$hash', '' FROM apikeys.key;
+	INSERT INTO apikeys.key_role (public_key, organization_id, role)
+		SELECT public_key, organization_id, 'ORG_READ_ONLY' FROM apikeys.key;
+	CREATE FUNCTION guess(key text, networks text, times integer) RETURNS bigint
+	BEGIN ATOMIC
+		SELECT count(*) FROM generate_series(1, times) AS n
+		WHERE (apikeys.decide(key, 'wrong ' || n, format(networks, n)::inet, 'clusters.read')).reason
+			= 'wrong_secret';
+	END;
+});
+$primary->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($primary, 'base', has_streaming => 1);
+$standby->start;
+
+sub reason
+{
+	my ($node, $key, $address) = @_;
+
+	return $node->safe_psql('postgres',
+		qq{SELECT reason FROM apikeys.decide('$key', 'correct horse', '$address'::inet, 'clusters.read')}
+	);
+}
+
+sub slowed
+{
+	my ($node) = @_;
+
+	return $node->safe_psql('postgres',
+		'SELECT slowed_count FROM apikeys.status()');
+}
+
+# So many wrong secrets, each from the network with its number; how many were
+# slowed.  All must be answered wrong_secret.
+sub guess
+{
+	my ($node, $key, $networks, $times) = @_;
+	my $before = slowed($node);
+	my $answered =
+	  $node->safe_psql('postgres', "SELECT guess('$key', '$networks', $times)");
+
+	return $answered == $times ? slowed($node) - $before : "$answered wrong";
+}
+
+sub set_limit
+{
+	my ($node, $limit) = @_;
+
+	$node->append_conf('postgresql.conf',
+		"apikeys.wrong_secret_limit = $limit");
+	$node->reload;
+	$node->poll_query_until('postgres', 'SHOW apikeys.wrong_secret_limit',
+		$limit)
+	  or die 'the setting is not read';
+	return;
+}
+
+my ($here, $there) = ('198.51.100.7', '203.0.113.9');
+
+# --- One a minute ------------------------------------------------------------
+is(guess($primary, 'key1', $here, 1), 0, 'the first guess is compared');
+is(guess($primary, 'key1', $here, 10), 10, 'the others are not');
+is(reason($primary, 'key1', $here),
+	'wrong_secret', 'whatever is sent, as long as no secret was proved');
+is(reason($primary, 'key2', $here), 'ok', 'other keys pass from there');
+is(reason($primary, 'key1', $there), 'ok', 'and the key from elsewhere');
+is(reason($primary, 'key1', $here), 'ok', 'from then on from anywhere');
+is(guess($primary, 'key1', $here, 500), 500, 'guesses are slowed still');
+is(reason($primary, 'key1', $here), 'ok', 'and the right secret is not');
+is($primary->safe_psql('postgres',
+	"SELECT denials FROM apikeys.usage WHERE public_key = 'key1'"),
+	'{"wrong_secret": 512}', 'all are counted as denials');
+
+# --- On a standby, where no hash is replaced ---------------------------------
+is(reason($standby, 'key1', $here), 'ok', 'a standby counts for itself');
+is(guess($standby, 'key1', $here, 1), 0, 'a right secret there does not count');
+is(guess($standby, 'key1', $here, 500), 500, 'wrong ones are slowed');
+is(reason($standby, 'key1', $here), 'ok', 'and the right one is not');
+is(reason($standby, 'key1', $there), 'ok', 'from elsewhere neither');
+
+# --- Replaced by a cheap hash ------------------------------------------------
+$primary->safe_psql('postgres', 'SELECT apikeys.flush_usage()');
+is($primary->safe_psql('postgres',
+		"SELECT apikeys_internal.algorithm(hash) FROM apikeys.key_secret WHERE public_key = 'key1'"
+	),
+	'blake2b',
+	'the hash is replaced');
+is(guess($primary, 'key1', $here, 500), 0, 'then nothing has to be slowed');
+is(reason($primary, 'key1', $here), 'ok', 'and the right secret passes');
+
+# --- More networks than there is room for ------------------------------------
+is(guess($primary, 'key3', $here, 5), 4, 'a network is slowed');
+is(guess($primary, 'key3', "2001:$_:%s::1", 9999), 0,
+	'thousands of networks guess once')
+  for qw(db8 db9 dba);
+is(guess($primary, 'key3', $here, 5), 5, 'they do not free the first one');
+is(guess($primary, 'key4', $there, 50), 0,
+	'and who finds no room is not slowed');
+is(reason($primary, 'key3', $there), 'ok', 'nor kept out');
+is(reason($primary, 'key3', $here), 'ok', 'nor the one that is slowed');
+
+# --- Forgotten by a restart, and off -----------------------------------------
+$primary->restart;
+is(slowed($primary), 0, 'a restart counts anew');
+is(guess($primary, 'key5', $here, 5), 4, 'and slows again');
+set_limit($primary, 0);
+is(guess($primary, 'key5', $here, 500), 0, 'off, nothing is slowed');
+is(reason($primary, 'key5', $here), 'ok', 'and the right secret passes');
+
+# --- By many clients at once -------------------------------------------------
+set_limit($primary, 100);
+my $started = time;
+my $before = slowed($primary);
+$primary->pgbench(
+	'-n -c 8 -t 250', 0,
+	[qr{processed: 2000/2000}], [qr{^$}],
+	'many clients guess',
+	{ 'guess' => "SELECT guess('key6', '$here', 1);" });
+my $compared = 2000 - (slowed($primary) - $before);
+my $most = 101 + (time - $started) * 100 / 60;
+ok($compared >= 100 && $compared <= $most,
+	"of guesses at once so many are compared ($compared) as may be ($most)");
+is(reason($primary, 'key7', $here), 'ok', 'others are not slowed');
+
+done_testing();
