@@ -78,7 +78,7 @@ my $reasons = q{
 };
 my $privileges = q{
 	SELECT has_function_privilege('application', 'apikeys.authorize(text,text,inet,text,uuid,bigint)', 'EXECUTE'),
-		has_function_privilege('application', 'apikeys.create_role(text,text,text[],text[],text,uuid)', 'EXECUTE'),
+		has_function_privilege('application', 'apikeys.create_organization(text,text,boolean)', 'EXECUTE'),
 		has_column_privilege('application', 'apikeys.key_secret', 'hash', 'SELECT')
 };
 my %original = contents('original');
