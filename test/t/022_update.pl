@@ -151,7 +151,7 @@ is_deeply(
 	[
 		'function apikeys.added(text)|acl',
 		'function apikeys.added(text)|initial acl',
-		'relation apikeys.project|column 5 added'
+		'relation apikeys.project|column 7 added'
 	],
 	'what an update forgets is noticed');
 
