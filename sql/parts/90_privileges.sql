@@ -38,6 +38,7 @@ BEGIN ATOMIC
 		('impersonate', 'EXECUTE ON FUNCTION apikeys.act_as(text, text)'),
 
 		('monitor', 'EXECUTE ON FUNCTION apikeys.status()'),
+		('monitor', 'EXECUTE ON FUNCTION apikeys.metrics()'),
 		('monitor', 'EXECUTE ON FUNCTION apikeys_internal.usage_status()'),
 		('monitor', 'EXECUTE ON FUNCTION apikeys_internal.current_pepper()'),
 
@@ -52,10 +53,13 @@ BEGIN ATOMIC
 		('manage', 'SELECT ON apikeys.key_usage'),
 		('manage', 'SELECT ON apikeys.key_role_usage'),
 		('manage', 'SELECT ON apikeys.key_denial'),
+		('manage', 'SELECT ON apikeys.key_history'),
 		('manage', 'SELECT ON apikeys.audit_event'),
 		('manage', 'SELECT ON apikeys.keys'),
 		('manage', 'SELECT ON apikeys.access_list_entries'),
 		('manage', 'SELECT ON apikeys.usage'),
+		('manage', 'SELECT ON apikeys.usage_by_hour'),
+		('manage', 'SELECT ON apikeys.usage_by_day'),
 		('manage', 'SELECT ON apikeys.rehash_status'),
 		('manage', 'SELECT ON apikeys_internal.key_secret_form'),
 		('manage', 'SELECT ON apikeys.unused_keys'),
@@ -102,6 +106,7 @@ BEGIN ATOMIC
 		('manage', 'EXECUTE ON FUNCTION apikeys.explain_authorize(text, inet, text, uuid)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.explain_authorize(text, text, text, uuid)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.expiring_keys(interval)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.usage_chart(text, integer)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.find_keys(timestamptz, timestamptz, text, uuid, text, uuid, text, jsonb)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.disable_keys(timestamptz, timestamptz, text, uuid, text, uuid, boolean, text, jsonb)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.delete_keys(timestamptz, timestamptz, text, uuid, text, uuid, boolean, text, jsonb)'),
@@ -120,6 +125,7 @@ BEGIN ATOMIC
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.last_use(text, uuid[], integer)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.reads_key(text, uuid[])'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.pending_usage(text)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.pending_history(text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.lost_count()'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.first_unsettled_event(bigint)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.grant_id(text, uuid)'),
@@ -189,7 +195,7 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION apikeys.grant_access(regrole, text[]) IS
-	'Grants a PostgreSQL role accesses, and returns all it has: decide (authorize and its kin), manage (views and tables under row-level security, all verbs), impersonate (act_as), monitor (status). Called by a superuser.';
+	'Grants a PostgreSQL role accesses, and returns all it has: decide (authorize and its kin), manage (views and tables under row-level security, all verbs), impersonate (act_as), monitor (status, metrics). Called by a superuser.';
 
 CREATE FUNCTION apikeys.revoke_access(grantee regrole, VARIADIC access text[]) RETURNS text[]
 	LANGUAGE plpgsql VOLATILE

@@ -14,6 +14,7 @@ extern bool ak_track_usage;
 extern bool ak_notify;
 extern int	ak_usage_flush_interval;	/* milliseconds */
 extern int	ak_usage_max_entries;
+extern int	ak_usage_retention;	/* minutes */
 extern char *ak_usage_primary_conninfo;
 extern int	ak_locator_size;	/* in kB */
 extern char *ak_api_key_header;

@@ -18,7 +18,8 @@ typedef enum AkReason
 	AK_ORGANIZATION_ADDRESS_DENIED,
 	AK_ACCESS_LIST_REQUIRED,
 	AK_ADDRESS_DENIED,
-	AK_SCOPE_DENIED
+	AK_SCOPE_DENIED,
+	AK_REASON_COUNT
 } AkReason;
 
 extern const char *ak_reason_name(AkReason reason);

@@ -12,7 +12,7 @@
  *
  * Locking: each partition has an LWLock.  Shared: to find counters, read them,
  * and change pending, last_at and address under the counter's own spinlock,
- * inside of which nothing is called.  Exclusive: to enter and remove counters
+ * inside of which nothing is called but ak_tally_add().  Exclusive: to enter and remove counters
  * and change anything else of them.  Whoever holds one of these locks takes no
  * other one (but the pool's spinlock, here only), reads and writes nothing
  * elsewhere, and allocates nothing but copies of what it reads.  Only a
@@ -29,6 +29,7 @@
 #include "datatype/timestamp.h"
 #include "lib/ilist.h"
 #include "core/netset.h"
+#include "core/tally.h"
 #include "storage/lwlock.h"
 #include "storage/spin.h"
 
@@ -64,8 +65,8 @@ typedef struct AkCounter
 	slock_t		mutex;
 	AkNetwork	address;		/* family 0: none */
 	TimestampTz last_at;
-	uint64		pending;
-	uint64		in_flight;
+	AkTally		pending[AK_TALLIES];
+	AkTally		in_flight[AK_TALLIES];
 	uint64		batch;			/* of what is in flight */
 	struct AkCounter *head;		/* of a head: itself */
 	dlist_node	link;			/* in the head's list; a head: the partition's */

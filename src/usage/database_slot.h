@@ -17,6 +17,7 @@
 
 #include "postgres.h"
 
+#include "core/reason.h"
 #include "datatype/timestamp.h"
 #include "port/atomics.h"
 #include "storage/condition_variable.h"
@@ -53,6 +54,9 @@ typedef struct AkDatabaseSlot
 	pg_atomic_uint64 lost;		/* uses and denials not counted */
 	pg_atomic_uint64 coarse;	/* uses counted of the key only */
 	pg_atomic_uint64 unknown_keys;	/* denials of keys that do not exist */
+
+	/* Uses and denials that the worker has written, only it adds to them. */
+	pg_atomic_uint64 written[AK_REASON_COUNT];
 } AkDatabaseSlot;
 
 extern void ak_database_slots_request(void);

@@ -7,7 +7,7 @@
  *
  * A counter (counter_table.h, which tells how they are locked) holds what is
  * new, pending, and what is being written to the tables, in flight, with the
- * number of its batch.  What was in flight is dropped when the next batch is
+ * number of its batch; each by the hour of the calls (core/tally.h).  What was in flight is dropped when the next batch is
  * taken, and not when it is written: so that a reader with a snapshot from
  * before it was written can still add it.
  */
@@ -25,7 +25,7 @@
  */
 #define AK_COUNTER_GRANT		0xfe
 
-/* A copy of what a counter says. */
+/* A copy of what a counter says of one hour. */
 typedef struct AkCount
 {
 	uint8		key_length;
@@ -33,7 +33,7 @@ typedef struct AkCount
 	AkCounted	counted;
 	AkNetwork	address;		/* of the last one; family 0: none */
 	TimestampTz last_at;
-	uint64		count;
+	AkTally		tally;
 	uint64		batch;			/* in flight with it; 0: pending */
 } AkCount;
 
@@ -43,6 +43,14 @@ ak_count_is_denial(const AkCount *count)
 {
 	return count->counted.kind != AK_OK &&
 		count->counted.kind != AK_COUNTER_GRANT;
+}
+
+/* Whether two copies are of the same counter, in the same batch. */
+static inline bool
+ak_count_is_of_same(const AkCount *left, const AkCount *right)
+{
+	return left->batch == right->batch &&
+		memcmp(&left->counted, &right->counted, sizeof(AkCounted)) == 0;
 }
 
 /* How something was counted. */
