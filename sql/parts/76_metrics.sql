@@ -72,7 +72,7 @@ BEGIN
 		) AS f (name, kind, help, value)
 	WHERE f.value IS NOT NULL
 	UNION ALL
-	SELECT 'apikeys_info', 'gauge', 'The version of the extension; always 1.', jsonb_build_object('version', e.extversion), 1
+	SELECT 'apikeys_build_info', 'gauge', 'The version of the extension; always 1.', jsonb_build_object('version', e.extversion), 1
 	FROM pg_extension AS e
 	WHERE e.extname = 'apikeys'
 	UNION ALL
@@ -80,11 +80,11 @@ BEGIN
 		jsonb_build_object('reason', w.reason), w.count
 	FROM apikeys_internal.written_counts() AS w
 	UNION ALL
-	SELECT 'apikeys_keys', 'gauge', 'Keys by status.', jsonb_build_object('status', t.status),
+	SELECT 'apikeys_registered_keys', 'gauge', 'Keys by status.', jsonb_build_object('status', t.status),
 		(SELECT count(*) FROM k WHERE k.status = t.status)
 	FROM (VALUES ('active'), ('disabled'), ('expired')) AS t (status)
 	UNION ALL
-	SELECT 'apikeys_secrets', 'gauge', 'Live secrets by the state of their hash: all but those in state current are renewed when they are used.',
+	SELECT 'apikeys_live_secrets', 'gauge', 'Live secrets by the state of their hash: all but those in state current are renewed when they are used.',
 		jsonb_build_object('state', t.state), coalesce((SELECT s.count FROM s WHERE s.state = t.state), 0)
 	FROM (VALUES ('current'), ('retired'), ('missing'), ('foreign')) AS t (state);
 END;

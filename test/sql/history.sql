@@ -172,7 +172,7 @@ SELECT apikeys.update_key(:'public_key', expires_at => now() + interval '3 days'
 SELECT apikeys.flush_usage();
 SELECT m.name, m.labels, m.value - b.value AS more
 FROM apikeys.metrics() AS m JOIN before AS b USING (name, labels)
-WHERE m.value <> b.value AND name IN ('apikeys_keys', 'apikeys_keys_expiring', 'apikeys_decisions_total', 'apikeys_organizations', 'apikeys_secrets')
+WHERE m.value <> b.value AND name IN ('apikeys_registered_keys', 'apikeys_keys_expiring', 'apikeys_decisions_total', 'apikeys_organizations', 'apikeys_live_secrets')
 ORDER BY 1, 2;
 
 DROP VIEW hours, differences;
