@@ -50,7 +50,11 @@ static inline bool
 ak_count_is_of_same(const AkCount *left, const AkCount *right)
 {
 	return left->batch == right->batch &&
-		memcmp(&left->counted, &right->counted, sizeof(AkCounted)) == 0;
+		left->counted.kind == right->counted.kind &&
+		left->counted.secret_version == right->counted.secret_version &&
+		left->counted.grant == right->counted.grant &&
+		memcmp(&left->counted.network, &right->counted.network,
+			   sizeof(AkNetwork)) == 0;
 }
 
 /* How something was counted. */
