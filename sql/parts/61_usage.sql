@@ -14,6 +14,14 @@ CREATE FUNCTION apikeys_internal.pending_usage(public_key text,
 COMMENT ON FUNCTION apikeys_internal.pending_usage(text) IS
 	'Returns the uses (reason NULL) and denials of a key that are counted in this server''s memory and not yet written, by entry of the access list, version of the secret and role (grant_id); count 0: what a role allowed to a bound key. Only of a key that the principal reads.';
 
+CREATE FUNCTION apikeys_internal.pending_history(public_key text,
+		OUT hour timestamptz, OUT reason text, OUT count bigint, OUT cost bigint)
+	RETURNS SETOF record
+	LANGUAGE c STABLE STRICT PARALLEL RESTRICTED ROWS 2
+	AS 'MODULE_PATHNAME', 'apikeys_pending_history';
+COMMENT ON FUNCTION apikeys_internal.pending_history(text) IS
+	'Returns what pending_usage does, by the hour of the calls: uses (reason ok), with what they cost, and denials. Only of a key that the principal reads.';
+
 CREATE FUNCTION apikeys_internal.last_use(public_key text, organizations uuid[], version integer DEFAULT NULL,
 		OUT last_used_at timestamptz, OUT last_used_address inet)
 	RETURNS record
@@ -69,9 +77,10 @@ COMMENT ON FUNCTION apikeys_internal.add_counts(bigint, bigint) IS
 
 -- Called by the workers of standbys.
 CREATE FUNCTION apikeys.merge_usage(instance uuid, batch bigint, public_keys text[], reasons text[], networks cidr[],
-		counts bigint[], last_at timestamptz[], addresses inet[], versions integer[], grant_ids bigint[]) RETURNS integer[]
+		counts bigint[], last_at timestamptz[], addresses inet[], versions integer[], grant_ids bigint[],
+		hours timestamptz[], hour_counts bigint[], costs bigint[]) RETURNS integer[]
 	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_merge_usage';
-COMMENT ON FUNCTION apikeys.merge_usage(uuid, bigint, text[], text[], cidr[], bigint[], timestamptz[], inet[], integer[], bigint[]) IS
+COMMENT ON FUNCTION apikeys.merge_usage(uuid, bigint, text[], text[], cidr[], bigint[], timestamptz[], inet[], integer[], bigint[], timestamptz[], bigint[], bigint[]) IS
 	'Adds a standby''s batch of uses (reason NULL) and denials to the tables, once, and returns which elements, counted from 1, have no key. For the role of apikeys.usage_primary_conninfo; EXECUTE is not part of any access.';
 
 CREATE FUNCTION apikeys.settle_usage(instance uuid, batch bigint) RETURNS boolean

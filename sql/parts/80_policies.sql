@@ -13,6 +13,7 @@ ALTER TABLE apikeys.key_network ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.key_usage ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.key_role_usage ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.key_denial ENABLE ROW LEVEL SECURITY;
+ALTER TABLE apikeys.key_history ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.audit_event ENABLE ROW LEVEL SECURITY;
 -- Tables without a policy are not visible to anybody.
 ALTER TABLE apikeys.audit_seal ENABLE ROW LEVEL SECURITY;
@@ -103,6 +104,16 @@ CREATE POLICY key_denial_reader_select ON apikeys.key_denial FOR SELECT
 		'apikeys.keys.read', 'apikeys.keys.manage'))::uuid[]));
 COMMENT ON POLICY key_denial_reader_select ON apikeys.key_denial IS
 	'A principal that reads the key reads its denials.';
+
+CREATE POLICY key_history_reader_select ON apikeys.key_history FOR SELECT
+	USING ((organization_id = ANY ((SELECT apikeys_internal.principal_organizations(
+				'apikeys.keys.read', 'apikeys.keys.manage'))::uuid[])
+			OR public_key = (SELECT apikeys.current_key())
+			OR public_key = ANY ((SELECT apikeys_internal.principal_project_keys(
+				'apikeys.keys.read', 'apikeys.keys.manage'))::text[]))
+		AND apikeys_internal.is_readable_share(organization_id, '{apikeys.keys.read,apikeys.keys.manage}'));
+COMMENT ON POLICY key_history_reader_select ON apikeys.key_history IS
+	'Who reads the key reads its history; apikeys.keys.read or .manage in the organization also that of keys that were deleted.';
 
 CREATE POLICY audit_event_reader_select ON apikeys.audit_event FOR SELECT
 	USING ((organization_id = ANY ((SELECT apikeys_internal.principal_organizations('apikeys.audit.read'))::uuid[])

@@ -24,6 +24,7 @@ int			ak_usage_flush_interval;
 int			ak_usage_max_entries;
 int			ak_limit_max_entries;
 int			ak_limit_overflow_denies;
+int			ak_usage_retention;
 char	   *ak_usage_primary_conninfo;
 int			ak_locator_size;
 char	   *ak_api_key_header;
@@ -146,6 +147,18 @@ define_usage_settings(GucContext at_start)
 							100000000,
 							at_start,
 							0,
+							NULL,
+							NULL,
+							NULL);
+	DefineCustomIntVariable("apikeys.usage_retention",
+							"How long the hours of the history of usage are kept.",
+							"The background worker deletes those that ended longer ago.",
+							&ak_usage_retention,
+							400 * 24 * 60,
+							60,
+							100 * 366 * 24 * 60,
+							PGC_SIGHUP,
+							GUC_UNIT_MIN,
 							NULL,
 							NULL,
 							NULL);

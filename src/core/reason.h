@@ -25,7 +25,8 @@ typedef enum AkReason
 	AK_TOKEN_SCOPE_DENIED,
 	AK_TOKEN_PROJECT_DENIED,
 	AK_RATE_LIMITED,
-	AK_QUOTA_EXCEEDED
+	AK_QUOTA_EXCEEDED,
+	AK_REASON_COUNT
 } AkReason;
 
 extern const char *ak_reason_name(AkReason reason);

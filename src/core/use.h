@@ -19,6 +19,7 @@ typedef struct AkUse
 								 * 0: none was asked for */
 	const AkNetwork *network;	/* the entry that allowed it, or NULL */
 	const AkNetwork *address;	/* it came from, or NULL */
+	int64		cost;			/* of a use: what it weighs in limits */
 	TimestampTz at;
 } AkUse;
 

@@ -565,6 +565,7 @@ ak_decision_close(const AkRequest *request, AkDecision *decision)
 		.grant = decision->grants[0],
 		.network = decision->has_network ? &decision->network : NULL,
 		.address = request->address,
+		.cost = request->cost,
 		.at = decision->now
 	};
 

@@ -1,7 +1,8 @@
 /*
  * usage_flush.c
  *	  What the worker of a database writes: the counts in shared memory, in
- *	  batches; renewed hashes; and the seals of the audit log.
+ *	  batches; renewed hashes; and the seals of the audit log.  And what it
+ *	  deletes: hours of the history that ended long ago.
  *
  * Counts are written exactly once, also if the worker is ended or a batch
  * fails: each batch has a number that is written with it, and if the result of
@@ -64,7 +65,10 @@
 #define MANY_HASHES			256
 #define HASHES_TIME_MS		1000
 
-/* Maximum number of seals of the audit log per transaction. */
+/* Old hours are dropped for so long at a time. */
+#define HISTORY_TIME_MS		1000
+
+/* So many seals of the audit are made in one transaction. */
 #define SEALS_AT_ONCE		10
 
 /* The destination of batches. */
@@ -259,7 +263,34 @@ send_to_primary(AkHarvest *harvest)
 	return kept;
 }
 
-/* Counts kept in memory are pending, and checked again at the next flush. */
+/* Whether a sorted list of integers contains one; moves on in the list. */
+static bool
+is_next(List *list, int *place, int number)
+{
+	if (*place == list_length(list) || list_nth_int(list, *place) != number)
+		return false;
+	(*place)++;
+	return true;
+}
+
+/* Adds what was written to the database's figures; not what is kept. */
+static void
+count_written(const AkHarvest *harvest, List *kept)
+{
+	int			place = 0;
+
+	for (int i = 0; i < harvest->count; i++)
+	{
+		const AkCount *count = &harvest->counts[i];
+
+		if (!is_next(kept, &place, i) &&
+			count->counted.kind < AK_REASON_COUNT)
+			pg_atomic_fetch_add_u64(&slot->written[count->counted.kind],
+									count->tally.count);
+	}
+}
+
+/* What is kept in memory is pending, and looked at again at the next flush. */
 static void
 write_batch(Destination destination, AkHarvest *harvest)
 {
@@ -274,6 +305,7 @@ write_batch(Destination destination, AkHarvest *harvest)
 	else if (harvest->count > 0 || harvest->stale_count > 0)
 		kept = write_to_own_tables(harvest);
 	slot->batch_is_settled = true;
+	count_written(harvest, kept);
 	foreach(cell, kept)
 		ak_usage_counters_take_back_one(MyDatabaseId,
 										&harvest->counts[lfirst_int(cell)]);
@@ -403,7 +435,33 @@ write_usage(void)
 	ak_usage_primary_disconnect();
 }
 
-/* --- The audit ----------------------------------------------------------- */
+/* --- The history ---------------------------------------------------------- */
+
+/* Of many rows some at each flush, so that what is counted does not wait. */
+static void
+drop_history(void)
+{
+	int64		begin = ak_clock_ms();
+	TimestampTz kept_since = GetCurrentTimestamp() -
+		(TimestampTz) ak_usage_retention * USECS_PER_MINUTE;
+	uint64		dropped;
+
+	if (RecoveryInProgress())
+		return;
+	do
+	{
+		begin_transaction();
+		dropped = ak_usage_drop_history(ak_tally_hour(kept_since) * AK_HOUR,
+										BATCH_SIZE);
+		commit_transaction();
+		MemoryContextReset(batch_context);
+	} while (dropped >= BATCH_SIZE && !must_stop() &&
+			 ak_clock_ms() - begin < HISTORY_TIME_MS);
+	if (dropped >= BATCH_SIZE)
+		ak_database_slot_want(slot);
+}
+
+/* --- The audit ------------------------------------------------------------ */
 
 /*
  * Events of open transactions are sealed later, so data stays pending.  A
@@ -489,10 +547,13 @@ do_jobs(void)
 	static bool audit_is_sealed = true;
 	bool		hashes_are_written = renew_hashes();
 	bool		usage_is_written = try_job("writing usage", write_usage, false);
+	bool		history_is_short = try_job("dropping old history", drop_history,
+										   false);
 
 	audit_is_sealed = try_job("sealing the audit", seal_audit,
 							  !audit_is_sealed);
-	if (!usage_is_written || !hashes_are_written || !audit_is_sealed)
+	if (!usage_is_written || !hashes_are_written || !history_is_short ||
+		!audit_is_sealed)
 		ak_database_slot_want(slot);
 	return usage_is_written;
 }

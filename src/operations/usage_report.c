@@ -27,10 +27,13 @@
 #include "utils/tuplestore.h"
 
 PG_FUNCTION_INFO_V1(apikeys_pending_usage);
+PG_FUNCTION_INFO_V1(apikeys_pending_history);
 PG_FUNCTION_INFO_V1(apikeys_last_use);
 PG_FUNCTION_INFO_V1(apikeys_flush_usage);
 PG_FUNCTION_INFO_V1(apikeys_usage_status);
 PG_FUNCTION_INFO_V1(apikeys_lost_count);
+PG_FUNCTION_INFO_V1(apikeys_written_counts);
+PG_FUNCTION_INFO_V1(apikeys_launcher_status);
 
 /* --- One key ------------------------------------------------------------- */
 
@@ -64,8 +67,9 @@ put_network(const AkNetwork *network, Datum *value, bool *isnull)
 		*value = InetPGetDatum(ak_network_to_inet(network));
 }
 
+/* Of what hours ever; "sum" is of them all. */
 static void
-put_count(ReturnSetInfo *result, const AkCount *count)
+put_count(ReturnSetInfo *result, const AkCount *count, uint64 sum)
 {
 	const AkCounted *counted = &count->counted;
 	Datum		values[7] = {0};
@@ -76,7 +80,7 @@ put_count(ReturnSetInfo *result, const AkCount *count)
 	if (!nulls[1])
 		values[1] = CStringGetTextDatum(ak_reason_name(counted->kind));
 	values[2] = Int64GetDatum(counted->kind == AK_COUNTER_GRANT ?
-							  0 : count->count);
+							  0 : sum);
 	values[3] = TimestampTzGetDatum(count->last_at);
 	put_network(&count->address, &values[4], &nulls[4]);
 	values[5] = Int32GetDatum(counted->secret_version);
@@ -100,8 +104,47 @@ apikeys_pending_usage(PG_FUNCTION_ARGS)
 	if (count == 0 || !ak_rights_reads_key(public_key))
 		return (Datum) 0;
 	for (int i = 0; i < count; i++)
+	{
+		uint64		sum = counts[i].tally.count;
+
+		while (i + 1 < count && ak_count_is_of_same(&counts[i], &counts[i + 1]))
+			sum += counts[++i].tally.count;
 		if (is_pending(&counts[i], &merged))
-			put_count((ReturnSetInfo *) fcinfo->resultinfo, &counts[i]);
+			put_count((ReturnSetInfo *) fcinfo->resultinfo, &counts[i], sum);
+	}
+	return (Datum) 0;
+}
+
+static void
+put_hour(ReturnSetInfo *result, const AkCount *count)
+{
+	Datum		values[4];
+	bool		nulls[4] = {false};
+
+	values[0] = TimestampTzGetDatum(count->tally.hour * AK_HOUR);
+	values[1] = CStringGetTextDatum(ak_reason_name(count->counted.kind));
+	values[2] = Int64GetDatum(count->tally.count);
+	values[3] = Int64GetDatum(count->tally.cost);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+Datum
+apikeys_pending_history(PG_FUNCTION_ARGS)
+{
+	text	   *public_key = PG_GETARG_TEXT_PP(0);
+	AkCount    *counts;
+	int			count = 0;
+	int64		merged = -1;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (ak_counters_exist())
+		count = ak_usage_counters_read(public_key, &counts);
+	if (count == 0 || !ak_rights_reads_key(public_key))
+		return (Datum) 0;
+	for (int i = 0; i < count; i++)
+		if (counts[i].counted.kind != AK_COUNTER_GRANT &&
+			is_pending(&counts[i], &merged))
+			put_hour((ReturnSetInfo *) fcinfo->resultinfo, &counts[i]);
 	return (Datum) 0;
 }
 
@@ -239,7 +282,53 @@ apikeys_lost_count(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(pg_atomic_read_u64(&slot->lost));
 }
 
-/* Returns the last batch that is known to be in the tables. */
+/*
+ * Uses and denials by reason, all keys of this database together, since the
+ * server started: what the worker has written, and denials of unknown keys.
+ */
+Datum
+apikeys_written_counts(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	AkDatabaseSlot *slot = ak_counters_exist() ?
+		ak_database_slot_get() : NULL;
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int reason = 0; slot && reason < AK_REASON_COUNT; reason++)
+	{
+		pg_atomic_uint64 *count = reason == AK_UNKNOWN_KEY ?
+			&slot->unknown_keys : &slot->written[reason];
+		Datum		values[] = {
+			CStringGetTextDatum(ak_reason_name(reason)),
+			Int64GetDatum(pg_atomic_read_u64(count))
+		};
+		bool		nulls[2] = {false};
+
+		tuplestore_putvalues(result->setResult, result->setDesc, values,
+							 nulls);
+	}
+	return (Datum) 0;
+}
+
+/* Whether the launcher runs, and how many databases wait for a worker. */
+Datum
+apikeys_launcher_status(PG_FUNCTION_ARGS)
+{
+	TupleDesc	descriptor;
+	Datum		values[2];
+	bool		nulls[2] = {false};
+
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	values[0] = BoolGetDatum(ak_counters_exist() &&
+							 ak_database_slots_have_launcher());
+	values[1] = Int32GetDatum(ak_counters_exist() ?
+							  ak_database_slots_waiting() : 0);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor),
+													  values, nulls)));
+}
+
+/* The last batch that is known to be in the tables. */
 static uint64
 get_settled_batch(const AkDatabaseSlot *slot)
 {

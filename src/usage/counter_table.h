@@ -12,14 +12,13 @@
  * databases have ever counted.
  *
  * Locking: each partition has an LWLock.  Shared: to find counters, read them,
- * and change pending, last_at and address under the counter's own spinlock; no
- * function is called under it.  Exclusive: to enter and remove counters, and
- * to change their other fields.  A holder of one of these locks takes no other
- * one (except the pool's spinlock, in counter_table.c), reads and writes
- * nothing elsewhere, and allocates nothing except copies of what it reads.
- * Only the worker of a database removes its counters, or a process that purges
- * a database without a worker, so the worker may keep a pointer to a counter
- * without a lock.
+ * and change pending, last_at and address under the counter's own spinlock,
+ * inside of which nothing is called but ak_tally_add().  Exclusive: to enter and remove counters
+ * and change anything else of them.  Whoever holds one of these locks takes no
+ * other one (but the pool's spinlock, here only), reads and writes nothing
+ * elsewhere, and allocates nothing but copies of what it reads.  Only a
+ * database's worker removes its counters, or who purges a database that has
+ * none: a pointer to one stays valid for the worker without a lock.
  *
  * No function raises an error; without room the result is NULL.
  */
@@ -31,6 +30,7 @@
 #include "datatype/timestamp.h"
 #include "lib/ilist.h"
 #include "core/netset.h"
+#include "core/tally.h"
 #include "storage/lwlock.h"
 #include "storage/spin.h"
 
@@ -66,11 +66,11 @@ typedef struct AkCounter
 	slock_t		mutex;
 	AkNetwork	address;		/* family 0: none */
 	TimestampTz last_at;
-	uint64		pending;
-	uint64		in_flight;
-	uint64		batch;			/* of the counts in flight */
-	struct AkCounter *head;		/* a head points to itself */
-	dlist_node	link;			/* in the list of the head or partition */
+	AkTally		pending[AK_TALLIES];
+	AkTally		in_flight[AK_TALLIES];
+	uint64		batch;			/* of what is in flight */
+	struct AkCounter *head;		/* of a head: itself */
+	dlist_node	link;			/* in the head's list; a head: the partition's */
 
 	/* Used by heads only. */
 	dlist_head	counters;

@@ -81,6 +81,8 @@ ak_database_slots_attach(void)
 		pg_atomic_init_u64(&directory->slots[i].coarse, 0);
 		pg_atomic_init_u64(&directory->slots[i].unknown_keys, 0);
 		pg_atomic_init_u64(&directory->slots[i].slowed, 0);
+		for (int reason = 0; reason < AK_REASON_COUNT; reason++)
+			pg_atomic_init_u64(&directory->slots[i].written[reason], 0);
 	}
 }
 
@@ -166,6 +168,8 @@ ak_database_slot_free(AkDatabaseSlot *slot)
 	pg_atomic_write_u64(&slot->coarse, 0);
 	pg_atomic_write_u64(&slot->unknown_keys, 0);
 	pg_atomic_write_u64(&slot->slowed, 0);
+	for (int reason = 0; reason < AK_REASON_COUNT; reason++)
+		pg_atomic_write_u64(&slot->written[reason], 0);
 	LWLockRelease(lock);
 }
 

@@ -18,6 +18,7 @@
 
 #include "postgres.h"
 
+#include "core/reason.h"
 #include "datatype/timestamp.h"
 #include "port/atomics.h"
 #include "storage/condition_variable.h"
@@ -58,6 +59,9 @@ typedef struct AkDatabaseSlot
 	pg_atomic_uint64 coarse;	/* uses counted of the key only */
 	pg_atomic_uint64 unknown_keys;	/* denials of keys that do not exist */
 	pg_atomic_uint64 slowed;	/* guesses for which nothing was computed */
+
+	/* Uses and denials that the worker has written, only it adds to them. */
+	pg_atomic_uint64 written[AK_REASON_COUNT];
 } AkDatabaseSlot;
 
 extern void ak_database_slots_request(void);

@@ -80,11 +80,29 @@ ak_usage_clean_up(text **public_keys, int count)
 }
 
 /*
- * Marks the written uses of a key by networks that are not in its access list:
- * these entries were removed, and start at zero if they are added again.  View
- * access_list_entries ignores them until ak_usage_tidy_up() has added those
- * uses to the others of the key.  The mark is a new row, of version -1, so
- * merging uses never waits for a transaction that changes a list.
+ * Deletes hours of the history that began before a time, at most so many rows,
+ * and returns how many they were.
+ */
+uint64
+ak_usage_drop_history(TimestampTz before, int most)
+{
+	static AkStatement drop = {
+		"DELETE FROM apikeys.key_history WHERE ctid OPERATOR(pg_catalog.=) "
+		"ANY (ARRAY(SELECT h.ctid FROM apikeys.key_history AS h "
+		"WHERE h.hour OPERATOR(pg_catalog.<) $1 ORDER BY h.hour LIMIT $2))",
+		2, {TIMESTAMPTZOID, INT4OID}, .by_index = true
+	};
+	Datum		values[] = {TimestampTzGetDatum(before), Int32GetDatum(most)};
+
+	return ak_owner_execute(&drop, values, NULL);
+}
+
+/*
+ * Marks what is written of the uses of a key by networks that are not in its
+ * access list: the entries were removed, and begin anew if they are added again.
+ * Until ak_usage_tidy_up() has added those uses to the key's others, view
+ * access_list_entries ignores them.  To mark is to insert a row, of version -1:
+ * whoever merges uses waits for nobody who changes a list.
  */
 void
 ak_usage_mark_removed(text *public_key)

@@ -26,10 +26,13 @@ name_own_counter(const text *public_key, const AkCounted *counted,
 /* --- Counting ------------------------------------------------------------ */
 
 static void
-count_one(AkCounter *counter, const AkNetwork *address, TimestampTz now)
+count_one(AkCounter *counter, const AkNetwork *address, uint64 cost,
+		  TimestampTz now)
 {
+	AkTally		one = {ak_tally_hour(now), 1, cost};
+
 	SpinLockAcquire(&counter->mutex);
-	counter->pending++;
+	ak_tally_add(counter->pending, &one);
 	if (now >= counter->last_at)
 	{
 		counter->last_at = now;
@@ -73,7 +76,7 @@ lock_counter(const AkCounterName *name, bool is_use)
 
 static AkCounting
 add(const text *public_key, const AkCounted *counted,
-	const AkNetwork *address, TimestampTz now)
+	const AkNetwork *address, uint64 cost, TimestampTz now)
 {
 	AkCounterName name;
 	AkCounter  *counter;
@@ -85,7 +88,7 @@ add(const text *public_key, const AkCounted *counted,
 	if (counter)
 	{
 		result = counter->hash == name.hash ? AK_COUNTED : AK_COUNTED_COARSELY;
-		count_one(counter, address, now);
+		count_one(counter, address, cost, now);
 	}
 	ak_counters_unlock(name.partition);
 	return result;
@@ -96,15 +99,17 @@ AkCounting
 ak_usage_counters_add(const text *public_key, const AkUse *use)
 {
 	AkCounted	counted = {.kind = use->reason};
+	uint64		cost = 0;
 
 	if (use->reason == AK_OK)
 	{
 		counted.secret_version = use->secret_version;
 		counted.grant = use->grant;
+		cost = use->cost;
 		if (use->network)
 			counted.network = *use->network;
 	}
-	return add(public_key, &counted, use->address, use->at);
+	return add(public_key, &counted, use->address, cost, use->at);
 }
 
 /*
@@ -116,7 +121,7 @@ ak_usage_counters_add_grant(const text *public_key, uint64 grant,
 							TimestampTz now)
 {
 	AkCounted	counted = {.kind = AK_COUNTER_GRANT,.grant = grant};
-	AkCounting	result = add(public_key, &counted, NULL, now);
+	AkCounting	result = add(public_key, &counted, NULL, 0, now);
 
 	return result == AK_COUNTED ? AK_COUNTED : AK_COUNTED_COARSELY;
 }
@@ -150,8 +155,9 @@ ak_usage_counters_note_deletion(const text *public_key, TransactionId deleter)
 static void
 move_pending(AkCounter *from, AkCounter *to)
 {
-	to->pending += from->pending;
-	from->pending = 0;
+	for (int i = 0; i < AK_TALLIES; i++)
+		ak_tally_add(to->pending, &from->pending[i]);
+	ak_tally_clear(from->pending);
 	if (from->last_at >= to->last_at)
 	{
 		to->last_at = from->last_at;
@@ -182,7 +188,8 @@ ak_usage_counters_forget_networks(const text *public_key,
 			AkCounted	counted = counter->key.counted;
 			AkCounter  *other;
 
-			if (counter->pending == 0 || counted.network.family == 0 ||
+			if (ak_tally_total(counter->pending) == 0 ||
+				counted.network.family == 0 ||
 				ak_netset_contains_entry(access_list, &counted.network))
 				continue;
 			memset(&counted.network, 0, sizeof(counted.network));
@@ -196,7 +203,7 @@ ak_usage_counters_forget_networks(const text *public_key,
 /* --- Reading ------------------------------------------------------------- */
 
 static void
-copy_counter(const AkCounter *counter, uint64 count, uint64 batch,
+copy_counter(const AkCounter *counter, const AkTally *tally, uint64 batch,
 			 AkCount *copy)
 {
 	memset(copy, 0, sizeof(*copy));
@@ -205,11 +212,24 @@ copy_counter(const AkCounter *counter, uint64 count, uint64 batch,
 	copy->counted = counter->key.counted;
 	copy->address = counter->address;
 	copy->last_at = counter->last_at;
-	copy->count = count;
+	copy->tally = *tally;
 	copy->batch = batch;
 }
 
-/* Appends the counts of a counter to *counts, which has *count elements. */
+/* A copy for each hour in which something was counted; returns how many. */
+static int
+copy_tallies(const AkCounter *counter, const AkTally *tallies, uint64 batch,
+			 AkCount *copies)
+{
+	int			count = 0;
+
+	for (int i = 0; i < AK_TALLIES; i++)
+		if (tallies[i].count > 0)
+			copy_counter(counter, &tallies[i], batch, &copies[count++]);
+	return count;
+}
+
+/* Appends what a counter says to *counts, of which there are *count. */
 static void
 read_counter(AkCounter *counter, AkCount **counts, int *count, int *allocated)
 {
@@ -218,15 +238,13 @@ read_counter(AkCounter *counter, AkCount **counts, int *count, int *allocated)
 	SpinLockAcquire(&counter->mutex);
 	read = *counter;
 	SpinLockRelease(&counter->mutex);
-	if (*count + 2 > *allocated)
+	if (*count + 2 * AK_TALLIES > *allocated)
 	{
 		*allocated *= 2;
 		*counts = repalloc_huge(*counts, *allocated * sizeof(AkCount));
 	}
-	if (read.in_flight > 0)
-		copy_counter(&read, read.in_flight, read.batch, &(*counts)[(*count)++]);
-	if (read.pending > 0)
-		copy_counter(&read, read.pending, 0, &(*counts)[(*count)++]);
+	*count += copy_tallies(&read, read.in_flight, read.batch, &(*counts)[*count]);
+	*count += copy_tallies(&read, read.pending, 0, &(*counts)[*count]);
 }
 
 /* Copies the counts of a head and its counters; returns their number. */
@@ -246,9 +264,9 @@ read_key(AkCounter *head, AkCount **counts)
 }
 
 /*
- * Stores copies of the counters of a key of this database in *counts
- * (palloc'd), and returns their number; a counter that has both pending and
- * in-flight counts gives two.
+ * Stores copies of a key's counters, of this database, in *counts (palloc'd),
+ * and returns how many they are: of each counter first what is in flight and then
+ * what is pending, each by hour.
  */
 int
 ak_usage_counters_read(const text *public_key, AkCount **counts)
@@ -281,8 +299,9 @@ ak_usage_counters_pending(Oid database, uint64 settled)
 
 		ak_counters_lock(i, LW_SHARED);
 		while ((counter = ak_counter_next(database, i, counter)) != NULL)
-			if (counter->pending > 0 ||
-				(counter->in_flight > 0 && counter->batch > settled))
+			if (ak_tally_total(counter->pending) > 0 ||
+				(ak_tally_total(counter->in_flight) > 0 &&
+				 counter->batch > settled))
 				count++;
 		ak_counters_unlock(i);
 	}
@@ -305,7 +324,7 @@ typedef struct Deletion
 static void
 reserve_counts(AkHarvest *harvest)
 {
-	int			wanted = harvest->count + SLICE;
+	int			wanted = harvest->count + SLICE * AK_TALLIES;
 
 	if (wanted <= harvest->allocated)
 		return;
@@ -322,12 +341,12 @@ reserve_counts(AkHarvest *harvest)
 static void
 harvest_counter(AkCounter *counter, uint64 batch, AkHarvest *harvest)
 {
-	counter->in_flight = counter->pending;
-	counter->pending = 0;
+	memcpy(counter->in_flight, counter->pending, sizeof(counter->in_flight));
+	ak_tally_clear(counter->pending);
 	counter->batch = batch;
-	if (counter->in_flight > 0)
-		copy_counter(counter, counter->in_flight, batch,
-					 &harvest->counts[harvest->count++]);
+	if (ak_tally_total(counter->in_flight) > 0)
+		harvest->count += copy_tallies(counter, counter->in_flight, batch,
+									   &harvest->counts[harvest->count]);
 	else if (dlist_is_empty(&counter->counters) &&
 			 !TransactionIdIsValid(counter->deleter))
 		ak_counter_remove(counter);
@@ -423,8 +442,9 @@ take_back(AkCounter *counter, uint64 batch)
 {
 	if (counter->batch == batch)
 	{
-		counter->pending += counter->in_flight;
-		counter->in_flight = 0;
+		for (int i = 0; i < AK_TALLIES; i++)
+			ak_tally_add(counter->pending, &counter->in_flight[i]);
+		ak_tally_clear(counter->in_flight);
 	}
 }
 

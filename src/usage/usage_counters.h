@@ -5,11 +5,11 @@
  *	  reason.  A use without room for a counter is counted coarsely, of the
  *	  key alone.
  *
- * A counter (counter_table.h explains the locks) contains new counts, pending,
- * and counts that are being written to the tables, in flight, with the number
- * of their batch.  Counts in flight are dropped when the next batch is taken,
- * and not when they are written, so that a reader with an older snapshot can
- * still add them.
+ * A counter (counter_table.h, which tells how they are locked) holds what is
+ * new, pending, and what is being written to the tables, in flight, with the
+ * number of its batch; each by the hour of the calls (core/tally.h).  What was in flight is dropped when the next batch is
+ * taken, and not when it is written: so that a reader with a snapshot from
+ * before it was written can still add it.
  */
 #ifndef AK_USAGE_COUNTERS_H
 #define AK_USAGE_COUNTERS_H
@@ -25,7 +25,7 @@
  */
 #define AK_COUNTER_GRANT		0xfe
 
-/* A copy of the counts of a counter. */
+/* A copy of what a counter says of one hour. */
 typedef struct AkCount
 {
 	uint8		key_length;
@@ -33,8 +33,8 @@ typedef struct AkCount
 	AkCounted	counted;
 	AkNetwork	address;		/* of the last one; family 0: none */
 	TimestampTz last_at;
-	uint64		count;
-	uint64		batch;			/* the batch in flight; 0: pending */
+	AkTally		tally;
+	uint64		batch;			/* in flight with it; 0: pending */
 } AkCount;
 
 /*
@@ -47,7 +47,19 @@ ak_count_is_denial(const AkCount *count)
 		count->counted.kind != AK_COUNTER_GRANT;
 }
 
-/* Result of counting. */
+/* Whether two copies are of the same counter, in the same batch. */
+static inline bool
+ak_count_is_of_same(const AkCount *left, const AkCount *right)
+{
+	return left->batch == right->batch &&
+		left->counted.kind == right->counted.kind &&
+		left->counted.secret_version == right->counted.secret_version &&
+		left->counted.grant == right->counted.grant &&
+		memcmp(&left->counted.network, &right->counted.network,
+			   sizeof(AkNetwork)) == 0;
+}
+
+/* How something was counted. */
 typedef enum AkCounting
 {
 	AK_COUNTED,

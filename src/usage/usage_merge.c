@@ -74,14 +74,14 @@ static uint64
 get_sum(const AkHarvest *harvest, int place)
 {
 	const AkCount *counts = harvest->counts;
-	uint64		sum = counts[place].count;
+	uint64		sum = counts[place].tally.count;
 
 	if (counts[place].counted.kind == AK_COUNTER_GRANT ||
 		(place > 0 && compare_rows(&counts[place - 1], &counts[place]) == 0))
 		return 0;
 	while (++place < harvest->count &&
 		   compare_rows(&counts[place - 1], &counts[place]) == 0)
-		sum += counts[place].count;
+		sum += counts[place].tally.count;
 	return sum;
 }
 
@@ -143,6 +143,11 @@ ak_usage_make_batch(AkHarvest *harvest, AkBatch *batch)
 			Int32GetDatum(row->counted.secret_version);
 		values[AK_BATCH_GRANTS][i] = Int64GetDatum(row->counted.grant);
 		nulls[AK_BATCH_GRANTS][i] = row->counted.grant == 0;
+		nulls[AK_BATCH_HOURS][i] = row->counted.kind == AK_COUNTER_GRANT;
+		values[AK_BATCH_HOURS][i] =
+			TimestampTzGetDatum(row->tally.hour * AK_HOUR);
+		values[AK_BATCH_HOUR_COUNTS][i] = Int64GetDatum(row->tally.count);
+		values[AK_BATCH_COSTS][i] = Int64GetDatum(row->tally.cost);
 	}
 
 #define MAKE_COLUMN(column, ...) \
@@ -157,6 +162,11 @@ ak_usage_make_batch(AkHarvest *harvest, AkBatch *batch)
 	MAKE_COLUMN(AK_BATCH_ADDRESSES, INETOID, -1, false, TYPALIGN_INT);
 	MAKE_COLUMN(AK_BATCH_VERSIONS, INT4OID, 4, true, TYPALIGN_INT);
 	MAKE_COLUMN(AK_BATCH_GRANTS, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+	MAKE_COLUMN(AK_BATCH_HOURS, TIMESTAMPTZOID, 8, FLOAT8PASSBYVAL,
+				TYPALIGN_DOUBLE);
+	MAKE_COLUMN(AK_BATCH_HOUR_COUNTS, INT8OID, 8, FLOAT8PASSBYVAL,
+				TYPALIGN_DOUBLE);
+	MAKE_COLUMN(AK_BATCH_COSTS, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
 #undef MAKE_COLUMN
 	batch->count = count;
 }
@@ -165,14 +175,16 @@ ak_usage_make_batch(AkHarvest *harvest, AkBatch *batch)
 
 #define BATCH_TYPES \
 	{TEXTARRAYOID, TEXTARRAYOID, CIDRARRAYOID, INT8ARRAYOID, \
-	TIMESTAMPTZARRAYOID, INETARRAYOID, INT4ARRAYOID, INT8ARRAYOID}
+	TIMESTAMPTZARRAYOID, INETARRAYOID, INT4ARRAYOID, INT8ARRAYOID, \
+	TIMESTAMPTZARRAYOID, INT8ARRAYOID, INT8ARRAYOID}
 
 #define BATCH \
 	"ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), " \
 	"pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5), " \
-	"pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8)) " \
+	"pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8), " \
+	"pg_catalog.unnest($9), pg_catalog.unnest($10), pg_catalog.unnest($11)) " \
 	"AS b (public_key, reason, network, count, last_at, address, version, " \
-	"grant_id) "
+	"grant_id, hour, hour_count, cost) "
 
 /* The key is looked up in a subquery, so that no plan reads all keys. */
 #define EXISTING_ROWS \
@@ -256,7 +268,38 @@ merge_grants(AkBatch *batch, Snapshot snapshot)
 	ak_owner_execute_at(snapshot, &merge, batch->columns, NULL);
 }
 
-/* Returns false if this batch, or a later one, was already added. */
+/*
+ * Adds to the history of each key by the hour.  In the order of the index, as
+ * rows are locked by it; the look-up of the key's organization is limited, so
+ * that no plan reads all keys.
+ */
+static void
+merge_history(AkBatch *batch, Snapshot snapshot)
+{
+	static AkStatement merge = {
+		"INSERT INTO apikeys.key_history AS h "
+		"(public_key, hour, reason, organization_id, count, cost) "
+		"SELECT s.public_key, s.hour, s.reason, k.organization_id, "
+		"s.count, s.cost FROM (SELECT b.public_key COLLATE \"C\" AS public_key, "
+		"b.hour, coalesce(b.reason, 'ok') COLLATE \"C\" AS reason, "
+		"least(pg_catalog.sum(b.hour_count), "
+		"9223372036854775807)::pg_catalog.int8 AS count, "
+		"least(pg_catalog.sum(b.cost), "
+		"9223372036854775807)::pg_catalog.int8 AS cost "
+		"FROM " BATCH "WHERE b.hour IS NOT NULL "
+		"GROUP BY 1, 2, 3 ORDER BY 1, 2, 3) AS s "
+		"CROSS JOIN LATERAL (SELECT k.organization_id FROM apikeys.key AS k "
+		"WHERE k.public_key OPERATOR(pg_catalog.=) s.public_key LIMIT 1) AS k "
+		"ON CONFLICT ON CONSTRAINT key_history_pkey DO UPDATE SET "
+		"count = " SUM_OF("h.count", "excluded.count") ", "
+		"cost = " SUM_OF("h.cost", "excluded.cost"),
+		AK_BATCH_COLUMN_COUNT, BATCH_TYPES, .by_index = true
+	};
+
+	ak_owner_execute_at(snapshot, &merge, batch->columns, NULL);
+}
+
+/* False if this batch, or a later one, is there already. */
 static bool
 note_batch(const pg_uuid_t *instance, uint64 number)
 {
@@ -343,6 +386,7 @@ ak_usage_merge(const pg_uuid_t *instance, uint64 number, AkBatch *batch)
 	merged = merge_uses(batch, store.snapshot) +
 		merge_denials(batch, store.snapshot);
 	merge_grants(batch, store.snapshot);
+	merge_history(batch, store.snapshot);
 	missing = merged == count_rows(batch) ? construct_empty_array(INT4OID) :
 		find_missing(batch, &store);
 	ak_keystore_close(&store);
@@ -417,37 +461,64 @@ get_array_length(Datum array)
 	return ArrayGetNItems(ARR_NDIM(value), ARR_DIMS(value));
 }
 
-/*
- * Raises 22023 for a count that is NULL, and for a negative count or version.
- */
+/* Raises 22023 for a count or a cost that is null or negative. */
 static void
-check_batch(const AkBatch *batch)
+check_counts(Datum column)
 {
 	Datum	   *counts;
-	bool	   *null_counts;
-	Datum	   *versions;
-	bool	   *null_versions;
+	bool	   *nulls;
 	int			count;
 
-	deconstruct_array(DatumGetArrayTypeP(batch->columns[AK_BATCH_COUNTS]),
-					  INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
-					  &counts, &null_counts, &count);
-	deconstruct_array(DatumGetArrayTypeP(batch->columns[AK_BATCH_VERSIONS]),
-					  INT4OID, 4, true, TYPALIGN_INT,
-					  &versions, &null_versions, &count);
+	deconstruct_array(DatumGetArrayTypeP(column), INT8OID, 8, FLOAT8PASSBYVAL,
+					  TYPALIGN_DOUBLE, &counts, &nulls, &count);
 	for (int i = 0; i < count; i++)
-	{
-		if (null_counts[i] || DatumGetInt64(counts[i]) < 0)
+		if (nulls[i] || DatumGetInt64(counts[i]) < 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("a count must not be null or negative"),
 					 ak_errid("invalid_batch")));
+}
+
+/* Raises 22023 for a time that no hour begins at. */
+static void
+check_hours(Datum column)
+{
+	Datum	   *hours;
+	bool	   *nulls;
+	int			count;
+
+	deconstruct_array(DatumGetArrayTypeP(column), TIMESTAMPTZOID, 8,
+					  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &hours, &nulls, &count);
+	for (int i = 0; i < count; i++)
+		if (!nulls[i] && (TIMESTAMP_NOT_FINITE(DatumGetTimestampTz(hours[i])) ||
+						  DatumGetTimestampTz(hours[i]) % AK_HOUR != 0))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("an hour must be a whole one"),
+					 ak_errid("invalid_batch")));
+}
+
+/* Raises 22023 for what no batch contains. */
+static void
+check_batch(const AkBatch *batch)
+{
+	Datum	   *versions;
+	bool	   *null_versions;
+	int			count;
+
+	check_counts(batch->columns[AK_BATCH_COUNTS]);
+	check_counts(batch->columns[AK_BATCH_HOUR_COUNTS]);
+	check_counts(batch->columns[AK_BATCH_COSTS]);
+	check_hours(batch->columns[AK_BATCH_HOURS]);
+	deconstruct_array(DatumGetArrayTypeP(batch->columns[AK_BATCH_VERSIONS]),
+					  INT4OID, 4, true, TYPALIGN_INT,
+					  &versions, &null_versions, &count);
+	for (int i = 0; i < count; i++)
 		if (!null_versions[i] && DatumGetInt32(versions[i]) < 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("a version must not be negative"),
 					 ak_errid("invalid_batch")));
-	}
 }
 
 Datum

@@ -22,6 +22,9 @@ typedef enum AkBatchColumn
 	AK_BATCH_ADDRESSES,			/* inet[]; NULL: none */
 	AK_BATCH_VERSIONS,			/* integer[]; of uses; 0: no secret */
 	AK_BATCH_GRANTS,			/* bigint[]; NULL: none */
+	AK_BATCH_HOURS,				/* timestamptz[]; NULL: of a role only */
+	AK_BATCH_HOUR_COUNTS,		/* bigint[]: what was counted in the hour */
+	AK_BATCH_COSTS,				/* bigint[]: what those uses cost */
 	AK_BATCH_COLUMN_COUNT
 } AkBatchColumn;
 

@@ -228,7 +228,8 @@ ak_usage_primary_merge(const pg_uuid_t *instance, uint64 number,
 	parameters[0] = format_uuid(instance);
 	parameters[1] = psprintf(UINT64_FORMAT, number);
 	memcpy(&parameters[2], batch->columns, sizeof(batch->columns));
-	return query("SELECT apikeys.merge_usage($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+	return query("SELECT apikeys.merge_usage($1, $2, $3, $4, $5, $6, $7, "
+				 "$8, $9, $10, $11, $12, $13)",
 				 lengthof(parameters), parameters);
 }
 

@@ -360,6 +360,16 @@ SELECT pg_temp.attempt($_$SELECT apikeys.drop_role('')$_$);
 SELECT pg_temp.attempt($_$SELECT apikeys.drop_role('NO_SUCH_ROLE')$_$);
 SELECT pg_temp.attempt($_$SELECT apikeys.drop_role('GROUP_OWNER')$_$);
 SELECT pg_temp.attempt($_$SELECT apikeys.drop_role(repeat('x', 1048576))$_$);
+-- apikeys.usage_chart
+SELECT pg_temp.attempt($_$SELECT apikeys.usage_chart(NULL)$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.usage_chart('regress-key', NULL)$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.usage_chart('regress-key', 0)$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.usage_chart('regress-key', -2147483648)$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.usage_chart('regress-key', 36601)$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.usage_chart('regress-other-key', 7)$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.usage_chart('TopSecret', 7)$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.usage_chart('', 7)$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.usage_chart(repeat('x', 1048576), 7)$_$);
 -- apikeys.act_as
 SELECT pg_temp.attempt($_$SELECT apikeys.act_as(NULL)$_$);
 SELECT pg_temp.attempt($_$SELECT apikeys.act_as('')$_$);

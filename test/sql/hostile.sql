@@ -133,7 +133,8 @@ INSERT INTO attempt (answer, statement) VALUES
 	(NULL, $$SELECT apikeys.disable_keys(description => 'An imported%', dry_run => false)$$),
 	(NULL, $$SELECT apikeys.find_leaked(pg_temp.fact('secret'))$$),
 	(NULL, $$SELECT k.access_list OPERATOR(apikeys.+) '192.0.2.1', k.access_list OPERATOR(apikeys.-) '192.0.2.1', k.access_list OPERATOR(apikeys.@>) '192.0.2.1', '192.0.2.1' OPERATOR(apikeys.<@) k.access_list, k.access_list OPERATOR(apikeys.<>) k.access_list FROM apikeys.key AS k$$),
-	(NULL, $$SELECT * FROM apikeys.rehash_status, apikeys.status(), apikeys.help()$$),
+	(NULL, $$SELECT * FROM apikeys.rehash_status, apikeys.status(), apikeys.help(), apikeys.metrics()$$),
+	(NULL, $$SELECT * FROM apikeys.usage_by_hour, apikeys.usage_by_day, apikeys.usage_chart(pg_temp.fact('key'))$$),
 	(NULL, $$SELECT apikeys.networks(k.access_list), apikeys.cardinality(k.access_list), apikeys.matching_network(k.access_list, '10.0.0.1') FROM apikeys.key AS k$$),
 	(NULL, $$SELECT apikeys.add_to_access_list(pg_temp.fact('key'), '198.51.100.2'), apikeys.remove_from_access_list(pg_temp.fact('key'), VARIADIC '{198.51.100.2}'), apikeys.remove_from_access_list(pg_temp.fact('key'), '192.0.2.9'::pg_catalog.inet)$$),
 	(NULL, $$SELECT apikeys.rename_organization(pg_temp.id('org'), 'regress_hostile_renamed'), apikeys.rename_organization(pg_temp.id('org'), 'regress_hostile')$$),
@@ -213,7 +214,7 @@ BEGIN;
 SELECT apikeys.act_as('user:one', '192.0.2.1'::pg_catalog.inet), apikeys.act_as('user:one', '192.0.2.1'::pg_catalog.text);
 SELECT apikeys.principal();
 COMMIT;
-SELECT apikeys.merge_usage('10000000-0000-0000-0000-000000000000', 1, ARRAY[:'public_key', :'public_key'], ARRAY[NULL, 'wrong_secret'], '{NULL,NULL}', '{1,2}', '{2001-01-01,2001-01-01}', '{NULL,NULL}', '{1,NULL}', ARRAY[apikeys_internal.grant_id('ORG_OWNER', NULL), NULL]);
+SELECT apikeys.merge_usage('10000000-0000-0000-0000-000000000000', 1, ARRAY[:'public_key', :'public_key'], ARRAY[NULL, 'wrong_secret'], '{NULL,NULL}', '{1,2}', '{2001-01-01,2001-01-01}', '{NULL,NULL}', '{1,NULL}', ARRAY[apikeys_internal.grant_id('ORG_OWNER', NULL), NULL], '{2001-01-01,2001-01-01}', '{1,2}', '{1,0}');
 SELECT apikeys.seal_audit() \g /dev/null
 SELECT v.intact FROM apikeys.verify_audit() AS v;
 SELECT apikeys.prune_audit(pg_catalog.clock_timestamp()) \g /dev/null

@@ -125,6 +125,11 @@ CREATE FUNCTION pg_temp.answers() RETURNS TABLE (line text) LANGUAGE sql AS $$
 $$;
 
 -- ----------------------------------------------------------------------- reading
+INSERT INTO apikeys.key_history (public_key, hour, reason, organization_id, count, cost)
+SELECT k.public_key, '2001-01-01', r, k.organization_id, 1, 1
+FROM apikeys.key AS k, unnest('{ok,wrong_secret}'::text[]) AS r WHERE k.public_key LIKE 'regress\_matrix\_%';
+INSERT INTO apikeys.key_history (public_key, hour, reason, organization_id, count, cost) VALUES
+	('regress_matrix_gone', '2001-01-01', 'ok', '10000000-0000-0000-0000-000000000000', 1, 1);
 INSERT INTO act (statement)
 SELECT format('SELECT count(*) FROM apikeys.%I', relname) FROM pg_class
 WHERE relnamespace = 'apikeys'::regnamespace AND relkind IN ('r', 'v')
@@ -138,6 +143,7 @@ INSERT INTO act (statement) VALUES
 	('SELECT count(*) FROM apikeys.expiring_keys(''1 year'')'),
 	('SELECT count(*) FROM apikeys.explain_authorize(''regress_matrix_a'', ''192.0.2.1''::inet, ''clusters.read'', {A})'),
 	('SELECT count(*) FROM apikeys.status()'),
+	('SELECT count(*) FROM apikeys.usage_chart(''regress_matrix_a'', 7)'),
 	('SELECT count(*) FROM apikeys.current_key_details()'),
 	('SELECT count(*) > 10 FROM apikeys.audit_events_after(0)'),
 	('SELECT apikeys.organization(''regress_matrix acme'')'),
@@ -230,6 +236,7 @@ INSERT INTO act (statement) VALUES
 	('SELECT apikeys.seal_audit()'),
 	('SELECT apikeys.prune_audit(now())'),
 	('SELECT apikeys.flush_usage()'),
+	('SELECT count(DISTINCT kind) FROM apikeys.metrics()'),
 	('SELECT apikeys.rebuild_images()');
 SELECT line FROM pg_temp.answers();
 -- No verb is left out.

@@ -45,6 +45,10 @@ INSERT INTO apikeys.key_usage (public_key, use_count, last_used_at, last_used_ad
 SELECT 'key' || n, n, now(), '10.0.0.1', 1 FROM generate_series(1, 30000) AS n WHERE n % 7 < 4;
 INSERT INTO apikeys.key_denial (public_key, reason, denial_count, last_denied_at)
 SELECT 'key' || n, 'wrong_secret', n, now() FROM generate_series(1, 30000) AS n WHERE n % 7 = 5;
+INSERT INTO apikeys.key_history (public_key, hour, reason, organization_id, count, cost)
+SELECT 'key' || n, date_trunc('day', now(), 'UTC') - d * interval '24 hours' + n % 24 * interval '1 hour', r,
+	regress_reading.organization(1 + n % 600), n, n
+FROM generate_series(1, 30000) AS n, generate_series(0, 300, 50) AS d, unnest('{ok,wrong_secret}'::text[]) AS r WHERE r = 'ok' OR n % 7 = 5;
 INSERT INTO apikeys.audit_event (principal, action, organization_id, public_key, detail, database_role)
 SELECT 'user:maker', 'key.created', regress_reading.organization(1 + n % 600), 'key' || n, '{}', 'maker'
 FROM generate_series(1, 30000) AS n;
@@ -55,7 +59,7 @@ SELECT apikeys.add_member(regress_reading.organization(7), 'role:regress_apikeys
 SELECT count(apikeys.add_member(regress_reading.organization(n), 'role:regress_apikeys_many', 'ORG_OWNER'))
 FROM generate_series(1, 300) AS n;
 VACUUM ANALYZE apikeys.organization, apikeys.project, apikeys.member, apikeys.key, apikeys.key_role, apikeys.key_secret,
-	apikeys.key_usage, apikeys.key_denial, apikeys.audit_event;
+	apikeys.key_usage, apikeys.key_denial, apikeys.key_history, apikeys.audit_event;
 
 -- What a plan does that it should not: a sequential scan of a table that grows,
 -- a cost that tempts JIT.
@@ -93,7 +97,12 @@ SELECT * FROM (VALUES
 	(11, 'SELECT * FROM apikeys.project ORDER BY name LIMIT 20'),
 	(12, 'SELECT * FROM apikeys.unused_keys ORDER BY created_at LIMIT 20'),
 	(13, 'SELECT * FROM apikeys.unused_access_list_entries LIMIT 20'),
-	(14, 'SELECT * FROM apikeys.keys ORDER BY description LIMIT 20')) AS s (number, text);
+	(14, 'SELECT * FROM apikeys.keys ORDER BY description LIMIT 20'),
+	(15, $$SELECT * FROM apikeys.usage_by_hour WHERE public_key = 'key6' AND hour > now() - interval '30 days'$$),
+	(16, $$SELECT * FROM apikeys.usage_by_day WHERE public_key = 'key6' AND day > current_date - 30$$),
+	(17, $$SELECT * FROM apikeys.usage_by_hour WHERE organization_id = '5f0e7a10-0000-4000-8000-000000000007' AND hour > now() - interval '30 days'$$),
+	(18, $$SELECT * FROM apikeys.usage_by_day WHERE organization_id = '5f0e7a10-0000-4000-8000-000000000007' AND day > current_date - 30$$),
+	(19, $$SELECT * FROM apikeys.usage_by_day WHERE day > current_date - 30$$)) AS s (number, text);
 GRANT SELECT ON regress_reading.statement TO PUBLIC;
 
 -- Plans of functions: which of the growing tables they read in full.
@@ -107,7 +116,8 @@ SELECT * FROM (VALUES
 	(6, $$apikeys.find_keys(organization => regress_reading.organization(7))$$),
 	(7, $$apikeys.find_keys(description => 'Key 6%')$$),
 	(8, $$apikeys.disable_keys(expiring_before => now() + interval '30 days')$$),
-	(9, $$apikeys.delete_keys(unused_since => now() - interval '1 day')$$)) AS c (number, text);
+	(9, $$apikeys.delete_keys(unused_since => now() - interval '1 day')$$),
+	(10, $$apikeys.usage_chart('key606', 30)$$)) AS c (number, text);
 GRANT SELECT ON regress_reading.call TO PUBLIC;
 CREATE FUNCTION regress_reading.full_scans() RETURNS TABLE (number integer, keys bigint, relation name, scans bigint)
 	LANGUAGE plpgsql AS $$
@@ -149,7 +159,29 @@ WHERE s.number IN (1, 3, 4, 6) ORDER BY s.number, f;
 RESET ROLE;
 -- A principal that reads all.
 SELECT s.number, f FROM regress_reading.statement AS s, regress_reading.faults(s.text) AS f
-WHERE s.number IN (1, 3, 4, 6) ORDER BY s.number, f;
+WHERE s.number IN (1, 3, 4, 6, 15, 16, 17, 18) ORDER BY s.number, f;
+
+-- The last hours and days of the history are one range of an index: of a key, of an
+-- organization, whoever reads.
+CREATE TABLE regress_reading.range (number integer, index text);
+INSERT INTO regress_reading.range VALUES (15, 'key_history_pkey'), (16, 'key_history_key_day_idx'),
+	(17, 'key_history_organization_hour_idx'), (18, 'key_history_organization_day_idx');
+GRANT SELECT ON regress_reading.range TO PUBLIC;
+CREATE FUNCTION regress_reading.conditions(statement text, index text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	plan jsonb;
+BEGIN
+	EXECUTE 'EXPLAIN (FORMAT JSON) ' || statement INTO plan;
+	RETURN QUERY SELECT array_to_string(ARRAY(SELECT m[1] FROM regexp_matches(p ->> 'Index Cond', '(public_key|organization_id|hour|day) [=>]', 'g') AS m ORDER BY 1), ' ')
+		FROM jsonb_path_query(plan, '$.**{2 to last} ? (exists(@."Index Name"))') AS p WHERE p ->> 'Index Name' = index;
+END;
+$$;
+SELECT DISTINCT r.index, c AS conditions
+FROM regress_reading.range AS r JOIN regress_reading.statement AS s USING (number), regress_reading.conditions(s.text, r.index) AS c ORDER BY 1, 2;
+SET ROLE regress_apikeys_owner;
+SELECT DISTINCT r.index, c AS conditions
+FROM regress_reading.range AS r JOIN regress_reading.statement AS s USING (number), regress_reading.conditions(s.text, r.index) AS c ORDER BY 1, 2;
+RESET ROLE;
 
 -- A principal that reads a small share finds its rows by organization, and not by a scan of all rows.
 SET ROLE regress_apikeys_owner;
@@ -241,6 +273,7 @@ SELECT regress_reading.nodes('SELECT public_key, description, status, created_at
 -- What each reads is what it should.
 SELECT count(*) AS keys, count(last_used_at) AS used, min(organization) AS organization FROM apikeys.keys;
 SELECT count(*) AS events FROM apikeys.audit_event WHERE action = 'key.created';
+SELECT count(DISTINCT public_key) AS keys, count(*) AS days, sum(use_count) AS uses, sum(denial_count) AS denials FROM apikeys.usage_by_day;
 SET ROLE regress_apikeys_project;
 SELECT count(*) AS keys, count(last_used_at) AS used, min(organization) AS organization FROM apikeys.keys;
 SET ROLE regress_apikeys_many;

@@ -150,7 +150,7 @@ SELECT count(*) FROM apikeys_internal.pending_usage(repeat('x', 1000));
 SELECT preloaded FROM apikeys.status();
 SELECT apikeys.flush_usage();
 SELECT apikeys.settle_usage(gen_random_uuid(), 1);
-SELECT apikeys.merge_usage(gen_random_uuid(), 1, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}');
+SELECT apikeys.merge_usage(gen_random_uuid(), 1, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}');
 INSERT INTO apikeys.key_denial VALUES ('x', 'ok', 1, now());
 SELECT count(*) FROM apikeys.usage_flush;
 RESET ROLE;
@@ -162,7 +162,8 @@ SELECT apikeys.flush_usage();
 PREPARE merge (bigint) AS
 SELECT apikeys.merge_usage(:'instance', $1, ARRAY[:'public_key', 'nokey', :'public_key', :'project_key'], ARRAY[NULL, NULL, 'scope_denied', NULL],
 	'{192.0.2.0/24,NULL,NULL,NULL}', '{10,20,30,40}', '{2001-01-01,now,infinity,infinity}', '{192.0.2.99,NULL,192.0.2.98,2001:db8::1}',
-	'{1,1,NULL,1}', ARRAY[NULL, NULL, NULL, apikeys_internal.grant_id('GROUP_READ_ONLY', :'alpha')]);
+	'{1,1,NULL,1}', ARRAY[NULL, NULL, NULL, apikeys_internal.grant_id('GROUP_READ_ONLY', :'alpha')],
+	'{2001-01-01,2001-01-01,2001-01-01,2001-01-01}', '{10,20,30,40}', '{100,0,0,400}');
 EXECUTE merge (3);
 EXECUTE merge (3);
 EXECUTE merge (2);
@@ -174,24 +175,30 @@ SELECT use_count, last_used_address FROM apikeys.key_usage WHERE public_key = :'
 SELECT role, last_used_at FROM apikeys.key_role_usage WHERE public_key = :'project_key';
 -- Nothing is done by halves.
 \set VERBOSITY terse
-SELECT apikeys.merge_usage(:'instance', 5, '{a}', '{}', '{NULL}', '{1}', '{now}', '{NULL}', '{1}', '{NULL}');
-SELECT apikeys.merge_usage(:'instance', 5, ARRAY[:'public_key', NULL], '{NULL,NULL}', '{NULL,NULL}', '{1,1}', '{now,now}', '{NULL,NULL}', '{1,1}', '{NULL,NULL}');
-SELECT apikeys.merge_usage(:'instance', 5, ARRAY[:'public_key'], '{NULL}', '{NULL}', '{NULL}', '{now}', '{NULL}', '{1}', '{NULL}');
-SELECT apikeys.merge_usage(NULL, 5, NULL, '{NULL}', '{NULL}', '{NULL}', '{now}', '{NULL}', '{1}', '{NULL}');
+SELECT apikeys.merge_usage(:'instance', 5, '{a}', '{}', '{NULL}', '{1}', '{now}', '{NULL}', '{1}', '{NULL}', '{NULL}', '{1}', '{1}');
+SELECT apikeys.merge_usage(:'instance', 5, ARRAY[:'public_key', NULL], '{NULL,NULL}', '{NULL,NULL}', '{1,1}', '{now,now}', '{NULL,NULL}', '{1,1}', '{NULL,NULL}', '{2001-01-01,2001-01-01}', '{1,1}', '{1,1}');
+SELECT apikeys.merge_usage(:'instance', 5, ARRAY[:'public_key'], '{NULL}', '{NULL}', '{NULL}', '{now}', '{NULL}', '{1}', '{NULL}', '{2001-01-01}', '{1}', '{1}');
+SELECT apikeys.merge_usage(NULL, 5, NULL, '{NULL}', '{NULL}', '{NULL}', '{now}', '{NULL}', '{1}', '{NULL}', '{2001-01-01}', '{1}', '{1}');
 SELECT batch FROM apikeys.usage_flush WHERE instance = :'instance';
 
 -- Counts stop at the largest bigint; negative counts are rejected.
 BEGIN;
-SELECT apikeys.merge_usage(:'instance', 6, ARRAY[:'public_key', :'public_key'], '{NULL,wrong_secret}', '{198.51.100.0/24,NULL}', '{9223372036854775806,9223372036854775807}', '{now,now}', '{NULL,NULL}', '{1,NULL}', '{NULL,NULL}');
-SELECT apikeys.merge_usage(:'instance', 7, ARRAY[:'public_key', :'public_key'], '{NULL,wrong_secret}', '{198.51.100.0/24,NULL}', '{2,9223372036854775807}', '{now,now}', '{NULL,NULL}', '{1,NULL}', '{NULL,NULL}');
+SELECT apikeys.merge_usage(:'instance', 6, ARRAY[:'public_key', :'public_key'], '{NULL,wrong_secret}', '{198.51.100.0/24,NULL}', '{9223372036854775806,9223372036854775807}', '{now,now}', '{NULL,NULL}', '{1,NULL}', '{NULL,NULL}', '{2001-01-01,2001-01-01}', '{9223372036854775806,9223372036854775807}', '{9223372036854775806,0}');
+SELECT apikeys.merge_usage(:'instance', 7, ARRAY[:'public_key', :'public_key'], '{NULL,wrong_secret}', '{198.51.100.0/24,NULL}', '{2,9223372036854775807}', '{now,now}', '{NULL,NULL}', '{1,NULL}', '{NULL,NULL}', '{2001-01-01,2001-01-01}', '{2,9223372036854775807}', '{2,0}');
 SELECT use_count FROM apikeys.key_usage WHERE public_key = :'public_key' AND network = '198.51.100.0/24';
 SELECT use_count, denial_count, denials FROM apikeys.usage WHERE public_key = :'public_key';
--- Also when those of a removed network or a deleted secret are added.
-SELECT apikeys.merge_usage(:'instance', 8, ARRAY[:'public_key'], '{NULL}', '{198.51.100.0/24}', '{9223372036854775807}', '{now}', '{NULL}', '{77}', '{NULL}');
+SELECT use_count, denial_count, denials, cost FROM apikeys.usage_by_hour WHERE public_key = :'public_key' AND hour = '2001-01-01';
+-- Also when those of a network or a secret that is gone are added.
+SELECT apikeys.merge_usage(:'instance', 8, ARRAY[:'public_key'], '{NULL}', '{198.51.100.0/24}', '{9223372036854775807}', '{now}', '{NULL}', '{77}', '{NULL}', '{2001-01-01 01:00}', '{9223372036854775807}', '{9223372036854775807}');
 SELECT use_count FROM apikeys.usage WHERE public_key = :'public_key';
+SELECT day, use_count, denial_count, denials, cost FROM apikeys.usage_by_day WHERE public_key = :'public_key' AND day = '2001-01-01';
 ROLLBACK;
-SELECT apikeys.merge_usage(:'instance', 6, ARRAY[:'public_key'], '{NULL}', '{NULL}', '{-1}', '{now}', '{NULL}', '{1}', '{NULL}');
-SELECT apikeys.merge_usage(:'instance', 6, ARRAY[:'public_key'], '{NULL}', '{NULL}', '{1}', '{now}', '{NULL}', '{-1}', '{NULL}');
+SELECT apikeys.merge_usage(:'instance', 6, ARRAY[:'public_key'], '{NULL}', '{NULL}', '{-1}', '{now}', '{NULL}', '{1}', '{NULL}', '{2001-01-01}', '{1}', '{1}');
+SELECT apikeys.merge_usage(:'instance', 6, ARRAY[:'public_key'], '{NULL}', '{NULL}', '{1}', '{now}', '{NULL}', '{-1}', '{NULL}', '{2001-01-01}', '{1}', '{1}');
+SELECT apikeys.merge_usage(:'instance', 6, ARRAY[:'public_key'], '{NULL}', '{NULL}', '{1}', '{now}', '{NULL}', '{1}', '{NULL}', '{2001-01-01}', '{-1}', '{1}');
+SELECT apikeys.merge_usage(:'instance', 6, ARRAY[:'public_key'], '{NULL}', '{NULL}', '{1}', '{now}', '{NULL}', '{1}', '{NULL}', '{2001-01-01}', '{1}', '{NULL}');
+SELECT apikeys.merge_usage(:'instance', 6, ARRAY[:'public_key'], '{NULL}', '{NULL}', '{1}', '{now}', '{NULL}', '{1}', '{NULL}', '{2001-01-01 00:30}', '{1}', '{1}');
+SELECT apikeys.merge_usage(:'instance', 6, ARRAY[:'public_key'], '{NULL}', '{NULL}', '{1}', '{now}', '{NULL}', '{1}', '{NULL}', '{infinity}', '{1}', '{1}');
 
 -- An entry that is removed from a list and added again starts at zero, whether
 -- its uses were written or not, and its uses stay with the key.
@@ -329,6 +336,7 @@ DELETE FROM apikeys.deleted_key;
 DELETE FROM apikeys.usage_flush;
 SELECT apikeys.flush_usage();
 SELECT count(*) FROM apikeys.key_usage;
+DELETE FROM apikeys.key_history;
 DROP OWNED BY regress_apikeys_app;
 DROP ROLE regress_apikeys_app;
 DROP OWNED BY regress_apikeys_reader;

@@ -6,6 +6,7 @@ use warnings;
 
 use File::Basename qw(dirname);
 use File::Spec;
+use JSON::PP qw(decode_json);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -96,23 +97,66 @@ is( $node->safe_psql(
 
 # --- Queries for others to run ------------------------------------------------------
 
-# Each query of postgres_exporter's, by a role like the one that the chapter
-# makes, has just the columns that its metrics name.
-my ($yaml) = blocks_of('yaml');
+# What metrics() has, once there is something of each, and a role that has access
+# monitor alone.
+$node->safe_psql('postgres', 'SELECT apikeys.flush_usage(); SELECT apikeys.seal_audit()');
+my $metrics = $node->safe_psql('postgres', q{SET ROLE exporter;
+	SELECT string_agg(DISTINCT name || ' ' || kind || ' ' || help, E'\n' ORDER BY name || ' ' || kind || ' ' || help) FROM apikeys.metrics()});
+my %help_of = map { /^(\w+) (.*)$/ } split /\n/, $metrics;
+my $names = join ' ', sort keys %help_of;
+is($node->safe_psql('postgres', q{SELECT string_agg(a, ' ') FROM unnest(apikeys_internal.accesses_of('exporter')) AS a}),
+	'monitor', 'the exporter needs one access');
+
+# Each query of postgres_exporter's has just the columns that its metrics name, and
+# together they are all that metrics() has.
+my ($yaml, $collector) = blocks_of('yaml');
 my @queries = split /^(?=\w)/m, $yaml->{text};
-cmp_ok(scalar(@queries), '>', 1, 'there are queries for postgres_exporter');
+my %exported;
+cmp_ok(scalar(@queries), '>', 1, 'README.md has queries for postgres_exporter');
 foreach my $query (@queries)
 {
 	my ($name) = $query =~ /^(\w+):/;
 	my ($sql) = $query =~ /query: \|\n(.*?)^  metrics:/ms;
 	my @metrics = $query =~ /^    - (\w+): \{usage: \w+, description: "[^"]+"\}$/mg;
+	while ($query =~ /^    - (\w+): \{usage: (COUNTER|GAUGE), description: "([^"]+)"\}$/mg)
+	{
+		$exported{"${name}_$1"} = lc($2) . " $3";
+	}
 	my $columns = $node->safe_psql('postgres',
 		"SET ROLE exporter; CREATE TEMPORARY TABLE $name AS $sql;
 		 SELECT string_agg(attname, ',' ORDER BY attnum) FROM pg_attribute
 		 WHERE attrelid = '$name'::regclass AND attnum > 0");
 
 	is($columns, join(',', @metrics), "$name: its columns are its metrics");
+	is($node->safe_psql('postgres', "SET ROLE exporter; SELECT count(*) > 0 FROM ($sql) AS q"), 't', "$name: it has rows");
 }
+is_deeply(\%exported, \%help_of, 'postgres_exporter has all that metrics() has');
+
+# The same of sql_exporter's.
+my %collected;
+my %columns_of = map { $_ => 1 } $collector->{text} =~ /AS (\w+)[,\n]/g;
+while ($collector->{text} =~ /metric_name: (\w+)(?:,|\n) *type: (\w+)(?:,|\n) *help: "([^"]+)"/g)
+{
+	$collected{$1} = "$2 $3";
+}
+is_deeply(\%collected, \%help_of, 'sql_exporter has all that metrics() has');
+foreach my $sql ($collector->{text} =~ /query: \|\n((?:      .*\n)+)/g)
+{
+	is($node->safe_psql('postgres', "SET ROLE exporter; SELECT count(*) > 0 FROM ($sql) AS q"), 't', 'a query of it has rows');
+}
+is_deeply([ grep { !$columns_of{$_} && $_ ne 'value' } $collector->{text} =~ /values: \[(\w+)\]/g ],
+	[], 'and each value is a column');
+
+# The dashboard asks for nothing else, with the labels there are.
+my $dashboard = decode_json(slurp_file("$top/doc/grafana.json"));
+my @expressions = map { $_->{expr} } map { @{ $_->{targets} } } @{ $dashboard->{panels} };
+cmp_ok(scalar(@expressions), '>', 10, 'the dashboard has panels');
+is_deeply([ grep { !$help_of{$_} } map { /(apikeys_\w+)/g } @expressions ], [], 'each of its metrics is there');
+my %label = map { $_ => 1 } qw(instance datname),
+  split /\n/, $node->safe_psql('postgres', 'SELECT DISTINCT jsonb_object_keys(labels) FROM apikeys.metrics()');
+is_deeply([ grep { !$label{$_} } map { /(\w+) ?!?=~?"/g } @expressions ], [], 'and each of its labels');
+is_deeply([ grep { !$help_of{$_} } $text_of{'doc/recipes.md'} =~ /\b(apikeys_(?:lost|uses|worker|advised|decisions|live|keys)_?\w*)[`\{ ]/g ],
+	[], 'as are those of the alerts');
 
 # The SQL in programs, as a driver would prepare it.
 my @statements = map { $_->{text} =~ /'(SELECT [^']*apikeys\.[^']*)'/g } blocks_of('js');

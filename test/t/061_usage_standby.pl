@@ -63,7 +63,10 @@ sub usage_of
 	my ($node, $key) = @_;
 
 	return $node->safe_psql('postgres',
-		qq{SELECT use_count, last_used_address FROM apikeys.usage WHERE public_key = '$key'});
+		qq{SELECT concat_ws('|', use_count, coalesce(host(last_used_address), ''),
+			(SELECT 'but by the hour ' || sum(h.use_count) FROM apikeys.usage_by_hour AS h
+				WHERE h.public_key = u.public_key HAVING sum(h.use_count) <> u.use_count))
+		FROM apikeys.usage AS u WHERE public_key = '$key'});
 }
 
 sub worker_of
