@@ -266,7 +266,7 @@ foreach my $name (sort keys %restores)
 		SELECT apikeys.import_key(o.id, d.public_key, ('sha256$$' || repeat('0', 64))::apikeys.secret_hash, 'again', '{}')
 		FROM apikeys.deleted_key AS d, apikeys.organization AS o WHERE o.name LIKE 'Acme%' LIMIT 1
 	});
-	like($stderr, qr/has been used before/,
+	like($stderr, qr/was used before/,
 		"$name: a deleted key's name is not used again");
 }
 

@@ -203,7 +203,7 @@ is( $subscriber->safe_psql(
 my ($status, $stdout, $stderr) = $subscriber->psql('postgres',
 	qq{SELECT apikeys.import_key('$organization', '$keys{3}[0]', ('sha256\$\$' || repeat('0', 64))::apikeys.secret_hash, 'again', '{}')}
 );
-like($stderr, qr/has been used before/,
+like($stderr, qr/was used before/,
 	"a deleted key's name is not used again there");
 
 # What was used there was counted there.
