@@ -12,11 +12,14 @@
 #include "core/compat.h"
 #include "core/errors.h"
 
+#include "access/genam.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_extension.h"
 #include "storage/lmgr.h"
 #include "storage/proc.h"
+#include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 
@@ -225,4 +228,29 @@ ak_index_oid(AkIndex index)
 {
 	ensure_oids();
 	return index_oids[index];
+}
+
+/*
+ * Checks whether there is a row of the extension in pg_extension, also one that
+ * is not committed.
+ */
+bool
+ak_extension_is_being_created(void)
+{
+	Relation	relation = table_open(ExtensionRelationId, AccessShareLock);
+	SnapshotData snapshot;
+	ScanKeyData key;
+	SysScanDesc scan;
+	bool		found = false;
+
+	InitDirtySnapshot(snapshot);
+	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber,
+				F_NAMEEQ, CStringGetDatum("apikeys"));
+	scan = systable_beginscan(relation, ExtensionNameIndexId, true, &snapshot,
+							  1, &key);
+	while (HeapTupleIsValid(systable_getnext(scan)))
+		found = true;
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+	return found;
 }

@@ -61,6 +61,7 @@ typedef enum AkIndex
 extern void ak_tables_init(void);
 extern void ak_tables_lock(uint32 tables);
 extern Oid	ak_table_oid(AkTable table);
+extern bool ak_extension_is_being_created(void);
 extern Relation ak_table_open(AkTable table, LOCKMODE mode);
 extern Oid	ak_index_oid(AkIndex index);
 

@@ -24,8 +24,6 @@
 
 #include "base/names.h"
 #include "core/compat.h"
-#include "core/credentials.h"
-#include "core/crypto.h"
 #include "core/errors.h"
 #include "core/packed_array.h"
 #include "core/scope.h"
@@ -39,51 +37,12 @@
 #include "usage/rehash.h"
 #include "usage/usage.h"
 
-#include "access/detoast.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 /* How far the clock may be ahead of the server that has made a token. */
 #define TOKEN_CLOCK_SKEW	USECS_PER_MINUTE
-
-/* --- Both in one string ---------------------------------------------------- */
-
-/*
- * Sets public key and secret, palloc'd, to the halves of the string; to NULL,
- * which is an unknown key, where it is none.  A short-lived token is taken as it
- * is, and stays the caller's.
- */
-void
-ak_request_set_token(AkRequest *request, Datum argument)
-{
-	text	   *api_key = ak_decision_get_text(argument, AK_SHORT_TOKEN_MAX);
-	AkCredentials credentials;
-
-	request->public_key = NULL;
-	request->secret = NULL;
-	if (ak_paseto_is_token(VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key)))
-	{
-		request->token = api_key;
-		return;
-	}
-	if (!ak_credentials_from_api_key(VARDATA_ANY(api_key),
-									 VARSIZE_ANY_EXHDR(api_key), &credentials))
-		return;
-	request->public_key = cstring_to_text_with_len(credentials.public_key,
-												   credentials.public_key_length);
-	request->secret = cstring_to_text_with_len(credentials.secret,
-											   credentials.secret_length);
-}
-
-/* Overwrites the secret that ak_request_set_token() has made. */
-void
-ak_request_wipe_token(AkRequest *request)
-{
-	if (request->secret)
-		ak_crypto_wipe(VARDATA(request->secret),
-					   VARSIZE(request->secret) - VARHDRSZ);
-}
 
 /* --- The secret ----------------------------------------------------------- */
 
@@ -505,18 +464,6 @@ open_store(const AkRequest *request, AkSecretClaim *claim, AkKeystore *store)
 							 VARDATA_ANY(request->secret),
 							 VARSIZE_ANY_EXHDR(request->secret));
 	ak_keystore_open_for_image(store, hash, tables);
-}
-
-/*
- * Returns a text argument.  Of a text longer than max_size bytes only enough
- * is read to show that it is too long.
- */
-text *
-ak_decision_get_text(Datum argument, int max_size)
-{
-	if (toast_raw_datum_size(argument) - VARHDRSZ <= max_size)
-		return DatumGetTextPP(argument);
-	return DatumGetTextPSlice(argument, 0, max_size + 1);
 }
 
 /*

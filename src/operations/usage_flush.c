@@ -18,6 +18,7 @@
 #include "audit/audit_lock.h"
 #include "audit/audit_seal.h"
 #include "base/settings.h"
+#include "base/tables.h"
 #include "core/clock.h"
 #include "core/compat.h"
 #include "operations/usage_flush.h"
@@ -30,11 +31,8 @@
 #include "usage/usage_merge.h"
 #include "usage/usage_primary.h"
 
-#include "access/genam.h"
-#include "access/table.h"
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "catalog/pg_extension.h"
 #include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
 #include "commands/extension.h"
@@ -495,30 +493,6 @@ typedef enum Extension
 } Extension;
 
 /*
- * Finds the extension's row in pg_extension, also one that is not committed.
- */
-static bool
-is_being_created(void)
-{
-	Relation	relation = table_open(ExtensionRelationId, AccessShareLock);
-	SnapshotData snapshot;
-	ScanKeyData key;
-	SysScanDesc scan;
-	bool		is_being_created = false;
-
-	InitDirtySnapshot(snapshot);
-	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber,
-				F_NAMEEQ, CStringGetDatum("apikeys"));
-	scan = systable_beginscan(relation, ExtensionNameIndexId, true, &snapshot,
-							  1, &key);
-	while (HeapTupleIsValid(systable_getnext(scan)))
-		is_being_created = true;
-	systable_endscan(scan);
-	table_close(relation, AccessShareLock);
-	return is_being_created;
-}
-
-/*
  * Looks up the name of the database each time: a standby is not told of a
  * renaming.
  */
@@ -530,7 +504,7 @@ find_extension(void)
 	begin_transaction();
 	if (OidIsValid(get_extension_oid("apikeys", true)))
 		found = CREATED;
-	else if (is_being_created())
+	else if (ak_extension_is_being_created())
 		found = BEING_CREATED;
 	strlcpy(database_name, get_database_name(MyDatabaseId),
 			sizeof(database_name));
