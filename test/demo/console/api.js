@@ -1,0 +1,3 @@
+'use strict'
+const express = require('express')
+module.exports = { createApi: () => express.Router() }
