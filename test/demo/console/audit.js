@@ -1,6 +1,6 @@
 // Who has changed what, the latest first.
 'use strict'
-const { text, endOfDay } = require('./forms')
+const { text, endOfDay } = require('./request')
 
 const PAGE = 50
 

@@ -1,7 +1,7 @@
 // Why would a request be denied? Asks each check of a decision by itself, without
 // the secret; counts nothing.
 'use strict'
-const { text, textOrNull } = require('./forms')
+const { text, textOrNull } = require('./request')
 const { findKey } = require('./keys')
 const { findProjects } = require('./place')
 

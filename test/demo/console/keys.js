@@ -1,6 +1,6 @@
 // The keys of an organization or of a project: list, create, view details, change.
 'use strict'
-const { all, text, textOrNull, endOfDay } = require('./forms')
+const { all, text, textOrNull, endOfDay } = require('./request')
 const { findProjects, findRoles } = require('./place')
 const { PageError } = require('./refusals')
 
@@ -71,7 +71,7 @@ async function create ({ query, place, form }) {
   const [{ public_key: publicKey, private_key: privateKey }] = await query(
     `SELECT public_key, private_key FROM apikeys.${verb}($1, $2, $3, expires_at => $4)`,
     [place.id, text(form.description), all(form.roles), endOfDay(form.expires) || null])
-  return { redirect: urlOf(place, publicKey, '/secret'), secret: { publicKey, privateKey, isNew: true } }
+  return { redirect: urlOf(place, publicKey, '/secret'), issued: { publicKey, privateKey, isNew: true } }
 }
 
 // The private key is in the session's memory until "Done" or for ten minutes;
@@ -129,7 +129,7 @@ async function rotate (context) {
   await findKey(context)
   const [{ private_key: privateKey }] = await query(
     'SELECT apikeys.rotate_secret($1, overlap => $2::interval) AS private_key', [params.key, text(form.overlap)])
-  return { redirect: urlOf(place, params.key, '/secret'), secret: { publicKey: params.key, privateKey, isNew: false } }
+  return { redirect: urlOf(place, params.key, '/secret'), issued: { publicKey: params.key, privateKey, isNew: false } }
 }
 
 const revoke = change('The private key is revoked.', 'SELECT apikeys.revoke_secret($1, $2)', ({ params, form }) => [params.key, text(form.version)])

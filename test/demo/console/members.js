@@ -1,6 +1,6 @@
 // Who holds which role in the organization, or in the project.
 'use strict'
-const { text } = require('./forms')
+const { text } = require('./request')
 const { findRoles } = require('./place')
 
 async function list ({ query, place }) {

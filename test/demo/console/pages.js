@@ -3,13 +3,12 @@
 // answered to the browser only after the commit. If the database refuses, the page
 // named beside it is shown again, with what was typed in and the reason.
 'use strict'
-const net = require('node:net')
 const express = require('express')
 const { asUser } = require('./database')
 const { findPlace } = require('./place')
 const { PageError, explainRefusal } = require('./refusals')
 const sessions = require('./sessions')
-const { text } = require('./forms')
+const { addressOf, text } = require('./request')
 const chapters = [require('./keys'), require('./members'), require('./audit'), require('./explain')]
 
 const SECRET_LIFE = 10 * 60 * 1000 // how long a page shows a new private key
@@ -43,8 +42,8 @@ function createPages (eta) {
       result = await perform(request, kind, page)
     }
     const { session } = request
-    const { view, redirect, notice, secret, ...data } = result
-    if (secret) session.secret = { ...secret, until: Date.now() + SECRET_LIFE }
+    const { view, redirect, notice, issued, ...data } = result
+    if (issued) session.secret = { ...issued, until: Date.now() + SECRET_LIFE }
     if (!redirect) return render(request, response, refusal?.status ?? 200, view, { ...data, refusal })
     session.notice = notice
     response.redirect(303, redirect)
@@ -103,13 +102,6 @@ function explainFault (error) {
   return { status: 500, identifier: null, sentence: 'Something went wrong here. Nothing was changed.' }
 }
 
-// Where the client is, as express tells: never a header, unless a trusted proxy
-// has written it.
-function addressOf (request) {
-  const address = request.ip?.replace(/%.*/, '')
-  return net.isIP(address) ? address : null
-}
-
 const time = (date) => date && new Date(date).toISOString().replace('T', ' ').slice(0, 16) + ' UTC'
 
-module.exports = { createPages, addressOf }
+module.exports = { createPages }
