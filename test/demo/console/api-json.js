@@ -5,7 +5,8 @@ const KEY_ROWS = `SELECT k.public_key, k.private_key, k.description, k.organizat
 
 const ENTRY_ROWS = `SELECT e.network::text, host(e.network) AS address, masklen(e.network) = CASE family(e.network) WHEN 4 THEN 32 ELSE 128 END AS is_address,
   e.use_count, e.created_at, e.last_used_at, host(e.last_used_address) AS last_used_address,
-  (SELECT apikeys.cardinality(k.access_list) FROM apikeys.key AS k WHERE k.public_key = e.public_key) = 1 AS is_last
+  (SELECT apikeys.cardinality(k.access_list) FROM apikeys.key AS k WHERE k.public_key = e.public_key) = 1 AS is_last,
+  e.public_key IS NOT DISTINCT FROM apikeys.current_key() AS is_own
   FROM apikeys.access_list_entries AS e`
 
 const link = (href, rel = 'self') => ({ href, rel })

@@ -154,10 +154,11 @@ async function addEntries (context) {
 }
 
 // In the model the last entry can be removed, too, which opens the key to every
-// address; here that is another call.
+// address, but not by that key; here that is another call.
 async function removeEntry (context) {
   const { query, params } = context
-  const { network, is_last: isLast } = await findEntry(context)
+  const { network, is_last: isLast, is_own: isOwn } = await findEntry(context)
+  if (isLast && isOwn) throw new ApiError(400, 'CANNOT_REMOVE_CALLER_FROM_ACCESS_LIST', 'The caller cannot be removed from its own access list.', [network])
   if (isLast) await query("SELECT FROM apikeys.update_key($1, access_list => '{}')", [params.key])
   else await query('SELECT apikeys.remove_from_access_list($1, $2::text)', [params.key, network])
 }
