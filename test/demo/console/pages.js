@@ -3,6 +3,8 @@
 // answered to the browser only after the commit. If the database refuses, the page
 // named beside it is shown again, with what was typed in and the reason.
 'use strict'
+const path = require('node:path')
+const { Eta } = require('eta')
 const express = require('express')
 const { asUser } = require('./database')
 const { findPlace } = require('./place')
@@ -13,8 +15,13 @@ const chapters = [require('./keys'), require('./members'), require('./audit'), r
 
 const SECRET_LIFE = 10 * 60 * 1000 // how long a page shows a new private key
 
-function createPages (eta) {
+const eta = new Eta({ views: path.join(__dirname, 'views'), cache: true })
+
+function createPages () {
   const router = express.Router()
+  router.use(sessions.load)
+  router.use('/static', express.static(path.join(__dirname, 'static'), { index: false }))
+  router.use(express.urlencoded({ extended: false, limit: '64kb', parameterLimit: 1000 }))
 
   function render (request, response, status, view, data) {
     const { session } = request

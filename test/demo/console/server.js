@@ -9,12 +9,9 @@
 //   TRUST_PROXY     addresses of proxies whose X-Forwarded-For counts, separated by commas
 //   SECURE_COOKIE   1: behind HTTPS
 'use strict'
-const path = require('node:path')
 const express = require('express')
-const { Eta } = require('eta')
 const { createApi } = require('./api')
 const { createPages } = require('./pages')
-const sessions = require('./sessions')
 
 const { PORT = 8080, HOST = '127.0.0.1', TRUST_PROXY } = process.env
 
@@ -39,10 +36,7 @@ app.use((request, response, next) => {
 app.use(['/api/public/v1.0', '/api/atlas/v2'], createApi())
 app.get('/api/private/ipinfo', (request, response) => response.json({ currentIpv4Address: request.ip.replace(/^::ffff:/, '') }))
 
-app.use('/static', express.static(path.join(__dirname, 'static'), { index: false }))
-app.use(sessions.load)
-app.use(express.urlencoded({ extended: false, limit: '64kb', parameterLimit: 1000 }))
-app.use(createPages(new Eta({ views: path.join(__dirname, 'views'), cache: true })))
+app.use(createPages())
 
 const server = app.listen(Number(PORT), HOST, (error) => {
   if (error) throw error
