@@ -113,7 +113,7 @@ $(SQL_SCRIPT): $(SQL_PARTS) $(TOP)/sql/parts $(TOP)/apikeys.control
 
 # --- What installs what it needs by itself ---------------------------------
 
-.PHONY: demo demo-stop test matrix upgrade coverage sanitize fuzz \
+.PHONY: demo demo-stop console console-stop console-check test matrix upgrade coverage sanitize fuzz \
 	lint model crash failover load soak bench dist dist-check deb deb-check help
 export PG_CONFIG
 
@@ -122,6 +122,15 @@ demo:       ## start a private server in tmp/demo with the extension and data to
 
 demo-stop:  ## end that server and remove its folder
 	@$(TOP)/test/demo.sh stop
+
+console:    ## start that server and a web console for its keys, on loopback; prints who can sign in
+	@$(TOP)/test/console.sh start
+
+console-stop: ## end both and remove their folder
+	@$(TOP)/test/console.sh stop
+
+console-check: ## walk through the console with a real browser; pictures in tmp/console
+	@TEST_NAME=console-check $(TOP)/test/run-tests.sh console browser
 
 test:       ## build and test in tmp/test; SUITES="regress tap" runs only those
 	@$(TOP)/test/run-tests.sh $(SUITES)

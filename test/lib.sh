@@ -292,6 +292,14 @@ find_driver() {
   export NODE_PATH=$folder
 }
 
+# console_packages [PACKAGE…]: has npm fetch what the console needs, and these; sets
+# NODE_PATH to where they are.
+console_packages() {
+  local folder=$WORK/tree/test/demo/console
+  quietly npm as_user npm --prefix "$folder" install --no-audit --no-fund "$@"
+  export NODE_PATH=$folder/node_modules
+}
+
 # --- Private servers -------------------------------------------------------
 
 # server_start NAME [SETTING…]: makes a cluster in $WORK/NAME.data and starts

@@ -11,7 +11,8 @@ const { chromium } = require('playwright-core')
 const { source: axe } = require('axe-core')
 const { setUp, start, tearDown, sql, value, passwordOf } = require('./harness')
 
-const { SCREENSHOTS = 'screenshots', CHROMIUM = '/usr/bin/chromium' } = process.env
+const SCREENSHOTS = process.env.SCREENSHOTS || 'screenshots'
+const CHROMIUM = '/usr/bin/chromium'
 const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true }
 let browser, url, places
 const faults = []
