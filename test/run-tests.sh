@@ -71,6 +71,7 @@ suite_console() {
   server_start console "shared_preload_libraries = 'apikeys'"
   run_node api || status=1
   run_node attacks || status=1
+  run_node recipes || status=1
   return "$status"
 }
 
