@@ -80,7 +80,7 @@ suite_browser() {
   local status=0
   need_files 'test/console/*.js'
   console_packages --no-save playwright-core@1 axe-core@4
-  server_start console "shared_preload_libraries = 'apikeys'"
+  server_start browser "shared_preload_libraries = 'apikeys'"
   SCREENSHOTS=$WORK/screenshots run_node browser || status=1
   mkdir -p "$TOP/tmp/console"
   cp "$WORK"/screenshots/*.png "$TOP/tmp/console"

@@ -5,12 +5,16 @@ const assert = require('node:assert/strict')
 const { after, before, test } = require('node:test')
 const { setUp, start, tearDown, sql, value, call } = require('./harness')
 
-const VARIANTS = [['/api/public/v1.0', false], ['/api/public/v1.0', true], ['/api/atlas/v2', false]]
+const VARIANTS = [
+  ['/api/public/v1.0', false],
+  ['/api/public/v1.0', true],
+  ['/api/atlas/v2', false]
+]
 const preparations = []
 let url
 before(async () => {
-  await setUp();
-  ({ url } = await start())
+  await setUp()
+  ;({ url } = await start())
   for (const prepare of preparations) await prepare()
 })
 after(tearDown)
@@ -24,9 +28,12 @@ for (const [prefix, bearer] of VARIANTS) {
   // An organization, two projects, and the key that calls.
   preparations.push(async () => {
     const acme = await value("SELECT apikeys.create_organization($1, 'user:anna')", [title('organization')])
-    const [production, staging] = [await value("SELECT apikeys.create_project($1, 'one')", [acme]), await value("SELECT apikeys.create_project($1, 'two')", [acme])]
-    places = { acme, production, staging };
-    [owner] = await sql("SELECT * FROM apikeys.create_key($1, 'the caller', '{ORG_OWNER}', '{127.0.0.1}')", [acme])
+    const [production, staging] = [
+      await value("SELECT apikeys.create_project($1, 'one')", [acme]),
+      await value("SELECT apikeys.create_project($1, 'two')", [acme])
+    ]
+    places = { acme, production, staging }
+    ;[owner] = await sql("SELECT * FROM apikeys.create_key($1, 'the caller', '{ORG_OWNER}', '{127.0.0.1}')", [acme])
     root = `${prefix}/orgs/${acme}/apiKeys`
   })
 
@@ -45,17 +52,34 @@ for (const [prefix, bearer] of VARIANTS) {
     assert.match(created.privateKey, /^ak_sec_[0-9A-Za-z]{49}$/)
     assert.deepEqual(created.roles, [{ orgId: places.acme, roleName: 'ORG_READ_ONLY' }])
     assert.deepEqual(created.links, [{ href: new URL(of(created.id), url).href, rel: 'self' }])
-    assert.equal(await value("SELECT reason FROM apikeys.decide($1, $2, '192.0.2.1'::inet, 'organization.read')", [created.publicKey, created.privateKey]), 'ok')
+    assert.equal(
+      await value("SELECT reason FROM apikeys.decide($1, $2, '192.0.2.1'::inet, 'organization.read')", [
+        created.publicKey,
+        created.privateKey
+      ]),
+      'ok'
+    )
 
     const { json: page } = await ask('GET', root)
     assert.equal(page.totalCount, 2)
-    assert.deepEqual(page.results.map(({ desc }) => desc), ['e2e', 'the caller'])
+    assert.deepEqual(
+      page.results.map(({ desc }) => desc),
+      ['e2e', 'the caller']
+    )
     assert.match(page.results[0].privateKey, /^\*{8}\w{4}$/)
-    assert.deepEqual(page.links, [{ href: `${new URL(root, url).href}?includeCount=true&pageNum=1&itemsPerPage=100`, rel: 'self' }])
+    assert.deepEqual(page.links, [
+      { href: `${new URL(root, url).href}?includeCount=true&pageNum=1&itemsPerPage=100`, rel: 'self' }
+    ])
 
-    const { json: changed } = await ask('PATCH', of(created.id), { desc: 'e2e-updated', roles: ['ORG_MEMBER', 'ORG_READ_ONLY'] })
+    const { json: changed } = await ask('PATCH', of(created.id), {
+      desc: 'e2e-updated',
+      roles: ['ORG_MEMBER', 'ORG_READ_ONLY']
+    })
     assert.equal(changed.desc, 'e2e-updated')
-    assert.deepEqual(changed.roles.map(({ roleName }) => roleName), ['ORG_MEMBER', 'ORG_READ_ONLY'])
+    assert.deepEqual(
+      changed.roles.map(({ roleName }) => roleName),
+      ['ORG_MEMBER', 'ORG_READ_ONLY']
+    )
     assert.deepEqual((await ask('GET', of(created.id))).json, changed)
 
     assert.equal((await ask('DELETE', of(created.id))).status, 204)
@@ -84,7 +108,9 @@ for (const [prefix, bearer] of VARIANTS) {
 
   for (const name of ['accessList', 'whitelist']) {
     test(title(`keeps an access list at ${name}`), async () => {
-      const { json: { id } } = await ask('POST', root, { desc: name, roles: ['ORG_MEMBER'] })
+      const {
+        json: { id }
+      } = await ask('POST', root, { desc: name, roles: ['ORG_MEMBER'] })
       const list = of(id, name)
       const { status, json } = await ask('POST', list, [{ ipAddress: '192.168.0.229' }])
       assert.equal(status, 200)
@@ -102,9 +128,16 @@ for (const [prefix, bearer] of VARIANTS) {
 
       const { json: address } = await ask('GET', '/api/private/ipinfo')
       assert.deepEqual(address, { currentIpv4Address: '127.0.0.1' })
-      await ask('POST', list, [{ ipAddress: address.currentIpv4Address }, { cidrBlock: '2001:db8::/32' }, { cidrBlock: '10.0.0.0/8' }])
+      await ask('POST', list, [
+        { ipAddress: address.currentIpv4Address },
+        { cidrBlock: '2001:db8::/32' },
+        { cidrBlock: '10.0.0.0/8' }
+      ])
       const { json: three } = await ask('POST', list, [{ ipAddress: '127.0.0.1' }])
-      assert.deepEqual(three.results.map(({ cidrBlock }) => cidrBlock), ['10.0.0.0/8', '127.0.0.1/32', '2001:db8::/32'])
+      assert.deepEqual(
+        three.results.map(({ cidrBlock }) => cidrBlock),
+        ['10.0.0.0/8', '127.0.0.1/32', '2001:db8::/32']
+      )
       assert.equal(three.results[0].ipAddress, undefined)
       assert.equal((await ask('DELETE', `${list}/10.0.0.0%2F8`)).status, 204)
       assert.equal((await ask('DELETE', `${list}/127.0.0.1`)).status, 204)
@@ -112,7 +145,9 @@ for (const [prefix, bearer] of VARIANTS) {
 
       await refused(400, 'INVALID_IP_ADDRESS_OR_CIDR_NOTATION', 'POST', list, [{ cidrBlock: '203.0.113.50/24' }])
       await refused(400, 'INVALID_IP_ADDRESS_OR_CIDR_NOTATION', 'POST', list, [{ ipAddress: 'localhost' }])
-      await refused(400, 'BAD_ACCESS_LIST_ADD_REQUEST', 'POST', list, [{ ipAddress: '10.0.0.1', cidrBlock: '10.0.0.0/8' }])
+      await refused(400, 'BAD_ACCESS_LIST_ADD_REQUEST', 'POST', list, [
+        { ipAddress: '10.0.0.1', cidrBlock: '10.0.0.0/8' }
+      ])
       await refused(400, 'BAD_ACCESS_LIST_ADD_REQUEST', 'POST', list, [{}])
       assert.equal((await ask('GET', list)).json.totalCount, 1)
       assert.equal((await ask('DELETE', of(id))).status, 204)
@@ -125,13 +160,19 @@ for (const [prefix, bearer] of VARIANTS) {
     const { status, json: created } = await ask('POST', group, { desc: 'e2e-test', roles: ['GROUP_READ_ONLY'] })
     assert.equal(status, 200)
     assert.deepEqual(created.roles, [{ groupId: places.production, roleName: 'GROUP_READ_ONLY' }])
-    assert.deepEqual((await ask('GET', group)).json.results.map(({ id }) => id), [created.id])
+    assert.deepEqual(
+      (await ask('GET', group)).json.results.map(({ id }) => id),
+      [created.id]
+    )
 
     const { json: changed } = await ask('PATCH', `${group}/${created.id}`, { roles: ['GROUP_DATA_ACCESS_READ_ONLY'] })
     assert.deepEqual(changed.roles, [{ groupId: places.production, roleName: 'GROUP_DATA_ACCESS_READ_ONLY' }])
 
     const { json: assigned } = await ask('POST', `${other}/${created.id}`, [{ roles: ['GROUP_READ_ONLY'] }])
-    assert.deepEqual(new Set(assigned.roles.map(({ groupId }) => groupId)), new Set([places.production, places.staging]))
+    assert.deepEqual(
+      new Set(assigned.roles.map(({ groupId }) => groupId)),
+      new Set([places.production, places.staging])
+    )
     await refused(409, 'API_KEY_ALREADY_IN_GROUP', 'POST', `${other}/${created.id}`, [{ roles: ['GROUP_OWNER'] }])
 
     assert.equal((await ask('DELETE', `${other}/${created.id}`)).status, 204)
@@ -158,32 +199,77 @@ for (const [prefix, bearer] of VARIANTS) {
     await refused(400, 'VALIDATION_ERROR', 'POST', root, { desc: 'a\0b', roles: ['ORG_MEMBER'] })
     await refused(400, 'INVALID_JSON', 'POST', root, '{"desc": ')
     await refused(413, 'REQUEST_TOO_LARGE', 'POST', root, { desc: 'x'.repeat(1000000), roles: ['ORG_MEMBER'] })
-    await refused(400, 'CANNOT_REMOVE_CALLER_FROM_ACCESS_LIST', 'DELETE', of(owner.public_key, 'accessList', '127.0.0.1'))
+    await refused(
+      400,
+      'CANNOT_REMOVE_CALLER_FROM_ACCESS_LIST',
+      'DELETE',
+      of(owner.public_key, 'accessList', '127.0.0.1')
+    )
   })
 
   test(title('manages with the rights of the key alone'), async () => {
     const [member] = await sql("SELECT * FROM apikeys.create_key($1, 'a member', '{ORG_MEMBER}')", [places.acme])
-    const [admin] = await sql("SELECT * FROM apikeys.create_project_key($1, 'an administrator', '{GROUP_USER_ADMIN}')", [places.production])
-    await sql("SELECT apikeys.create_role('KEY_KEEPER', 'project', '{}', '{apikeys.keys.*}', 'Looks after keys.', organization => $1)", [places.acme])
-    const [keeper] = await sql("SELECT * FROM apikeys.create_project_key($1, 'a keeper', '{KEY_KEEPER}')", [places.production])
+    const [admin] = await sql(
+      "SELECT * FROM apikeys.create_project_key($1, 'an administrator', '{GROUP_USER_ADMIN}')",
+      [places.production]
+    )
+    await sql(
+      "SELECT apikeys.create_role('KEY_KEEPER', 'project', '{}', '{apikeys.keys.*}', 'Looks after keys.', organization => $1)",
+      [places.acme]
+    )
+    const [keeper] = await sql("SELECT * FROM apikeys.create_project_key($1, 'a keeper', '{KEY_KEEPER}')", [
+      places.production
+    ])
     const [disabled] = await sql("SELECT * FROM apikeys.create_key($1, 'disabled', '{ORG_OWNER}')", [places.acme])
-    const [elsewhere] = await sql("SELECT * FROM apikeys.create_key($1, 'elsewhere', '{ORG_OWNER}', '{203.0.113.0/24}')", [places.acme])
+    const [elsewhere] = await sql(
+      "SELECT * FROM apikeys.create_key($1, 'elsewhere', '{ORG_OWNER}', '{203.0.113.0/24}')",
+      [places.acme]
+    )
     await sql('SELECT apikeys.disable_key($1)', [disabled.public_key])
     const as = async (key, ...request) => {
       const { status, json, headers } = await call(url, { ...key, bearer }, ...request)
       return [status, json.errorCode, headers.get('www-authenticate')]
     }
-    assert.deepEqual(await as(member, 'POST', root, { desc: 'x', roles: ['ORG_MEMBER'] }), [403, 'USER_UNAUTHORIZED', null])
+    assert.deepEqual(await as(member, 'POST', root, { desc: 'x', roles: ['ORG_MEMBER'] }), [
+      403,
+      'USER_UNAUTHORIZED',
+      null
+    ])
     assert.deepEqual(await as(member, 'GET', of(owner.public_key)), [404, 'API_KEY_NOT_FOUND', null])
     assert.deepEqual(await as(member, 'GET', of(member.public_key)), [200, undefined, null])
-    assert.deepEqual(await as(keeper, 'POST', `${prefix}/groups/${places.production}/apiKeys`, { desc: 'x', roles: ['GROUP_OWNER'] }), [403, 'USER_UNAUTHORIZED', null])
-    assert.deepEqual(await as(admin, 'POST', `${prefix}/groups/${places.production}/apiKeys`, { desc: 'x', roles: ['GROUP_READ_ONLY'] }), [200, undefined, null])
-    assert.deepEqual(await as(admin, 'GET', `${prefix}/groups/${places.staging}/apiKeys`), [404, 'GROUP_NOT_FOUND', null])
+    assert.deepEqual(
+      await as(keeper, 'POST', `${prefix}/groups/${places.production}/apiKeys`, { desc: 'x', roles: ['GROUP_OWNER'] }),
+      [403, 'USER_UNAUTHORIZED', null]
+    )
+    assert.deepEqual(
+      await as(admin, 'POST', `${prefix}/groups/${places.production}/apiKeys`, {
+        desc: 'x',
+        roles: ['GROUP_READ_ONLY']
+      }),
+      [200, undefined, null]
+    )
+    assert.deepEqual(await as(admin, 'GET', `${prefix}/groups/${places.staging}/apiKeys`), [
+      404,
+      'GROUP_NOT_FOUND',
+      null
+    ])
     assert.deepEqual(await as(disabled, 'GET', root), [403, 'API_KEY_DENIED', null])
     assert.deepEqual(await as(elsewhere, 'GET', root), [403, 'IP_ADDRESS_NOT_ON_ACCESS_LIST', null])
     const unproved = [401, 'UNAUTHORIZED', 'Basic realm="apikeys", charset="UTF-8"']
-    for (const [publicKey, privateKey] of [[owner.public_key, member.private_key], ['ak_pub_0000000000000000', 'x'], [owner.public_key, ''], ['', '']]) {
-      assert.deepEqual(await as({ public_key: publicKey, private_key: privateKey, api_key: `${publicKey}.${privateKey}` }, 'GET', root), unproved)
+    for (const [publicKey, privateKey] of [
+      [owner.public_key, member.private_key],
+      ['ak_pub_0000000000000000', 'x'],
+      [owner.public_key, ''],
+      ['', '']
+    ]) {
+      assert.deepEqual(
+        await as(
+          { public_key: publicKey, private_key: privateKey, api_key: `${publicKey}.${privateKey}` },
+          'GET',
+          root
+        ),
+        unproved
+      )
     }
   })
 }

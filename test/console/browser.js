@@ -21,13 +21,22 @@ before(async () => {
   mkdirSync(SCREENSHOTS, { recursive: true })
   places = await setUp()
   for (let n = 1; n <= 24; n++) {
-    await sql("SELECT apikeys.create_project_key($1, $2, '{GROUP_BACKUP_ADMIN}', '{203.0.113.0/24}')", [places.production, `Backup of region ${n}`])
+    await sql("SELECT apikeys.create_project_key($1, $2, '{GROUP_BACKUP_ADMIN}', '{203.0.113.0/24}')", [
+      places.production,
+      `Backup of region ${n}`
+    ])
   }
-  const [reports] = await sql("SELECT * FROM apikeys.create_key($1, 'Monthly reports', '{ORG_READ_ONLY}')", [places.acme])
-  for (const [address, scope] of [['198.51.100.7', 'clusters.read'], ['198.51.100.7', 'clusters.read'], ['203.0.113.9', 'clusters.create']]) {
+  const [reports] = await sql("SELECT * FROM apikeys.create_key($1, 'Monthly reports', '{ORG_READ_ONLY}')", [
+    places.acme
+  ])
+  for (const [address, scope] of [
+    ['198.51.100.7', 'clusters.read'],
+    ['198.51.100.7', 'clusters.read'],
+    ['203.0.113.9', 'clusters.create']
+  ]) {
     await sql('SELECT apikeys.decide($1, $2, $3::inet, $4)', [reports.public_key, reports.private_key, address, scope])
   }
-  ({ url } = await start())
+  ;({ url } = await start())
   browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] })
 })
 after(async () => {
@@ -36,11 +45,13 @@ after(async () => {
 })
 
 // A signed-in page; what the browser complains about is noted.
-async function open (user, options = {}) {
+async function open(user, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1200, height: 800 }, ...options })
   const page = await context.newPage()
   page.setDefaultTimeout(60000)
-  page.on('console', (message) => { if (message.type() === 'error' && !/status of 4\d\d/.test(message.text())) faults.push(message.text()) })
+  page.on('console', (message) => {
+    if (message.type() === 'error' && !/status of 4\d\d/.test(message.text())) faults.push(message.text())
+  })
   page.on('pageerror', (error) => faults.push(error.message))
   await page.goto(`${url}/sign-in`)
   await page.getByLabel('User').fill(user)
@@ -53,13 +64,20 @@ async function open (user, options = {}) {
 const picture = (page, name) => page.screenshot({ path: path.join(SCREENSHOTS, `${name}.png`), fullPage: true })
 
 // A picture of the page; axe finds nothing serious, nothing is cut off.
-async function look (page, name) {
+async function look(page, name) {
   await picture(page, name)
   await page.evaluate(axe)
   const { violations } = await page.evaluate(() => globalThis.axe.run(document))
   const serious = violations.filter(({ impact }) => ['serious', 'critical', 'moderate'].includes(impact))
-  assert.deepEqual(serious.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`), [], name)
-  const [scrolled, shown] = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth])
+  assert.deepEqual(
+    serious.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`),
+    [],
+    name
+  )
+  const [scrolled, shown] = await page.evaluate(() => [
+    document.documentElement.scrollWidth,
+    document.documentElement.clientWidth
+  ])
   assert.ok(scrolled <= shown, `${name} is wider than the window: ${scrolled} of ${shown}`)
 }
 
@@ -69,7 +87,7 @@ const refusalOf = (page) => page.getByRole('alert').locator('code').textContent(
 const row = (page, text) => page.getByRole('row').filter({ hasText: text })
 
 // The procedures, one after the other; each step is shown as see(page, "name-step").
-async function walk (page, place, name, see) {
+async function walk(page, place, name, see) {
   const isProject = place.includes('/projects/')
   const shot = (step) => see?.(page, `${name}-${step}`)
   await page.goto(url + place + '/keys')
@@ -110,8 +128,10 @@ async function walk (page, place, name, see) {
   await page.getByLabel('Description').fill('Deployments of the week')
   await click(page, 'button', 'Save')
   assert.equal(await heading(page), 'Deployments of the week')
-  await page.getByRole('group', { name: isProject ? 'Project roles' : 'Organization roles' })
-    .getByRole('checkbox', { name: isProject ? /^GROUP_BACKUP_ADMIN/ : /^ORG_MEMBER/ }).check()
+  await page
+    .getByRole('group', { name: isProject ? 'Project roles' : 'Organization roles' })
+    .getByRole('checkbox', { name: isProject ? /^GROUP_BACKUP_ADMIN/ : /^ORG_MEMBER/ })
+    .check()
   await click(page, 'button', 'Save roles')
   await page.getByRole('button', { name: 'Remove 203.0.113.0/24' }).click()
   await page.getByRole('button', { name: 'Remove 127.0.0.1/32' }).click()
@@ -126,7 +146,10 @@ async function walk (page, place, name, see) {
   await page.getByRole('button', { name: 'Done' }).click()
   await row(page, 'Deployments of the week').getByRole('link').click()
   assert.equal(await page.getByRole('button', { name: /^Revoke/ }).count(), 2)
-  await page.getByRole('button', { name: /^Revoke/ }).last().click()
+  await page
+    .getByRole('button', { name: /^Revoke/ })
+    .last()
+    .click()
   assert.equal(await page.getByRole('button', { name: /^Revoke/ }).count(), 1)
   await page.getByRole('button', { name: /^Revoke/ }).click()
   assert.equal(await refusalOf(page), 'last_secret')
@@ -160,11 +183,16 @@ test('an owner signs in and chooses a place', async () => {
   assert.equal(await heading(anna), 'Applications')
 })
 
-test('an owner walks the procedures of the organization', async () => walk(await open('anna'), `/organizations/${places.acme}`, 'owner', look))
-test('an owner walks the procedures of a project', async () => walk(await open('anna'), `/projects/${places.production}`, 'owner-project', picture))
-test('a user administrator walks the procedures of the project', async () => walk(await open('bert'), `/projects/${places.production}`, 'administrator', picture))
-test('all of it works without JavaScript', async () => walk(await open('anna', { javaScriptEnabled: false }), `/organizations/${places.acme}`))
-test('all of it works on a phone', async () => walk(await open('anna', PHONE), `/organizations/${places.acme}`, 'phone', look))
+test('an owner walks the procedures of the organization', async () =>
+  walk(await open('anna'), `/organizations/${places.acme}`, 'owner', look))
+test('an owner walks the procedures of a project', async () =>
+  walk(await open('anna'), `/projects/${places.production}`, 'owner-project', picture))
+test('a user administrator walks the procedures of the project', async () =>
+  walk(await open('bert'), `/projects/${places.production}`, 'administrator', picture))
+test('all of it works without JavaScript', async () =>
+  walk(await open('anna', { javaScriptEnabled: false }), `/organizations/${places.acme}`))
+test('all of it works on a phone', async () =>
+  walk(await open('anna', PHONE), `/organizations/${places.acme}`, 'phone', look))
 
 test('keys are searched, and pages are turned', async () => {
   const page = await open('anna')
@@ -216,7 +244,9 @@ test('members, audit and explain', async () => {
   assert.equal(await page.getByRole('row').count(), 2)
   await look(page, 'audit')
   await click(page, 'link', 'Explain')
-  await page.getByLabel('Public key').fill(await value("SELECT public_key FROM apikeys.key WHERE description = 'Backup of region 7'"))
+  await page
+    .getByLabel('Public key')
+    .fill(await value("SELECT public_key FROM apikeys.key WHERE description = 'Backup of region 7'"))
   await page.getByLabel('Address').fill('198.51.100.7')
   await page.getByLabel('Scope').fill('backups.create')
   await page.getByLabel('Project', { exact: true }).selectOption('production')

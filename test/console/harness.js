@@ -22,7 +22,7 @@ const value = async (text, values) => Object.values((await sql(text, values))[0]
 
 // Acme with two projects: anna owns it, bert is user administrator of one
 // project, gustav reads. Globex is dora's. Mallory is nobody's member.
-async function setUp () {
+async function setUp() {
   const root = new Pool({ user: 'postgres', database: 'postgres', max: 1 })
   await root.query(`DROP DATABASE IF EXISTS ${DATABASE} WITH (FORCE)`)
   await root.query('DROP ROLE IF EXISTS console')
@@ -42,11 +42,15 @@ async function setUp () {
 }
 
 // Starts the console; { url, output() }.
-async function start (variables = {}) {
+async function start(variables = {}) {
   const child = spawn('node', [path.join(CONSOLE, 'server.js')], {
     env: {
-      ...process.env, PGUSER: 'console', PGDATABASE: DATABASE, PORT: '0',
-      CONSOLE_USERS: JSON.stringify(Object.fromEntries(USERS.map((user) => [user, passwordOf(user)]))), ...variables
+      ...process.env,
+      PGUSER: 'console',
+      PGDATABASE: DATABASE,
+      PORT: '0',
+      CONSOLE_USERS: JSON.stringify(Object.fromEntries(USERS.map((user) => [user, passwordOf(user)]))),
+      ...variables
     }
   })
   processes.push(child)
@@ -64,18 +68,23 @@ async function start (variables = {}) {
   return { url, output: () => output }
 }
 
-async function tearDown () {
+async function tearDown() {
   for (const child of processes) child.kill()
   await admin.end()
 }
 
 // A browser without JavaScript: keeps the cookie, follows redirects by hand.
 class Client {
-  constructor (url) { Object.assign(this, { url, cookie: '', token: '' }) }
+  constructor(url) {
+    Object.assign(this, { url, cookie: '', token: '' })
+  }
 
-  async ask (method, target, body, headers = {}) {
+  async ask(method, target, body, headers = {}) {
     const response = await fetch(new URL(target, this.url), {
-      method, body, redirect: 'manual', headers: { ...(this.cookie && { cookie: this.cookie }), ...headers }
+      method,
+      body,
+      redirect: 'manual',
+      headers: { ...(this.cookie && { cookie: this.cookie }), ...headers }
     })
     for (const cookie of response.headers.getSetCookie()) this.cookie = cookie.split(';')[0]
     const text = await response.text()
@@ -83,32 +92,35 @@ class Client {
     return { status: response.status, text, headers: response.headers, location: response.headers.get('location') }
   }
 
-  get (target, headers) { return this.ask('GET', target, undefined, headers) }
+  get(target, headers) {
+    return this.ask('GET', target, undefined, headers)
+  }
 
   // Sends a form with the token of the last page; fields are pairs.
-  post (target, fields = {}, headers = {}) {
+  post(target, fields = {}, headers = {}) {
     const form = new URLSearchParams({ _token: this.token })
     for (const [name, field] of Object.entries(fields)) for (const one of [field].flat()) form.append(name, one)
     return this.ask('POST', target, form, headers)
   }
 
   // Sends a form, and shows the page that it leads to.
-  async submit (target, fields) {
+  async submit(target, fields) {
     const response = await this.post(target, fields)
-    return response.status === 303 ? { ...await this.get(response.location), location: response.location } : response
+    return response.status === 303 ? { ...(await this.get(response.location)), location: response.location } : response
   }
 
-  async signIn (user) {
+  async signIn(user) {
     await this.get('/sign-in')
     return this.submit('/sign-in', { user, password: passwordOf(user) })
   }
 }
 
 // A program with a key: JSON in and out.
-async function call (url, credentials, method, target, body, headers = {}) {
-  const authorization = credentials.api_key && credentials.bearer
-    ? `Bearer ${credentials.api_key}`
-    : `Basic ${Buffer.from(`${credentials.public_key}:${credentials.private_key}`).toString('base64')}`
+async function call(url, credentials, method, target, body, headers = {}) {
+  const authorization =
+    credentials.api_key && credentials.bearer
+      ? `Bearer ${credentials.api_key}`
+      : `Basic ${Buffer.from(`${credentials.public_key}:${credentials.private_key}`).toString('base64')}`
   const response = await fetch(new URL(target, url), {
     method,
     body: body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body),

@@ -12,8 +12,11 @@ const namesIn = (text) => new Set([...text.matchAll(/\bapikeys\.(\w+)/g)].map(([
 test('the recipes have all that the console asks for', () => {
   const recipes = readFileSync(path.join(__dirname, '../../doc/recipes.md'), 'utf8')
   const [, chapter] = /^## A Console for Your Users\n(.*?)^## /ms.exec(recipes)
-  const sources = readdirSync(CONSOLE).filter((name) => name.endsWith('.js'))
-    .map((name) => readFileSync(path.join(CONSOLE, name), 'utf8')).join('\n').replace('apikeys.${verb}', '')
+  const sources = readdirSync(CONSOLE)
+    .filter((name) => name.endsWith('.js'))
+    .map((name) => readFileSync(path.join(CONSOLE, name), 'utf8'))
+    .join('\n')
+    .replace('apikeys.${verb}', '')
   const missing = [...namesIn(sources)].filter((name) => !namesIn(chapter).has(name))
   assert.deepEqual(missing, [])
   assert.ok(namesIn(sources).size > 20)

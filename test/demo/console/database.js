@@ -8,7 +8,7 @@ pool.on('error', (error) => console.error('connection lost:', error.code))
 
 // Runs work(query) after the statement that says who acts. query(text, values)
 // returns rows. Values are always parameters, never part of the text.
-async function transaction (identify, values, work) {
+async function transaction(identify, values, work) {
   const client = await pool.connect()
   const query = async (text, parameters) => (await client.query(text, parameters)).rows
   let broken
@@ -19,7 +19,9 @@ async function transaction (identify, values, work) {
     await query('COMMIT')
     return result
   } catch (error) {
-    await query('ROLLBACK').catch((failure) => { broken = failure })
+    await query('ROLLBACK').catch((failure) => {
+      broken = failure
+    })
     throw error
   } finally {
     client.release(broken)
@@ -27,8 +29,7 @@ async function transaction (identify, values, work) {
 }
 
 // A person, whom the console has signed in.
-const asUser = (user, address, work) =>
-  transaction('SELECT apikeys.act_as($1, $2)', [`user:${user}`, address], work)
+const asUser = (user, address, work) => transaction('SELECT apikeys.act_as($1, $2)', [`user:${user}`, address], work)
 
 // A program, which proves a key; it manages with the rights of that key.
 const asKey = (publicKey, privateKey, address, work) =>

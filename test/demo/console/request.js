@@ -12,7 +12,7 @@ const endOfDay = (value) => text(value) && `${text(value)} 23:59:59+00`
 
 // Where the client is, as express tells: never a header, unless a trusted proxy
 // has written it.
-function addressOf (request) {
+function addressOf(request) {
   const address = request.ip?.replace(/%.*/, '')
   return net.isIP(address) ? address : null
 }

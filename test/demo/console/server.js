@@ -21,7 +21,8 @@ app.set('trust proxy', TRUST_PROXY ? TRUST_PROXY.split(',') : false)
 
 app.use((request, response, next) => {
   response.set({
-    'Content-Security-Policy': "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; " +
+    'Content-Security-Policy':
+      "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; " +
       "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
     'X-Content-Type-Options': 'nosniff',
     'Referrer-Policy': 'same-origin',
@@ -34,7 +35,9 @@ app.use((request, response, next) => {
 
 // The API knows no cookies, and the pages take no keys.
 app.use(['/api/public/v1.0', '/api/atlas/v2'], createApi())
-app.get('/api/private/ipinfo', (request, response) => response.json({ currentIpv4Address: request.ip.replace(/^::ffff:/, '') }))
+app.get('/api/private/ipinfo', (request, response) =>
+  response.json({ currentIpv4Address: request.ip.replace(/^::ffff:/, '') })
+)
 
 app.use(createPages())
 

@@ -19,12 +19,12 @@ const digest = (text) => createHash('sha256').update(text).digest()
 const isSame = (one, other) => timingSafeEqual(digest(one), digest(other))
 const tokenOf = (id) => createHmac('sha256', tokenKey).update(id).digest('base64url')
 
-function setCookie (response, id) {
+function setCookie(response, id) {
   response.setHeader('Set-Cookie', `${COOKIE}=${id}; Path=/; HttpOnly; SameSite=Lax${SECURE ? '; Secure' : ''}`)
 }
 
 // Sets request.session: { id, token, user, ... }; without user before sign-in.
-function load (request, response, next) {
+function load(request, response, next) {
   const [, sent] = new RegExp(`(?:^|; *)${COOKIE}=([\\w-]{43})(?:;|$)`).exec(request.headers.cookie ?? '') ?? []
   let session = sessions.get(sent)
   if (session && session.usedAt < Date.now() - IDLE) {
@@ -42,14 +42,14 @@ function load (request, response, next) {
 }
 
 // A form counts only if it comes from a page of this session.
-function isGenuine (request) {
+function isGenuine(request) {
   const site = request.headers['sec-fetch-site'] ?? 'same-origin'
   const token = request.body?._token
   return site === 'same-origin' && typeof token === 'string' && isSame(token, request.session.token)
 }
 
 // Whether user and password are right; nobody guesses fast.
-function signIn (request, response, user, password) {
+function signIn(request, response, user, password) {
   const minute = Math.floor(Date.now() / 60000)
   if (failures.get('minute') !== minute) failures.clear()
   failures.set('minute', minute)
@@ -67,7 +67,7 @@ function signIn (request, response, user, password) {
   return true
 }
 
-function signOut (request, response) {
+function signOut(request, response) {
   sessions.delete(request.session.id)
   setCookie(response, randomBytes(32).toString('base64url'))
 }
