@@ -292,11 +292,10 @@ find_driver() {
   export NODE_PATH=$folder
 }
 
-# console_packages [PACKAGE…]: has npm fetch what the console needs, and these; sets
-# NODE_PATH to where they are.
+# Has npm fetch what the console needs; sets NODE_PATH to where it is.
 console_packages() {
   local folder=$WORK/tree/test/demo/console
-  quietly npm as_user npm --prefix "$folder" install --no-audit --no-fund "$@"
+  quietly npm as_user npm --prefix "$folder" install --no-audit --no-fund
   export NODE_PATH=$folder/node_modules
 }
 

@@ -70,6 +70,7 @@ suite_console() {
   console_packages
   server_start console "shared_preload_libraries = 'apikeys'"
   run_node api || status=1
+  run_node pages || status=1
   run_node attacks || status=1
   run_node recipes || status=1
   return "$status"
@@ -79,7 +80,9 @@ suite_console() {
 suite_browser() {
   local status=0
   need_files 'test/console/*.js'
-  console_packages --no-save playwright-core@1 axe-core@4
+  console_packages
+  quietly npm-browser as_user npm --prefix "$WORK/tree/test/demo/console" \
+    install --no-save --no-audit --no-fund playwright-core@1 axe-core@4
   server_start browser "shared_preload_libraries = 'apikeys'"
   SCREENSHOTS=$WORK/screenshots run_node browser || status=1
   mkdir -p "$TOP/tmp/console"
