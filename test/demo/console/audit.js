@@ -1,4 +1,5 @@
-// Who has changed what, the latest first.
+// Who has changed what, the latest first; in a project, of the project and of the keys
+// in it.
 'use strict'
 const { text, endOfDay } = require('./request')
 
@@ -11,7 +12,9 @@ async function list({ query, place, search }) {
   const events = await query(
     `SELECT id, at, principal, action, public_key, address, detail
      FROM apikeys.audit_event
-     WHERE organization_id = $1 AND ($2::uuid IS NULL OR project_id = $2) AND id < $3
+     WHERE organization_id = $1 AND id < $3
+       AND ($2::uuid IS NULL OR project_id = $2 OR public_key IN (
+         SELECT r.public_key FROM apikeys.key_role AS r WHERE r.project_id = $2))
        AND ($4 = '' OR action = $4) AND ($5 = '' OR principal = $5) AND ($6 = '' OR public_key = $6)
        AND at BETWEEN $7::timestamptz AND $8::timestamptz
      ORDER BY id DESC LIMIT $9`,
