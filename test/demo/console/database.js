@@ -28,7 +28,7 @@ async function transaction(identify, values, work) {
   }
 }
 
-// A person, whom the console has signed in.
+// A person who is signed in to the console.
 const asUser = (user, address, work) => transaction('SELECT apikeys.act_as($1, $2)', [`user:${user}`, address], work)
 
 // A program, which proves a key; it manages with the rights of that key.

@@ -5,6 +5,7 @@
 const { createHash, createHmac, randomBytes, timingSafeEqual } = require('node:crypto')
 
 const IDLE = 30 * 60 * 1000
+const LONGEST = 12 * 60 * 60 * 1000
 const ATTEMPTS = 10 // failed sign-ins of an address in a minute
 const SECURE = process.env.SECURE_COOKIE === '1'
 const COOKIE = SECURE ? '__Host-session' : 'session'
@@ -19,6 +20,8 @@ const digest = (text) => createHash('sha256').update(text).digest()
 const isSame = (one, other) => timingSafeEqual(digest(one), digest(other))
 const tokenOf = (id) => createHmac('sha256', tokenKey).update(id).digest('base64url')
 
+const isOver = ({ startedAt, usedAt }) => usedAt < Date.now() - IDLE || startedAt < Date.now() - LONGEST
+
 function setCookie(response, id) {
   response.setHeader('Set-Cookie', `${COOKIE}=${id}; Path=/; HttpOnly; SameSite=Lax${SECURE ? '; Secure' : ''}`)
 }
@@ -27,7 +30,7 @@ function setCookie(response, id) {
 function load(request, response, next) {
   const [, sent] = new RegExp(`(?:^|; *)${COOKIE}=([\\w-]{43})(?:;|$)`).exec(request.headers.cookie ?? '') ?? []
   let session = sessions.get(sent)
-  if (session && session.usedAt < Date.now() - IDLE) {
+  if (session && isOver(session)) {
     sessions.delete(sent)
     session = undefined
   }
@@ -59,10 +62,11 @@ function signIn(request, response, user, password) {
     failures.set(request.ip, count + 1)
     return false
   }
-  for (const [id, { usedAt }] of sessions) if (usedAt < Date.now() - IDLE) sessions.delete(id)
+  sessions.delete(request.session.id)
+  for (const [id, session] of sessions) if (isOver(session)) sessions.delete(id)
   // A new id: one that somebody planted before is worth nothing.
   const id = randomBytes(32).toString('base64url')
-  sessions.set(id, { id, token: tokenOf(id), user, usedAt: Date.now() })
+  sessions.set(id, { id, token: tokenOf(id), user, startedAt: Date.now(), usedAt: Date.now() })
   setCookie(response, id)
   return true
 }
