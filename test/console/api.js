@@ -154,6 +154,25 @@ for (const [prefix, bearer] of VARIANTS) {
     })
   }
 
+  test(title('an entry that is added while the last one is removed is kept'), async () => {
+    const {
+      json: { id }
+    } = await ask('POST', root, { desc: 'two at a time', roles: ['ORG_MEMBER'] })
+    for (let n = 1; n <= 20; n++) {
+      const answers = await Promise.all([
+        ask('POST', of(id, 'accessList'), [{ ipAddress: `10.0.0.${n}` }]),
+        n > 1 ? ask('DELETE', of(id, 'accessList', `10.0.0.${n - 1}`)) : { status: 204 }
+      ])
+      assert.deepEqual(
+        answers.map(({ status }) => status),
+        [200, 204]
+      )
+      const list = await value('SELECT access_list::text FROM apikeys.key WHERE public_key = $1', [id])
+      assert.equal(list, `{10.0.0.${n}/32}`)
+    }
+    assert.equal((await ask('DELETE', of(id))).status, 204)
+  })
+
   test(title('creates, assigns, changes and removes keys of a project'), async () => {
     const group = `${prefix}/groups/${places.production}/apiKeys`
     const other = `${prefix}/groups/${places.staging}/apiKeys`

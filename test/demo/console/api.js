@@ -211,9 +211,12 @@ async function addEntries(context) {
 }
 
 // In the model the last entry can be removed, too, which opens the key to every
-// address, but not by that key; here that is another call.
+// address, but not by that key; here that is another call. A change of nothing locks
+// the key, so that an entry which is added meanwhile is not lost.
 async function removeEntry(context) {
   const { query, params } = context
+  await findEntry(context)
+  await query('SELECT FROM apikeys.update_key($1)', [params.key])
   const { network, is_last: isLast, is_own: isOwn } = await findEntry(context)
   if (isLast && isOwn)
     throw new ApiError(
