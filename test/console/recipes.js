@@ -21,3 +21,13 @@ test('the recipes have all that the console asks for', () => {
   assert.deepEqual(missing, [])
   assert.ok(namesIn(sources).size > 20)
 })
+
+test('the console has sentences for identifiers that exist', () => {
+  const { SENTENCES } = require('../demo/console/refusals')
+  const reference = readFileSync(path.join(__dirname, '../../doc/reference.md'), 'utf8')
+  const identifiers = new Set([...reference.matchAll(/^`(\w+)` \| \w{5}/gm)].map(([, name]) => name))
+  assert.deepEqual(
+    Object.keys(SENTENCES).filter((name) => !identifiers.has(name)),
+    []
+  )
+})

@@ -73,4 +73,4 @@ function statusOf({ code = '', constraint = '' }) {
   return null
 }
 
-module.exports = { PageError, explainRefusal }
+module.exports = { SENTENCES, PageError, explainRefusal }
