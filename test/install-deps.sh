@@ -8,7 +8,7 @@ set -euo pipefail
 
 # --- What is needed --------------------------------------------------------
 
-PROFILES='demo|test|bench|sanitize|traffic|failover|deb|deb-check|dist-check|matrix|upgrade|coverage'
+PROFILES='demo|console|test|bench|sanitize|traffic|failover|deb|deb-check|dist-check|matrix|upgrade|coverage'
 
 # required_packages PROFILE [SUITE…]
 required_packages() {
@@ -16,6 +16,7 @@ required_packages() {
   say gcc make libc6-dev pkg-config libsodium-dev
   case $1 in
     test) for suite in "${@:2}"; do suite_packages "$suite"; done ;;
+    console) npm_packages ;;
     matrix | upgrade) say mmdebstrap debian-archive-keyring ;;
     coverage) say lcov ;;
     sanitize) say perl bison flex dpkg-dev valgrind ;;
@@ -39,6 +40,11 @@ suite_packages() {
     fuzz) say clang ;;
     lint) say shellcheck clang-tidy clang-tools ;;
     model) node_packages ;;
+    console) npm_packages ;;
+    browser)
+      npm_packages
+      say chromium
+      ;;
     tap)
       say perl libipc-run-perl pgbouncer
       node_packages
@@ -53,6 +59,12 @@ node_packages() {
     ! dpkg-query -W -f '${Version}' nodejs | grep -q nodesource; }; then
     say nodejs node-pg
   fi
+}
+
+# What npm fetches is not in the distribution.
+npm_packages() {
+  if ! command -v node >/dev/null; then say nodejs; fi
+  if ! command -v npm >/dev/null; then say npm; fi
 }
 
 # optional_packages MAJOR [SUITE…]: good to have, where the distribution has

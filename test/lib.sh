@@ -299,6 +299,13 @@ find_driver() {
   export NODE_PATH=$folder
 }
 
+# Has npm fetch what the console needs; sets NODE_PATH to where it is.
+console_packages() {
+  local folder=$WORK/tree/test/demo/console
+  quietly npm as_user npm --prefix "$folder" install --no-audit --no-fund
+  export NODE_PATH=$folder/node_modules
+}
+
 # --- Private servers -------------------------------------------------------
 
 # server_start NAME [SETTING…]: makes a cluster in $WORK/NAME.data and starts

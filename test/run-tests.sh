@@ -13,7 +13,7 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-SUITES=(unit fuzz regress isolation model tap plpgsql catalog lint)
+SUITES=(unit fuzz regress isolation model console tap plpgsql catalog lint)
 
 # --- The suites ------------------------------------------------------------
 
@@ -61,6 +61,38 @@ suite_model() {
   server_start model "shared_preload_libraries = 'apikeys'"
   as_user env NODE_PATH="$NODE_PATH" MODEL_STEPS="${MODEL_STEPS:-4000}" \
     MODEL_PAIRS="${MODEL_PAIRS:-500}" node "$WORK/tree/test/model/run.js"
+}
+
+# The example of a console, with plain HTTP.
+suite_console() {
+  local status=0
+  need_files 'test/console/*.js'
+  console_packages
+  server_start console "shared_preload_libraries = 'apikeys'"
+  run_node api || status=1
+  run_node pages || status=1
+  run_node attacks || status=1
+  run_node recipes || status=1
+  return "$status"
+}
+
+# The same with a real browser; not among SUITES, because it takes minutes.
+suite_browser() {
+  local status=0
+  need_files 'test/console/*.js'
+  console_packages
+  quietly npm-browser as_user npm --prefix "$WORK/tree/test/demo/console" \
+    install --no-save --no-audit --no-fund playwright-core@1 axe-core@4
+  server_start browser "shared_preload_libraries = 'apikeys'"
+  SCREENSHOTS=$WORK/screenshots run_node browser || status=1
+  mkdir -p "$TOP/tmp/console"
+  cp "$WORK"/screenshots/*.png "$TOP/tmp/console"
+  return "$status"
+}
+
+run_node() {
+  as_user env NODE_PATH="$NODE_PATH" SCREENSHOTS="${SCREENSHOTS:-}" \
+    node --test-reporter=tap "$WORK/tree/test/console/$1.js"
 }
 
 # All of the extension's PL/pgSQL, checked by plpgsql_check.

@@ -72,9 +72,9 @@ GRANT ALL ON client TO demo_owner, demo_app;
 \echo
 \set ECHO queries
 SET ROLE demo_owner;
-INSERT INTO client SELECT 'reports', * FROM apikeys.create_key(
+INSERT INTO client SELECT 'reports', public_key, private_key FROM apikeys.create_key(
 	apikeys.organization('Acme'), 'Monthly reports', '{ORG_READ_ONLY}');
-INSERT INTO client SELECT 'deploy', * FROM apikeys.create_project_key(
+INSERT INTO client SELECT 'deploy', public_key, private_key FROM apikeys.create_project_key(
 	apikeys.project('Acme', 'production'), 'Deployments', '{GROUP_AUTOMATION_ADMIN}',
 	access_list => '{203.0.113.0/24, 2001:db8::/32}');
 \set ECHO none
@@ -89,7 +89,7 @@ BEGIN;
 :without_result
 SELECT apikeys.act_as('user:42');
 :with_result
-INSERT INTO client SELECT 'backup', * FROM apikeys.create_project_key(
+INSERT INTO client SELECT 'backup', public_key, private_key FROM apikeys.create_project_key(
 	apikeys.project('Acme', 'staging'), 'Nightly backup', '{GROUP_BACKUP_ADMIN}');
 COMMIT;
 TABLE client;

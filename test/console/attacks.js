@@ -1,0 +1,428 @@
+// Attacks on the console: refused, and nothing half-done.
+'use strict'
+const assert = require('node:assert/strict')
+const { after, before, test } = require('node:test')
+const { setUp, start, tearDown, sql, value, Client, call, passwordOf } = require('./harness')
+
+let places, console_, key, secret, base
+before(async () => {
+  places = await setUp()
+  console_ = await start()
+  ;[{ public_key: key, private_key: secret }] = await sql(
+    "SELECT * FROM apikeys.create_project_key($1, 'a key of Acme', '{GROUP_READ_ONLY}', '{203.0.113.0/24}')",
+    [places.production]
+  )
+  base = `/organizations/${places.acme}`
+})
+after(tearDown)
+
+async function signedIn(user, url = console_.url) {
+  const client = new Client(url)
+  assert.equal((await client.signIn(user)).status, 200)
+  return client
+}
+
+// Everything that can be changed, as one text.
+const state = () =>
+  value(`SELECT jsonb_build_array(
+  (SELECT count(*) FROM apikeys.audit_event),
+  (SELECT jsonb_agg(k ORDER BY k.public_key) FROM apikeys.key AS k),
+  (SELECT jsonb_agg(r ORDER BY r.public_key, r.role, r.project_id) FROM apikeys.key_role AS r),
+  (SELECT jsonb_agg(s ORDER BY s.public_key, s.version) FROM apikeys.key_secret AS s),
+  (SELECT jsonb_agg(m ORDER BY m.principal, m.role, m.project_id) FROM apikeys.member AS m))::text`)
+
+async function unchanged(work) {
+  const before = await state()
+  await work()
+  assert.ok((await state()) === before, 'nothing has changed')
+}
+
+// Every page and every form of one place and one key.
+const pagesOf = (place, publicKey) =>
+  [
+    '',
+    '/keys',
+    '/keys/new',
+    '/members',
+    '/audit',
+    '/explain',
+    `/explain?key=${publicKey}&address=203.0.113.7&scope=clusters.read`,
+    `/keys/${publicKey}`,
+    `/keys/${publicKey}/secret`,
+    `/keys/${publicKey}/confirm/delete`
+  ].map((path) => place + path)
+const formsOf = (place, publicKey) =>
+  [
+    ['/keys', { description: 'x', roles: ['ORG_MEMBER'] }],
+    ['/members', { principal: 'user:mallory', role: 'ORG_OWNER' }],
+    ['/members/remove', { principal: 'user:anna', role: 'ORG_OWNER' }],
+    [`/keys/${publicKey}`, { description: 'x' }],
+    [`/keys/${publicKey}/roles`, { roles: ['ORG_OWNER'] }],
+    [`/keys/${publicKey}/assign`, { project: places.website, roles: ['GROUP_OWNER'] }],
+    [`/keys/${publicKey}/access-list`, { network: '0.0.0.0/0' }],
+    [`/keys/${publicKey}/access-list/current`, {}],
+    [`/keys/${publicKey}/access-list/remove`, { network: '203.0.113.0/24' }],
+    [`/keys/${publicKey}/clear`, {}],
+    [`/keys/${publicKey}/rotate`, { overlap: '0' }],
+    [`/keys/${publicKey}/revoke`, { version: '1' }],
+    [`/keys/${publicKey}/disable`, {}],
+    [`/keys/${publicKey}/enable`, {}],
+    [`/keys/${publicKey}/remove`, {}],
+    [`/keys/${publicKey}/delete`, {}]
+  ].map(([path, fields]) => [place + path, fields])
+
+test('a form without the right token changes nothing', () =>
+  unchanged(async () => {
+    const anna = await signedIn('anna')
+    const dora = await signedIn('dora')
+    for (const [path, fields] of formsOf(base, key)) {
+      for (const token of ['', 'x', dora.token, anna.token.slice(1)]) {
+        assert.equal((await anna.post(path, { ...fields, _token: token })).status, 403, `${path} with ${token}`)
+      }
+    }
+  }))
+
+test('a form of another site changes nothing, even with the token', () =>
+  unchanged(async () => {
+    const anna = await signedIn('anna')
+    for (const site of ['cross-site', 'same-site', 'none']) {
+      assert.equal((await anna.post(`${base}/keys/${key}/delete`, {}, { 'sec-fetch-site': site })).status, 403)
+    }
+  }))
+
+test('nobody is signed in by another site', async () => {
+  const visitor = new Client(console_.url)
+  assert.equal((await visitor.post('/sign-in', { user: 'mallory', password: passwordOf('mallory') })).status, 403)
+  assert.equal((await visitor.get('/')).location, '/sign-in')
+})
+
+test('a cookie planted before sign-in is worth nothing', async () => {
+  const planted = new Client(console_.url)
+  await planted.get('/sign-in')
+  const victim = Object.assign(new Client(console_.url), { cookie: planted.cookie, token: planted.token })
+  await victim.post('/sign-in', { user: 'anna', password: passwordOf('anna') })
+  assert.notEqual(victim.cookie, planted.cookie)
+  assert.equal((await planted.get('/')).location, '/sign-in')
+  assert.equal((await victim.get('/')).status, 200)
+})
+
+test('after sign-out the session is over', () =>
+  unchanged(async () => {
+    const anna = await signedIn('anna')
+    const kept = Object.assign(new Client(console_.url), { cookie: anna.cookie, token: anna.token })
+    assert.equal((await kept.get(`${base}/keys`)).status, 200)
+    assert.equal((await anna.post('/sign-out')).location, '/sign-in')
+    for (const path of pagesOf(base, key)) assert.equal((await kept.get(path)).location, '/sign-in')
+    for (const [path, fields] of formsOf(base, key)) assert.equal((await kept.post(path, fields)).location, '/sign-in')
+  }))
+
+test('passwords are not guessed', async () => {
+  const { url } = await start()
+  const guess = async (user, password) => {
+    const client = new Client(url)
+    await client.get('/sign-in')
+    return (await client.post('/sign-in', { user, password })).status
+  }
+  assert.equal(await guess('anna', ''), 401)
+  assert.equal(await guess('nobody', ''), 401)
+  assert.equal(await guess('__proto__', ''), 401)
+  // Once more where a minute ended in between.
+  for (let attempt = 0; ; attempt++) {
+    const minute = Math.floor(Date.now() / 60000)
+    for (let n = 0; n < 10; n++) assert.equal(await guess('anna', `guess ${n}`), 401)
+    const last = await guess('anna', passwordOf('anna'))
+    if (minute !== Math.floor(Date.now() / 60000) && attempt === 0) continue
+    assert.equal(last, 401, 'not even the right one, after ten wrong ones')
+    return
+  }
+})
+
+test('the ids of another organization lead nowhere', () =>
+  unchanged(async () => {
+    const dora = await signedIn('dora')
+    const own = `/organizations/${places.globex}`
+    const bases = [base, `/projects/${places.production}`, `/projects/${places.staging}`]
+    for (const place of bases) {
+      for (const path of pagesOf(place, key)) {
+        const { status, text, location } = await dora.get(path)
+        assert.ok(status === 404 || location === `${place}/keys`, `${path}: ${status}`)
+        assert.ok(!text.includes('Acme') && !text.includes('a key of Acme'), path)
+      }
+      for (const [path, fields] of formsOf(place, key)) assert.equal((await dora.post(path, fields)).status, 404, path)
+    }
+    // A key of another organization in a place of one's own.
+    for (const place of [own, `/projects/${places.website}`]) {
+      for (const path of pagesOf(place, key).filter((path) => path.includes(key)))
+        assert.equal((await dora.get(path)).status, 404, path)
+      for (const [path, fields] of formsOf(place, key).filter(([path]) => path.includes(key)))
+        assert.equal((await dora.post(path, fields)).status, 404, path)
+    }
+  }))
+
+test('nor do they in the API', async () => {
+  const [dora] = await sql("SELECT * FROM apikeys.create_key($1, 'owner', '{ORG_OWNER}')", [places.globex])
+  const before = await state()
+  const org = `/api/public/v1.0/orgs/${places.acme}/apiKeys`
+  const own = `/api/public/v1.0/orgs/${places.globex}/apiKeys`
+  const group = `/api/public/v1.0/groups/${places.production}/apiKeys`
+  const website = `/api/public/v1.0/groups/${places.website}/apiKeys`
+  const key_ = { desc: 'x', roles: ['ORG_MEMBER'] }
+  for (const request of [
+    ['GET', org],
+    ['POST', org, key_],
+    ['GET', group],
+    ['POST', group, { desc: 'x', roles: ['GROUP_OWNER'] }],
+    ...[`${org}/${key}`, `${own}/${key}`].flatMap((one) => [
+      ['GET', one],
+      ['PATCH', one, key_],
+      ['DELETE', one],
+      ['GET', `${one}/accessList`],
+      ['POST', `${one}/accessList`, [{ ipAddress: '10.0.0.1' }]],
+      ['GET', `${one}/accessList/203.0.113.0%2F24`],
+      ['DELETE', `${one}/whitelist/203.0.113.0%2F24`]
+    ]),
+    ...[`${group}/${key}`, `${website}/${key}`].flatMap((one) => [
+      ['POST', one, [{ roles: ['GROUP_OWNER'] }]],
+      ['PATCH', one, { roles: ['GROUP_OWNER'] }],
+      ['DELETE', one]
+    ])
+  ]) {
+    const { status, json } = await call(console_.url, dora, ...request)
+    assert.equal(status, 404, request.join(' '))
+    assert.ok(!JSON.stringify(json).includes('Acme'))
+  }
+  assert.ok((await state()) === before, 'nothing has changed')
+})
+
+test('a member without rights changes nothing', () =>
+  unchanged(async () => {
+    const gustav = await signedIn('gustav')
+    for (const path of pagesOf(base, key)) assert.ok([200, 303].includes((await gustav.get(path)).status), path)
+    for (const [path, fields] of formsOf(base, key)) {
+      const { status, text } = await gustav.post(path, fields)
+      assert.ok([400, 403, 404].includes(status), `${path}: ${status}`)
+      assert.match(text, /role="alert"/)
+    }
+    const bert = await signedIn('bert')
+    for (const [path, fields] of formsOf(`/projects/${places.staging}`, key))
+      assert.equal((await bert.post(path, fields)).status, 404, path)
+  }))
+
+test('an address that the client claims is not believed', async () => {
+  const anna = await signedIn('anna')
+  const forged = {
+    'x-forwarded-for': '203.0.113.7',
+    forwarded: 'for=203.0.113.7',
+    'x-real-ip': '203.0.113.7',
+    'client-ip': '203.0.113.7'
+  }
+  await anna.post(`${base}/keys/${key}/access-list/current`, {}, forged)
+  assert.equal(
+    await value('SELECT access_list::text FROM apikeys.key WHERE public_key = $1', [key]),
+    '{127.0.0.1/32,203.0.113.0/24}'
+  )
+  await anna.post(`${base}/keys/${key}/access-list/remove`, { network: '127.0.0.1' })
+  assert.equal(await value('SELECT address FROM apikeys.audit_event ORDER BY id DESC LIMIT 1'), '127.0.0.1')
+  const { status } = await call(
+    console_.url,
+    { public_key: key, private_key: secret },
+    'GET',
+    `/api/public/v1.0/groups/${places.production}/apiKeys`,
+    undefined,
+    forged
+  )
+  assert.equal(status, 403)
+})
+
+test('behind a trusted proxy its part of the header is believed, and no more', async () => {
+  const { url } = await start({ TRUST_PROXY: '127.0.0.1' })
+  const from = async (forwarded) =>
+    (
+      await call(
+        url,
+        { public_key: key, private_key: secret },
+        'GET',
+        `/api/public/v1.0/groups/${places.production}/apiKeys`,
+        undefined,
+        { 'x-forwarded-for': forwarded }
+      )
+    ).status
+  assert.equal(await from('203.0.113.7'), 200)
+  assert.equal(await from('203.0.113.7, 198.51.100.1'), 403)
+  assert.equal(await from('198.51.100.1, 203.0.113.7'), 200)
+  assert.equal(await from('no address'), 403)
+})
+
+test('a form of a million bytes is refused', () =>
+  unchanged(async () => {
+    const anna = await signedIn('anna')
+    const long = 'x'.repeat(1000000)
+    for (const [path, fields] of formsOf(base, key))
+      assert.equal((await anna.post(path, { ...fields, description: long })).status, 413, path)
+    assert.match((await anna.post(`${base}/keys`, { description: long })).text, /role="alert"/)
+    assert.equal((await new Client(console_.url).post('/sign-in', { user: long })).status, 413)
+    const many = Object.fromEntries(Array.from({ length: 5000 }, (_, n) => [`a${n}`, '1']))
+    assert.equal((await anna.post(`${base}/keys`, many)).status, 413)
+    const { status } = await call(
+      console_.url,
+      { public_key: key, private_key: secret },
+      'POST',
+      `/api/public/v1.0/orgs/${places.acme}/apiKeys`,
+      { desc: long }
+    )
+    assert.equal(status, 413)
+  }))
+
+test('texts that a tenant can set are shown as texts', async () => {
+  const evil = (n) => `<script>alert(${n})</script>"'><img src=x onerror=alert(${n})>{{${n}}}<%= ${n} %>`
+  const organization = await value('SELECT apikeys.create_organization($1, $2)', [evil('organization'), 'user:mallory'])
+  const project = await value('SELECT apikeys.create_project($1, $2)', [organization, evil('project')])
+  await sql('SELECT apikeys.add_member($1, $2, $3)', [organization, `user:${evil('member')}`, 'ORG_OWNER'])
+  await sql('SELECT apikeys.create_role($1, $2, $3, $4, $5, organization => $6)', [
+    'EVIL',
+    'organization',
+    [],
+    [],
+    evil('role'),
+    organization
+  ])
+  const [{ public_key: id }] = await sql(
+    'SELECT public_key FROM apikeys.create_key($1, $2, $3, owner => $4, metadata => $5)',
+    [organization, evil('description'), ['EVIL'], evil('owner'), { [evil('name')]: evil('metadata') }]
+  )
+  await sql('SELECT FROM apikeys.set_project_roles($1, $2, $3)', [id, project, ['GROUP_READ_ONLY']])
+  await sql('SELECT apikeys.disable_key($1, $2)', [id, evil('reason')])
+
+  const mallory = await signedIn('mallory')
+  const search = new URLSearchParams({
+    search: evil('search'),
+    action: evil('action'),
+    principal: evil('principal'),
+    key: evil('key'),
+    address: evil('address'),
+    scope: evil('scope'),
+    from: evil('from'),
+    before: evil('before')
+  })
+  const places_ = [`/organizations/${organization}`, `/projects/${project}`]
+  const pages = [
+    '/',
+    ...places_.flatMap((place) => [
+      ...pagesOf(place, id),
+      ...['/keys', '/audit', '/explain', `/keys/${encodeURIComponent(evil('id'))}`].map(
+        (path) => `${place}${path}?${search}`
+      )
+    ])
+  ]
+  const check = ({ status, text }, path) => {
+    assert.ok(status < 500, `${path}: ${status}`)
+    assert.doesNotMatch(text, /<script>|<img|onerror=alert\([a-z]+\)>(?!&)|'>/, path)
+    assert.match(text, /^$|^See Other|<script src="\/static\/copy.js" defer><\/script>/, path)
+  }
+  for (const path of pages) check(await mallory.get(path), path)
+  for (const place of places_) {
+    for (const [path, fields] of formsOf(place, id).filter(([path]) => !/delete$|members\/remove$/.test(path))) {
+      const forged = Object.fromEntries(Object.keys(fields).map((name) => [name, evil(name)]))
+      check(await mallory.post(path, forged), path)
+    }
+  }
+  check(await mallory.get(`/organizations/${organization}/keys/${id}`), 'afterwards')
+})
+
+test('odd requests are no faults of the console', () =>
+  unchanged(async () => {
+    const anna = await signedIn('anna')
+    const odd = [
+      "' OR 1=1 --",
+      '\0',
+      '%00',
+      '$1',
+      '../../server.js',
+      '\u202e',
+      '1e999',
+      '-1',
+      '[object Object]',
+      'x'.repeat(5000)
+    ]
+    for (const text of odd) {
+      const encoded = encodeURIComponent(text)
+      for (const path of [
+        `/organizations/${encoded}/keys`,
+        `/projects/${encoded}`,
+        `${base}/keys/${encoded}`,
+        `${base}/keys/${key}/confirm/${encoded}`,
+        `/static/${encoded}`,
+        `/${encoded}`,
+        `${base}/keys?before=${encoded}&key=${encoded}&search=${encoded}`,
+        `${base}/audit?before=${encoded}`,
+        `${base}/audit?from=${encoded}&to=${encoded}&key=${encoded}`,
+        `${base}/explain?key=${key}&scope=${encoded}&address=${encoded}&project=${encoded}`
+      ]) {
+        const { status, text: page } = await anna.get(path)
+        assert.ok(status < 500, `${path}: ${status}`)
+        assert.ok(status < 400 || page.includes('role="alert"'), path)
+        assert.ok(!page.includes('createPages'), path)
+      }
+      for (const [path, fields] of formsOf(base, key).filter(
+        ([, fields]) => Object.keys(fields).length && !fields.version
+      )) {
+        const forged = Object.fromEntries(Object.keys(fields).map((name) => [name, [text, text]]))
+        if (path.endsWith(key) || /access-list|disable|rotate/.test(path)) continue // what is valid there
+        assert.ok((await anna.post(path, forged)).status < 500, path)
+      }
+    }
+    assert.equal(
+      (await anna.ask('POST', `${base}/keys`, '{"_token": {}}', { 'content-type': 'application/json' })).status,
+      403
+    )
+    assert.equal((await anna.ask('DELETE', `${base}/keys/${key}`)).status, 404)
+    for (const path of [
+      '/static/../server.js',
+      '/static/%2e%2e/server.js',
+      '/static/..%2fserver.js',
+      '/views/layout.eta',
+      '/package.json'
+    ])
+      assert.equal((await anna.get(path)).status, 404, path)
+  }))
+
+test('every answer has the headers of a careful site', async () => {
+  const anna = await signedIn('anna')
+  for (const path of ['/', '/sign-in', '/nothing', '/static/console.css', `${base}/keys`, '/api/public/v1.0/nothing']) {
+    const { headers } = await anna.get(path)
+    const policy = headers.get('content-security-policy')
+    assert.match(policy, /default-src 'none'/, path)
+    assert.doesNotMatch(policy, /unsafe|\*|data:|https?:/, path)
+    assert.match(policy, /frame-ancestors 'none'/, path)
+    assert.match(policy, /form-action 'self'/, path)
+    assert.equal(headers.get('x-content-type-options'), 'nosniff', path)
+    assert.equal(headers.get('x-powered-by'), null, path)
+    if (!path.startsWith('/static')) assert.equal(headers.get('cache-control'), 'no-store', path)
+  }
+  const response = await fetch(new URL('/sign-in', console_.url))
+  assert.match(response.headers.get('set-cookie'), /; HttpOnly; SameSite=Lax$/)
+  const { url } = await start({ SECURE_COOKIE: '1' })
+  assert.match(
+    (await fetch(new URL('/sign-in', url))).headers.get('set-cookie'),
+    /^__Host-session=.*; Path=\/; HttpOnly; SameSite=Lax; Secure$/
+  )
+})
+
+test('a private key is shown to the session that made it, and nowhere else', async () => {
+  const anna = await signedIn('anna')
+  const page = await anna.submit(`${base}/keys`, { description: 'for one pair of eyes', roles: ['ORG_MEMBER'] })
+  const [privateKey] = /ak_sec_\w{49}/.exec(page.text)
+  const url = page.location.replace(/\/secret$/, '')
+  const other = await signedIn('anna')
+  assert.equal((await other.get(page.location)).location, url)
+  assert.ok((await anna.get(page.location)).text.includes(privateKey))
+  await anna.submit(page.location)
+  assert.equal((await anna.get(page.location)).location, url)
+  for (const path of pagesOf(base, url.split('/').pop()))
+    assert.ok(!(await anna.get(path)).text.includes(privateKey), path)
+  assert.ok(!console_.output().includes('ak_sec_'))
+})
+
+test('the console has written no fault to its log', () => {
+  assert.doesNotMatch(console_.output(), /failed|Error/)
+})

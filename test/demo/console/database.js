@@ -1,0 +1,41 @@
+// Each request is one transaction, and in it the database knows who acts.
+// What is bound to a transaction ends with it, so connections can be pooled.
+'use strict'
+const { Pool } = require('pg')
+
+const pool = new Pool({ max: Number(process.env.POOL ?? 10), statement_timeout: 10000 })
+pool.on('error', (error) => console.error('connection lost:', error.code))
+
+// Runs work(query) after the statement that says who acts. query(text, values)
+// returns rows. Values are always parameters, never part of the text.
+async function transaction(identify, values, work) {
+  const client = await pool.connect()
+  const query = async (text, parameters) => (await client.query(text, parameters)).rows
+  let broken
+  try {
+    await query('BEGIN')
+    await query(identify, values)
+    const result = await work(query)
+    await query('COMMIT')
+    return result
+  } catch (error) {
+    await query('ROLLBACK').catch((failure) => {
+      broken = failure
+    })
+    throw error
+  } finally {
+    client.release(broken)
+  }
+}
+
+// A person who is signed in to the console.
+const asUser = (user, address, work) => transaction('SELECT apikeys.act_as($1, $2)', [`user:${user}`, address], work)
+
+// A program, which proves a key; it manages with the rights of that key.
+const asKey = (publicKey, privateKey, address, work) =>
+  transaction('SELECT apikeys.authenticate($1, $2, $3)', [publicKey, privateKey, address], work)
+
+const asToken = (apiKey, address, work) =>
+  transaction('SELECT apikeys.authenticate_token($1, $2)', [apiKey, address], work)
+
+module.exports = { asUser, asKey, asToken, pool }
