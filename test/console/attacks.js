@@ -61,7 +61,7 @@ const formsOf = (place, publicKey) =>
     [`/keys/${publicKey}/assign`, { project: places.website, roles: ['GROUP_OWNER'] }],
     [`/keys/${publicKey}/access-list`, { network: '0.0.0.0/0' }],
     [`/keys/${publicKey}/access-list/current`, {}],
-    [`/keys/${publicKey}/access-list/remove`, { network: '203.0.113.0/24' }],
+    [`/keys/${publicKey}/access-list/remove`, { entry: '203.0.113.0/24' }],
     [`/keys/${publicKey}/clear`, {}],
     [`/keys/${publicKey}/rotate`, { overlap: '0' }],
     [`/keys/${publicKey}/revoke`, { version: '1' }],
@@ -221,7 +221,7 @@ test('an address that the client claims is not believed', async () => {
     await value('SELECT access_list::text FROM apikeys.key WHERE public_key = $1', [key]),
     '{127.0.0.1/32,203.0.113.0/24}'
   )
-  await anna.post(`${base}/keys/${key}/access-list/remove`, { network: '127.0.0.1' })
+  await anna.post(`${base}/keys/${key}/access-list/remove`, { entry: '127.0.0.1' })
   assert.equal(await value('SELECT address FROM apikeys.audit_event ORDER BY id DESC LIMIT 1'), '127.0.0.1')
   const { status } = await call(
     console_.url,

@@ -75,8 +75,8 @@ for (const [user, kind, role, other] of [
     await accept(client, key, { description: 'changed', expires: '', expires_was: '2099-12-31' })
     assert.equal(await value('SELECT expires_at FROM apikeys.key WHERE public_key = $1', [publicKey]), null)
     await accept(client, `${key}/roles`, { roles: [role, other] })
-    await accept(client, `${key}/access-list/remove`, { network: '127.0.0.1/32' })
-    await refuse(client, 'last_entry', `${key}/access-list/remove`, { network: '203.0.113.0/24' })
+    await accept(client, `${key}/access-list/remove`, { entry: '127.0.0.1/32' })
+    await refuse(client, 'last_entry', `${key}/access-list/remove`, { entry: '203.0.113.0/24' })
     assert.match((await client.get(key)).text, new RegExp(`value="${other}" checked`))
 
     const rotated = await accept(client, `${key}/rotate`, { overlap: '1 day' })

@@ -180,7 +180,7 @@ const addCurrent = change(
 const removeEntry = change(
   'Removed from the access list.',
   'SELECT apikeys.remove_from_access_list($1, $2::text)',
-  ({ params, form }) => [params.key, text(form.network)]
+  ({ params, form }) => [params.key, text(form.entry)]
 )
 const clearList = change(
   'The key can be used from every address.',
