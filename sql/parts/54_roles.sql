@@ -62,7 +62,7 @@ BEGIN
 			CONSTRAINT = 'invalid_level';
 	ELSIF cardinality(organization_permissions) > 1000 OR cardinality(project_permissions) > 1000 THEN
 		RAISE program_limit_exceeded USING
-			MESSAGE = 'a role can have at most 1000 permissions in its organization, and in projects', CONSTRAINT = 'too_many_permissions';
+			MESSAGE = 'a role can have at most 1000 organization permissions and 1000 project permissions', CONSTRAINT = 'too_many_permissions';
 	ELSIF NOT (apikeys_internal.are_permissions(coalesce(organization_permissions, '{}'))
 		AND apikeys_internal.are_permissions(coalesce(project_permissions, '{}'))) THEN
 		RAISE invalid_parameter_value USING
