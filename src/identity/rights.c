@@ -291,8 +291,8 @@ apikeys_reads_organization(PG_FUNCTION_ARGS)
 }
 
 /*
- * Whoever holds something in the project, has any permission there, or reads the
- * projects of the organization, reads the project.
+ * A principal reads the project if it has a grant in the project or any permission
+ * there, or reads the projects of the organization.
  */
 static bool
 visit_project(const AkHeld *held, void *argument)

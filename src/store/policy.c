@@ -187,7 +187,7 @@ ak_policy_write_all_limits(void)
 }
 
 /*
- * Trigger of table organization_limit, whoever changes it: a policy, with its
+ * Trigger of table organization_limit, for changes of every role: a policy, with its
  * limits, is known by the version of the organization's row.
  */
 Datum

@@ -134,7 +134,7 @@ make_hash_key(const AkBytes *id, char key[ID_SIZE])
 
 /*
  * Makes an empty cache.  What the last one held is good as long as the current
- * memory context, for whoever still looks at it.
+ * memory context, for callers that still use it.
  */
 static void
 make_cache(void)
