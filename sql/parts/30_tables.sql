@@ -112,7 +112,8 @@ CREATE TABLE apikeys.role (
 	CONSTRAINT role_level_check CHECK (level IN ('organization', 'project')),
 	CONSTRAINT role_permissions_check CHECK (
 		apikeys_internal.are_permissions(organization_permissions)
-		AND apikeys_internal.are_permissions(project_permissions)),
+		AND apikeys_internal.are_permissions(project_permissions)
+		AND cardinality(organization_permissions) <= 1000 AND cardinality(project_permissions) <= 1000),
 	CONSTRAINT role_project_level_check CHECK (
 		level = 'organization' OR organization_permissions = '{}'),
 	CONSTRAINT role_description_check CHECK (apikeys_internal.is_name(description))

@@ -60,6 +60,9 @@ BEGIN
 		RAISE invalid_parameter_value USING
 			MESSAGE = 'a role of level project has no permissions in the organization',
 			CONSTRAINT = 'invalid_level';
+	ELSIF cardinality(organization_permissions) > 1000 OR cardinality(project_permissions) > 1000 THEN
+		RAISE program_limit_exceeded USING
+			MESSAGE = 'a role can have at most 1000 organization permissions and 1000 project permissions', CONSTRAINT = 'too_many_permissions';
 	ELSIF NOT (apikeys_internal.are_permissions(coalesce(organization_permissions, '{}'))
 		AND apikeys_internal.are_permissions(coalesce(project_permissions, '{}'))) THEN
 		RAISE invalid_parameter_value USING

@@ -4,7 +4,7 @@
  *	  than theirs.
  *
  * That are all events up to the first one whose transaction is in progress, as a
- * seal finds it (audit_seal.c), but for the snapshot of the query that asks, so
+ * seal finds it (audit_seal.c), but in the snapshot of the query that asks, so
  * that it sees them.  Events under a seal that it sees need not be looked at.
  */
 #include "postgres.h"

@@ -29,8 +29,8 @@ ak_rate_is_valid(const AkRate *rate)
 }
 
 /*
- * The level of a bucket at a time of its clock; a full burst at most, be it that
- * the clock was set back, or the limit lowered.
+ * The level of a bucket at a time of its clock; a full burst at most, also
+ * if the clock was set back, or the limit lowered.
  */
 int64_t
 ak_gcra_level(const AkRate *rate, const AkBucket *bucket, int64_t now)

@@ -100,14 +100,15 @@ ak_paseto_seal(const uint8_t key[AK_PASETO_KEY_SIZE],
 {
 	uint8_t    *ciphertext = work + AK_PASETO_NONCE_SIZE;
 	uint8_t    *tag = ciphertext + payload.size;
-	size_t		length = AK_PASETO_HEADER_LENGTH;
+	size_t		length;
 
 	memcpy(work, nonce, AK_PASETO_NONCE_SIZE);
 	memcpy(ciphertext, payload.data, payload.size);
 	apply_cipher(key, nonce, ciphertext, payload.size);
 	make_tag(key, nonce, ciphertext, payload.size, footer, assertion, tag);
 
-	memcpy(text, AK_PASETO_HEADER, AK_PASETO_HEADER_LENGTH);
+	for (length = 0; length < AK_PASETO_HEADER_LENGTH; length++)
+		text[length] = AK_PASETO_HEADER[length];
 	length += ak_crypto_base64url_encode(work, tag + AK_PASETO_TAG_SIZE - work,
 										 text + length);
 	if (footer.size > 0)

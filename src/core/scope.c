@@ -100,54 +100,74 @@ ak_permission_is_valid(const char *permission, size_t length)
 	return is_valid(permission, length, true);
 }
 
+/* Where the text contains the part first; NULL: nowhere. */
+static const char *
+find_part(const char *text, size_t length, const char *part, size_t part_length)
+{
+	if (part_length == 0)
+		return text;
+	while (length >= part_length)
+	{
+		const char *found = memchr(text, part[0], length - part_length + 1);
+
+		if (found == NULL)
+			return NULL;
+		if (memcmp(found, part, part_length) == 0)
+			return found;
+		length -= (size_t) (found + 1 - text);
+		text = found + 1;
+	}
+	return NULL;
+}
+
 /*
  * Does the pattern match the whole subject?  A "*" of the subject is a
  * character like any other, but as the pattern's own "*" is never compared
  * with it, only a "*" of the pattern can match it.
  *
- * Only the last star met is ever tried again: whatever an earlier one could
- * match more, the last one can match instead.  So this takes at most
- * pattern_length * subject_length steps, and no stack.
+ * What is before the first star and after the last one has its place.  Each part
+ * between two stars is looked for where the one before it ends first: whatever an
+ * earlier star could match more, the next one can match instead.  So no part is
+ * looked for twice, and this takes at most subject_length comparisons for each part
+ * of the pattern, all of them together at most pattern_length * subject_length steps
+ * of memcmp().
  */
 static bool
 match_pattern(const char *pattern, size_t pattern_length,
 			  const char *subject, size_t subject_length)
 {
 	const char *star = memchr(pattern, '*', pattern_length);
-	size_t		after_star = 0; /* where the pattern goes on after its star */
-	size_t		matched = 0;	/* end of what that star matches so far */
-	size_t		p = 0;
-	size_t		s = 0;
+	const char *last_star = pattern + pattern_length - 1;
+	size_t		before;
+	size_t		after;
 
 	if (star == NULL)
 		return pattern_length == subject_length &&
 			memcmp(pattern, subject, subject_length) == 0;
-	if (pattern_length == 1)
-		return true;
-
-	while (s < subject_length)
+	while (*last_star != '*')
+		last_star--;
+	before = (size_t) (star - pattern);
+	after = (size_t) (pattern + pattern_length - (last_star + 1));
+	if (subject_length < before + after ||
+		memcmp(subject, pattern, before) != 0 ||
+		memcmp(subject + subject_length - after, last_star + 1, after) != 0)
+		return false;
+	subject += before;
+	subject_length -= before + after;
+	for (const char *part = star + 1; part <= last_star;)
 	{
-		if (p < pattern_length && pattern[p] == '*')
-		{
-			after_star = ++p;
-			matched = s;
-		}
-		else if (p < pattern_length && pattern[p] == subject[s])
-		{
-			p++;
-			s++;
-		}
-		else if (after_star > 0)
-		{
-			p = after_star;
-			s = ++matched;
-		}
-		else
+		const char *end = memchr(part, '*', (size_t) (last_star + 1 - part));
+		const char *found = find_part(subject, subject_length, part,
+									  (size_t) (end - part));
+
+		if (found == NULL)
 			return false;
+		found += end - part;
+		subject_length -= (size_t) (found - subject);
+		subject = found;
+		part = end + 1;
 	}
-	while (p < pattern_length && pattern[p] == '*')
-		p++;
-	return p == pattern_length;
+	return true;
 }
 
 /*

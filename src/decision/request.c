@@ -31,20 +31,20 @@ ak_decision_get_text(Datum argument, int max_size)
  * is, and stays the caller's.
  */
 void
-ak_request_set_token(AkRequest *request, Datum argument)
+ak_request_set_token(AkRequest *request, Datum api_key)
 {
-	text	   *api_key = ak_decision_get_text(argument, AK_SHORT_TOKEN_MAX);
+	text	   *token = ak_decision_get_text(api_key, AK_SHORT_TOKEN_MAX);
 	AkCredentials credentials;
 
 	request->public_key = NULL;
 	request->secret = NULL;
-	if (ak_paseto_is_token(VARDATA_ANY(api_key), VARSIZE_ANY_EXHDR(api_key)))
+	if (ak_paseto_is_token(VARDATA_ANY(token), VARSIZE_ANY_EXHDR(token)))
 	{
-		request->token = api_key;
+		request->token = token;
 		return;
 	}
-	if (!ak_credentials_from_api_key(VARDATA_ANY(api_key),
-									 VARSIZE_ANY_EXHDR(api_key), &credentials))
+	if (!ak_credentials_from_api_key(VARDATA_ANY(token),
+									 VARSIZE_ANY_EXHDR(token), &credentials))
 		return;
 	request->public_key = cstring_to_text_with_len(credentials.public_key,
 												   credentials.public_key_length);

@@ -61,9 +61,4 @@ extern void ak_grants_scan_image(AkKeystore *store, AkImage *image,
 								 const AkShortToken *token,
 								 AkHeldCallback callback, void *argument);
 
-extern uint32 ak_own_grants_tables(void);
-extern void ak_own_grants_scan(AkKeystore *store, AkHeldCallback callback,
-							   void *argument);
-extern void ak_own_grants_record_use(uint64 id);
-
 #endif							/* AK_GRANTS_H */

@@ -12,8 +12,8 @@
 #include "base/names.h"
 #include "core/compat.h"
 #include "core/scope.h"
-#include "identity/grants.h"
 #include "identity/identity.h"
+#include "identity/own_grants.h"
 #include "identity/rights.h"
 #include "store/keystore.h"
 #include "store/roles.h"
@@ -291,8 +291,8 @@ apikeys_reads_organization(PG_FUNCTION_ARGS)
 }
 
 /*
- * Whoever holds something in the project, has any permission there, or reads the
- * projects of the organization, reads the project.
+ * A principal reads the project if it has a grant in the project or any permission
+ * there, or reads the projects of the organization.
  */
 static bool
 visit_project(const AkHeld *held, void *argument)
@@ -451,9 +451,9 @@ apikeys_reads_key_role(PG_FUNCTION_ARGS)
 	AkPlace		place = {.has_project = true};
 	bool		result;
 
-	if (ak_identity_reads_itself(PG_GETARG_TEXT_PP(0)))
+	if (!PG_ARGISNULL(0) && ak_identity_reads_itself(PG_GETARG_TEXT_PP(0)))
 		PG_RETURN_BOOL(true);
-	if (PG_ARGISNULL(2))
+	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
 		PG_RETURN_BOOL(false);
 	place.organization = *PG_GETARG_UUID_P(1);
 	place.project = *PG_GETARG_UUID_P(2);

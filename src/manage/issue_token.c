@@ -109,20 +109,20 @@ join_scopes(ArrayType *array)
 
 /*
  * seal_token(public_key, secret_version, lifetime, scopes, project): the text of a
- * token; raises 22023 for a lifetime or scopes that it cannot have, 54000 if it
+ * token, NULL without one of the first three; raises 22023 for a lifetime or scopes that it cannot have, 54000 if it
  * would be too long, 55000 without a key of the server.
  */
 Datum
 apikeys_seal_token(PG_FUNCTION_ARGS)
 {
-	AkShortToken token = {
-		.public_key = PG_GETARG_TEXT_PP(0),
-		.secret_version = PG_GETARG_INT32(1),
-		.issued_at = GetCurrentTimestamp()
-	};
+	AkShortToken token = {.issued_at = GetCurrentTimestamp()};
 	AkKeystore	store;
 	text	   *sealed;
 
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		PG_RETURN_NULL();
+	token.public_key = PG_GETARG_TEXT_PP(0);
+	token.secret_version = PG_GETARG_INT32(1);
 	token.expires_at = get_end(token.issued_at, PG_GETARG_INTERVAL_P(2));
 	if (!PG_ARGISNULL(3))
 		(void) ak_short_token_set_scopes(&token,

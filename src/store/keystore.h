@@ -59,7 +59,7 @@ typedef struct AkKeystore
 typedef struct AkRowVersion
 {
 	AkView		view;			/* the last view known to see it */
-	Oid			file;			/* of the table; InvalidOid: not a heap */
+	Oid			file;			/* of the table; InvalidOid: only the view */
 	Buffer		buffer;			/* that the row was in */
 	ItemPointerData tid;
 	TransactionId writer;

@@ -7,6 +7,7 @@
 #include "core/compat.h"
 #include "store/limit.h"
 
+#include "common/int.h"
 #include "datatype/timestamp.h"
 #include "libpq/pqformat.h"
 #include "utils/builtins.h"

@@ -25,7 +25,7 @@ typedef enum AkLimitKind
 typedef struct AkLimit
 {
 	AkLimitKind kind;
-	uint64		id;				/* another one each time the limit is set anew */
+	uint64		id;				/* another one each time the limit is set */
 	AkRate		rate;			/* if it is no quota */
 	AkPeriod	period;			/* of a quota */
 	int64		amount;			/* of a quota */

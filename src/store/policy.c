@@ -19,8 +19,8 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/* With more organizations than this, the cache is emptied. */
-#define MAX_ENTRIES		10000
+/* When the cache has this size in bytes, it is emptied. */
+#define MAX_SIZE		(8 * 1024 * 1024)
 
 typedef struct PolicyEntry
 {
@@ -125,11 +125,13 @@ ak_policy_get(AkKeystore *store, const pg_uuid_t *organization)
 	PolicyEntry *entry;
 	bool		found;
 
-	if (cache == NULL || hash_get_num_entries(cache) >= MAX_ENTRIES)
+	if (cache == NULL)
 		empty_cache();
 	entry = hash_search(cache, organization, HASH_FIND, NULL);
 	if (entry && ak_keystore_sees(store, AK_ORGANIZATION, &entry->version))
 		return entry->policy;
+	if (MemoryContextMemAllocated(cache_context, true) >= MAX_SIZE)
+		empty_cache();
 	if (ak_keystore_find_policy(store, organization, &policy, &version))
 	{
 		policy = keep_policy(&policy);
@@ -185,7 +187,7 @@ ak_policy_write_all_limits(void)
 }
 
 /*
- * Trigger of table organization_limit, whoever changes it: a policy, with its
+ * Trigger of table organization_limit, for changes of every role: a policy, with its
  * limits, is known by the version of the organization's row.
  */
 Datum

@@ -16,6 +16,7 @@
 
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
@@ -24,8 +25,8 @@
 /* The longest id: an organization, a slash and a name. */
 #define ID_SIZE			(36 + 1 + NAMEDATALEN)
 
-/* When so many were read, the memory is emptied. */
-#define MAX_READ		10000
+/* When the memory has this size in bytes, it is emptied. */
+#define MAX_SIZE		(8 * 1024 * 1024)
 
 typedef struct RoleEntry
 {
@@ -36,7 +37,6 @@ typedef struct RoleEntry
 
 static MemoryContext cache_context = NULL;
 static HTAB *cache = NULL;		/* in cache_context, as all that roles point to */
-static int	read_count;			/* since it was emptied */
 
 PG_FUNCTION_INFO_V1(apikeys_are_permissions);
 PG_FUNCTION_INFO_V1(apikeys_grant_id);
@@ -133,8 +133,8 @@ make_hash_key(const AkBytes *id, char key[ID_SIZE])
 }
 
 /*
- * Makes an empty cache.  What the last one held is good until the end of the
- * transaction, for whoever still looks at it.
+ * Makes an empty cache.  What the last one held is good as long as the current
+ * memory context, for callers that still use it.
  */
 static void
 make_cache(void)
@@ -142,7 +142,7 @@ make_cache(void)
 	HASHCTL		info = {0};
 
 	if (cache_context)
-		MemoryContextSetParent(cache_context, TopTransactionContext);
+		MemoryContextSetParent(cache_context, CurrentMemoryContext);
 	cache = NULL;
 	cache_context = AllocSetContextCreate(TopMemoryContext, "apikeys roles",
 										  ALLOCSET_SMALL_SIZES);
@@ -151,7 +151,6 @@ make_cache(void)
 	info.hcxt = cache_context;
 	cache = hash_create("apikeys roles", 64, &info,
 						HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	read_count = 0;
 }
 
 static void
@@ -173,7 +172,7 @@ read_role(AkKeystore *store, const AkBytes *id, const char *key)
 	AkRowVersion version;
 	RoleEntry  *entry;
 
-	if (read_count++ >= MAX_READ)
+	if (MemoryContextMemAllocated(cache_context, true) >= MAX_SIZE)
 		make_cache();
 	if (!ak_keystore_find_role(store, id, &version, take_role, &role))
 	{
@@ -188,7 +187,7 @@ read_role(AkKeystore *store, const AkBytes *id, const char *key)
 
 /*
  * The role of this id, or NULL; good until another one is looked for, and what it
- * points to until the end of the transaction.  The store was opened to read table
+ * points to as long as the memory context in which that is done.  The store was opened to read table
  * role.
  */
 const AkRole *
@@ -218,6 +217,7 @@ ak_permissions_find(const AkPermissions *permissions,
 	if (permissions->within &&
 		!ak_permissions_allow(permissions->within, scope, scope_length))
 		return NULL;
+	CHECK_FOR_INTERRUPTS();
 	for (int i = 0; i < permissions->count; i++)
 		if (ak_permission_allows(permissions->items[i].text,
 								 permissions->items[i].length,
@@ -237,6 +237,7 @@ ak_permissions_cover(const AkPermissions *permissions,
 	if (permissions->within &&
 		!ak_permissions_cover(permissions->within, wanted))
 		return false;
+	CHECK_FOR_INTERRUPTS();
 	for (int i = 0; i < permissions->count; i++)
 		if (ak_permission_covers(permissions->items[i].text,
 								 permissions->items[i].length,

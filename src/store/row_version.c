@@ -13,6 +13,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/xact.h"
 #include "storage/bufmgr.h"
 #include "utils/rel.h"
 
@@ -24,25 +25,48 @@ views_are_equal(const AkView *a, const AkView *b)
 }
 
 /*
+ * Checks whether the row at this place of the page, which is locked, is the version,
+ * and whether the snapshot sees it.  It may be a heap-only tuple, which a search of
+ * a chain begins with never, so the row is looked at by itself.  The place and who
+ * wrote it identify a version of a file: see ak_keystore_note_version().
+ */
+static bool
+is_visible_there(AkKeystore *store, Relation table, const AkRowVersion *version)
+{
+	Page		page = BufferGetPage(version->buffer);
+	OffsetNumber offset = ItemPointerGetOffsetNumber(&version->tid);
+	HeapTupleData row;
+	ItemId		item;
+
+	if (offset > PageGetMaxOffsetNumber(page))
+		return false;
+	item = PageGetItemId(page, offset);
+	if (!ItemIdIsNormal(item))
+		return false;
+	row.t_self = version->tid;
+	row.t_tableOid = RelationGetRelid(table);
+	row.t_len = ItemIdGetLength(item);
+	row.t_data = (HeapTupleHeader) PageGetItem(page, item);
+	return HeapTupleHeaderGetRawXmin(row.t_data) == version->writer &&
+		HeapTupleSatisfiesVisibility(&row, store->snapshot, version->buffer);
+}
+
+/*
  * Checks whether the snapshot sees this version, by reading the row where it
  * was.  Also false if the buffer no longer contains its page.
  */
 static bool
 reads_version(AkKeystore *store, Relation table, AkRowVersion *version)
 {
-	ItemPointerData tid = version->tid;
-	HeapTupleData row;
 	bool		is_seen;
 
 	if (ak_relation_file(table) != version->file ||
 		!ReadRecentBuffer(ak_relation_locator(table), MAIN_FORKNUM,
-						  ItemPointerGetBlockNumber(&tid), version->buffer))
+						  ItemPointerGetBlockNumber(&version->tid),
+						  version->buffer))
 		return false;
 	LockBuffer(version->buffer, BUFFER_LOCK_SHARE);
-	is_seen = heap_hot_search_buffer(&tid, table, version->buffer,
-									 store->snapshot, &row, NULL, true) &&
-		ItemPointerEquals(&tid, &version->tid) &&
-		HeapTupleHeaderGetRawXmin(row.t_data) == version->writer;
+	is_seen = is_visible_there(store, table, version);
 	UnlockReleaseBuffer(version->buffer);
 	return is_seen;
 }
@@ -71,21 +95,29 @@ ak_keystore_sees(AkKeystore *store, AkTable table, AkRowVersion *version)
 	return is_seen;
 }
 
-/* Fills in the version of the current row of a scan. */
+/*
+ * Fills in the version of the current row of a scan.  Once the transaction that wrote
+ * it has ended, no other row can have its place and its writer; but that transaction
+ * itself can truncate the file and write another row there.  So of its own rows only
+ * the view is noted.
+ */
 void
 ak_keystore_note_version(const AkKeystore *store, const AkIndexScan *scan,
 						 AkRowVersion *version)
 {
 	BufferHeapTupleTableSlot *slot = (BufferHeapTupleTableSlot *) scan->slot;
+	TransactionId writer;
 
 	memset(version, 0, sizeof(*version));
 	version->view = store->view;
-	if (scan->table->rd_tableam == GetHeapamTableAmRoutine() &&
-		BufferIsValid(slot->buffer) && !BufferIsLocal(slot->buffer))
-	{
-		version->file = ak_relation_file(scan->table);
-		version->buffer = slot->buffer;
-		version->tid = slot->base.tuple->t_self;
-		version->writer = HeapTupleHeaderGetRawXmin(slot->base.tuple->t_data);
-	}
+	if (scan->table->rd_tableam != GetHeapamTableAmRoutine() ||
+		!BufferIsValid(slot->buffer) || BufferIsLocal(slot->buffer))
+		return;
+	writer = HeapTupleHeaderGetRawXmin(slot->base.tuple->t_data);
+	if (TransactionIdIsCurrentTransactionId(writer))
+		return;
+	version->file = ak_relation_file(scan->table);
+	version->buffer = slot->buffer;
+	version->tid = slot->base.tuple->t_self;
+	version->writer = writer;
 }

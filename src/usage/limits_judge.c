@@ -34,7 +34,7 @@ choose_partitions(AkLimitCheck *checks, int count, AkPartitionSet *set)
 
 /*
  * Whether what was spent was of the same limit, or of one that it took the place
- * of: a limit that was removed and set anew, with none behind it, is fresh.
+ * of: a limit that was removed and set again, with none behind it, is new.
  */
 static bool
 goes_on(const AkLimitCheck *check, const AkSpentRate *spent)
@@ -54,7 +54,7 @@ is_same_rate(const AkRate *a, const AkRate *b)
 
 /*
  * What is spent now, under the limit of the check.  A change that is not
- * committed starts nothing afresh.
+ * committed starts nothing again.
  */
 static int64
 get_level(const AkLimitCheck *check, int64 now)

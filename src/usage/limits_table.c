@@ -36,8 +36,8 @@ typedef struct Table
 	pg_atomic_uint32 quotas;
 	pg_atomic_uint64 unlimited;
 	pg_atomic_uint64 logged_at; /* ak_clock_us() */
-	pg_atomic_uint64 full_until;	/* ak_clock_us(): looking for full buckets is
-									 * in vain before */
+	pg_atomic_uint64 full_until;	/* ak_clock_us(): no bucket is full
+									 * before */
 } Table;
 
 static Table *table = NULL;
