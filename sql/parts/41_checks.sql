@@ -273,6 +273,12 @@ $$;
 COMMENT ON FUNCTION apikeys_internal.limit_secrets(apikeys.organization, text[]) IS
 	'Lets the secrets of an organization''s keys, or of some of them, live no longer than the organization allows from now on.';
 
+CREATE FUNCTION apikeys_internal.is_plain_array(candidate text[]) RETURNS boolean
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN array_ndims(candidate) IS NULL OR (array_ndims(candidate) = 1 AND array_lower(candidate, 1) = 1);
+COMMENT ON FUNCTION apikeys_internal.is_plain_array(text[]) IS
+	'Checks whether an array is NULL, empty, or of one dimension and numbered from 1.';
+
 -- Grants and drop_role wait for each other.
 CREATE FUNCTION apikeys_internal.check_grants(
 	roles text[], organization uuid, project uuid DEFAULT NULL, held text[] DEFAULT '{}') RETURNS text[]
@@ -288,9 +294,9 @@ DECLARE
 	place integer := 0;
 	granted text[] := '{}';
 BEGIN
-	IF array_ndims(roles) > 1 THEN
+	IF NOT apikeys_internal.is_plain_array(roles) THEN
 		RAISE invalid_parameter_value USING
-			MESSAGE = 'roles must be a one-dimensional array', CONSTRAINT = 'invalid_roles';
+			MESSAGE = 'roles must be a one-dimensional array from subscript 1', CONSTRAINT = 'invalid_roles';
 	END IF;
 	-- A role of the organization goes before one of every organization.
 	SELECT array_agg(r.name), array_agg(r.id), array_agg(r.level) INTO names, ids, levels
@@ -342,7 +348,10 @@ AS $$
 DECLARE
 	permission text;
 BEGIN
-	IF NOT apikeys_internal.are_permissions(permissions) THEN
+	IF NOT apikeys_internal.is_plain_array(permissions) THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = 'permissions must be a one-dimensional array from subscript 1', CONSTRAINT = 'invalid_permission';
+	ELSIF NOT apikeys_internal.are_permissions(permissions) THEN
 		RAISE invalid_parameter_value USING
 			MESSAGE = 'invalid permission',
 			DETAIL = 'A permission is 1 to 256 letters, digits and characters of _.:/-, with * for any run of characters.',
