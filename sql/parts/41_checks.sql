@@ -220,22 +220,25 @@ CREATE FUNCTION apikeys_internal.role_name(role text) RETURNS text
 COMMENT ON FUNCTION apikeys_internal.role_name(text) IS
 	'Returns the name of the role with that id.';
 
--- A creator waits for another one, where the number of keys is limited.
+CREATE FUNCTION apikeys_internal.count_keys(organization uuid, most bigint) RETURNS bigint
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_count_keys';
+COMMENT ON FUNCTION apikeys_internal.count_keys(uuid, bigint) IS
+	'Returns the number of keys of an organization, or most if they are more; in any isolation level those that are committed count.';
+
+-- A creator waits for another one, where the number of keys is limited, and then
+-- counts its keys too.
 CREATE FUNCTION apikeys_internal.check_key_count(organization uuid, added bigint) RETURNS void
 	LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
 	most bigint;
-	has bigint;
 BEGIN
 	SELECT o.max_keys INTO most FROM apikeys.organization AS o
 		WHERE o.id = check_key_count.organization AND o.max_keys IS NOT NULL FOR NO KEY UPDATE;
 	IF most IS NULL THEN
 		RETURN;
 	END IF;
-	SELECT count(*) INTO has FROM (
-		SELECT FROM apikeys.key AS k WHERE k.organization_id = check_key_count.organization LIMIT most) AS k;
-	IF added > most - has THEN
+	IF added > most - apikeys_internal.count_keys(organization, most) THEN
 		RAISE program_limit_exceeded USING
 			MESSAGE = 'organization policy limits the number of keys',
 			DETAIL = format('It can have %s keys.', most),
