@@ -54,6 +54,11 @@ CREATE FUNCTION apikeys_internal.access_list_remove(list apikeys.access_list, ne
 COMMENT ON FUNCTION apikeys_internal.access_list_remove(apikeys.access_list, cidr) IS
 	'Function of operator -: the list without this entry; other entries that contain it, or are within it, stay.';
 
+CREATE FUNCTION apikeys_internal.access_list_without(list apikeys.access_list, other apikeys.access_list) RETURNS apikeys.access_list
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_without';
+COMMENT ON FUNCTION apikeys_internal.access_list_without(apikeys.access_list, apikeys.access_list) IS
+	'Returns the entries of a list that the other list lacks.';
+
 CREATE FUNCTION apikeys_internal.access_list_eq(list apikeys.access_list, other apikeys.access_list) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_eq';
 COMMENT ON FUNCTION apikeys_internal.access_list_eq(apikeys.access_list, apikeys.access_list) IS

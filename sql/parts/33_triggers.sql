@@ -221,12 +221,11 @@ BEGIN
 			CONSTRAINT = 'trigger_protocol_violated';
 	END IF;
 	INSERT INTO apikeys.key_network (public_key, network)
-		SELECT NEW.public_key, n.network FROM (
-			SELECT unnest(NEW.access_list::cidr[]) EXCEPT SELECT unnest(OLD.access_list::cidr[])) AS n (network)
+		SELECT NEW.public_key, unnest(apikeys_internal.access_list_without(NEW.access_list, OLD.access_list)::cidr[])
 		ON CONFLICT DO NOTHING;
 	DELETE FROM apikeys.key_network AS n
-		WHERE n.public_key = NEW.public_key AND n.network = ANY (ARRAY(
-			SELECT unnest(OLD.access_list::cidr[]) EXCEPT SELECT unnest(NEW.access_list::cidr[])));
+		WHERE n.public_key = NEW.public_key AND n.network = ANY (
+			apikeys_internal.access_list_without(OLD.access_list, NEW.access_list)::cidr[]);
 	RETURN NULL;
 END;
 $$;

@@ -220,22 +220,25 @@ CREATE FUNCTION apikeys_internal.role_name(role text) RETURNS text
 COMMENT ON FUNCTION apikeys_internal.role_name(text) IS
 	'Returns the name of the role with that id.';
 
--- A creator waits for another one, where the number of keys is limited.
+CREATE FUNCTION apikeys_internal.count_keys(organization uuid, most bigint) RETURNS bigint
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_count_keys';
+COMMENT ON FUNCTION apikeys_internal.count_keys(uuid, bigint) IS
+	'Returns the number of keys of an organization, or most if they are more; in any isolation level those that are committed count.';
+
+-- A creator waits for another one, where the number of keys is limited, and then
+-- counts its keys too.
 CREATE FUNCTION apikeys_internal.check_key_count(organization uuid, added bigint) RETURNS void
 	LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
 	most bigint;
-	has bigint;
 BEGIN
 	SELECT o.max_keys INTO most FROM apikeys.organization AS o
 		WHERE o.id = check_key_count.organization AND o.max_keys IS NOT NULL FOR NO KEY UPDATE;
 	IF most IS NULL THEN
 		RETURN;
 	END IF;
-	SELECT count(*) INTO has FROM (
-		SELECT FROM apikeys.key AS k WHERE k.organization_id = check_key_count.organization LIMIT most) AS k;
-	IF added > most - has THEN
+	IF added > most - apikeys_internal.count_keys(organization, most) THEN
 		RAISE program_limit_exceeded USING
 			MESSAGE = 'organization policy limits the number of keys',
 			DETAIL = format('It can have %s keys.', most),
@@ -273,6 +276,12 @@ $$;
 COMMENT ON FUNCTION apikeys_internal.limit_secrets(apikeys.organization, text[]) IS
 	'Lets the secrets of an organization''s keys, or of some of them, live no longer than the organization allows from now on.';
 
+CREATE FUNCTION apikeys_internal.is_plain_array(candidate text[]) RETURNS boolean
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN array_ndims(candidate) IS NULL OR (array_ndims(candidate) = 1 AND array_lower(candidate, 1) = 1);
+COMMENT ON FUNCTION apikeys_internal.is_plain_array(text[]) IS
+	'Checks whether an array is NULL, empty, or of one dimension and numbered from 1.';
+
 -- Grants and drop_role wait for each other.
 CREATE FUNCTION apikeys_internal.check_grants(
 	roles text[], organization uuid, project uuid DEFAULT NULL, held text[] DEFAULT '{}') RETURNS text[]
@@ -288,9 +297,9 @@ DECLARE
 	place integer := 0;
 	granted text[] := '{}';
 BEGIN
-	IF array_ndims(roles) > 1 THEN
+	IF NOT apikeys_internal.is_plain_array(roles) THEN
 		RAISE invalid_parameter_value USING
-			MESSAGE = 'roles must be a one-dimensional array', CONSTRAINT = 'invalid_roles';
+			MESSAGE = 'roles must be a one-dimensional array from subscript 1', CONSTRAINT = 'invalid_roles';
 	END IF;
 	-- A role of the organization goes before one of every organization.
 	SELECT array_agg(r.name), array_agg(r.id), array_agg(r.level) INTO names, ids, levels
@@ -342,7 +351,10 @@ AS $$
 DECLARE
 	permission text;
 BEGIN
-	IF NOT apikeys_internal.are_permissions(permissions) THEN
+	IF NOT apikeys_internal.is_plain_array(permissions) THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = 'permissions must be a one-dimensional array from subscript 1', CONSTRAINT = 'invalid_permission';
+	ELSIF NOT apikeys_internal.are_permissions(permissions) THEN
 		RAISE invalid_parameter_value USING
 			MESSAGE = 'invalid permission',
 			DETAIL = 'A permission is 1 to 256 letters, digits and characters of _.:/-, with * for any run of characters.',

@@ -76,7 +76,7 @@ COMMENT ON FUNCTION apikeys.create_role(text, text, text[], text[], text, uuid) 
 CREATE FUNCTION apikeys.drop_role(name text, organization uuid DEFAULT NULL) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.drop_role(text, uuid) IS
-	'Drops a custom role that nobody holds, of one organization or, without it, of every organization; returns true. Requires what create_role requires.';
+	'Drops a custom role that nobody holds, of one organization or, without it, of every organization; returns true. Requires what create_role requires, each permission of the role included.';
 
 -- --- Organizations ----------------------------------------------------------
 

@@ -140,7 +140,8 @@ BEGIN
 	PERFORM apikeys_internal.limit_secrets(policy, ARRAY[created]);
 	PERFORM apikeys_internal.note_event('key.created', organization, project, created,
 		jsonb_build_object('new', jsonb_build_object('description', description, 'roles', to_jsonb(roles),
-			'access_list', list::cidr[], 'expires_at', ends)
+			'expires_at', ends)
+			|| apikeys_internal.list_detail(list, '{}', 'access_list_added')
 			|| CASE WHEN direct = '{}' THEN '{}' ELSE jsonb_build_object('permissions', to_jsonb(direct)) END
 			|| apikeys_internal.key_details(owner, data, created_for)));
 	RETURN (created, issued.secret, created || '.' || issued.secret);
@@ -223,10 +224,7 @@ BEGIN
 	after.access_list := coalesce(access_list, before.access_list);
 	after.owner := nullif(coalesce(owner, before.owner), '');
 	after.metadata := coalesce(metadata, before.metadata);
-	-- Lists are compared as lists, the rest of the row as it is.
-	changed := apikeys_internal.row_difference(
-		to_jsonb(before) || jsonb_build_object('access_list', before.access_list::cidr[]),
-		to_jsonb(after) || jsonb_build_object('access_list', after.access_list::cidr[]));
+	changed := apikeys_internal.key_difference(before, after);
 	IF changed IS NULL THEN
 		RETURN before.access_list;
 	END IF;
@@ -241,6 +239,48 @@ END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.change_key(apikeys.key, text, apikeys.access_list, timestamptz, text, jsonb) IS
 	'Changes what is not NULL of a key that is locked, and returns its access list; expires_at infinity means never, an empty owner means none.';
+
+CREATE FUNCTION apikeys_internal.list_detail(list apikeys.access_list, other apikeys.access_list, name text) RETURNS jsonb
+	LANGUAGE plpgsql STABLE PARALLEL SAFE
+AS $$
+DECLARE
+	lacked apikeys.access_list;
+BEGIN
+	IF apikeys.cardinality(list) <= 100 AND apikeys.cardinality(other) <= 100 THEN
+		RETURN jsonb_build_object('access_list', list::cidr[]);
+	END IF;
+	lacked := apikeys_internal.access_list_without(list, other);
+	RETURN jsonb_build_object('access_list_size', apikeys.cardinality(list),
+		name, ARRAY(SELECT apikeys.networks(lacked) LIMIT 100),
+		name || '_size', apikeys.cardinality(lacked));
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.list_detail(apikeys.access_list, apikeys.access_list, text) IS
+	'Returns what an event tells of an access list that replaced, or was replaced by, another one: the list, or of lists of more than 100 entries their size and, under the name, at most 100 entries that the other one lacks and how many these are.';
+
+CREATE FUNCTION apikeys_internal.key_difference(before apikeys.key, after apikeys.key) RETURNS jsonb
+	LANGUAGE plpgsql STABLE PARALLEL SAFE
+AS $$
+DECLARE
+	list_before constant apikeys.access_list := before.access_list;
+	list_after constant apikeys.access_list := after.access_list;
+	changed jsonb;
+BEGIN
+	before.access_list := '{}';
+	after.access_list := '{}';
+	changed := apikeys_internal.row_difference(to_jsonb(before), to_jsonb(after));
+	IF list_before OPERATOR(apikeys.=) list_after THEN
+		RETURN changed;
+	END IF;
+	RETURN jsonb_build_object(
+		'old', coalesce(changed -> 'old', '{}')
+			|| apikeys_internal.list_detail(list_before, list_after, 'access_list_removed'),
+		'new', coalesce(changed -> 'new', '{}')
+			|| apikeys_internal.list_detail(list_after, list_before, 'access_list_added'));
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.key_difference(apikeys.key, apikeys.key) IS
+	'Returns what an event tells of the change of a key; NULL if nothing was changed.';
 
 CREATE FUNCTION apikeys_internal.row_difference(before jsonb, after jsonb) RETURNS jsonb
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -323,11 +363,10 @@ AS $$
 DECLARE
 	before constant apikeys.key := apikeys_internal.lock_key(public_key);
 	-- As a list stores them: an IPv4-mapped network is the IPv4 network.
-	removed constant cidr[] := apikeys.access_list(apikeys_internal.networks_of(networks))::cidr[];
-	kept constant cidr[] := ARRAY(
-		SELECT n FROM unnest(before.access_list::cidr[]) AS n WHERE n <> ALL (removed));
+	kept constant apikeys.access_list := apikeys_internal.access_list_without(
+		before.access_list, apikeys.access_list(apikeys_internal.networks_of(networks)));
 BEGIN
-	IF cardinality(kept) = 0 AND apikeys.cardinality(before.access_list) > 0 THEN
+	IF apikeys.cardinality(kept) = 0 AND apikeys.cardinality(before.access_list) > 0 THEN
 		PERFORM apikeys_internal.check_managed(public_key);
 		RAISE object_not_in_prerequisite_state USING
 			MESSAGE = 'cannot remove the last entry of the access list',
@@ -335,7 +374,7 @@ BEGIN
 			HINT = 'Use apikeys.update_key with access_list => ''{}'' to allow every address.',
 			CONSTRAINT = 'last_entry';
 	END IF;
-	RETURN apikeys_internal.change_key(before, NULL, apikeys.access_list(kept), NULL);
+	RETURN apikeys_internal.change_key(before, NULL, kept, NULL);
 END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.remove_from_access_list(text, inet[]) IS 'Body of apikeys.remove_from_access_list.';

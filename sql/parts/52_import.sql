@@ -149,9 +149,9 @@ BEGIN
 	PERFORM apikeys_internal.limit_secrets(policy, public_keys);
 	PERFORM apikeys_internal.note_key_events('key.imported', organization, public_keys, ARRAY(
 		SELECT jsonb_build_object('new', jsonb_build_object('description', s.description,
-			'roles', to_jsonb(coalesce(s.roles, '{}')::text[]),
-			'access_list', coalesce(s.access_list, '{}')::apikeys.access_list::cidr[],
-			'expires_at', nullif(s.expires_at, 'infinity')))
+			'roles', to_jsonb(ARRAY(SELECT unnest(s.roles::text[]))),
+			'expires_at', nullif(s.expires_at, 'infinity'))
+			|| apikeys_internal.list_detail(coalesce(s.access_list, '{}')::apikeys.access_list, '{}', 'access_list_added'))
 		FROM ROWS FROM (unnest(descriptions), unnest(roles), unnest(access_lists), unnest(expirations))
 			AS s (description, roles, access_list, expires_at)));
 END;

@@ -64,7 +64,8 @@ BEGIN
 	PERFORM apikeys_internal.make_images(ARRAY[public_key]);
 	PERFORM apikeys_internal.note_event('key.deleted', before.organization_id, NULL, public_key,
 		jsonb_build_object('old', jsonb_build_object('description', before.description,
-			'access_list', before.access_list::cidr[], 'created_at', before.created_at, 'created_by', before.created_by)
+			'created_at', before.created_at, 'created_by', before.created_by)
+			|| apikeys_internal.list_detail(before.access_list, '{}', 'access_list_removed')
 			|| apikeys_internal.key_details(before.owner, before.metadata, before.environment)));
 	RETURN true;
 END;

@@ -103,7 +103,8 @@ CREATE FUNCTION apikeys_internal.drop_role(name text, organization uuid) RETURNS
 AS $$
 DECLARE
 	dropped apikeys.role;
-	holders text;
+	holder_count bigint;
+	holders text[];
 BEGIN
 	PERFORM apikeys_internal.check_role_manager(organization);
 	SELECT r.* INTO dropped FROM apikeys.role AS r
@@ -119,17 +120,31 @@ BEGIN
 			DETAIL = 'It belongs to the extension.',
 			CONSTRAINT = 'role_builtin';
 	END IF;
+	IF organization IS NOT NULL AND NOT apikeys_internal.may_grant(dropped.id, organization) THEN
+		RAISE insufficient_privilege USING
+			MESSAGE = format('permission denied to drop role "%s"', name),
+			DETAIL = format('%s needs each permission of the role in this organization, or apikeys.roles.grant_any.', apikeys.principal()),
+			CONSTRAINT = 'role_not_grantable';
+	END IF;
 	-- Of a role of every organization the holders can be strangers to the caller.
-	SELECT string_agg(h.holder, ', ' ORDER BY h.holder) INTO holders
+	SELECT count(*), (array_agg(h.holder ORDER BY h.holder) FILTER (WHERE organization IS NOT NULL AND h.is_visible))[:6]
+		INTO holder_count, holders
 		FROM (
-			(SELECT m.principal AS holder FROM apikeys.member AS m WHERE m.role = dropped.id LIMIT 6)
-			UNION
-			(SELECT 'key:' || r.public_key FROM apikeys.key_role AS r WHERE r.role = dropped.id LIMIT 6)) AS h;
-	IF holders IS NOT NULL THEN
+			SELECT m.principal AS holder, apikeys_internal.may('apikeys.members.read', m.organization_id, m.project_id)
+				OR apikeys_internal.may('apikeys.members.manage', m.organization_id, m.project_id) AS is_visible
+			FROM apikeys.member AS m WHERE m.role = dropped.id
+			UNION ALL
+			SELECT DISTINCT 'key:' || r.public_key, apikeys_internal.reads_key(r.public_key)
+			FROM apikeys.key_role AS r WHERE r.role = dropped.id
+			LIMIT 1000) AS h;
+	IF holder_count > 0 THEN
 		RAISE dependent_objects_still_exist USING
 			MESSAGE = format('cannot drop role "%s"', name),
 			DETAIL = CASE WHEN organization IS NULL THEN 'It is granted to members or keys.'
-				ELSE format('It is held by %s.', holders) END,
+				WHEN holders IS NULL THEN format('It is held by members or keys that are not visible to the caller: %s.', holder_count)
+				WHEN cardinality(holders) < holder_count THEN format('It is held by %s and %s more.',
+					array_to_string(holders, ', '), holder_count - cardinality(holders))
+				ELSE format('It is held by %s.', array_to_string(holders, ', ')) END,
 			CONSTRAINT = 'role_in_use';
 	END IF;
 	DELETE FROM apikeys.role AS r WHERE r.id = dropped.id;

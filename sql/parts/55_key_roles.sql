@@ -1,5 +1,37 @@
 -- Roles and permissions of a key.
 
+-- Who takes from a key what it could not give would then manage the key, and have
+-- its secret when somebody gives it back.
+CREATE FUNCTION apikeys_internal.check_taken(
+	role_ids text[], permissions text[], organization uuid, project uuid) RETURNS void
+	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
+AS $$
+DECLARE
+	taken text;
+BEGIN
+	FOREACH taken IN ARRAY role_ids LOOP
+		IF NOT apikeys_internal.may_grant(taken, organization, project) THEN
+			RAISE insufficient_privilege USING
+				MESSAGE = format('permission denied to take role "%s" from a key', apikeys_internal.role_name(taken)),
+				DETAIL = format('%s needs each permission of the role there, or apikeys.roles.grant_any.', apikeys.principal()),
+				HINT = 'apikeys.disable_key stops the key.',
+				CONSTRAINT = 'role_not_grantable';
+		END IF;
+	END LOOP;
+	FOREACH taken IN ARRAY permissions LOOP
+		IF NOT apikeys_internal.may_grant('=' || taken, organization, project) THEN
+			RAISE insufficient_privilege USING
+				MESSAGE = format('permission denied to take permission "%s" from a key', taken),
+				DETAIL = format('%s needs a permission that covers it there, or apikeys.roles.grant_any.', apikeys.principal()),
+				HINT = 'apikeys.disable_key stops the key.',
+				CONSTRAINT = 'permission_not_grantable';
+		END IF;
+	END LOOP;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.check_taken(text[], text[], uuid, uuid) IS
+	'Raises an error if the principal may not take one of these roles, named by their ids, and permissions from a key there, because it could not grant it.';
+
 -- Last writer wins: the set is replaced under the lock of the key.
 CREATE FUNCTION apikeys_internal.replace_roles(
 	before apikeys.key, project uuid, roles text[], permissions text[]) RETURNS void
@@ -22,6 +54,9 @@ BEGIN
 	role_ids := apikeys_internal.check_grants(roles, before.organization_id, project, held);
 	direct := coalesce(permissions, held_permissions);
 	PERFORM apikeys_internal.check_permissions(direct, before.organization_id, project, held_permissions);
+	PERFORM apikeys_internal.check_taken(
+		ARRAY(SELECT h FROM unnest(held) AS h WHERE h <> ALL (role_ids)),
+		ARRAY(SELECT h FROM unnest(held_permissions) AS h WHERE h <> ALL (direct)), before.organization_id, project);
 	DELETE FROM apikeys.key_role AS r
 		WHERE r.public_key = before.public_key AND r.project_id IS NOT DISTINCT FROM replace_roles.project
 			AND CASE WHEN r.role IS NULL THEN r.permission <> ALL (direct) ELSE r.role <> ALL (role_ids) END;
@@ -57,7 +92,7 @@ AS $$
 DECLARE
 	before constant apikeys.key := apikeys_internal.lock_key(public_key);
 BEGIN
-	-- A key that is given more is managed; one that only loses roles is not.
+	-- A key that is given more is managed; of one that only loses roles, these are grantable.
 	IF NOT (
 		(SELECT array_agg(apikeys_internal.find_role(r, before.organization_id)) FROM unnest(roles) AS r)
 			<@ ARRAY(SELECT r.role FROM apikeys.key_role AS r
@@ -111,21 +146,22 @@ BEGIN
 	IF NOT apikeys_internal.may('apikeys.keys.manage', organization, project) THEN
 		PERFORM apikeys_internal.refuse('apikeys.keys.manage', organization, project);
 	END IF;
-	WITH removed AS (
-		DELETE FROM apikeys.key_role AS r
-		WHERE r.public_key = before.public_key AND r.project_id = remove_from_project.project
-		RETURNING r.role, r.permission)
-	SELECT array_agg(r.role ORDER BY r.role) FILTER (WHERE r.role IS NOT NULL),
-			array_agg(r.permission ORDER BY r.permission) FILTER (WHERE r.permission IS NOT NULL)
-		INTO held, held_permissions FROM removed AS r;
-	IF held IS NULL AND held_permissions IS NULL THEN
+	SELECT coalesce(array_agg(r.role ORDER BY r.role) FILTER (WHERE r.role IS NOT NULL), '{}'),
+			coalesce(array_agg(r.permission ORDER BY r.permission) FILTER (WHERE r.permission IS NOT NULL), '{}')
+		INTO held, held_permissions
+		FROM apikeys.key_role AS r
+		WHERE r.public_key = before.public_key AND r.project_id = remove_from_project.project;
+	IF held = '{}' AND held_permissions = '{}' THEN
 		RAISE undefined_object USING
 			MESSAGE = format('key "%s" has no role or permission in the project', public_key),
 			CONSTRAINT = 'key_not_in_project';
 	END IF;
+	PERFORM apikeys_internal.check_taken(held, held_permissions, organization, project);
+	DELETE FROM apikeys.key_role AS r
+		WHERE r.public_key = before.public_key AND r.project_id = remove_from_project.project;
 	PERFORM apikeys_internal.make_images(ARRAY[public_key]);
 	PERFORM apikeys_internal.note_event('key.removed_from_project', organization, project, public_key,
-		jsonb_build_object('old', apikeys_internal.grants_detail(coalesce(held, '{}'), coalesce(held_permissions, '{}'))));
+		jsonb_build_object('old', apikeys_internal.grants_detail(held, held_permissions)));
 	RETURN public_key;
 END;
 $$;

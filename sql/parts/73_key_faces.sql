@@ -12,7 +12,7 @@ CREATE FUNCTION apikeys.set_organization_roles(
 	public_key text, roles text[], permissions text[] DEFAULT NULL) RETURNS apikeys.keys
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door_key';
 COMMENT ON FUNCTION apikeys.set_organization_roles(text, text[], text[]) IS
-	'Replaces the roles and, unless they are NULL, the permissions of a key in its organization, and returns the key; an empty array revokes them all. Requires apikeys.keys.manage in the organization and, to grant more, to manage the key.';
+	'Replaces the roles and, unless they are NULL, the permissions of a key in its organization, and returns the key; an empty array revokes them all. Requires apikeys.keys.manage in the organization, to be able to grant what is given or taken and, to grant more, to manage the key.';
 
 CREATE FUNCTION apikeys.set_project_roles(
 	public_key text, project uuid, roles text[], permissions text[] DEFAULT NULL) RETURNS apikeys.keys
@@ -23,4 +23,4 @@ COMMENT ON FUNCTION apikeys.set_project_roles(text, uuid, text[], text[]) IS
 CREATE FUNCTION apikeys.remove_from_project(public_key text, project uuid) RETURNS apikeys.keys
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door_key';
 COMMENT ON FUNCTION apikeys.remove_from_project(text, uuid) IS
-	'Removes a key from a project, and returns the key; it stays in its organization. Requires apikeys.keys.manage in the project.';
+	'Removes a key from a project, and returns the key; it stays in its organization. Requires apikeys.keys.manage in the project, and to be able to grant what the key has there.';

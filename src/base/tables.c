@@ -52,6 +52,7 @@ static const char *const index_names[AK_INDEX_COUNT] = {
 	[AK_MEMBER_BY_USER] = "member_user_key",
 	[AK_MEMBER_BY_ROLE] = "member_role_key",
 	[AK_KEY_BY_NAME] = "key_pkey",
+	[AK_KEY_BY_ORGANIZATION] = "key_organization_created_idx",
 	[AK_KEY_ROLE_BY_KEY] = "key_role_key",
 	[AK_KEY_ROLE_BY_PROJECT] = "key_role_project_idx",
 	[AK_KEY_USAGE_BY_KEY] = "key_usage_key",

@@ -2,9 +2,9 @@
  * explain.c
  *	  Explains a decision: returns each of its checks with what it compared.
  *
- * Needs no secret and counts nothing.  It is for principals that read the key,
- * and shows more of its roles and access list than the views show to some of
- * them: what a role in the organization allows in a project, for example.
+ * Needs no secret and counts nothing.  It is for principals that read the key.
+ * What the key holds in a place where they do not read keys is not named to
+ * them; what it allows there counts.
  */
 #include "postgres.h"
 
@@ -39,6 +39,8 @@ typedef struct Inquiry
 	const AkNetwork *address;
 	const text *scope;
 	const pg_uuid_t *project;
+	bool		reads_organization; /* what the key holds in its organization */
+	bool		reads_project;	/* what it holds in the project */
 } Inquiry;
 
 PG_FUNCTION_INFO_V1(apikeys_explain_authorize);
@@ -224,7 +226,9 @@ typedef struct Search
 {
 	AkPlace		place;
 	AkBytes		scope;
+	const Inquiry *inquiry;
 	StringInfoData tried;		/* what does not allow it */
+	bool		tried_hidden;	/* and something that is not named */
 	const char *found;			/* what allows it, or NULL */
 } Search;
 
@@ -253,16 +257,23 @@ try_grant(const AkHeld *held, void *argument)
 	const AkPermission *permission = permissions ?
 		ak_permissions_find(permissions, search->scope.data,
 							search->scope.size) : NULL;
+	bool		in_project = held->grant.has_project;
+	bool		is_hidden = in_project ? !search->inquiry->reads_project :
+		!search->inquiry->reads_organization;
 	AkBytes		name = get_name(&held->grant);
 	const char *kind = held->grant.is_permission ? "permission " : "";
 
-	if (permission)
+	if (permission && is_hidden)
+		search->found = psprintf("what the key holds in the %s permits it, and is not visible to the caller",
+								 in_project ? "project" : "organization");
+	else if (permission)
 		search->found = psprintf("%s%.*s, held in the %s, permits %.*s",
 								 held->grant.is_permission ? kind : "role ",
 								 (int) name.size, name.data,
-								 held->grant.has_project ?
-								 "project" : "organization",
+								 in_project ? "project" : "organization",
 								 (int) permission->length, permission->text);
+	else if (is_hidden)
+		search->tried_hidden = true;
 	else
 		appendStringInfo(&search->tried, "%s%s%.*s",
 						 search->tried.len > 0 ? ", " : "",
@@ -276,7 +287,8 @@ explain_scope(Inquiry *inquiry, AkBytes scope)
 {
 	Search		search = {
 		.place = {.organization = inquiry->key.organization_id},
-		.scope = scope
+		.scope = scope,
+		.inquiry = inquiry
 	};
 	const char *detail;
 
@@ -290,11 +302,13 @@ explain_scope(Inquiry *inquiry, AkBytes scope)
 						 false, NULL, try_grant, &search);
 	if (search.found)
 		detail = search.found;
-	else if (search.tried.len == 0)
+	else if (search.tried.len == 0 && !search.tried_hidden)
 		detail = "the key has no role there";
 	else
-		detail = psprintf("none of its roles there permits it: %s",
-						  search.tried.data);
+		detail = psprintf("none of its roles there permits it: %s%s%s",
+						  search.tried.data,
+						  search.tried.len > 0 && search.tried_hidden ? ", " : "",
+						  search.tried_hidden ? "some that are not visible to the caller" : "");
 	if (scope.size < VARSIZE_ANY_EXHDR(inquiry->scope))
 		detail = psprintf("%.*s: %s", (int) scope.size, scope.data, detail);
 	put_check(inquiry, AK_SCOPE_DENIED, search.found != NULL, detail);
@@ -394,6 +408,8 @@ explain(FunctionCallInfo fcinfo, bool address_is_text)
 	inquiry.result = (ReturnSetInfo *) fcinfo->resultinfo;
 	if (!ak_rights_reads_key(public_key))
 		refuse();
+	inquiry.reads_organization = ak_rights_reads_key_at(public_key, NULL);
+	inquiry.reads_project = ak_rights_reads_key_at(public_key, inquiry.project);
 	ak_keystore_open_for_image(&inquiry.store, ak_locator_hash(public_key),
 							   AK_TABLE_BIT(AK_ROLE) |
 							   AK_TABLE_BIT(AK_ORGANIZATION) |

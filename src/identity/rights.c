@@ -396,6 +396,35 @@ ak_rights_reads_key(text *public_key)
 	return check.result;
 }
 
+/*
+ * Checks whether the principal reads what the key holds in its organization or,
+ * with a project, in that project: by policy key_role_reader_select or because
+ * it bypasses row-level security.
+ */
+bool
+ak_rights_reads_key_at(text *public_key, const pg_uuid_t *project)
+{
+	AkKeystore	store;
+	AkPlace		place = {0};
+	bool		result = false;
+
+	open_store(&store, AK_TABLE_BIT(AK_KEY));
+	if (ak_keystore_find_key(&store, public_key, &place.organization))
+	{
+		result = ak_identity_sees_all() ||
+			ak_identity_reads_itself(public_key) ||
+			reads_keys_at(&store, &place);
+		if (!result && project)
+		{
+			place.has_project = true;
+			place.project = *project;
+			result = reads_keys_at(&store, &place);
+		}
+	}
+	ak_keystore_close(&store);
+	return result;
+}
+
 Datum
 apikeys_reads_key(PG_FUNCTION_ARGS)
 {

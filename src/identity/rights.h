@@ -11,6 +11,7 @@
 #include "utils/uuid.h"
 
 extern bool ak_rights_reads_key(text *public_key);
+extern bool ak_rights_reads_key_at(text *public_key, const pg_uuid_t *project);
 extern bool ak_rights_reads_organization(const pg_uuid_t *organization);
 extern bool ak_rights_reads_key_of(text *public_key,
 								   ArrayType *organizations);

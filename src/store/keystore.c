@@ -20,6 +20,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "storage/bufmgr.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -305,6 +306,27 @@ ak_keystore_find_key(AkKeystore *store, text *public_key,
 													&isnull));
 	ak_index_scan_close(&scan);
 	return found;
+}
+
+/* Counts the keys of an organization, up to a number. */
+int64
+ak_keystore_count_keys(AkKeystore *store, const pg_uuid_t *organization,
+					   int64 most)
+{
+	ScanKeyData key;
+	AkIndexScan scan;
+	int64		count = 0;
+
+	ak_index_scan_uuid_key(&key, organization);
+	ak_index_scan_open(store->snapshot, AK_KEY, AK_KEY_BY_ORGANIZATION, &key,
+					   true, &scan);
+	while (count < most && ak_index_scan_next_entry(&scan))
+	{
+		CHECK_FOR_INTERRUPTS();
+		count++;
+	}
+	ak_index_scan_close(&scan);
+	return count;
 }
 
 /* Checks whether a key of this name existed and was deleted. */

@@ -125,6 +125,9 @@ extern bool ak_keystore_find_any_image(AkKeystore *store, text *public_key,
 									   AkImage *image);
 extern bool ak_keystore_find_key(AkKeystore *store, text *public_key,
 								 pg_uuid_t *organization);
+extern int64 ak_keystore_count_keys(AkKeystore *store,
+									const pg_uuid_t *organization,
+									int64 most);
 extern bool ak_keystore_was_deleted(AkKeystore *store, text *public_key);
 extern void ak_keystore_check_key_roles(AkKeystore *store, text *public_key,
 										AkGrantCheck check, void *argument);

@@ -1,7 +1,7 @@
 /*
  * new_keys.c
  *	  Inserts keys, with their roles and permissions, one secret each and their images, in one
- *	  statement.
+ *	  statement; and counts keys.
  *
  * New rows refer to rows of the same statement, and to the organization,
  * project and roles that the caller has locked.  So no trigger needs to check
@@ -15,9 +15,11 @@
 #include "core/compat.h"
 #include "core/errors.h"
 #include "store/key_image.h"
+#include "store/keystore.h"
 
 #include "catalog/pg_type.h"
 
+PG_FUNCTION_INFO_V1(apikeys_count_keys);
 PG_FUNCTION_INFO_V1(apikeys_insert_keys);
 
 /* In the order of the arguments of insert_keys. */
@@ -162,4 +164,18 @@ apikeys_insert_keys(PG_FUNCTION_ARGS)
 	}
 	PG_END_TRY();
 	PG_RETURN_VOID();
+}
+
+/* count_keys(organization, most); as a keystore sees them. */
+Datum
+apikeys_count_keys(PG_FUNCTION_ARGS)
+{
+	AkKeystore	store;
+	int64		count;
+
+	ak_keystore_open(&store, AK_TABLE_BIT(AK_KEY));
+	count = ak_keystore_count_keys(&store, PG_GETARG_UUID_P(0),
+								   PG_GETARG_INT64(1));
+	ak_keystore_close(&store);
+	PG_RETURN_INT64(count);
 }

@@ -18,6 +18,7 @@
 #include "common/hashfn.h"
 #include "funcapi.h"
 #include "libpq/pqformat.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 
@@ -30,6 +31,7 @@ PG_FUNCTION_INFO_V1(apikeys_access_list_contains);
 PG_FUNCTION_INFO_V1(apikeys_access_list_contained);
 PG_FUNCTION_INFO_V1(apikeys_access_list_add);
 PG_FUNCTION_INFO_V1(apikeys_access_list_remove);
+PG_FUNCTION_INFO_V1(apikeys_access_list_without);
 PG_FUNCTION_INFO_V1(apikeys_access_list_eq);
 PG_FUNCTION_INFO_V1(apikeys_access_list_ne);
 PG_FUNCTION_INFO_V1(apikeys_access_list_hash);
@@ -344,6 +346,30 @@ apikeys_access_list_remove(PG_FUNCTION_ARGS)
 	for (size_t i = 0; i < count; i++)
 		if (ak_network_compare(&networks[i], &removed) != 0)
 			networks[kept++] = networks[i];
+	PG_RETURN_POINTER(make_list(networks, kept));
+}
+
+/* The entries of the first list that the second one lacks. */
+Datum
+apikeys_access_list_without(PG_FUNCTION_ARGS)
+{
+	AkNetset	set;
+	AkNetset	other;
+	AkNetwork  *networks;
+	size_t		count;
+	size_t		kept = 0;
+
+	get_list_argument(fcinfo, 0, &set);
+	get_list_argument(fcinfo, 1, &other);
+	count = count_networks(&set);
+	networks = unpack_networks(&set, 0);
+	for (size_t i = 0; i < count; i++)
+	{
+		if (i % 10000 == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (!ak_netset_contains_entry(&other, &networks[i]))
+			networks[kept++] = networks[i];
+	}
 	PG_RETURN_POINTER(make_list(networks, kept));
 }
 

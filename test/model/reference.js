@@ -158,6 +158,11 @@ function checkGrants(state, actor, roles, organization, project, held = []) {
   }
 }
 
+// What cannot be given cannot be taken.
+function checkTaken(state, actor, roles, organization, project) {
+  if (!roles.every((r) => mayGrant(state, actor, r, organization, project))) refuse('role_not_grantable');
+}
+
 const checkLife = (state, organization, years) => {
   const most = state.organizations[organization].maxYears;
   if (most !== null && (years === null || years > most)) refuse('lifetime_exceeded');
@@ -284,6 +289,7 @@ const verbs = {
     demand(state, actor, 'apikeys.keys.manage', state.projects[o.project].organization, o.project);
     const kept = key.roles.filter((r) => r.project !== o.project);
     if (kept.length === key.roles.length) refuse('key_not_in_project');
+    checkTaken(state, actor, key.roles.filter((r) => r.project === o.project).map((r) => r.role), key.organization, o.project);
     key.roles = kept;
   },
   rotate_secret(state, actor, o) {
@@ -374,6 +380,7 @@ function changeKey(state, actor, name, after, endsAnew = false) {
 function replaceRoles(state, actor, key, project, roles, held) {
   demand(state, actor, 'apikeys.keys.manage', key.organization, project);
   checkGrants(state, actor, roles, key.organization, project, held);
+  checkTaken(state, actor, held.filter((r) => !roles.includes(r)), key.organization, project);
   if (sameSet(roles, held)) return 'same';
   key.roles = [...key.roles.filter((r) => r.project !== project), ...roles.map((role) => ({ project, role }))];
   return undefined;

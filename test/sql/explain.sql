@@ -51,6 +51,22 @@ FROM (VALUES ('10.0.0.1'::inet), ('192.0.2.1'), (NULL)) AS a (ip),
 SET ROLE regress_apikeys_explain_admin;
 SELECT check_name, detail FROM apikeys.explain_authorize('regress_explain', '10.0.0.1', 'clusters.read', :'two') WHERE check_name = 'scope_denied';
 SELECT * FROM apikeys.explain_authorize('regress_explain_open', '10.0.0.1', 'clusters.read');
+-- What is held where the caller reads no keys is not named, whether it permits the
+-- scope or not; to whom reads the organization it is.
+RESET ROLE;
+SELECT FROM apikeys.set_organization_roles('regress_explain', '{ORG_BILLING_ADMIN}', '{data.find}');
+SELECT FROM apikeys.set_project_roles('regress_explain', :'two', '{GROUP_MONITORING_ADMIN}');
+SELECT FROM apikeys.set_project_roles('regress_explain', :'one', '{GROUP_BACKUP_ADMIN}');
+SET ROLE regress_apikeys_explain_admin;
+SELECT p.n, e.passed, e.detail FROM (VALUES (1, 'billing.pay', NULL), (2, 'data.find', NULL), (3, 'no', NULL),
+		(4, 'data.find', :'two'), (5, 'monitoring.create', :'two'), (6, 'no', :'two'), (7, 'no', :'one'), (8, 'backups.create', :'one'))
+	AS p (n, scope, project), LATERAL apikeys.explain_authorize('regress_explain', '10.0.0.1', p.scope, p.project::uuid) AS e
+	WHERE e.check_name = 'scope_denied' ORDER BY p.n;
+RESET ROLE;
+SELECT p.n, e.passed, e.detail FROM (VALUES (1, 'billing.pay', NULL), (2, 'data.find', NULL), (3, 'no', NULL),
+		(4, 'data.find', :'two'), (5, 'monitoring.create', :'two'), (6, 'no', :'two'), (7, 'no', :'one'), (8, 'backups.create', :'one'))
+	AS p (n, scope, project), LATERAL apikeys.explain_authorize('regress_explain', '10.0.0.1', p.scope, p.project::uuid) AS e
+	WHERE e.check_name = 'scope_denied' ORDER BY p.n;
 SET ROLE regress_apikeys_explain_guest;
 SELECT * FROM apikeys.explain_authorize('regress_explain', '10.0.0.1', 'clusters.read');
 SELECT * FROM apikeys.explain_authorize('regress_explain_no', '10.0.0.1', 'clusters.read');

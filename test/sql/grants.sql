@@ -153,6 +153,42 @@ RESET ROLE;
 SELECT apikeys.delete_key(:'ok');
 SELECT apikeys.delete_organization(:'other');
 SELECT name FROM apikeys.role WHERE NOT is_builtin;
+-- Who manages keys takes from a key only what it could give: else it would have a
+-- secret of the key when that is given back.
+SELECT public_key AS strong FROM apikeys.create_key(:'org', 'strong', '{ORG_OWNER,ORG_READ_ONLY}', permissions => '{apikeys.keys.read,data.find}') \gset
+SELECT apikeys.create_project(:'org', 'regress grants taken') AS taken_from \gset
+SELECT FROM apikeys.set_project_roles(:'strong', :'taken_from', '{GROUP_OWNER}', '{data.find}');
+SELECT apikeys.create_role('TAKER', 'organization', '{apikeys.keys.manage,apikeys.keys.read}', '{apikeys.keys.manage}', NULL, :'org');
+SELECT apikeys.create_role('WIDE', 'organization', '{*}', '{}', NULL, :'org');
+SELECT apikeys.create_role('SEEN', 'organization', '{apikeys.keys.read}', '{}', NULL, :'org');
+SELECT apikeys.add_member(:'org', 'user:regress_grants_taker', 'TAKER'), apikeys.add_member(:'org', 'user:regress_grants_seen', 'SEEN');
+SELECT public_key AS seen FROM apikeys.create_key(:'org', 'seen', '{SEEN}') \gset
+BEGIN;
+SELECT apikeys.act_as('user:regress_grants_taker');
+SELECT t.n, pg_temp.try(t.call) FROM (VALUES
+	(1, format('SELECT apikeys.set_organization_roles(%L, %L)', :'strong', '{}')),
+	(2, format('SELECT apikeys.set_organization_roles(%L, %L, %L)', :'strong', '{ORG_OWNER,ORG_READ_ONLY}', '{}')),
+	(3, format('SELECT apikeys.set_organization_roles(%L, %L, %L)', :'strong', '{ORG_OWNER,ORG_READ_ONLY}', '{data.find}')),
+	(4, format('SELECT apikeys.set_project_roles(%L, %L, %L)', :'strong', :'taken_from', '{GROUP_READ_ONLY}')),
+	(5, format('SELECT apikeys.remove_from_project(%L, %L)', :'strong', :'taken_from')),
+	(6, format('SELECT apikeys.rotate_secret(%L)', :'strong')),
+	(7, format('SELECT apikeys.disable_key(%L)', :'strong')),
+	-- Nor does it drop a role that it could not create, and learns of no members.
+	(8, format('SELECT apikeys.drop_role(%L, %L)', 'WIDE', :'org')),
+	(9, format('SELECT apikeys.drop_role(%L, %L)', 'SEEN', :'org'))) AS t (n, call) ORDER BY t.n;
+SELECT organization_roles, organization_permissions FROM apikeys.keys WHERE public_key = :'strong';
+ROLLBACK;
+-- Arrays that are numbered otherwise.
+SELECT t.n, pg_temp.try(t.call) FROM (VALUES
+	(1, format('SELECT apikeys.create_key(%L, %L, %L)', :'org', 'odd', '[2:3]={ORG_MEMBER,ORG_MEMBER}')),
+	(2, format('SELECT apikeys.create_key(%L, %L, %L)', :'org', 'odd', '[-5:-4]={ORG_MEMBER,ORG_READ_ONLY}')),
+	(3, format('SELECT apikeys.set_organization_roles(%L, %L)', :'seen', '[2:2]={SEEN}')),
+	(4, format('SELECT apikeys.set_organization_roles(%L, %L, %L)', :'seen', '{}', '[2:3]={a,a}')),
+	(5, format('SELECT apikeys.set_organization_roles(%L, %L, %L)', :'seen', '{}', '{{a,b},{c,d}}')),
+	(6, format('SELECT apikeys.set_project_roles(%L, %L, %L)', :'seen', :'taken_from', '[0:0]={GROUP_OWNER}')),
+	(7, format('SELECT apikeys.import_key(%L, %L, %L, %L, %L)', :'org', 'regress.odd', 'sha256$$' || repeat('0', 64), 'odd', '[2:3]={ORG_MEMBER,ORG_MEMBER}')),
+	(8, format('SELECT apikeys.import_key(%L, %L, %L, %L, %L)', :'org', 'regress.odd', 'sha256$$' || repeat('0', 64), 'odd', '{{ORG_MEMBER},{ORG_READ_ONLY}}'))) AS t (n, call) ORDER BY t.n;
+SELECT detail -> 'new' -> 'roles' AS roles FROM apikeys.audit_event WHERE public_key = 'regress.odd';
 -- Images say what the tables say.
 SELECT count(*) FROM (SELECT i::text FROM apikeys.key_image AS i EXCEPT SELECT s::text FROM apikeys.key_image_source AS s) AS d;
 SELECT count(*) FROM (SELECT s::text FROM apikeys.key_image_source AS s EXCEPT SELECT i::text FROM apikeys.key_image AS i) AS d;

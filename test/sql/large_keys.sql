@@ -58,6 +58,28 @@ FROM apikeys.project, unnest('{backups.create,monitoring.create,clusters.create}
 WHERE organization_id = :'org' GROUP BY scope ORDER BY scope;
 COMMIT;
 
+-- A long list is changed in a time proportional to its length, and the event tells
+-- of what was added and removed.
+CREATE FUNCTION pg_temp.run_of(count int) RETURNS apikeys.access_list LANGUAGE sql AS $body$
+	SELECT ('{' || string_agg('10.' || (i >> 16) || '.' || ((i >> 8) & 255) || '.' || (i & 255), ',') || '}')::apikeys.access_list
+	FROM generate_series(1, count) AS i $body$;
+SELECT public_key AS long FROM apikeys.create_key(:'org', 'long', '{ORG_READ_ONLY}', pg_temp.run_of(100000)) \gset
+SET statement_timeout = '20s';
+SELECT apikeys.cardinality(apikeys.add_to_access_list(:'long', '192.0.2.1', '10.0.0.0/16'));
+SELECT apikeys.cardinality(apikeys.remove_from_access_list(:'long', '192.0.2.1', '10.0.0.7', '192.0.2.9'));
+SELECT FROM apikeys.update_key(:'long', description => 'as long');
+SELECT FROM apikeys.update_key(:'long', description => 'short', access_list => pg_temp.run_of(101));
+SELECT FROM apikeys.update_key(:'long', access_list => pg_temp.run_of(100));
+SELECT apikeys.cardinality(apikeys.remove_from_access_list(:'long', '10.0.0.7'));
+RESET statement_timeout;
+SELECT e.action, d.key AS side, d.value - '{created_at,created_by,environment,access_list_removed,access_list_added,access_list}'::text[] AS detail,
+	jsonb_array_length(d.value -> 'access_list') AS whole,
+	jsonb_array_length(coalesce(d.value -> 'access_list_removed', d.value -> 'access_list_added')) AS shown,
+	coalesce(d.value -> 'access_list_removed', d.value -> 'access_list_added') -> 0 AS first
+FROM apikeys.audit_event AS e, jsonb_each(e.detail) AS d
+WHERE e.public_key = :'long' ORDER BY e.id, d.key DESC;
+SELECT network FROM apikeys.key_network WHERE public_key = :'long';
+
 -- A hash with a seed, as partitions by hash use it: equal lists, equal hashes.
 SELECT apikeys_internal.access_list_hash_extended(list, 0) <> apikeys_internal.access_list_hash_extended(list, 1) AS seeded,
 	apikeys_internal.access_list_hash_extended(list, 7) = apikeys_internal.access_list_hash_extended('{192.0.2.1,10.0.0.0/8}', 7) AS equal
