@@ -58,13 +58,28 @@ CREATE FUNCTION apikeys_internal.first_unsettled_event(after bigint) RETURNS big
 COMMENT ON FUNCTION apikeys_internal.first_unsettled_event(bigint) IS
 	'Returns the number of the first event after the given one, below which no event can appear any more; the greatest number if there is none.';
 
+CREATE FUNCTION apikeys_internal.event_limit(most integer) RETURNS integer
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF most < 0 THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = 'most must not be negative', HINT = 'NULL means all.', CONSTRAINT = 'invalid_limit';
+	END IF;
+	RETURN most;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.event_limit(integer) IS
+	'Returns a number of events; raises 22023 if it is negative.';
+
 CREATE FUNCTION apikeys.audit_events_after(id bigint, most integer DEFAULT 1000) RETURNS SETOF apikeys.audit_event
 	LANGUAGE sql STABLE PARALLEL UNSAFE
 BEGIN ATOMIC
 	SELECT e.* FROM apikeys.audit_event AS e
 	WHERE e.id > coalesce(audit_events_after.id, 0)
 		AND e.id < (SELECT apikeys_internal.first_unsettled_event(coalesce(audit_events_after.id, 0)))
-	ORDER BY e.id LIMIT most;
+	ORDER BY e.id LIMIT apikeys_internal.event_limit(most);
 END;
 COMMENT ON FUNCTION apikeys.audit_events_after(bigint, integer) IS
 	'Returns the events visible to the caller that follow the one with this id (0 or NULL: all), in the order of their ids, as many as most (NULL: all): only those before which no other can appear any more, so that a copy that asks for what follows the last one misses none.';

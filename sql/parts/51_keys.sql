@@ -443,7 +443,8 @@ BEGIN
 			HINT = format('Use an expires_at that is not later than %s.', new_latest),
 			CONSTRAINT = 'secret_lifetime_exceeded';
 	END IF;
-	ends := apikeys_internal.add_in_utc(moment, overlap_time);
+	ends := CASE WHEN overlap_time > '1000 years' THEN 'infinity' WHEN overlap_time < '-1000 years' THEN '-infinity'
+		ELSE apikeys_internal.add_in_utc(moment, overlap_time) END;
 	IF ends < moment THEN
 		RAISE invalid_parameter_value USING
 			MESSAGE = 'overlap must not be negative', CONSTRAINT = 'invalid_overlap';

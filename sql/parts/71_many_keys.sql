@@ -7,6 +7,9 @@ CREATE FUNCTION apikeys.expiring_keys(within interval)
 	SET search_path = pg_catalog, pg_temp
 	SET plan_cache_mode = force_custom_plan
 AS $$
+DECLARE
+	until constant timestamptz := CASE WHEN within > '1000 years' THEN 'infinity' WHEN within < '-1000 years' THEN '-infinity'
+		ELSE statement_timestamp() + within END;
 BEGIN
 	IF within IS NULL THEN
 		RAISE null_value_not_allowed USING
@@ -16,12 +19,12 @@ BEGIN
 		SELECT k.public_key, k.description, k.organization, k.expires_at, k.secret_expires_at
 		FROM apikeys.keys AS k
 		WHERE (k.expires_at > statement_timestamp()
-				AND k.expires_at <= statement_timestamp() + within)
+				AND k.expires_at <= until)
 			OR (k.public_key = ANY (ARRAY(
 					SELECT s.public_key FROM apikeys.key_secret AS s
 					WHERE s.expires_at > statement_timestamp()
-						AND s.expires_at <= statement_timestamp() + within))
-				AND k.secret_expires_at <= statement_timestamp() + within
+						AND s.expires_at <= until))
+				AND k.secret_expires_at <= until
 				AND (k.expires_at > statement_timestamp()) IS NOT FALSE)
 		ORDER BY least(k.expires_at, k.secret_expires_at), k.public_key;
 END;

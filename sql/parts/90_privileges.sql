@@ -139,6 +139,7 @@ BEGIN ATOMIC
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.pending_history(text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.lost_count()'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.first_unsettled_event(bigint)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.event_limit(integer)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.key_limits(text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.organization_limits(uuid)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.grant_id(text, uuid)'),

@@ -30,6 +30,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/supportnodes.h"
@@ -37,6 +38,7 @@
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -359,6 +361,21 @@ prefer_ordered_part(Oid table, List *paths)
 	return has_ordered_part ? rest : paths;
 }
 
+/*
+ * Checks whether the user may select from the table, or from a column.  The
+ * executor says later that it may not; the planner must not fail before, at a
+ * function that is not granted either.
+ */
+static bool
+may_select(RelOptInfo *rel, Oid table)
+{
+	Oid			user = OidIsValid(rel->userid) ? rel->userid : GetUserId();
+
+	return pg_class_aclcheck(table, user, ACL_SELECT) == ACLCHECK_OK ||
+		pg_attribute_aclcheck_all(table, user, ACL_SELECT,
+								  ACLMASK_ANY) == ACLCHECK_OK;
+}
+
 static void
 choose_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 {
@@ -371,7 +388,7 @@ choose_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 	if (rte->rtekind != RTE_RELATION || rte->securityQuals == NIL)
 		return;
 	shared_table = find_shared_table(rte->relid);
-	if (shared_table < 0)
+	if (shared_table < 0 || !may_select(rel, rte->relid))
 		return;
 	rel->pathlist = prefer_ordered_part(rte->relid, rel->pathlist);
 	scopes = list_scopes(shared_table);

@@ -6,6 +6,7 @@
 
 #include "base/settings.h"
 #include "core/clock.h"
+#include "core/compat.h"
 #include "core/crypto.h"
 #include "core/guess_cell.h"
 #include "usage/counter_table.h"

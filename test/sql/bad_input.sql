@@ -216,6 +216,11 @@ SELECT pg_temp.attempt($_$SELECT apikeys.rotate_secret('')$_$);
 SELECT pg_temp.attempt($_$SELECT apikeys.rotate_secret('regress-key', NULL)$_$);
 SELECT pg_temp.attempt($_$SELECT apikeys.rotate_secret('regress-key', '-1 second')$_$);
 SELECT pg_temp.attempt($_$SELECT apikeys.rotate_secret('regress-key', '1 year')$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.rotate_secret('regress-key', '-178000000 years')$_$);
+SELECT pg_temp.attempt($_$SELECT left(apikeys.rotate_secret('regress-key', '178000000 years'), 0)$_$);
+SELECT pg_temp.attempt($_$SELECT count(*) FROM apikeys.expiring_keys('178000000 years')$_$);
+SELECT pg_temp.attempt($_$SELECT count(*) FROM apikeys.expiring_keys('-178000000 years')$_$);
+SELECT pg_temp.attempt($_$SELECT count(*) FROM apikeys.audit_events_after(0, -1)$_$);
 SELECT pg_temp.attempt($_$SELECT apikeys.rotate_secret('regress-key', 'no interval')$_$);
 -- apikeys.disable_key
 SELECT pg_temp.attempt($_$SELECT apikeys.disable_key(NULL)$_$);

@@ -64,6 +64,25 @@ SELECT * FROM apikeys.disable_keys(organization => :'org', dry_run => false);
 SET ROLE regress_apikeys_steering_owner;
 SELECT public_key, status FROM apikeys.keys ORDER BY 1;
 
+-- A role that reads no table is told so, where a plan for few of many organizations
+-- would call a function that it may not call.
+RESET ROLE;
+CREATE ROLE regress_apikeys_steering_decider;
+SELECT apikeys.grant_access('regress_apikeys_steering_decider', 'decide');
+INSERT INTO apikeys.organization (name) SELECT 'regress_steering_' || i FROM generate_series(1, 40) AS i;
+INSERT INTO apikeys.key (public_key, organization_id, description)
+	SELECT 'regress_steering_' || i, apikeys.organization('regress_steering_' || i % 40 + 1), 'One of many' FROM generate_series(1, 4000) AS i;
+VACUUM ANALYZE apikeys.key, apikeys.organization;
+SELECT apikeys.add_member(:'org', 'role:regress_apikeys_steering_decider', 'ORG_OWNER');
+SET ROLE regress_apikeys_steering_decider;
+SELECT count(*) FROM apikeys.key;
+RESET ROLE;
+DELETE FROM apikeys.key WHERE public_key LIKE 'regress_steering_%';
+DELETE FROM apikeys.organization WHERE name LIKE 'regress_steering_%' AND id <> :'other_org';
+SELECT apikeys.remove_member(:'org', 'role:regress_apikeys_steering_decider', 'ORG_OWNER');
+DROP OWNED BY regress_apikeys_steering_decider;
+DROP ROLE regress_apikeys_steering_decider;
+
 RESET ROLE;
 DELETE FROM apikeys.key WHERE organization_id IN (:'org', :'other_org');
 DELETE FROM apikeys.deleted_key WHERE public_key LIKE 'regress%';
