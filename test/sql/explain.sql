@@ -52,7 +52,7 @@ SET ROLE regress_apikeys_explain_admin;
 SELECT check_name, detail FROM apikeys.explain_authorize('regress_explain', '10.0.0.1', 'clusters.read', :'two') WHERE check_name = 'scope_denied';
 SELECT * FROM apikeys.explain_authorize('regress_explain_open', '10.0.0.1', 'clusters.read');
 -- What is held where the caller reads no keys is not named, whether it permits the
--- scope or not; to whom reads the organization it is.
+-- scope or not; a reader of the whole organization sees it.
 RESET ROLE;
 SELECT FROM apikeys.set_organization_roles('regress_explain', '{ORG_BILLING_ADMIN}', '{data.find}');
 SELECT FROM apikeys.set_project_roles('regress_explain', :'two', '{GROUP_MONITORING_ADMIN}');
