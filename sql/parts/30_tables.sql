@@ -271,7 +271,7 @@ CREATE TABLE apikeys.key_network (
 	PRIMARY KEY (public_key, network)
 );
 COMMENT ON TABLE apikeys.key_network IS
-	'When entries were added to access lists, of those that are younger than their key. Read by whoever reads the key.';
+	'When entries were added to access lists, of those that are younger than their key. Visible like the key.';
 COMMENT ON COLUMN apikeys.key_network.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.key_network.network IS 'The entry.';
 COMMENT ON COLUMN apikeys.key_network.created_at IS 'Time the entry was added.';
@@ -309,7 +309,7 @@ CREATE TABLE apikeys.key_role_usage (
 ) WITH (fillfactor = 70);
 ALTER TABLE apikeys.key_role_usage REPLICA IDENTITY FULL;
 COMMENT ON TABLE apikeys.key_role_usage IS
-	'Last use of each role and permission of a key, written once an hour. Read by whoever reads the role. Kept until the key is deleted, also if the role is revoked and granted again.';
+	'Last use of each role and permission of a key, written once an hour. Visible like the role of the key. Kept until the key is deleted, also if the role is revoked and granted again.';
 COMMENT ON COLUMN apikeys.key_role_usage.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.key_role_usage.project_id IS 'The project; NULL where the role is granted in the organization.';
 COMMENT ON COLUMN apikeys.key_role_usage.role IS 'The id of the role, or an equals sign and the permission.';

@@ -1,7 +1,7 @@
 -- Triggers, for rules that must hold for a superuser's direct SQL, restores and
 -- logical replication as well as for verbs.
 
--- The id of a role, whoever writes it.
+-- The id of a role, for writes of every principal.
 CREATE FUNCTION apikeys_internal.role_named() RETURNS trigger
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp

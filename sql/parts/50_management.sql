@@ -152,7 +152,7 @@ CREATE FUNCTION apikeys_internal.set_organization_policy(
 	LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
-	-- Whoever creates a key or a secret meanwhile waits, where its life is limited.
+	-- A transaction that creates a key or a secret meanwhile waits, where its life is limited.
 	before constant apikeys.organization := apikeys_internal.lock_organization(organization, max_secret_lifetime IS NOT NULL);
 	after apikeys.organization;
 	own_list apikeys.access_list;

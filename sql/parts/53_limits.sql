@@ -1,5 +1,5 @@
--- Limits: how much a key may do, and how fast.  A limit restrains a key, so whoever
--- manages the key sets it; those of an organization are part of its policy.
+-- Limits: how much a key may do, and how fast.  A limit restrains a key, so a
+-- principal that manages the key sets it; those of an organization are part of its policy.
 
 CREATE FUNCTION apikeys.set_rate_limit(
 	public_key text, requests bigint, per interval DEFAULT NULL, burst bigint DEFAULT NULL, scope text DEFAULT NULL) RETURNS boolean

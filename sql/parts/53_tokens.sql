@@ -24,13 +24,13 @@ CREATE FUNCTION apikeys_internal.seal_token(
 COMMENT ON FUNCTION apikeys_internal.seal_token(text, integer, interval, text[], uuid) IS
 	'Returns a token that is good for the lifetime from now on.';
 
-CREATE FUNCTION apikeys_internal.refuse_token(deed text) RETURNS void
+CREATE FUNCTION apikeys_internal.refuse_token(action text) RETURNS void
 	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 AS $$
 BEGIN
 	IF apikeys_internal.is_bound_by_token() THEN
 		RAISE insufficient_privilege USING
-			MESSAGE = format('permission denied: a token cannot %s', deed),
+			MESSAGE = format('permission denied: a token cannot %s', action),
 			DETAIL = 'What it would make outlives it.',
 			HINT = 'Authenticate with the API key.',
 			CONSTRAINT = 'token_cannot_issue';

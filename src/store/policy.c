@@ -20,7 +20,7 @@
 #include "utils/timestamp.h"
 
 /* When the cache has this size in bytes, it is emptied. */
-#define MAX_SIZE		(8 * 1024 * 1024)
+#define MAX_SIZE		((Size) 8 * 1024 * 1024)
 
 typedef struct PolicyEntry
 {

@@ -26,7 +26,7 @@
 #define ID_SIZE			(36 + 1 + NAMEDATALEN)
 
 /* When the memory has this size in bytes, it is emptied. */
-#define MAX_SIZE		(8 * 1024 * 1024)
+#define MAX_SIZE		((Size) 8 * 1024 * 1024)
 
 typedef struct RoleEntry
 {

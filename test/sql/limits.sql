@@ -1,4 +1,4 @@
--- Limits as SQL sees them: what verbs answer and note, what is shown to whom, and
+-- Limits as SQL sees them: what verbs answer and note, what each role sees, and
 -- what a transaction makes of them.  Times are in t/065_limits.pl.
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS apikeys;

@@ -68,7 +68,7 @@ EXECUTE left_over;
 SELECT apikeys.set_organization_quota(:'org', 1, 'ever') \g /dev/null
 EXECUTE ask('exports.create');
 
--- The row of the organization has what the table says, whoever changes it.
+-- The row of the organization has what the table says, for changes of every role.
 PREPARE is_same AS
 	SELECT o.limits = coalesce((SELECT string_agg(l.image, '' ORDER BY l.kind) FROM apikeys.organization_limit AS l
 		WHERE l.organization_id = o.id), '') AS is_same, length(o.limits) FROM apikeys.organization AS o WHERE o.id = :'org';

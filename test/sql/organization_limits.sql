@@ -122,7 +122,7 @@ SELECT ip, l.reason, l.network, l.http_status, o.reason, o.network
 FROM unnest('{192.0.2.1,198.51.100.1,203.0.113.1,2001:db8::1,::ffff:192.0.2.1,NULL}'::inet[]) AS ip
 	CROSS JOIN LATERAL apikeys.decide_token(:'listed_api_key', ip, 'things.read') AS l
 	CROSS JOIN LATERAL apikeys.decide_token(:'open_api_key', ip, 'things.read') AS o;
--- Before the key's own list, after all that is the key's alone; and not told to who has no secret.
+-- Before the key's own list, after all that is the key's alone; and not told without the secret.
 SELECT reason FROM apikeys.decide(:'open', 'wrong', '203.0.113.1'::inet, 'things.read');
 SELECT check_name, passed, detail FROM apikeys.explain_authorize(:'listed', '198.51.100.1'::inet, 'things.read') WHERE check_name ~ 'address|list';
 SELECT check_name, passed, detail FROM apikeys.explain_authorize(:'listed', NULL::inet, 'things.read') WHERE check_name ~ 'address|list';

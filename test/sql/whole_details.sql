@@ -58,7 +58,7 @@ RESET ROLE;
 SELECT apikeys.authorize_token(:'api_key', ip::inet, 'clusters.read') FROM unnest('{198.51.100.1,198.51.100.2,192.0.2.1}'::text[]) AS ip;
 SELECT apikeys.flush_usage() IS NOT NULL;
 SELECT network, use_count, last_used_at IS NOT NULL AS used, last_used_address FROM apikeys.access_list_entries WHERE public_key = :'public_key' ORDER BY network;
--- An entry that is taken off and comes again begins anew; its uses stay the key's.
+-- An entry that is removed and added again starts again; its uses stay the key's.
 SELECT apikeys.remove_from_access_list(:'public_key', '198.51.100.0/24'::inet, '2001:db8::/32'::inet);
 SELECT apikeys.add_to_access_list(:'public_key', '198.51.100.0/24'::inet);
 SELECT network, use_count, last_used_at IS NOT NULL AS used, last_used_address FROM apikeys.access_list_entries WHERE public_key = :'public_key' ORDER BY network;

@@ -56,11 +56,11 @@ restart_after_crash = on
 
 sub with_clock
 {
-	my ($deed) = @_;
+	my ($action) = @_;
 
 	local $ENV{LD_PRELOAD} = "$directory/clock.so";
 	local $ENV{AK_TEST_CLOCK} = $clock_file;
-	$deed->();
+	$action->();
 	return;
 }
 
@@ -389,7 +389,7 @@ run_row('K', 'yes', 'ok', 'NULL', '–', '4', '43200', 'day');
 run_event('do flush_usage()');
 run_row('K', 'yes', 'ok', 'NULL', '–', '3', '43200', 'day');
 
-# The batch is committed, and the worker is killed: the server starts anew.
+# The batch is committed, and the worker is killed: the server starts again.
 run_event('do flush_usage()');
 my $worker = $node->safe_psql($database, q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'apikeys worker'});
 kill 'KILL', $worker;
