@@ -73,7 +73,7 @@ query(q{
 	INSERT INTO apikeys.organization (id, name) VALUES ('10000000-0000-0000-0000-000000000000', 'Acme');
 	CREATE TABLE public.issued (public_key text, private_key text);
 	CREATE FUNCTION public.issue(n integer) RETURNS void LANGUAGE sql AS $$
-		INSERT INTO public.issued SELECT k.* FROM generate_series(1, n) AS i CROSS JOIN LATERAL
+		INSERT INTO public.issued SELECT k.public_key, k.private_key FROM generate_series(1, n) AS i CROSS JOIN LATERAL
 			(SELECT i) AS dependent (i) CROSS JOIN LATERAL
 			apikeys.create_key('10000000-0000-0000-0000-000000000000', 'key ' || dependent.i, '{ORG_READ_ONLY}') AS k $$;
 });
