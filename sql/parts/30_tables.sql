@@ -332,7 +332,7 @@ COMMENT ON COLUMN apikeys.key_denial.last_denied_at IS 'Time of the last denial.
 COMMENT ON COLUMN apikeys.key_denial.last_denied_address IS 'Address of the last denied request.';
 
 -- Rows of deleted keys stay, for an organization's sums.  The day is a column, so
--- that there are indexes on it that policies do not shut out.
+-- that there are indexes on it that policies do not exclude.
 CREATE TABLE apikeys.key_history (
 	public_key text COLLATE "C" NOT NULL,
 	hour timestamptz NOT NULL,
@@ -352,7 +352,7 @@ COMMENT ON INDEX apikeys.key_history_organization_hour_idx IS 'Finds the last ho
 COMMENT ON INDEX apikeys.key_history_organization_day_idx IS 'Finds the last days of an organization.';
 COMMENT ON INDEX apikeys.key_history_hour_idx IS 'Finds the hours that are no longer kept.';
 COMMENT ON TABLE apikeys.key_history IS
-	'Uses and denials of each key by the hour of the calls, kept for apikeys.usage_retention, also of deleted keys. Read by whoever reads the key, or the keys of the organization; views usage_by_hour and usage_by_day add what is not written yet.';
+	'Uses and denials of each key by the hour of the calls, kept for apikeys.usage_retention, also of deleted keys. Visible with the key, or with the keys of the organization; views usage_by_hour and usage_by_day add what is not written yet.';
 COMMENT ON COLUMN apikeys.key_history.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.key_history.hour IS 'When the hour began, in UTC.';
 COMMENT ON COLUMN apikeys.key_history.reason IS 'Reason, as decide returns it; ok: uses.';

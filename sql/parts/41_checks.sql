@@ -295,7 +295,7 @@ DECLARE
 	role_name text;
 	found integer;
 	place integer := 0;
-	granted text[] := '{}';
+	granted text[] := '{}'::text[];
 BEGIN
 	IF NOT apikeys_internal.is_plain_array(roles) THEN
 		RAISE invalid_parameter_value USING

@@ -1,4 +1,4 @@
--- Figures over all organizations, for who watches the server.  Nothing here names
+-- Figures over all organizations, for monitoring.  Nothing here names
 -- an organization or a key.
 
 CREATE FUNCTION apikeys_internal.written_counts(OUT reason text, OUT count bigint) RETURNS SETOF record

@@ -13,12 +13,13 @@
  *
  * Locking: each partition has an LWLock.  Shared: to find counters, read them,
  * and change pending, last_at and address under the counter's own spinlock,
- * inside of which nothing is called but ak_tally_add().  Exclusive: to enter and remove counters
- * and change anything else of them.  Whoever holds one of these locks takes no
- * other one (but the pool's spinlock, here only), reads and writes nothing
- * elsewhere, and allocates nothing but copies of what it reads.  Only a
- * database's worker removes its counters, or who purges a database that has
- * none: a pointer to one stays valid for the worker without a lock.
+ * inside of which nothing is called but ak_tally_add().  Exclusive: to enter
+ * and remove counters and change anything else of them.  A process that holds
+ * one of these locks takes no other one (but the pool's spinlock, here only),
+ * reads and writes nothing elsewhere, and allocates nothing but copies of what
+ * it reads.  Only a database's worker removes its counters, or a process that
+ * purges a database without one: a pointer to a counter stays valid for the
+ * worker without a lock.
  *
  * No function raises an error; without room the result is NULL.
  */

@@ -99,10 +99,11 @@ ak_usage_drop_history(TimestampTz before, int most)
 
 /*
  * Marks what is written of the uses of a key by networks that are not in its
- * access list: the entries were removed, and begin anew if they are added again.
+ * access list: the entries were removed, and start from zero if they are added
+ * again.
  * Until ak_usage_tidy_up() has added those uses to the key's others, view
  * access_list_entries ignores them.  To mark is to insert a row, of version -1:
- * whoever merges uses waits for nobody who changes a list.
+ * a merge of uses never waits for a change of a list.
  */
 void
 ak_usage_mark_removed(text *public_key)

@@ -95,7 +95,7 @@ for (const [user, kind, role, other] of [
     assert.equal(await decide(publicKey, newKey), 'key_disabled')
     assert.match((await client.get(key)).text, /a reason/)
     await accept(client, `${key}/enable`)
-    // Whoever reads the project's events alone sees what happened there, and not what happened to the key.
+    // A user who reads the project's events alone sees what happened there, and not what happened to the key.
     const { text: audit } = await client.get(`${base}/audit?key=${publicKey}&principal=user:${user}`)
     assert.match(audit, user === 'bert' ? /key\.created/ : /key\.enabled/)
     const explained = await client.get(`${base}/explain?key=${publicKey}&address=192.0.2.1&scope=clusters.delete`)

@@ -162,7 +162,7 @@ SELECT s.number, f FROM regress_reading.statement AS s, regress_reading.faults(s
 WHERE s.number IN (1, 3, 4, 6, 15, 16, 17, 18) ORDER BY s.number, f;
 
 -- The last hours and days of the history are one range of an index: of a key, of an
--- organization, whoever reads.
+-- organization, for each kind of reader.
 CREATE TABLE regress_reading.range (number integer, index text);
 INSERT INTO regress_reading.range VALUES (15, 'key_history_pkey'), (16, 'key_history_key_day_idx'),
 	(17, 'key_history_organization_hour_idx'), (18, 'key_history_organization_day_idx');

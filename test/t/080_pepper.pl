@@ -303,7 +303,7 @@ query(q{
 		INSERT INTO public.told VALUES ('current', apikeys_internal.current_pepper());
 		INSERT INTO public.told SELECT 'decide', d.reason FROM apikeys.decide(key, secret, NULL, 'clusters.read') AS d;
 		INSERT INTO public.issued (public_key, private_key)
-		SELECT n.* FROM apikeys.create_key('10000000-0000-0000-0000-000000000000', 'late', '{ORG_READ_ONLY}') AS n;
+		SELECT n.public_key, n.private_key FROM apikeys.create_key('10000000-0000-0000-0000-000000000000', 'late', '{ORG_READ_ONLY}') AS n;
 		INSERT INTO public.told VALUES ('then', apikeys_internal.current_pepper());
 	END $$;
 });

@@ -132,7 +132,7 @@ is(reason($primary, 'key3', $here), 'ok', 'nor the one that is slowed');
 
 # --- Forgotten by a restart, and off -----------------------------------------
 $primary->restart;
-is(slowed($primary), 0, 'a restart counts anew');
+is(slowed($primary), 0, 'a restart counts from zero');
 is(guess($primary, 'key5', $here, 5), 4, 'and slows again');
 set_limit($primary, 0);
 is(guess($primary, 'key5', $here, 500), 0, 'off, nothing is slowed');

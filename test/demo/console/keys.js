@@ -227,7 +227,7 @@ const QUESTIONS = {
   remove: ['Remove from the project', 'The key loses its roles in this project. It lives on in its organization.'],
   clear: [
     'Open to every address',
-    'The access list becomes empty: whoever has the private key can use it from everywhere.'
+    'The access list becomes empty: the private key can be used from everywhere.'
   ]
 }
 async function confirm(context) {

@@ -29,7 +29,7 @@ const SENTENCES = {
   organization_not_found: 'There is no such organization, or you may not see it.',
   overlap_too_long: 'The old private key would live on for longer than the organization allows.',
   own_access_list: 'You would demand an access list, and have none yourself.',
-  own_address: 'You would shut out the address that you are calling from.',
+  own_address: 'You would exclude the address that you are calling from.',
   permission_denied: 'You do not have the permission for this. Ask an owner of the organization.',
   project_not_found: 'There is no such project, or you may not see it.',
   role_duplicate: 'A role is named twice.',
