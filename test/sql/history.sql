@@ -146,8 +146,10 @@ SELECT apikeys.flush_usage();
 SELECT count(*) BETWEEN 1 AND 2 AS kept, min(count) >= 100 AS whole_hours FROM apikeys.key_history WHERE hour < now() - interval '390 days';
 SELECT count(*) FROM apikeys.key_history WHERE public_key = 'gone';
 SELECT sum(use_count) AS uses FROM apikeys.usage WHERE public_key = :'public_key';
+\set VERBOSITY sqlstate
 ALTER SYSTEM SET apikeys.usage_retention = '59min';
 ALTER SYSTEM SET apikeys.usage_retention = '-1';
+\set VERBOSITY terse
 
 -- Figures, of which none names a tenant, and each has a name once with its labels.
 SET ROLE regress_apikeys_monitor;
