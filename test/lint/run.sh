@@ -10,7 +10,7 @@ PG_CONFIG=${1:-pg_config}
 check_shell() {
   local scripts
   readarray -t scripts < <(
-    find . -path ./tmp -prune -o -name '*.sh' -print \
+    find . \( -path ./tmp -o -name node_modules \) -prune -o -name '*.sh' -print \
       -o -path ./.ci/run -print -o -path ./debian/tests/installcheck -print
   )
   shellcheck "${scripts[@]}"
@@ -65,7 +65,7 @@ check_version_conditions() {
 check_leftovers() {
   grep -rnwE 'TODO|FIXME|XXX' src sql test --include='*.[ch]' \
     --include='*.sql' --include='*.sh' --include='*.pl' --include='*.spec' \
-    --exclude-dir=lint
+    --exclude-dir=lint --exclude-dir=node_modules
 }
 
 # No word of test/lint/words is used anywhere.
@@ -75,14 +75,16 @@ check_words() {
     --include='*.[ch]' --include='*.sql' --include='*.sh' --include='*.pl' \
     --include='*.pm' --include='*.spec' --include='*.md' --include='*.js' \
     --include='*.awk' --include='*.psql' --include='*.yml' --include=Makefile \
-    --include='*.control' --exclude-dir=lint --exclude-dir=build
+    --include='*.control' --exclude-dir=lint --exclude-dir=build \
+    --exclude-dir=node_modules
 }
 
 # Relative links, files that documents name, and the tests of the threats.
 check_documents() {
   local documents
   readarray -t documents < <(
-    find . -path ./tmp -prune -o -name '*.md' -printf '%P\n'
+    find . \( -path ./tmp -o -name node_modules \) -prune -o -name '*.md' \
+      -printf '%P\n'
   )
   perl test/lint/links.pl "${documents[@]}"
   awk 'END { if (NR > 400) print "README.md: over 400 lines" }' README.md
