@@ -107,8 +107,6 @@ BEGIN
 				THEN '{22023,invalid_public_key,invalid public key}'::text[]
 			WHEN s.public_key = ANY (repeated_keys) AND s.n > array_position(public_keys, s.public_key)
 				THEN '{23505,public_key_taken,public key is that of another row}'
-			WHEN s.public_key = ANY (taken_keys)
-				THEN '{23505,public_key_taken,"public key is in use, or was used before"}'
 			WHEN s.hash IS NULL OR NOT apikeys_internal.is_secret_hash(s.hash)
 				THEN '{22P02,invalid_secret_hash,invalid hash}'
 			WHEN NOT apikeys_internal.is_affordable(s.hash::apikeys.secret_hash)
@@ -121,6 +119,8 @@ BEGIN
 				THEN '{22P02,invalid_access_list,invalid access list}'
 			WHEN coalesce(s.expires_at, 'infinity') > latest
 				THEN '{23514,lifetime_exceeded,organization policy limits the life of keys}'
+			WHEN s.public_key = ANY (taken_keys)
+				THEN '{23505,public_key_taken,"public key is in use, or was used before"}'
 			END AS fault
 		FROM ROWS FROM (unnest(public_keys), unnest(hashes), unnest(descriptions), unnest(roles),
 			unnest(access_lists), unnest(expirations))
