@@ -77,12 +77,13 @@ hash_name(AkCounterName *name)
  */
 bool
 ak_counter_name(const char *public_key, size_t length, Oid database,
-				const AkCounted *counted, AkCounterName *name)
+				Oid table, const AkCounted *counted, AkCounterName *name)
 {
 	if (length > AK_PUBLIC_KEY_MAX)
 		return false;
 	memset(&name->key, 0, offsetof(AkCounterKey, public_key));
 	name->key.database = database;
+	name->key.table = table;
 	name->key.key_length = length;
 	name->key.counted.kind = counted->kind;
 	name->key.counted.secret_version = counted->secret_version;

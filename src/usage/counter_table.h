@@ -2,8 +2,9 @@
  * counter_table.h
  *	  Counters in shared memory: one pool, locks in partitions.
  *
- * A counter is identified by its database, its key (an API key) and what it
- * counts of the key.  All counters of one key are under the lock of one
+ * A counter is identified by its database, the table of its key (another one if
+ * the extension is created again), its key (an API key) and what it counts of the
+ * key.  All counters of one key are under the lock of one
  * partition, and linked to a head.  The head counts the uses that have no
  * counter with more detail.  Room is taken from one pool.  Its last quarter is
  * reserved for heads and counters without detail, so that every other key can
@@ -53,6 +54,7 @@ typedef struct AkCounterKey
 {
 	AkCounted	counted;
 	Oid			database;
+	Oid			table;			/* apikeys.key */
 	uint8		key_length;
 	char		public_key[AK_PUBLIC_KEY_MAX];	/* key_length bytes of it */
 } AkCounterKey;
@@ -94,7 +96,8 @@ extern bool ak_counters_are_filling(void);
 extern bool ak_counters_have_room_for_detail(void);
 
 extern bool ak_counter_name(const char *public_key, size_t length,
-							Oid database, const AkCounted *counted,
+							Oid database, Oid table,
+							const AkCounted *counted,
 							AkCounterName *name);
 extern void ak_counter_name_head(const AkCounterName *name,
 								 AkCounterName *head);

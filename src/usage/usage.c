@@ -41,9 +41,9 @@ ak_usage_attach(void)
 }
 
 /*
- * The slot to count in, or NULL.  What was counted, or spent of limits, before the
- * extension was dropped and created again, which the worker may not have seen, is
- * forgotten: it was of other keys.
+ * The slot to count in, or NULL.  What was spent of limits before the extension
+ * was dropped and created again, which the worker may not have seen, is forgotten.
+ * (Counters name the table that they count for.)
  */
 AkDatabaseSlot *
 ak_usage_slot(void)
@@ -59,7 +59,6 @@ ak_usage_slot(void)
 		pg_atomic_compare_exchange_u32(&slot->counted_for, &before, table) &&
 		OidIsValid(before))
 	{
-		ak_counters_purge(MyDatabaseId);
 		ak_limits_purge(MyDatabaseId);
 		ak_rehash_forget(MyDatabaseId);
 	}

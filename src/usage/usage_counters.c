@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "base/tables.h"
 #include "core/compat.h"
 #include "usage/usage_counters.h"
 
@@ -20,7 +21,7 @@ name_own_counter(const text *public_key, const AkCounted *counted,
 {
 	return ak_counter_name(VARDATA_ANY(public_key),
 						   VARSIZE_ANY_EXHDR(public_key), MyDatabaseId,
-						   counted, name);
+						   ak_table_oid(AK_KEY), counted, name);
 }
 
 /* --- Counting ------------------------------------------------------------ */
@@ -207,6 +208,7 @@ copy_counter(const AkCounter *counter, const AkTally *tally, uint64 batch,
 			 AkCount *copy)
 {
 	memset(copy, 0, sizeof(*copy));
+	copy->table = counter->key.table;
 	copy->key_length = counter->key.key_length;
 	memcpy(copy->public_key, counter->key.public_key, copy->key_length);
 	copy->counted = counter->key.counted;
@@ -473,7 +475,7 @@ ak_usage_counters_take_back_one(Oid database, const AkCount *count)
 	AkCounter  *counter;
 
 	if (!ak_counter_name(count->public_key, count->key_length, database,
-						 &count->counted, &name))
+						 count->table, &count->counted, &name))
 		return;
 	ak_counters_lock(name.partition, LW_EXCLUSIVE);
 	counter = ak_counter_find(&name);

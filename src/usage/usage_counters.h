@@ -28,6 +28,7 @@
 /* A copy of what a counter says of one hour. */
 typedef struct AkCount
 {
+	Oid			table;			/* apikeys.key, when it was counted */
 	uint8		key_length;
 	char		public_key[AK_PUBLIC_KEY_MAX];
 	AkCounted	counted;

@@ -13,6 +13,7 @@
 #include "base/index_scan.h"
 #include "base/owner.h"
 #include "base/settings.h"
+#include "base/tables.h"
 #include "core/compat.h"
 #include "core/errors.h"
 #include "store/keystore.h"
@@ -104,18 +105,36 @@ set_network(const AkNetwork *network, Datum *value, bool *isnull)
 }
 
 /*
+ * Drops the counts of an extension that was dropped; until the transaction ends,
+ * the others stay those of this one.
+ */
+static void
+drop_former_counts(AkHarvest *harvest)
+{
+	int			count = 0;
+
+	ak_tables_lock(AK_TABLE_BIT(AK_KEY));
+	for (int i = 0; i < harvest->count; i++)
+		if (harvest->counts[i].table == ak_table_oid(AK_KEY))
+			harvest->counts[count++] = harvest->counts[i];
+	harvest->count = count;
+}
+
+/*
  * Sorts the counts in the order of the index, so that two merges lock rows in
  * the same order, and makes arrays of them, in the current memory context.
- * There is at least one.
+ * Removes from the harvest those of an extension that was dropped.
  */
 void
 ak_usage_make_batch(AkHarvest *harvest, AkBatch *batch)
 {
-	int			count = harvest->count;
+	int			count;
 	Datum	   *values[AK_BATCH_COLUMN_COUNT];
 	bool	   *nulls[AK_BATCH_COLUMN_COUNT];
 	Datum	   *columns = batch->columns;
 
+	drop_former_counts(harvest);
+	count = harvest->count;
 	qsort(harvest->counts, count, sizeof(AkCount), compare_counts);
 	for (int column = 0; column < AK_BATCH_COLUMN_COUNT; column++)
 	{

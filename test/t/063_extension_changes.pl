@@ -86,6 +86,21 @@ foreach my $name (sort keys %calls)
 $session->quit;
 $creator->quit;
 
+# --- Rolled back, and created again before the worker looks ----------------------------
+
+query(q{ALTER SYSTEM SET apikeys.usage_flush_interval = '1h'});
+$node->reload;
+$node->poll_query_until('postgres', q{SELECT current_setting('apikeys.usage_flush_interval') = '1h'});
+query('SELECT apikeys.flush_usage()');
+query('DROP EXTENSION apikeys');
+query("BEGIN; $create $use ROLLBACK");
+query($create);
+query('SELECT apikeys.flush_usage()');
+is(query('SELECT count(*) FROM apikeys.key_usage'), 0, 'a use is not written for a key of the next extension');
+query($use);
+query('SELECT apikeys.flush_usage()');
+is(query('SELECT sum(use_count) FROM apikeys.key_usage'), 1, 'whose own uses are');
+
 # --- What cannot be a key ---------------------------------------------------------------
 
 is(query(q{
