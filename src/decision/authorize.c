@@ -16,7 +16,6 @@
 #include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
-#include "utils/timestamp.h"
 
 /* Columns of type decision, as in sql/parts/22_composite_types.sql. */
 enum
@@ -152,16 +151,6 @@ answer_key(FunctionCallInfo fcinfo, const Form *form)
 	PG_RETURN_TEXT_P(call.decision.public_key);
 }
 
-/* An interval of so many microseconds; palloc'd. */
-static Datum
-to_interval(int64 length)
-{
-	Interval   *interval = palloc0(sizeof(Interval));
-
-	interval->time = length;
-	return IntervalPGetDatum(interval);
-}
-
 /* The columns that tell of limits. */
 static void
 put_limit(const AkLimitAnswer *limit, Datum *values, bool *nulls)
@@ -171,9 +160,9 @@ put_limit(const AkLimitAnswer *limit, Datum *values, bool *nulls)
 	PUT(REMAINING, Int64GetDatum(limit->remaining));
 	PUT(LIMIT_NAME, CStringGetTextDatum(limit->name));
 	if (limit->waits)
-		PUT(RETRY_AFTER, to_interval(limit->retry_after));
+		PUT(RETRY_AFTER, ak_limit_interval(limit->retry_after));
 	if (limit->resets)
-		PUT(RESET_AFTER, to_interval(limit->reset_after));
+		PUT(RESET_AFTER, ak_limit_interval(limit->reset_after));
 }
 
 /* The decision with its reason. */

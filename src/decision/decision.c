@@ -536,8 +536,8 @@ ak_decision_proves(const AkDecision *decision)
 /*
  * Raises the error for a denial: 28000, the same one whatever is wrong, where
  * the key is not proved, 53400 where it is over a limit, and else denied_code with
- * the reason.  The
- * server's log leaves out the statement, in which the secret may stand.
+ * the reason.  The server's log leaves out the statement, in which the secret may
+ * stand.
  */
 void
 ak_decision_raise(const AkDecision *decision, int denied_code)

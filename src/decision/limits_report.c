@@ -14,7 +14,6 @@
 #include "access/htup_details.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
-#include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
 PG_FUNCTION_INFO_V1(apikeys_require_preload);
@@ -24,15 +23,6 @@ PG_FUNCTION_INFO_V1(apikeys_limits_status);
 
 #define PUT(column, datum) \
 	(values[column] = (datum), nulls[column] = false)
-
-static Datum
-to_interval(int64 length)
-{
-	Interval   *interval = palloc0(sizeof(Interval));
-
-	interval->time = length;
-	return IntervalPGetDatum(interval);
-}
 
 /* A rate is shown in hours and shorter, however it was written. */
 static void
@@ -52,12 +42,12 @@ put_limit(ReturnSetInfo *result, const AkApplied *applied,
 	else
 	{
 		PUT(1, Int64GetDatum(check->rate.requests));
-		PUT(2, to_interval(check->rate.period));
+		PUT(2, ak_limit_interval(check->rate.period));
 		PUT(3, Int64GetDatum(check->rate.burst));
 	}
 	PUT(6, Int64GetDatum(check->remaining));
 	if (check->resets)
-		PUT(7, to_interval(check->reset_after));
+		PUT(7, ak_limit_interval(check->reset_after));
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 

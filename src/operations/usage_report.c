@@ -90,19 +90,27 @@ put_count(ReturnSetInfo *result, const AkCount *count, uint64 sum)
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
+/*
+ * Returns how many counts there are of a key that the principal reads, and
+ * stores copies of them in *counts (palloc'd).
+ */
+static int
+read_counts(text *public_key, AkCount **counts)
+{
+	int			count = ak_counters_exist() ?
+		ak_usage_counters_read(public_key, counts) : 0;
+
+	return count > 0 && ak_rights_reads_key(public_key) ? count : 0;
+}
+
 Datum
 apikeys_pending_usage(PG_FUNCTION_ARGS)
 {
-	text	   *public_key = PG_GETARG_TEXT_PP(0);
 	AkCount    *counts;
-	int			count = 0;
+	int			count = read_counts(PG_GETARG_TEXT_PP(0), &counts);
 	int64		merged = -1;
 
 	InitMaterializedSRF(fcinfo, 0);
-	if (ak_counters_exist())
-		count = ak_usage_counters_read(public_key, &counts);
-	if (count == 0 || !ak_rights_reads_key(public_key))
-		return (Datum) 0;
 	for (int i = 0; i < count; i++)
 	{
 		uint64		sum = counts[i].tally.count;
@@ -131,16 +139,11 @@ put_hour(ReturnSetInfo *result, const AkCount *count)
 Datum
 apikeys_pending_history(PG_FUNCTION_ARGS)
 {
-	text	   *public_key = PG_GETARG_TEXT_PP(0);
 	AkCount    *counts;
-	int			count = 0;
+	int			count = read_counts(PG_GETARG_TEXT_PP(0), &counts);
 	int64		merged = -1;
 
 	InitMaterializedSRF(fcinfo, 0);
-	if (ak_counters_exist())
-		count = ak_usage_counters_read(public_key, &counts);
-	if (count == 0 || !ak_rights_reads_key(public_key))
-		return (Datum) 0;
 	for (int i = 0; i < count; i++)
 		if (counts[i].counted.kind != AK_COUNTER_GRANT &&
 			is_pending(&counts[i], &merged))

@@ -11,6 +11,7 @@
 #include "datatype/timestamp.h"
 #include "libpq/pqformat.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 #include "utils/uuid.h"
 
 /* Kind, id, three numbers, and the length of the pattern that follows. */
@@ -81,6 +82,16 @@ get_length(const Interval *interval, int64 *length)
 	return interval->month == 0 &&
 		!pg_mul_s64_overflow(interval->day, USECS_PER_DAY, length) &&
 		!pg_add_s64_overflow(*length, interval->time, length);
+}
+
+/* Returns an interval of so many microseconds, without days; palloc'd. */
+Datum
+ak_limit_interval(int64 length)
+{
+	Interval   *interval = palloc0(sizeof(Interval));
+
+	interval->time = length;
+	return IntervalPGetDatum(interval);
 }
 
 /* interval_length(per): NULL if it has none. */

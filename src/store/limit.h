@@ -35,5 +35,6 @@ typedef struct AkLimit
 
 extern bool ak_limit_next(const char **image, const char *end,
 						  AkLimit *limit);
+extern Datum ak_limit_interval(int64 length);
 
 #endif							/* AK_LIMIT_H */
