@@ -86,7 +86,8 @@ class Client {
       redirect: 'manual',
       headers: { ...(this.cookie && { cookie: this.cookie }), ...headers }
     })
-    for (const cookie of response.headers.getSetCookie()) this.cookie = cookie.split(';')[0]
+    // The console sets one cookie at a time.
+    this.cookie = response.headers.get('set-cookie')?.split(';')[0] ?? this.cookie
     const text = await response.text()
     this.token = /name="_token" value="([^"]*)"/.exec(text)?.[1] ?? this.token
     return { status: response.status, text, headers: response.headers, location: response.headers.get('location') }
