@@ -20,7 +20,7 @@ CREATE TABLE apikeys.key_limit (
 	public_key text COLLATE "C" NOT NULL REFERENCES apikeys.key ON DELETE CASCADE,
 	kind text COLLATE "C" NOT NULL,
 	scope text COLLATE "C",
-	id uuid NOT NULL DEFAULT gen_random_uuid(),
+	id uuid DEFAULT gen_random_uuid() PRIMARY KEY,
 	requests bigint,
 	per interval,
 	burst bigint,
@@ -36,7 +36,6 @@ CREATE TABLE apikeys.key_limit (
 	CONSTRAINT key_limit_amount_check CHECK (CASE WHEN kind = 'rate'
 		THEN amount IS NULL ELSE coalesce(amount >= 0, false) END)
 );
-ALTER TABLE apikeys.key_limit REPLICA IDENTITY FULL;
 COMMENT ON TABLE apikeys.key_limit IS
 	'A limit of a key: a rate, of all its scopes or of those that match a pattern, or a quota. Internal; view limits shows it.';
 COMMENT ON COLUMN apikeys.key_limit.public_key IS 'The key.';
