@@ -31,6 +31,11 @@ CREATE FUNCTION apikeys_internal.is_metadata(candidate jsonb) RETURNS boolean
 COMMENT ON FUNCTION apikeys_internal.is_metadata(jsonb) IS
 	'Checks whether a value can be metadata: an object of at most 4,096 bytes as text and 32 levels, with no private key in it.';
 
+CREATE FUNCTION apikeys_internal.is_realm(candidate text) RETURNS boolean
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_is_realm';
+COMMENT ON FUNCTION apikeys_internal.is_realm(text) IS
+	'Checks whether a text can be a realm of HTTP Digest: 1 to 128 printable characters of ASCII, without quotes and backslashes.';
+
 CREATE FUNCTION apikeys_internal.are_permissions(candidates text[]) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_are_permissions';
 COMMENT ON FUNCTION apikeys_internal.are_permissions(text[]) IS
@@ -175,13 +180,15 @@ CREATE TABLE apikeys.key (
 	environment text COLLATE "C",
 	limits_id uuid NOT NULL DEFAULT gen_random_uuid(),
 	last_secret_version integer NOT NULL DEFAULT 1,
+	digest_realm text COLLATE "C",
 	CONSTRAINT key_organization_key UNIQUE (organization_id, public_key),
 	CONSTRAINT key_public_key_check CHECK (apikeys_internal.is_public_key(public_key)),
 	CONSTRAINT key_description_check CHECK (apikeys_internal.is_name(description)),
 	CONSTRAINT key_disabled_reason_check CHECK (apikeys_internal.is_name(disabled_reason)),
 	CONSTRAINT key_owner_check CHECK (apikeys_internal.is_name(owner)),
 	CONSTRAINT key_metadata_check CHECK (apikeys_internal.is_metadata(metadata)),
-	CONSTRAINT key_environment_check CHECK (environment ~ '^[a-z][a-z0-9]{0,7}$')
+	CONSTRAINT key_environment_check CHECK (environment ~ '^[a-z][a-z0-9]{0,7}$'),
+	CONSTRAINT key_digest_realm_check CHECK (apikeys_internal.is_realm(digest_realm))
 );
 CREATE INDEX key_created_idx ON apikeys.key (created_at, public_key);
 CREATE INDEX key_organization_created_idx ON apikeys.key (organization_id, created_at, public_key);
@@ -213,6 +220,7 @@ COMMENT ON COLUMN apikeys.key.metadata IS 'The application''s own data, an objec
 COMMENT ON COLUMN apikeys.key.environment IS 'The environment of its project or organization when it was created; NULL: none.';
 COMMENT ON COLUMN apikeys.key.limits_id IS 'What was spent of its limits is known by it; reset_limits changes it.';
 COMMENT ON COLUMN apikeys.key.last_secret_version IS 'Highest version that a secret of it has had.';
+COMMENT ON COLUMN apikeys.key.digest_realm IS 'The realm in which its next secrets can be proved by HTTP Digest; NULL: they cannot.';
 
 CREATE TABLE apikeys.key_role (
 	public_key text COLLATE "C" NOT NULL,
@@ -247,20 +255,26 @@ CREATE TABLE apikeys.key_secret (
 	hint text NOT NULL,
 	created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
 	expires_at timestamptz,
+	digest_realm text COLLATE "C",
+	digest bytea,
 	PRIMARY KEY (public_key, version),
 	CONSTRAINT key_secret_version_check CHECK (version > 0),
-	CONSTRAINT key_secret_hint_check CHECK (length(hint) <= 4)
+	CONSTRAINT key_secret_hint_check CHECK (length(hint) <= 4),
+	CONSTRAINT key_secret_digest_check CHECK ((digest IS NULL) = (digest_realm IS NULL)),
+	CONSTRAINT key_secret_digest_realm_check CHECK (apikeys_internal.is_realm(digest_realm))
 );
 CREATE INDEX key_secret_expires_idx ON apikeys.key_secret (expires_at) WHERE expires_at IS NOT NULL;
 COMMENT ON INDEX apikeys.key_secret_expires_idx IS 'Finds the secrets that expire.';
 COMMENT ON TABLE apikeys.key_secret IS
-	'The hashed secrets of a key, at most two of them live. Visible like the key, except the hash: SELECT on it is not granted to anybody.';
+	'The hashed secrets of a key, at most two of them live. Visible like the key, except hash and digest: SELECT on these is not granted to anybody.';
 COMMENT ON COLUMN apikeys.key_secret.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys.key_secret.version IS 'Number of the secret, counted from 1.';
 COMMENT ON COLUMN apikeys.key_secret.hash IS 'Hash of the secret. SELECT is not granted to anybody.';
 COMMENT ON COLUMN apikeys.key_secret.hint IS 'Last characters of the secret, to recognize it by.';
 COMMENT ON COLUMN apikeys.key_secret.created_at IS 'Time the secret was issued.';
 COMMENT ON COLUMN apikeys.key_secret.expires_at IS 'Expiration time; NULL means the secret is valid as long as the key.';
+COMMENT ON COLUMN apikeys.key_secret.digest_realm IS 'The realm in which HTTP Digest can prove the secret; NULL: it cannot.';
+COMMENT ON COLUMN apikeys.key_secret.digest IS 'What HTTP Digest needs of the secret, sealed with a pepper. SELECT is not granted to anybody.';
 
 -- Entries of access lists are in column access_list of key; only those that came
 -- later than the key have a row here.

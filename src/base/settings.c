@@ -29,6 +29,7 @@ char	   *ak_usage_primary_conninfo;
 int			ak_locator_size;
 char	   *ak_api_key_header;
 int			ak_token_max_lifetime;
+int			ak_digest_nonce_lifetime;
 
 static const struct config_enum_entry overflow_options[] = {
 	{"allow", 0, false},
@@ -75,6 +76,18 @@ define_key_settings(void)
 							1,
 							366 * 24 * 3600,
 							PGC_SUSET,
+							GUC_UNIT_S,
+							NULL,
+							NULL,
+							NULL);
+	DefineCustomIntVariable("apikeys.digest_nonce_lifetime",
+							"How long a nonce of an HTTP Digest challenge is good.",
+							"Then clients get a new one, without being asked for their credentials again.",
+							&ak_digest_nonce_lifetime,
+							300,
+							1,
+							24 * 3600,
+							PGC_SIGHUP,
 							GUC_UNIT_S,
 							NULL,
 							NULL,

@@ -10,6 +10,8 @@ static const char *const names[] = {
 	[AK_WRONG_SECRET] = "wrong_secret",
 	[AK_SECRET_EXPIRED] = "secret_expired",
 	[AK_PEPPER_MISSING] = "pepper_missing",
+	[AK_NONCE_STALE] = "nonce_stale",
+	[AK_NONCE_REPLAYED] = "nonce_replayed",
 	[AK_TOKEN_INVALID] = "token_invalid",
 	[AK_TOKEN_EXPIRED] = "token_expired",
 	[AK_TOKEN_REVOKED] = "token_revoked",
@@ -48,6 +50,8 @@ ak_reason_http_status(AkReason reason)
 		case AK_WRONG_SECRET:
 		case AK_SECRET_EXPIRED:
 		case AK_PEPPER_MISSING:
+		case AK_NONCE_STALE:
+		case AK_NONCE_REPLAYED:
 		case AK_TOKEN_INVALID:
 		case AK_TOKEN_EXPIRED:
 		case AK_TOKEN_REVOKED:

@@ -28,6 +28,7 @@
 #include "core/packed_array.h"
 #include "core/scope.h"
 #include "decision/decision.h"
+#include "decision/digest_proof.h"
 #include "identity/grants.h"
 #include "store/locator.h"
 #include "store/policy.h"
@@ -64,8 +65,8 @@ judge(AkVerdict verdict, bool is_live)
 }
 
 /* Returns the better of the results of two of the key's secrets. */
-static AkReason
-choose_reason(AkReason a, AkReason b)
+AkReason
+ak_decision_choose_reason(AkReason a, AkReason b)
 {
 	static const AkReason best_first[] = {
 		AK_OK, AK_SECRET_EXPIRED, AK_PEPPER_MISSING
@@ -187,13 +188,15 @@ check_secrets(const AkRequest *request, const AkSecretClaim *claim,
 			has_slow = true;
 			continue;
 		}
-		reason = choose_reason(reason,
-							   note_verdict(request, claim, &secret, verdict,
-											decision));
+		reason = ak_decision_choose_reason(reason,
+										   note_verdict(request, claim,
+														&secret, verdict,
+														decision));
 	}
 	if (has_slow && reason != AK_OK)
-		reason = choose_reason(reason,
-							   check_slow_secrets(request, claim, decision));
+		reason = ak_decision_choose_reason(reason,
+										   check_slow_secrets(request, claim,
+															  decision));
 	return reason;
 }
 
@@ -257,6 +260,8 @@ prove_key(const AkRequest *request, const AkSecretClaim *claim,
 {
 	if (request->token)
 		return prove_token(request, decision);
+	if (request->digest)
+		return ak_digest_prove(request, decision);
 	if (request->public_key == NULL)
 		return AK_UNKNOWN_KEY;
 	decision->key_exists = ak_keystore_find_image(&decision->store,
@@ -448,6 +453,8 @@ open_store(const AkRequest *request, AkSecretClaim *claim, AkKeystore *store)
 
 	if (request->project)
 		tables |= AK_TABLE_BIT(AK_PROJECT);
+	if (request->digest)
+		tables |= AK_TABLE_BIT(AK_KEY_SECRET);
 	if (request->token)
 		tables |= AK_TABLE_BIT(AK_KEY_IMAGE) | AK_TABLE_BIT(AK_PROJECT) |
 			ak_short_token_tables();
@@ -517,9 +524,7 @@ ak_decision_close(const AkRequest *request, AkDecision *decision)
 	};
 
 	ak_keystore_close(&decision->store);
-	/* A token may be of a key that was deleted. */
-	ak_usage_record(decision->token && !decision->key_exists ?
-					NULL : decision->public_key, &use);
+	ak_usage_record(decision->key_exists ? decision->public_key : NULL, &use);
 	for (int i = 1; decision->reason == AK_OK && i < decision->grant_count; i++)
 		ak_usage_record_grant(decision->public_key, decision->grants[i]);
 }

@@ -10,6 +10,7 @@
 
 #include "postgres.h"
 
+#include "core/digest.h"
 #include "core/netset.h"
 #include "core/reason.h"
 #include "core/scope.h"
@@ -17,12 +18,21 @@
 #include "store/keystore.h"
 #include "store/short_token.h"
 
+/* A proof by HTTP Digest; a NULL pointer is a NULL argument. */
+typedef struct AkDigestClaim
+{
+	AkDigest	digest;			/* valid if it names a public key */
+	const text *method;
+	const text *uri;
+} AkDigestClaim;
+
 /* The request; a NULL pointer is a NULL argument. */
 typedef struct AkRequest
 {
 	text	   *public_key;
 	text	   *secret;
 	const text *token;			/* short-lived, instead of these; or NULL */
+	const AkDigestClaim *digest;	/* instead of the secret, or NULL */
 	const AkNetwork *address;
 	bool		any_scope;		/* not what the key may do, but whether it is good */
 	text	   *scope;			/* or several, with blanks between */
@@ -61,6 +71,7 @@ extern void ak_request_wipe_token(AkRequest *request);
 extern text *ak_decision_get_text(Datum argument, int max_size);
 extern void ak_decision_open(const AkRequest *request, AkDecision *decision);
 extern void ak_decision_close(const AkRequest *request, AkDecision *decision);
+extern AkReason ak_decision_choose_reason(AkReason a, AkReason b);
 extern bool ak_decision_proves(const AkDecision *decision);
 extern void ak_decision_raise(const AkDecision *decision, int denied_code);
 
