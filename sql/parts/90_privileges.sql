@@ -155,7 +155,8 @@ BEGIN ATOMIC
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.organization_limits(uuid)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.grant_id(text, uuid)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.role_name(text)'),
-		('manage', 'EXECUTE ON FUNCTION apikeys_internal.pepper_state(text)')
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.pepper_state(text)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.digest_pepper(bytea)')
 	) AS p (accesses, privilege)
 	WHERE access_privileges.access = ANY (string_to_array(p.accesses, ' '));
 END;

@@ -133,7 +133,7 @@ foreach my $algorithm ('MD5', 'SHA-256')
 	}
 	$_->finish foreach @children;
 	is(query('SELECT count(*), count(DISTINCT nc) FROM answers WHERE reason = $$ok$$'), '200|200', 'each request once');
-	is(query('SELECT DISTINCT reason FROM answers ORDER BY 1'), "nonce_replayed\nok", 'and no other time');
+	is(query(q{SELECT count(*) FROM answers WHERE reason NOT IN ('ok', 'nonce_replayed', 'nonce_stale')}), 0, 'and no other time');
 }
 
 # --- What holds for all ways -------------------------------------------------
@@ -208,7 +208,7 @@ foreach my $algorithm ('MD5', 'SHA-256')
 			answer text;
 		BEGIN
 			FOR i IN 1 .. 20000 LOOP
-				nonce := substring(apikeys.digest_challenge('acme') FROM 'nonce="([^"]*)"');
+				SELECT substring(min(c) FROM 'nonce="([^"]*)"') INTO nonce FROM apikeys.digest_challenge('acme') AS c;
 				h := encode(sha256(convert_to(concat_ws(':', '%1$s', nonce, '00000001', 'c', 'auth', '%2$s'), 'UTF8')), 'hex');
 				header := format('Digest username="%%s", realm="acme", nonce="%%s", uri="/", algorithm=SHA-256, qop=auth, nc=00000001, cnonce="c", response="%%s"', '%3$s', nonce, h);
 				first_header := coalesce(first_header, header);
