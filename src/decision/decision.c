@@ -538,9 +538,17 @@ ak_decision_proves(const AkDecision *decision)
 
 /* --- Errors -------------------------------------------------------------- */
 
+/* A client that is told so answers another challenge; it tells nothing of a key. */
+static bool
+is_about_nonce(const AkDecision *decision)
+{
+	return decision->reason == AK_NONCE_STALE ||
+		decision->reason == AK_NONCE_REPLAYED;
+}
+
 /*
- * Raises the error for a denial: 28000, the same one whatever is wrong, where
- * the key is not proved, 53400 where it is over a limit, and else denied_code with
+ * Raises the error for a denial: 28000 where the key is not proved, the same one
+ * whatever is wrong but a nonce, 53400 where it is over a limit, and else denied_code with
  * the reason.  The server's log leaves out the statement, in which the secret may
  * stand.
  */
@@ -556,10 +564,13 @@ ak_decision_raise(const AkDecision *decision, int denied_code)
 					 ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
 			 proved ? errmsg("API key is denied") :
 			 errmsg("API key is not valid"),
-			 proved ? errdetail("The reason is %s.",
-								ak_reason_name(decision->reason)) : 0,
+			 proved || is_about_nonce(decision) ?
+			 errdetail("The reason is %s.",
+					   ak_reason_name(decision->reason)) : 0,
 			 ak_errid(limited ? "limit_exceeded" :
-					  proved ? "key_denied" : "key_not_valid"),
+					  proved ? "key_denied" :
+					  is_about_nonce(decision) ? "nonce_not_valid" :
+					  "key_not_valid"),
 			 errhidestmt(true),
 			 errhidecontext(true)));
 }

@@ -2,7 +2,9 @@
 'use strict'
 const assert = require('node:assert/strict')
 const { after, before, test } = require('node:test')
-const { setUp, start, tearDown, sql, value, Client, call, passwordOf } = require('./harness')
+const { setUp, start, tearDown, sql, value, Client, takeDigest, passwordOf } = require('./harness')
+const { CLIENTS } = require('./clients')
+const { call } = CLIENTS.Basic
 
 let places, console_, key, secret, base
 before(async () => {
