@@ -306,6 +306,12 @@ console_packages() {
   export NODE_PATH=$folder/node_modules
 }
 
+# Writes a new pepper into a file that only the user of the servers reads.
+write_pepper() {
+  as_user sh -c 'umask 077; printf "p1:%s\n" "$(od -An -v -N32 -tx1 /dev/urandom | tr -d " \n")" >"$1"' \
+    sh "$1"
+}
+
 # --- Private servers -------------------------------------------------------
 
 # server_start NAME [SETTING…]: makes a cluster in $WORK/NAME.data and starts

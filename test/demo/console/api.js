@@ -4,7 +4,7 @@
 // the rights of that key. Differences are listed in README.md.
 'use strict'
 const express = require('express')
-const { asKey, asToken, asDigest, challenge } = require('./database')
+const { asKey, asToken, asDigest, challenge, REALM } = require('./database')
 const { UUID } = require('./place')
 const { addressOf } = require('./request')
 const { KEY_ROWS, ENTRY_ROWS, keyJson, entryJson, pageOf, pageJson } = require('./api-json')
@@ -17,8 +17,6 @@ class ApiError extends Error {
 }
 
 // --- Who asks ---
-
-const REALM = 'apikeys'
 
 // Runs work(query) as the key of the request.
 function identified(request, work) {
@@ -342,7 +340,7 @@ function createApi() {
     const { status, errorCode, parameters, message } = toApiError(error)
     if (status === 401)
       response.set('WWW-Authenticate', [
-        ...(await challenge(REALM, error.constraint === 'nonce_not_valid')),
+        ...(await challenge(error.constraint === 'nonce_not_valid')),
         `Basic realm="${REALM}", charset="UTF-8"`
       ])
     response.status(status).json({ detail: message, error: status, errorCode, parameters, reason: REASONS[status] })

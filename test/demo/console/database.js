@@ -42,11 +42,14 @@ const asToken = (apiKey, address, work) =>
 const asDigest = (authorization, method, uri, address, work) =>
   transaction('SELECT apikeys.authenticate_digest($1, $2, $3, $4)', [authorization, method, uri, address], work)
 
+// What keys take HTTP Digest for; that of Basic is the same, for clients mix them up.
+const REALM = 'apikeys'
+
 // The values of WWW-Authenticate that let a client try Digest; none where the
 // database has no pepper.
-async function challenge(realm, isStale) {
+async function challenge(isStale) {
   try {
-    const { rows } = await pool.query('SELECT value FROM apikeys.digest_challenge($1, $2) AS value', [realm, isStale])
+    const { rows } = await pool.query('SELECT value FROM apikeys.digest_challenge($1, $2) AS value', [REALM, isStale])
     return rows.map(({ value }) => value)
   } catch (error) {
     if (error.constraint !== 'pepper_required') throw error
@@ -54,4 +57,4 @@ async function challenge(realm, isStale) {
   }
 }
 
-module.exports = { asUser, asKey, asToken, asDigest, challenge, pool }
+module.exports = { asUser, asKey, asToken, asDigest, challenge, REALM, pool }
