@@ -82,6 +82,7 @@ BEGIN ATOMIC
 		('manage', 'EXECUTE ON FUNCTION apikeys.organization(text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.project(text, text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.organization_of(uuid)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.permitted_scopes(uuid, text[], uuid)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.rename_organization(uuid, text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.set_organization_policy(uuid, boolean, interval, interval, interval, bigint)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.delete_organization(uuid)'),
@@ -155,6 +156,7 @@ BEGIN ATOMIC
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.organization_limits(uuid)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.grant_id(text, uuid)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.role_name(text)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.may(text, uuid, uuid)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.pepper_state(text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.digest_pepper(bytea)')
 	) AS p (accesses, privilege)

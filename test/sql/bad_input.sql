@@ -191,6 +191,11 @@ SELECT pg_temp.attempt($_$SELECT apikeys.remove_from_access_list(repeat('x', 104
 SELECT pg_temp.attempt($_$SELECT apikeys.remove_from_access_list('regress-key', VARIADIC '{}')$_$);
 -- apikeys.add_current_address
 SELECT pg_temp.attempt($_$SELECT apikeys.add_current_address(NULL)$_$);
+-- apikeys.permitted_scopes
+SELECT apikeys.permitted_scopes(NULL, '{apikeys.keys.read}'), apikeys.permitted_scopes('bad00000-0000-4000-8000-000000000001', NULL), apikeys.permitted_scopes('bad00000-0000-4000-8000-000000000002', '{apikeys.keys.read,NULL}');
+SELECT apikeys.permitted_scopes('bad00000-0000-4000-8000-000000000001', '{apikeys.keys.read,NULL,things.read,apikeys.members.manage}'), apikeys.permitted_scopes('bad00000-0000-4000-8000-000000000001', '{apikeys.keys.read}', 'bad00000-0000-4000-8000-00000000000a');
+SELECT apikeys.permitted_scopes('bad00000-0000-4000-8000-000000000001', '{apikeys.keys.read}', 'bad00000-0000-4000-8000-00000000000c') AS of_another_organization;
+SELECT pg_temp.attempt($_$SELECT apikeys.permitted_scopes('bad00000-0000-4000-8000-000000000001', ARRAY['no scope'])$_$);
 -- apikeys.enable_digest
 SELECT pg_temp.attempt($_$SELECT apikeys.enable_digest(NULL, 'realm')$_$);
 SELECT pg_temp.attempt($_$SELECT apikeys.enable_digest('regress-key', NULL)$_$);

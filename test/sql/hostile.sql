@@ -139,6 +139,7 @@ INSERT INTO attempt (answer, statement) VALUES
 	(NULL, $$SELECT apikeys.add_to_access_list(pg_temp.fact('key'), '198.51.100.2'), apikeys.remove_from_access_list(pg_temp.fact('key'), VARIADIC '{198.51.100.2}'), apikeys.remove_from_access_list(pg_temp.fact('key'), '192.0.2.9'::pg_catalog.inet)$$),
 	(NULL, $$SELECT apikeys.rename_organization(pg_temp.id('org'), 'regress_hostile_renamed'), apikeys.rename_organization(pg_temp.id('org'), 'regress_hostile')$$),
 	(NULL, $$SELECT apikeys.rename_project(pg_temp.id('project'), 'renamed'), apikeys.rename_project(pg_temp.id('project'), 'one')$$),
+	(NULL, $$SELECT apikeys.permitted_scopes(pg_temp.id('org'), '{a.read,apikeys.keys.manage}')$$),
 	(NULL, $$SELECT apikeys.current_projects('a.read'), (apikeys.decide(pg_temp.fact('key'), pg_temp.fact('secret'), '192.0.2.1'::pg_catalog.inet, 'a.read')).reason$$),
 	(NULL, $$SELECT apikeys.authorize(pg_temp.fact('key'), pg_temp.fact('secret'), '192.0.2.1'::pg_catalog.inet, 'a.read')$$),
 	(NULL, $$SELECT apikeys.require(pg_temp.fact('key'), pg_temp.fact('secret'), '192.0.2.1'::pg_catalog.inet, 'a.read')$$),

@@ -241,6 +241,8 @@ INSERT INTO act (statement) VALUES
 	('SELECT reason FROM apikeys.decide_digest(''Digest'', ''GET'', ''/'', ''192.0.2.1''::text, ''clusters.read'', {A})'),
 	('SELECT apikeys.authenticate_digest(''Digest'', ''GET'', ''/'', ''192.0.2.1''::inet)'),
 	('SELECT apikeys.digest_challenge(''a realm'')'),
+	('SELECT count(*) FROM unnest(apikeys.permitted_scopes({acme}, ''{apikeys.keys.read,apikeys.keys.manage,apikeys.members.manage}'')) AS s'),
+	('SELECT count(*) FROM unnest(apikeys.permitted_scopes({acme}, ''{apikeys.keys.read,apikeys.keys.manage,apikeys.members.manage}'', {A})) AS s'),
 	('SELECT apikeys.split_api_key(''a.b'')'),
 	('SELECT apikeys.grant_access(''regress_apikeys_matrix_nobody'', ''manage'')'),
 	('SELECT apikeys.revoke_access(''regress_apikeys_matrix_owner'', ''manage'')'),

@@ -32,6 +32,11 @@ async function list({ query, place, search }) {
     ]
   )
   const more = keys.length > PAGE
+  const [{ scopes }] = await query('SELECT apikeys.permitted_scopes($1, $2, $3) AS scopes', [
+    place.organization,
+    ['apikeys.keys.manage'],
+    place.project
+  ])
   return {
     view: 'keys',
     title: 'Applications',
@@ -39,7 +44,8 @@ async function list({ query, place, search }) {
     keys: keys.slice(0, PAGE),
     more,
     search: text(search.search),
-    isFirst: !search.before
+    isFirst: !search.before,
+    mayAdd: scopes.length > 0
   }
 }
 
