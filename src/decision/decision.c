@@ -538,17 +538,9 @@ ak_decision_proves(const AkDecision *decision)
 
 /* --- Errors -------------------------------------------------------------- */
 
-/* A client that is told so answers another challenge; it tells nothing of a key. */
-static bool
-is_about_nonce(const AkDecision *decision)
-{
-	return decision->reason == AK_NONCE_STALE ||
-		decision->reason == AK_NONCE_REPLAYED;
-}
-
 /*
  * Raises the error for a denial: 28000 where the key is not proved, the same one
- * whatever is wrong but a nonce, 53400 where it is over a limit, and else denied_code with
+ * whatever is wrong but a nonce, which tells nothing of the key, 53400 where it is over a limit, and else denied_code with
  * the reason.  The server's log leaves out the statement, in which the secret may
  * stand.
  */
@@ -557,6 +549,8 @@ ak_decision_raise(const AkDecision *decision, int denied_code)
 {
 	bool		proved = ak_decision_proves(decision);
 	bool		limited = decision->reason >= AK_RATE_LIMITED;
+	bool		nonce = decision->reason == AK_NONCE_STALE ||
+		decision->reason == AK_NONCE_REPLAYED;
 
 	ereport(ERROR,
 			(errcode(limited ? ERRCODE_CONFIGURATION_LIMIT_EXCEEDED :
@@ -564,12 +558,12 @@ ak_decision_raise(const AkDecision *decision, int denied_code)
 					 ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
 			 proved ? errmsg("API key is denied") :
 			 errmsg("API key is not valid"),
-			 proved || is_about_nonce(decision) ?
+			 proved || nonce ?
 			 errdetail("The reason is %s.",
 					   ak_reason_name(decision->reason)) : 0,
 			 ak_errid(limited ? "limit_exceeded" :
 					  proved ? "key_denied" :
-					  is_about_nonce(decision) ? "nonce_not_valid" :
+					  nonce ? "nonce_not_valid" :
 					  "key_not_valid"),
 			 errhidestmt(true),
 			 errhidecontext(true)));

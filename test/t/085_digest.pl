@@ -111,7 +111,7 @@ foreach my $algorithm ('MD5', 'SHA-256')
 	is(reason($primary, header(@given, nc => 4, realm => 'other', nonce => nonce($primary, 'other'))),
 		'wrong_secret', "$algorithm: another realm");
 	is(reason($primary, header(@given, nc => 4)), 'ok', "$algorithm: what was wrong has not used the count");
-	is(reason($primary, header(@given, nonce => 'x' . substr($nonce, 1))), 'nonce_stale', "$algorithm: a nonce that was not issued");
+	is(reason($primary, header(@given, nonce => ($nonce =~ /^x/ ? 'y' : 'x') . substr($nonce, 1))), 'nonce_stale', "$algorithm: a nonce that was not issued");
 }
 
 # --- Several sessions -------------------------------------------------------
@@ -163,9 +163,9 @@ foreach my $algorithm ('MD5', 'SHA-256')
 				q{BEGIN; SELECT apikeys.authenticate_digest('%s', 'GET', '/a?b=c', '192.0.2.1'::inet); SELECT apikeys.current_key(); COMMIT},
 				header(%right, nonce => $nonce, nc => ++$nc))), "$key\n$key", 'a key is bound');
 	my ($status, undef, $error) = $primary->psql('postgres', sprintf(
-			q{SELECT apikeys.require_digest('%s', 'GET', '/a?b=c', '192.0.2.1'::inet, 'organization.read')},
+			'\set VERBOSITY verbose' . "\n" . q{SELECT apikeys.require_digest('%s', 'GET', '/a?b=c', '192.0.2.1'::inet, 'organization.read')},
 			header(%right, nonce => $nonce, nc => $nc)));
-	like($error, qr/API key is not valid/, 'an error for a replay');
+	like($error, qr/ERROR:  28000: API key is not valid.*The reason is nonce_replayed.*CONSTRAINT NAME:  nonce_not_valid/s, 'an error for a replay');
 	query("SELECT apikeys.update_key('$key', expires_at => now() + interval '1 second')");
 	usleep(1_100_000);
 	is($next->(), 'key_expired', 'an expired key');
