@@ -308,8 +308,9 @@ console_packages() {
 
 # Writes a new pepper into a file that only the user of the servers reads.
 write_pepper() {
-  as_user sh -c 'umask 077; printf "p1:%s\n" "$(od -An -v -N32 -tx1 /dev/urandom | tr -d " \n")" >"$1"' \
-    sh "$1"
+  as_user install -m 600 /dev/null "$1"
+  printf 'p1:%s\n' "$(od -An -v -N32 -tx1 /dev/urandom | tr -d ' \n')" |
+    as_user tee "$1" >/dev/null
 }
 
 # --- Private servers -------------------------------------------------------

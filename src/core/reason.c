@@ -35,6 +35,20 @@ ak_reason_name(AkReason reason)
 	return names[reason];
 }
 
+/* The better of the results of two of a key's secrets. */
+AkReason
+ak_reason_better(AkReason a, AkReason b)
+{
+	static const AkReason best_first[] = {
+		AK_OK, AK_SECRET_EXPIRED, AK_PEPPER_MISSING
+	};
+
+	for (int i = 0; i < (int) (sizeof(best_first) / sizeof(best_first[0])); i++)
+		if (a == best_first[i] || b == best_first[i])
+			return best_first[i];
+	return AK_WRONG_SECRET;
+}
+
 /*
  * The status of an HTTP response to it: 401 where the key is not proved, 403
  * where it is and is denied, 429 where it is over a limit.

@@ -32,6 +32,7 @@ typedef enum AkReason
 } AkReason;
 
 extern const char *ak_reason_name(AkReason reason);
+extern AkReason ak_reason_better(AkReason a, AkReason b);
 extern int	ak_reason_http_status(AkReason reason);
 
 #endif							/* AK_REASON_H */

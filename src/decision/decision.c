@@ -64,20 +64,6 @@ judge(AkVerdict verdict, bool is_live)
 	return AK_WRONG_SECRET;
 }
 
-/* Returns the better of the results of two of the key's secrets. */
-AkReason
-ak_decision_choose_reason(AkReason a, AkReason b)
-{
-	static const AkReason best_first[] = {
-		AK_OK, AK_SECRET_EXPIRED, AK_PEPPER_MISSING
-	};
-
-	for (int i = 0; i < lengthof(best_first); i++)
-		if (a == best_first[i] || b == best_first[i])
-			return best_first[i];
-	return AK_WRONG_SECRET;
-}
-
 /* One of the key's secrets, in its image. */
 typedef struct StoredSecret
 {
@@ -188,15 +174,13 @@ check_secrets(const AkRequest *request, const AkSecretClaim *claim,
 			has_slow = true;
 			continue;
 		}
-		reason = ak_decision_choose_reason(reason,
-										   note_verdict(request, claim,
-														&secret, verdict,
-														decision));
+		reason = ak_reason_better(reason,
+								  note_verdict(request, claim, &secret, verdict,
+											   decision));
 	}
 	if (has_slow && reason != AK_OK)
-		reason = ak_decision_choose_reason(reason,
-										   check_slow_secrets(request, claim,
-															  decision));
+		reason = ak_reason_better(reason,
+								  check_slow_secrets(request, claim, decision));
 	return reason;
 }
 

@@ -56,7 +56,7 @@ ak_request_set_digest(AkRequest *request, AkDigestClaim *claim,
 
 	for (int i = 0; i < 3; i++)
 		texts[i] = arguments[i].isnull ? NULL :
-			ak_decision_get_text(arguments[i].value, AK_DIGEST_TEXT_MAX);
+			ak_request_get_text(arguments[i].value, AK_DIGEST_TEXT_MAX);
 	memset(claim, 0, sizeof(*claim));
 	request->digest = claim;
 	claim->method = texts[1];
@@ -180,7 +180,7 @@ check_secrets(const AkRequest *request, AkDecision *decision)
 		AkReason	reason = check_secret(request->digest, &secret);
 
 		count++;
-		best = ak_decision_choose_reason(best, reason);
+		best = ak_reason_better(best, reason);
 		if (reason == AK_OK)
 			decision->secret_version = secret.owner.version;
 	}

@@ -7,7 +7,7 @@
 
 #include "postgres.h"
 
-#include "decision/decision.h"
+#include "decision/request.h"
 
 extern void ak_request_set_digest(AkRequest *request, AkDigestClaim *claim,
 								  const NullableDatum arguments[3]);

@@ -216,7 +216,7 @@ SELECT pg_temp.attempt($_$SELECT apikeys.digest_challenge(NULL)$_$);
 SELECT pg_temp.attempt($_$SELECT apikeys.digest_challenge('')$_$);
 SELECT pg_temp.attempt($_$SELECT apikeys.digest_challenge(E'a\r\nSet-Cookie: x')$_$);
 SELECT pg_temp.attempt($_$SELECT apikeys.digest_challenge('realm', NULL)$_$);
--- apikeys.authorize_digest and its kin: whatever is sent is data
+-- apikeys.authorize_digest and related functions: what is sent is data
 SELECT pg_temp.attempt($_$SELECT apikeys.authorize_digest(NULL, NULL, NULL, NULL::inet, 'things.read')$_$);
 SELECT pg_temp.attempt($_$SELECT apikeys.authorize_digest(repeat('Digest ', 200000), repeat('x', 1048576), repeat('x', 1048576), NULL::inet, 'things.read')$_$);
 SELECT pg_temp.attempt($_$SELECT apikeys.authorize_digest('Digest TopSecret', 'GET', '/', NULL::inet, 'no scope')$_$);

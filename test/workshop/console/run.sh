@@ -51,7 +51,7 @@ start_console() {
   die "the console did not start: $(cat "$log")"
 }
 
-# log LEVEL…: sets settings of the log, and begins it anew.
+# log SETTING…: sets settings of the log, and empties it.
 log() {
   local setting
   for setting in "$@"; do query -c "ALTER SYSTEM SET $setting"; done
