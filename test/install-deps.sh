@@ -48,14 +48,14 @@ suite_packages() {
       ;;
     more_clients)
       npm_packages
-      say perl ruby-pg php-cli php-pgsql libdbd-pg-perl curl
+      say perl ruby-pg php-cli php-pgsql libdbd-pg-perl
       ;;
     browser)
       npm_packages
       say chromium
       ;;
     tap)
-      say perl libipc-run-perl pgbouncer
+      say perl libipc-run-perl pgbouncer curl
       node_packages
       ;;
   esac

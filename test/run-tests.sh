@@ -119,7 +119,6 @@ suite_more_clients() {
   client ruby ruby-pg.rb || status=1
   client php php-pgsql.php || status=1
   client perl dbd-pg.pl || status=1
-  client ./curl.sh || status=1
   return "$status"
 }
 

@@ -329,10 +329,10 @@ COMMENT ON FUNCTION apikeys_internal.networks_of(inet[]) IS
 
 CREATE FUNCTION apikeys_internal.networks_of(networks text) RETURNS inet[]
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN CASE WHEN networks OPERATOR(pg_catalog.~) '^\{' THEN networks
+	RETURN CASE WHEN networks OPERATOR(pg_catalog.~) '^[[{]' THEN networks
 		ELSE pg_catalog.format('{%s}', networks) END::apikeys.access_list::cidr[]::inet[];
 COMMENT ON FUNCTION apikeys_internal.networks_of(text) IS
-	'Returns the networks of an access list that is given as text, with or without braces.';
+	'Returns the networks of an access list that is given as text, with or without braces or, as JSON has it, with brackets.';
 
 CREATE FUNCTION apikeys_internal.update_key(
 	public_key text, description text, access_list apikeys.access_list, expires_at timestamptz,
