@@ -295,7 +295,7 @@ my %shown = map { $_->[0] => (ask($port, 'GET', "/invoices?project=$_->[1]", $_-
 stop_service($process);
 is_deeply(
 	[ map { scalar @{ decode_json($shown{$_}) } } qw(one two three) ],
-	[ 3, 1, 1 ], 'each project has invoices of its own');
+	[ 4, 1, 1 ], 'each project has invoices of its own');
 
 my $pooler = Pooler->new($node, 4, 'service');
 my %pooled = (PGHOST => '127.0.0.1', PGPORT => $pooler->{port}, PREPARE => 'off');
