@@ -101,6 +101,7 @@ suite_clients() {
   start_for_clients clients
   client node node-postgres.js || status=1
   client node postgres-js.js || status=1
+  client node postgrest.js || status=1
   client java -cp /usr/share/java/postgresql.jar Jdbc.java || status=1
   client /usr/bin/python3 psycopg-2.py || status=1
   client /usr/bin/python3 psycopg-3.py || status=1
@@ -137,7 +138,8 @@ start_for_clients() {
     "listen_addresses = '127.0.0.1'" "port = $CLIENT_PORT" \
     "hba_file = '$WORK/clients.hba'"
   export PGPORT=$CLIENT_PORT
-  as_superuser postgres -c "CREATE ROLE client LOGIN PASSWORD '$CLIENT_PASSWORD'"
+  as_superuser postgres -c "CREATE ROLE web" \
+    -c "CREATE ROLE client LOGIN PASSWORD '$CLIENT_PASSWORD' IN ROLE web"
 }
 
 as_superuser() {
