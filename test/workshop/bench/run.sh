@@ -325,9 +325,9 @@ promises() {
     promise inside "authorize, list of $LIST" "list of $LIST / of 10" \
       '<=' 2 inside 'authorize, list of 10'
     promise inside 'decide, plain key' 'key without features / with all' \
-      '<=' 0.9 inside 'decide, key with all'
+      '<=' 1 inside 'decide, key with all'
     promise inside 'decide, plain key, usage counted' \
-      'the same, usage counted' '<=' 0.9 inside \
+      'the same, usage counted' '<=' 1 inside \
       'decide, key with all, usage counted'
     promise inside 'decide_token, plain key' 'decide_token / decide' \
       '<=' 1.2 inside 'decide, plain key'
