@@ -1,6 +1,5 @@
 // Prisma: raw queries, whose parameters have no type, and whose results must
-// not have columns of types that it does not know, such as access_list and
-// interval; and its command that reads the schema.
+// have no intervals; and its command that reads the schema.
 'use strict'
 const { execFileSync } = require('node:child_process')
 const path = require('node:path')
