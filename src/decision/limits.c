@@ -4,6 +4,9 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
+#include "base/settings.h"
 #include "core/clock.h"
 #include "core/compat.h"
 #include "core/errors.h"
@@ -44,6 +47,7 @@ get_next(AkLimitSet *set, const AkLimit *limit, const char *of,
 	check->key.kind = kind;
 	check->key.subject = *subject;
 	check->key.start = 0;
+	check->share = set->share;
 	check->wants_read = check->is_read = false;
 	return check;
 }
@@ -56,7 +60,8 @@ add_rate(AkLimitSet *set, const AkLimit *limit, const char *of,
 
 	check->key.which = check->own_id = limit->id;
 	check->default_id = 0;
-	check->rate = limit->rate;
+	check->rate = set->share == AK_WHOLE ?
+		limit->rate : ak_rate_share(&limit->rate, set->share);
 	check->is_own = is_own;
 }
 
@@ -175,6 +180,7 @@ reserve(AkLimitSet *set, int count)
 	set->checks = are_few ? set->few_checks :
 		palloc(count * sizeof(AkLimitCheck));
 	set->count = 0;
+	set->share = (int) rint(ak_limit_share * AK_WHOLE);
 }
 
 static void
