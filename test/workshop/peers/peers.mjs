@@ -20,7 +20,7 @@ const CLIENTS = Number(process.env.CLIENTS ?? 16)
 const SECONDS_EACH = Number(process.env.SECONDS_EACH ?? 4)
 const ROUNDS = Number(process.env.ROUNDS ?? 3)
 const LIMIT = 1000
-const HUGE = 100_000_000
+const HUGE = 10_000_000
 const KEYS = 100
 const SOCKET = `${WORK}/redis.sock`
 
