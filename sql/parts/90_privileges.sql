@@ -66,6 +66,7 @@ BEGIN ATOMIC
 		('manage', 'SELECT ON apikeys.key_role_usage'),
 		('manage', 'SELECT ON apikeys.key_denial'),
 		('manage', 'SELECT ON apikeys.key_history'),
+		('manage', 'SELECT ON apikeys.key_day'),
 		('manage', 'SELECT ON apikeys.audit_event'),
 		('manage', 'SELECT ON apikeys.keys'),
 		('manage', 'SELECT ON apikeys.access_list_entries'),

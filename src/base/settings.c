@@ -24,6 +24,7 @@ int			ak_usage_flush_interval;
 int			ak_usage_max_entries;
 int			ak_limit_max_entries;
 int			ak_limit_overflow_denies;
+double		ak_limit_share;
 int			ak_usage_retention;
 char	   *ak_usage_primary_conninfo;
 int			ak_locator_size;
@@ -233,6 +234,18 @@ define_limit_settings(GucContext at_start)
 							 0,
 							 overflow_options,
 							 PGC_SUSET,
+							 0,
+							 NULL,
+							 NULL,
+							 NULL);
+	DefineCustomRealVariable("apikeys.limit_share",
+							 "Which part of each limit is this server's, to the millionth.",
+							 "Servers whose shares add up to 1 let through a limit together, and not each of them.",
+							 &ak_limit_share,
+							 1.0,
+							 0.0,
+							 1.0,
+							 PGC_SIGHUP,
 							 0,
 							 NULL,
 							 NULL,

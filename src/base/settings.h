@@ -16,6 +16,7 @@ extern int	ak_usage_flush_interval;	/* milliseconds */
 extern int	ak_usage_max_entries;
 extern int	ak_limit_max_entries;
 extern int	ak_limit_overflow_denies;	/* 0: no */
+extern double ak_limit_share;
 extern int	ak_usage_retention;	/* minutes */
 extern char *ak_usage_primary_conninfo;
 extern int	ak_locator_size;	/* in kB */

@@ -130,6 +130,8 @@ SELECT k.public_key, '2001-01-01', r, k.organization_id, 1, 1
 FROM apikeys.key AS k, unnest('{ok,wrong_secret}'::text[]) AS r WHERE k.public_key LIKE 'regress\_matrix\_%';
 INSERT INTO apikeys.key_history (public_key, hour, reason, organization_id, count, cost) VALUES
 	('regress_matrix_gone', '2001-01-01', 'ok', '10000000-0000-0000-0000-000000000000', 1, 1);
+INSERT INTO apikeys.key_day (public_key, day, reason, organization_id, count, cost)
+SELECT h.public_key, '2001-01-01', h.reason, h.organization_id, h.count, h.cost FROM apikeys.key_history AS h WHERE h.hour = '2001-01-01';
 INSERT INTO act (statement)
 SELECT format('SELECT count(*) FROM apikeys.%I', relname) FROM pg_class
 WHERE relnamespace = 'apikeys'::regnamespace AND relkind IN ('r', 'v')
