@@ -19,7 +19,8 @@ SELECT
 	k.access_list,
 	CASE
 		WHEN k.disabled_at IS NOT NULL THEN 'disabled'
-		WHEN k.expires_at <= statement_timestamp() THEN 'expired'
+		WHEN least(k.expires_at, apikeys_internal.key_secret_expires_at(k.public_key, (SELECT apikeys_internal.principal_organizations(
+			'apikeys.keys.read', 'apikeys.keys.manage')))) <= statement_timestamp() THEN 'expired'
 		ELSE 'active'
 	END AS status,
 	k.created_at,
@@ -53,7 +54,7 @@ COMMENT ON COLUMN apikeys.keys.organization IS 'The name of its organization.';
 COMMENT ON COLUMN apikeys.keys.organization_roles IS 'Its roles in the organization; NULL if they are hidden from the reader.';
 COMMENT ON COLUMN apikeys.keys.projects IS 'Its projects, with its roles in each.';
 COMMENT ON COLUMN apikeys.keys.access_list IS 'The networks it may be used from; empty means any address.';
-COMMENT ON COLUMN apikeys.keys.status IS 'active, disabled or expired.';
+COMMENT ON COLUMN apikeys.keys.status IS 'active, disabled or expired: the key, or the last of its private keys.';
 COMMENT ON COLUMN apikeys.keys.created_at IS 'Creation time.';
 COMMENT ON COLUMN apikeys.keys.created_by IS 'Principal that created the key.';
 COMMENT ON COLUMN apikeys.keys.last_used_at IS 'Time of the last allowed request.';
@@ -66,7 +67,7 @@ COMMENT ON COLUMN apikeys.keys.metadata IS 'The application''s own data, an obje
 COMMENT ON COLUMN apikeys.keys.environment IS 'The environment that it was created for, such as live or test; NULL: none.';
 COMMENT ON COLUMN apikeys.keys.organization_permissions IS 'Its permissions in the organization, beside its roles; NULL if they are hidden from the reader.';
 COMMENT ON COLUMN apikeys.keys.roles IS 'All roles and permissions of it that the reader may see: objects with organization_id or project_id, and role or permission.';
-COMMENT ON COLUMN apikeys.keys.secret_expires_at IS 'When the last of its live private keys expires; NULL: never, or none is live.';
+COMMENT ON COLUMN apikeys.keys.secret_expires_at IS 'When the last of its private keys expires, or has expired; NULL: never.';
 COMMENT ON COLUMN apikeys.keys.secrets IS 'Its live private keys, the newest first: version, hint, created_at, expires_at, digest_realm, last_used_at.';
 COMMENT ON COLUMN apikeys.keys.digest_realm IS 'The realm in which its next private keys can be used by HTTP Digest; NULL: they cannot. Column secrets tells it of those that are live.';
 

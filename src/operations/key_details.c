@@ -510,7 +510,7 @@ apikeys_key_secrets(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(make_jsonb(&json));
 }
 
-/* Returns when the last of its live secrets expires; NULL: never, or none lives. */
+/* Returns when the last of its secrets expires, or has expired; NULL: never. */
 Datum
 apikeys_key_secret_expires_at(PG_FUNCTION_ARGS)
 {
@@ -523,7 +523,7 @@ apikeys_key_secret_expires_at(PG_FUNCTION_ARGS)
 	while (ak_index_scan_next_row(&scan))
 		last = Max(last, get_expiry(&scan));
 	ak_index_scan_close(&scan);
-	if (last == DT_NOEND || last <= GetCurrentStatementStartTimestamp())
+	if (TIMESTAMP_NOT_FINITE(last))
 		PG_RETURN_NULL();
 	PG_RETURN_TIMESTAMPTZ(last);
 }

@@ -186,6 +186,9 @@ SELECT apikeys.authorize(:'public_key', 'wrong', '192.0.2.1'::inet, 'clusters.re
 SELECT apikeys.authorize('nokey', 'wrong', '192.0.2.1'::inet, 'clusters.read');
 SELECT apikeys.disable_key(:'project_key') \g /dev/null
 SELECT apikeys.update_key(:'public_key', expires_at => now() + interval '3 days') \g /dev/null
+-- A key without a live private key is expired, as in view keys.
+SELECT public_key AS dead FROM apikeys.create_key(:'acme', 'Without a live private key', '{ORG_READ_ONLY}') \gset
+UPDATE apikeys.key_secret SET expires_at = now() - interval '1 second' WHERE public_key = :'dead';
 SELECT apikeys.flush_usage();
 SELECT m.name, m.labels, m.value - b.value AS more
 FROM apikeys.metrics() AS m JOIN before AS b USING (name, labels)
