@@ -90,11 +90,14 @@ function goesOn(spent, lineage) {
   return (own && own === lineage.own) || (fallback && fallback === lineage.fallback) || !own !== !lineage.own;
 }
 
+// A rate that was lowered cuts what was spent, at the next decision and for good.
 function spentOf(ledger, limit) {
   const spent = ledger.get(limit.bucket);
-  if (!spent || !goesOn(spent, limit.lineage)) return 0;
-  // Of a rate that was lowered nobody waits for more than one refill.
-  return limit.isQuota ? spent.units : Math.min(spent.units, limit.burst);
+  if (!spent) return 0;
+  if (limit.isQuota) return spent.units;
+  const units = goesOn(spent, limit.lineage) ? Math.min(spent.units, limit.burst) : 0;
+  ledger.set(limit.bucket, { units, lineage: limit.lineage });
+  return units;
 }
 
 function endOf(kind, now) {

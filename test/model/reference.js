@@ -54,6 +54,13 @@ function checkRoles(state, actor, names, organization, project, held = []) {
   });
 }
 
+// Of an import all are looked up before any is judged, in the order of their names.
+function checkImportedRoles(state, actor, names, organization) {
+  demandThat(names.every((name) => findRole(state, name, organization)), 'role_not_found');
+  demandThat(new Set(names).size === names.length, 'role_duplicate');
+  return checkRoles(state, actor, [...names].sort(), organization, null);
+}
+
 const isPattern = (text) => /^[A-Za-z0-9_.:/*-]{1,256}$/.test(text);
 
 function checkPermissions(state, actor, permissions, organization, project, held = []) {
@@ -330,7 +337,7 @@ const keyVerbs = {
   import_key(state, actor, o) {
     demand(state, actor, 'apikeys.keys.manage', o.organization);
     checkCount(state, o.organization);
-    const roles = checkRoles(state, actor, o.roles, o.organization, null);
+    const roles = checkImportedRoles(state, actor, o.roles, o.organization);
     checkLife(state, o.organization, o.years);
     demandThat(!state.keys[o.name] && !state.deleted.includes(o.name), 'public_key_taken');
     addKey(state, { ...o, id: o.name }, o.organization, null, roles);

@@ -239,6 +239,7 @@ async function testDecisions(client, state, count, label, counts) {
   const { rows: [row] } = await client.query({ name: 'decide', text: 'SELECT model.decide($1, $2, $3, $4, $5, $6) AS lines', values });
   expected.forEach((answer) => { counts[answer.reason] = (counts[answer.reason] ?? 0) + 1; });
   const lines = expected.map(lineOf);
+  if (process.env.MODEL_TRACE) requests.forEach((r, i) => { const k = state.keys[r.key]; if (k && k.limitsId == process.env.MODEL_TRACE && lines[i].match(/^(ok|rate|quota)/)) console.log(`${label.slice(0,14)} cost ${r.cost} ${lines[i]}\n     found ${row.lines.split('\n')[i]} ${show(k.limits)} ${show(state.organizations[k.organization].limits)}`); });
   if (row.lines === lines.join('\n')) return;
   const found = row.lines.split('\n');
   const at = lines.findIndex((line, i) => line !== found[i]);
@@ -274,6 +275,7 @@ async function testSteps([client, reader], state) {
       await testDecisions(reader, state, BATCH, label, reasons);
       decided += BATCH;
     }
+    if (process.env.MODEL_PROGRESS && step % 500 === 0) console.log(`# ${step} ${Math.round((Date.now() - began))} ms, keys ${Object.keys(state.keys).length} members ${state.members.length} secrets ${secrets.size} ledger ${ledger.size}`);
     if (step % WHOLE === 0) {
       await checkAll(reader, state, label);
       for (const name of secrets.keys()) if (!state.keys[name] && chance() < 0.5) secrets.delete(name);
@@ -362,6 +364,8 @@ async function prepare() {
   for (const [name, role] of Object.entries(ROLES).filter(([n]) => n.startsWith('MODEL_'))) {
     await clients[0].query('SELECT apikeys.create_role($1, $2, $3, $4)', [name, role.level, role.organization, role.project]);
   }
+  // Its plans are made while the tables are empty.
+  await clients[1].query('SET enable_seqscan = off; SET jit = off');
   await clients[1].query('SELECT model.look($1, false)', [[]]);
   return clients;
 }
