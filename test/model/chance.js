@@ -55,7 +55,7 @@ function makeMakers({ chance, below, pick, some }, databaseRoles) {
     : some([...Object.keys(ROLES), ...TEAM_ROLES], 2));
   const permissions = () => (chance() < 0.6 ? [] : chance() < 0.95 ? some(PERMISSIONS, 1.5) : pick([['data.find', 'data.find'], ['not valid']]));
   const principal = () => pick([...databaseRoles.map((r) => `role:${r}`), ...USERS.map((u) => `user:${u}`)]);
-  const years = () => pick([null, null, 1, 10, 10, chance() < 0.2 ? 0 : 1]);
+  const years = () => pick([null, null, 1, 10, 10, chance() < 0.1 ? 0 : 1]);
   const owner = () => pick([undefined, undefined, 'customer 1', 'customer 2']);
   const metadata = () => pick([undefined, undefined, { plan: 'free' }, { plan: 'pro' }]);
   const list = () => pick([[], [], ['10.0.0.0/8'], some(NETWORKS, 2).map((n) => n.text), NETWORKS.map((n) => n.text)]);
@@ -131,10 +131,10 @@ function makeMakers({ chance, below, pick, some }, databaseRoles) {
     revoke_secret: (s) => { const key = aKey(s); return { key, version: s.keys[key] ? pick(s.keys[key].secrets).version : 1 }; },
     issue_token: (s) => {
       const { key, project } = keyAndProject(s);
-      return { key: chance() < 0.98 ? key : null, hours: pick([20, 20, 20, 0, chance() < 0.2 ? 30 : 1]), project: chance() < 0.3 ? project : null,
+      return { key: chance() < 0.98 ? key : null, hours: chance() < 0.9 ? 20 : pick([0, 30]), project: chance() < 0.3 ? project : null,
         scopes: chance() < 0.5 ? null : chance() < 0.95 ? [pick(PERMISSIONS), ...some(PERMISSIONS, 2)] : pick([[], ['not valid']]) };
     },
-    disable_key: (s) => ({ key: aKey(s) }),
+    disable_key: (s) => chance() < 0.4 && { key: aKey(s) },
     enable_key: (s) => ({ key: aKey(s) }),
     delete_key: (s) => chance() < 0.3 && { key: aKey(s) },
     set_rate_limit: (s) => {

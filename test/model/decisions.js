@@ -59,26 +59,27 @@ function keyAllows(state, key, scope, project) {
 
 // --- Limits ------------------------------------------------------------------------
 
-// All limits that apply to the scopes, in the order of doc/reference.md; where it
+// All limits that apply to the scopes (null: all that the key has), in the order of doc/reference.md; where it
 // says none (patterns, and periods), in that of their names.
 function applicable(state, key, scopes) {
   const organization = state.organizations[key.organization];
   const own = (kind) => key.limits.find((l) => l.kind === kind && l.scope === null);
   const ofAll = (kind) => organization.limits.find((l) => l.kind === kind);
+  const ofKey = { owner: String(key.limitsId) };
   const found = [];
   const add = (limit, name, bucket, more) => { if (limit) found.push({ ...limit, name, bucket, ...more }); };
-  key.limits.filter((l) => l.scope !== null && scopes.some((s) => anyCovers([l.scope], s)))
+  key.limits.filter((l) => l.scope !== null && (!scopes || scopes.some((s) => anyCovers([l.scope], s))))
     .sort((a, b) => (a.scope < b.scope ? -1 : 1))
-    .forEach((l) => add(l, l.scope, `pattern ${key.limitsId} ${l.id}`));
+    .forEach((l) => add(l, l.scope, `pattern ${key.limitsId} ${l.id}`, ofKey));
   const fallback = ofAll('each_key');
   add(own('rate') ?? fallback, own('rate') ? 'key' : 'each_key', `key ${key.limitsId}`,
-    { lineage: { own: own('rate')?.id ?? 0, fallback: fallback?.id ?? 0 } });
-  add(ofAll('rate'), 'organization', `organization ${ofAll('rate')?.id}`);
+    { ...ofKey, lineage: { own: own('rate')?.id ?? 0, fallback: fallback?.id ?? 0 } });
+  add(ofAll('rate'), 'organization', `organization ${ofAll('rate')?.id}`, { owner: `rate ${ofAll('rate')?.id}` });
   const periods = ['day', 'hour', 'month', 'week'];
-  periods.forEach((p) => add(own(p), p, `${p} of key ${key.limitsId}`, { isQuota: true }));
-  periods.forEach((p) => add(ofAll(p), `organization ${p}`, `${p} of ${key.organization}`, { isQuota: true }));
-  add(own('ever'), 'credits', `credits of key ${key.limitsId}`, { isQuota: true });
-  add(ofAll('ever'), 'organization credits', `credits of ${key.organization}`, { isQuota: true });
+  periods.forEach((p) => add(own(p), p, `${p} of key ${key.limitsId}`, { ...ofKey, isQuota: true }));
+  periods.forEach((p) => add(ofAll(p), `organization ${p}`, `${p} of ${key.organization}`, { owner: key.organization, isQuota: true }));
+  add(own('ever'), 'credits', `credits of key ${key.limitsId}`, { ...ofKey, isQuota: true });
+  add(ofAll('ever'), 'organization credits', `credits of ${key.organization}`, { owner: key.organization, isQuota: true });
   return found;
 }
 
@@ -90,14 +91,11 @@ function goesOn(spent, lineage) {
   return (own && own === lineage.own) || (fallback && fallback === lineage.fallback) || !own !== !lineage.own;
 }
 
-// A rate that was lowered cuts what was spent, at the next decision and for good.
+// A rate that was lowered cuts what was spent.
 function spentOf(ledger, limit) {
   const spent = ledger.get(limit.bucket);
-  if (!spent) return 0;
-  if (limit.isQuota) return spent.units;
-  const units = goesOn(spent, limit.lineage) ? Math.min(spent.units, limit.burst) : 0;
-  ledger.set(limit.bucket, { units, lineage: limit.lineage });
-  return units;
+  if (!spent || limit.isQuota) return spent?.units ?? 0;
+  return goesOn(spent, limit.lineage) ? Math.min(spent.units, limit.burst) : 0;
 }
 
 function endOf(kind, now) {
@@ -127,6 +125,9 @@ const whole = (answer) => (answer.limit.isQuota ? (answer.whole === Infinity ? n
 function chargeLimits(state, ledger, key, scopes, cost) {
   const answers = applicable(state, key, scopes).map((limit) => judge(ledger, limit, cost));
   if (!answers.length) return { reason: 'ok' };
+  const note = ({ limit, units }, spent) => ledger.set(limit.bucket, { units: units + spent, lineage: limit.lineage, owner: limit.owner });
+  // What a change has cut is cut for good by the next decision, whatever that says.
+  answers.filter((a) => !a.limit.isQuota && ledger.has(a.limit.bucket)).forEach((a) => note(a, 0));
   const denying = answers.filter((a) => !a.passes);
   if (denying.length) {
     // The longest wait; of equals a quota before a rate, then the earlier one.
@@ -135,7 +136,7 @@ function chargeLimits(state, ledger, key, scopes, cost) {
     return { reason: first.limit.isQuota ? 'quota_exceeded' : 'rate_limited', name: first.limit.name, rest: first.rest, wait, whole: whole(first) };
   }
   const after = answers.map((answer) => {
-    if (cost > 0) ledger.set(answer.limit.bucket, { units: answer.units + cost, lineage: answer.limit.lineage });
+    if (cost > 0) note(answer, cost);
     return judge(ledger, answer.limit, 0);
   });
   // The least that remains; of equals the one that takes longest to be whole.
@@ -143,29 +144,38 @@ function chargeLimits(state, ledger, key, scopes, cost) {
   return { reason: 'ok', name: least.limit.name, rest: least.rest, wait: null, whole: whole(least) };
 }
 
-// What add_credits answers.
-function creditsLeft(state, ledger, name) {
-  const key = state.keys[name];
-  const credits = key.limits.find((l) => l.kind === 'ever');
-  return Math.max(0, credits.amount - (ledger.get(`credits of key ${key.limitsId}`)?.units ?? 0));
+const isOfOrganization = (limit) => limit.name.startsWith('organization');
+
+// What view limits says of a key: {name: what remains}.
+function keyLimits(state, ledger, key) {
+  return Object.fromEntries(applicable(state, key, null).filter((limit) => !isOfOrganization(limit))
+    .map((limit) => [limit.name, judge(ledger, limit, 0).rest]));
 }
 
 // --- A decision --------------------------------------------------------------------
 
-// request: {key, version or token, isForged, address, scopes, project, cost}
-function decide(state, ledger, request, networks) {
-  const reason = proof(state, request);
-  if (reason !== 'ok') return { reason };
-  const key = state.keys[request.key];
-  const answer = { key, network: matchingNetwork(key, request.address, networks) };
+// request: {key, version or token, isForged, address, scopes, project, cost}.  The
+// reason without limits.
+function judgeRequest(state, request, networks) {
   const { scopes, project, token } = request;
-  answer.reason = standing(state, key, request.address, networks);
-  if (answer.reason !== 'ok') return answer;
-  if (!scopes.every((scope) => keyAllows(state, key, scope, project))) answer.reason = 'scope_denied';
-  else if (token?.scopes && !scopes.every((scope) => anyCovers(token.scopes, scope))) answer.reason = 'token_scope_denied';
-  else if (token?.project && token.project !== project) answer.reason = 'token_project_denied';
-  else Object.assign(answer, chargeLimits(state, ledger, key, scopes, request.cost));
-  return answer;
+  const proved = proof(state, request);
+  if (proved !== 'ok') return proved;
+  const key = state.keys[request.key];
+  const stands = standing(state, key, request.address, networks);
+  if (stands !== 'ok') return stands;
+  if (!scopes.every((scope) => keyAllows(state, key, scope, project))) return 'scope_denied';
+  if (token?.scopes && !scopes.every((scope) => anyCovers(token.scopes, scope))) return 'token_scope_denied';
+  return token?.project && token.project !== project ? 'token_project_denied' : 'ok';
 }
 
-module.exports = { creditsLeft, decide, endOf, standing };
+const isAllowed = (state, request, networks) => judgeRequest(state, request, networks) === 'ok';
+
+function decide(state, ledger, request, networks) {
+  const reason = judgeRequest(state, request, networks);
+  if (proof(state, request) !== 'ok') return { reason };
+  const key = state.keys[request.key];
+  const answer = { reason, key, network: matchingNetwork(key, request.address, networks) };
+  return reason === 'ok' ? Object.assign(answer, chargeLimits(state, ledger, key, request.scopes, request.cost)) : answer;
+}
+
+module.exports = { decide, endOf, isAllowed, keyLimits, proof, standing };

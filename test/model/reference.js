@@ -442,7 +442,8 @@ const keyVerbs = {
   delete_key(state, actor, o) {
     seeManaged(state, actor, o.key);
     delete state.keys[o.key];
-    if (o.key.startsWith('imported')) state.deleted.push(o.key);
+    // Others never come again here.
+    if (/^imported_..?$/.test(o.key)) state.deleted.push(o.key);
   },
   set_rate_limit(state, actor, o) {
     const key = seeManaged(state, actor, o.key);

@@ -13,7 +13,7 @@
 const { fork } = require('node:child_process');
 const { Client } = require('pg');
 const { ADDRESS, ADDRESSES, makeChance, makeOperations, NETWORKS, SCOPES, USERS } = require('./chance.js');
-const { creditsLeft, decide, standing } = require('./decisions.js');
+const { decide, isAllowed, keyLimits, standing } = require('./decisions.js');
 const { apply, emptyState } = require('./reference.js');
 const { clone, principalOf, ROLES, ungranted } = require('./rights.js');
 const { acting, canonical, importedSecret, SETUP, statement } = require('./statements.js');
@@ -57,13 +57,21 @@ const tokens = [];              // {text, key, version, scopes, project, hours}
 const ledger = new Map();       // what was spent of limits
 
 function noteSecret(name, version, secret) {
-  if (!secrets.has(name)) secrets.set(name, new Map());
-  secrets.get(name).set(version, secret);
+  const known = [...secrets.get(name) ?? []].slice(-3);
+  secrets.set(name, new Map([...known, [version, secret]]));
 }
 
 function noteToken(token) {
   tokens.push(token);
   if (tokens.length > 60) tokens.splice(below(tokens.length), 1);
+}
+
+// Of what is gone not all is remembered.
+function forget(state) {
+  for (const name of secrets.keys()) if (!state.keys[name] && chance() < 0.5) secrets.delete(name);
+  const owners = new Set([...Object.keys(state.organizations), ...Object.values(state.keys).map((key) => String(key.limitsId)),
+    ...Object.values(state.organizations).flatMap((o) => o.limits.map((l) => `rate ${l.id}`))]);
+  for (const [bucket, spent] of ledger) if (!owners.has(spent.owner)) ledger.delete(bucket);
 }
 
 // What the database has chosen, for the state before the operation.
@@ -110,9 +118,10 @@ function makeActor(state, operation) {
   const organization = operation.organization ?? state.projects[project]?.organization ?? state.keys[key]?.organization;
   const random = chance();
   if (random < 0.06) return { kind: 'superuser' };
-  if (random < 0.5) {
+  if (random < 0.55) {
     const members = state.members.filter((m) => m.organization === organization);
-    if (members.length) return memberActor(pick(members).principal);
+    const owners = members.filter((m) => m.role === 'ORG_OWNER');
+    if (members.length) return memberActor(pick(random < 0.3 ? owners : members).principal);
   }
   if (random < 0.65) return { kind: 'role', name: pick(DATABASE_ROLES) };
   if (random < 0.72) return { kind: 'user', name: pick(USERS) };
@@ -156,7 +165,7 @@ function checkAnswer(state, actor, operation, result, expected, label) {
   check(result.outcome === (expected === 'same' ? 'ok' : expected), () => `${label}: ${result.outcome}, expected ${expected}`);
   if (result.changed !== undefined) check(result.changed === (expected === 'ok'), () => `${label}: answered ${result.changed}`);
   if (result.rest !== undefined) {
-    const rest = creditsLeft(state, ledger, operation.key);
+    const rest = keyLimits(state, ledger, state.keys[operation.key]).credits;
     check(Number(result.rest) === rest, () => `${label}: ${result.rest} remain, expected ${rest}`);
   }
   if (operation.verb.startsWith('create') && operation.verb.endsWith('key') && expected === 'ok') {
@@ -187,6 +196,10 @@ async function readAll(client) {
 
 async function checkAll(client, state, label) {
   const found = await readAll(client);
+  const { rows: [{ limits }] } = await client.query({ name: 'limits', text: 'SELECT model.limits() AS limits' });
+  const rest = Object.fromEntries(Object.entries(state.keys).map(([name, key]) => [name, keyLimits(state, ledger, key)])
+    .filter(([, left]) => Object.keys(left).length));
+  check(canonical(limits) === canonical(rest), () => `${label}: what remains differs:${difference(canonical(limits), canonical(rest))}`);
   check(found.text === canonical(state), () => `${label}: rows differ:${difference(found.text, canonical(state))}`);
   check(found.imagesAgree, `${label}: images differ`);
 }
@@ -202,7 +215,16 @@ function forge(text) {
   return `${text.slice(0, at)}${text[at] === 'A' ? 'B' : 'A'}${text.slice(at + 1)}`;
 }
 
+// Mostly one that limits alone can deny.
 function makeRequest(state, keys, projects) {
+  const isWanted = chance() < 0.6 ? (request) => isAllowed(state, request, NETWORKS) : () => true;
+  for (let i = 0; ; i++) {
+    const request = makeAnyRequest(state, keys, projects);
+    if (i === 8 || isWanted(request)) return request;
+  }
+}
+
+function makeAnyRequest(state, keys, projects) {
   const request = { address: pick(ADDRESSES), scopes: Array.from({ length: pick([1, 1, 2, 3]) }, () => pick(SCOPES)),
     project: chance() < 0.5 ? null : pick(projects), cost: pick(COSTS) };
   const random = chance();
@@ -230,22 +252,20 @@ async function testDecisions(client, state, count, label, counts) {
   const keys = known(Object.keys(state.keys));
   const projects = [...Object.keys(state.projects), ...Object.keys(state.projects), NO_PROJECT];
   const requests = Array.from({ length: count }, () => makeRequest(state, keys, projects));
-  const isWhole = (r) => r.token || r.inOneString;
-  const values = [requests.map((r) => (isWhole(r) ? null : r.key)),
+  const isOneText = (r) => r.token || r.inOneString;
+  const values = [requests.map((r) => (isOneText(r) ? null : r.key)),
     requests.map((r) => (r.inOneString ? `${r.key}.${r.secret}` : r.secret)), requests.map((r) => r.address),
     requests.map((r) => r.scopes.join(' ')), requests.map((r) => r.project), requests.map((r) => r.cost)];
-  const before = new Map(ledger);
   const expected = requests.map((r) => decide(state, ledger, r, NETWORKS));
   const { rows: [row] } = await client.query({ name: 'decide', text: 'SELECT model.decide($1, $2, $3, $4, $5, $6) AS lines', values });
   expected.forEach((answer) => { counts[answer.reason] = (counts[answer.reason] ?? 0) + 1; });
   const lines = expected.map(lineOf);
-  if (process.env.MODEL_TRACE) requests.forEach((r, i) => { const k = state.keys[r.key]; if (k && k.limitsId == process.env.MODEL_TRACE && lines[i].match(/^(ok|rate|quota)/)) console.log(`${label.slice(0,14)} cost ${r.cost} ${lines[i]}\n     found ${row.lines.split('\n')[i]} ${show(k.limits)} ${show(state.organizations[k.organization].limits)}`); });
   if (row.lines === lines.join('\n')) return;
   const found = row.lines.split('\n');
   const at = lines.findIndex((line, i) => line !== found[i]);
   const key = state.keys[requests[at].key];
   check(false, `${label}: decision ${at + 1}:\n  ${show(requests[at])}\n  found    ${found[at]}\n  expected ${lines[at]}\n  key ${show(key)}\n  ` +
-    `organization ${show(state.organizations[key?.organization])}\n  spent ${show([...before].filter(([bucket]) => key && (bucket.includes(` ${key.limitsId}`) || bucket.includes(key.organization))))}`);
+    `organization ${show(state.organizations[key?.organization])}\n  spent since ${show([...ledger].filter(([bucket]) => key && (bucket.includes(` ${key.limitsId}`) || bucket.includes(key.organization))))}`);
 }
 
 const known = (names) => (names.length ? names : ['no_such_key']);
@@ -275,13 +295,11 @@ async function testSteps([client, reader], state) {
       await testDecisions(reader, state, BATCH, label, reasons);
       decided += BATCH;
     }
-    if (process.env.MODEL_PROGRESS && step % 500 === 0) console.log(`# ${step} ${Math.round((Date.now() - began))} ms, keys ${Object.keys(state.keys).length} members ${state.members.length} secrets ${secrets.size} ledger ${ledger.size}`);
     if (step % WHOLE === 0) {
       await checkAll(reader, state, label);
-      for (const name of secrets.keys()) if (!state.keys[name] && chance() < 0.5) secrets.delete(name);
+      forget(state);
     }
-    const tally = counts[expected] ?? (counts[expected] = 0);
-    counts[expected] = tally + 1;
+    counts[expected] = (counts[expected] ?? 0) + 1;
   }
   const seconds = (Date.now() - began) / 1000;
   console.log(`# outcomes: ${show(counts)}`);

@@ -114,9 +114,14 @@ END $$;
 CREATE FUNCTION model.look_at_all(OUT seen jsonb, OUT images_agree boolean)
 LANGUAGE plpgsql AS $$ BEGIN
   seen := jsonb_build_object('keys', model.keys(ARRAY(SELECT k.public_key FROM apikeys.key AS k)),
-    'deleted', (SELECT coalesce(jsonb_agg(d.public_key), '[]') FROM apikeys.deleted_key AS d WHERE d.public_key LIKE 'imported%')) || model.places();
+    'deleted', (SELECT coalesce(jsonb_agg(d.public_key), '[]') FROM apikeys.deleted_key AS d WHERE d.public_key LIKE 'imported%' AND length(d.public_key) < 12)) || model.places();
   images_agree := NOT EXISTS (SELECT FROM (SELECT i::text FROM apikeys.key_image AS i EXCEPT ALL SELECT i::text FROM apikeys.key_image_source AS i) AS d)
     AND NOT EXISTS (SELECT FROM (SELECT i::text FROM apikeys.key_image_source AS i EXCEPT ALL SELECT i::text FROM apikeys.key_image AS i) AS d);
+END $$;
+CREATE FUNCTION model.limits() RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN
+  RETURN (SELECT coalesce(jsonb_object_agg(k.public_key, k.rest), '{}') FROM (
+    SELECT l.public_key, jsonb_object_agg(l.limit_name, l.remaining) AS rest FROM apikeys.limits AS l
+    WHERE l.public_key IS NOT NULL GROUP BY l.public_key) AS k);
 END $$;
 CREATE FUNCTION model.days(length interval, limit_name text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
   SELECT CASE WHEN limit_name ~ '(week|month|credits)$' THEN CASE WHEN length IS NOT NULL THEN 'end' END
