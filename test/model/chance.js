@@ -136,7 +136,7 @@ function makeMakers({ chance, below, pick, some }, databaseRoles) {
     },
     disable_key: (s) => chance() < 0.4 && { key: aKey(s) },
     enable_key: (s) => ({ key: aKey(s) }),
-    delete_key: (s) => chance() < 0.3 && { key: aKey(s) },
+    delete_key: (s) => chance() < 0.7 && { key: aKey(s) },
     set_rate_limit: (s) => {
       const scope = chance() < 0.5 ? null : pick(LIMITED_SCOPES);
       return { key: aKey(s), scope: chance() < 0.97 ? scope : 'not valid', ...rate(scope ?? 'key') };

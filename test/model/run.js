@@ -15,7 +15,7 @@ const { Client } = require('pg');
 const { ADDRESS, ADDRESSES, makeChance, makeOperations, NETWORKS, SCOPES, USERS } = require('./chance.js');
 const { decide, isAllowed, keyLimits, standing } = require('./decisions.js');
 const { apply, emptyState } = require('./reference.js');
-const { clone, principalOf, ROLES, ungranted } = require('./rights.js');
+const { clone, has, principalOf, ROLES, ungranted } = require('./rights.js');
 const { acting, canonical, importedSecret, SETUP, statement } = require('./statements.js');
 
 const PROCESSES = Number(process.env.MODEL_PROCESSES ?? 1);
@@ -112,21 +112,37 @@ const memberActor = (principal) => {
   return name === 'postgres' ? { kind: 'superuser' } : { kind, name };
 };
 
+// Those who manage keys or members somewhere in the organization, but have not all
+// there: what they cannot give is where most can go wrong.
+function limitedManagers(state, organization) {
+  const places = [null, ...Object.keys(state.projects).filter((p) => state.projects[p].organization === organization)];
+  const manages = (actor) => !has(state, actor, '*', organization, null) && places.some((place) =>
+    ['apikeys.keys.manage', 'apikeys.members.manage'].some((scope) => has(state, actor, scope, organization, place)));
+  const members = state.members.filter((m) => m.organization === organization).map((m) => memberActor(m.principal));
+  const ofKeys = Object.keys(state.keys).filter((name) => state.keys[name].organization === organization)
+    .flatMap((name) => keyActors(state, name).slice(-1));
+  return [...members, ...ofKeys].filter(manages);
+}
+
 // Often somebody who holds something in the organization, or the key itself.
 function makeActor(state, operation) {
   const { key, project } = operation;
   const organization = operation.organization ?? state.projects[project]?.organization ?? state.keys[key]?.organization;
   const random = chance();
   if (random < 0.06) return { kind: 'superuser' };
-  if (random < 0.55) {
+  if (chance() < (GRANTING.has(operation.verb) ? 0.4 : 0.1)) {
+    const managers = limitedManagers(state, organization);
+    if (managers.length) return pick(managers);
+  }
+  if (random < 0.5) {
     const members = state.members.filter((m) => m.organization === organization);
     const owners = members.filter((m) => m.role === 'ORG_OWNER');
     if (members.length) return memberActor(pick(random < 0.3 ? owners : members).principal);
   }
-  if (random < 0.65) return { kind: 'role', name: pick(DATABASE_ROLES) };
-  if (random < 0.72) return { kind: 'user', name: pick(USERS) };
-  const names = Object.keys(state.keys).filter((name) => random < 0.8 || state.keys[name].organization === organization);
-  const able = key && random < 0.85 ? keyActors(state, key) : [];
+  if (random < 0.58) return { kind: 'role', name: pick(DATABASE_ROLES) };
+  if (random < 0.64) return { kind: 'user', name: pick(USERS) };
+  const names = Object.keys(state.keys).filter((name) => random < 0.7 || state.keys[name].organization === organization);
+  const able = key && random < 0.8 ? keyActors(state, key) : [];
   for (let i = 0; able.length === 0 && names.length && i < 4; i++) able.push(...keyActors(state, pick(names)));
   return able.length ? pick(able) : { kind: 'user', name: pick(USERS) };
 }
@@ -159,7 +175,7 @@ async function run(client, actor, operation) {
 }
 
 const KEY_MAKERS = ['create_key', 'create_project_key', 'import_key'];
-const GRANTING = new Set([...KEY_MAKERS, 'add_member', 'set_organization_roles', 'set_project_roles', 'create_role', 'enable_key']);
+const GRANTING = new Set([...KEY_MAKERS, 'add_member', 'set_organization_roles', 'set_project_roles', 'create_role', 'remove_from_project', 'enable_key']);
 
 function checkAnswer(state, actor, operation, result, expected, label) {
   check(result.outcome === (expected === 'same' ? 'ok' : expected), () => `${label}: ${result.outcome}, expected ${expected}`);
