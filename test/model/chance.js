@@ -54,6 +54,13 @@ function makeMakers({ chance, below, pick, some }, databaseRoles) {
   const roles = (s, project) => (chance() < 0.95 ? some(rolesOf(s, project ? 'project' : 'organization'), 1.4)
     : some([...Object.keys(ROLES), ...TEAM_ROLES], 2));
   const permissions = () => (chance() < 0.6 ? [] : chance() < 0.95 ? some(PERMISSIONS, 1.5) : pick([['data.find', 'data.find'], ['not valid']]));
+  // Either, or both.
+  const grants = (s, project) => {
+    const direct = permissions();
+    return { permissions: direct, roles: direct.length && chance() < 0.6 ? [] : roles(s, project) };
+  };
+  // Permissions may be left as they are.
+  const newGrants = (s, project) => (chance() < 0.5 ? grants(s, project) : { permissions: null, roles: roles(s, project) });
   const principal = () => pick([...databaseRoles.map((r) => `role:${r}`), ...USERS.map((u) => `user:${u}`)]);
   const years = () => pick([null, null, 1, 10, 10, chance() < 0.1 ? 0 : 1]);
   const owner = () => pick([undefined, undefined, 'customer 1', 'customer 2']);
@@ -114,18 +121,18 @@ function makeMakers({ chance, below, pick, some }, databaseRoles) {
       return chance() < 0.5 && { organization: anOrganization(s), eachKey, ...rate(eachKey ? 'each_key' : 'organization') };
     },
     set_organization_quota: (s) => chance() < 0.3 && { organization: anOrganization(s), ...quota() },
-    create_key: (s) => hasRoom(s) && { organization: anOrganization(s), description: `key ${below(100)}`, roles: roles(s, null),
-      permissions: permissions(), list: list(), years: years(), owner: owner(), metadata: metadata() },
-    create_project_key: (s) => hasRoom(s) && { project: aProject(s), description: `key ${below(100)}`, roles: roles(s, 'p'),
-      permissions: permissions(), list: list(), years: years(), owner: owner(), metadata: metadata() },
+    create_key: (s) => hasRoom(s) && { organization: anOrganization(s), description: `key ${below(100)}`, ...grants(s, null),
+      list: list(), years: years(), owner: owner(), metadata: metadata() },
+    create_project_key: (s) => hasRoom(s) && { project: aProject(s), description: `key ${below(100)}`, ...grants(s, 'p'),
+      list: list(), years: years(), owner: owner(), metadata: metadata() },
     import_key: (s) => hasRoom(s) && { organization: anOrganization(s), name: `imported_${chance() < 0.9 ? below(1e9) : below(20)}`,
       description: 'imported', roles: roles(s, null), list: [], years: years() },
     update_key: (s) => ({ key: aKey(s), description: pick([undefined, `key ${below(100)}`]), list: pick([undefined, list()]),
       years: pick([undefined, years()]), owner: pick([owner(), '']), metadata: pick([metadata(), {}]) }),
     add_to_access_list: (s) => ({ key: aKey(s), network: pick(NETWORKS).text }),
     remove_from_access_list: (s) => ({ key: aKey(s), network: pick(NETWORKS).text }),
-    set_organization_roles: (s) => ({ key: aKey(s), roles: roles(s, null), permissions: pick([null, permissions()]) }),
-    set_project_roles: (s) => ({ ...keyAndProject(s), roles: roles(s, 'p'), permissions: pick([null, permissions()]) }),
+    set_organization_roles: (s) => ({ key: aKey(s), ...newGrants(s, null) }),
+    set_project_roles: (s) => ({ ...keyAndProject(s), ...newGrants(s, 'p') }),
     remove_from_project: (s) => ({ ...keyAndProject(s) }),
     rotate_secret: (s) => ({ key: aKey(s), overlap: pick([0, 0, 2, 5, 30, chance() < 0.1 ? -1 : 5]), days: pick([undefined, undefined, null, 30, 200, chance() < 0.1 ? 0 : 30]) }),
     revoke_secret: (s) => { const key = aKey(s); return { key, version: s.keys[key] ? pick(s.keys[key].secrets).version : 1 }; },
