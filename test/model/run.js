@@ -27,7 +27,7 @@ const SEED = Number(process.env.MODEL_SEED ?? Date.now() % 1000000);
 const DATABASE = process.env.MODEL_DATABASE ?? 'model';
 const DATABASE_ROLES = [1, 2, 3, 4].map((i) => `regress_${DATABASE}_${i}`);
 const SERVICE = `regress_${DATABASE}_service`;
-const BATCH = Math.max(20, Math.ceil(DECISIONS / Math.max(1, STEPS)));
+const BATCH = Math.max(30, Math.ceil(DECISIONS / Math.max(1, STEPS)));
 
 const dice = makeChance(SEED);
 const { chance, below, pick } = dice;
@@ -236,7 +236,7 @@ function makeRequest(state, keys, projects) {
   const isWanted = chance() < 0.6 ? (request) => isAllowed(state, request, NETWORKS) : () => true;
   for (let i = 0; ; i++) {
     const request = makeAnyRequest(state, keys, projects);
-    if (i === 8 || isWanted(request)) return request;
+    if (i === 5 || isWanted(request)) return request;
   }
 }
 
