@@ -41,12 +41,21 @@ suite_packages() {
     lint) say shellcheck clang-tidy clang-tools ;;
     model) node_packages ;;
     console) npm_packages ;;
+    clients)
+      npm_packages
+      if ! command -v javac >/dev/null; then say default-jdk-headless; fi
+      say perl libpostgresql-jdbc-java python3-psycopg2 python3-psycopg
+      ;;
+    more_clients)
+      npm_packages
+      say perl ruby-pg php-cli php-pgsql libdbd-pg-perl
+      ;;
     browser)
       npm_packages
       say chromium
       ;;
     tap)
-      say perl libipc-run-perl pgbouncer
+      say perl libipc-run-perl pgbouncer curl
       node_packages
       ;;
   esac

@@ -13,7 +13,7 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-SUITES=(unit fuzz regress isolation model console tap plpgsql catalog lint)
+SUITES=(unit fuzz regress isolation model console clients tap plpgsql catalog lint)
 
 # --- The suites ------------------------------------------------------------
 
@@ -95,6 +95,67 @@ suite_browser() {
 run_node() {
   as_user env NODE_PATH="$NODE_PATH" SCREENSHOTS="${SCREENSHOTS:-}" \
     node --test-reporter=tap "$WORK/tree/test/console/$1.js"
+}
+
+# Programs with the drivers of several languages, all of one shape.
+suite_clients() {
+  local status=0
+  start_for_clients clients
+  client node node-postgres.js || status=1
+  client node postgres-js.js || status=1
+  client node postgrest.js || status=1
+  client java -cp /usr/share/java/postgresql.jar Jdbc.java || status=1
+  client /usr/bin/python3 psycopg-2.py || status=1
+  client /usr/bin/python3 psycopg-3.py || status=1
+  return "$status"
+}
+
+# The others; not among SUITES, because npm fetches a lot for them.
+suite_more_clients() {
+  local status=0
+  start_for_clients more_clients
+  quietly npm-more as_user npm --prefix "$WORK/tree/test/clients" install \
+    --no-save --no-audit --no-fund prisma@6 @prisma/client@6 \
+    @prisma/adapter-pg@6 postgraphile@4
+  client node prisma.js || status=1
+  client node postgraphile.js || status=1
+  client ruby ruby-pg.rb || status=1
+  client php php-pgsql.php || status=1
+  client perl dbd-pg.pl || status=1
+  return "$status"
+}
+
+# start_for_clients NAME: a server that listens on loopback, because not every
+# driver knows Unix sockets, and asks for a password there.
+start_for_clients() {
+  need_files 'test/clients/*'
+  quietly npm as_user npm --prefix "$WORK/tree/test/clients" install \
+    --no-audit --no-fund
+  say "local all all trust" "host all client 127.0.0.1/32 scram-sha-256" |
+    as_user tee "$WORK/clients.hba" >/dev/null
+  CLIENT_PORT=$(perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(
+    Listen => 1, LocalAddr => "127.0.0.1")->sockport')
+  CLIENT_PASSWORD=$(od -A n -N 16 -t x1 /dev/urandom | tr -d ' \n')
+  server_start "$1" "shared_preload_libraries = 'apikeys'" \
+    "listen_addresses = '127.0.0.1'" "port = $CLIENT_PORT" \
+    "hba_file = '$WORK/clients.hba'"
+  export PGPORT=$CLIENT_PORT
+  as_superuser postgres -c "CREATE ROLE web" \
+    -c "CREATE ROLE client LOGIN PASSWORD '$CLIENT_PASSWORD' IN ROLE web"
+}
+
+as_superuser() {
+  as_user "$WORK/bin/psql" -X -q -v ON_ERROR_STOP=1 -d "$@"
+}
+
+# client COMMAND…: runs a program of test/clients, in a database of its own.
+client() {
+  local folder=$WORK/tree/test/clients
+  as_superuser postgres -c "DROP DATABASE IF EXISTS client WITH (FORCE)" \
+    -c "CREATE DATABASE client"
+  as_superuser client -f "$folder/schema.sql" >/dev/null
+  as_user env --chdir="$folder" PGHOST=127.0.0.1 PGUSER=client \
+    PGPASSWORD="$CLIENT_PASSWORD" PGDATABASE=client "$@"
 }
 
 # All of the extension's PL/pgSQL, checked by plpgsql_check.

@@ -34,6 +34,34 @@ CREATE TYPE apikeys.access_list (
 COMMENT ON TYPE apikeys.access_list IS
 	'A set of networks, IPv4 and IPv6 together, for example {10.0.0.0/8,2001:db8::/32}; always sorted and without duplicates. An IPv4-mapped IPv6 network is stored as the IPv4 network.';
 
+-- What = and <> compare.  If they took an access_list, to which text[] has an
+-- implicit cast, then no text[] could be compared where apikeys is in the
+-- search_path: the operators of arrays would not be the only ones.
+CREATE TYPE apikeys.compared_list;
+
+CREATE FUNCTION apikeys_internal.compared_list_in(text_form cstring) RETURNS apikeys.compared_list
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_in';
+COMMENT ON FUNCTION apikeys_internal.compared_list_in(cstring) IS
+	'Input function of type compared_list.';
+
+CREATE FUNCTION apikeys_internal.compared_list_out(list apikeys.compared_list) RETURNS cstring
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_out';
+COMMENT ON FUNCTION apikeys_internal.compared_list_out(apikeys.compared_list) IS
+	'Output function of type compared_list.';
+
+CREATE TYPE apikeys.compared_list (
+	INPUT = apikeys_internal.compared_list_in,
+	OUTPUT = apikeys_internal.compared_list_out,
+	INTERNALLENGTH = VARIABLE,
+	ALIGNMENT = int4,
+	STORAGE = external
+);
+COMMENT ON TYPE apikeys.compared_list IS
+	'An access list as operand of = and <>; every access_list is one, and no array is.';
+CREATE CAST (apikeys.access_list AS apikeys.compared_list) WITHOUT FUNCTION AS IMPLICIT;
+COMMENT ON CAST (apikeys.access_list AS apikeys.compared_list) IS
+	'Access lists are compared as what they are.';
+
 CREATE FUNCTION apikeys_internal.access_list_contains(list apikeys.access_list, address inet) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_contains';
 COMMENT ON FUNCTION apikeys_internal.access_list_contains(apikeys.access_list, inet) IS
@@ -59,24 +87,24 @@ CREATE FUNCTION apikeys_internal.access_list_without(list apikeys.access_list, o
 COMMENT ON FUNCTION apikeys_internal.access_list_without(apikeys.access_list, apikeys.access_list) IS
 	'Returns the entries of a list that the other list lacks.';
 
-CREATE FUNCTION apikeys_internal.access_list_eq(list apikeys.access_list, other apikeys.access_list) RETURNS boolean
+CREATE FUNCTION apikeys_internal.access_list_eq(list apikeys.compared_list, other apikeys.compared_list) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_eq';
-COMMENT ON FUNCTION apikeys_internal.access_list_eq(apikeys.access_list, apikeys.access_list) IS
+COMMENT ON FUNCTION apikeys_internal.access_list_eq(apikeys.compared_list, apikeys.compared_list) IS
 	'Function of operator =: checks whether both lists have the same entries.';
 
-CREATE FUNCTION apikeys_internal.access_list_ne(list apikeys.access_list, other apikeys.access_list) RETURNS boolean
+CREATE FUNCTION apikeys_internal.access_list_ne(list apikeys.compared_list, other apikeys.compared_list) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_ne';
-COMMENT ON FUNCTION apikeys_internal.access_list_ne(apikeys.access_list, apikeys.access_list) IS
+COMMENT ON FUNCTION apikeys_internal.access_list_ne(apikeys.compared_list, apikeys.compared_list) IS
 	'Function of operator <>: checks whether the lists differ in an entry.';
 
-CREATE FUNCTION apikeys_internal.access_list_hash(list apikeys.access_list) RETURNS integer
+CREATE FUNCTION apikeys_internal.access_list_hash(list apikeys.compared_list) RETURNS integer
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_hash';
-COMMENT ON FUNCTION apikeys_internal.access_list_hash(apikeys.access_list) IS
+COMMENT ON FUNCTION apikeys_internal.access_list_hash(apikeys.compared_list) IS
 	'Hash function of type access_list.';
 
-CREATE FUNCTION apikeys_internal.access_list_hash_extended(list apikeys.access_list, seed bigint) RETURNS bigint
+CREATE FUNCTION apikeys_internal.access_list_hash_extended(list apikeys.compared_list, seed bigint) RETURNS bigint
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_access_list_hash_extended';
-COMMENT ON FUNCTION apikeys_internal.access_list_hash_extended(apikeys.access_list, bigint) IS
+COMMENT ON FUNCTION apikeys_internal.access_list_hash_extended(apikeys.compared_list, bigint) IS
 	'Seeded hash function of type access_list.';
 
 CREATE OPERATOR apikeys.@> (
@@ -106,25 +134,25 @@ COMMENT ON OPERATOR apikeys.- (apikeys.access_list, cidr) IS
 	'remove an entry';
 
 CREATE OPERATOR apikeys.= (
-	LEFTARG = apikeys.access_list, RIGHTARG = apikeys.access_list, FUNCTION = apikeys_internal.access_list_eq,
+	LEFTARG = apikeys.compared_list, RIGHTARG = apikeys.compared_list, FUNCTION = apikeys_internal.access_list_eq,
 	COMMUTATOR = OPERATOR(apikeys.=), NEGATOR = OPERATOR(apikeys.<>),
 	RESTRICT = eqsel, JOIN = eqjoinsel, HASHES
 );
-COMMENT ON OPERATOR apikeys.= (apikeys.access_list, apikeys.access_list) IS
+COMMENT ON OPERATOR apikeys.= (apikeys.compared_list, apikeys.compared_list) IS
 	'same entries';
 
 CREATE OPERATOR apikeys.<> (
-	LEFTARG = apikeys.access_list, RIGHTARG = apikeys.access_list, FUNCTION = apikeys_internal.access_list_ne,
+	LEFTARG = apikeys.compared_list, RIGHTARG = apikeys.compared_list, FUNCTION = apikeys_internal.access_list_ne,
 	COMMUTATOR = OPERATOR(apikeys.<>), NEGATOR = OPERATOR(apikeys.=),
 	RESTRICT = neqsel, JOIN = neqjoinsel
 );
-COMMENT ON OPERATOR apikeys.<> (apikeys.access_list, apikeys.access_list) IS
+COMMENT ON OPERATOR apikeys.<> (apikeys.compared_list, apikeys.compared_list) IS
 	'not the same entries';
 
-CREATE OPERATOR CLASS apikeys.access_list_hash_ops DEFAULT FOR TYPE apikeys.access_list USING hash AS
+CREATE OPERATOR CLASS apikeys.access_list_hash_ops DEFAULT FOR TYPE apikeys.compared_list USING hash AS
 	OPERATOR 1 apikeys.=,
-	FUNCTION 1 apikeys_internal.access_list_hash(apikeys.access_list),
-	FUNCTION 2 apikeys_internal.access_list_hash_extended(apikeys.access_list, bigint);
+	FUNCTION 1 apikeys_internal.access_list_hash(apikeys.compared_list),
+	FUNCTION 2 apikeys_internal.access_list_hash_extended(apikeys.compared_list, bigint);
 COMMENT ON OPERATOR CLASS apikeys.access_list_hash_ops USING hash IS
 	'Hashing of access lists, for GROUP BY, DISTINCT and joins.';
 COMMENT ON OPERATOR FAMILY apikeys.access_list_hash_ops USING hash IS

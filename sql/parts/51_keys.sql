@@ -26,6 +26,11 @@ CREATE FUNCTION apikeys.add_to_access_list(public_key text, networks text) RETUR
 COMMENT ON FUNCTION apikeys.add_to_access_list(text, text) IS
 	'The same as add_to_access_list(text, inet[]), for networks that are given as text: one, or an access list.';
 
+CREATE FUNCTION apikeys.add_to_access_list(public_key text, networks text[]) RETURNS apikeys.access_list
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
+COMMENT ON FUNCTION apikeys.add_to_access_list(text, text[]) IS
+	'The same as add_to_access_list(text, inet[]), for an array of networks that are given as text, as drivers send one.';
+
 CREATE FUNCTION apikeys.remove_from_access_list(public_key text, VARIADIC networks inet[]) RETURNS apikeys.access_list
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.remove_from_access_list(text, inet[]) IS
@@ -35,6 +40,11 @@ CREATE FUNCTION apikeys.remove_from_access_list(public_key text, networks text) 
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.remove_from_access_list(text, text) IS
 	'The same as remove_from_access_list(text, inet[]), for networks that are given as text: one, or an access list.';
+
+CREATE FUNCTION apikeys.remove_from_access_list(public_key text, networks text[]) RETURNS apikeys.access_list
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
+COMMENT ON FUNCTION apikeys.remove_from_access_list(text, text[]) IS
+	'The same as remove_from_access_list(text, inet[]), for an array of networks that are given as text, as drivers send one.';
 
 CREATE FUNCTION apikeys.add_current_address(public_key text) RETURNS inet
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
@@ -319,10 +329,10 @@ COMMENT ON FUNCTION apikeys_internal.networks_of(inet[]) IS
 
 CREATE FUNCTION apikeys_internal.networks_of(networks text) RETURNS inet[]
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN CASE WHEN networks OPERATOR(pg_catalog.~) '^\{' THEN networks
+	RETURN CASE WHEN networks OPERATOR(pg_catalog.~) '^[[{]' THEN networks
 		ELSE pg_catalog.format('{%s}', networks) END::apikeys.access_list::cidr[]::inet[];
 COMMENT ON FUNCTION apikeys_internal.networks_of(text) IS
-	'Returns the networks of an access list that is given as text, with or without braces.';
+	'Returns the networks of an access list that is given as text, with or without braces or, as JSON has it, with brackets.';
 
 CREATE FUNCTION apikeys_internal.update_key(
 	public_key text, description text, access_list apikeys.access_list, expires_at timestamptz,
@@ -357,6 +367,15 @@ END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.add_to_access_list(text, text) IS 'Body of apikeys.add_to_access_list.';
 
+CREATE FUNCTION apikeys_internal.add_to_access_list(public_key text, networks text[]) RETURNS apikeys.access_list
+	LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+	RETURN apikeys_internal.add_to_access_list(public_key, VARIADIC networks::apikeys.access_list::cidr[]);
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.add_to_access_list(text, text[]) IS 'Body of apikeys.add_to_access_list.';
+
 CREATE FUNCTION apikeys_internal.remove_from_access_list(public_key text, VARIADIC networks inet[]) RETURNS apikeys.access_list
 	LANGUAGE plpgsql VOLATILE
 AS $$
@@ -387,6 +406,15 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.remove_from_access_list(text, text) IS 'Body of apikeys.remove_from_access_list.';
+
+CREATE FUNCTION apikeys_internal.remove_from_access_list(public_key text, networks text[]) RETURNS apikeys.access_list
+	LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+	RETURN apikeys_internal.remove_from_access_list(public_key, VARIADIC networks::apikeys.access_list::cidr[]);
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.remove_from_access_list(text, text[]) IS 'Body of apikeys.remove_from_access_list.';
 
 CREATE FUNCTION apikeys_internal.add_current_address(public_key text) RETURNS inet
 	LANGUAGE plpgsql VOLATILE

@@ -1,38 +1,21 @@
 -- What "View details" shows.  Views read with the reader's rights, except one, and
 -- compute a column only if it is asked for, and after ORDER BY and LIMIT: each is a
--- sub-select of its own, and nothing in them is VOLATILE, so that a query can be
--- planned together with its view.
+-- function or a sub-select of its own, and nothing in them is VOLATILE, so that a
+-- query can be planned together with its view.
 
 CREATE VIEW apikeys.keys WITH (security_invoker = true) AS
 SELECT
 	k.public_key,
-	(SELECT '********' || s.hint
-		FROM apikeys.key_secret AS s
-		WHERE s.public_key = k.public_key
-		ORDER BY s.version DESC LIMIT 1) AS private_key,
+	apikeys_internal.key_hint(k.public_key, (SELECT apikeys_internal.principal_organizations(
+		'apikeys.keys.read', 'apikeys.keys.manage'))) AS private_key,
 	k.description,
 	(SELECT o.name FROM apikeys.organization AS o WHERE o.id = k.organization_id) AS organization,
-	-- Hidden is NULL, none is empty.
-	CASE WHEN NOT row_security_active('apikeys.key_role')
-		OR k.organization_id = ANY ((SELECT apikeys_internal.principal_organizations(
-			'apikeys.keys.read', 'apikeys.keys.manage'))::uuid[])
-		OR k.public_key = (SELECT apikeys_internal.own_reader())
-	THEN ARRAY(SELECT apikeys_internal.role_name(r.role)
-		FROM apikeys.key_role AS r
-		WHERE r.public_key = k.public_key AND r.project_id IS NULL AND r.role IS NOT NULL
-		ORDER BY 1) END AS organization_roles,
-	(SELECT coalesce(jsonb_agg(
-			jsonb_build_object('id', p.id, 'name', p.name, 'roles', p.roles)
-				|| CASE WHEN p.permissions = '{}' THEN '{}' ELSE jsonb_build_object('permissions', p.permissions) END
-				ORDER BY p.name), '[]')
-		FROM (
-			SELECT p.id, p.name,
-				coalesce(array_agg(apikeys_internal.role_name(r.role) ORDER BY apikeys_internal.role_name(r.role)) FILTER (WHERE r.role IS NOT NULL), '{}') AS roles,
-				coalesce(array_agg(r.permission ORDER BY r.permission) FILTER (WHERE r.permission IS NOT NULL), '{}') AS permissions
-			FROM apikeys.key_role AS r
-				JOIN apikeys.project AS p ON p.id = r.project_id
-			WHERE r.public_key = k.public_key
-			GROUP BY p.id) AS p) AS projects,
+	apikeys_internal.key_organization_roles(k.public_key, k.organization_id, (SELECT apikeys_internal.principal_organizations(
+		'apikeys.keys.read', 'apikeys.keys.manage'))) AS organization_roles,
+	apikeys_internal.key_projects(k.public_key, k.organization_id, (SELECT apikeys_internal.principal_organizations(
+		'apikeys.keys.read', 'apikeys.keys.manage')),
+		(SELECT apikeys_internal.principal_organizations('apikeys.projects.read', 'apikeys.projects.manage')),
+		(SELECT apikeys_internal.principal_other_projects(NULL, '{apikeys.projects.read,apikeys.projects.manage}'))) AS projects,
 	k.access_list,
 	CASE
 		WHEN k.disabled_at IS NOT NULL THEN 'disabled'
@@ -46,39 +29,18 @@ SELECT
 	(apikeys_internal.last_use(k.public_key, (SELECT apikeys_internal.principal_organizations(
 		'apikeys.keys.read', 'apikeys.keys.manage')))).last_used_address AS last_used_address,
 	k.expires_at,
-	(SELECT coalesce(jsonb_agg(
-			jsonb_build_object('version', s.version, 'hint', '********' || s.hint, 'created_at', s.created_at,
-				'expires_at', s.expires_at,
-				'last_used_at', (apikeys_internal.last_use(s.public_key, (SELECT apikeys_internal.principal_organizations(
-					'apikeys.keys.read', 'apikeys.keys.manage')), s.version)).last_used_at)
-			ORDER BY s.version DESC), '[]')
-		FROM apikeys.key_secret AS s
-		WHERE s.public_key = k.public_key
-			AND (s.expires_at IS NULL OR s.expires_at > statement_timestamp())) AS secrets,
+	apikeys_internal.key_secrets(k.public_key, (SELECT apikeys_internal.principal_organizations(
+		'apikeys.keys.read', 'apikeys.keys.manage'))) AS secrets,
 	k.organization_id,
 	k.disabled_reason,
 	k.owner,
 	k.metadata,
-	(SELECT nullif(max(coalesce(s.expires_at, 'infinity')), 'infinity')
-		FROM apikeys.key_secret AS s
-		WHERE s.public_key = k.public_key
-			AND (s.expires_at IS NULL OR s.expires_at > statement_timestamp())) AS secret_expires_at,
-	CASE WHEN NOT row_security_active('apikeys.key_role')
-		OR k.organization_id = ANY ((SELECT apikeys_internal.principal_organizations(
-			'apikeys.keys.read', 'apikeys.keys.manage'))::uuid[])
-		OR k.public_key = (SELECT apikeys_internal.own_reader())
-	THEN ARRAY(SELECT r.permission
-		FROM apikeys.key_role AS r
-		WHERE r.public_key = k.public_key AND r.project_id IS NULL AND r.permission IS NOT NULL
-		ORDER BY r.permission) END AS organization_permissions,
-	(SELECT coalesce(jsonb_agg(
-			CASE WHEN r.project_id IS NULL THEN jsonb_build_object('organization_id', r.organization_id)
-				ELSE jsonb_build_object('project_id', r.project_id) END
-			|| CASE WHEN r.role IS NULL THEN jsonb_build_object('permission', r.permission)
-				ELSE jsonb_build_object('role', apikeys_internal.role_name(r.role)) END
-			ORDER BY r.project_id NULLS FIRST, apikeys_internal.role_name(r.role), r.permission), '[]')
-		FROM apikeys.key_role AS r
-		WHERE r.public_key = k.public_key) AS roles,
+	apikeys_internal.key_secret_expires_at(k.public_key, (SELECT apikeys_internal.principal_organizations(
+		'apikeys.keys.read', 'apikeys.keys.manage'))) AS secret_expires_at,
+	apikeys_internal.key_organization_permissions(k.public_key, k.organization_id, (SELECT apikeys_internal.principal_organizations(
+		'apikeys.keys.read', 'apikeys.keys.manage'))) AS organization_permissions,
+	apikeys_internal.key_roles(k.public_key, k.organization_id, (SELECT apikeys_internal.principal_organizations(
+		'apikeys.keys.read', 'apikeys.keys.manage'))) AS roles,
 	k.environment
 FROM apikeys.key AS k;
 COMMENT ON VIEW apikeys.keys IS

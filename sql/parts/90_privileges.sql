@@ -96,8 +96,10 @@ BEGIN ATOMIC
 		('manage', 'EXECUTE ON FUNCTION apikeys.remove_from_project(text, uuid)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.add_to_access_list(text, inet[])'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.add_to_access_list(text, text)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.add_to_access_list(text, text[])'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.remove_from_access_list(text, inet[])'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.remove_from_access_list(text, text)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.remove_from_access_list(text, text[])'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.add_current_address(text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.rotate_secret(text, interval, timestamptz)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.revoke_secret(text, integer)'),
@@ -133,7 +135,14 @@ BEGIN ATOMIC
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.visited_organization()'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.principal_project_keys(text[])'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.reads_key_role(text, uuid, uuid)'),
-		('manage', 'EXECUTE ON FUNCTION apikeys_internal.last_use(text, uuid[], integer)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.last_use(text, uuid[])'),
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.key_roles(text, uuid, uuid[])'),
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.key_projects(text, uuid, uuid[], uuid[], uuid[])'),
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.key_organization_roles(text, uuid, uuid[])'),
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.key_organization_permissions(text, uuid, uuid[])'),
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.key_hint(text, uuid[])'),
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.key_secrets(text, uuid[])'),
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.key_secret_expires_at(text, uuid[])'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.reads_key(text, uuid[])'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.pending_usage(text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.pending_history(text)'),
@@ -264,15 +273,16 @@ END;
 $$;
 
 -- The types and their operators.
-GRANT USAGE ON TYPE apikeys.access_list, apikeys.secret_hash, apikeys.decision, apikeys.new_key TO PUBLIC;
+GRANT USAGE ON TYPE apikeys.access_list, apikeys.compared_list, apikeys.secret_hash, apikeys.decision, apikeys.new_key TO PUBLIC;
 GRANT EXECUTE ON FUNCTION
 	apikeys_internal.access_list_in(cstring), apikeys_internal.access_list_out(apikeys.access_list),
 	apikeys_internal.access_list_recv(internal), apikeys_internal.access_list_send(apikeys.access_list),
 	apikeys_internal.access_list_contains(apikeys.access_list, inet), apikeys_internal.access_list_contained(inet, apikeys.access_list),
 	apikeys_internal.access_list_add(apikeys.access_list, cidr), apikeys_internal.access_list_remove(apikeys.access_list, cidr),
-	apikeys_internal.access_list_eq(apikeys.access_list, apikeys.access_list),
-	apikeys_internal.access_list_ne(apikeys.access_list, apikeys.access_list),
-	apikeys_internal.access_list_hash(apikeys.access_list), apikeys_internal.access_list_hash_extended(apikeys.access_list, bigint),
+	apikeys_internal.compared_list_in(cstring), apikeys_internal.compared_list_out(apikeys.compared_list),
+	apikeys_internal.access_list_eq(apikeys.compared_list, apikeys.compared_list),
+	apikeys_internal.access_list_ne(apikeys.compared_list, apikeys.compared_list),
+	apikeys_internal.access_list_hash(apikeys.compared_list), apikeys_internal.access_list_hash_extended(apikeys.compared_list, bigint),
 	apikeys.access_list(cidr[]), apikeys_internal.networks_array(apikeys.access_list), apikeys.networks(apikeys.access_list),
 	apikeys.matching_network(apikeys.access_list, inet), apikeys.cardinality(apikeys.access_list),
 	apikeys_internal.secret_hash_in(cstring), apikeys_internal.secret_hash_out(apikeys.secret_hash),

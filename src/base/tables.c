@@ -55,6 +55,7 @@ static const char *const index_names[AK_INDEX_COUNT] = {
 	[AK_KEY_BY_ORGANIZATION] = "key_organization_created_idx",
 	[AK_KEY_ROLE_BY_KEY] = "key_role_key",
 	[AK_KEY_ROLE_BY_PROJECT] = "key_role_project_idx",
+	[AK_KEY_SECRET_BY_KEY] = "key_secret_pkey",
 	[AK_KEY_USAGE_BY_KEY] = "key_usage_key",
 	[AK_USAGE_FLUSH_BY_INSTANCE] = "usage_flush_pkey",
 	[AK_KEY_IMAGE_BY_NAME] = "key_image_pkey",

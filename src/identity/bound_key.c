@@ -25,6 +25,8 @@
 /* Limit of cached scopes; beyond it the cache is cleared. */
 #define MAX_SCOPES		64
 #define MAX_ANSWERS		100000
+#define RECENT_ANSWERS_BITS	6
+#define RECENT_ANSWERS	(1 << RECENT_ANSWERS_BITS)
 
 typedef struct Scope
 {
@@ -49,6 +51,14 @@ typedef struct Answer
 	bool		permits;
 } Answer;
 
+/* What was answered lately, at a place that the project and the scope determine. */
+typedef struct Recent
+{
+	uint64		half[2];		/* the bytes of the project */
+	int			scope;			/* index in scopes[]; -1: none */
+	bool		permits;
+} Recent;
+
 struct AkBoundKey
 {
 	text	   *public_key;
@@ -65,8 +75,7 @@ struct AkBoundKey
 	Scope	   *scopes;
 	int			last_scope;
 	HTAB	   *answers;
-	bool		has_last_answer;
-	Answer		last_answer;
+	Recent		recent[RECENT_ANSWERS];
 };
 
 /* --- The roles of the key ------------------------------------------------ */
@@ -158,6 +167,13 @@ take_all(AkBoundKey *key, AkKeystore *store, AkImage *image)
 		  compare_by_project);
 }
 
+static void
+forget_recent_answers(AkBoundKey *key)
+{
+	for (int i = 0; i < RECENT_ANSWERS; i++)
+		key->recent[i].scope = -1;
+}
+
 /*
  * The key with what it may do at this moment, in TopTransactionContext; bound by
  * a secret of that version, or by a token that came from it.  The store that the
@@ -177,6 +193,7 @@ ak_bound_key_make(const text *public_key, AkKeystore *store, AkImage *image,
 	key->secret_version = secret_version;
 	if (token)
 		key->token = ak_short_token_copy(token);
+	forget_recent_answers(key);
 	take_all(key, store, image);
 	key->context = AllocSetContextCreate(TopTransactionContext,
 										 "apikeys bound key",
@@ -245,7 +262,7 @@ make_room_for_scope(AkBoundKey *key)
 		key->scope_count = 0;
 		key->scopes = NULL;
 		key->answers = NULL;
-		key->has_last_answer = false;
+		forget_recent_answers(key);
 		MemoryContextReset(key->context);
 	}
 	if (key->scopes == NULL)
@@ -339,33 +356,32 @@ find_project_grant(const AkBoundKey *key, const Scope *scope,
 	return 0;
 }
 
-/* Stores what the key permits in the project as the last answer. */
-static void
-answer(AkBoundKey *key, const Question *question)
+/* Finds out what the key permits in the project. */
+static bool
+answer(AkBoundKey *key, int scope_index, const pg_uuid_t *project)
 {
+	Question	question = {*project, scope_index};
 	Answer	   *entry;
 	bool		found;
 
-	key->has_last_answer = false;
 	entry = key->answers ?
-		hash_search(key->answers, question, HASH_FIND, NULL) : NULL;
+		hash_search(key->answers, &question, HASH_FIND, NULL) : NULL;
 	if (entry == NULL)
 	{
-		const Scope *scope = &key->scopes[question->scope];
+		const Scope *scope = &key->scopes[scope_index];
 		uint64		grant = find_project_grant(key, scope,
-											   &question->project);
+											   project);
 
 		if (grant == 0 && scope->in_every_project &&
-			project_belongs(key, &question->project))
+			project_belongs(key, project))
 			grant = scope->in_every_project;
 		if (grant)
 			ak_usage_record_grant(key->public_key, grant);
 		make_room_for_answer(key);
-		entry = hash_search(key->answers, question, HASH_ENTER, &found);
+		entry = hash_search(key->answers, &question, HASH_ENTER, &found);
 		entry->permits = grant != 0;
 	}
-	key->last_answer = *entry;
-	key->has_last_answer = true;
+	return entry->permits;
 }
 
 static bool
@@ -386,14 +402,23 @@ bool
 ak_bound_key_permits(AkBoundKey *key, const text *scope,
 					 const pg_uuid_t *project)
 {
-	Question	question;
+	int			index = find_scope(key, scope);
+	Recent	   *recent;
+	uint64		half[2];
 
-	question.scope = find_scope(key, scope);
 	if (project == NULL)
-		return permits_in_organization(key, &key->scopes[question.scope]);
-	question.project = *project;
-	if (!key->has_last_answer ||
-		memcmp(&key->last_answer.question, &question, sizeof(question)) != 0)
-		answer(key, &question);
-	return key->last_answer.permits;
+		return permits_in_organization(key, &key->scopes[index]);
+	memcpy(half, project, sizeof(half));
+	recent = &key->recent[((half[0] ^ half[1]) + index) *
+						  UINT64CONST(0x9e3779b97f4a7c15) >>
+						  (64 - RECENT_ANSWERS_BITS)];
+	if (recent->half[0] != half[0] || recent->half[1] != half[1] ||
+		recent->scope != index)
+	{
+		recent->permits = answer(key, index, project);
+		recent->half[0] = half[0];
+		recent->half[1] = half[1];
+		recent->scope = index;
+	}
+	return recent->permits;
 }

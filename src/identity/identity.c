@@ -504,7 +504,7 @@ apikeys_permits(PG_FUNCTION_ARGS)
 	check_process();
 	if (PG_ARGISNULL(0))
 		PG_RETURN_BOOL(false);
-	if (ak_identity_key() == NULL)
+	if (acting == NULL || acting->key == NULL)
 	{
 		ak_check_scope(PG_GETARG_TEXT_PP(0));
 		PG_RETURN_BOOL(false);

@@ -86,6 +86,18 @@ make_id_array(const pg_uuid_t *ids, int count)
 						   TYPALIGN_CHAR);
 }
 
+/*
+ * Checks whether an id is in an array that a function of this file returned;
+ * NULL: empty.
+ */
+bool
+ak_reach_contains(ArrayType *ids, const pg_uuid_t *id)
+{
+	return ids && bsearch(id, ARR_DATA_PTR(ids),
+						  ArrayGetNItems(ARR_NDIM(ids), ARR_DIMS(ids)),
+						  sizeof(pg_uuid_t), compare_ids) != NULL;
+}
+
 static bool
 one_scope_is_allowed(const IdSet *set, const AkPermissions *permissions)
 {

@@ -14,4 +14,6 @@ extern int	ak_reach_organizations(ArrayType *scopes, pg_uuid_t **ids);
 extern bool ak_reach_is_by_organization(ArrayType *scopes, pg_uuid_t **ids,
 										int *count);
 
+extern bool ak_reach_contains(ArrayType *ids, const pg_uuid_t *id);
+
 #endif							/* AK_REACH_H */

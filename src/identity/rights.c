@@ -14,6 +14,7 @@
 #include "core/scope.h"
 #include "identity/identity.h"
 #include "identity/own_grants.h"
+#include "identity/reach.h"
 #include "identity/rights.h"
 #include "store/keystore.h"
 #include "store/roles.h"
@@ -53,12 +54,6 @@ static bool
 uuids_are_equal(const pg_uuid_t *a, const pg_uuid_t *b)
 {
 	return memcmp(a, b, sizeof(pg_uuid_t)) == 0;
-}
-
-static int
-compare_uuids(const void *a, const void *b)
-{
-	return memcmp(a, b, sizeof(pg_uuid_t));
 }
 
 /* --- At one place -------------------------------------------------------- */
@@ -432,15 +427,6 @@ apikeys_reads_key(PG_FUNCTION_ARGS)
 				   ak_rights_reads_key(PG_GETARG_TEXT_PP(0)));
 }
 
-/* Checks whether the id is in an array of uuids, sorted and without NULLs. */
-static bool
-is_in_array(const pg_uuid_t *id, ArrayType *sorted)
-{
-	return bsearch(id, ARR_DATA_PTR(sorted),
-				   ArrayGetNItems(ARR_NDIM(sorted), ARR_DIMS(sorted)),
-				   sizeof(pg_uuid_t), compare_uuids) != NULL;
-}
-
 /* The same if the organizations with all keys readable are known; NULL: not. */
 bool
 ak_rights_reads_key_of(text *public_key, ArrayType *organizations)
@@ -454,7 +440,7 @@ ak_rights_reads_key_of(text *public_key, ArrayType *organizations)
 	ak_keystore_close(&store);
 	if (!found)
 		return false;
-	return (organizations && is_in_array(&organization, organizations)) ||
+	return ak_reach_contains(organizations, &organization) ||
 		ak_rights_reads_key(public_key);
 }
 
@@ -468,6 +454,20 @@ apikeys_reads_key_of(PG_FUNCTION_ARGS)
 										  PG_GETARG_ARRAYTYPE_P(1)));
 }
 
+/* Checks whether the principal reads keys in a project of an organization. */
+bool
+ak_rights_reads_keys_in(const pg_uuid_t *organization, const pg_uuid_t *project)
+{
+	AkKeystore	store;
+	AkPlace		place = {*organization, true, *project};
+	bool		result;
+
+	open_store(&store, 0);
+	result = reads_keys_at(&store, &place);
+	ak_keystore_close(&store);
+	return result;
+}
+
 /*
  * Checks whether the principal reads a role of a key by the project it is
  * granted in, or because it is the key.  Policies find an organization's
@@ -476,20 +476,11 @@ apikeys_reads_key_of(PG_FUNCTION_ARGS)
 Datum
 apikeys_reads_key_role(PG_FUNCTION_ARGS)
 {
-	AkKeystore	store;
-	AkPlace		place = {.has_project = true};
-	bool		result;
-
 	if (!PG_ARGISNULL(0) && ak_identity_reads_itself(PG_GETARG_TEXT_PP(0)))
 		PG_RETURN_BOOL(true);
-	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
-		PG_RETURN_BOOL(false);
-	place.organization = *PG_GETARG_UUID_P(1);
-	place.project = *PG_GETARG_UUID_P(2);
-	open_store(&store, 0);
-	result = reads_keys_at(&store, &place);
-	ak_keystore_close(&store);
-	PG_RETURN_BOOL(result);
+	PG_RETURN_BOOL(!PG_ARGISNULL(1) && !PG_ARGISNULL(2) &&
+				   ak_rights_reads_keys_in(PG_GETARG_UUID_P(1),
+										   PG_GETARG_UUID_P(2)));
 }
 
 /* --- Managing and stopping a key ----------------------------------------- */

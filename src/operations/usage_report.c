@@ -9,6 +9,7 @@
 #include "core/compat.h"
 #include "core/errors.h"
 #include "identity/rights.h"
+#include "operations/usage_report.h"
 #include "types/pepper.h"
 #include "types/type_access_list.h"
 #include "usage/database_slot.h"
@@ -151,16 +152,9 @@ apikeys_pending_history(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* The last use of a key; the address is palloc'd in the caller's context. */
-typedef struct LastUse
-{
-	TimestampTz at;				/* DT_NOBEGIN: none */
-	inet	   *address;		/* NULL: unknown */
-} LastUse;
-
 /* Finds it in the tables, with the snapshot of the statement; version 0: any. */
 static void
-find_recorded_use(text *public_key, int32 version, LastUse *last)
+find_recorded_use(text *public_key, int32 version, AkLastUse *last)
 {
 	AkIndexScan scan;
 	ScanKeyData key;
@@ -188,7 +182,7 @@ find_recorded_use(text *public_key, int32 version, LastUse *last)
 
 /* Finds it in the counters in memory. */
 static void
-find_pending_use(text *public_key, int32 version, LastUse *last)
+find_pending_use(text *public_key, int32 version, AkLastUse *last)
 {
 	AkCount    *counts;
 	int			count = ak_counters_exist() ?
@@ -208,15 +202,27 @@ find_pending_use(text *public_key, int32 version, LastUse *last)
 }
 
 /*
- * Returns the last use of the key in argument 0 or, if argument 2 is given, of
- * that version of its secret.  Argument 1 is as in reads_key().
+ * Finds the last use of a key or, if the version is not 0, of that secret of it;
+ * last->address is palloc'd.  Checks no rights.
+ */
+void
+ak_usage_report_last_use(text *public_key, int32 version, AkLastUse *last)
+{
+	last->at = DT_NOBEGIN;
+	last->address = NULL;
+	find_recorded_use(public_key, version, last);
+	find_pending_use(public_key, version, last);
+}
+
+/*
+ * Returns the last use of the key in argument 0.  Argument 1 is as in
+ * reads_key().
  */
 Datum
 apikeys_last_use(PG_FUNCTION_ARGS)
 {
 	text	   *public_key;
-	int32		version = PG_ARGISNULL(2) ? 0 : PG_GETARG_INT32(2);
-	LastUse		last = {DT_NOBEGIN, NULL};
+	AkLastUse	last;
 	TupleDesc	descriptor;
 	Datum		values[2];
 	bool		nulls[2];
@@ -224,8 +230,7 @@ apikeys_last_use(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	public_key = PG_GETARG_TEXT_PP(0);
-	find_recorded_use(public_key, version, &last);
-	find_pending_use(public_key, version, &last);
+	ak_usage_report_last_use(public_key, 0, &last);
 	if (last.at == DT_NOBEGIN ||
 		!ak_rights_reads_key_of(public_key, PG_ARGISNULL(1) ? NULL :
 								PG_GETARG_ARRAYTYPE_P(1)))

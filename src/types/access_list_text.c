@@ -84,16 +84,26 @@ trim_blanks(const char **text, size_t *length)
 		(*length)--;
 }
 
-/* Removes blanks, then a pair of double quotes, from both ends of an entry. */
+/*
+ * Removes blanks, then a pair of double quotes, from both ends of an entry.
+ * Some writers of JSON put a backslash before each slash: an entry in quotes is
+ * read from the buffer, without it.
+ */
 static void
-trim_entry(const char **text, size_t *length)
+trim_entry(const char **text, size_t *length, char buffer[MAX_ENTRY_TEXT])
 {
+	size_t		end;
+	size_t		kept = 0;
+
 	trim_blanks(text, length);
-	if (*length >= 2 && **text == '"' && (*text)[*length - 1] == '"')
-	{
-		(*text)++;
-		*length -= 2;
-	}
+	if (*length < 2 || **text != '"' || (*text)[*length - 1] != '"')
+		return;
+	end = *length - 1;
+	for (size_t i = 1; i < end; i++)
+		if ((*text)[i] != '\\' || (*text)[i + 1] != '/')
+			buffer[kept++] = (*text)[i];
+	*text = buffer;
+	*length = kept;
 }
 
 /* Parses the entries between the braces or brackets into *networks (palloc'd). */
@@ -110,6 +120,7 @@ parse_entries(const char *text, size_t length,
 	{
 		const char *comma = memchr(text, ',', end - text);
 		const char *entry = text;
+		char		buffer[MAX_ENTRY_TEXT];
 		size_t		entry_length = (comma ? comma : end) - text;
 		AkNetworkError error = AK_NETWORK_BAD_ADDRESS;
 
@@ -120,7 +131,7 @@ parse_entries(const char *text, size_t length,
 		}
 		if (entry_length <= MAX_ENTRY_TEXT)
 		{
-			trim_entry(&entry, &entry_length);
+			trim_entry(&entry, &entry_length, buffer);
 			error = ak_network_parse(entry, entry_length,
 									 &(*networks)[*count]);
 		}

@@ -74,6 +74,7 @@ check_words() {
     ./*.md .github Makefile apikeys.control doc src sql/parts test \
     --include='*.[ch]' --include='*.sql' --include='*.sh' --include='*.pl' \
     --include='*.pm' --include='*.spec' --include='*.md' --include='*.js' \
+    --include='*.py' --include='*.java' --include='*.rb' --include='*.php' \
     --include='*.awk' --include='*.psql' --include='*.yml' --include=Makefile \
     --include='*.control' --exclude-dir=lint --exclude-dir=build \
     --exclude-dir=node_modules

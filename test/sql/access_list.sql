@@ -148,6 +148,12 @@ UPDATE stored SET list = list + '10.0.5.0/24'::cidr - '10.0.0.4/32'::cidr WHERE 
 SELECT id, cardinality(list), list @> '10.0.0.4'::inet AS "10.0.0.4", list @> '10.0.5.9'::inet AS "10.0.5.9" FROM stored WHERE id > 6 ORDER BY id;
 SELECT count(*), count(DISTINCT n) FROM stored, networks(list) AS n WHERE id = 9;
 SELECT cardinality(list::cidr[]) FROM stored WHERE id = 9;
+-- Arrays of text are lists where one is expected, and are compared as arrays.
+SELECT ARRAY['a'] = ARRAY['a'] AS arrays, ARRAY['a'] = '{a}' AS "array and literal", ARRAY['a'::varchar] <> '{b}' AS varchars,
+	ARRAY['10.0.0.0/8']::cidr[] = '{10.0.0.0/8}' AS networks;
+SELECT '{10.0.0.0/8}'::access_list = '{10.0.0.0/8}' AS literal, '{10.0.0.0/8}' <> '{10.0.0.1}'::access_list AS other,
+	'{10.0.0.0/8}'::access_list IN ('{}', '{10.0.0.0/8}') AS "in", '{10.0.0.0/8}'::access_list IS DISTINCT FROM NULL AS "distinct",
+	ARRAY['{}'::access_list] = ARRAY['{}'::access_list] AS "arrays of lists";
 -- Grouped, made distinct, joined by hash.
 SELECT count(DISTINCT list::text), count(*) FROM (SELECT DISTINCT list FROM stored) AS s;
 SELECT left(list::text, 20), count(*) FROM stored GROUP BY list HAVING count(*) > 1 ORDER BY 1 NULLS LAST;

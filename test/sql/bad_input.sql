@@ -178,6 +178,9 @@ SELECT pg_temp.attempt($_$SELECT apikeys.add_to_access_list('TopSecret', '10.0.0
 SELECT pg_temp.attempt($_$SELECT apikeys.add_to_access_list('regress-other-key', '10.0.0.0/8')$_$);
 SELECT pg_temp.attempt($_$SELECT apikeys.add_to_access_list(repeat('x', 1048576), '10.0.0.0/8')$_$);
 SELECT pg_temp.attempt($_$SELECT apikeys.add_to_access_list('regress-key', VARIADIC '{}')$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.add_to_access_list('regress-key', ARRAY['10.1.2.3/8'])$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.add_to_access_list('regress-key', ARRAY['10.0.0.0/8', NULL])$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.add_to_access_list('regress-key', NULL::text[])$_$);
 -- apikeys.remove_from_access_list
 SELECT pg_temp.attempt($_$SELECT apikeys.remove_from_access_list(NULL, '10.0.0.0/8')$_$);
 SELECT pg_temp.attempt($_$SELECT apikeys.remove_from_access_list('regress-key', NULL)$_$);

@@ -137,6 +137,7 @@ INSERT INTO attempt (answer, statement) VALUES
 	(NULL, $$SELECT * FROM apikeys.usage_by_hour, apikeys.usage_by_day, apikeys.usage_chart(pg_temp.fact('key'))$$),
 	(NULL, $$SELECT apikeys.networks(k.access_list), apikeys.cardinality(k.access_list), apikeys.matching_network(k.access_list, '10.0.0.1') FROM apikeys.key AS k$$),
 	(NULL, $$SELECT apikeys.add_to_access_list(pg_temp.fact('key'), '198.51.100.2'), apikeys.remove_from_access_list(pg_temp.fact('key'), VARIADIC '{198.51.100.2}'), apikeys.remove_from_access_list(pg_temp.fact('key'), '192.0.2.9'::pg_catalog.inet)$$),
+	(NULL, $$SELECT apikeys.add_to_access_list(pg_temp.fact('key'), '{198.51.100.2}'::pg_catalog.text[]), apikeys.remove_from_access_list(pg_temp.fact('key'), '{198.51.100.2}'::pg_catalog.text[])$$),
 	(NULL, $$SELECT apikeys.rename_organization(pg_temp.id('org'), 'regress_hostile_renamed'), apikeys.rename_organization(pg_temp.id('org'), 'regress_hostile')$$),
 	(NULL, $$SELECT apikeys.rename_project(pg_temp.id('project'), 'renamed'), apikeys.rename_project(pg_temp.id('project'), 'one')$$),
 	(NULL, $$SELECT apikeys.current_projects('a.read'), (apikeys.decide(pg_temp.fact('key'), pg_temp.fact('secret'), '192.0.2.1'::pg_catalog.inet, 'a.read')).reason$$),

@@ -199,6 +199,7 @@ INSERT INTO act (statement) VALUES
 	('SELECT apikeys.remove_from_project(''regress_matrix_ab'', {A})'),
 	('SELECT apikeys.add_to_access_list(''regress_matrix_a'', ''198.51.100.1''::inet)'),
 	('SELECT apikeys.add_to_access_list(''regress_matrix_a'', ''198.51.100.1''::text)'),
+	('SELECT apikeys.add_to_access_list(''regress_matrix_a'', ''{198.51.100.1}''::text[])'),
 	('SELECT apikeys.remove_from_access_list(''regress_matrix_a'', ''192.0.2.0/24''::inet)'),
 	('SELECT apikeys.remove_from_access_list(''regress_matrix_a'', ''198.51.100.1''::text)'),
 	('SELECT apikeys.add_current_address(''regress_matrix_a'')'),

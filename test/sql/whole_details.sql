@@ -37,6 +37,9 @@ SELECT to_json('{}'::apikeys.access_list), to_json(NULL::apikeys.access_list), r
 SELECT '["10.0.0.0/8", "2001:db8::/32"]'::apikeys.access_list, '[]'::apikeys.access_list, ' [ "10.0.0.0/8" ] '::apikeys.access_list, to_json('{10.0.0.0/8,::1}'::apikeys.access_list)::text::apikeys.access_list,
 	ARRAY['10.0.0.0/8', '192.0.2.1']::text[]::apikeys.access_list;
 \set VERBOSITY terse
+SELECT '["10.0.0.0\/8", "192.0.2.1\/32"]'::apikeys.access_list;
+SELECT '["10.0.0.0\\/8"]'::apikeys.access_list;
+SELECT '["10.0.0.0\/8'::apikeys.access_list;
 SELECT '["10.0.0.0/8"'::apikeys.access_list;
 SELECT '["10.0.0.0/8"}'::apikeys.access_list;
 SELECT '["10.0.0.1/8"]'::apikeys.access_list;

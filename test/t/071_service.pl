@@ -225,6 +225,40 @@ is(status_of($port, 'POST', '/keys', 'Bearer anna', { project => $one, descripti
 is(status_of($port, 'DELETE', "/keys/$made->{public_key}", 'Bearer anna'), 204, 'she deletes it');
 is(status_of($port, 'GET', $invoices, basic($made->{public_key}, $rotated->{private_key})), 401, 'for good');
 is(status_of($port, 'GET', '/keys', $_), 401, 'no user') foreach undef, 'Bearer x', $reader;
+
+# --- With curl, and the key in one string ------------------------------------------------
+
+# The status, and the body.
+sub curl
+{
+	my ($method, $path, $bearer, @more) = @_;
+	my ($stdout, $stderr);
+
+	IPC::Run::run [
+		'curl', '--silent', '--show-error', '--request', $method, '--write-out', '\n%{http_code}',
+		'-H', "Authorization: Bearer $bearer", '-H', 'X-Forwarded-For: 203.0.113.7', @more,
+		"http://127.0.0.1:$port$path" ], '>', \$stdout, '2>', \$stderr
+	  or diag($stderr);
+	my ($content, $code) = $stdout =~ /^(.*)\n(\d+)$/s;
+	return ($code, $content);
+}
+sub curl_status { return (curl(@_))[0]; }
+
+($status, $content) = curl('POST', '/keys', 'anna', '--json',
+	encode_json({ project => $one, description => 'In one string', roles => ['INVOICE_WRITER'], access_list => '{203.0.113.0/24}' }));
+is($status, 201, 'curl creates a key');
+my $whole = decode_json($content);
+like((curl('GET', '/keys', 'anna'))[1], qr/"In one string"/, 'which is listed');
+is(curl_status('GET', $invoices, $whole->{api_key}), 200, 'is decided on as Bearer');
+is(curl_status('POST', $invoices, $whole->{api_key}, '--json', '{"amount": 7}'), 201, 'and is bound');
+is(curl_status('GET', "/invoices?project=$two", $whole->{api_key}), 403, 'but not for another project');
+my $token = $node->safe_psql('postgres', "SELECT apikeys.issue_token('5 minutes', '{invoices.read}', public_key => '$whole->{public_key}')");
+is(curl_status('GET', "/invoices?project=$one", $token), 200, 'a short-lived token of it reads');
+is(curl_status('POST', $invoices, $token, '--json', '{"amount": 8}'), 403, 'and no more than that');
+my $renewed = decode_json((curl('POST', "/keys/$whole->{public_key}", 'anna'))[1])->{private_key};
+is(curl_status('GET', $invoices, "$whole->{public_key}.$renewed"), 200, 'the secret is rotated');
+is(curl_status('GET', $invoices, $_), 401, 'what came before is denied') foreach $whole->{api_key}, $token, 'nothing';
+is(curl_status('DELETE', "/keys/$whole->{public_key}", 'anna'), 204, 'curl deletes the key');
 stop_service($process);
 like($$output, qr/listening on/, 'what the service has logged is read');
 unlike($$output, qr/_sec_/, 'there is no secret in it');
@@ -261,7 +295,7 @@ my %shown = map { $_->[0] => (ask($port, 'GET', "/invoices?project=$_->[1]", $_-
 stop_service($process);
 is_deeply(
 	[ map { scalar @{ decode_json($shown{$_}) } } qw(one two three) ],
-	[ 3, 1, 1 ], 'each project has invoices of its own');
+	[ 4, 1, 1 ], 'each project has invoices of its own');
 
 my $pooler = Pooler->new($node, 4, 'service');
 my %pooled = (PGHOST => '127.0.0.1', PGPORT => $pooler->{port}, PREPARE => 'off');

@@ -1,6 +1,7 @@
 // A web service whose API keys are in PostgreSQL.
 //
-//   /invoices   for programs: HTTP Basic with a public and a private key
+//   /invoices   for programs: HTTP Basic with a public and a private key, or a
+//               bearer token: both in one string, or a short-lived token
 //   /keys       for people, who manage their keys: a bearer token of a session
 //
 // In the environment, beside libpq's PGHOST, PGUSER and so on:
@@ -16,7 +17,8 @@ const { Pool } = require('pg')
 
 const { PORT = 0, POOL = 10, RATE_LIMIT = 1000, SESSIONS = '{}', TRUST_PROXY, PREPARE } = process.env
 const BODY_LIMIT = 65536
-const NOT_PROVED = ['unknown_key', 'wrong_secret', 'secret_expired', 'key_disabled', 'key_expired']
+const NOT_PROVED = ['unknown_key', 'wrong_secret', 'secret_expired', 'key_disabled', 'key_expired',
+  'token_invalid', 'token_expired', 'token_revoked']
 const pool = new Pool({ max: Number(POOL) })
 const sessions = new Map(Object.entries(JSON.parse(SESSIONS)))
 
@@ -56,10 +58,25 @@ function isOverRate (publicKey) {
   return count > Number(RATE_LIMIT)
 }
 
-function credentials (request) {
+const bearer = (request) => /^bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1]
+
+// What the client proves its key with, and the calls that take it.
+function proof (request) {
+  const token = bearer(request)
+  if (token !== undefined) {
+    return {
+      values: [token, address(request)],
+      decide: ['decide_token', 'SELECT allowed, reason, public_key FROM apikeys.decide_token($1, $2, $3, $4)'],
+      authenticate: ['authenticate_token', 'SELECT apikeys.authenticate_token($1, $2)']
+    }
+  }
   const [, encoded = ''] = /^basic +([a-z0-9+/]+=*) *$/i.exec(request.headers.authorization ?? '') ?? []
   const [, publicKey = null, secret = null] = /^([^:\0]+):([^\0]+)$/.exec(Buffer.from(encoded, 'base64').toString()) ?? []
-  return [publicKey, secret]
+  return {
+    values: [publicKey, secret, address(request)],
+    decide: ['decide', 'SELECT allowed, reason, public_key FROM apikeys.decide($1, $2, $3, $4, $5)'],
+    authenticate: ['authenticate', 'SELECT apikeys.authenticate($1, $2, $3)']
+  }
 }
 
 function address (request) {
@@ -70,14 +87,13 @@ function address (request) {
 
 // Decides, and confines the work to what the key may see.
 async function asKey (request, scope, project, work) {
-  const claim = [...credentials(request), address(request)]
-  const { rows: [decision] } = await pool.query(statement('decide',
-    'SELECT allowed, reason FROM apikeys.decide($1, $2, $3, $4, $5)', [...claim, scope, project]))
+  const { values, decide, authenticate } = proof(request)
+  const { rows: [decision] } = await pool.query(statement(...decide, [...values, scope, project]))
   if (NOT_PROVED.includes(decision.reason)) throw unauthorized()
   if (!decision.allowed) throw new HttpError(403, decision.reason)
-  if (isOverRate(claim[0])) throw new HttpError(429, 'too many requests', { 'Retry-After': '60' })
+  if (isOverRate(decision.public_key)) throw new HttpError(429, 'too many requests', { 'Retry-After': '60' })
   return transaction(async (query) => {
-    await query('authenticate', 'SELECT apikeys.authenticate($1, $2, $3)', claim)
+    await query(...authenticate, values)
       .catch((error) => { throw error.code === '28000' ? unauthorized() : error })
     return work(query)
   })
@@ -85,7 +101,7 @@ async function asKey (request, scope, project, work) {
 
 // --- People, who manage keys ---
 async function asUser (request, work) {
-  const [, token] = /^bearer +(\S+) *$/i.exec(request.headers.authorization ?? '') ?? []
+  const token = bearer(request)
   if (!sessions.has(token)) throw unauthorized('Bearer')
   return transaction(async (query) => {
     await query('act_as', 'SELECT apikeys.act_as($1)', [`user:${sessions.get(token)}`])

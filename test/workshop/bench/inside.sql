@@ -19,6 +19,21 @@ FROM (
     FROM generate_series(1, :calls) AS n) AS r;
 VACUUM (FREEZE, ANALYZE) bench.sample;
 
+-- Two keys, each of an organization of its own: one that uses nothing but a role,
+-- and one that has all that a key can have.
+SELECT public_key AS plain_key, private_key AS plain_secret, api_key AS plain_string
+FROM apikeys.create_key(apikeys.create_organization('Plain'), 'Plain', '{ORG_READ_ONLY}') \gset
+SELECT apikeys.create_organization('Full') AS organization \gset
+SELECT apikeys.set_organization_environment(:'organization', 'live'),
+    apikeys.set_organization_access_list(:'organization', '{10.0.0.0/8}'),
+    apikeys.set_organization_rate_limit(:'organization', 1000000000, '1 minute') \g /dev/null
+SELECT public_key AS full_key, private_key AS full_secret
+FROM apikeys.create_key(:'organization', 'Full', '{ORG_READ_ONLY}', '{10.0.0.0/8,2001:db8::/32}', now() + interval '1 year',
+    permissions => '{invoice:*:read,reports.*}', owner => 'customer 42', metadata => '{"plan": "pro"}') \gset
+SELECT apikeys.set_rate_limit(:'full_key', 1000000000, '1 minute'),
+    apikeys.set_quota(:'full_key', 1000000000000, 'month') \g /dev/null
+SELECT apikeys.issue_token('1 hour', '{clusters.read}', public_key => :'plain_key') AS token \gset
+
 -- Each counts its rows: the cost of reading bench.sample is in all of them.
 CREATE TABLE bench.inside (
     position integer GENERATED ALWAYS AS IDENTITY,
@@ -52,6 +67,18 @@ INSERT INTO bench.inside (name, track_usage, expression, expected) VALUES
     (format('authorize, list of %s', :list), false,
         format($$apikeys.authorize(%L, %L, s.address_in_all, 'clusters.read')$$,
             bench.public_key(:keys + 3), bench.secret(:keys + 3)), true),
+    ('decide, plain key', false,
+        format($$(apikeys.decide(%L, %L, '10.1.2.3', 'clusters.read')).allowed AND s.n > 0$$, :'plain_key', :'plain_secret'), true),
+    ('decide, key with all', false,
+        format($$(apikeys.decide(%L, %L, '10.1.2.3', 'clusters.read')).allowed AND s.n > 0$$, :'full_key', :'full_secret'), true),
+    ('decide, plain key, usage counted', true,
+        format($$(apikeys.decide(%L, %L, '10.1.2.3', 'clusters.read')).allowed AND s.n > 0$$, :'plain_key', :'plain_secret'), true),
+    ('decide, key with all, usage counted', true,
+        format($$(apikeys.decide(%L, %L, '10.1.2.3', 'clusters.read')).allowed AND s.n > 0$$, :'full_key', :'full_secret'), true),
+    ('decide_token, plain key', false,
+        format($$(apikeys.decide_token(%L, '10.1.2.3', 'clusters.read')).allowed AND s.n > 0$$, :'plain_string'), true),
+    ('decide_token, short-lived token', false,
+        format($$(apikeys.decide_token(%L, '10.1.2.3', 'clusters.read')).allowed AND s.n > 0$$, :'token'), true),
     ('PL/pgSQL', false,
         $$bench.authorize(s.public_key, s.secret, '10.1.2.3', 'clusters.read')$$, true),
     ('PL/pgSQL on a project', false,

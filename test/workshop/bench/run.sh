@@ -324,6 +324,13 @@ promises() {
     done
     promise inside "authorize, list of $LIST" "list of $LIST / of 10" \
       '<=' 2 inside 'authorize, list of 10'
+    promise inside 'decide, plain key' 'key without features / with all' \
+      '<=' 1 inside 'decide, key with all'
+    promise inside 'decide, plain key, usage counted' \
+      'the same, usage counted' '<=' 1 inside \
+      'decide, key with all, usage counted'
+    promise inside 'decide_token, plain key' 'decide_token / decide' \
+      '<=' 1.2 inside 'decide, plain key'
     for temperature in cold warm; do
       for roles in 'no roles' '99 project roles' '10,000 project roles'; do
         promise denials "wrong secret, $roles, $temperature" \
