@@ -85,7 +85,7 @@ function makeMakers({ chance, below, pick, some }, databaseRoles) {
     return { requests, days: requests * UNIT_DAYS[name], burst: pick([undefined, undefined, 1 + below(30), chance() < 0.1 ? 0 : 5]) };
   };
   const quota = () => ({ period: chance() < 0.97 ? pick(PERIODS) : 'year',
-    amount: chance() < 0.25 ? null : chance() < 0.95 ? 1 + below(30) : pick([0, -1]) });
+    amount: chance() < 0.3 ? null : chance() < 0.95 ? 1 + below(pick([30, 300])) : pick([0, -1]) });
   const hasRoom = (s) => Object.keys(s.keys).length < 20;
 
   return {
@@ -150,7 +150,7 @@ function makeMakers({ chance, below, pick, some }, databaseRoles) {
     },
     set_quota: (s) => ({ key: aKey(s), ...quota() }),
     add_credits: (s) => ({ key: aKey(s), amount: chance() < 0.95 ? 1 + below(10) : 0 }),
-    reset_limits: (s) => chance() < 0.5 && { key: aKey(s) },
+    reset_limits: (s) => ({ key: aKey(s) }),
   };
 }
 

@@ -168,8 +168,6 @@ function judgeRequest(state, request, networks) {
   return token?.project && token.project !== project ? 'token_project_denied' : 'ok';
 }
 
-const isAllowed = (state, request, networks) => judgeRequest(state, request, networks) === 'ok';
-
 function decide(state, ledger, request, networks) {
   const reason = judgeRequest(state, request, networks);
   if (proof(state, request) !== 'ok') return { reason };
@@ -178,4 +176,4 @@ function decide(state, ledger, request, networks) {
   return reason === 'ok' ? Object.assign(answer, chargeLimits(state, ledger, key, request.scopes, request.cost)) : answer;
 }
 
-module.exports = { decide, endOf, isAllowed, keyLimits, proof, standing };
+module.exports = { decide, endOf, keyLimits, standing };

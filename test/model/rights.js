@@ -140,6 +140,19 @@ function readsKey(state, actor, name) {
     key.grants.some((g) => g.project && readsKeysAt(state, actor, key.organization, g.project));
 }
 
+// What the rows of tables under row-level security are for an actor.
+function visibleTo(state, actor) {
+  const readsRow = (name, key, grant) => readsItself(actor, name) || readsKeysAt(state, actor, key.organization, null) ||
+    (grant.project && readsKeysAt(state, actor, key.organization, grant.project));
+  return {
+    organizations: Object.keys(state.organizations).filter((id) => readsOrganization(state, actor, id)),
+    projects: Object.keys(state.projects).filter((id) => readsProject(state, actor, id)),
+    keys: Object.keys(state.keys).filter((name) => readsKey(state, actor, name)),
+    grants: Object.entries(state.keys).flatMap(([name, key]) => key.grants.filter((grant) => readsRow(name, key, grant))
+      .map((grant) => [name, grant.project ?? '', grant.role ?? `=${grant.permission}`].join(' '))),
+  };
+}
+
 // --- Managing -------------------------------------------------------------------
 
 const managesKeysAt = (state, actor, organization, project) =>
@@ -193,5 +206,5 @@ function ungranted(before, after, actor) {
 
 module.exports = {
   ROLES, anyCovers, clone, covers, findRole, has, heldBy, managesKey, may, mayGrant, permissionsOf, principalOf,
-  readsKey, readsOrganization, readsProject, roleOf, rotatesItself, stopsKey, ungranted,
+  readsKey, readsOrganization, readsProject, roleOf, rotatesItself, stopsKey, ungranted, visibleTo,
 };

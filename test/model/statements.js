@@ -137,6 +137,14 @@ CREATE FUNCTION model.decide(keys text[], secrets text[], addresses text[], scop
       SELECT * FROM apikeys.decide_token(t.secret, t.address, t.scope, t.project, t.cost) WHERE t.key IS NULL) AS d);
 END $$;`;
 
+// What a reader sees: see visibleTo() in rights.js.
+const VISIBLE = `SELECT jsonb_build_object(
+  'organizations', (SELECT coalesce(jsonb_agg(o.id), '[]') FROM apikeys.organization AS o),
+  'projects', (SELECT coalesce(jsonb_agg(p.id), '[]') FROM apikeys.project AS p),
+  'keys', (SELECT coalesce(jsonb_agg(k.public_key), '[]') FROM apikeys.key AS k),
+  'grants', (SELECT coalesce(jsonb_agg(concat_ws(' ', r.public_key, coalesce(r.project_id::text, ''), coalesce(r.role, '=' || r.permission))), '[]')
+    FROM apikeys.key_role AS r)) AS seen`;
+
 // With one order for what has none, so that states can be compared as text.
 const UNSEEN = new Set(['id', 'ids', 'last', 'limitsId']);
 function canonical(value) {
@@ -147,4 +155,4 @@ function canonical(value) {
   return JSON.stringify(value);
 }
 
-module.exports = { acting, canonical, importedSecret, SETUP, statement };
+module.exports = { acting, canonical, importedSecret, SETUP, statement, VISIBLE };
