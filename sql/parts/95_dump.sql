@@ -14,6 +14,7 @@ SELECT pg_extension_config_dump('apikeys.key_usage', '');
 SELECT pg_extension_config_dump('apikeys.key_role_usage', '');
 SELECT pg_extension_config_dump('apikeys.key_denial', '');
 SELECT pg_extension_config_dump('apikeys.key_history', '');
+SELECT pg_extension_config_dump('apikeys.key_day', '');
 SELECT pg_extension_config_dump('apikeys.deleted_key', '');
 SELECT pg_extension_config_dump('apikeys.audit_event', '');
 SELECT pg_extension_config_dump('apikeys.audit_event_id_seq', '');
