@@ -1,6 +1,6 @@
 # Limits under 64 clients, by the clock of the machine: a rate lets through no more than
 # rate x time + burst, and nearly that; quotas are exact, also if transactions are rolled
-# back, over a restart, and after a crash but for what was not written.
+# back, over a restart, and after a crash except for what was not written.
 use strict;
 use warnings;
 use List::Util qw(max min sum0);
