@@ -18,6 +18,7 @@
 #include "operations/usage_launcher.h"
 #include "store/locator.h"
 #include "usage/guesses.h"
+#include "usage/nonces.h"
 #include "usage/rehash.h"
 #include "usage/usage.h"
 
@@ -44,6 +45,7 @@ request_shared_memory(void)
 	ak_pepper_request();
 	ak_rehash_request();
 	ak_guesses_request();
+	ak_nonces_request();
 }
 
 static void
@@ -57,6 +59,7 @@ attach_shared_memory(void)
 	ak_pepper_attach();
 	ak_rehash_attach();
 	ak_guesses_attach();
+	ak_nonces_attach();
 	LWLockRelease(AddinShmemInitLock);
 }
 

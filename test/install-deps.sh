@@ -8,7 +8,7 @@ set -euo pipefail
 
 # --- What is needed --------------------------------------------------------
 
-PROFILES='demo|console|test|bench|sanitize|traffic|failover|deb|deb-check|dist-check|matrix|upgrade|coverage'
+PROFILES='demo|console|test|bench|sanitize|traffic|failover|peers|deb|deb-check|dist-check|matrix|upgrade|coverage'
 
 # required_packages PROFILE [SUITE…]
 required_packages() {
@@ -23,6 +23,10 @@ required_packages() {
     traffic)
       say pgbouncer
       node_packages
+      ;;
+    peers)
+      say redis-server
+      npm_packages
       ;;
     failover)
       say patroni etcd-server haproxy

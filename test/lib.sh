@@ -306,6 +306,13 @@ console_packages() {
   export NODE_PATH=$folder/node_modules
 }
 
+# Writes a new pepper into a file that only the user of the servers reads.
+write_pepper() {
+  as_user install -m 600 /dev/null "$1"
+  printf 'p1:%s\n' "$(od -An -v -N32 -tx1 /dev/urandom | tr -d ' \n')" |
+    as_user tee "$1" >/dev/null
+}
+
 # --- Private servers -------------------------------------------------------
 
 # server_start NAME [SETTING…]: makes a cluster in $WORK/NAME.data and starts

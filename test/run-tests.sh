@@ -58,17 +58,28 @@ suite_tap() {
 suite_model() {
   need_files 'test/model/*.js'
   find_driver
-  server_start model "shared_preload_libraries = 'apikeys'"
+  # Nothing that is spent comes back: limits of deleted keys stay in memory.
+  server_start model "shared_preload_libraries = 'apikeys'" \
+    "apikeys.limit_max_entries = 500000"
   as_user env NODE_PATH="$NODE_PATH" MODEL_STEPS="${MODEL_STEPS:-4000}" \
     MODEL_PAIRS="${MODEL_PAIRS:-500}" node "$WORK/tree/test/model/run.js"
 }
 
-# The example of a console, with plain HTTP.
+# Starts a server for the console, with a pepper, which HTTP Digest needs.
+console_server() {
+  write_pepper "$WORK/pepper"
+  server_start "$1" "shared_preload_libraries = 'apikeys'" \
+    "apikeys.pepper_file = '$WORK/pepper'"
+}
+
+# The example of a console, with HTTP clients.
 suite_console() {
   local status=0
   need_files 'test/console/*.js'
   console_packages
-  server_start console "shared_preload_libraries = 'apikeys'"
+  quietly npm-clients as_user npm --prefix "$WORK/tree/test/demo/console" \
+    install --no-save --no-audit --no-fund digest-fetch@3 mongodb-atlas-api-client@4
+  console_server console
   run_node api || status=1
   run_node pages || status=1
   run_node attacks || status=1
@@ -83,7 +94,7 @@ suite_browser() {
   console_packages
   quietly npm-browser as_user npm --prefix "$WORK/tree/test/demo/console" \
     install --no-save --no-audit --no-fund playwright-core@1 axe-core@4
-  server_start browser "shared_preload_libraries = 'apikeys'"
+  console_server browser
   SCREENSHOTS=$WORK/screenshots run_node browser || status=1
   mkdir -p "$TOP/tmp/console"
   cp "$WORK"/screenshots/*.png "$TOP/tmp/console"

@@ -69,10 +69,10 @@ BEGIN
 			CONSTRAINT = 'trigger_protocol_violated';
 	END IF;
 	IF TG_OP IN ('UPDATE', 'DELETE') THEN
-		before := to_jsonb(OLD) - '{hash,image,limits}'::text[];
+		before := to_jsonb(OLD) - '{hash,digest,image,limits}'::text[];
 	END IF;
 	IF TG_OP IN ('INSERT', 'UPDATE') THEN
-		after := to_jsonb(NEW) - '{hash,image,limits}'::text[];
+		after := to_jsonb(NEW) - '{hash,digest,image,limits}'::text[];
 	END IF;
 	subject := coalesce(after, before);
 	PERFORM apikeys_internal.note_event(

@@ -286,7 +286,11 @@ BEGIN
 			INSERT INTO apikeys.member (organization_id, project_id, principal, role)
 				VALUES (create_project.organization, new_id, creator, 'GROUP_OWNER');
 		ELSE
-			PERFORM apikeys_internal.lock_key(apikeys.current_key());
+			-- By a token that was narrowed the key may not be able to read itself.
+			PERFORM FROM apikeys.key AS k WHERE k.public_key = apikeys.current_key() FOR NO KEY UPDATE;
+			IF NOT FOUND THEN
+				PERFORM apikeys_internal.raise_not_found('key');
+			END IF;
 			INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role)
 				VALUES (apikeys.current_key(), create_project.organization, new_id, 'GROUP_OWNER');
 			PERFORM apikeys_internal.make_images(ARRAY[apikeys.current_key()]);

@@ -102,10 +102,11 @@ COMMENT ON FUNCTION apikeys_internal.generate_public_key(text) IS
 	'Returns a new random public key, with the prefix of apikeys.token_prefix and the environment.';
 
 CREATE FUNCTION apikeys_internal.generate_secret(
-		public_key text, environment text DEFAULT NULL, OUT secret text, OUT hash apikeys.secret_hash, OUT hint text) RETURNS record
+		public_key text, environment text DEFAULT NULL, version integer DEFAULT 1, digest_realm text DEFAULT NULL,
+		OUT secret text, OUT hash apikeys.secret_hash, OUT hint text, OUT digest bytea) RETURNS record
 	LANGUAGE c VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_generate_secret';
-COMMENT ON FUNCTION apikeys_internal.generate_secret(text, text) IS
-	'Returns a new random secret for a key, with the prefix of apikeys.token_prefix and the environment, its hash, and its last characters.';
+COMMENT ON FUNCTION apikeys_internal.generate_secret(text, text, integer, text) IS
+	'Returns a new random secret for a key, with the prefix of apikeys.token_prefix and the environment, its hash, its last characters and, with a realm, what HTTP Digest needs of it, sealed.';
 
 -- What a new key has in common, whichever verb creates it.  It can lack an access
 -- list that the organization requires: decisions deny it until it has one.
@@ -495,9 +496,9 @@ BEGIN
 	UPDATE apikeys.key_secret AS s SET expires_at = least(s.expires_at, ends)
 		WHERE s.public_key = before.public_key AND s.version = kept
 		RETURNING s.expires_at INTO ends;
-	issued := apikeys_internal.generate_secret(public_key, before.environment);
-	INSERT INTO apikeys.key_secret (public_key, version, hash, hint, expires_at)
-		VALUES (before.public_key, newest, issued.hash, issued.hint, new_ends);
+	issued := apikeys_internal.generate_secret(public_key, before.environment, newest, before.digest_realm);
+	INSERT INTO apikeys.key_secret (public_key, version, hash, hint, expires_at, digest_realm, digest)
+		VALUES (before.public_key, newest, issued.hash, issued.hint, new_ends, before.digest_realm, issued.digest);
 	PERFORM apikeys_internal.make_images(ARRAY[public_key]);
 	PERFORM apikeys_internal.note_event('key.secret_rotated', before.organization_id, NULL, public_key,
 		jsonb_build_object('old', jsonb_build_object('version', kept, 'expires_at', ends),

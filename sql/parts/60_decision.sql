@@ -78,6 +78,49 @@ CREATE FUNCTION apikeys.authenticate_token(api_key text, ip text) RETURNS text
 COMMENT ON FUNCTION apikeys.authenticate_token(text, text) IS
 	'The same as authenticate_token(text, inet), for drivers that send the address as text.';
 
+-- HTTP Digest: the value of header Authorization, and the method and the target of
+-- the request as the client has sent them.
+CREATE FUNCTION apikeys.authorize_digest(authorization text, method text, uri text, ip inet, scope text, project uuid DEFAULT NULL, cost bigint DEFAULT 1) RETURNS boolean
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_authorize_digest';
+COMMENT ON FUNCTION apikeys.authorize_digest(text, text, text, inet, text, uuid, bigint) IS
+	'Does what authorize does, with the key proved by HTTP Digest: by the value of header Authorization, for the method and the target of the request as the client has sent them. Access decide.';
+CREATE FUNCTION apikeys.authorize_digest(authorization text, method text, uri text, ip text, scope text, project uuid DEFAULT NULL, cost bigint DEFAULT 1) RETURNS boolean
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_authorize_digest_text';
+COMMENT ON FUNCTION apikeys.authorize_digest(text, text, text, text, text, uuid, bigint) IS
+	'The same as authorize_digest(text, text, text, inet, text, uuid, bigint), for drivers that send the address as text.';
+
+CREATE FUNCTION apikeys.decide_digest(authorization text, method text, uri text, ip inet, scope text, project uuid DEFAULT NULL, cost bigint DEFAULT 1) RETURNS apikeys.decision
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_decide_digest';
+COMMENT ON FUNCTION apikeys.decide_digest(text, text, text, inet, text, uuid, bigint) IS
+	'Does what decide does, with the key proved by HTTP Digest. Access decide.';
+CREATE FUNCTION apikeys.decide_digest(authorization text, method text, uri text, ip text, scope text, project uuid DEFAULT NULL, cost bigint DEFAULT 1) RETURNS apikeys.decision
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_decide_digest_text';
+COMMENT ON FUNCTION apikeys.decide_digest(text, text, text, text, text, uuid, bigint) IS
+	'The same as decide_digest(text, text, text, inet, text, uuid, bigint), for drivers that send the address as text.';
+
+CREATE FUNCTION apikeys.require_digest(authorization text, method text, uri text, ip inet, scope text, project uuid DEFAULT NULL, cost bigint DEFAULT 1) RETURNS text
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_require_digest';
+COMMENT ON FUNCTION apikeys.require_digest(text, text, text, inet, text, uuid, bigint) IS
+	'Does what require does, with the key proved by HTTP Digest. Access decide.';
+CREATE FUNCTION apikeys.require_digest(authorization text, method text, uri text, ip text, scope text, project uuid DEFAULT NULL, cost bigint DEFAULT 1) RETURNS text
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_require_digest_text';
+COMMENT ON FUNCTION apikeys.require_digest(text, text, text, text, text, uuid, bigint) IS
+	'The same as require_digest(text, text, text, inet, text, uuid, bigint), for drivers that send the address as text.';
+
+CREATE FUNCTION apikeys.authenticate_digest(authorization text, method text, uri text, ip inet) RETURNS text
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_authenticate_digest';
+COMMENT ON FUNCTION apikeys.authenticate_digest(text, text, text, inet) IS
+	'Does what authenticate does, with the key proved by HTTP Digest. Access decide.';
+CREATE FUNCTION apikeys.authenticate_digest(authorization text, method text, uri text, ip text) RETURNS text
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_authenticate_digest_text';
+COMMENT ON FUNCTION apikeys.authenticate_digest(text, text, text, text) IS
+	'The same as authenticate_digest(text, text, text, inet), for drivers that send the address as text.';
+
+CREATE FUNCTION apikeys.digest_challenge(realm text, stale boolean DEFAULT false) RETURNS SETOF text
+	LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 2 AS 'MODULE_PATHNAME', 'apikeys_digest_challenge';
+COMMENT ON FUNCTION apikeys.digest_challenge(text, boolean) IS
+	'Returns the values of the headers WWW-Authenticate that a response of status 401 has for HTTP Digest, one for each algorithm and the better one first; stale where the reason was nonce_stale or nonce_replayed. Nothing is stored. Access decide.';
+
 CREATE FUNCTION apikeys.split_api_key(api_key text, OUT public_key text, OUT private_key text) RETURNS record
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_split_api_key';
 COMMENT ON FUNCTION apikeys.split_api_key(text) IS

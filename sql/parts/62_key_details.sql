@@ -37,4 +37,4 @@ COMMENT ON FUNCTION apikeys_internal.key_secrets(text, uuid[]) IS
 CREATE FUNCTION apikeys_internal.key_secret_expires_at(public_key text, organizations uuid[]) RETURNS timestamptz
 	LANGUAGE c STABLE STRICT PARALLEL RESTRICTED COST 20 AS 'MODULE_PATHNAME', 'apikeys_key_secret_expires_at';
 COMMENT ON FUNCTION apikeys_internal.key_secret_expires_at(text, uuid[]) IS
-	'Returns when the last live private key of a key that the principal reads expires; NULL: never, or none is live.';
+	'Returns when the last private key of a key that the principal reads expires, or has expired; NULL: never.';

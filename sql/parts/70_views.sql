@@ -19,7 +19,8 @@ SELECT
 	k.access_list,
 	CASE
 		WHEN k.disabled_at IS NOT NULL THEN 'disabled'
-		WHEN k.expires_at <= statement_timestamp() THEN 'expired'
+		WHEN least(k.expires_at, apikeys_internal.key_secret_expires_at(k.public_key, (SELECT apikeys_internal.principal_organizations(
+			'apikeys.keys.read', 'apikeys.keys.manage')))) <= statement_timestamp() THEN 'expired'
 		ELSE 'active'
 	END AS status,
 	k.created_at,
@@ -41,7 +42,8 @@ SELECT
 		'apikeys.keys.read', 'apikeys.keys.manage'))) AS organization_permissions,
 	apikeys_internal.key_roles(k.public_key, k.organization_id, (SELECT apikeys_internal.principal_organizations(
 		'apikeys.keys.read', 'apikeys.keys.manage'))) AS roles,
-	k.environment
+	k.environment,
+	k.digest_realm
 FROM apikeys.key AS k;
 COMMENT ON VIEW apikeys.keys IS
 	'The keys visible to the reader, with their details and the last characters of the private key.';
@@ -52,7 +54,7 @@ COMMENT ON COLUMN apikeys.keys.organization IS 'The name of its organization.';
 COMMENT ON COLUMN apikeys.keys.organization_roles IS 'Its roles in the organization; NULL if they are hidden from the reader.';
 COMMENT ON COLUMN apikeys.keys.projects IS 'Its projects, with its roles in each.';
 COMMENT ON COLUMN apikeys.keys.access_list IS 'The networks it may be used from; empty means any address.';
-COMMENT ON COLUMN apikeys.keys.status IS 'active, disabled or expired.';
+COMMENT ON COLUMN apikeys.keys.status IS 'active, disabled or expired: the key, or the last of its private keys.';
 COMMENT ON COLUMN apikeys.keys.created_at IS 'Creation time.';
 COMMENT ON COLUMN apikeys.keys.created_by IS 'Principal that created the key.';
 COMMENT ON COLUMN apikeys.keys.last_used_at IS 'Time of the last allowed request.';
@@ -65,8 +67,9 @@ COMMENT ON COLUMN apikeys.keys.metadata IS 'The application''s own data, an obje
 COMMENT ON COLUMN apikeys.keys.environment IS 'The environment that it was created for, such as live or test; NULL: none.';
 COMMENT ON COLUMN apikeys.keys.organization_permissions IS 'Its permissions in the organization, beside its roles; NULL if they are hidden from the reader.';
 COMMENT ON COLUMN apikeys.keys.roles IS 'All roles and permissions of it that the reader may see: objects with organization_id or project_id, and role or permission.';
-COMMENT ON COLUMN apikeys.keys.secret_expires_at IS 'When the last of its live private keys expires; NULL: never, or none is live.';
-COMMENT ON COLUMN apikeys.keys.secrets IS 'Its live private keys, the newest first: version, hint, created_at, expires_at, last_used_at.';
+COMMENT ON COLUMN apikeys.keys.secret_expires_at IS 'When the last of its private keys expires, or has expired; NULL: never.';
+COMMENT ON COLUMN apikeys.keys.secrets IS 'Its live private keys, the newest first: version, hint, created_at, expires_at, digest_realm, last_used_at.';
+COMMENT ON COLUMN apikeys.keys.digest_realm IS 'The realm in which its next private keys can be used by HTTP Digest; NULL: they cannot. Column secrets tells it of those that are live.';
 
 CREATE VIEW apikeys.access_list_entries WITH (security_invoker = true) AS
 SELECT
@@ -171,12 +174,15 @@ COMMENT ON COLUMN apikeys.usage.lost_count IS 'Uses and denials, of all keys in 
 -- With the rights of the owner: SELECT on the hash is not granted to anybody.
 CREATE VIEW apikeys_internal.key_secret_form WITH (security_barrier = true) AS
 SELECT s.public_key, s.version, apikeys_internal.algorithm(s.hash) AS algorithm, apikeys_internal.pepper(s.hash) AS pepper
-FROM apikeys.key_secret AS s;
+FROM apikeys.key_secret AS s
+UNION ALL
+SELECT s.public_key, s.version, 'digest', apikeys_internal.digest_pepper(s.digest)
+FROM apikeys.key_secret AS s WHERE s.digest IS NOT NULL;
 COMMENT ON VIEW apikeys_internal.key_secret_form IS
-	'How each secret is hashed.';
+	'How each secret is hashed, and what HTTP Digest needs of it is sealed.';
 COMMENT ON COLUMN apikeys_internal.key_secret_form.public_key IS 'The key.';
 COMMENT ON COLUMN apikeys_internal.key_secret_form.version IS 'The secret.';
-COMMENT ON COLUMN apikeys_internal.key_secret_form.algorithm IS 'The algorithm of its hash.';
+COMMENT ON COLUMN apikeys_internal.key_secret_form.algorithm IS 'The algorithm of its hash, or digest.';
 COMMENT ON COLUMN apikeys_internal.key_secret_form.pepper IS 'The id of its pepper, 0 for none; NULL for a hash of another system.';
 
 -- A barrier, so that a condition of the reader is never evaluated for secrets that
@@ -188,8 +194,8 @@ FROM apikeys.key_secret AS s
 WHERE s.expires_at IS NULL OR s.expires_at > statement_timestamp()
 GROUP BY f.algorithm, f.pepper;
 COMMENT ON VIEW apikeys.rehash_status IS
-	'How the live secrets of the keys visible to the reader are hashed. Secrets that are not in state current are rehashed in the background when they are used.';
-COMMENT ON COLUMN apikeys.rehash_status.algorithm IS 'The algorithm: blake2b, or one of another system.';
+	'How the live secrets of the keys visible to the reader are hashed. Secrets that are not in state current are rehashed in the background when they are used; what is sealed for HTTP Digest by reseal_digests.';
+COMMENT ON COLUMN apikeys.rehash_status.algorithm IS 'The algorithm: blake2b, or one of another system; digest for what is sealed for HTTP Digest.';
 COMMENT ON COLUMN apikeys.rehash_status.pepper IS 'The id of the pepper, 0 for none; NULL for another system''s hashes.';
 COMMENT ON COLUMN apikeys.rehash_status.state IS 'current, retired, missing or foreign.';
 COMMENT ON COLUMN apikeys.rehash_status.secret_count IS 'Number of live secrets.';

@@ -43,7 +43,7 @@ FROM (
 	SELECT c.public_key, c.organization_id, c.day, c.reason, sum(c.count) AS count, sum(c.cost) AS cost
 	FROM (
 		SELECT h.public_key, h.organization_id, h.day, h.reason, h.count, h.cost
-		FROM apikeys.key_history AS h
+		FROM apikeys.key_day AS h
 		UNION ALL
 		SELECT k.public_key, k.organization_id, (p.hour AT TIME ZONE 'UTC')::date, p.reason, p.count, p.cost
 		FROM apikeys.key AS k CROSS JOIN LATERAL apikeys_internal.pending_history(k.public_key) AS p
@@ -76,7 +76,7 @@ BEGIN
 		RAISE invalid_parameter_value USING
 			MESSAGE = 'days must be between 1 and 36600', CONSTRAINT = 'invalid_days';
 	ELSIF NOT EXISTS (SELECT FROM apikeys.key AS k WHERE k.public_key = usage_chart.public_key)
-		AND NOT EXISTS (SELECT FROM apikeys.key_history AS h WHERE h.public_key = usage_chart.public_key) THEN
+		AND NOT EXISTS (SELECT FROM apikeys.key_day AS h WHERE h.public_key = usage_chart.public_key) THEN
 		RAISE undefined_object USING
 			MESSAGE = format('key does not exist, or is not visible to %s', apikeys.principal()), CONSTRAINT = 'key_not_found';
 	END IF;

@@ -21,10 +21,14 @@ BEGIN
 		SELECT
 			CASE
 				WHEN k.disabled_at IS NOT NULL THEN 'disabled'
-				WHEN k.expires_at <= statement_timestamp() THEN 'expired'
+				WHEN least(k.expires_at, s.expires_at) <= statement_timestamp() THEN 'expired'
 				ELSE 'active'
-			END AS status, k.expires_at <= statement_timestamp() + interval '7 days' AS expires
-		FROM apikeys.key AS k),
+			END AS status, least(k.expires_at, s.expires_at) <= statement_timestamp() + interval '7 days' AS expires
+		FROM apikeys.key AS k
+			LEFT JOIN (
+				SELECT s.public_key, nullif(max(coalesce(s.expires_at, 'infinity')), 'infinity') AS expires_at
+				FROM apikeys.key_secret AS s
+				GROUP BY s.public_key) AS s USING (public_key)),
 	s AS (
 		SELECT apikeys_internal.pepper_state(f.pepper) AS state, sum(f.count) AS count
 		FROM (
@@ -59,7 +63,7 @@ BEGIN
 			('advised', 'gauge', 'Whether status() advises something: 1 or 0.', (u.advice IS NOT NULL)::integer),
 			('organizations', 'gauge', 'Organizations.', (SELECT count(*) FROM apikeys.organization)),
 			('projects', 'gauge', 'Projects.', (SELECT count(*) FROM apikeys.project)),
-			('keys_expiring', 'gauge', 'Active keys that expire within 7 days.',
+			('keys_expiring', 'gauge', 'Active keys that expire within 7 days, or whose last private key does.',
 				(SELECT count(*) FROM k WHERE k.status = 'active' AND k.expires)),
 			('history_oldest_time_seconds', 'gauge', 'When the oldest hour of the history began, in seconds since 1970.',
 				(SELECT extract(epoch FROM min(h.hour)) FROM apikeys.key_history AS h)),

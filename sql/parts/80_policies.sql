@@ -14,6 +14,7 @@ ALTER TABLE apikeys.key_usage ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.key_role_usage ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.key_denial ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.key_history ENABLE ROW LEVEL SECURITY;
+ALTER TABLE apikeys.key_day ENABLE ROW LEVEL SECURITY;
 ALTER TABLE apikeys.audit_event ENABLE ROW LEVEL SECURITY;
 -- Tables without a policy are not visible to anybody.
 ALTER TABLE apikeys.audit_seal ENABLE ROW LEVEL SECURITY;
@@ -113,6 +114,16 @@ CREATE POLICY key_history_reader_select ON apikeys.key_history FOR SELECT
 				'apikeys.keys.read', 'apikeys.keys.manage'))::text[]))
 		AND apikeys_internal.is_readable_share(organization_id, '{apikeys.keys.read,apikeys.keys.manage}'));
 COMMENT ON POLICY key_history_reader_select ON apikeys.key_history IS
+	'Who reads the key reads its history; apikeys.keys.read or .manage in the organization also that of keys that were deleted.';
+
+CREATE POLICY key_day_reader_select ON apikeys.key_day FOR SELECT
+	USING ((organization_id = ANY ((SELECT apikeys_internal.principal_organizations(
+				'apikeys.keys.read', 'apikeys.keys.manage'))::uuid[])
+			OR public_key = (SELECT apikeys.current_key())
+			OR public_key = ANY ((SELECT apikeys_internal.principal_project_keys(
+				'apikeys.keys.read', 'apikeys.keys.manage'))::text[]))
+		AND apikeys_internal.is_readable_share(organization_id, '{apikeys.keys.read,apikeys.keys.manage}'));
+COMMENT ON POLICY key_day_reader_select ON apikeys.key_day IS
 	'Who reads the key reads its history; apikeys.keys.read or .manage in the organization also that of keys that were deleted.';
 
 CREATE POLICY audit_event_reader_select ON apikeys.audit_event FOR SELECT

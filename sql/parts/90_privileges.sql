@@ -33,6 +33,15 @@ BEGIN ATOMIC
 		('decide', 'EXECUTE ON FUNCTION apikeys.require_token(text, text, text, uuid, bigint)'),
 		('decide', 'EXECUTE ON FUNCTION apikeys.authenticate_token(text, inet)'),
 		('decide', 'EXECUTE ON FUNCTION apikeys.authenticate_token(text, text)'),
+		('decide', 'EXECUTE ON FUNCTION apikeys.authorize_digest(text, text, text, inet, text, uuid, bigint)'),
+		('decide', 'EXECUTE ON FUNCTION apikeys.authorize_digest(text, text, text, text, text, uuid, bigint)'),
+		('decide', 'EXECUTE ON FUNCTION apikeys.decide_digest(text, text, text, inet, text, uuid, bigint)'),
+		('decide', 'EXECUTE ON FUNCTION apikeys.decide_digest(text, text, text, text, text, uuid, bigint)'),
+		('decide', 'EXECUTE ON FUNCTION apikeys.require_digest(text, text, text, inet, text, uuid, bigint)'),
+		('decide', 'EXECUTE ON FUNCTION apikeys.require_digest(text, text, text, text, text, uuid, bigint)'),
+		('decide', 'EXECUTE ON FUNCTION apikeys.authenticate_digest(text, text, text, inet)'),
+		('decide', 'EXECUTE ON FUNCTION apikeys.authenticate_digest(text, text, text, text)'),
+		('decide', 'EXECUTE ON FUNCTION apikeys.digest_challenge(text, boolean)'),
 		('decide manage', 'EXECUTE ON FUNCTION apikeys.split_api_key(text)'),
 		('decide manage', 'EXECUTE ON FUNCTION apikeys.issue_token(interval, text[], uuid, text)'),
 
@@ -51,12 +60,13 @@ BEGIN ATOMIC
 		('manage', 'SELECT ON apikeys.member'),
 		('manage', 'SELECT ON apikeys.key'),
 		('manage', 'SELECT ON apikeys.key_role'),
-		('manage', 'SELECT (public_key, version, hint, created_at, expires_at) ON apikeys.key_secret'),
+		('manage', 'SELECT (public_key, version, hint, created_at, expires_at, digest_realm) ON apikeys.key_secret'),
 		('manage', 'SELECT ON apikeys.key_network'),
 		('manage', 'SELECT ON apikeys.key_usage'),
 		('manage', 'SELECT ON apikeys.key_role_usage'),
 		('manage', 'SELECT ON apikeys.key_denial'),
 		('manage', 'SELECT ON apikeys.key_history'),
+		('manage', 'SELECT ON apikeys.key_day'),
 		('manage', 'SELECT ON apikeys.audit_event'),
 		('manage', 'SELECT ON apikeys.keys'),
 		('manage', 'SELECT ON apikeys.access_list_entries'),
@@ -73,6 +83,7 @@ BEGIN ATOMIC
 		('manage', 'EXECUTE ON FUNCTION apikeys.organization(text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.project(text, text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.organization_of(uuid)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.permitted_scopes(uuid, text[], uuid)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.rename_organization(uuid, text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.set_organization_policy(uuid, boolean, interval, interval, interval, bigint)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.delete_organization(uuid)'),
@@ -103,6 +114,8 @@ BEGIN ATOMIC
 		('manage', 'EXECUTE ON FUNCTION apikeys.add_current_address(text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.rotate_secret(text, interval, timestamptz)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.revoke_secret(text, integer)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.enable_digest(text, text)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys.disable_digest(text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.disable_key(text, text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.enable_key(text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.delete_key(text)'),
@@ -153,7 +166,9 @@ BEGIN ATOMIC
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.organization_limits(uuid)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.grant_id(text, uuid)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.role_name(text)'),
-		('manage', 'EXECUTE ON FUNCTION apikeys_internal.pepper_state(text)')
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.may(text, uuid, uuid)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.pepper_state(text)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.digest_pepper(bytea)')
 	) AS p (accesses, privilege)
 	WHERE access_privileges.access = ANY (string_to_array(p.accesses, ' '));
 END;

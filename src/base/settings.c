@@ -24,11 +24,13 @@ int			ak_usage_flush_interval;
 int			ak_usage_max_entries;
 int			ak_limit_max_entries;
 int			ak_limit_overflow_denies;
+double		ak_limit_share;
 int			ak_usage_retention;
 char	   *ak_usage_primary_conninfo;
 int			ak_locator_size;
 char	   *ak_api_key_header;
 int			ak_token_max_lifetime;
+int			ak_digest_nonce_lifetime;
 
 static const struct config_enum_entry overflow_options[] = {
 	{"allow", 0, false},
@@ -75,6 +77,18 @@ define_key_settings(void)
 							1,
 							366 * 24 * 3600,
 							PGC_SUSET,
+							GUC_UNIT_S,
+							NULL,
+							NULL,
+							NULL);
+	DefineCustomIntVariable("apikeys.digest_nonce_lifetime",
+							"How long a nonce of an HTTP Digest challenge is good.",
+							"Then clients get a new one, without being asked for their credentials again.",
+							&ak_digest_nonce_lifetime,
+							300,
+							1,
+							24 * 3600,
+							PGC_SIGHUP,
 							GUC_UNIT_S,
 							NULL,
 							NULL,
@@ -220,6 +234,18 @@ define_limit_settings(GucContext at_start)
 							 0,
 							 overflow_options,
 							 PGC_SUSET,
+							 0,
+							 NULL,
+							 NULL,
+							 NULL);
+	DefineCustomRealVariable("apikeys.limit_share",
+							 "Which part of each limit is this server's, to the millionth.",
+							 "Servers whose shares add up to 1 let through a limit together, and not each of them.",
+							 &ak_limit_share,
+							 1.0,
+							 0.0,
+							 1.0,
+							 PGC_SIGHUP,
 							 0,
 							 NULL,
 							 NULL,

@@ -128,6 +128,38 @@ ak_crypto_xchacha20(uint8_t *output, const uint8_t *input, size_t size,
 	crypto_stream_xchacha20_xor(output, input, size, nonce, key);
 }
 
+/*
+ * Encrypts size bytes, and authenticates them with what is said to be about them,
+ * by XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha): sealed[] has room for
+ * AK_AEAD_TAG_SIZE bytes more.  A nonce is used once with a key.
+ */
+void
+ak_crypto_seal(uint8_t *sealed, const uint8_t *message, size_t size,
+			   const void *about, size_t about_size,
+			   const uint8_t nonce[AK_XCHACHA20_NONCE_SIZE],
+			   const uint8_t key[AK_XCHACHA20_KEY_SIZE])
+{
+	crypto_aead_xchacha20poly1305_ietf_encrypt(sealed, NULL, message, size,
+											   about, about_size, NULL, nonce,
+											   key);
+}
+
+/*
+ * Opens what ak_crypto_seal() has sealed, size bytes, of which message[] gets
+ * AK_AEAD_TAG_SIZE less; false, and nothing there, if any of it is not the same.
+ */
+bool
+ak_crypto_open(uint8_t *message, const uint8_t *sealed, size_t size,
+			   const void *about, size_t about_size,
+			   const uint8_t nonce[AK_XCHACHA20_NONCE_SIZE],
+			   const uint8_t key[AK_XCHACHA20_KEY_SIZE])
+{
+	return crypto_aead_xchacha20poly1305_ietf_decrypt(message, NULL, NULL,
+													  sealed, size,
+													  about, about_size,
+													  nonce, key) == 0;
+}
+
 /* SHA-256 (FIPS 180-4) of the secret. */
 void
 ak_crypto_sha256(uint8_t digest[AK_SHA256_SIZE],

@@ -20,6 +20,7 @@
 #define AK_SHORT_HASH_SEED_SIZE 16
 #define AK_XCHACHA20_KEY_SIZE	32
 #define AK_XCHACHA20_NONCE_SIZE	24
+#define AK_AEAD_TAG_SIZE		16
 
 /* libsodium's crypto_pwhash_STRBYTES, with the terminating zero. */
 #define AK_ARGON2ID_TEXT_SIZE	128
@@ -52,6 +53,14 @@ extern void ak_crypto_xchacha20(uint8_t *output, const uint8_t *input,
 								size_t size,
 								const uint8_t nonce[AK_XCHACHA20_NONCE_SIZE],
 								const uint8_t key[AK_XCHACHA20_KEY_SIZE]);
+extern void ak_crypto_seal(uint8_t *sealed, const uint8_t *message,
+						   size_t size, const void *about, size_t about_size,
+						   const uint8_t nonce[AK_XCHACHA20_NONCE_SIZE],
+						   const uint8_t key[AK_XCHACHA20_KEY_SIZE]);
+extern bool ak_crypto_open(uint8_t *message, const uint8_t *sealed,
+						   size_t size, const void *about, size_t about_size,
+						   const uint8_t nonce[AK_XCHACHA20_NONCE_SIZE],
+						   const uint8_t key[AK_XCHACHA20_KEY_SIZE]);
 extern void ak_crypto_sha256(uint8_t digest[AK_SHA256_SIZE],
 							 const void *secret, size_t secret_size);
 extern void ak_crypto_sha512(uint8_t digest[AK_SHA512_SIZE],

@@ -28,6 +28,35 @@ ak_rate_is_valid(const AkRate *rate)
 		(Wide) rate->burst * rate->period < AK_GCRA_LIMIT;
 }
 
+/* The share of an amount, which is not negative, rounded down. */
+int64_t
+ak_share_of(int64_t amount, int share)
+{
+	return (int64_t) ((Wide) amount * share / AK_WHOLE);
+}
+
+/*
+ * The share of a limit: as many requests in a longer time, rounded up, and of the
+ * burst as much, rounded down, but one at least: else a small burst would be none.
+ * Of a share of 0 nothing is left, and the burst is 0.
+ */
+AkRate
+ak_rate_share(const AkRate *rate, int share)
+{
+	AkRate		part = *rate;
+	Wide		period = (Wide) rate->period * AK_WHOLE;
+
+	part.burst = ak_share_of(rate->burst, share);
+	if (share == 0)
+		return part;
+	if (part.burst == 0)
+		part.burst = 1;
+	period = period / share + (period % share != 0);
+	part.period = period > (AK_GCRA_LIMIT - 1) / part.burst ?
+		(AK_GCRA_LIMIT - 1) / part.burst : (int64_t) period;
+	return part;
+}
+
 /*
  * The level of a bucket at a time of its clock; a full burst at most, also
  * if the clock was set back, or the limit lowered.

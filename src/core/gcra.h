@@ -23,6 +23,9 @@
 
 #define AK_GCRA_LIMIT	(INT64_C(1) << 62)
 
+/* Shares are counted in millionths. */
+#define AK_WHOLE	1000000
+
 /* A limit; all three at least 1, and burst * period less than AK_GCRA_LIMIT. */
 typedef struct AkRate
 {
@@ -50,6 +53,8 @@ typedef struct AkRateAnswer
 } AkRateAnswer;
 
 extern bool ak_rate_is_valid(const AkRate *rate);
+extern int64_t ak_share_of(int64_t amount, int share);
+extern AkRate ak_rate_share(const AkRate *rate, int share);
 extern int64_t ak_gcra_level(const AkRate *rate, const AkBucket *bucket,
 							 int64_t now);
 extern int64_t ak_gcra_convert(int64_t level, const AkRate *from,

@@ -10,6 +10,8 @@ static const char *const names[] = {
 	[AK_WRONG_SECRET] = "wrong_secret",
 	[AK_SECRET_EXPIRED] = "secret_expired",
 	[AK_PEPPER_MISSING] = "pepper_missing",
+	[AK_NONCE_STALE] = "nonce_stale",
+	[AK_NONCE_REPLAYED] = "nonce_replayed",
 	[AK_TOKEN_INVALID] = "token_invalid",
 	[AK_TOKEN_EXPIRED] = "token_expired",
 	[AK_TOKEN_REVOKED] = "token_revoked",
@@ -33,6 +35,20 @@ ak_reason_name(AkReason reason)
 	return names[reason];
 }
 
+/* The better of the results of two of a key's secrets. */
+AkReason
+ak_reason_better(AkReason a, AkReason b)
+{
+	static const AkReason best_first[] = {
+		AK_OK, AK_SECRET_EXPIRED, AK_PEPPER_MISSING
+	};
+
+	for (int i = 0; i < (int) (sizeof(best_first) / sizeof(best_first[0])); i++)
+		if (a == best_first[i] || b == best_first[i])
+			return best_first[i];
+	return AK_WRONG_SECRET;
+}
+
 /*
  * The status of an HTTP response to it: 401 where the key is not proved, 403
  * where it is and is denied, 429 where it is over a limit.
@@ -48,6 +64,8 @@ ak_reason_http_status(AkReason reason)
 		case AK_WRONG_SECRET:
 		case AK_SECRET_EXPIRED:
 		case AK_PEPPER_MISSING:
+		case AK_NONCE_STALE:
+		case AK_NONCE_REPLAYED:
 		case AK_TOKEN_INVALID:
 		case AK_TOKEN_EXPIRED:
 		case AK_TOKEN_REVOKED:

@@ -15,6 +15,8 @@ typedef enum AkReason
 	AK_WRONG_SECRET,
 	AK_SECRET_EXPIRED,
 	AK_PEPPER_MISSING,
+	AK_NONCE_STALE,
+	AK_NONCE_REPLAYED,
 	AK_TOKEN_INVALID,
 	AK_TOKEN_EXPIRED,
 	AK_TOKEN_REVOKED,
@@ -33,6 +35,7 @@ typedef enum AkReason
 } AkReason;
 
 extern const char *ak_reason_name(AkReason reason);
+extern AkReason ak_reason_better(AkReason a, AkReason b);
 extern int	ak_reason_http_status(AkReason reason);
 
 #endif							/* AK_REASON_H */

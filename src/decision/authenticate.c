@@ -12,6 +12,7 @@
 #include "core/crypto.h"
 #include "core/errors.h"
 #include "decision/decision.h"
+#include "decision/digest_proof.h"
 #include "decision/request_headers.h"
 #include "identity/identity.h"
 #include "types/type_access_list.h"
@@ -26,6 +27,8 @@ PG_FUNCTION_INFO_V1(apikeys_authenticate);
 PG_FUNCTION_INFO_V1(apikeys_authenticate_text);
 PG_FUNCTION_INFO_V1(apikeys_authenticate_token);
 PG_FUNCTION_INFO_V1(apikeys_authenticate_token_text);
+PG_FUNCTION_INFO_V1(apikeys_authenticate_digest);
+PG_FUNCTION_INFO_V1(apikeys_authenticate_digest_text);
 PG_FUNCTION_INFO_V1(apikeys_authenticate_request);
 PG_FUNCTION_INFO_V1(apikeys_split_api_key);
 
@@ -72,10 +75,10 @@ authenticate_key(FunctionCallInfo fcinfo, bool address_is_text)
 	AkNetwork	address;
 
 	if (!PG_ARGISNULL(0))
-		request.public_key = ak_decision_get_text(PG_GETARG_DATUM(0),
+		request.public_key = ak_request_get_text(PG_GETARG_DATUM(0),
 												   AK_PUBLIC_KEY_MAX_SIZE);
 	if (!PG_ARGISNULL(1))
-		request.secret = ak_decision_get_text(PG_GETARG_DATUM(1),
+		request.secret = ak_request_get_text(PG_GETARG_DATUM(1),
 											   AK_SECRET_MAX_SIZE);
 	get_address(fcinfo, 2, address_is_text, &request, &address);
 	PG_RETURN_TEXT_P(authenticate(&request));
@@ -95,6 +98,19 @@ authenticate_token(FunctionCallInfo fcinfo, bool address_is_text)
 	public_key = authenticate(&request);
 	ak_request_wipe_token(&request);
 	PG_RETURN_TEXT_P(public_key);
+}
+
+/* authenticate_digest(), the same by HTTP Digest. */
+static Datum
+authenticate_digest(FunctionCallInfo fcinfo, bool address_is_text)
+{
+	AkRequest	request = {.any_scope = true};
+	AkNetwork	address;
+	AkDigestClaim digest;
+
+	get_address(fcinfo, 3, address_is_text, &request, &address);
+	ak_request_set_digest(&request, &digest, fcinfo->args);
+	PG_RETURN_TEXT_P(authenticate(&request));
 }
 
 Datum
@@ -119,6 +135,18 @@ Datum
 apikeys_authenticate_token_text(PG_FUNCTION_ARGS)
 {
 	return authenticate_token(fcinfo, true);
+}
+
+Datum
+apikeys_authenticate_digest(PG_FUNCTION_ARGS)
+{
+	return authenticate_digest(fcinfo, false);
+}
+
+Datum
+apikeys_authenticate_digest_text(PG_FUNCTION_ARGS)
+{
+	return authenticate_digest(fcinfo, true);
 }
 
 /* split_api_key(): the halves of the one string; NULLs where it is none. */

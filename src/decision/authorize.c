@@ -9,6 +9,7 @@
 #include "core/compat.h"
 #include "core/errors.h"
 #include "decision/decision.h"
+#include "decision/digest_proof.h"
 #include "types/type_access_list.h"
 #include "types/type_secret_hash.h"
 
@@ -41,10 +42,18 @@ enum
 #define PUT(column, datum) \
 	(values[DECISION_##column] = (datum), nulls[DECISION_##column] = false)
 
+/* How a key is proved. */
+typedef enum Proof
+{
+	BY_SECRET,					/* public key and secret */
+	BY_TOKEN,					/* both in one argument */
+	BY_DIGEST					/* a header, the method and the target */
+} Proof;
+
 /* What the arguments of a function are. */
 typedef struct Form
 {
-	bool		is_token;		/* public key and secret are one argument */
+	Proof		proof;
 	bool		address_is_text;
 } Form;
 
@@ -53,6 +62,7 @@ typedef struct Call
 {
 	AkRequest	request;
 	AkNetwork	address;
+	AkDigestClaim digest;
 	AkDecision	decision;
 } Call;
 
@@ -77,19 +87,26 @@ get_cost(FunctionCallInfo fcinfo, int argument)
 
 /* Whose key it is: the first arguments; returns how many they are. */
 static int
-get_key(FunctionCallInfo fcinfo, const Form *form, AkRequest *request)
+get_key(FunctionCallInfo fcinfo, const Form *form, Call *call)
 {
-	if (form->is_token)
+	AkRequest  *request = &call->request;
+
+	if (form->proof == BY_DIGEST)
+	{
+		ak_request_set_digest(request, &call->digest, fcinfo->args);
+		return 3;
+	}
+	if (form->proof == BY_TOKEN)
 	{
 		if (!PG_ARGISNULL(0))
 			ak_request_set_token(request, PG_GETARG_DATUM(0));
 		return 1;
 	}
 	if (!PG_ARGISNULL(0))
-		request->public_key = ak_decision_get_text(PG_GETARG_DATUM(0),
+		request->public_key = ak_request_get_text(PG_GETARG_DATUM(0),
 												   AK_PUBLIC_KEY_MAX_SIZE);
 	if (!PG_ARGISNULL(1))
-		request->secret = ak_decision_get_text(PG_GETARG_DATUM(1),
+		request->secret = ak_request_get_text(PG_GETARG_DATUM(1),
 											   AK_SECRET_MAX_SIZE);
 	return 2;
 }
@@ -105,7 +122,7 @@ decide(FunctionCallInfo fcinfo, const Form *form, bool wants_details,
 	ak_require_preload();
 	memset(request, 0, sizeof(*request));
 	request->wants_details = wants_details;
-	next = get_key(fcinfo, form, request);
+	next = get_key(fcinfo, form, call);
 	request->cost = get_cost(fcinfo, next + 3);
 	if (!PG_ARGISNULL(next + 1))
 	{
@@ -125,7 +142,7 @@ decide(FunctionCallInfo fcinfo, const Form *form, bool wants_details,
 
 	ak_decision_open(request, &call->decision);
 	ak_decision_close(request, &call->decision);
-	if (form->is_token)
+	if (form->proof == BY_TOKEN)
 		ak_request_wipe_token(request);
 }
 
@@ -207,19 +224,21 @@ answer_row(FunctionCallInfo fcinfo, const Form *form)
 
 /* --- For SQL ------------------------------------------------------------- */
 
-/* The same in four forms, of the suffixes that the functions have. */
+/* The same in six forms, of the suffixes that the functions have. */
 #define IN_EACH_FORM(name, answer) \
-	IN_FORM(name, answer, false, false) \
-	IN_FORM(name##_text, answer, false, true) \
-	IN_FORM(name##_token, answer, true, false) \
-	IN_FORM(name##_token_text, answer, true, true)
+	IN_FORM(name, answer, BY_SECRET, false) \
+	IN_FORM(name##_text, answer, BY_SECRET, true) \
+	IN_FORM(name##_token, answer, BY_TOKEN, false) \
+	IN_FORM(name##_token_text, answer, BY_TOKEN, true) \
+	IN_FORM(name##_digest, answer, BY_DIGEST, false) \
+	IN_FORM(name##_digest_text, answer, BY_DIGEST, true)
 
-#define IN_FORM(name, answer, is_token, address_is_text) \
+#define IN_FORM(name, answer, proof, address_is_text) \
 	PG_FUNCTION_INFO_V1(name); \
 	Datum \
 	name(PG_FUNCTION_ARGS) \
 	{ \
-		static const Form form = {is_token, address_is_text}; \
+		static const Form form = {proof, address_is_text}; \
 		return answer(fcinfo, &form); \
 	}
 

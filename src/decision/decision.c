@@ -28,6 +28,7 @@
 #include "core/packed_array.h"
 #include "core/scope.h"
 #include "decision/decision.h"
+#include "decision/digest_proof.h"
 #include "identity/grants.h"
 #include "store/locator.h"
 #include "store/policy.h"
@@ -60,20 +61,6 @@ judge(AkVerdict verdict, bool is_live)
 		case AK_SECRET_DIFFERS:
 			break;
 	}
-	return AK_WRONG_SECRET;
-}
-
-/* Returns the better of the results of two of the key's secrets. */
-static AkReason
-choose_reason(AkReason a, AkReason b)
-{
-	static const AkReason best_first[] = {
-		AK_OK, AK_SECRET_EXPIRED, AK_PEPPER_MISSING
-	};
-
-	for (int i = 0; i < lengthof(best_first); i++)
-		if (a == best_first[i] || b == best_first[i])
-			return best_first[i];
 	return AK_WRONG_SECRET;
 }
 
@@ -187,13 +174,13 @@ check_secrets(const AkRequest *request, const AkSecretClaim *claim,
 			has_slow = true;
 			continue;
 		}
-		reason = choose_reason(reason,
-							   note_verdict(request, claim, &secret, verdict,
-											decision));
+		reason = ak_reason_better(reason,
+								  note_verdict(request, claim, &secret, verdict,
+											   decision));
 	}
 	if (has_slow && reason != AK_OK)
-		reason = choose_reason(reason,
-							   check_slow_secrets(request, claim, decision));
+		reason = ak_reason_better(reason,
+								  check_slow_secrets(request, claim, decision));
 	return reason;
 }
 
@@ -257,6 +244,8 @@ prove_key(const AkRequest *request, const AkSecretClaim *claim,
 {
 	if (request->token)
 		return prove_token(request, decision);
+	if (request->digest)
+		return ak_digest_prove(request, decision);
 	if (request->public_key == NULL)
 		return AK_UNKNOWN_KEY;
 	decision->key_exists = ak_keystore_find_image(&decision->store,
@@ -448,6 +437,8 @@ open_store(const AkRequest *request, AkSecretClaim *claim, AkKeystore *store)
 
 	if (request->project)
 		tables |= AK_TABLE_BIT(AK_PROJECT);
+	if (request->digest)
+		tables |= AK_TABLE_BIT(AK_KEY_SECRET);
 	if (request->token)
 		tables |= AK_TABLE_BIT(AK_KEY_IMAGE) | AK_TABLE_BIT(AK_PROJECT) |
 			ak_short_token_tables();
@@ -517,9 +508,7 @@ ak_decision_close(const AkRequest *request, AkDecision *decision)
 	};
 
 	ak_keystore_close(&decision->store);
-	/* A token may be of a key that was deleted. */
-	ak_usage_record(decision->token && !decision->key_exists ?
-					NULL : decision->public_key, &use);
+	ak_usage_record(decision->key_exists ? decision->public_key : NULL, &use);
 	for (int i = 1; decision->reason == AK_OK && i < decision->grant_count; i++)
 		ak_usage_record_grant(decision->public_key, decision->grants[i]);
 }
@@ -534,8 +523,8 @@ ak_decision_proves(const AkDecision *decision)
 /* --- Errors -------------------------------------------------------------- */
 
 /*
- * Raises the error for a denial: 28000, the same one whatever is wrong, where
- * the key is not proved, 53400 where it is over a limit, and else denied_code with
+ * Raises the error for a denial: 28000 where the key is not proved, the same one
+ * whatever is wrong but a nonce, which tells nothing of the key, 53400 where it is over a limit, and else denied_code with
  * the reason.  The server's log leaves out the statement, in which the secret may
  * stand.
  */
@@ -544,6 +533,8 @@ ak_decision_raise(const AkDecision *decision, int denied_code)
 {
 	bool		proved = ak_decision_proves(decision);
 	bool		limited = decision->reason >= AK_RATE_LIMITED;
+	bool		nonce = decision->reason == AK_NONCE_STALE ||
+		decision->reason == AK_NONCE_REPLAYED;
 
 	ereport(ERROR,
 			(errcode(limited ? ERRCODE_CONFIGURATION_LIMIT_EXCEEDED :
@@ -551,10 +542,13 @@ ak_decision_raise(const AkDecision *decision, int denied_code)
 					 ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
 			 proved ? errmsg("API key is denied") :
 			 errmsg("API key is not valid"),
-			 proved ? errdetail("The reason is %s.",
-								ak_reason_name(decision->reason)) : 0,
+			 proved || nonce ?
+			 errdetail("The reason is %s.",
+					   ak_reason_name(decision->reason)) : 0,
 			 ak_errid(limited ? "limit_exceeded" :
-					  proved ? "key_denied" : "key_not_valid"),
+					  proved ? "key_denied" :
+					  nonce ? "nonce_not_valid" :
+					  "key_not_valid"),
 			 errhidestmt(true),
 			 errhidecontext(true)));
 }

@@ -13,6 +13,7 @@
 #include "core/errors.h"
 #include "core/scope.h"
 #include "decision/decision.h"
+#include "decision/digest_proof.h"
 #include "identity/grants.h"
 #include "identity/identity.h"
 #include "identity/rights.h"
@@ -63,7 +64,7 @@ put_check(Inquiry *inquiry, AkReason reason, bool passed, const char *detail)
 /* --- The key itself ------------------------------------------------------ */
 
 static void
-explain_secrets(Inquiry *inquiry)
+explain_secrets(Inquiry *inquiry, text *public_key)
 {
 	const AkImage *key = &inquiry->key;
 	TimestampTz now = GetCurrentTimestamp();
@@ -71,6 +72,7 @@ explain_secrets(Inquiry *inquiry)
 	int			live = 0;
 	int			verifiable = 0;
 	int			affordable = 0;
+	int			digest = ak_digest_count_live(&inquiry->store, public_key, now);
 
 	for (int i = 0; i < key->secrets.count; i++)
 	{
@@ -88,9 +90,12 @@ explain_secrets(Inquiry *inquiry)
 		affordable += ak_secret_hash_is_affordable(hash.data, hash.size);
 	}
 	put_check(inquiry, AK_SECRET_EXPIRED, affordable > 0,
-			  affordable == live ? psprintf("live secrets: %d", live) :
-			  psprintf("live secrets: %d, of which apikeys.argon2id_max_cost excludes %d",
-					   live, live - affordable));
+			  psprintf("live secrets: %d%s%s", live,
+					   affordable == live ? "" :
+					   psprintf(", of which apikeys.argon2id_max_cost excludes %d",
+								live - affordable),
+					   digest == 0 ? "" :
+					   psprintf(", of which HTTP Digest can prove %d", digest)));
 	put_check(inquiry, AK_PEPPER_MISSING, verifiable == live,
 			  psprintf("live secrets whose pepper is missing: %d",
 					   live - verifiable));
@@ -413,11 +418,12 @@ explain(FunctionCallInfo fcinfo, bool address_is_text)
 	ak_keystore_open_for_image(&inquiry.store, ak_locator_hash(public_key),
 							   AK_TABLE_BIT(AK_ROLE) |
 							   AK_TABLE_BIT(AK_ORGANIZATION) |
+							   AK_TABLE_BIT(AK_KEY_SECRET) |
 							   AK_TABLE_BIT(AK_PROJECT));
 	if (!ak_keystore_find_image(&inquiry.store, public_key, &inquiry.key))
 		refuse();
 	ak_image_read_rest(&inquiry.key);
-	explain_secrets(&inquiry);
+	explain_secrets(&inquiry, public_key);
 	explain_state(&inquiry);
 	explain_policy(&inquiry);
 	explain_organization_address(&inquiry);

@@ -4,6 +4,9 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
+#include "base/settings.h"
 #include "core/clock.h"
 #include "core/compat.h"
 #include "core/errors.h"
@@ -26,17 +29,26 @@
 
 /* --- Which limits apply --------------------------------------------------- */
 
-/* The next limit is put here, after which it is the set's. */
+/*
+ * The next limit is put here, after which it is the set's.  Of the check, what is
+ * asked is filled in; what is answered is not, for that would take longer than to
+ * judge it.
+ */
 static AkLimitCheck *
-get_next(AkLimitSet *set, const AkLimit *limit, const char *of)
+get_next(AkLimitSet *set, const AkLimit *limit, const char *of,
+		 AkSpentKind kind, const pg_uuid_t *subject)
 {
 	AkLimitCheck *check = &set->checks[set->count];
 
 	set->applied[set->count].limit = limit;
 	set->applied[set->count].of = of;
 	set->count++;
-	memset(check, 0, sizeof(*check));
 	check->key.database = MyDatabaseId;
+	check->key.kind = kind;
+	check->key.subject = *subject;
+	check->key.start = 0;
+	check->share = set->share;
+	check->wants_read = check->is_read = false;
 	return check;
 }
 
@@ -44,13 +56,12 @@ static void
 add_rate(AkLimitSet *set, const AkLimit *limit, const char *of,
 		 AkSpentKind kind, const pg_uuid_t *subject, bool is_own)
 {
-	AkLimitCheck *check = get_next(set, limit, of);
+	AkLimitCheck *check = get_next(set, limit, of, kind, subject);
 
-	check->key.kind = kind;
-	check->key.subject = *subject;
-	check->key.which = limit->id;
-	check->own_id = limit->id;
-	check->rate = limit->rate;
+	check->key.which = check->own_id = limit->id;
+	check->default_id = 0;
+	check->rate = set->share == AK_WHOLE ?
+		limit->rate : ak_rate_share(&limit->rate, set->share);
 	check->is_own = is_own;
 }
 
@@ -73,10 +84,8 @@ static void
 add_quota(AkLimitSet *set, const AkLimit *limit, const char *of,
 		  const pg_uuid_t *subject, int64 calendar)
 {
-	AkLimitCheck *check = get_next(set, limit, of);
+	AkLimitCheck *check = get_next(set, limit, of, AK_SPENT_OF_QUOTA, subject);
 
-	check->key.kind = AK_SPENT_OF_QUOTA;
-	check->key.subject = *subject;
 	check->key.which = limit->period;
 	check->key.start = ak_period_start(limit->period, calendar);
 	check->end = ak_period_end(limit->period, check->key.start);
@@ -171,6 +180,7 @@ reserve(AkLimitSet *set, int count)
 	set->checks = are_few ? set->few_checks :
 		palloc(count * sizeof(AkLimitCheck));
 	set->count = 0;
+	set->share = (int) rint(ak_limit_share * AK_WHOLE);
 }
 
 static void
@@ -186,6 +196,22 @@ add_organization_rates(AkLimitSet *set, const pg_uuid_t *organization,
 				 TransactionIdIsCurrentTransactionId(policy->writer));
 }
 
+/* Those of the periods before credits, and of each those of the key first. */
+static void
+add_all_quotas(AkLimitSet *set, int own_count, const AkImage *key,
+			   const AkPolicy *policy)
+{
+	int64		calendar = ak_clock_calendar();
+
+	for (int are_credits = 0; are_credits < 2; are_credits++)
+	{
+		add_quotas(set, set->own, own_count, "", &key->limits_id, calendar,
+				   are_credits);
+		add_quotas(set, policy->limits, policy->limit_count, "organization",
+				   &key->organization_id, calendar, are_credits);
+	}
+}
+
 /*
  * Collects the limits that apply to a request for these scopes, or, where that
  * is NULL, all that the key has; false if there are none.  The set is in the
@@ -197,15 +223,14 @@ ak_limits_collect(const AkImage *key, const AkPolicy *policy,
 {
 	bool		is_own;
 	int			own_count;
-	int64		calendar = 0;
+	bool		have_quotas;
 
 	if (key->limits.size == 0 && policy->limit_count == 0)
 		return false;
 	is_own = TransactionIdIsCurrentTransactionId(key->writer);
 	own_count = read_own(key, set);
-	if (have_quota(set->own, own_count) ||
-		have_quota(policy->limits, policy->limit_count))
-		calendar = ak_clock_calendar();
+	have_quotas = have_quota(set->own, own_count) ||
+		have_quota(policy->limits, policy->limit_count);
 	reserve(set, own_count + policy->limit_count);
 	for (int i = 0; i < own_count; i++)
 		if (set->own[i].scope_length > 0 &&
@@ -218,12 +243,8 @@ ak_limits_collect(const AkImage *key, const AkPolicy *policy,
 				 &key->limits_id, is_own ||
 				 TransactionIdIsCurrentTransactionId(policy->writer));
 	add_organization_rates(set, &key->organization_id, policy);
-	add_quotas(set, set->own, own_count, "", &key->limits_id, calendar, false);
-	add_quotas(set, policy->limits, policy->limit_count, "organization",
-			   &key->organization_id, calendar, false);
-	add_quotas(set, set->own, own_count, "", &key->limits_id, calendar, true);
-	add_quotas(set, policy->limits, policy->limit_count, "organization",
-			   &key->organization_id, calendar, true);
+	if (have_quotas)
+		add_all_quotas(set, own_count, key, policy);
 	return set->count > 0;
 }
 

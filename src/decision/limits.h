@@ -44,6 +44,7 @@ typedef struct AkLimitSet
 	AkApplied  *applied;
 	AkLimitCheck *checks;		/* one for each */
 	int			count;
+	int			share;			/* this server's of each, in millionths */
 	AkLimit		few_own[AK_FEW_LIMITS];
 	AkApplied	few_applied[AK_FEW_LIMITS];
 	AkLimitCheck few_checks[AK_FEW_LIMITS];

@@ -36,14 +36,16 @@ put_limit(ReturnSetInfo *result, const AkApplied *applied,
 	PUT(0, CStringGetTextDatum(ak_limits_name(applied)));
 	if (applied->limit->kind == AK_LIMIT_QUOTA)
 	{
-		PUT(4, Int64GetDatum(check->amount));
+		PUT(4, Int64GetDatum(applied->limit->amount));
 		PUT(5, Int64GetDatum(check->used));
 	}
 	else
 	{
-		PUT(1, Int64GetDatum(check->rate.requests));
-		PUT(2, ak_limit_interval(check->rate.period));
-		PUT(3, Int64GetDatum(check->rate.burst));
+		const AkRate *rate = &applied->limit->rate;
+
+		PUT(1, Int64GetDatum(rate->requests));
+		PUT(2, ak_limit_interval(rate->period));
+		PUT(3, Int64GetDatum(rate->burst));
 	}
 	PUT(6, Int64GetDatum(check->remaining));
 	if (check->resets)

@@ -7,8 +7,7 @@
 #include "core/compat.h"
 #include "core/credentials.h"
 #include "core/crypto.h"
-#include "decision/decision.h"
-#include "store/short_token.h"
+#include "decision/request.h"
 
 #include "access/detoast.h"
 #include "utils/builtins.h"
@@ -18,7 +17,7 @@
  * is read to show that it is too long.
  */
 text *
-ak_decision_get_text(Datum argument, int max_size)
+ak_request_get_text(Datum argument, int max_size)
 {
 	if (toast_raw_datum_size(argument) - VARHDRSZ <= max_size)
 		return DatumGetTextPP(argument);
@@ -33,7 +32,7 @@ ak_decision_get_text(Datum argument, int max_size)
 void
 ak_request_set_token(AkRequest *request, Datum api_key)
 {
-	text	   *token = ak_decision_get_text(api_key, AK_SHORT_TOKEN_MAX);
+	text	   *token = ak_request_get_text(api_key, AK_SHORT_TOKEN_MAX);
 	AkCredentials credentials;
 
 	request->public_key = NULL;

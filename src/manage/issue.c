@@ -15,6 +15,7 @@
 #include "core/crypto.h"
 #include "core/errors.h"
 #include "core/token.h"
+#include "types/sealed_digest.h"
 #include "types/type_access_list.h"
 #include "types/type_secret_hash.h"
 #include "usage/quota.h"
@@ -89,8 +90,27 @@ make_secret(const char *prefix, char *secret)
 }
 
 /*
- * generate_secret(public_key, environment): a secret, its hash and the end of the
- * secret; NULL without a public key.
+ * What HTTP Digest needs of a secret, by the arguments public_key, environment,
+ * version and digest_realm; NULL without a realm.
+ */
+static Datum
+make_digest(FunctionCallInfo fcinfo, const char *secret, size_t length,
+			bool *isnull)
+{
+	AkDigestOwner owner = {.public_key = PG_GETARG_TEXT_PP(0)};
+
+	*isnull = PG_ARGISNULL(3) || PG_ARGISNULL(2);
+	if (*isnull)
+		return (Datum) 0;
+	owner.version = PG_GETARG_INT32(2);
+	owner.realm = PG_GETARG_TEXT_PP(3);
+	return PointerGetDatum(ak_sealed_digest_make(&owner, secret, length));
+}
+
+/*
+ * generate_secret(public_key, environment, version, digest_realm): a secret, its
+ * hash, the end of the secret, and what HTTP Digest needs of it; NULL without a
+ * public key.
  */
 Datum
 apikeys_generate_secret(PG_FUNCTION_ARGS)
@@ -99,8 +119,8 @@ apikeys_generate_secret(PG_FUNCTION_ARGS)
 	char		secret[AK_TOKEN_TEXT_SIZE];
 	size_t		length;
 	TupleDesc	descriptor;
-	Datum		values[3];
-	bool		nulls[3] = {false};
+	Datum		values[4];
+	bool		nulls[4] = {false};
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
@@ -114,6 +134,7 @@ apikeys_generate_secret(PG_FUNCTION_ARGS)
 											VARSIZE_ANY_EXHDR(public_key),
 											secret, length));
 	values[2] = CStringGetTextDatum(secret + length - HINT_LENGTH);
+	values[3] = make_digest(fcinfo, secret, length, &nulls[3]);
 	ak_crypto_wipe(secret, sizeof(secret));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor),
 													  values, nulls)));

@@ -50,7 +50,8 @@ enum
 	SECRET_HASH,
 	SECRET_HINT,
 	SECRET_CREATED_AT,
-	SECRET_EXPIRES_AT
+	SECRET_EXPIRES_AT,
+	SECRET_DIGEST_REALM
 };
 
 /* Before the last characters of a secret. */
@@ -457,6 +458,7 @@ prepend_secret(StringInfo elements, text *public_key, AkIndexScan *scan)
 	bool		isnull;
 	int32		version =
 		DatumGetInt32(slot_getattr(scan->slot, SECRET_VERSION, &isnull));
+	Datum		realm;
 	AkLastUse	last;
 	StringInfoData json;
 
@@ -471,6 +473,14 @@ prepend_secret(StringInfo elements, text *public_key, AkIndexScan *scan)
 	append_time(&json, "expires_at", get_expiry(scan),
 				get_expiry(scan) == DT_NOEND);
 	appendStringInfoChar(&json, ',');
+	realm = slot_getattr(scan->slot, SECRET_DIGEST_REALM, &isnull);
+	if (isnull)
+		appendStringInfoString(&json, "\"digest_realm\":null,");
+	else
+	{
+		append_string(&json, "digest_realm", TextDatumGetCString(realm));
+		appendStringInfoChar(&json, ',');
+	}
 	ak_usage_report_last_use(public_key, version, &last);
 	append_time(&json, "last_used_at", last.at, last.at == DT_NOBEGIN);
 	appendStringInfo(&json, "}%s%s", elements->len > 0 ? "," : "",
@@ -500,7 +510,7 @@ apikeys_key_secrets(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(make_jsonb(&json));
 }
 
-/* Returns when the last of its live secrets expires; NULL: never, or none lives. */
+/* Returns when the last of its secrets expires, or has expired; NULL: never. */
 Datum
 apikeys_key_secret_expires_at(PG_FUNCTION_ARGS)
 {
@@ -513,7 +523,7 @@ apikeys_key_secret_expires_at(PG_FUNCTION_ARGS)
 	while (ak_index_scan_next_row(&scan))
 		last = Max(last, get_expiry(&scan));
 	ak_index_scan_close(&scan);
-	if (last == DT_NOEND || last <= GetCurrentStatementStartTimestamp())
+	if (TIMESTAMP_NOT_FINITE(last))
 		PG_RETURN_NULL();
 	PG_RETURN_TIMESTAMPTZ(last);
 }

@@ -45,7 +45,6 @@ ak_limit_next(const char **image, const char *end, AkLimit *limit)
 
 	if (end - bytes < (ptrdiff_t) FIXED_SIZE)
 		return false;
-	memset(limit, 0, sizeof(*limit));
 	limit->kind = (unsigned char) *bytes++;
 	/* An id is random: half of it is as good. */
 	memcpy(&limit->id, bytes, sizeof(limit->id));

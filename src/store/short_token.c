@@ -22,11 +22,13 @@
 
 #include <ctype.h>
 
+#include "access/xlog.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/timestamp.h"
 
-/* What the server's key is derived with from a pepper. */
+/* What the key of tokens is derived with. */
 #define KEY_CONTEXT		"apikeys short-lived tokens 1"
 
 #define FOOTER_START	"{\"kid\":\""
@@ -54,13 +56,23 @@ ak_short_token_tables(void)
 	return AK_TABLE_BIT(AK_TOKEN_KEY);
 }
 
+/*
+ * The key that tokens are sealed with, from a pepper or from the random key of the
+ * database.  Peppers are those of all databases of a server and of others with the
+ * same file, and a copy of a database has the random key of its source: in each of
+ * them somebody else says what a public key stands for.  So it is of one database of
+ * one server and its standbys.
+ */
 static void
-derive_key(const AkPepper *pepper, uint8 key[AK_PASETO_KEY_SIZE])
+derive_key(const uint8 secret[AK_PASETO_KEY_SIZE], uint8 key[AK_PASETO_KEY_SIZE])
 {
+	const uint64 system = GetSystemIdentifier();
 	AkBlake2b	hash;
 
-	ak_crypto_mac_begin(&hash, pepper->bytes, AK_PASETO_KEY_SIZE);
+	ak_crypto_mac_begin(&hash, secret, AK_PASETO_KEY_SIZE);
 	ak_crypto_blake2b_add(&hash, KEY_CONTEXT, strlen(KEY_CONTEXT));
+	ak_crypto_blake2b_add(&hash, &system, sizeof(system));
+	ak_crypto_blake2b_add(&hash, &MyDatabaseId, sizeof(MyDatabaseId));
 	ak_crypto_mac_end(&hash, key, AK_PASETO_KEY_SIZE);
 }
 
@@ -95,14 +107,18 @@ static bool
 find_key(AkKeystore *store, const char *id, size_t size,
 		 uint8 key[AK_PASETO_KEY_SIZE])
 {
-	const AkPepper *pepper;
+	const AkPepper *pepper = NULL;
+	uint8		random[AK_PASETO_KEY_SIZE];
 
 	if (size == strlen(AK_NO_PEPPER) && memcmp(id, AK_NO_PEPPER, size) == 0)
-		return ak_pepper_current() == NULL && read_key(store, key);
-	pepper = ak_pepper_find(id, size);
-	if (pepper)
-		derive_key(pepper, key);
-	return pepper != NULL;
+	{
+		if (ak_pepper_current() != NULL || !read_key(store, random))
+			return false;
+	}
+	else if ((pepper = ak_pepper_find(id, size)) == NULL)
+		return false;
+	derive_key(pepper ? pepper->bytes : random, key);
+	return true;
 }
 
 /* Where the id of the key stands in a footer; false if it is none of ours. */

@@ -11,10 +11,10 @@
  *		scope	patterns of scopes with blanks between; absent: any scope
  *		prj		the project that it is good in; absent: anywhere
  *
- * Its footer is {"kid":"<id of a pepper, or 0>"}.  The server's key is derived
- * from that pepper; without peppers it is the random one in table token_key,
- * which counts only as long as there are none: else who has read the tables
- * could go on making tokens.
+ * Its footer is {"kid":"<id of a pepper, or 0>"}.  The key that seals it is derived
+ * from that pepper and from what server and database this is; without peppers, from
+ * the random value in table token_key instead of a pepper, which counts only as long
+ * as there are none: else who has read the tables could go on making tokens.
  *
  * The text of a token is a secret, and is never told in a message.  What it says
  * is none.

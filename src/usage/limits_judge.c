@@ -115,19 +115,23 @@ store_rate(AkLimitCheck *check, int64 cost, bool is_new, int64 now)
 
 /*
  * Whether the table must be asked before the check can be judged: where nothing
- * is in memory, or what was in memory until a batch that was not read; and now
- * and then, for others may have written, as they always may on a standby.
+ * is in memory, or what was in memory until a batch that was not read; after each
+ * batch, because shares are of what is not written; and now and then, for others may
+ * have written, as they always may on a standby.
  */
 static bool
 wants_read(const AkLimitCheck *check, int64 now, bool in_recovery,
 		   uint64 last_batch, bool accepts_stale)
 {
+	const AkSpentQuota *quota;
+
 	if (check->spent == NULL)
 		return !check->is_read ||
 			(check->merged < last_batch && !accepts_stale);
+	quota = &check->spent->of.quota;
 	return !check->is_read &&
-		(in_recovery ||
-		 now - check->spent->of.quota.read_at > READ_INTERVAL_US);
+		(in_recovery || now - quota->read_at > READ_INTERVAL_US ||
+		 (quota->written_batch < quota->batch && quota->batch <= last_batch));
 }
 
 /* What was read is newer, unless it lacks what we have written. */
@@ -144,17 +148,23 @@ take_over_read(AkLimitCheck *check, int64 now)
 	quota->read_at = now;
 }
 
-/* What is left of the amount; what was used goes into the check. */
+/*
+ * What is left for this server: its share of what is not written yet, without what
+ * it has used since.  What was used goes into the check.
+ */
 static int64
 get_remaining(AkLimitCheck *check)
 {
 	const AkSpentQuota *quota = check->spent ? &check->spent->of.quota : NULL;
+	int64		written = quota ? quota->written : check->written;
+	int64		unwritten = 0;
+	int64		left = Max(check->amount - written, 0);
 
-	check->used = check->written;
 	if (quota)
-		check->used = quota->written + quota->pending +
+		unwritten = quota->pending +
 			(quota->written_batch < quota->batch ? quota->in_flight : 0);
-	return Max(check->amount - check->used, 0);
+	check->used = written + unwritten;
+	return Max(ak_share_of(left, check->share) - unwritten, 0);
 }
 
 static void
@@ -164,7 +174,8 @@ answer_quota(AkLimitCheck *check, int64 cost)
 
 	check->remaining = get_remaining(check);
 	check->passes = cost <= check->remaining;
-	check->never = !check->passes && (cost > check->amount || !ends);
+	check->never = !check->passes &&
+		(cost > ak_share_of(check->amount, check->share) || !ends);
 	check->retry_after = check->passes || check->never ? 0 :
 		check->end - check->calendar;
 	check->resets = ends;

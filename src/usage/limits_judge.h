@@ -20,7 +20,8 @@ typedef struct AkLimitCheck
 	/* What is asked. */
 	AkSpentKey	key;
 	bool		is_own;			/* this transaction may have changed the limit */
-	AkRate		rate;
+	int			share;			/* this server's of it, in millionths */
+	AkRate		rate;			/* that share of it */
 	uint64		own_id;			/* of the key's own limit; 0: none */
 	uint64		default_id;		/* of what it stands in place of; 0: none */
 	int64		amount;			/* of a quota */

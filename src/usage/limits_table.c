@@ -13,7 +13,6 @@
 #include "core/compat.h"
 #include "usage/limits_table.h"
 
-#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
 #include "port/atomics.h"
@@ -103,12 +102,21 @@ ak_limits_exist(void)
 
 /* --- Rows, under the lock of the partition -------------------------------- */
 
-/* The head of the chain that a key is in; its partition is the rest by their number. */
+/*
+ * The head of the chain that a key is in; its partition is the rest by their number.
+ * Subjects and ids are random, so that it takes little to spread them: the
+ * multiplication is that of a 64-bit linear congruential generator.
+ */
 uint32
 ak_limits_head(const AkSpentKey *key)
 {
-	return hash_bytes((const unsigned char *) key, sizeof(*key)) &
-		(table->head_count - 1);
+	uint64		parts[lengthof(key->subject.data) / sizeof(uint64)];
+	uint64		sum = key->which + key->start + key->database + key->kind;
+
+	memcpy(parts, key->subject.data, sizeof(parts));
+	for (int i = 0; i < lengthof(parts); i++)
+		sum = (sum ^ parts[i]) * UINT64CONST(6364136223846793005);
+	return (sum >> 32) & (table->head_count - 1);
 }
 
 /* Takes the locks of some partitions, in their order. */

@@ -80,21 +80,35 @@ ak_usage_clean_up(text **public_keys, int count)
 }
 
 /*
- * Deletes hours of the history that began before a time, at most so many rows,
- * and returns how many they were.
+ * Deletes hours of the history that began before a time, and days that ended
+ * before it, at most so many rows of each; returns how many of the more.
  */
 uint64
 ak_usage_drop_history(TimestampTz before, int most)
 {
-	static AkStatement drop = {
-		"DELETE FROM apikeys.key_history WHERE ctid OPERATOR(pg_catalog.=) "
-		"ANY (ARRAY(SELECT h.ctid FROM apikeys.key_history AS h "
-		"WHERE h.hour OPERATOR(pg_catalog.<) $1 ORDER BY h.hour LIMIT $2))",
-		2, {TIMESTAMPTZOID, INT4OID}, .by_index = true
+#define DROP(table, column, end) { \
+	"DELETE FROM apikeys." table " WHERE ctid OPERATOR(pg_catalog.=) " \
+	"ANY (ARRAY(SELECT h.ctid FROM apikeys." table " AS h " \
+	"WHERE h." column " OPERATOR(pg_catalog.<) " end \
+	" ORDER BY h." column " LIMIT $2))", \
+	2, {TIMESTAMPTZOID, INT4OID}, .by_index = true \
+}
+	static AkStatement drops[] = {
+		DROP("key_history", "hour", "$1"),
+		DROP("key_day", "day",
+			 "($1 AT TIME ZONE 'UTC')::pg_catalog.date")
 	};
+#undef DROP
 	Datum		values[] = {TimestampTzGetDatum(before), Int32GetDatum(most)};
+	uint64		dropped = 0;
 
-	return ak_owner_execute(&drop, values, NULL);
+	for (int i = 0; i < lengthof(drops); i++)
+	{
+		uint64		count = ak_owner_execute(&drops[i], values, NULL);
+
+		dropped = Max(dropped, count);
+	}
+	return dropped;
 }
 
 /*

@@ -288,34 +288,43 @@ merge_grants(AkBatch *batch, Snapshot snapshot)
 }
 
 /*
- * Adds to the history of each key by the hour.  In the order of the index, as
- * rows are locked by it; the look-up of the key's organization is limited, so
- * that no plan reads all keys.
+ * Adds to the history of each key by the hour, and by the day.  All merges lock
+ * rows in the same order, in which what is new of an organization stands in few
+ * pages.  The look-up of the key's organization is limited, so that no plan reads
+ * all keys.
  */
 static void
 merge_history(AkBatch *batch, Snapshot snapshot)
 {
-	static AkStatement merge = {
-		"INSERT INTO apikeys.key_history AS h "
-		"(public_key, hour, reason, organization_id, count, cost) "
-		"SELECT s.public_key, s.hour, s.reason, k.organization_id, "
-		"s.count, s.cost FROM (SELECT b.public_key COLLATE \"C\" AS public_key, "
-		"b.hour, coalesce(b.reason, 'ok') COLLATE \"C\" AS reason, "
-		"least(pg_catalog.sum(b.hour_count), "
-		"9223372036854775807)::pg_catalog.int8 AS count, "
-		"least(pg_catalog.sum(b.cost), "
-		"9223372036854775807)::pg_catalog.int8 AS cost "
-		"FROM " BATCH "WHERE b.hour IS NOT NULL "
-		"GROUP BY 1, 2, 3 ORDER BY 1, 2, 3) AS s "
-		"CROSS JOIN LATERAL (SELECT k.organization_id FROM apikeys.key AS k "
-		"WHERE k.public_key OPERATOR(pg_catalog.=) s.public_key LIMIT 1) AS k "
-		"ON CONFLICT ON CONSTRAINT key_history_pkey DO UPDATE SET "
-		"count = " SUM_OF("h.count", "excluded.count") ", "
-		"cost = " SUM_OF("h.cost", "excluded.cost"),
-		AK_BATCH_COLUMN_COUNT, BATCH_TYPES, .by_index = true
+#define MERGE(table, unit, start) { \
+	"INSERT INTO apikeys." table " AS h " \
+	"(public_key, " unit ", reason, organization_id, count, cost) " \
+	"SELECT s.public_key, s.start, s.reason, k.organization_id, " \
+	"s.count, s.cost FROM (SELECT b.public_key COLLATE \"C\" AS public_key, " \
+	start " AS start, coalesce(b.reason, 'ok') COLLATE \"C\" AS reason, " \
+	"least(pg_catalog.sum(b.hour_count), " \
+	"9223372036854775807)::pg_catalog.int8 AS count, " \
+	"least(pg_catalog.sum(b.cost), " \
+	"9223372036854775807)::pg_catalog.int8 AS cost " \
+	"FROM " BATCH "WHERE b.hour IS NOT NULL " \
+	"GROUP BY 1, 2, 3) AS s " \
+	"CROSS JOIN LATERAL (SELECT k.organization_id FROM apikeys.key AS k " \
+	"WHERE k.public_key OPERATOR(pg_catalog.=) s.public_key LIMIT 1) AS k " \
+	"ORDER BY 4, 1, 2, 3 " \
+	"ON CONFLICT ON CONSTRAINT " table "_pkey DO UPDATE SET " \
+	"count = " SUM_OF("h.count", "excluded.count") ", " \
+	"cost = " SUM_OF("h.cost", "excluded.cost"), \
+	AK_BATCH_COLUMN_COUNT, BATCH_TYPES, .by_index = true \
+}
+	static AkStatement merges[] = {
+		MERGE("key_history", "hour", "b.hour"),
+		MERGE("key_day", "day",
+			  "(b.hour AT TIME ZONE 'UTC')::pg_catalog.date")
 	};
+#undef MERGE
 
-	ak_owner_execute_at(snapshot, &merge, batch->columns, NULL);
+	for (int i = 0; i < lengthof(merges); i++)
+		ak_owner_execute_at(snapshot, &merges[i], batch->columns, NULL);
 }
 
 /* False if this batch, or a later one, is there already. */

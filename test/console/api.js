@@ -1,14 +1,15 @@
 // The requests that the model's command-line client was recorded with, in the same
-// order, with plain HTTP: shapes, status and error codes.
+// order, by each of the clients: shapes, status and error codes.
 'use strict'
 const assert = require('node:assert/strict')
 const { after, before, test } = require('node:test')
-const { setUp, start, tearDown, sql, value, call } = require('./harness')
+const { setUp, start, tearDown, sql, value, takeDigest } = require('./harness')
+const { CLIENTS } = require('./clients')
 
 const VARIANTS = [
-  ['/api/public/v1.0', false],
-  ['/api/public/v1.0', true],
-  ['/api/atlas/v2', false]
+  ...Object.keys(CLIENTS).map((name) => ['/api/public/v1.0', name]),
+  ['/api/atlas/v2', 'Basic'],
+  ['/api/atlas/v2', 'curl --digest']
 ]
 const preparations = []
 let url
@@ -19,10 +20,13 @@ before(async () => {
 })
 after(tearDown)
 
-for (const [prefix, bearer] of VARIANTS) {
-  const title = (text) => `${text} (${prefix}, ${bearer ? 'Bearer' : 'Basic'})`
+for (const [prefix, client] of VARIANTS) {
+  const { call, isDigest } = CLIENTS[client]
+  const title = (text) => `${text} (${prefix}, ${client})`
+  // Keys take Digest where they opt in.
+  const prepared = (key) => (isDigest ? takeDigest(key) : key)
   let places, owner, root
-  const ask = (method, target, body) => call(url, { ...owner, bearer }, method, target, body)
+  const ask = (method, target, body) => call(url, owner, method, target, body)
   const of = (...parts) => [root, ...parts].join('/')
 
   // An organization, two projects, and the key that calls.
@@ -34,6 +38,7 @@ for (const [prefix, bearer] of VARIANTS) {
     ]
     places = { acme, production, staging }
     ;[owner] = await sql("SELECT * FROM apikeys.create_key($1, 'the caller', '{ORG_OWNER}', '{127.0.0.1}')", [acme])
+    owner = await prepared(owner)
     root = `${prefix}/orgs/${acme}/apiKeys`
   })
 
@@ -227,26 +232,23 @@ for (const [prefix, bearer] of VARIANTS) {
   })
 
   test(title('manages with the rights of the key alone'), async () => {
-    const [member] = await sql("SELECT * FROM apikeys.create_key($1, 'a member', '{ORG_MEMBER}')", [places.acme])
-    const [admin] = await sql(
-      "SELECT * FROM apikeys.create_project_key($1, 'an administrator', '{GROUP_USER_ADMIN}')",
-      [places.production]
-    )
     await sql(
       "SELECT apikeys.create_role('KEY_KEEPER', 'project', '{}', '{apikeys.keys.*}', 'Looks after keys.', organization => $1)",
       [places.acme]
     )
-    const [keeper] = await sql("SELECT * FROM apikeys.create_project_key($1, 'a keeper', '{KEY_KEEPER}')", [
-      places.production
-    ])
-    const [disabled] = await sql("SELECT * FROM apikeys.create_key($1, 'disabled', '{ORG_OWNER}')", [places.acme])
-    const [elsewhere] = await sql(
-      "SELECT * FROM apikeys.create_key($1, 'elsewhere', '{ORG_OWNER}', '{203.0.113.0/24}')",
-      [places.acme]
-    )
+    const inOrganization = 'SELECT * FROM apikeys.create_key($1, $2, $3, $4)'
+    const inProject = 'SELECT * FROM apikeys.create_project_key($1, $2, $3)'
+    const made = [
+      await sql(inOrganization, [places.acme, 'a member', '{ORG_MEMBER}', '{}']),
+      await sql(inProject, [places.production, 'an administrator', '{GROUP_USER_ADMIN}']),
+      await sql(inProject, [places.production, 'a keeper', '{KEY_KEEPER}']),
+      await sql(inOrganization, [places.acme, 'disabled', '{ORG_OWNER}', '{}']),
+      await sql(inOrganization, [places.acme, 'elsewhere', '{ORG_OWNER}', '{203.0.113.0/24}'])
+    ].flat()
+    const [member, admin, keeper, disabled, elsewhere] = await Promise.all(made.map(prepared))
     await sql('SELECT apikeys.disable_key($1)', [disabled.public_key])
     const as = async (key, ...request) => {
-      const { status, json, headers } = await call(url, { ...key, bearer }, ...request)
+      const { status, json, headers } = await call(url, key, ...request)
       return [status, json.errorCode, headers.get('www-authenticate')]
     }
     assert.deepEqual(await as(member, 'POST', root, { desc: 'x', roles: ['ORG_MEMBER'] }), [
@@ -274,20 +276,21 @@ for (const [prefix, bearer] of VARIANTS) {
     ])
     assert.deepEqual(await as(disabled, 'GET', root), [403, 'API_KEY_DENIED', null])
     assert.deepEqual(await as(elsewhere, 'GET', root), [403, 'IP_ADDRESS_NOT_ON_ACCESS_LIST', null])
-    const unproved = [401, 'UNAUTHORIZED', 'Basic realm="apikeys", charset="UTF-8"']
     for (const [publicKey, privateKey] of [
       [owner.public_key, member.private_key],
       ['ak_pub_0000000000000000', 'x'],
       [owner.public_key, ''],
       ['', '']
     ]) {
-      assert.deepEqual(
-        await as(
-          { public_key: publicKey, private_key: privateKey, api_key: `${publicKey}.${privateKey}` },
-          'GET',
-          root
-        ),
-        unproved
+      const [status, code, challenges] = await as(
+        { public_key: publicKey, private_key: privateKey, api_key: `${publicKey}.${privateKey}` },
+        'GET',
+        root
+      )
+      assert.deepEqual([status, code], [401, 'UNAUTHORIZED'])
+      assert.match(
+        challenges,
+        /^Digest realm="apikeys", qop="auth", algorithm=SHA-256, nonce="[\w-]+", Digest realm="apikeys", qop="auth", algorithm=MD5, nonce="[\w-]+", Basic realm="apikeys", charset="UTF-8"$/
       )
     }
   })

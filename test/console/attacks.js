@@ -2,7 +2,9 @@
 'use strict'
 const assert = require('node:assert/strict')
 const { after, before, test } = require('node:test')
-const { setUp, start, tearDown, sql, value, Client, call, passwordOf } = require('./harness')
+const { setUp, start, tearDown, sql, value, Client, takeDigest, passwordOf } = require('./harness')
+const { CLIENTS } = require('./clients')
+const { call } = CLIENTS.Basic
 
 let places, console_, key, secret, base
 before(async () => {
@@ -64,6 +66,8 @@ const formsOf = (place, publicKey) =>
     [`/keys/${publicKey}/access-list/remove`, { entry: '203.0.113.0/24' }],
     [`/keys/${publicKey}/clear`, {}],
     [`/keys/${publicKey}/rotate`, { overlap: '0' }],
+    [`/keys/${publicKey}/digest`, { overlap: '0' }],
+    [`/keys/${publicKey}/digest/disable`, {}],
     [`/keys/${publicKey}/revoke`, { version: '1' }],
     [`/keys/${publicKey}/disable`, {}],
     [`/keys/${publicKey}/enable`, {}],
@@ -273,6 +277,40 @@ test('a form of a million bytes is refused', () =>
     assert.equal(status, 413)
   }))
 
+test('credentials of HTTP Digest are good for one request', async () => {
+  const [created] = await sql("SELECT * FROM apikeys.create_key($1, 'by Digest', '{ORG_MEMBER}')", [places.acme])
+  const { public_key: publicKey, private_key: privateKey } = await takeDigest(created)
+  const path = `/api/public/v1.0/orgs/${places.acme}/apiKeys/${publicKey}`
+  const { DigestClient } = await import(require.resolve('digest-fetch'))
+  const client = new DigestClient(publicKey, privateKey, { algorithm: 'SHA-256' })
+  const ask = (authorization, target = path, method = 'GET') =>
+    fetch(new URL(target, console_.url), { method, headers: authorization ? { authorization } : {} })
+  client.parseAuth((await ask()).headers.get('www-authenticate'))
+  const { Authorization: captured } = client.addAuth(new URL(path, console_.url).href, {}).headers
+
+  await unchanged(async () => {
+    assert.equal((await ask(captured, `${path}?pretty=true`)).status, 401)
+    assert.equal((await ask(captured, path, 'DELETE')).status, 401)
+    assert.equal((await ask(captured)).status, 200)
+    for (let n = 0; n < 3; n++) {
+      const replayed = await ask(captured)
+      assert.equal(replayed.status, 401)
+      assert.match(replayed.headers.get('www-authenticate'), /^Digest .*, stale=true, .*, stale=true, Basic /)
+    }
+    const statuses = await Promise.all(Array.from({ length: 20 }, () => ask(captured.replace('nc=00000001', 'nc=00000002'))))
+    assert.ok(statuses.every(({ status }) => status === 401))
+  })
+  // Twenty at the same time with the same right credentials: one gets through.
+  client.digest.nc = 2
+  const { Authorization: next } = client.addAuth(new URL(path, console_.url).href, {}).headers
+  const answers = await Promise.all(Array.from({ length: 20 }, () => ask(next)))
+  assert.equal(answers.filter(({ status }) => status === 200).length, 1)
+  assert.equal(
+    await value("SELECT (denials ->> 'nonce_replayed')::integer FROM apikeys.usage WHERE public_key = $1", [publicKey]),
+    22
+  )
+})
+
 test('texts that a tenant can set are shown as texts', async () => {
   const evil = (n) => `<script>alert(${n})</script>"'><img src=x onerror=alert(${n})>{{${n}}}<%= ${n} %>`
   const organization = await value('SELECT apikeys.create_organization($1, $2)', [evil('organization'), 'user:mallory'])
@@ -367,7 +405,7 @@ test('odd requests are no faults of the console', () =>
         ([, fields]) => Object.keys(fields).length && !fields.version
       )) {
         const forged = Object.fromEntries(Object.keys(fields).map((name) => [name, [text, text]]))
-        if (path.endsWith(key) || /access-list|disable|rotate/.test(path)) continue // what is valid there
+        if (path.endsWith(key) || /access-list|disable|rotate|digest/.test(path)) continue // what is valid there
         assert.ok((await anna.post(path, forged)).status < 500, path)
       }
     }

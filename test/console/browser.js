@@ -36,6 +36,16 @@ before(async () => {
   ]) {
     await sql('SELECT apikeys.decide($1, $2, $3::inet, $4)', [reports.public_key, reports.private_key, address, scope])
   }
+  await sql("SELECT apikeys.set_rate_limit($1, 100, '1 minute')", [reports.public_key])
+  await sql("SELECT apikeys.set_quota($1, 50000, 'month')", [reports.public_key])
+  await sql(
+    `INSERT INTO apikeys.key_history (public_key, hour, reason, organization_id, count, cost)
+     SELECT $1, date_trunc('day', now(), 'UTC') - n * interval '1 day', r.reason, $2, r.count, r.count
+     FROM generate_series(1, 27) AS n,
+       LATERAL (VALUES ('ok', 900 + 37 * n * n % 1100), ('scope_denied', CASE WHEN n % 6 = 0 THEN 150 END)) AS r (reason, count)
+     WHERE r.count IS NOT NULL AND n % 7 <> 3`,
+    [reports.public_key, places.acme]
+  )
   ;({ url } = await start())
   browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] })
 })

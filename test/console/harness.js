@@ -116,19 +116,11 @@ class Client {
   }
 }
 
-// A program with a key: JSON in and out.
-async function call(url, credentials, method, target, body, headers = {}) {
-  const authorization =
-    credentials.api_key && credentials.bearer
-      ? `Bearer ${credentials.api_key}`
-      : `Basic ${Buffer.from(`${credentials.public_key}:${credentials.private_key}`).toString('base64')}`
-  const response = await fetch(new URL(target, url), {
-    method,
-    body: body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body),
-    headers: { authorization, 'content-type': 'application/json', ...headers }
-  })
-  const text = await response.text()
-  return { status: response.status, json: text && JSON.parse(text), headers: response.headers }
+// A new key that takes HTTP Digest, as create_key answers.
+async function takeDigest({ public_key: publicKey }) {
+  await sql("SELECT apikeys.enable_digest($1, 'apikeys')", [publicKey])
+  const privateKey = await value('SELECT apikeys.rotate_secret($1)', [publicKey])
+  return { public_key: publicKey, private_key: privateKey, api_key: `${publicKey}.${privateKey}` }
 }
 
-module.exports = { setUp, start, tearDown, sql, value, Client, call, passwordOf, USERS }
+module.exports = { setUp, start, tearDown, sql, value, Client, takeDigest, passwordOf, USERS }

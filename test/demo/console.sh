@@ -16,7 +16,8 @@ start() {
   copy_sources
   private_build WERROR=
   console_packages
-  server_start demo "shared_preload_libraries = 'apikeys'"
+  write_pepper "$WORK/pepper"
+  server_start demo "shared_preload_libraries = 'apikeys'" "apikeys.pepper_file = '$WORK/pepper'"
   as_user "$WORK/bin/createdb" demo
   run_script demo/demo.sql
   run_script demo/console/schema.sql

@@ -194,6 +194,39 @@ SELECT pg_temp.attempt($_$SELECT apikeys.remove_from_access_list(repeat('x', 104
 SELECT pg_temp.attempt($_$SELECT apikeys.remove_from_access_list('regress-key', VARIADIC '{}')$_$);
 -- apikeys.add_current_address
 SELECT pg_temp.attempt($_$SELECT apikeys.add_current_address(NULL)$_$);
+-- apikeys.permitted_scopes
+SELECT apikeys.permitted_scopes(NULL, '{apikeys.keys.read}'), apikeys.permitted_scopes('bad00000-0000-4000-8000-000000000001', NULL), apikeys.permitted_scopes('bad00000-0000-4000-8000-000000000002', '{apikeys.keys.read,NULL}');
+SELECT apikeys.permitted_scopes('bad00000-0000-4000-8000-000000000001', '{apikeys.keys.read,NULL,things.read,apikeys.members.manage}'), apikeys.permitted_scopes('bad00000-0000-4000-8000-000000000001', '{apikeys.keys.read}', 'bad00000-0000-4000-8000-00000000000a');
+SELECT apikeys.permitted_scopes('bad00000-0000-4000-8000-000000000001', '{apikeys.keys.read}', 'bad00000-0000-4000-8000-00000000000c') AS of_another_organization;
+SELECT pg_temp.attempt($_$SELECT apikeys.permitted_scopes('bad00000-0000-4000-8000-000000000001', ARRAY['no scope'])$_$);
+-- apikeys.enable_digest
+SELECT pg_temp.attempt($_$SELECT apikeys.enable_digest(NULL, 'realm')$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.enable_digest('regress-key', NULL)$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.enable_digest('TopSecret', 'realm')$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.enable_digest('regress-other-key', 'realm')$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.enable_digest(repeat('x', 1048576), 'realm')$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.enable_digest('regress-key', '')$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.enable_digest('regress-key', 'a "realm"')$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.enable_digest('regress-key', E'a\nrealm')$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.enable_digest('regress-key', repeat('x', 1048576))$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.enable_digest('regress-key', repeat('x', 128))$_$);
+-- apikeys.disable_digest
+SELECT pg_temp.attempt($_$SELECT apikeys.disable_digest(NULL)$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.disable_digest('TopSecret')$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.disable_digest('regress-other-key')$_$);
+-- apikeys.digest_challenge
+SELECT pg_temp.attempt($_$SELECT apikeys.digest_challenge(NULL)$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.digest_challenge('')$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.digest_challenge(E'a\r\nSet-Cookie: x')$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.digest_challenge('realm', NULL)$_$);
+-- apikeys.authorize_digest and related functions: what is sent is data
+SELECT pg_temp.attempt($_$SELECT apikeys.authorize_digest(NULL, NULL, NULL, NULL::inet, 'things.read')$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.authorize_digest(repeat('Digest ', 200000), repeat('x', 1048576), repeat('x', 1048576), NULL::inet, 'things.read')$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.authorize_digest('Digest TopSecret', 'GET', '/', NULL::inet, 'no scope')$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.authorize_digest('Digest TopSecret', 'GET', '/', 'TopSecret', 'things.read')$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.authorize_digest('Digest TopSecret', 'GET', '/', NULL::inet, 'things.read', NULL, -1)$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.require_digest('Digest TopSecret', 'GET', '/', NULL::inet, 'things.read')$_$);
+SELECT pg_temp.attempt($_$SELECT apikeys.authenticate_digest('Digest TopSecret', 'GET', '/', NULL::inet)$_$);
 -- apikeys.issue_token
 SELECT pg_temp.attempt($_$SELECT apikeys.issue_token(NULL)$_$);
 SELECT pg_temp.attempt($_$SELECT apikeys.issue_token('1 minute')$_$);

@@ -117,11 +117,11 @@ ROLLBACK;
 
 -- A chart: a line for each day up to today, the longest bar of 50.
 BEGIN;
-DELETE FROM apikeys.key_history;
-INSERT INTO apikeys.key_history (public_key, hour, reason, organization_id, count, cost)
-SELECT :'public_key', date_trunc('day', now(), 'UTC') - d * interval '1 day' + h * interval '1 hour', r, :'acme', n, 1
-FROM (VALUES (1, 23, 'ok', 1000), (1, 0, 'scope_denied', 1000), (2, 0, 'ok', 1), (3, 5, 'wrong_secret', 700), (3, 5, 'scope_denied', 300),
-	(5, 12, 'ok', 2000), (9, 0, 'ok', 123456789)) AS v (d, h, r, n);
+DELETE FROM apikeys.key_day;
+INSERT INTO apikeys.key_day (public_key, day, reason, organization_id, count, cost)
+SELECT :'public_key', (now() AT TIME ZONE 'UTC')::date - d, r, :'acme', n, 1
+FROM (VALUES (1, 'ok', 1000), (1, 'scope_denied', 1000), (2, 'ok', 1), (3, 'wrong_secret', 700), (3, 'scope_denied', 300),
+	(5, 'ok', 2000), (9, 'ok', 123456789)) AS v (d, r, n);
 SELECT regexp_replace(l, '^\d{4}-\d\d-\d\d ', '') FROM apikeys.usage_chart(:'public_key', 7) WITH ORDINALITY AS c (l, n) WHERE n < 7 ORDER BY n;
 SELECT count(*) FROM apikeys.usage_chart(:'public_key');
 SELECT count(*), max(length(c)) FROM apikeys.usage_chart(public_key => :'public_key', days => 36600) AS c;
@@ -134,6 +134,18 @@ SELECT * FROM apikeys.usage_chart(:'public_key', NULL);
 SELECT * FROM apikeys.usage_chart(NULL);
 SELECT * FROM apikeys.usage_chart('nokey');
 
+-- The page of an organization reads its days alone, in one range of an index, which
+-- lie together: a worker writes what is new in the order of organizations.
+BEGIN;
+SELECT apikeys.merge_usage('1c000000-0000-0000-0000-000000000000', 3, array_agg(k.public_key ORDER BY k.public_key), array_agg(NULL::text), array_agg(NULL::cidr), array_agg(1::bigint),
+	array_agg(timestamptz '2020-01-01 12:00+00'), array_agg(NULL::inet), array_agg(1), array_agg(NULL::bigint), array_agg(timestamptz '2020-01-01 12:00+00'), array_agg(1::bigint), array_agg(1::bigint))
+FROM (SELECT public_key FROM apikeys.key ORDER BY random()) AS k;
+SELECT count(*) > 2 AS several, array_agg(organization_id ORDER BY ctid) = array_agg(organization_id ORDER BY organization_id) AS together FROM apikeys.key_day WHERE day = '2020-01-01';
+SELECT count(*) > 2 AS several, array_agg(organization_id ORDER BY ctid) = array_agg(organization_id ORDER BY organization_id) AS together FROM apikeys.key_history WHERE hour = '2020-01-01 12:00+00';
+SET LOCAL enable_seqscan = off;
+SET LOCAL enable_bitmapscan = off;
+EXPLAIN (COSTS OFF) SELECT * FROM apikeys.key_day WHERE organization_id = '1c000000-0000-0000-0000-000000000000' AND day > current_date - 30;
+ROLLBACK;
 -- What is older than apikeys.usage_retention, by the hour, goes with a flush; the
 -- counts of keys stay.
 SHOW apikeys.usage_retention;
@@ -141,10 +153,13 @@ INSERT INTO apikeys.key_history (public_key, hour, reason, organization_id, coun
 SELECT :'public_key', date_trunc('hour', now() - interval '400 days') + h * interval '1 hour', 'ok', :'acme', 100 + h, 0 FROM generate_series(-2, 1) AS h;
 INSERT INTO apikeys.key_history (public_key, hour, reason, organization_id, count, cost)
 SELECT 'gone', timestamptz '2001-01-01 UTC' + h * interval '1 hour', 'ok', :'acme', 1, 0 FROM generate_series(1, 25000) AS h;
+INSERT INTO apikeys.key_day (public_key, day, reason, organization_id, count, cost)
+SELECT CASE WHEN d > 400 THEN 'gone' ELSE 'kept' END, (now() AT TIME ZONE 'UTC')::date - d, 'ok', :'acme', 1, 0 FROM generate_series(399, 25000) AS d;
 SELECT sum(use_count) AS uses FROM apikeys.usage WHERE public_key = :'public_key';
 SELECT apikeys.flush_usage();
 SELECT count(*) BETWEEN 1 AND 2 AS kept, min(count) >= 100 AS whole_hours FROM apikeys.key_history WHERE hour < now() - interval '390 days';
 SELECT count(*) FROM apikeys.key_history WHERE public_key = 'gone';
+SELECT public_key, count(*) FROM apikeys.key_day WHERE public_key IN ('gone', 'kept') GROUP BY 1;
 SELECT sum(use_count) AS uses FROM apikeys.usage WHERE public_key = :'public_key';
 \set VERBOSITY sqlstate
 ALTER SYSTEM SET apikeys.usage_retention = '59min';
@@ -171,6 +186,9 @@ SELECT apikeys.authorize(:'public_key', 'wrong', '192.0.2.1'::inet, 'clusters.re
 SELECT apikeys.authorize('nokey', 'wrong', '192.0.2.1'::inet, 'clusters.read');
 SELECT apikeys.disable_key(:'project_key') \g /dev/null
 SELECT apikeys.update_key(:'public_key', expires_at => now() + interval '3 days') \g /dev/null
+-- A key without a live private key is expired, as in view keys.
+SELECT public_key AS dead FROM apikeys.create_key(:'acme', 'Without a live private key', '{ORG_READ_ONLY}') \gset
+UPDATE apikeys.key_secret SET expires_at = now() - interval '1 second' WHERE public_key = :'dead';
 SELECT apikeys.flush_usage();
 SELECT m.name, m.labels, m.value - b.value AS more
 FROM apikeys.metrics() AS m JOIN before AS b USING (name, labels)
@@ -184,5 +202,6 @@ DELETE FROM apikeys.deleted_key;
 DELETE FROM apikeys.usage_flush;
 SELECT apikeys.flush_usage();
 DELETE FROM apikeys.key_history;
+DELETE FROM apikeys.key_day;
 DROP OWNED BY regress_apikeys_app, regress_apikeys_project, regress_apikeys_nobody, regress_apikeys_monitor;
 DROP ROLE regress_apikeys_app, regress_apikeys_project, regress_apikeys_nobody, regress_apikeys_monitor;

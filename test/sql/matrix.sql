@@ -130,6 +130,8 @@ SELECT k.public_key, '2001-01-01', r, k.organization_id, 1, 1
 FROM apikeys.key AS k, unnest('{ok,wrong_secret}'::text[]) AS r WHERE k.public_key LIKE 'regress\_matrix\_%';
 INSERT INTO apikeys.key_history (public_key, hour, reason, organization_id, count, cost) VALUES
 	('regress_matrix_gone', '2001-01-01', 'ok', '10000000-0000-0000-0000-000000000000', 1, 1);
+INSERT INTO apikeys.key_day (public_key, day, reason, organization_id, count, cost)
+SELECT h.public_key, '2001-01-01', h.reason, h.organization_id, h.count, h.cost FROM apikeys.key_history AS h WHERE h.hour = '2001-01-01';
 INSERT INTO act (statement)
 SELECT format('SELECT count(*) FROM apikeys.%I', relname) FROM pg_class
 WHERE relnamespace = 'apikeys'::regnamespace AND relkind IN ('r', 'v')
@@ -208,6 +210,13 @@ INSERT INTO act (statement) VALUES
 	('SELECT apikeys.issue_token(''1 minute'', NULL, NULL, ''regress_matrix_a'')'),
 	('SELECT apikeys.issue_token(''1 minute'', NULL, NULL, ''regress_matrix_owner'')'),
 	('SELECT apikeys.revoke_secret(''regress_matrix_a'', 1)'),
+	('SELECT apikeys.enable_digest(''regress_matrix_a'', ''a realm'')'),
+	('SELECT apikeys.enable_digest(''regress_matrix_ab'', ''a realm'')'),
+	('SELECT apikeys.enable_digest(''regress_matrix_owner'', ''a realm'')'),
+	('SELECT apikeys.disable_digest(''regress_matrix_a'')'),
+	('SELECT apikeys.disable_digest(''regress_matrix_ab'')'),
+	('SELECT apikeys.disable_digest(''regress_matrix_owner'')'),
+	('SELECT apikeys.reseal_digests()'),
 	('SELECT apikeys.disable_key(''regress_matrix_a'')'),
 	('SELECT apikeys.disable_key(''regress_matrix_ab'')'),
 	('SELECT apikeys.disable_key(''regress_matrix_owner'')'),
@@ -231,6 +240,12 @@ INSERT INTO act (statement) VALUES
 	('SELECT apikeys.authorize_token(''regress_matrix_a.a secret'', ''192.0.2.1''::inet, ''clusters.read'', {A})'),
 	('SELECT reason FROM apikeys.decide_token(''regress_matrix_a.a secret'', ''192.0.2.1''::text, ''clusters.read'', {A})'),
 	('SELECT apikeys.authenticate_token(''regress_matrix_a.wrong'', ''192.0.2.1''::inet)'),
+	('SELECT apikeys.authorize_digest(''Digest'', ''GET'', ''/'', ''192.0.2.1''::inet, ''clusters.read'', {A})'),
+	('SELECT reason FROM apikeys.decide_digest(''Digest'', ''GET'', ''/'', ''192.0.2.1''::text, ''clusters.read'', {A})'),
+	('SELECT apikeys.authenticate_digest(''Digest'', ''GET'', ''/'', ''192.0.2.1''::inet)'),
+	('SELECT apikeys.digest_challenge(''a realm'')'),
+	('SELECT count(*) FROM unnest(apikeys.permitted_scopes({acme}, ''{apikeys.keys.read,apikeys.keys.manage,apikeys.members.manage}'')) AS s'),
+	('SELECT count(*) FROM unnest(apikeys.permitted_scopes({acme}, ''{apikeys.keys.read,apikeys.keys.manage,apikeys.members.manage}'', {A})) AS s'),
 	('SELECT apikeys.split_api_key(''a.b'')'),
 	('SELECT apikeys.grant_access(''regress_apikeys_matrix_nobody'', ''manage'')'),
 	('SELECT apikeys.revoke_access(''regress_apikeys_matrix_owner'', ''manage'')'),

@@ -262,6 +262,17 @@ SELECT apikeys.authenticate_token(:'placed', '192.0.2.1') = :'public_key';
 SELECT apikeys.permits('things.read', :'one'), cardinality(apikeys.current_projects('things.read'));
 ROLLBACK;
 
+-- The key becomes the owner of a project that it creates, also by a token by which it
+-- does not read itself.
+BEGIN;
+SELECT public_key AS creator, api_key AS creator_api_key FROM apikeys.create_key(:'org', 'A creator', '{}', permissions => '{apikeys.projects.create}') \gset
+SELECT apikeys.issue_token('5 minutes', '{apikeys.projects.create}', NULL, :'creator') AS creating \gset
+SELECT apikeys.authenticate_token(:'creating', '192.0.2.1') = :'creator';
+SELECT apikeys.create_project(:'org', 'made by a token') AS made \gset
+SELECT r.role FROM apikeys.key_role AS r WHERE r.public_key = :'creator' AND r.project_id = :'made';
+SELECT pg_temp.reason(:'creator_api_key', 'things.read', :'made'), pg_temp.reason(:'creating', 'things.read', :'made');
+ROLLBACK;
+
 -- --- A request -----------------------------------------------------------------
 BEGIN;
 SET LOCAL apikeys.trusted_proxies = '{127.0.0.1,::1}';

@@ -337,6 +337,7 @@ DELETE FROM apikeys.usage_flush;
 SELECT apikeys.flush_usage();
 SELECT count(*) FROM apikeys.key_usage;
 DELETE FROM apikeys.key_history;
+DELETE FROM apikeys.key_day;
 DROP OWNED BY regress_apikeys_app;
 DROP ROLE regress_apikeys_app;
 DROP OWNED BY regress_apikeys_reader;

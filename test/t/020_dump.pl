@@ -301,6 +301,24 @@ is($other->safe_psql('moved', $mine), "Über\nt", 'and members are members');
 $other->safe_psql('moved', 'DROP OWNED BY application; DROP ROLE application; CREATE ROLE application');
 $other->safe_psql('moved', q{SELECT apikeys.grant_access('application', 'manage')});
 is($other->safe_psql('moved', $mine), '', 'a role that is made again is no member');
+# Nor is it anybody in a dump, which is restored without it.
+$other->safe_psql('postgres', 'CREATE DATABASE without TEMPLATE template0');
+$other->command_ok(['pg_dump', '-f', "$folder/without.text", '-d', $other->connstr('moved')],
+	'dumped with a member whose role was dropped');
+$other->command_ok(
+	[
+		'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', 'without',
+		'-o', "$folder/out", '-f', "$folder/without.text"
+	],
+	'and restored');
+my $members = q{
+	SELECT principal, role FROM apikeys.member
+	WHERE database_role IS NULL OR EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = database_role) ORDER BY 1, 2
+};
+is($other->safe_psql('without', 'SELECT principal, role FROM apikeys.member ORDER BY 1, 2'),
+	$other->safe_psql('moved', $members), 'with the other members');
+isnt($other->safe_psql('moved', $members), '', 'of which there are some');
+is($other->safe_psql('without', $reasons), $answers, 'and the keys pass');
 $other->safe_psql('moved', 'ALTER ROLE other_1 RENAME TO renamed');
 $other->stop;
 $node->stop;

@@ -57,8 +57,11 @@ sub blocks_of
 
 my $node = PostgreSQL::Test::Cluster->new('readme');
 $node->init;
+my $peppers = PostgreSQL::Test::Utils::tempdir() . '/peppers';
+append_to_file($peppers, 'p1:' . '5a' x 32 . "\n");
+chmod(0600, $peppers);
 $node->append_conf('postgresql.conf',
-	"shared_preload_libraries = 'apikeys'");
+	"shared_preload_libraries = 'apikeys'\napikeys.pepper_file = '$peppers'");
 $node->start;
 
 my @blocks = blocks_of('sql');

@@ -166,7 +166,7 @@ COMMIT;
 \endif
 });
 append_to_file($other, "SELECT apikeys.flush_usage();\n");
-query('TRUNCATE apikeys.key_usage, apikeys.key_history');
+query('TRUNCATE apikeys.key_usage, apikeys.key_history, apikeys.key_day');
 $node->command_ok(
 	[
 		'pgbench', '-n', '-c', '5', '-t', '2000',
@@ -179,7 +179,7 @@ my $transactions = query(
 my ($pairs, $rest) = split /\|/, $transactions;
 is($rest, 0, 'of each two uses both are counted');
 # Nine of ten transactions are uses: pgbench says how many of them.
-query('TRUNCATE apikeys.key_usage, apikeys.key_history');
+query('TRUNCATE apikeys.key_usage, apikeys.key_history, apikeys.key_day');
 $node->command_ok(
 	[ 'pgbench', '-n', '-c', '4', '-t', '2500', '-f', $script, 'postgres' ],
 	'four clients use keys');

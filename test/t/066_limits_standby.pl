@@ -24,7 +24,7 @@ $primary->safe_psql(
 	INSERT INTO apikeys.organization (id, name)
 		VALUES ('10000000-0000-0000-0000-000000000000', 'Acme');
 	INSERT INTO apikeys.key (public_key, organization_id, description)
-		SELECT k, '10000000-0000-0000-0000-000000000000', 'a key' FROM unnest('{K,K2,K3,K4}'::text[]) AS k;
+		SELECT k, '10000000-0000-0000-0000-000000000000', 'a key' FROM unnest('{K,K2,K3,K4,R,Q}'::text[]) AS k;
 	INSERT INTO apikeys.key_secret (public_key, version, hash, hint)
 		SELECT public_key, 1,
 			('sha256$$' || encode(sha256('a secret'), 'hex'))::apikeys.secret_hash, ''
@@ -34,7 +34,9 @@ $primary->safe_psql(
 	SELECT apikeys.set_rate_limit('K', 5, '1000 h');
 	SELECT apikeys.set_quota('K2', 10, 'ever');
 	SELECT apikeys.set_quota('K3', 100, 'ever');
-	SELECT apikeys.set_quota('K4', 10, 'ever')});
+	SELECT apikeys.set_quota('K4', 10, 'ever');
+	SELECT apikeys.set_rate_limit('R', 10, '1000 h');
+	SELECT apikeys.set_quota('Q', 1000, 'ever')});
 $primary->backup('base');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($primary, 'base', has_streaming => 1);
@@ -89,6 +91,77 @@ flush_usage($standby);
 is($primary->safe_psql('postgres', q{
 	SELECT u.used FROM apikeys.quota_usage AS u JOIN apikeys.key AS k ON k.limits_id = u.subject WHERE k.public_key = 'K3'}),
 	52, 'the sum is right');
+
+# Each has a share: together they let through one limit, and what is left of a quota is
+# divided again with each batch that is written and replicated.
+sub set_share
+{
+	my ($node, $share) = @_;
+
+	$node->append_conf('postgresql.conf', "apikeys.limit_share = $share");
+	$node->reload;
+	$node->poll_query_until('postgres', "SELECT current_setting('apikeys.limit_share')::float8 = $share");
+	return;
+}
+
+# How many of so many calls pass.
+sub count_passed
+{
+	my ($node, $key, $times) = @_;
+
+	return $node->safe_psql('postgres', qq{
+		SELECT count(*) FILTER (WHERE apikeys.authorize('$key', 'a secret', '192.0.2.1'::inet, 'clusters.read', cost => n - n + 1))
+		FROM generate_series(1, $times) AS n});
+}
+
+sub written
+{
+	return $primary->safe_psql('postgres', q{
+		SELECT coalesce(sum(u.used), 0) FROM apikeys.quota_usage AS u JOIN apikeys.key AS k ON k.limits_id = u.subject
+		WHERE k.public_key = 'Q'});
+}
+
+set_share($primary, 0.7);
+set_share($standby, 0.3);
+is(use_key($primary, 'R', 1), 'ok 6', 'of ten at once the primary has seven');
+is(count_passed($primary, 'R', 20), 6, 'and lets no more through');
+is(count_passed($standby, 'R', 20), 3, 'and the standby three');
+is($primary->safe_psql('postgres', q{SELECT requests, burst, remaining FROM apikeys.limits WHERE public_key = 'R'}), '10|10|0',
+	'the view tells what the limit is, and what is left here');
+is(use_key($standby, 'Q', 1), 'ok 299', 'of what is left of a quota, three tenths');
+is(count_passed($standby, 'Q', 2000), 299, 'and no more');
+is(count_passed($primary, 'Q', 2000), 700, 'the rest is the primary\'s: nothing passes that was not allowed, though neither knows of the other');
+flush_usage($standby);
+flush_usage($primary);
+is(written(), 1000, 'all is used');
+$primary->wait_for_catchup($standby);
+is(count_passed($primary, 'Q', 5) + count_passed($standby, 'Q', 5), 0, 'and nothing is left on either');
+
+# What each does not know of yet of the other may pass beyond the quota, times its
+# share, and no more; where nobody writes meanwhile, nothing does.
+$primary->safe_psql('postgres', q{SELECT apikeys.set_quota('Q', 2000, 'ever')});
+$primary->wait_for_catchup($standby);
+$standby->safe_psql('postgres', 'SELECT pg_wal_replay_pause()');
+my $passed = 1000;
+my $unknown = 0;
+for my $round (1 .. 3)
+{
+	my $here = count_passed($primary, 'Q', 1000);
+
+	flush_usage($primary);
+	$passed += $here;
+	$unknown += $here;
+}
+is($unknown, 700 + 210 + 63, 'a server that writes gets its share of what is left then');
+$passed += count_passed($standby, 'Q', 1000);
+my $overrun = $passed - 2000;
+note("passed beyond the quota: $overrun, bound " . 0.3 * $unknown);
+cmp_ok($overrun, '>', 0, 'a standby that lags lets through what others have used meanwhile');
+cmp_ok($overrun, '<=', 0.3 * $unknown, 'its share of that at most');
+$standby->safe_psql('postgres', 'SELECT pg_wal_replay_resume()');
+flush_usage($standby);
+is(written(), $passed, 'and all is written');
+set_share($_, 1) for $primary, $standby;
 
 # The primary is lost, with the three units that it has not written.
 is(use_key($standby, 'K2', 1), 'quota_exceeded 0', 'ten are used of the other quota, on both');

@@ -199,6 +199,35 @@ is($primary->safe_psql('restored', 'SELECT key FROM apikeys.token_key') eq
 	  $primary->safe_psql('postgres', 'SELECT key FROM apikeys.token_key'), '', 'a restored database has another one');
 is($primary->safe_psql('restored', q{SELECT max(last_secret_version) FROM apikeys.key}), '2', 'and the versions that there were');
 
+# --- Other databases -------------------------------------------------------------
+# Where the peppers are the same, or the key of the database, somebody else may say
+# what a public key stands for.
+sub reason_in
+{
+	my ($database, $token) = @_;
+	return $primary->safe_psql($database,
+		"SELECT reason FROM apikeys.decide_token('$token', '192.0.2.1'::inet, 'things.read')");
+}
+
+sub issue_in
+{
+	my ($database) = @_;
+	return $primary->safe_psql($database, "SELECT apikeys.issue_token('1 hour', NULL, NULL, 'key3')");
+}
+
+my $peppered = issue_in('restored');
+is(reason_in('restored', $peppered), 'ok', 'a token where it was made');
+is(reason_in('postgres', $peppered), 'token_invalid', 'not in another database with the same peppers');
+$primary->adjust_conf('postgresql.conf', 'apikeys.pepper_file', "''");
+$primary->restart;
+$primary->safe_psql('template1', 'CREATE DATABASE copy TEMPLATE restored');
+is($primary->safe_psql('copy', 'SELECT key FROM apikeys.token_key'),
+	$primary->safe_psql('restored', 'SELECT key FROM apikeys.token_key'), 'a copy has the same random key');
+my $copied = issue_in('copy');
+is(kid($copied), '0', 'which it uses');
+is(reason_in('copy', $copied), 'ok', 'a token of a copy');
+is(reason_in('restored', $copied), 'token_invalid', 'not in what it was copied from');
+
 $standby->stop;
 $primary->stop;
 done_testing();

@@ -130,8 +130,9 @@ test_model(void)
 {
 	int			differences = 0;
 	int			broken_promises = 0;
+	int			asked = 0;
 
-	for (int run = 0; run < 20000; run++)
+	while (asked < 1000000)
 	{
 		AkRate		rate = random_rate();
 		int64_t		now = random_up_to(INT64_C(1) << 50);
@@ -145,6 +146,7 @@ test_model(void)
 			AkRateAnswer answer;
 			AkRateAnswer expected;
 
+			asked++;
 			now += random_step(&rate);
 			if (now > INT64_C(1) << 61)
 				break;
@@ -241,10 +243,50 @@ test_validity(void)
 	CHECK(ak_rate_is_valid(&largest), "the largest limit");
 }
 
+/* Servers whose shares add up to one let through no more than the limit. */
+static void
+test_share(void)
+{
+	AkRate		rates[] = {{60, 60000000, 5}, {100, 1, 3}, {INT64_MAX, 1, INT64_C(1) << 61}};
+	int			shares[] = {400000, 333333, 266667};
+	AkRate		one = {10, 1000000, 1};
+	AkRate		longest = {1, AK_GCRA_LIMIT - 1, 1};
+	AkRate		part;
+	bool		is_less = true;
+
+	for (size_t i = 0; i < sizeof(rates) / sizeof(rates[0]); i++)
+	{
+		const AkRate *whole = &rates[i];
+		int64_t		burst = 0;
+		Wide		weight = 0;
+
+		for (int n = 0; n < 3; n++)
+		{
+			part = ak_rate_share(whole, shares[n]);
+			burst += part.burst;
+			/* Requests in as long as the product of two periods. */
+			weight += (Wide) whole->period * 1000000000 / part.period;
+			is_less &= part.requests == whole->requests && ak_rate_is_valid(&part);
+		}
+		is_less &= weight <= 1000000000 && burst <= (whole->burst > 3 ? whole->burst : 3);
+	}
+	CHECK(is_less, "three shares are no more than the whole");
+	part = ak_rate_share(&one, AK_WHOLE);
+	CHECK(part.period == one.period && part.burst == one.burst, "a share of 1 is all");
+	part = ak_rate_share(&one, 250000);
+	CHECK(part.period == 4000000 && part.burst == 1, "of a burst of one, one");
+	part = ak_rate_share(&longest, 1);
+	CHECK(ak_rate_is_valid(&part), "the smallest share of the longest period");
+	part = ak_rate_share(&one, 0);
+	CHECK(part.burst == 0 && !ak_gcra_passes(&part, 0, 1) && ak_gcra_passes(&part, 0, 0), "of a share of 0, nothing");
+	CHECK(ak_share_of(INT64_MAX, AK_WHOLE) == INT64_MAX && ak_share_of(10, 333333) == 3 && ak_share_of(1, 999999) == 0, "shares of an amount");
+}
+
 int
 main(void)
 {
 	test_model();
+	test_share();
 	test_rounding();
 	test_change();
 	test_clock();

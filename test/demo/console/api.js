@@ -1,10 +1,10 @@
 // The HTTP API of MongoDB's Cloud Manager for API keys, as its command-line client
 // speaks it: the same paths, fields, paging, status and error codes. The client
-// proves a key (HTTP Basic, or Bearer with the one string), and manages with the
-// rights of that key. Differences are listed in README.md.
+// proves a key (HTTP Digest, Basic, or Bearer with the one string), and manages with
+// the rights of that key. Differences are listed in README.md.
 'use strict'
 const express = require('express')
-const { asKey, asToken } = require('./database')
+const { asKey, asToken, asDigest, challenge, REALM } = require('./database')
 const { UUID } = require('./place')
 const { addressOf } = require('./request')
 const { KEY_ROWS, ENTRY_ROWS, keyJson, entryJson, pageOf, pageJson } = require('./api-json')
@@ -20,8 +20,11 @@ class ApiError extends Error {
 
 // Runs work(query) as the key of the request.
 function identified(request, work) {
+  const { authorization = '' } = request.headers
+  if (/^digest /i.test(authorization))
+    return asDigest(authorization, request.method, request.originalUrl, addressOf(request), work)
   const [, scheme = '', credentials = ''] =
-    /^(basic|bearer) +([\w.~+/-]+=*) *$/i.exec(request.headers.authorization ?? '') ?? []
+    /^(basic|bearer) +([\w.~+/-]+=*) *$/i.exec(authorization) ?? []
   if (/^bearer$/i.test(scheme)) return asToken(credentials, addressOf(request), work)
   const [, publicKey, privateKey] = /^([^:\0]+):([^\0]+)$/.exec(Buffer.from(credentials, 'base64').toString()) ?? []
   if (!publicKey) throw new ApiError(401, 'UNAUTHORIZED', 'You are not authorized for this resource.')
@@ -264,7 +267,7 @@ const CODES = {
 function toApiError(error) {
   if (error instanceof ApiError) return error
   // Of a key that is not proved nothing is told; else the detail names the reason.
-  if (error.constraint === 'key_not_valid')
+  if (error.constraint === 'key_not_valid' || error.constraint === 'nonce_not_valid')
     return new ApiError(401, 'UNAUTHORIZED', 'You are not authorized for this resource.')
   if (error.constraint === 'key_denied')
     return /address_denied/.test(error.detail)
@@ -333,9 +336,13 @@ function createApi() {
   router.use((request) => {
     throw new ApiError(404, 'RESOURCE_NOT_FOUND', 'There is no such resource.', [request.path])
   })
-  router.use((error, request, response, next) => {
+  router.use(async (error, request, response, next) => {
     const { status, errorCode, parameters, message } = toApiError(error)
-    if (status === 401) response.set('WWW-Authenticate', 'Basic realm="apikeys", charset="UTF-8"')
+    if (status === 401)
+      response.set('WWW-Authenticate', [
+        ...(await challenge(error.constraint === 'nonce_not_valid')),
+        `Basic realm="${REALM}", charset="UTF-8"`
+      ])
     response.status(status).json({ detail: message, error: status, errorCode, parameters, reason: REASONS[status] })
   })
   return router

@@ -38,4 +38,23 @@ const asKey = (publicKey, privateKey, address, work) =>
 const asToken = (apiKey, address, work) =>
   transaction('SELECT apikeys.authenticate_token($1, $2)', [apiKey, address], work)
 
-module.exports = { asUser, asKey, asToken, pool }
+// By HTTP Digest; what the request asks for has to be as the client has sent it.
+const asDigest = (authorization, method, uri, address, work) =>
+  transaction('SELECT apikeys.authenticate_digest($1, $2, $3, $4)', [authorization, method, uri, address], work)
+
+// What keys take HTTP Digest for; that of Basic is the same, for clients mix them up.
+const REALM = 'apikeys'
+
+// The values of WWW-Authenticate that let a client try Digest; none where the
+// database has no pepper.
+async function challenge(isStale) {
+  try {
+    const { rows } = await pool.query('SELECT value FROM apikeys.digest_challenge($1, $2) AS value', [REALM, isStale])
+    return rows.map(({ value }) => value)
+  } catch (error) {
+    if (error.constraint !== 'pepper_required') throw error
+    return []
+  }
+}
+
+module.exports = { asUser, asKey, asToken, asDigest, challenge, REALM, pool }

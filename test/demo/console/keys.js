@@ -3,9 +3,11 @@
 const { all, text, textOrNull, endOfDay } = require('./request')
 const { findProjects, findRoles } = require('./place')
 const { PageError } = require('./refusals')
+const { REALM } = require('./database')
 
 const PAGE = 20
 const ENTRIES = 200
+const DAYS = 30
 const IN_PLACE = `k.organization_id = $1 AND ($2::uuid IS NULL OR k.public_key IN (
   SELECT r.public_key FROM apikeys.key_role AS r WHERE r.project_id = $2))`
 
@@ -30,6 +32,11 @@ async function list({ query, place, search }) {
     ]
   )
   const more = keys.length > PAGE
+  const [{ scopes }] = await query('SELECT apikeys.permitted_scopes($1, $2, $3) AS scopes', [
+    place.organization,
+    ['apikeys.keys.manage'],
+    place.project
+  ])
   return {
     view: 'keys',
     title: 'Applications',
@@ -37,7 +44,8 @@ async function list({ query, place, search }) {
     keys: keys.slice(0, PAGE),
     more,
     search: text(search.search),
-    isFirst: !search.before
+    isFirst: !search.before,
+    mayAdd: scopes.length > 0
   }
 }
 
@@ -45,7 +53,7 @@ async function findKey({ query, place, params }) {
   const [key] = await query(
     `SELECT k.public_key, k.private_key, k.description, k.organization_roles, k.organization_permissions, k.projects, k.status,
        k.disabled_reason, k.owner, k.metadata, k.environment, k.secrets, k.created_at, k.created_by, k.expires_at,
-       k.secret_expires_at, k.last_used_at, k.last_used_address
+       k.secret_expires_at, k.last_used_at, k.last_used_address, k.digest_realm
      FROM apikeys.keys AS k WHERE ${IN_PLACE} AND k.public_key = $3`,
     [place.organization, place.project, params.key]
   )
@@ -58,6 +66,24 @@ const findEntries = ({ query, params }) =>
     `SELECT network, use_count, last_used_at, last_used_address, created_at
    FROM apikeys.access_list_entries WHERE public_key = $1 ORDER BY network LIMIT $2`,
     [params.key, ENTRIES]
+  )
+
+// A row for each of the last days, also where there was nothing.
+const findDays = ({ query, params }) =>
+  query(
+    `SELECT to_char(d.day, 'YYYY-MM-DD') AS day, coalesce(u.use_count, 0) AS uses, coalesce(u.denial_count, 0) AS denials
+     FROM (SELECT (now() AT TIME ZONE 'UTC')::date AS today) AS t
+       CROSS JOIN LATERAL generate_series(t.today - $2::integer + 1, t.today, interval '1 day') AS d (day)
+       LEFT JOIN apikeys.usage_by_day AS u ON u.public_key = $1 AND u.day = d.day::date
+     ORDER BY d.day`,
+    [params.key, DAYS]
+  )
+
+const findLimits = ({ query, params }) =>
+  query(
+    `SELECT limit_name, requests, per::text, burst, amount, used, remaining, justify_hours(date_trunc('second', reset_after))::text AS reset_after
+     FROM apikeys.limits WHERE public_key = $1 ORDER BY limit_name`,
+    [params.key]
   )
 
 async function details(context) {
@@ -74,6 +100,8 @@ async function details(context) {
     chapter: 'keys',
     key,
     usage,
+    days: await findDays(context),
+    limits: await findLimits(context),
     url: urlOf(place, params.key),
     entries: await findEntries(context),
     projects: await findProjects(query, place),
@@ -198,6 +226,14 @@ async function rotate(context) {
   return { redirect: urlOf(place, params.key, '/secret'), issued: { publicKey: params.key, privateKey, isNew: false } }
 }
 
+// HTTP Digest needs what is stored when a private key is issued: so a new one is.
+async function enableDigest(context) {
+  await findKey(context)
+  await context.query('SELECT apikeys.enable_digest($1, $2)', [context.params.key, REALM])
+  return rotate(context)
+}
+const disableDigest = change('HTTP Digest is refused.', 'SELECT apikeys.disable_digest($1)', ({ params }) => [params.key])
+
 const revoke = change('The private key is revoked.', 'SELECT apikeys.revoke_secret($1, $2)', ({ params, form }) => [
   params.key,
   text(form.version)
@@ -261,6 +297,8 @@ module.exports = [
   ['post', '/keys/:key/access-list/current', addCurrent, details],
   ['post', '/keys/:key/access-list/remove', removeEntry, details],
   ['post', '/keys/:key/rotate', rotate, details],
+  ['post', '/keys/:key/digest', enableDigest, details],
+  ['post', '/keys/:key/digest/disable', disableDigest, details],
   ['post', '/keys/:key/revoke', revoke, details],
   ['post', '/keys/:key/disable', disable, details],
   ['post', '/keys/:key/enable', enable, details],

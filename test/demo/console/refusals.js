@@ -30,6 +30,7 @@ const SENTENCES = {
   overlap_too_long: 'The old private key would live on for longer than the organization allows.',
   own_access_list: 'You would demand an access list, and have none yourself.',
   own_address: 'You would exclude the address that you are calling from.',
+  pepper_required: 'HTTP Digest needs a pepper, and the database has none.',
   permission_denied: 'You do not have the permission for this. Ask an owner of the organization.',
   project_not_found: 'There is no such project, or you may not see it.',
   role_duplicate: 'A role is named twice.',

@@ -6,7 +6,8 @@
 -- With :special = 1 there are two organizations more.  One has :projects projects, 500
 -- keys, and before these the keys that are measured for what they have: :keys + 1 to
 -- + 3 have lists of 10, 10,000 and :list networks, :keys + 4 to + 6 no role, 99 and (if
--- there are so many projects) 10,000 project roles.  The other has :large keys.
+-- there are so many projects) 10,000 project roles; + 8 has a rate limit, + 7 is
+-- like it and has none.  The other has :large keys.
 --
 -- The rows go past the triggers and foreign keys, which they would satisfy, and
 -- the keys' images and most indexes are made at the end for all of them (settle.sql).
@@ -17,6 +18,7 @@ CREATE EXTENSION apikeys;
 ALTER TABLE apikeys.key DISABLE TRIGGER key_replicated;
 ALTER TABLE apikeys.key_role DISABLE TRIGGER key_role_replicated;
 ALTER TABLE apikeys.key_secret DISABLE TRIGGER key_secret_replicated;
+ALTER TABLE apikeys.key_limit DISABLE TRIGGER key_limit_replicated;
 CREATE SCHEMA bench;
 
 CREATE TABLE bench.index AS
@@ -98,6 +100,8 @@ CROSS JOIN LATERAL (VALUES
     SELECT bench.public_key(:keys + r.i), bench.special_organization_id(1), bench.special_project_id(n), 'GROUP_READ_ONLY'
     FROM (VALUES (5, 99), (6, 10000)) AS r (i, count)
     CROSS JOIN generate_series(0, least(r.count, :projects) - 1) AS n;
+    INSERT INTO apikeys.key_limit (public_key, kind, requests, per, burst)
+    VALUES (bench.public_key(:keys + 8), 'rate', 1000000000, '1 s', 1000000000);
 \endif
 
 -- Made by hashes.c, for all keys.

@@ -75,6 +75,9 @@ WIRE=(
   'PL/pgSQL, last use updated|plpgsql_update|off'
 )
 
+# The keys that are called to see what a limit costs.
+LIMITED=('one key without a limit' 'one key with a rate limit')
+
 psql_file() {
   as_user "$WORK/bin/psql" -X -q -A -t -v ON_ERROR_STOP=1 -v keys="$KEYS" \
     -v calls="$CALLS" -v rounds="$ROUNDS" -v import="$IMPORT" \
@@ -137,7 +140,7 @@ load() {
 # run_wire SCRIPT TRACK_USAGE DATABASE KEYS [ARGUMENT...]: prints calls per second.
 run_wire() {
   PGOPTIONS="-c apikeys.track_usage=$2" as_user "$WORK/bin/pgbench" -n \
-    -M prepared -c "$CLIENTS" -j "$CLIENTS" -T "$SECONDS_EACH" \
+    -M prepared -c "$CLIENTS" -j "${JOBS:-$CLIENTS}" -T "$SECONDS_EACH" \
     -D keys="$4" -D ip="$ADDRESS" -D scope="$SCOPE" "${@:5}" \
     -f "$WORK/tree/test/workshop/bench/wire/$1.sql" "$3" \
     2>>"$WORK/log/pgbench.log" | sed -n 's/^tps = \([0-9]*\).*/\1/p' ||
@@ -186,6 +189,32 @@ measure_sizes() {
     "$(run_wire authorize on bench "$KEYS")"
 }
 
+# measure_limits ROUND: a key with a rate limit beside one without, of which each
+# client calls one or the other at random: the mean of all but the slowest tenth of
+# the calls, in nanoseconds; and 64 clients on one of them: calls per second.
+measure_limits() {
+  local logs=$WORK/wire/limits.$1 wire=$WORK/tree/test/workshop/bench/wire script
+  as_user "$WORK/bin/pgbench" -n -M prepared -c "$CLIENTS" -j "$CLIENTS" \
+    -T "$SECONDS_EACH" -D keys="$KEYS" -D ip="$ADDRESS" -D scope="$SCOPE" \
+    --log --log-prefix="$logs" --sampling-rate=0.2 \
+    -f "$wire/no_limit.sql" -f "$wire/rate_limit.sql" bench \
+    >>"$WORK/log/pgbench.log" 2>&1 ||
+    say "limits: pgbench failed, see $WORK/log/pgbench.log" >&2
+  for script in 0 1; do
+    add_figure limits "${LIMITED[script]}" "$1" "$(
+      awk -v script="$script" '$4 == script { print $3 }' "$logs".* | sort -n |
+        awk '{ latency[NR] = $1 }
+          END { for (i = 1; i <= NR * 0.9; i++) sum += latency[i]
+            printf "%.0f", (i > 1 ? 1000 * sum / (i - 1) : 0) }'
+    )"
+  done
+  rm -f "$logs".*
+  add_figure limits_64 "${LIMITED[0]}" "$1" \
+    "$(CLIENTS=64 JOBS=2 run_wire no_limit on bench "$KEYS")"
+  add_figure limits_64 "${LIMITED[1]}" "$1" \
+    "$(CLIENTS=64 JOBS=2 run_wire rate_limit on bench "$KEYS")"
+}
+
 wire_rounds() {
   local round number name script track_usage
   for round in $(seq "$ROUNDS"); do
@@ -194,6 +223,7 @@ wire_rounds() {
       measure_wire "$number" "$name" "$script" "$track_usage" "$round"
     done
     measure_sizes "$round"
+    measure_limits "$round"
     measure_management "$round"
   done
 }
@@ -318,6 +348,10 @@ promises() {
       '<=' 0.5 inside 'primary-key subquery'
     promise management "$counted, under management" \
       'under management / alone' '>=' 0.9 management "$counted, alone"
+    promise limits "${LIMITED[1]}" 'rate limit / none, a call over a socket' \
+      '<=' 1.05 limits "${LIMITED[0]}"
+    promise limits_64 "${LIMITED[1]}" 'rate limit / none, 64 clients on one key' \
+      '>=' 0.8 limits_64 "${LIMITED[0]}"
     for size in ${SIZES[@]+"${SIZES[@]}"}; do
       promise sizes "$counted, $KEYS keys" "$KEYS keys / $size keys" \
         '>=' 0.77 sizes "$counted, $size keys"
@@ -410,6 +444,8 @@ draw() {
   {
     chart 'Over a socket, prepared: calls per second' wire
     chart 'Among few and many keys, over a socket: calls per second' sizes
+    chart 'Limits, a call over a socket: nanoseconds' limits rate
+    chart 'Limits, 64 clients over a socket: calls per second' limits_64 rate
     chart 'Under management, over a socket: calls per second' management
     chart 'Inside the server: nanoseconds per call' inside
     chart 'Denials inside the server: nanoseconds per call' denials .
@@ -440,6 +476,10 @@ report() {
   chapter "Among few and many keys, over the socket: calls per second"
   summarize sizes "authorize, usage counted, $KEYS keys" |
     show '%10d %10d %10d %8s'
+  chapter "Limits: a call over the socket, $CLIENTS clients, usage counted: nanoseconds"
+  summarize limits "${LIMITED[0]}" | show '%10d %10d %10d %8s'
+  chapter "Limits: 64 clients over the socket, usage counted: calls per second"
+  summarize limits_64 "${LIMITED[0]}" | show '%10d %10d %10d %8s'
   chapter "While $CHANGES organizations, members and keys a second are made: calls per second"
   summarize management 'authorize, usage counted, alone' |
     show '%10d %10d %10d %8s'

@@ -17,6 +17,11 @@ const NODES = Number(process.env.NODES ?? 3)
 // How many seconds there may be no service, and for a standby to catch up.
 const LIMIT = 120
 
+// Quotas of the lost leader: what it has not written (apikeys.usage_flush_interval of
+// cluster.js), or not sent, before it was killed.
+const UNWRITTEN = 1000
+const LAG = 2000
+
 function seconds (ms) {
   return `${(ms / 1000).toFixed(1)} s`
 }
@@ -33,7 +38,7 @@ async function checkStandby (node, leader, ledger) {
   return result
 }
 
-async function check (traffic, report, leader) {
+async function check (traffic, report, leader, killed) {
   const { ledger, wrong } = traffic
   report.check('each answer is the right one', { checked: ledger.acknowledged.request, wrong: wrong.splice(0) })
   report.check('keys that are there', await verify.checkKeys(ledger, leader))
@@ -41,6 +46,9 @@ async function check (traffic, report, leader) {
   report.check('events', await verify.checkEvents(ledger, leader))
   report.check('seals', await verify.checkSeals(ledger, leader))
   report.check('worker', await verify.checkWorker(ledger, leader))
+  const quotas = await verify.checkQuotas(ledger, leader, killed - UNWRITTEN - LAG)
+  report.check('quotas', quotas)
+  report.say(`  of quotas ${quotas.forgotten} units are given away, of ${quotas.bound} at most`)
   // What is written is not waited for on the standby.
   report.check('usage', await verify.checkUsage(ledger, leader, { durable: false }))
 }
@@ -52,6 +60,7 @@ async function round (number, cluster, traffic, report) {
   await traffic.start()
   await sleep((0.5 + Math.random() / 2) * SECONDS_EACH * 1000)
   traffic.breaking = true
+  const killed = Date.now()
   await old.kill()
   traffic.mark()
   await retry(LIMIT, async () => {
@@ -67,7 +76,7 @@ async function round (number, cluster, traffic, report) {
   const made = await verify.settle(ledger, leader)
   report.say(`round ${number}: ${old.name} killed, ${leaderNode.name} leads; without requests ${seconds(request)}, without changes ${seconds(change)}; ` +
     `in doubt: ${inDoubt}, of which made: ${made}`)
-  await check(traffic, report, leader)
+  await check(traffic, report, leader, killed)
 
   old.start()
   await cluster.awaitHealth()
@@ -81,6 +90,7 @@ async function run (cluster, report) {
   await cluster.start(NODES)
   const admin = await connect(cluster.connection('postgres'))
   const organizations = await setUp(admin, CLIENTS)
+  await admin.query("SELECT apikeys.set_organization_quota(id, 1000000000, 'ever') FROM unnest($1::uuid[]) AS id", [organizations])
   await admin.query(`ALTER ROLE api PASSWORD '${cluster.password}'; ALTER ROLE console PASSWORD '${cluster.password}'`)
   await admin.end()
   const traffic = new Traffic({

@@ -176,6 +176,7 @@ class Ledger {
     this.creations = [] // in doubt
     this.acknowledged = {} // kind: how many
     this.inDoubt = 0
+    this.quotas = new Map() // by organization: { found, open, charged }
     this.seal = { number: null, hash: null } // the last one of the audit, kept outside
   }
 
@@ -188,6 +189,27 @@ class Ledger {
     this.acknowledged[kind] = (this.acknowledged[kind] ?? 0) + 1
   }
 
+  // Of an organization's quota: what was found used, how many requests since then may
+  // have been charged, and when those that certainly were.
+  quota (organization) {
+    if (!this.quotas.has(organization)) this.quotas.set(organization, { found: 0, open: 0, charged: [] })
+    return this.quotas.get(organization)
+  }
+
+  // A request is sent.
+  ask (key) {
+    key.asked++
+    this.quota(key.organization).open++
+  }
+
+  // It was answered by the server that leads.
+  answered (key, reason) {
+    key.answered(reason)
+    const quota = this.quota(key.organization)
+    if (reason === 'ok') quota.charged.push(Date.now())
+    else quota.open--
+  }
+
   // What was acknowledged, for people.
   summary () {
     return Object.entries(this.acknowledged).map(([kind, times]) => `${kind} ${times}`).join(', ')
@@ -195,6 +217,7 @@ class Ledger {
 
   created (change, name, secret) {
     const key = this.add(new Key(name, secret))
+    key.organization = change.values[0]
     key.addEvents(change.events)
     return key
   }

@@ -122,12 +122,12 @@ class TrafficClient {
     // With the current secret one answer is right, so that we know its reason.
     const name = key.isCurrent(secret) ? pick(['authorize', 'decide']) : 'decide'
     const sent = Date.now()
-    key.asked++
+    this.ledger.ask(key)
     const { rows: [answer] } = await this.requests.query(ASK[name], [key.name, secret, ADDRESS, SCOPE])
     const expected = key.expected(secret, sent, Date.now())
     const reason = answer.reason ?? expected.find((reason) => (reason === 'ok') === answer.allowed)
     this.traffic.acknowledge('request', sent)
-    if (expected.includes(reason)) key.answered(reason)
+    if (expected.includes(reason)) this.ledger.answered(key, reason)
     else this.traffic.wrong.push(`${key.name} was answered ${JSON.stringify(answer)} instead of ${expected.join(' or ')}`)
   }
 

@@ -56,7 +56,7 @@ async function checkDecisions (ledger, database) {
     for (const secret of key.knownSecrets()) cases.push({ key, secret })
   }
   const sent = Date.now()
-  for (const { key } of cases) key.asked++
+  for (const { key } of cases) ledger.ask(key)
   const { rows } = await database.query(
     'SELECT d.reason FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS asked (public_key, secret, n) ' +
     'CROSS JOIN LATERAL apikeys.decide(asked.public_key, asked.secret, $3, $4) AS d ORDER BY asked.n',
@@ -112,7 +112,7 @@ async function checkWorker (ledger, database) {
   const end = Date.now() + WORKER_TIMEOUT
   let alive
   await database.query(`SET statement_timeout = ${WORKER_TIMEOUT}`)
-  key.asked++
+  ledger.ask(key)
   await database.query('SELECT apikeys.authorize($1, $2, $3, $4)', [key.name, key.knownSecrets()[0], ADDRESS, SCOPE])
   do {
     ({ rows: [{ worker_alive: alive }] } = await database.query('SELECT worker_alive FROM apikeys.status()'))
@@ -154,6 +154,29 @@ async function checkUsage (ledger, database, { exact = false, durable = true } =
   return { checked, wrong, uses }
 }
 
+// Of each organization's quota as much is used as was charged before "keptUntil" and as
+// may have been charged at most: what came later may be given away, but nothing is
+// charged twice.  What was found is written then; the ledger goes on with it.
+async function checkQuotas (ledger, database, keptUntil) {
+  await database.query('SELECT apikeys.flush_usage()')
+  const { rows } = await database.query(
+    "SELECT organization_id AS organization, used::integer FROM apikeys.limits WHERE limit_name = 'organization credits'")
+  const used = new Map(rows.map((row) => [row.organization, row.used]))
+  const wrong = []
+  let forgotten = 0
+  let bound = 0
+  for (const [organization, quota] of ledger.quotas) {
+    const { found, open, charged } = quota
+    const kept = charged.filter((at) => at < keptUntil).length
+    const now = used.get(organization) ?? 0
+    if (now < found + kept || now > found + open) wrong.push(`${organization}: ${now} used instead of ${found + kept} to ${found + open}`)
+    forgotten += Math.max(0, found + charged.length - now)
+    bound += charged.length - kept
+    Object.assign(quota, { found: now, open: 0, charged: [] })
+  }
+  return { checked: ledger.quotas.size, wrong, forgotten, bound }
+}
+
 // The events are those that were sealed, and the last seal is the one of the check before.
 async function checkSeals (ledger, database) {
   const verify = async () => {
@@ -170,4 +193,4 @@ async function checkSeals (ledger, database) {
   return { checked: Number(after.seals), wrong }
 }
 
-module.exports = { checkDecisions, checkEvents, checkKeys, checkSeals, checkUsage, checkWorker, settle }
+module.exports = { checkDecisions, checkEvents, checkKeys, checkQuotas, checkSeals, checkUsage, checkWorker, settle }
