@@ -79,14 +79,14 @@ $$;
 COMMENT ON FUNCTION apikeys_internal.check_stopped(text) IS
 	'Raises an error unless the principal may disable the key or revoke a secret of it.';
 
-CREATE FUNCTION apikeys_internal.lock_organization(organization uuid, is_deleted boolean DEFAULT false) RETURNS apikeys.organization
+CREATE FUNCTION apikeys_internal.lock_organization(organization uuid, is_exclusive boolean DEFAULT false) RETURNS apikeys.organization
 	LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
 	locked apikeys.organization;
 BEGIN
 	IF apikeys_internal.may('apikeys.organization.manage', organization) THEN
-		IF is_deleted THEN
+		IF is_exclusive THEN
 			SELECT o.* INTO locked FROM apikeys.organization AS o
 				WHERE o.id = lock_organization.organization FOR UPDATE;
 		ELSE
@@ -101,9 +101,9 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.lock_organization(uuid, boolean) IS
-	'Locks an organization that the principal manages until the end of the transaction, and returns its row as it is then.';
+	'Locks an organization that the principal manages until the end of the transaction, and returns its row as it is then; is_exclusive is for who deletes or renames it, or changes what keys depend on.';
 
-CREATE FUNCTION apikeys_internal.lock_project(project uuid, is_deleted boolean) RETURNS apikeys.project
+CREATE FUNCTION apikeys_internal.lock_project(project uuid, is_exclusive boolean) RETURNS apikeys.project
 	LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
@@ -112,7 +112,7 @@ DECLARE
 BEGIN
 	SELECT p.organization_id INTO organization FROM apikeys.project AS p WHERE p.id = lock_project.project;
 	IF apikeys_internal.may('apikeys.projects.manage', organization, project) THEN
-		IF is_deleted THEN
+		IF is_exclusive THEN
 			SELECT p.* INTO locked FROM apikeys.project AS p WHERE p.id = lock_project.project FOR UPDATE;
 		ELSE
 			SELECT p.* INTO locked FROM apikeys.project AS p WHERE p.id = lock_project.project FOR NO KEY UPDATE;
@@ -125,7 +125,7 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.lock_project(uuid, boolean) IS
-	'Locks a project that the principal manages until the end of the transaction, and returns its row as it is then.';
+	'Locks a project that the principal manages until the end of the transaction, and returns its row as it is then; is_exclusive is for who deletes or renames it.';
 
 CREATE FUNCTION apikeys_internal.lock_key(public_key text) RETURNS apikeys.key
 	LANGUAGE plpgsql VOLATILE

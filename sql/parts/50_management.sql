@@ -127,7 +127,7 @@ CREATE FUNCTION apikeys_internal.rename_organization(organization uuid, name tex
 	LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
-	old_name constant text := (apikeys_internal.lock_organization(organization)).name;
+	old_name constant text := (apikeys_internal.lock_organization(organization, true)).name;
 BEGIN
 	PERFORM apikeys_internal.check_name('name', name);
 	IF name = old_name THEN
@@ -307,7 +307,7 @@ CREATE FUNCTION apikeys_internal.rename_project(project uuid, name text) RETURNS
 	LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
-	before constant apikeys.project := apikeys_internal.lock_project(project, false);
+	before constant apikeys.project := apikeys_internal.lock_project(project, true);
 BEGIN
 	PERFORM apikeys_internal.check_name('name', name);
 	IF name = before.name THEN
