@@ -114,6 +114,16 @@ foreach my $algorithm ('MD5', 'SHA-256')
 	is(reason($primary, header(@given, nonce => ($nonce =~ /^x/ ? 'y' : 'x') . substr($nonce, 1))), 'nonce_stale', "$algorithm: a nonce that was not issued");
 }
 
+# Of a target that is too long only the beginning would be compared.
+{
+	my $long = '/' . 'a' x 16384;
+	my @given = (%right, nonce => nonce($primary, 'acme'));
+
+	is(reason($primary, header(@given, uri => substr($long, 0, 16384)), 'GET', substr($long, 0, 16384)), 'ok', 'a long target');
+	is(reason($primary, header(@given, uri => $long, nc => 2), 'GET', $long), 'wrong_secret', 'a target that is too long');
+	is(reason($primary, header(@given, uri => $long, nc => 2), 'GET', $long . 'b'), 'wrong_secret', 'or goes on after that');
+}
+
 # --- Several sessions -------------------------------------------------------
 # Each of 200 requests is sent by 4 sessions at the same time; one of them is allowed.
 {
