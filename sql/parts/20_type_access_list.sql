@@ -34,9 +34,9 @@ CREATE TYPE apikeys.access_list (
 COMMENT ON TYPE apikeys.access_list IS
 	'A set of networks, IPv4 and IPv6 together, for example {10.0.0.0/8,2001:db8::/32}; always sorted and without duplicates. An IPv4-mapped IPv6 network is stored as the IPv4 network.';
 
--- What = and <> compare.  If they took an access_list, to which text[] has an
--- implicit cast, then no text[] could be compared where apikeys is in the
--- search_path: the operators of arrays would not be the only ones.
+-- What = and <> compare, and cardinality counts.  If they took an access_list, to
+-- which text[] has an implicit cast, then no text[] could be compared or counted
+-- where apikeys is in the search_path: those of arrays would not be the only ones.
 CREATE TYPE apikeys.compared_list;
 
 CREATE FUNCTION apikeys_internal.compared_list_in(text_form cstring) RETURNS apikeys.compared_list
@@ -57,7 +57,7 @@ CREATE TYPE apikeys.compared_list (
 	STORAGE = external
 );
 COMMENT ON TYPE apikeys.compared_list IS
-	'An access list as operand of = and <>; every access_list is one, and no array is.';
+	'An access list as operand of = and <>, and for cardinality; every access_list is one, and no array is.';
 CREATE CAST (apikeys.access_list AS apikeys.compared_list) WITHOUT FUNCTION AS IMPLICIT;
 COMMENT ON CAST (apikeys.access_list AS apikeys.compared_list) IS
 	'Access lists are compared as what they are.';
@@ -186,9 +186,9 @@ CREATE FUNCTION apikeys.matching_network(list apikeys.access_list, address inet)
 COMMENT ON FUNCTION apikeys.matching_network(apikeys.access_list, inet) IS
 	'Returns the most specific network of the list that contains the address, or NULL.';
 
-CREATE FUNCTION apikeys.cardinality(list apikeys.access_list) RETURNS integer
+CREATE FUNCTION apikeys.cardinality(list apikeys.compared_list) RETURNS integer
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_cardinality';
-COMMENT ON FUNCTION apikeys.cardinality(apikeys.access_list) IS
+COMMENT ON FUNCTION apikeys.cardinality(apikeys.compared_list) IS
 	'Returns the number of networks in the list.';
 
 CREATE FUNCTION apikeys_internal.is_access_list(candidate text) RETURNS boolean

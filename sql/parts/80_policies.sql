@@ -109,7 +109,7 @@ COMMENT ON POLICY key_denial_reader_select ON apikeys.key_denial IS
 CREATE POLICY key_history_reader_select ON apikeys.key_history FOR SELECT
 	USING ((organization_id = ANY ((SELECT apikeys_internal.principal_organizations(
 				'apikeys.keys.read', 'apikeys.keys.manage'))::uuid[])
-			OR public_key = (SELECT apikeys.current_key())
+			OR public_key = (SELECT apikeys_internal.own_reader())
 			OR public_key = ANY ((SELECT apikeys_internal.principal_project_keys(
 				'apikeys.keys.read', 'apikeys.keys.manage'))::text[]))
 		AND apikeys_internal.is_readable_share(organization_id, '{apikeys.keys.read,apikeys.keys.manage}'));
@@ -119,7 +119,7 @@ COMMENT ON POLICY key_history_reader_select ON apikeys.key_history IS
 CREATE POLICY key_day_reader_select ON apikeys.key_day FOR SELECT
 	USING ((organization_id = ANY ((SELECT apikeys_internal.principal_organizations(
 				'apikeys.keys.read', 'apikeys.keys.manage'))::uuid[])
-			OR public_key = (SELECT apikeys.current_key())
+			OR public_key = (SELECT apikeys_internal.own_reader())
 			OR public_key = ANY ((SELECT apikeys_internal.principal_project_keys(
 				'apikeys.keys.read', 'apikeys.keys.manage'))::text[]))
 		AND apikeys_internal.is_readable_share(organization_id, '{apikeys.keys.read,apikeys.keys.manage}'));

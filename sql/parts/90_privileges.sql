@@ -299,7 +299,7 @@ GRANT EXECUTE ON FUNCTION
 	apikeys_internal.access_list_ne(apikeys.compared_list, apikeys.compared_list),
 	apikeys_internal.access_list_hash(apikeys.compared_list), apikeys_internal.access_list_hash_extended(apikeys.compared_list, bigint),
 	apikeys.access_list(cidr[]), apikeys_internal.networks_array(apikeys.access_list), apikeys.networks(apikeys.access_list),
-	apikeys.matching_network(apikeys.access_list, inet), apikeys.cardinality(apikeys.access_list),
+	apikeys.matching_network(apikeys.access_list, inet), apikeys.cardinality(apikeys.compared_list),
 	apikeys_internal.secret_hash_in(cstring), apikeys_internal.secret_hash_out(apikeys.secret_hash),
 	apikeys_internal.secret_hash_recv(internal), apikeys_internal.secret_hash_send(apikeys.secret_hash),
 	apikeys_internal.algorithm(apikeys.secret_hash), apikeys_internal.pepper(apikeys.secret_hash),

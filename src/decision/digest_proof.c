@@ -47,7 +47,10 @@ view_text(const text *value)
 	return (AkDigestText) {VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)};
 }
 
-/* Reads authorization, method and address of a request; each can be NULL. */
+/*
+ * Reads authorization, method and target of a request; each can be NULL, as
+ * which one that is too long is taken.
+ */
 void
 ak_request_set_digest(AkRequest *request, AkDigestClaim *claim,
 					  const NullableDatum arguments[3])
@@ -55,8 +58,13 @@ ak_request_set_digest(AkRequest *request, AkDigestClaim *claim,
 	text	   *texts[3];
 
 	for (int i = 0; i < 3; i++)
+	{
 		texts[i] = arguments[i].isnull ? NULL :
 			ak_request_get_text(arguments[i].value, AK_DIGEST_TEXT_MAX);
+		/* of a longer one there is only the beginning, which proves nothing */
+		if (texts[i] && VARSIZE_ANY_EXHDR(texts[i]) > AK_DIGEST_TEXT_MAX)
+			texts[i] = NULL;
+	}
 	memset(claim, 0, sizeof(*claim));
 	request->digest = claim;
 	claim->method = texts[1];
@@ -152,10 +160,11 @@ check_secret(const AkDigestClaim *claim, const DigestSecret *secret)
 		case AK_UNSEALED:
 			break;
 	}
-	is_right = view_text(secret->owner.realm).size == claim->digest.realm.size &&
+	/* the response first: it costs the same in every realm */
+	is_right = is_response(claim, opened) &&
+		view_text(secret->owner.realm).size == claim->digest.realm.size &&
 		memcmp(VARDATA_ANY(secret->owner.realm), claim->digest.realm.data,
-			   claim->digest.realm.size) == 0 &&
-		is_response(claim, opened);
+			   claim->digest.realm.size) == 0;
 	ak_crypto_wipe(opened, sizeof(opened));
 	return !is_right ? AK_WRONG_SECRET :
 		secret->is_live ? AK_OK : AK_SECRET_EXPIRED;
@@ -186,7 +195,16 @@ check_secrets(const AkRequest *request, AkDecision *decision)
 	}
 	ak_index_scan_close(&scan);
 	if (count == 0)
+	{
+		const AkDigestOwner nobody = {
+			.public_key = request->public_key,
+			.realm = cstring_to_text_with_len(request->digest->digest.realm.data,
+											  request->digest->digest.realm.size)
+		};
+
+		ak_sealed_digest_open_nothing(&nobody);
 		(void) is_response(request->digest, nothing);
+	}
 	return best;
 }
 

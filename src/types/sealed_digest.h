@@ -40,5 +40,6 @@ extern AkUnsealed ak_sealed_digest_open(const AkDigestOwner *owner,
 										const bytea *sealed,
 										AkDigestAlgorithm algorithm,
 										uint8 secret[AK_DIGEST_MAX_SIZE]);
+extern void ak_sealed_digest_open_nothing(const AkDigestOwner *owner);
 
 #endif							/* AK_SEALED_DIGEST_H */

@@ -151,6 +151,8 @@ SELECT cardinality(list::cidr[]) FROM stored WHERE id = 9;
 -- Arrays of text are lists where one is expected, and are compared as arrays.
 SELECT ARRAY['a'] = ARRAY['a'] AS arrays, ARRAY['a'] = '{a}' AS "array and literal", ARRAY['a'::varchar] <> '{b}' AS varchars,
 	ARRAY['10.0.0.0/8']::cidr[] = '{10.0.0.0/8}' AS networks;
+SELECT cardinality(ARRAY['a', 'b']) AS array, cardinality(ARRAY['a'::varchar]) AS varchars, ARRAY['a'] @> '{a}' AS "contains",
+	cardinality('{10.0.0.1}'::access_list) AS list;
 SELECT '{10.0.0.0/8}'::access_list = '{10.0.0.0/8}' AS literal, '{10.0.0.0/8}' <> '{10.0.0.1}'::access_list AS other,
 	'{10.0.0.0/8}'::access_list IN ('{}', '{10.0.0.0/8}') AS "in", '{10.0.0.0/8}'::access_list IS DISTINCT FROM NULL AS "distinct",
 	ARRAY['{}'::access_list] = ARRAY['{}'::access_list] AS "arrays of lists";

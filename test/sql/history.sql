@@ -114,6 +114,17 @@ SELECT apikeys.authenticate(:'public_key', :'private_key', '192.0.2.1'::inet) IS
 SET LOCAL ROLE regress_apikeys_app;
 SELECT count(DISTINCT public_key) > 0 AS reads, bool_or(public_key = :'other_key') AS others FROM apikeys.usage_by_day;
 ROLLBACK;
+-- By a token that was narrowed it does not read itself, and no history.
+BEGIN;
+SELECT apikeys.authenticate(:'public_key', :'private_key', '192.0.2.1'::inet) IS NOT NULL AS bound;
+SELECT apikeys.issue_token('1 hour', '{clusters.read}') AS token \gset
+ROLLBACK;
+BEGIN;
+SELECT apikeys.authenticate_token(:'token', '192.0.2.1'::inet) IS NOT NULL AS bound;
+SET LOCAL ROLE regress_apikeys_app;
+SELECT (SELECT count(*) FROM apikeys.key) AS keys, (SELECT count(*) FROM apikeys.key_history) AS hours, (SELECT count(*) FROM apikeys.key_day) AS days,
+	(SELECT count(*) FROM apikeys.usage_by_hour) AS by_hour, (SELECT count(*) FROM apikeys.usage_by_day) AS by_day;
+ROLLBACK;
 
 -- A chart: a line for each day up to today, the longest bar of 50.
 BEGIN;

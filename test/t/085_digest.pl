@@ -114,6 +114,24 @@ foreach my $algorithm ('MD5', 'SHA-256')
 	is(reason($primary, header(@given, nonce => ($nonce =~ /^x/ ? 'y' : 'x') . substr($nonce, 1))), 'nonce_stale', "$algorithm: a nonce that was not issued");
 }
 
+# Of a target that is too long only the beginning would be compared.  The header is
+# shorter: what it says of the target is not read.
+{
+	my $nonce = nonce($primary, 'acme');
+	my $long = '/' . 'a' x 16384;
+	my $ask = sub {
+		my ($nc, $proved, $asked) = @_;
+		my $header = header(%right, nonce => $nonce, nc => $nc, uri => $proved);
+
+		$header =~ s/uri="[^"]*"/uri="x"/;
+		return reason($primary, $header, 'GET', $asked);
+	};
+
+	is($ask->(1, substr($long, 0, 16384), substr($long, 0, 16384)), 'ok', 'a long target');
+	is($ask->(2, $long, $long), 'wrong_secret', 'a target that is too long');
+	is($ask->(2, $long, $long . 'b'), 'wrong_secret', 'or goes on after that');
+}
+
 # --- Several sessions -------------------------------------------------------
 # Each of 200 requests is sent by 4 sessions at the same time; one of them is allowed.
 {
