@@ -6,12 +6,17 @@ CREATE FUNCTION apikeys_internal.may(scope text, organization uuid, project uuid
 COMMENT ON FUNCTION apikeys_internal.may(text, uuid, uuid) IS
 	'Checks whether the principal has the scope in the organization or, with a project, in that project of it. Never NULL.';
 
+CREATE FUNCTION apikeys_internal.would_allow(scope text, organization uuid, project uuid DEFAULT NULL) RETURNS boolean
+	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_would_allow';
+COMMENT ON FUNCTION apikeys_internal.would_allow(text, uuid, uuid) IS
+	'The same as may, without recording that a role of the bound key was used.';
+
 CREATE FUNCTION apikeys.permitted_scopes(organization uuid, scopes text[], project uuid DEFAULT NULL) RETURNS text[]
 	LANGUAGE sql STABLE PARALLEL RESTRICTED
 BEGIN ATOMIC
 	SELECT coalesce(array_agg(s.scope ORDER BY s.number), '{}')
 	FROM unnest(scopes) WITH ORDINALITY AS s (scope, number)
-	WHERE apikeys_internal.may(s.scope, organization, project);
+	WHERE apikeys_internal.would_allow(s.scope, organization, project);
 END;
 COMMENT ON FUNCTION apikeys.permitted_scopes(uuid, text[], uuid) IS
 	'Returns those of the scopes that the principal has in an organization or, with a project, in that project of it, so that an application shows what its user may do. Access manage.';

@@ -167,6 +167,7 @@ BEGIN ATOMIC
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.grant_id(text, uuid)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.role_name(text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.may(text, uuid, uuid)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.would_allow(text, uuid, uuid)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.pepper_state(text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.digest_pepper(bytea)')
 	) AS p (accesses, privilege)

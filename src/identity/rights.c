@@ -30,6 +30,7 @@
 #define SCOPE_SELF_ROTATE	"apikeys.self.rotate"
 
 PG_FUNCTION_INFO_V1(apikeys_may);
+PG_FUNCTION_INFO_V1(apikeys_would_allow);
 PG_FUNCTION_INFO_V1(apikeys_may_grant);
 PG_FUNCTION_INFO_V1(apikeys_reads_organization);
 PG_FUNCTION_INFO_V1(apikeys_reads_project);
@@ -50,12 +51,6 @@ open_store(AkKeystore *store, uint32 tables)
 					 AK_TABLE_BIT(AK_PROJECT));
 }
 
-static bool
-uuids_are_equal(const pg_uuid_t *a, const pg_uuid_t *b)
-{
-	return memcmp(a, b, sizeof(pg_uuid_t)) == 0;
-}
-
 /* --- At one place -------------------------------------------------------- */
 
 /* What the principal holds in an organization. */
@@ -70,8 +65,8 @@ collect_held(const AkHeld *held, void *argument)
 {
 	PlaceSearch *search = argument;
 
-	if (uuids_are_equal(&held->grant.organization_id,
-						&search->place->organization))
+	if (memcmp(&held->grant.organization_id, &search->place->organization,
+			   sizeof(pg_uuid_t)) == 0)
 		search->held = lappend(search->held,
 							   memcpy(palloc(sizeof(AkHeld)), held,
 									  sizeof(AkHeld)));
@@ -93,41 +88,37 @@ search_place(AkKeystore *store, const AkPlace *place, PlaceSearch *search)
 		ak_own_grants_scan(store, collect_held, search);
 }
 
-static bool
-search_allows(const PlaceSearch *search, const char *scope, size_t length)
+/* The first one that allows the scope; NULL: none does. */
+static const AkHeld *
+find_allowing(const PlaceSearch *search, const char *scope, size_t length)
 {
 	ListCell   *cell;
 
 	foreach(cell, search->held)
-	{
-		const AkHeld *held = lfirst(cell);
-
-		if (ak_held_allows(held, search->place, scope, length))
-		{
-			ak_own_grants_record_use(held->id);
-			return true;
-		}
-	}
-	return false;
+		if (ak_held_allows(lfirst(cell), search->place, scope, length))
+			return lfirst(cell);
+	return NULL;
 }
 
-/* Whether the principal has the scope at a place. */
 static bool
-may_at(AkKeystore *store, const AkPlace *place,
-	   const char *scope, size_t scope_length)
+search_allows(const PlaceSearch *search, const char *scope, size_t length)
+{
+	const AkHeld *held = find_allowing(search, scope, length);
+
+	if (held)
+		ak_own_grants_record_use(held->id);
+	return held != NULL;
+}
+
+static bool
+manages_keys_at(AkKeystore *store, const AkPlace *place)
 {
 	PlaceSearch search;
 
 	if (ak_identity_is_superuser())
 		return true;
 	search_place(store, place, &search);
-	return search_allows(&search, scope, scope_length);
-}
-
-static bool
-manages_keys_at(AkKeystore *store, const AkPlace *place)
-{
-	return may_at(store, place, SCOPE_KEYS_MANAGE, strlen(SCOPE_KEYS_MANAGE));
+	return search_allows(&search, SCOPE_KEYS_MANAGE, strlen(SCOPE_KEYS_MANAGE));
 }
 
 /* Whether one of those held at the place covers a permission. */
@@ -172,23 +163,44 @@ get_place(FunctionCallInfo fcinfo, int argument, AkPlace *place)
 	return true;
 }
 
-/* Raises 22023 if the text is not a scope. */
-Datum
-apikeys_may(PG_FUNCTION_ARGS)
+/*
+ * Whether the principal has the scope in argument 0 at the place in the others; if
+ * it is_use, what allows it counts as used.  Raises 22023 if it is not a scope.
+ */
+static bool
+ask(FunctionCallInfo fcinfo, bool is_use)
 {
 	AkKeystore	store;
 	AkPlace		place;
+	PlaceSearch search;
 	text	   *scope;
-	bool		may;
+	const AkHeld *held;
 
 	if (PG_ARGISNULL(0) || !get_place(fcinfo, 1, &place))
-		PG_RETURN_BOOL(false);
+		return false;
 	scope = PG_GETARG_TEXT_PP(0);
 	ak_check_scope(scope);
+	if (ak_identity_is_superuser())
+		return true;
 	open_store(&store, 0);
-	may = may_at(&store, &place, VARDATA_ANY(scope), VARSIZE_ANY_EXHDR(scope));
+	search_place(&store, &place, &search);
+	held = find_allowing(&search, VARDATA_ANY(scope), VARSIZE_ANY_EXHDR(scope));
+	if (held && is_use)
+		ak_own_grants_record_use(held->id);
 	ak_keystore_close(&store);
-	PG_RETURN_BOOL(may);
+	return held != NULL;
+}
+
+Datum
+apikeys_may(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(ask(fcinfo, true));
+}
+
+Datum
+apikeys_would_allow(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(ask(fcinfo, false));
 }
 
 /*
@@ -253,8 +265,8 @@ visit_organization(const AkHeld *held, void *argument)
 {
 	Visit	   *visit = argument;
 
-	visit->is_found = uuids_are_equal(&held->grant.organization_id,
-									  &visit->place.organization);
+	visit->is_found = memcmp(&held->grant.organization_id,
+							 &visit->place.organization, sizeof(pg_uuid_t)) == 0;
 	return !visit->is_found;
 }
 

@@ -120,8 +120,18 @@ SELECT apikeys.flush_usage();
 SELECT count(*) FROM apikeys.key_role_usage WHERE public_key = :'public_key';
 SELECT count(*) FROM apikeys.key_usage WHERE public_key = :'public_key';
 
+-- What a key asks about itself is no use of what it has.
+SELECT public_key AS asking_key, private_key AS asking_secret
+FROM apikeys.create_key(:'org', 'asks', '{ORG_READ_ONLY}') \gset
+BEGIN;
+SELECT apikeys.authenticate(:'asking_key', :'asking_secret', '192.0.2.7') IS NOT NULL;
+SELECT apikeys.permitted_scopes(:'org', '{clusters.read,clusters.write}');
+COMMIT;
+SELECT role FROM apikeys.unused_roles WHERE public_key = :'asking_key';
+SELECT apikeys.delete_key(:'asking_key');
+
 SELECT apikeys.delete_organization(:'org');
-DELETE FROM apikeys.deleted_key WHERE public_key IN (:'public_key', :'idle_key');
+DELETE FROM apikeys.deleted_key WHERE public_key IN (:'public_key', :'idle_key', :'asking_key');
 DROP OWNED BY regress_apikeys_unused_reader;
 DROP ROLE regress_apikeys_unused_reader;
 DROP OWNED BY regress_apikeys_unused_nobody;
