@@ -101,7 +101,7 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.lock_organization(uuid, boolean) IS
-	'Locks an organization that the principal manages until the end of the transaction, and returns its row as it is then; is_exclusive is for who deletes or renames it, or changes what keys depend on.';
+	'Locks an organization that the principal manages until the end of the transaction, and returns its row as it is then; is_exclusive: to delete or rename it, or to change what its keys depend on.';
 
 CREATE FUNCTION apikeys_internal.lock_project(project uuid, is_exclusive boolean) RETURNS apikeys.project
 	LANGUAGE plpgsql VOLATILE
@@ -125,7 +125,7 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.lock_project(uuid, boolean) IS
-	'Locks a project that the principal manages until the end of the transaction, and returns its row as it is then; is_exclusive is for who deletes or renames it.';
+	'Locks a project that the principal manages until the end of the transaction, and returns its row as it is then; is_exclusive: to delete or rename it.';
 
 CREATE FUNCTION apikeys_internal.lock_key(public_key text) RETURNS apikeys.key
 	LANGUAGE plpgsql VOLATILE
