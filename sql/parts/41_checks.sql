@@ -137,7 +137,7 @@ BEGIN
 		SELECT k.* INTO locked FROM apikeys.key AS k
 			WHERE k.public_key = lock_key.public_key FOR NO KEY UPDATE;
 	END IF;
-	IF locked.public_key IS NULL THEN
+	IF locked.public_key IS NULL OR NOT apikeys_internal.reads_key(public_key) THEN
 		PERFORM apikeys_internal.raise_not_found('key');
 	END IF;
 	RETURN locked;

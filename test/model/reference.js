@@ -421,7 +421,8 @@ const keyVerbs = {
     if (!isOwn) seeManaged(state, actor, o.key);
     const key = state.keys[o.key];
     demandThat(!o.project || state.projects[o.project]?.organization === key.organization, 'project_not_found');
-    demandThat(isOwn || key.secrets.some((s) => s.days !== 0), 'no_live_secret');
+    // Of its own it comes from the secret that the key was bound by.
+    demandThat(key.secrets.some((s) => s.days !== 0 && (!isOwn || s.version === actor.version)), 'no_live_secret');
     demandThat(o.hours >= 0 && o.hours <= 24, 'invalid_lifetime');
     demandThat(!o.scopes || (o.scopes.length > 0 && o.scopes.every(isPattern)), 'invalid_token_scopes');
     return 'same';
