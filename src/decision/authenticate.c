@@ -76,10 +76,10 @@ authenticate_key(FunctionCallInfo fcinfo, bool address_is_text)
 
 	if (!PG_ARGISNULL(0))
 		request.public_key = ak_request_get_text(PG_GETARG_DATUM(0),
-												   AK_PUBLIC_KEY_MAX_SIZE);
+												  AK_PUBLIC_KEY_MAX_SIZE);
 	if (!PG_ARGISNULL(1))
 		request.secret = ak_request_get_text(PG_GETARG_DATUM(1),
-											   AK_SECRET_MAX_SIZE);
+											  AK_SECRET_MAX_SIZE);
 	get_address(fcinfo, 2, address_is_text, &request, &address);
 	PG_RETURN_TEXT_P(authenticate(&request));
 }

@@ -104,10 +104,10 @@ get_key(FunctionCallInfo fcinfo, const Form *form, Call *call)
 	}
 	if (!PG_ARGISNULL(0))
 		request->public_key = ak_request_get_text(PG_GETARG_DATUM(0),
-												   AK_PUBLIC_KEY_MAX_SIZE);
+												  AK_PUBLIC_KEY_MAX_SIZE);
 	if (!PG_ARGISNULL(1))
 		request->secret = ak_request_get_text(PG_GETARG_DATUM(1),
-											   AK_SECRET_MAX_SIZE);
+											  AK_SECRET_MAX_SIZE);
 	return 2;
 }
 

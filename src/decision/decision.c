@@ -524,9 +524,9 @@ ak_decision_proves(const AkDecision *decision)
 
 /*
  * Raises the error for a denial: 28000 where the key is not proved, the same one
- * whatever is wrong but a nonce, which tells nothing of the key, 53400 where it is over a limit, and else denied_code with
- * the reason.  The server's log leaves out the statement, in which the secret may
- * stand.
+ * whatever is wrong except a nonce, which tells nothing about the key, 53400
+ * where it is over a limit, and else denied_code with the reason.  The server's
+ * log leaves out the statement, which may contain the secret.
  */
 void
 ak_decision_raise(const AkDecision *decision, int denied_code)

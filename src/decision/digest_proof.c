@@ -41,12 +41,6 @@ typedef struct DigestSecret
 	bool		is_live;
 } DigestSecret;
 
-static AkDigestText
-view_text(const text *value)
-{
-	return (AkDigestText) {VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)};
-}
-
 /*
  * Reads authorization, method and target of a request; each can be NULL, as
  * which one that is too long is taken.
@@ -138,7 +132,7 @@ is_response(const AkDigestClaim *claim, const uint8 *secret)
 	uint8		response[AK_DIGEST_MAX_SIZE];
 
 	return ak_digest_respond(ak_digest_hash, &claim->digest,
-							 view_text(claim->method), view_text(claim->uri),
+							 ak_digest_text(claim->method), ak_digest_text(claim->uri),
 							 secret, response) &&
 		ak_crypto_equal(response, claim->digest.response,
 						ak_digest_size(claim->digest.algorithm));
@@ -162,7 +156,7 @@ check_secret(const AkDigestClaim *claim, const DigestSecret *secret)
 	}
 	/* the response first: it costs the same in every realm */
 	is_right = is_response(claim, opened) &&
-		view_text(secret->owner.realm).size == claim->digest.realm.size &&
+		ak_digest_text(secret->owner.realm).size == claim->digest.realm.size &&
 		memcmp(VARDATA_ANY(secret->owner.realm), claim->digest.realm.data,
 			   claim->digest.realm.size) == 0;
 	ak_crypto_wipe(opened, sizeof(opened));

@@ -22,9 +22,11 @@
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
-/* Limit of cached scopes; beyond it the cache is cleared. */
+/* Limits of what is cached; beyond them the cache is cleared. */
 #define MAX_SCOPES		64
 #define MAX_ANSWERS		100000
+
+/* Rows of several projects come in turn: these need no hash table. */
 #define RECENT_ANSWERS_BITS	6
 #define RECENT_ANSWERS	(1 << RECENT_ANSWERS_BITS)
 
@@ -55,7 +57,7 @@ typedef struct Answer
 typedef struct Recent
 {
 	uint64		half[2];		/* the bytes of the project */
-	int			scope;			/* index in scopes[]; -1: none */
+	int			scope;			/* its number in scopes[], from 1; 0: none */
 	bool		permits;
 } Recent;
 
@@ -167,13 +169,6 @@ take_all(AkBoundKey *key, AkKeystore *store, AkImage *image)
 		  compare_by_project);
 }
 
-static void
-forget_recent_answers(AkBoundKey *key)
-{
-	for (int i = 0; i < RECENT_ANSWERS; i++)
-		key->recent[i].scope = -1;
-}
-
 /*
  * The key with what it may do at this moment, in TopTransactionContext; bound by
  * a secret of that version, or by a token that came from it.  The store that the
@@ -193,7 +188,6 @@ ak_bound_key_make(const text *public_key, AkKeystore *store, AkImage *image,
 	key->secret_version = secret_version;
 	if (token)
 		key->token = ak_short_token_copy(token);
-	forget_recent_answers(key);
 	take_all(key, store, image);
 	key->context = AllocSetContextCreate(TopTransactionContext,
 										 "apikeys bound key",
@@ -262,7 +256,7 @@ make_room_for_scope(AkBoundKey *key)
 		key->scope_count = 0;
 		key->scopes = NULL;
 		key->answers = NULL;
-		forget_recent_answers(key);
+		memset(key->recent, 0, sizeof(key->recent));
 		MemoryContextReset(key->context);
 	}
 	if (key->scopes == NULL)
@@ -409,16 +403,17 @@ ak_bound_key_permits(AkBoundKey *key, const text *scope,
 	if (project == NULL)
 		return permits_in_organization(key, &key->scopes[index]);
 	memcpy(half, project, sizeof(half));
+	/* Fibonacci hashing: the high bits of the product depend on all others. */
 	recent = &key->recent[((half[0] ^ half[1]) + index) *
 						  UINT64CONST(0x9e3779b97f4a7c15) >>
 						  (64 - RECENT_ANSWERS_BITS)];
 	if (recent->half[0] != half[0] || recent->half[1] != half[1] ||
-		recent->scope != index)
+		recent->scope != index + 1)
 	{
 		recent->permits = answer(key, index, project);
 		recent->half[0] = half[0];
 		recent->half[1] = half[1];
-		recent->scope = index;
+		recent->scope = index + 1;
 	}
 	return recent->permits;
 }

@@ -107,18 +107,23 @@ static bool
 find_key(AkKeystore *store, const char *id, size_t size,
 		 uint8 key[AK_PASETO_KEY_SIZE])
 {
-	const AkPepper *pepper = NULL;
-	uint8		random[AK_PASETO_KEY_SIZE];
+	uint8		secret[AK_PASETO_KEY_SIZE];
+	bool		is_there;
 
 	if (size == strlen(AK_NO_PEPPER) && memcmp(id, AK_NO_PEPPER, size) == 0)
+		is_there = ak_pepper_current() == NULL && read_key(store, secret);
+	else
 	{
-		if (ak_pepper_current() != NULL || !read_key(store, random))
-			return false;
+		const AkPepper *pepper = ak_pepper_find(id, size);
+
+		is_there = pepper != NULL;
+		if (is_there)
+			memcpy(secret, pepper->bytes, sizeof(secret));
 	}
-	else if ((pepper = ak_pepper_find(id, size)) == NULL)
-		return false;
-	derive_key(pepper ? pepper->bytes : random, key);
-	return true;
+	if (is_there)
+		derive_key(secret, key);
+	ak_crypto_wipe(secret, sizeof(secret));
+	return is_there;
 }
 
 /* Where the id of the key stands in a footer; false if it is none of ours. */

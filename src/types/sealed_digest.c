@@ -60,12 +60,6 @@ ak_digest_hash(AkDigestAlgorithm algorithm, const AkDigestText *pieces,
 	return is_good;
 }
 
-static AkDigestText
-view_text(const text *value)
-{
-	return (AkDigestText) {VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)};
-}
-
 /* --- Sealing ---------------------------------------------------------------- */
 
 static void
@@ -148,8 +142,8 @@ bytea *
 ak_sealed_digest_make(const AkDigestOwner *owner, const char *secret,
 					  size_t secret_size)
 {
-	AkDigestText name = view_text(owner->public_key);
-	AkDigestText realm = view_text(owner->realm);
+	AkDigestText name = ak_digest_text(owner->public_key);
+	AkDigestText realm = ak_digest_text(owner->realm);
 	AkDigestText password = {secret, secret_size};
 	Hashes		hashes = {.size = AK_DIGEST_SHA256_SIZE};
 	bytea	   *sealed;

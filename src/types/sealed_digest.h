@@ -31,6 +31,13 @@ typedef enum AkUnsealed
 	AK_UNSEALED_PEPPER_UNKNOWN
 } AkUnsealed;
 
+/* The bytes of a text, which it points into. */
+static inline AkDigestText
+ak_digest_text(const text *value)
+{
+	return (AkDigestText) {VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)};
+}
+
 extern bool ak_digest_hash(AkDigestAlgorithm algorithm,
 						   const AkDigestText *pieces, int count,
 						   uint8_t *hash);
