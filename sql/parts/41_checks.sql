@@ -225,29 +225,44 @@ CREATE FUNCTION apikeys_internal.count_keys(organization uuid, most bigint) RETU
 COMMENT ON FUNCTION apikeys_internal.count_keys(uuid, bigint) IS
 	'Returns the number of keys of an organization, or most if they are more; in any isolation level those that are committed count.';
 
--- A creator waits for another one, where the number of keys is limited, and then
--- counts its keys too.
-CREATE FUNCTION apikeys_internal.check_key_count(organization uuid, added bigint) RETURNS void
+-- Where the number of keys is limited, a creator waits for another one, and then counts
+-- its keys too.  The whole policy is of one moment: a creator who kept to parts of two
+-- would make what neither allows.
+CREATE FUNCTION apikeys_internal.keep_organization(organization uuid, project uuid DEFAULT NULL) RETURNS apikeys.organization
 	LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
-	most bigint;
+	kept apikeys.organization;
 BEGIN
-	SELECT o.max_keys INTO most FROM apikeys.organization AS o
-		WHERE o.id = check_key_count.organization AND o.max_keys IS NOT NULL FOR NO KEY UPDATE;
-	IF most IS NULL THEN
-		RETURN;
+	SELECT o.* INTO kept FROM apikeys.organization AS o
+		WHERE o.id = keep_organization.organization FOR KEY SHARE;
+	IF kept.max_keys IS NOT NULL AND apikeys_internal.may('apikeys.keys.manage', organization, project) THEN
+		SELECT o.* INTO kept FROM apikeys.organization AS o
+			WHERE o.id = keep_organization.organization FOR NO KEY UPDATE;
 	END IF;
-	IF added > most - apikeys_internal.count_keys(organization, most) THEN
+	IF kept.id IS NULL OR NOT apikeys_internal.may('apikeys.keys.manage', organization, project) THEN
+		PERFORM apikeys_internal.refuse('apikeys.keys.manage', organization, project);
+	END IF;
+	RETURN kept;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.keep_organization(uuid, uuid) IS
+	'Locks an organization, in which or in a project of which the principal manages keys, against its deletion and, where it limits the number of keys, against any change; returns its row as it is then. To create keys.';
+
+CREATE FUNCTION apikeys_internal.check_key_count(policy apikeys.organization, added bigint) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+	IF added > policy.max_keys - apikeys_internal.count_keys(policy.id, policy.max_keys) THEN
 		RAISE program_limit_exceeded USING
 			MESSAGE = 'organization policy limits the number of keys',
-			DETAIL = format('It can have %s keys.', most),
+			DETAIL = format('It can have %s keys.', policy.max_keys),
 			CONSTRAINT = 'too_many_keys';
 	END IF;
 END;
 $$;
-COMMENT ON FUNCTION apikeys_internal.check_key_count(uuid, bigint) IS
-	'Raises 54000 if an organization would have more keys than it allows.';
+COMMENT ON FUNCTION apikeys_internal.check_key_count(apikeys.organization, bigint) IS
+	'Raises 54000 if a locked organization would have more keys than it allows.';
 
 CREATE FUNCTION apikeys_internal.limit_secrets(organization apikeys.organization, public_keys text[] DEFAULT NULL) RETURNS void
 	LANGUAGE plpgsql VOLATILE

@@ -152,10 +152,12 @@ CREATE FUNCTION apikeys_internal.set_organization_policy(
 	LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
+	-- A key is locked before its organization, as where its secret is rotated.
+	own_list constant apikeys.access_list := (
+		SELECT k.access_list FROM apikeys.key AS k WHERE k.public_key = apikeys.current_key() FOR SHARE);
 	-- A transaction that creates a key or a secret meanwhile waits, where its life is limited.
 	before constant apikeys.organization := apikeys_internal.lock_organization(organization, max_secret_lifetime IS NOT NULL);
 	after apikeys.organization;
-	own_list apikeys.access_list;
 BEGIN
 	IF max_key_lifetime <= '0' OR max_key_lifetime > '1000 years' THEN
 		RAISE invalid_parameter_value USING
@@ -176,14 +178,11 @@ BEGIN
 		RAISE invalid_parameter_value USING
 			MESSAGE = 'max_rotation_overlap must not be negative and at most 1000 years',
 			CONSTRAINT = 'invalid_overlap';
-	ELSIF require_access_list AND NOT before.require_access_list AND apikeys.current_key() IS NOT NULL THEN
-		SELECT k.access_list INTO own_list FROM apikeys.key AS k WHERE k.public_key = apikeys.current_key();
-		IF own_list OPERATOR(apikeys.=) '{}' THEN
-			RAISE object_not_in_prerequisite_state USING
-				MESSAGE = 'the acting key has no access list itself',
-				HINT = 'Add a network to its access list first.',
-				CONSTRAINT = 'own_access_list';
-		END IF;
+	ELSIF require_access_list AND NOT before.require_access_list AND own_list OPERATOR(apikeys.=) '{}' THEN
+		RAISE object_not_in_prerequisite_state USING
+			MESSAGE = 'the acting key has no access list itself',
+			HINT = 'Add a network to its access list first.',
+			CONSTRAINT = 'own_access_list';
 	END IF;
 	UPDATE apikeys.organization AS o SET
 			require_access_list = coalesce(set_organization_policy.require_access_list, o.require_access_list),

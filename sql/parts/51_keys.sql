@@ -119,18 +119,13 @@ DECLARE
 	created text;
 	created_for text;
 	issued record;
-	policy apikeys.organization;
+	policy constant apikeys.organization := apikeys_internal.keep_organization(organization, project);
 	list constant apikeys.access_list := coalesce(access_list, '{}');
 	ends constant timestamptz := nullif(expires_at, 'infinity');
 	data constant jsonb := coalesce(metadata, '{}');
 	direct constant text[] := coalesce(permissions, '{}');
 	role_ids text[];
 BEGIN
-	SELECT o.* INTO policy FROM apikeys.organization AS o
-		WHERE o.id = make_key.organization FOR KEY SHARE;
-	IF NOT FOUND OR NOT apikeys_internal.may('apikeys.keys.manage', organization, project) THEN
-		PERFORM apikeys_internal.refuse('apikeys.keys.manage', organization, project);
-	END IF;
 	PERFORM apikeys_internal.check_name('description', description);
 	PERFORM apikeys_internal.check_name('owner', owner);
 	PERFORM apikeys_internal.check_metadata(metadata);
@@ -141,7 +136,7 @@ BEGIN
 	role_ids := apikeys_internal.check_grants(roles, organization, project);
 	PERFORM apikeys_internal.check_permissions(direct, organization, project);
 	PERFORM apikeys_internal.check_life(policy.max_key_lifetime, now(), ends);
-	PERFORM apikeys_internal.check_key_count(organization, 1);
+	PERFORM apikeys_internal.check_key_count(policy, 1);
 	created_for := coalesce((SELECT p.environment FROM apikeys.project AS p WHERE p.id = make_key.project), policy.environment);
 	created := apikeys_internal.generate_public_key(created_for);
 	issued := apikeys_internal.generate_secret(created, created_for);

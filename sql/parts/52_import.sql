@@ -57,7 +57,7 @@ CREATE FUNCTION apikeys_internal.import_rows(
 	LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
-	policy apikeys.organization;
+	policy constant apikeys.organization := apikeys_internal.keep_organization(organization);
 	latest timestamptz;
 	known_roles text[];
 	grantable_roles text[];
@@ -69,14 +69,10 @@ DECLARE
 	fault text[];
 	bad_key text;
 BEGIN
-	SELECT o.* INTO policy FROM apikeys.organization AS o WHERE o.id = import_rows.organization FOR KEY SHARE;
-	IF NOT FOUND OR NOT apikeys_internal.may('apikeys.keys.manage', organization) THEN
-		PERFORM apikeys_internal.refuse('apikeys.keys.manage', organization);
-	END IF;
 	IF cardinality(public_keys) = 0 THEN
 		RETURN;
 	END IF;
-	PERFORM apikeys_internal.check_key_count(organization, cardinality(public_keys));
+	PERFORM apikeys_internal.check_key_count(policy, cardinality(public_keys));
 	latest := apikeys_internal.add_in_utc(now(), policy.max_key_lifetime);
 	-- Locked, so that none is dropped meanwhile.
 	SELECT coalesce(array_agg(r.name), '{}'),
