@@ -7,19 +7,13 @@
  */
 #include "postgres.h"
 
-#include "audit/notices.h"
-#include "base/owner.h"
-#include "base/settings.h"
-#include "base/tables.h"
+#include "audit/audit.h"
+#include "base/base.h"
 #include "core/crypto.h"
 #include "identity/identity.h"
-#include "identity/planner.h"
-#include "operations/database_commands.h"
-#include "operations/usage_launcher.h"
-#include "store/locator.h"
+#include "operations/operations.h"
+#include "store/store.h"
 #include "usage/guesses.h"
-#include "usage/nonces.h"
-#include "usage/rehash.h"
 #include "usage/usage.h"
 
 #include "fmgr.h"

@@ -8,7 +8,7 @@
 -- secret is proved.  If direct SQL has inserted more than eight secrets, the eight
 -- newest are here.  Access lists are never compressed: a decision reads parts.
 --
--- The columns are also named in src/store/image.c, key_image.c and new_keys.c.
+-- The columns are also named in src/store/image.c and key_image.c.
 
 CREATE TABLE apikeys.key_image (
 	public_key text COLLATE "C" PRIMARY KEY,

@@ -1,19 +1,40 @@
 /*
  * audit_chain.c
- *	  See audit_chain.h.
+ *	  The events and seals of the audit log in their order, and which events are
+ *	  settled.
  */
 #include "postgres.h"
 
-#include "audit/audit_chain.h"
-#include "base/tables.h"
+#include "audit/audit.h"
+#include "base/base.h"
 #include "core/compat.h"
+#include "usage/usage.h"
 
+#include "access/htup_details.h"
 #include "access/stratnum.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/xact.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "storage/lock.h"
+#include "tcop/utility.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* --- Events and seals by number ------------------------------------------ */
+
+/*
+ * Reads the audit log's events and seals by number, and the row about the
+ * whole chain of seals.
+ *
+ * It reads all rows for any caller: callers check first whether the principal
+ * may.
+ */
 
 /* Column numbers, as in sql/parts/35_audit.sql and 37_audit_seal.sql. */
 enum
@@ -155,4 +176,190 @@ ak_chain_read(Snapshot snapshot, AkChain *chain)
 	table_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 	table_close(table, NoLock);
+}
+
+/* --- Settled events ------------------------------------------------------ */
+
+/*
+ * Lets a sealer of the audit log know which events are settled, without
+ * waiting for the commit of another transaction.
+ *
+ * An event gets its number before it is in the table, and both happen before
+ * its transaction commits.  So that no seal skips a number whose event is
+ * still to come, there are two locks, neither of which SQL can take:
+ *
+ * The writers' lock.  A writer of events holds it in shared mode from before
+ * they are numbered until they are in the table and its index: for the time of
+ * the INSERT, not until the commit.  A sealer holds it exclusively while it
+ * takes a snapshot.  Hence every event that this snapshot finds neither
+ * committed nor in progress nor rolled back comes later, with a higher number
+ * than all present events; and events in progress can be seen in the table.
+ * (The sequence must give out numbers one by one, as it does with CACHE 1.)
+ *
+ * The chain's lock.  A transaction that adds or removes seals holds it until
+ * the commit.
+ *
+ * A holder of the writers' lock waits for nothing except the disk: the table
+ * is locked before.  The chain's lock is taken before the writers'.
+ */
+
+/* SQL uses the classes 1 and 2 of advisory locks. */
+#define LOCK_CLASS		4
+
+enum
+{
+	WRITERS,
+	CHAIN
+};
+
+static LOCKTAG
+make_tag(uint32 what)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, what, LOCK_CLASS);
+	return tag;
+}
+
+/*
+ * Call this right before inserting events.  Waits for a sealer, some
+ * microseconds, and for a lock on the table.
+ */
+void
+ak_audit_lock_for_write(void)
+{
+	LOCKTAG		tag = make_tag(WRITERS);
+
+	LockRelationOid(ak_table_oid(AK_AUDIT_EVENT), RowExclusiveLock);
+	(void) LockAcquire(&tag, ShareLock, false, false);
+}
+
+/*
+ * Call this right after inserting events; after an error the end of the
+ * (sub)transaction does it.  Makes the worker seal them.
+ */
+void
+ak_audit_unlock_after_write(void)
+{
+	LOCKTAG		tag = make_tag(WRITERS);
+	AkDatabaseSlot *slot;
+
+	(void) LockRelease(&tag, ShareLock, false);
+	slot = ak_counters_exist() ? ak_database_slot_get() : NULL;
+	if (slot)
+		ak_database_slot_want(slot);
+}
+
+/*
+ * Checks whether another transaction that may have written events is still
+ * open, also a prepared one.  Never waits; in a transaction.
+ */
+bool
+ak_audit_is_being_written(void)
+{
+	LOCKTAG		tag;
+	int			count;
+
+	SET_LOCKTAG_RELATION(tag, MyDatabaseId, ak_table_oid(AK_AUDIT_EVENT));
+	GetLockConflicts(&tag, ShareLock, &count);
+	return count > 0;
+}
+
+/*
+ * Keeps other transactions from adding or removing seals until the end of the
+ * transaction.  Returns false if it would have to wait and "wait" is false.
+ */
+bool
+ak_audit_lock_chain(bool wait)
+{
+	LOCKTAG		tag = make_tag(CHAIN);
+
+	if (!wait)
+		return ak_try_lock(&tag, ExclusiveLock);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	return true;
+}
+
+/*
+ * Returns a snapshot of the latest state, registered; the caller unregisters
+ * it.  Each event inserted after it belongs to a transaction that is in
+ * progress in it, and has a higher number than all present events.
+ */
+Snapshot
+ak_audit_take_snapshot(void)
+{
+	LOCKTAG		tag = make_tag(WRITERS);
+	Snapshot	snapshot;
+
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	(void) LockRelease(&tag, ExclusiveLock, false);
+	return snapshot;
+}
+
+/*
+ * Waits until each event that has its number now is in the table: those that
+ * come later have higher numbers than all that are there.
+ */
+void
+ak_audit_wait_for_writers(void)
+{
+	LOCKTAG		tag = make_tag(WRITERS);
+
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	(void) LockRelease(&tag, ExclusiveLock, false);
+}
+
+/* --- The feed ------------------------------------------------------------ */
+
+/*
+ * Which events are settled: no event can appear any more with a lower number
+ * than theirs.
+ *
+ * That are all events up to the first one whose transaction is in progress, as a
+ * seal finds it (audit_seal.c), but in the snapshot of the query that asks, so
+ * that it sees them.  Events under a seal that it sees need not be looked at.
+ */
+
+PG_FUNCTION_INFO_V1(apikeys_first_unsettled_event);
+
+/* Whether the event's transaction is one that the snapshot has in progress. */
+static bool
+is_in_progress(AkChainScan *events, Snapshot snapshot)
+{
+	HeapTuple	row = ExecFetchSlotHeapTuple(events->slot, false, NULL);
+	TransactionId inserter = HeapTupleHeaderGetXmin(row->t_data);
+
+	return TransactionIdIsCurrentTransactionId(inserter) ||
+		XidInMVCCSnapshot(inserter, snapshot);
+}
+
+/*
+ * first_unsettled_event(after): the number of the first event after that one
+ * that is not settled; the greatest number if all are.
+ */
+Datum
+apikeys_first_unsettled_event(PG_FUNCTION_ARGS)
+{
+	Snapshot	snapshot = GetActiveSnapshot();
+	int64		result = PG_INT64_MAX;
+	AkSeal		last;
+	AkChainScan events;
+
+	PreventCommandDuringRecovery("audit_events_after()");
+	ak_audit_wait_for_writers();
+	ak_chain_find_last_seal(snapshot, &last);
+	ak_chain_begin_events(&events, SnapshotAny,
+						  Max(PG_GETARG_INT64(0), last.last_event));
+	while (ak_chain_next(&events))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (is_in_progress(&events, snapshot))
+		{
+			result = ak_chain_event_id(&events);
+			break;
+		}
+	}
+	ak_chain_end(&events);
+	PG_RETURN_INT64(result);
 }

@@ -1,39 +1,48 @@
 /*
  * audit_seal.c
- *	  See audit_seal.h.
- *
- * A seal is a hash over the previous seal and the events after that one's, in
- * the order of their numbers (audit_hash.h). It covers all events up to the
- * first one whose transaction is still in progress; the events of longer
- * transactions are in a later seal.  Sealing never waits for a transaction to
- * end, and writers of events wait for a sealer only for a moment
- * (audit_lock.c).
- *
- * The number of the last seal is stored separately, so that a seal deleted
- * from the end is noticed.  Then nothing more is sealed: the damage must be
- * investigated, and not be covered.
+ *	  The seals of the audit log.
  */
 #include "postgres.h"
 
-#include "audit/audit_chain.h"
-#include "audit/audit_hash.h"
-#include "audit/audit_lock.h"
-#include "audit/audit_seal.h"
-#include "base/owner.h"
+#include "audit/audit.h"
+#include "base/base.h"
 #include "core/compat.h"
-#include "core/errors.h"
 
 #include "access/htup_details.h"
 #include "access/tableam.h"
 #include "access/transam.h"
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "port/pg_bswap.h"
 #include "tcop/utility.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+/* --- Seals of events ----------------------------------------------------- */
+
+/*
+ * Seals the events of the audit log.
+ *
+ * A seal is a hash over the previous seal and the events after that one's, in
+ * the order of their numbers. It covers all events up to the
+ * first one whose transaction is still in progress; the events of longer
+ * transactions are in a later seal.  Sealing never waits for a transaction to
+ * end, and writers of events wait for a sealer only for a moment
+ * (audit_chain.c).
+ *
+ * The number of the last seal is stored separately, so that a seal deleted
+ * from the end is noticed.  Then nothing more is sealed: the damage must be
+ * investigated, and not be covered.
+ */
 
 /*
  * Most events of a seal, so that pruning, which deletes whole seals, is fine
@@ -203,4 +212,190 @@ apikeys_seal_audit(PG_FUNCTION_ARGS)
 	PreventCommandDuringRecovery("seal_audit()");
 	PreventCommandIfReadOnly("seal_audit()");
 	PG_RETURN_INT64(ak_audit_seal(PG_INT32_MAX, true));
+}
+
+/* --- The hash of a seal -------------------------------------------------- */
+
+/*
+ * The hash of a seal.
+ *
+ * It is BLAKE2b-256 (RFC 7693), without a key, over these bytes; numbers are
+ * signed, of 8 bytes, the most significant one first:
+ *
+ * "apikeys audit seal 1"	20 bytes, ASCII
+ * the hash of the seal before, 32 bytes; of the first seal: zeros
+ * the seal's id
+ * the events, in the order of their ids
+ * the seal's last_event
+ * the seal's event_count
+ * the seal's sealed_at, in microseconds since 2000-01-01 00:00 UTC
+ *
+ * An event is its columns id, at, principal, action, organization_id,
+ * project_id, public_key, address, detail and database_role.  Each is its
+ * length in bytes as a number of 4 bytes and then these bytes, as in COPY's
+ * binary format; NULL is the length -1 alone.
+ *
+ * bigint		the number
+ * timestamptz	microseconds, as above
+ * text			in UTF-8
+ * uuid			16 bytes
+ * inet			address family (2: IPv4, 3: IPv6), length of the prefix, 0,
+ *					length of the address, each a byte; the address
+ * jsonb			its text form, in UTF-8
+ *
+ * Text is hashed as it is stored where the database's encoding is SQL_ASCII,
+ * and where it cannot be converted.
+ *
+ * So the hash depends on no setting, time zone, encoding or version, and can
+ * be computed by others from what SELECT shows.
+ */
+
+#define DOMAIN			"apikeys audit seal 1"
+
+/* Number of columns of an event that are hashed: the first ones. */
+#define COLUMN_COUNT	10
+
+static void
+add_int64(AkBlake2b *hash, int64 number)
+{
+	uint64		bytes = pg_hton64((uint64) number);
+
+	ak_crypto_blake2b_add(hash, &bytes, sizeof(bytes));
+}
+
+static void
+add_length(AkBlake2b *hash, int32 length)
+{
+	uint32		bytes = pg_hton32((uint32) length);
+
+	ak_crypto_blake2b_add(hash, &bytes, sizeof(bytes));
+}
+
+static void
+add_bytes(AkBlake2b *hash, const void *bytes, size_t length)
+{
+	add_length(hash, (int32) length);
+	ak_crypto_blake2b_add(hash, bytes, length);
+}
+
+/*
+ * Returns text in UTF-8, palloc'd; NULL if it is UTF-8 already or cannot be
+ * converted.  The latter is not an error, because one such text would keep all
+ * events from being sealed.
+ */
+static char *
+convert_text(const char *text, int length)
+{
+	int			encoding = GetDatabaseEncoding();
+	Oid			conversion;
+	char	   *converted;
+	int			room;
+
+	if (encoding == PG_UTF8 || encoding == PG_SQL_ASCII ||
+		length > (PG_INT32_MAX - 1) / MAX_CONVERSION_GROWTH)
+		return NULL;
+	conversion = FindDefaultConversionProc(encoding, PG_UTF8);
+	if (!OidIsValid(conversion))
+		return NULL;
+	room = length * MAX_CONVERSION_GROWTH + 1;
+	converted = palloc_extended(room, MCXT_ALLOC_HUGE);
+	if (pg_do_encoding_conversion_buf(conversion, encoding, PG_UTF8,
+									  (unsigned char *) unconstify(char *, text),
+									  length, (unsigned char *) converted,
+									  room, true) != length)
+		return NULL;
+	return converted;
+}
+
+static void
+add_text(AkBlake2b *hash, const char *text, int length)
+{
+	char	   *converted = convert_text(text, length);
+
+	if (converted)
+		add_bytes(hash, converted, strlen(converted));
+	else
+		add_bytes(hash, text, length);
+}
+
+static void
+add_jsonb(AkBlake2b *hash, Jsonb *value)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	(void) JsonbToCString(&text, &value->root, VARSIZE(value));
+	add_text(hash, text.data, text.len);
+}
+
+static void
+add_column(AkBlake2b *hash, Oid type, Datum value)
+{
+	bytea	   *bytes;
+	text	   *string;
+
+	switch (type)
+	{
+		case INT8OID:
+		case TIMESTAMPTZOID:
+			add_length(hash, sizeof(int64));
+			add_int64(hash, DatumGetInt64(value));
+			break;
+		case UUIDOID:
+			add_bytes(hash, DatumGetUUIDP(value)->data, UUID_LEN);
+			break;
+		case INETOID:
+			bytes = DatumGetByteaPP(DirectFunctionCall1(inet_send, value));
+			add_bytes(hash, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
+			break;
+		case JSONBOID:
+			add_jsonb(hash, DatumGetJsonbP(value));
+			break;
+		case TEXTOID:
+			string = DatumGetTextPP(value);
+			add_text(hash, VARDATA_ANY(string), VARSIZE_ANY_EXHDR(string));
+			break;
+		default:
+			elog(ERROR, "an event has a column of type %u", type);
+	}
+}
+
+/* Begins the hash of the seal after this one. */
+void
+ak_audit_hash_begin(AkBlake2b *hash, const AkSeal *before)
+{
+	ak_crypto_blake2b_begin(hash);
+	ak_crypto_blake2b_add(hash, DOMAIN, strlen(DOMAIN));
+	ak_crypto_blake2b_add(hash, before->hash, sizeof(before->hash));
+	add_int64(hash, before->id + 1);
+}
+
+/*
+ * Adds an event, a row of audit_event.  Leaves memory allocated in the current
+ * context.
+ */
+void
+ak_audit_hash_event(AkBlake2b *hash, TupleTableSlot *event)
+{
+	slot_getsomeattrs(event, COLUMN_COUNT);
+	for (int i = 0; i < COLUMN_COUNT; i++)
+	{
+		if (event->tts_isnull[i])
+			add_length(hash, -1);
+		else
+			add_column(hash,
+					   TupleDescAttr(event->tts_tupleDescriptor, i)->atttypid,
+					   event->tts_values[i]);
+	}
+}
+
+/* Returns the hash of the seal, all of whose other fields are set. */
+void
+ak_audit_hash_end(AkBlake2b *hash, const AkSeal *seal,
+				  uint8 digest[AK_BLAKE2B_SIZE])
+{
+	add_int64(hash, seal->last_event);
+	add_int64(hash, seal->event_count);
+	add_int64(hash, seal->sealed_at);
+	ak_crypto_blake2b_end(hash, digest);
 }

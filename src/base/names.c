@@ -8,12 +8,10 @@
  */
 #include "postgres.h"
 
-#include "base/names.h"
+#include "base/base.h"
 #include "core/compat.h"
-#include "core/errors.h"
+#include "core/crypto.h"
 #include "core/scope.h"
-#include "core/token.h"
-#include "core/unicode_names.h"
 
 #include "catalog/namespace.h"
 #include "utils/jsonb.h"
@@ -91,7 +89,7 @@ is_name(const char *bytes, size_t size)
 
 /*
  * Checks whether the text is a name or a description: 1 to 250 visible
- * characters (unicode_names.h), single spaces between them, and no private
+ * characters (unicode_names.c), single spaces between them, and no private
  * key.  Raises nothing.
  */
 bool

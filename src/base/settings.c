@@ -1,17 +1,12 @@
 /*
  * settings.c
- *	  See settings.h.
+ *	  The apikeys.* settings.
  */
-#include "base/settings.h"
-
+#include "base/base.h"
 #include "core/compat.h"
-#include "core/credentials.h"
-#include "core/errors.h"
-#include "core/guess_cell.h"
-#include "core/token.h"
-#include "types/pepper.h"
-#include "types/type_access_list.h"
-#include "types/type_secret_hash.h"
+#include "core/counting.h"
+#include "core/crypto.h"
+#include "types/types.h"
 
 #include "access/parallel.h"
 #include "miscadmin.h"

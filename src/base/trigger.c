@@ -1,23 +1,37 @@
 /*
  * trigger.c
- *	  See trigger.h.
+ *	  What trigger functions ask about their call, and the keys it is for.
  */
 #include "postgres.h"
 
-#include "base/owner.h"
-#include "base/trigger.h"
+#include "base/base.h"
 #include "core/compat.h"
-#include "core/errors.h"
 
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_type.h"
+#include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
+#include "utils/tuplesort.h"
+#include "utils/tuplestore.h"
+
+/* --- The call of a trigger ----------------------------------------------- */
+
+/*
+ * What trigger functions ask about their call.
+ */
 
 PG_FUNCTION_INFO_V1(apikeys_is_direct_change);
 
@@ -98,4 +112,198 @@ Datum
 apikeys_is_direct_change(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(!ak_owner_is_acting() && !is_restore());
+}
+
+/* --- The keys that a trigger was called for ------------------------------ */
+
+/*
+ * The keys that a trigger was called for.
+ *
+ * For tables whose first column is a public key, and for row triggers as well
+ * as statement triggers; the latter have the changed rows in transition
+ * tables.  The keys of a statement come in order, so that two statements that
+ * lock related rows do not deadlock, and in batches, so that a statement may
+ * change any number of keys: what does not fit into one batch is sorted within
+ * work_mem.
+ */
+
+#define BATCH_SIZE		1000
+
+/* Groups keys that come in order; each key once. */
+typedef struct Batch
+{
+	const TriggerData *trigger;
+	AkKeysCallback callback;
+	MemoryContext context;		/* of the keys; reset for each batch */
+	int			count;
+	Datum		keys[BATCH_SIZE];
+} Batch;
+
+/* In the order of collation "C". */
+static int
+compare_keys(const void *a, const void *b)
+{
+	const text *one = DatumGetTextPP(*(const Datum *) a);
+	const text *other = DatumGetTextPP(*(const Datum *) b);
+	int			one_size = VARSIZE_ANY_EXHDR(one);
+	int			other_size = VARSIZE_ANY_EXHDR(other);
+	int			order = memcmp(VARDATA_ANY(one), VARDATA_ANY(other),
+							   Min(one_size, other_size));
+
+	return order != 0 ? order : one_size - other_size;
+}
+
+/* There is at least one key. */
+static void
+flush_batch(Batch *batch)
+{
+	MemoryContext old = MemoryContextSwitchTo(batch->context);
+
+	Assert(batch->count > 0);
+	batch->callback(PointerGetDatum(construct_array(batch->keys, batch->count,
+													TEXTOID, -1, false,
+													TYPALIGN_INT)),
+					batch->trigger);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(batch->context);
+	batch->count = 0;
+}
+
+/* The key is not less than the one before. */
+static void
+add_key(Batch *batch, Datum key)
+{
+	MemoryContext old;
+
+	if (batch->count > 0 &&
+		compare_keys(&batch->keys[batch->count - 1], &key) == 0)
+		return;
+	if (batch->count == BATCH_SIZE)
+		flush_batch(batch);
+	old = MemoryContextSwitchTo(batch->context);
+	batch->keys[batch->count++] = datumCopy(key, false, -1);
+	MemoryContextSwitchTo(old);
+}
+
+/* --- Row triggers -------------------------------------------------------- */
+
+static Datum
+get_row_key(const TriggerData *trigger, HeapTuple row)
+{
+	bool		isnull;
+
+	return ak_trigger_get_column(trigger, row, 1, &isnull);
+}
+
+static int
+read_row_keys(const TriggerData *trigger, Datum *keys)
+{
+	keys[0] = get_row_key(trigger, trigger->tg_trigtuple);
+	if (!TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+		return 1;
+	keys[1] = get_row_key(trigger, trigger->tg_newtuple);
+	return 2;
+}
+
+/* --- Statement triggers -------------------------------------------------- */
+
+static int64
+count_rows(Tuplestorestate *rows)
+{
+	return rows ? tuplestore_tuple_count(rows) : 0;
+}
+
+/*
+ * Puts the keys of a transition table into the sort or, if there is none, into
+ * the array; returns their number.
+ */
+static int
+read_table_keys(const TriggerData *trigger, Tuplestorestate *rows,
+				Tuplesortstate *sort, Datum *keys)
+{
+	TupleTableSlot *slot;
+	int			count = 0;
+	bool		isnull;
+
+	if (rows == NULL)
+		return 0;
+	slot = MakeSingleTupleTableSlot(RelationGetDescr(trigger->tg_relation),
+									&TTSOpsMinimalTuple);
+	tuplestore_select_read_pointer(rows, 0);
+	tuplestore_rescan(rows);
+	while (tuplestore_gettupleslot(rows, true, false, slot))
+	{
+		Datum		key = slot_getattr(slot, 1, &isnull);
+
+		if (sort)
+			tuplesort_putdatum(sort, key, false);
+		else
+			keys[count++] = datumCopy(key, false, -1);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	return count;
+}
+
+static void
+sort_keys(const TriggerData *trigger, Batch *batch)
+{
+	Tuplesortstate *sort = tuplesort_begin_datum(TEXTOID, TextLessOperator,
+												 C_COLLATION_OID, false,
+												 work_mem, NULL,
+												 TUPLESORT_NONE);
+	Datum		key;
+
+	(void) read_table_keys(trigger, trigger->tg_oldtable, sort, NULL);
+	(void) read_table_keys(trigger, trigger->tg_newtable, sort, NULL);
+	tuplesort_performsort(sort);
+	while (ak_tuplesort_get_datum(sort, &key))
+	{
+		add_key(batch, key);
+		pfree(DatumGetPointer(key));
+	}
+	tuplesort_end(sort);
+}
+
+/*
+ * Calls back with the keys of all rows that the trigger was called for, old
+ * and new, each key once.  Memory that the callback allocates is freed
+ * afterwards.
+ */
+void
+ak_changed_keys_each(const TriggerData *trigger, AkKeysCallback callback)
+{
+	int64		row_count = TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ? 2 :
+		count_rows(trigger->tg_oldtable) + count_rows(trigger->tg_newtable);
+	Batch	   *batch;
+
+	if (row_count == 0)
+		return;
+	batch = palloc(sizeof(Batch));
+	batch->trigger = trigger;
+	batch->callback = callback;
+	batch->count = 0;
+	batch->context = AllocSetContextCreate(CurrentMemoryContext,
+										   "apikeys changed keys",
+										   ALLOCSET_DEFAULT_SIZES);
+	if (row_count > BATCH_SIZE)
+		sort_keys(trigger, batch);
+	else
+	{
+		Datum		keys[BATCH_SIZE];
+		int			count;
+
+		if (TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
+			count = read_row_keys(trigger, keys);
+		else
+		{
+			count = read_table_keys(trigger, trigger->tg_oldtable, NULL, keys);
+			count += read_table_keys(trigger, trigger->tg_newtable, NULL,
+									 keys + count);
+		}
+		qsort(keys, count, sizeof(Datum), compare_keys);
+		for (int i = 0; i < count; i++)
+			add_key(batch, keys[i]);
+	}
+	flush_batch(batch);
+	MemoryContextDelete(batch->context);
 }

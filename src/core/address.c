@@ -1,10 +1,12 @@
 /*
  * address.c
- *	  See address.h.
+ *	  The address of a client, as the client or its driver writes it.
+ *
+ * A leaf: it knows no PostgreSQL, allocates nothing and raises nothing.
  */
-#include "core/address.h"
-
 #include <string.h>
+
+#include "core/netset.h"
 
 /* No address is longer than this, including its zone. */
 #define ADDRESS_TEXT_MAX	128

@@ -11,6 +11,7 @@
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
+#include "postgres_ext.h"
 #include "storage/buf_internals.h"
 #include "storage/lock.h"
 #include "utils/acl.h"
@@ -223,5 +224,16 @@ ak_executor_run(QueryDesc *query)
 	ExecutorRun(query, ForwardScanDirection, 0, true);
 #endif
 }
+
+/*
+ * The identifier of an error, by which a program distinguishes errors.  It
+ * is in the CONSTRAINT field, beside the SQLSTATE, and never changes.
+ * doc/reference.md lists all identifiers.  PL/pgSQL sets it with RAISE ...
+ * USING CONSTRAINT = '...'.
+ */
+
+/* For use inside ereport(). */
+#define ak_errid(identifier) \
+	err_generic_string(PG_DIAG_CONSTRAINT_NAME, (identifier))
 
 #endif							/* AK_COMPAT_H */

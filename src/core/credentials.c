@@ -1,13 +1,14 @@
 /*
  * credentials.c
- *	  See credentials.h.
+ *	  Reads a public key and a secret, or a client's address, from the headers
+ *	  of an HTTP request.
+ *
+ * A leaf: no PostgreSQL, no allocation, no errors raised.  Strings are counted
+ * bytes and may contain any byte.
  */
-#include "core/credentials.h"
-
 #include <string.h>
 
 #include "core/crypto.h"
-#include "core/paseto.h"
 
 #define BASIC	"Basic"
 #define BEARER	"Bearer"

@@ -1,14 +1,18 @@
 /*
  * digest.c
- *	  See digest.h.
+ *	  HTTP Digest (RFC 7616) with qop=auth, by MD5 and by SHA-256: reads the
+ *	  credentials of a client, and computes what they must be.
+ *
+ * A leaf: no PostgreSQL, no allocation, no errors raised.  It has no hash
+ * functions either: the caller passes one, which can fail, as MD5 does where it is
+ * forbidden.
  *
  * The address that the client says to ask for, "uri", is not read: the response
  * must fit the one that it has asked for.
  */
-#include "core/crypto.h"
-#include "core/digest.h"
-
 #include <string.h>
+
+#include "core/crypto.h"
 
 #define SCHEME			"digest"
 #define HEX_MAX			(2 * AK_DIGEST_MAX_SIZE)

@@ -81,4 +81,9 @@ extern bool ak_netset_contains_entry(const AkNetset *set,
 extern bool ak_netset_find(const AkNetset *set, const AkNetwork *address,
 						   AkNetwork *match);
 
+/* --- address.c ----------------------------------------------------------- */
+
+extern bool ak_address_parse(const char *text, size_t length,
+							 AkNetwork *address);
+
 #endif							/* AK_NETSET_H */

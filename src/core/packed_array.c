@@ -1,6 +1,11 @@
 /*
  * packed_array.c
- *	  See packed_array.h.
+ *	  Reads arrays in place, inside a row, without copying them.
+ *
+ * Rows in a heap hold short arrays with a one-byte header and without
+ * alignment, which PostgreSQL's own functions can read from a copy only.  This
+ * code allocates nothing, dereferences only byte pointers, and never reads
+ * outside the value, whatever its bytes are.
  *
  * An array is, after the header of a varlena, the number of dimensions, where
  * the data begin if there may be NULLs (else 0), the type of the elements, for

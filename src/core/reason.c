@@ -1,6 +1,9 @@
 /*
  * reason.c
- *	  See reason.h.
+ *	  The results of a decision, in the order of the checks.
+ *
+ * The key is proved from the first one after AK_TOKEN_REVOKED on, and those from
+ * AK_RATE_LIMITED on are limits (decision.c).
  */
 #include "core/reason.h"
 

@@ -7,6 +7,10 @@
  *
  * A leaf: it knows no PostgreSQL, allocates nothing and raises nothing.  Its
  * alphabet is ASCII, whatever the locale.
+ *
+ * A leaf: it knows no PostgreSQL, allocates nothing and raises nothing.
+ * Strings are counted bytes, never zero-terminated; comparing is
+ * case-sensitive.
  */
 #include <string.h>
 

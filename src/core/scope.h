@@ -1,16 +1,14 @@
 /*
  * scope.h
- *	  Scopes, and the permission patterns that allow them.
- *
- * A leaf: it knows no PostgreSQL, allocates nothing and raises nothing.
- * Strings are counted bytes, never zero-terminated; comparing is
- * case-sensitive.
+ *	  Scopes and names: leaves that know no PostgreSQL.
  */
 #ifndef AK_SCOPE_H
 #define AK_SCOPE_H
 
 #include <stdbool.h>
 #include <stddef.h>
+
+/* --- scope.c ------------------------------------------------------------- */
 
 /* Longest scope and longest permission, in characters. */
 #define AK_SCOPE_MAX_LENGTH		256
@@ -29,5 +27,10 @@ extern bool ak_permission_allows(const char *permission,
 extern bool ak_permission_covers(const char *permission,
 								 size_t permission_length,
 								 const char *other, size_t other_length);
+
+/* --- unicode_names.c ----------------------------------------------------- */
+
+extern bool ak_unicode_is_name(const char *text, size_t length,
+							   size_t max_characters);
 
 #endif							/* AK_SCOPE_H */

@@ -8,10 +8,24 @@
  * A leaf: it knows no PostgreSQL, allocates nothing and raises nothing.  It
  * wipes what it computes from a secret on its own stack; the caller wipes the
  * text it asked for.
+ *
+ *		<prefix>_pub_ + 16 base62 digits
+ *		<prefix>_sec_ + 43 base62 digits (256 bits, most significant digit
+ *						first) + 6 base62 digits (CRC-32 of all that stands
+ *						before them)
+ *
+ * The base62 alphabet is 0-9, A-Z, a-z, in this order of value.  The CRC-32
+ * is zlib's (ISO 3309, ITU-T V.42: polynomial 0xEDB88320 reflected, initial
+ * value and final xor 0xFFFFFFFF).  A prefix is a lower-case letter followed
+ * by up to 15 lower-case letters, digits and underscores, not ending in an
+ * underscore.
+ *
+ * A leaf: it knows no PostgreSQL, allocates nothing, raises nothing, and
+ * draws no random numbers: the caller brings the bits and wipes its buffers.
  */
 #include <string.h>
 
-#include "core/token.h"
+#include "core/crypto.h"
 
 #define PUBLIC_MARK		"_pub_"
 #define SECRET_MARK		"_sec_"

@@ -5,18 +5,12 @@
  */
 #include "postgres.h"
 
-#include "base/names.h"
-#include "base/settings.h"
+#include "base/base.h"
 #include "core/compat.h"
-#include "core/credentials.h"
 #include "core/crypto.h"
-#include "core/errors.h"
 #include "decision/decision.h"
-#include "decision/digest_proof.h"
-#include "decision/request_headers.h"
 #include "identity/identity.h"
-#include "types/type_access_list.h"
-#include "types/type_secret_hash.h"
+#include "types/types.h"
 
 #include "access/htup_details.h"
 #include "funcapi.h"

@@ -4,14 +4,10 @@
  */
 #include "postgres.h"
 
-#include "base/names.h"
-#include "base/settings.h"
+#include "base/base.h"
 #include "core/compat.h"
-#include "core/errors.h"
 #include "decision/decision.h"
-#include "decision/digest_proof.h"
-#include "types/type_access_list.h"
-#include "types/type_secret_hash.h"
+#include "types/types.h"
 
 #include "access/htup_details.h"
 #include "funcapi.h"

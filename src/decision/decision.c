@@ -1,6 +1,9 @@
 /*
  * decision.c
- *	  See decision.h.
+ *	  The decision: is a request made with this key allowed?
+ *
+ * The checks are made in a fixed order (reason.h). The first one that fails is
+ * the reason.
  *
  * Before its secret is proved, neither the result nor its time tells anything
  * about a key.  If the key does not exist, the image of another key is read
@@ -8,7 +11,7 @@
  * secret is wrong, the index is used and its result discarded, as for an
  * unknown key.
  *
- * Everything is read from the tables as they are at the call (keystore.h), so
+ * Everything is read from the tables as they are at the call (keystore.c), so
  * that a key revoked by a committed transaction is refused by the next call,
  * also in an old REPEATABLE READ transaction.
  *
@@ -22,20 +25,15 @@
  */
 #include "postgres.h"
 
-#include "base/names.h"
+#include "base/base.h"
 #include "core/compat.h"
-#include "core/errors.h"
 #include "core/packed_array.h"
 #include "core/scope.h"
 #include "decision/decision.h"
-#include "decision/digest_proof.h"
-#include "identity/grants.h"
-#include "store/locator.h"
-#include "store/policy.h"
-#include "types/list_reader.h"
-#include "types/type_secret_hash.h"
+#include "identity/identity.h"
+#include "store/store.h"
+#include "types/types.h"
 #include "usage/guesses.h"
-#include "usage/rehash.h"
 #include "usage/usage.h"
 
 #include "miscadmin.h"

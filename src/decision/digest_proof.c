@@ -1,6 +1,6 @@
 /*
  * digest_proof.c
- *	  See digest_proof.h.
+ *	  Whether a request proves a key by HTTP Digest.
  *
  * The nonce is looked at first, and tells nothing about a key.  Then a key that
  * does not exist, or takes no Digest, costs the same reading and hashing as a wrong
@@ -8,14 +8,12 @@
  */
 #include "postgres.h"
 
-#include "base/settings.h"
+#include "base/base.h"
 #include "core/compat.h"
 #include "core/crypto.h"
-#include "core/errors.h"
-#include "decision/digest_proof.h"
-#include "types/pepper.h"
-#include "types/sealed_digest.h"
-#include "usage/nonces.h"
+#include "decision/decision.h"
+#include "types/types.h"
+#include "usage/guesses.h"
 
 #include "funcapi.h"
 #include "utils/builtins.h"

@@ -8,20 +8,13 @@
  */
 #include "postgres.h"
 
-#include "base/names.h"
+#include "base/base.h"
 #include "core/compat.h"
-#include "core/errors.h"
 #include "core/scope.h"
 #include "decision/decision.h"
-#include "decision/digest_proof.h"
-#include "identity/grants.h"
 #include "identity/identity.h"
-#include "identity/rights.h"
-#include "store/locator.h"
-#include "store/policy.h"
-#include "types/list_reader.h"
-#include "types/type_access_list.h"
-#include "types/type_secret_hash.h"
+#include "store/store.h"
+#include "types/types.h"
 
 #include "funcapi.h"
 #include "utils/builtins.h"

@@ -1,6 +1,11 @@
 /*
  * bound_key.c
- *	  See bound_key.h.
+ *	  The rights of a key that is bound to the transaction, in the backend's
+ *	  memory.
+ *
+ * Its roles, and what they permit, are resolved when it is bound and stay as
+ * they were; everything is in TopTransactionContext and goes with it.  What a key
+ * may do that is bound by a token is what the token leaves of it.
  *
  * A policy asks the same question for row after row, so each answer is cached:
  * for a scope, what the roles allow in the organization and in every project
@@ -10,12 +15,11 @@
  */
 #include "postgres.h"
 
-#include "base/names.h"
+#include "base/base.h"
 #include "core/compat.h"
 #include "core/scope.h"
-#include "identity/bound_key.h"
-#include "identity/grants.h"
-#include "store/keystore.h"
+#include "identity/identity.h"
+#include "store/store.h"
 #include "usage/usage.h"
 
 #include "utils/datum.h"

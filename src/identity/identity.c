@@ -11,12 +11,10 @@
  */
 #include "postgres.h"
 
-#include "base/names.h"
-#include "base/owner.h"
+#include "base/base.h"
 #include "core/compat.h"
-#include "core/errors.h"
 #include "identity/identity.h"
-#include "types/type_access_list.h"
+#include "types/types.h"
 
 #include "access/htup_details.h"
 #include "access/parallel.h"
@@ -27,9 +25,9 @@
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/catcache.h"
 #include "utils/datum.h"
+#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 #include "utils/uuid.h"

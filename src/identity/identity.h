@@ -1,17 +1,74 @@
 /*
  * identity.h
- *	  The current principal: a key, a user of the application, or a PostgreSQL
- *	  role.  All functions except ak_identity_init() raise 55000 in a parallel
- *	  worker.
+ *	  Who acts, and what the principal may do where.
  */
 #ifndef AK_IDENTITY_H
 #define AK_IDENTITY_H
 
 #include "postgres.h"
 
-#include "identity/bound_key.h"
+#include "core/netset.h"
+#include "store/store.h"
 
+#include "nodes/pathnodes.h"
 #include "nodes/pg_list.h"
+#include "utils/array.h"
+#include "utils/uuid.h"
+
+/* --- grants.c ------------------------------------------------------------ */
+
+/* Where something is asked for: in an organization, or in a project of it. */
+typedef struct AkPlace
+{
+	pg_uuid_t	organization;
+	bool		has_project;
+	pg_uuid_t	project;
+} AkPlace;
+
+/*
+ * A role or a permission that is held.  What it points to is good as long as the
+ * store is open that it was read in.
+ */
+typedef struct AkHeld
+{
+	AkGrant		grant;			/* what, and where */
+	AkPermissions organization; /* allowed in the organization itself */
+	AkPermissions project;		/* allowed in the grant's project or, if it has
+								 * none, in every project */
+	uint64		id;				/* ak_grant_id() */
+} AkHeld;
+
+/* Called for each; a scan ends when it answers false. */
+typedef bool (*AkHeldCallback) (const AkHeld *held, void *argument);
+
+extern bool ak_grant_resolve(AkKeystore *store, const AkGrant *grant,
+							 AkHeld *held);
+extern const AkPermissions *ak_held_permissions(const AkHeld *held,
+												const AkPlace *place,
+												bool in_project);
+extern bool ak_held_allows(const AkHeld *held, const AkPlace *place,
+						   const char *scope, size_t scope_length);
+extern void ak_grants_scan_image(AkKeystore *store, AkImage *image,
+								 const pg_uuid_t *project, bool everywhere,
+								 const AkShortToken *token,
+								 AkHeldCallback callback, void *argument);
+
+/* --- bound_key.c --------------------------------------------------------- */
+
+typedef struct AkBoundKey AkBoundKey;
+
+extern AkBoundKey *ak_bound_key_make(const text *public_key,
+									 AkKeystore *store, AkImage *image,
+									 int32 secret_version,
+									 const AkShortToken *token);
+extern text *ak_bound_key_name(AkBoundKey *key);
+extern int32 ak_bound_key_secret_version(const AkBoundKey *key);
+extern const AkShortToken *ak_bound_key_token(const AkBoundKey *key);
+extern const pg_uuid_t *ak_bound_key_organization(const AkBoundKey *key);
+extern bool ak_bound_key_permits(AkBoundKey *key, const text *scope,
+								 const pg_uuid_t *project);
+
+/* --- identity.c ---------------------------------------------------------- */
 
 extern void ak_identity_init(void);
 extern void ak_identity_bind(text *public_key, AkKeystore *store,
@@ -28,5 +85,53 @@ extern char *ak_identity_principal(void);
 extern bool ak_identity_address(AkNetwork *address);
 extern bool ak_identity_is_superuser(void);
 extern bool ak_identity_sees_all(void);
+
+/* --- grants.c ------------------------------------------------------------ */
+
+extern uint32 ak_own_grants_tables(void);
+extern void ak_own_grants_scan(AkKeystore *store, AkHeldCallback callback,
+							   void *argument);
+extern void ak_own_grants_record_use(uint64 id);
+
+/* --- reach.c ------------------------------------------------------------- */
+
+extern int	ak_reach_organizations(ArrayType *scopes, pg_uuid_t **ids);
+extern bool ak_reach_is_by_organization(ArrayType *scopes, pg_uuid_t **ids,
+										int *count);
+
+extern bool ak_reach_contains(ArrayType *ids, const pg_uuid_t *id);
+
+/* --- rights.c ------------------------------------------------------------ */
+
+extern bool ak_rights_reads_key(text *public_key);
+extern bool ak_rights_reads_key_at(text *public_key, const pg_uuid_t *project);
+extern bool ak_rights_reads_organization(const pg_uuid_t *organization);
+extern bool ak_rights_reads_keys_in(const pg_uuid_t *organization,
+									const pg_uuid_t *project);
+extern bool ak_rights_reads_key_of(text *public_key,
+								   ArrayType *organizations);
+
+/* --- own_rows.c ---------------------------------------------------------- */
+
+/* Where the principal has one of some scopes. */
+typedef struct AkOwnRows
+{
+	pg_uuid_t  *organizations;
+	int			count;
+	bool		is_all;			/* and in no other place */
+} AkOwnRows;
+
+extern AkOwnRows ak_own_rows_find(List *scopes);
+extern void ak_own_rows_init(void);
+extern Path *ak_own_rows_path(PlannerInfo *root, RelOptInfo *rel,
+							  IndexPath *walk, Path *otherwise, List *scopes,
+							  const AkOwnRows *own);
+extern Path *ak_own_rows_index_only_path(PlannerInfo *root, RelOptInfo *rel,
+										 Path *otherwise, List *scopes,
+										 const AkOwnRows *own);
+
+/* --- planner.c ----------------------------------------------------------- */
+
+extern void ak_planner_init(void);
 
 #endif							/* AK_IDENTITY_H */

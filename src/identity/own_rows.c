@@ -1,6 +1,7 @@
 /*
  * own_rows.c
- *	  See own_rows.h.
+ *	  A scan that merges the rows of each of the reader's organizations from
+ *	  an index.
  *
  * For ORDER BY created_at LIMIT 20 on a table of all organizations, PostgreSQL
  * reads either all rows of the reader and sorts them, or the rows of all
@@ -17,8 +18,7 @@
 #include "postgres.h"
 
 #include "core/compat.h"
-#include "identity/own_rows.h"
-#include "identity/reach.h"
+#include "identity/identity.h"
 
 #include "access/sysattr.h"
 #include "catalog/namespace.h"

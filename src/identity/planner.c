@@ -21,9 +21,7 @@
 #include "postgres.h"
 
 #include "core/compat.h"
-#include "identity/own_rows.h"
-#include "identity/planner.h"
-#include "identity/reach.h"
+#include "identity/identity.h"
 
 #include "access/htup_details.h"
 #include "catalog/namespace.h"

@@ -5,14 +5,11 @@
  */
 #include "postgres.h"
 
-#include "base/names.h"
+#include "base/base.h"
 #include "core/compat.h"
 #include "core/scope.h"
 #include "identity/identity.h"
-#include "identity/own_grants.h"
-#include "identity/reach.h"
-#include "store/keystore.h"
-#include "store/roles.h"
+#include "store/store.h"
 
 #include "catalog/pg_type.h"
 #include "miscadmin.h"

@@ -4,20 +4,16 @@
  *	  of verbs call.
  *
  * All of them answer for the current principal (identity.h), from the current
- * state of the tables (keystore.h). The answer for NULL and for unknown
+ * state of the tables (keystore.c). The answer for NULL and for unknown
  * objects is false.  A superuser that acts as itself may do everything.
  */
 #include "postgres.h"
 
-#include "base/names.h"
+#include "base/base.h"
 #include "core/compat.h"
 #include "core/scope.h"
 #include "identity/identity.h"
-#include "identity/own_grants.h"
-#include "identity/reach.h"
-#include "identity/rights.h"
-#include "store/keystore.h"
-#include "store/roles.h"
+#include "store/store.h"
 
 #include "utils/array.h"
 #include "utils/builtins.h"

@@ -6,7 +6,7 @@
  * in schema apikeys_internal, a stored procedure with the same name and
  * argument types.  The face records the caller, pins the relevant settings,
  * acts as the owner of the body while the body runs, and acts as the caller
- * again on every path (base/owner.h). SECURITY DEFINER cannot do this: it does
+ * again on every path (base/owner.c). SECURITY DEFINER cannot do this: it does
  * not know its immediate caller.
  *
  * The caller's arguments are passed on as values; behind the door no
@@ -16,9 +16,8 @@
  */
 #include "postgres.h"
 
-#include "base/owner.h"
+#include "base/base.h"
 #include "core/compat.h"
-#include "core/errors.h"
 
 #include "access/htup_details.h"
 #include "access/parallel.h"

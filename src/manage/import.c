@@ -8,9 +8,8 @@
  */
 #include "postgres.h"
 
-#include "base/owner.h"
+#include "base/base.h"
 #include "core/compat.h"
-#include "core/errors.h"
 
 #include "access/xact.h"
 #include "catalog/namespace.h"

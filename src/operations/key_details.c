@@ -12,13 +12,11 @@
  */
 #include "postgres.h"
 
-#include "base/index_scan.h"
+#include "base/base.h"
 #include "core/compat.h"
 #include "identity/identity.h"
-#include "identity/reach.h"
-#include "identity/rights.h"
-#include "operations/usage_report.h"
-#include "store/keystore.h"
+#include "operations/operations.h"
+#include "store/store.h"
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"

@@ -4,17 +4,12 @@
  */
 #include "postgres.h"
 
-#include "base/index_scan.h"
-#include "base/settings.h"
+#include "base/base.h"
 #include "core/compat.h"
-#include "core/errors.h"
-#include "identity/rights.h"
-#include "operations/usage_report.h"
-#include "types/pepper.h"
-#include "types/type_access_list.h"
-#include "usage/database_slot.h"
-#include "usage/usage_counters.h"
-#include "usage/usage_merge.h"
+#include "identity/identity.h"
+#include "operations/operations.h"
+#include "types/types.h"
+#include "usage/usage.h"
 
 #include "access/htup_details.h"
 #include "access/xlog.h"

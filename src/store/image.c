@@ -1,6 +1,7 @@
 /*
  * image.c
- *	  See image.h.
+ *	  The image of a key: everything a decision reads of it, in one row of
+ *	  table key_image, read in place.
  *
  * A row is read by hand, column by column in their order, so that later
  * columns are not read before they are needed.  Only the table's triggers keep
@@ -10,8 +11,7 @@
 #include "postgres.h"
 
 #include "core/compat.h"
-#include "core/errors.h"
-#include "store/image.h"
+#include "store/store.h"
 
 #include "access/htup_details.h"
 #include "access/tupmacs.h"

@@ -1,17 +1,23 @@
 /*
  * keystore.c
- *	  See keystore.h.
+ *	  Reads the extension's tables by index, for any caller.
+ *
+ * A keystore sees the latest committed state and the transaction's own
+ * changes, in any isolation level (in a parallel plan, where no new snapshot
+ * can be taken, it sees what the statement sees). Before it takes its snapshot
+ * it locks the tables that it will read (ak_tables_lock()). It waits for no
+ * row lock.
+ *
+ * It checks no privileges: callers do.
  *
  * The image of a key, which every decision reads, is looked up at its last
  * known position before the index is used (locator.c).
  */
 #include "postgres.h"
 
-#include "base/index_scan.h"
-#include "base/tables.h"
+#include "base/base.h"
 #include "core/compat.h"
-#include "store/keystore.h"
-#include "store/locator.h"
+#include "store/store.h"
 
 #include "access/heapam.h"
 #include "access/htup_details.h"
@@ -19,8 +25,8 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "storage/bufmgr.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"

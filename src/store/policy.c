@@ -1,17 +1,15 @@
 /*
  * policy.c
- *	  See policy.h.
+ *	  The policies of organizations for their keys, cached in the backend.
  *
  * A policy is read on first use, and again if the snapshot no longer sees the
  * version of the row that it was read from (ak_keystore_sees()).
  */
 #include "postgres.h"
 
-#include "base/owner.h"
-#include "base/trigger.h"
+#include "base/base.h"
 #include "core/compat.h"
-#include "core/errors.h"
-#include "store/policy.h"
+#include "store/store.h"
 
 #include "catalog/pg_type.h"
 #include "utils/fmgrprotos.h"

@@ -1,6 +1,6 @@
 /*
  * roles.c
- *	  See roles.h.
+ *	  The permissions of each role, cached in the backend.
  *
  * Roles change seldom, so every backend keeps those that it was asked for: until
  * the row that one was read from is not the one that is seen any more
@@ -12,7 +12,7 @@
 
 #include "core/compat.h"
 #include "core/scope.h"
-#include "store/roles.h"
+#include "store/store.h"
 
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"

@@ -1,6 +1,23 @@
 /*
  * short_token.c
- *	  See short_token.h.
+ *	  Short-lived tokens: what they say, sealed and opened.
+ *
+ * A token is a PASETO (core/crypto.c) of version 4, purpose local.  Its payload
+ * is JSON:
+ *
+ *		sub		the public key of the key that it stands for
+ *		iat		when it was issued, exp: until when it is good (RFC 3339, UTC)
+ *		sec		the version of the key's secret that it came from
+ *		scope	patterns of scopes with blanks between; absent: any scope
+ *		prj		the project that it is good in; absent: anywhere
+ *
+ * Its footer is {"kid":"<id of a pepper, or 0>"}.  The key that seals it is derived
+ * from that pepper and from what server and database this is; without peppers, from
+ * the random value in table token_key instead of a pepper, which counts only as long
+ * as there are none: else who has read the tables could go on making tokens.
+ *
+ * The text of a token is a secret, and is never told in a message.  What it says
+ * is none.
  *
  * Nothing is parsed before it is known to be authentic but the footer, which is
  * compared with the one form that it has.  The payload is read all the same as
@@ -9,18 +26,14 @@
  */
 #include "postgres.h"
 
-#include "base/index_scan.h"
-#include "base/names.h"
-#include "base/tables.h"
+#include <ctype.h>
+
+#include "base/base.h"
 #include "core/compat.h"
 #include "core/crypto.h"
-#include "core/errors.h"
 #include "core/scope.h"
-#include "store/short_token.h"
-#include "types/pepper.h"
-#include "types/type_secret_hash.h"
-
-#include <ctype.h>
+#include "store/store.h"
+#include "types/types.h"
 
 #include "access/xlog.h"
 #include "miscadmin.h"

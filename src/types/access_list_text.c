@@ -1,12 +1,11 @@
 /*
  * access_list_text.c
- *	  See access_list_text.h.
+ *	  Reads the text form of an access list.
  */
 #include "postgres.h"
 
 #include "core/compat.h"
-#include "core/errors.h"
-#include "types/access_list_text.h"
+#include "types/types.h"
 
 #include "parser/scansup.h"
 

@@ -1,6 +1,7 @@
 /*
  * list_reader.c
- *	  See list_reader.h.
+ *	  Reads access lists where they are stored: of a list that is out of line,
+ *	  only the parts that a search needs.
  *
  * A list that is out of line and not compressed is stored in chunks of about 2
  * kB in the toast table.  A binary search reads one after the other.  So for
@@ -17,8 +18,7 @@
 #include "postgres.h"
 
 #include "core/compat.h"
-#include "core/errors.h"
-#include "types/list_reader.h"
+#include "types/types.h"
 
 #include "access/detoast.h"
 #include "access/genam.h"

@@ -1,6 +1,11 @@
 /*
  * pepper.c
- *	  See pepper.h.
+ *	  The peppers: secret keys of the hashes, in a file outside the database,
+ *	  so that hashes in a stolen dump cannot be guessed.
+ *
+ * They are kept in this process's memory; a child inherits them from the
+ * postmaster.  Returned pointers are valid until the next call of
+ * ak_pepper_find(), ak_pepper_refresh() or ak_pepper_use().
  *
  * The file is read when the server starts and on each reload.  A process that
  * meets a hash with an unknown pepper reads the file again: another process
@@ -15,18 +20,18 @@
  */
 #include "postgres.h"
 
-#include "types/pepper.h"
-
-#include "core/compat.h"
-
-#include "miscadmin.h"
-#include "port/atomics.h"
-#include "storage/shmem.h"
-
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "core/compat.h"
+#include "types/types.h"
+
+#include "miscadmin.h"
+#include "port/atomics.h"
+#include "storage/shmem.h"
+#include "utils/builtins.h"
 
 /*
  * What the postmaster has read.  Only the postmaster writes it, without a lock.
@@ -361,4 +366,49 @@ ak_pepper_find(const char *id, size_t size)
 		pepper = ak_pepper_set_find(&found, id, size);
 	}
 	return pepper;
+}
+
+/* --- For administrators -------------------------------------------------- */
+
+/*
+ * What administrators see of the peppers: their ids, never a pepper.
+ */
+
+PG_FUNCTION_INFO_V1(apikeys_current_pepper);
+PG_FUNCTION_INFO_V1(apikeys_pepper_state);
+
+Datum
+apikeys_current_pepper(PG_FUNCTION_ARGS)
+{
+	const AkPepper *pepper = ak_pepper_current();
+
+	if (pepper == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(pepper->id));
+}
+
+static const char *
+get_state(const char *id, size_t size)
+{
+	const AkPepper *current = ak_pepper_current();
+	const char *current_id = current ? current->id : AK_NO_PEPPER;
+
+	if (strlen(current_id) == size && memcmp(current_id, id, size) == 0)
+		return "current";
+	if (size == strlen(AK_NO_PEPPER) && memcmp(id, AK_NO_PEPPER, size) == 0)
+		return "retired";
+	return ak_pepper_find(id, size) ? "retired" : "missing";
+}
+
+/* The state of the pepper that a hash names; NULL for a foreign hash. */
+Datum
+apikeys_pepper_state(PG_FUNCTION_ARGS)
+{
+	text	   *pepper;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_TEXT_P(cstring_to_text("foreign"));
+	pepper = PG_GETARG_TEXT_PP(0);
+	PG_RETURN_TEXT_P(cstring_to_text(get_state(VARDATA_ANY(pepper),
+											   VARSIZE_ANY_EXHDR(pepper))));
 }

@@ -1,14 +1,18 @@
 /*
  * sealed_digest.c
- *	  See sealed_digest.h.
+ *	  What HTTP Digest needs of a secret, H(A1) by SHA-256 and by MD5, sealed
+ *	  with a pepper.
+ *
+ * Unlike a hash that a secret is compared with, H(A1) itself answers challenges.
+ * So it is never stored without a pepper.  The sealed bytes are a pepper's id with
+ * its length, a nonce, and what XChaCha20-Poly1305 makes of the two; key, version
+ * and realm are authenticated with them, so that they open nowhere else.
  */
 #include "postgres.h"
 
 #include "core/compat.h"
 #include "core/crypto.h"
-#include "core/errors.h"
-#include "types/pepper.h"
-#include "types/sealed_digest.h"
+#include "types/types.h"
 
 #include "common/cryptohash.h"
 #include "port/pg_bswap.h"

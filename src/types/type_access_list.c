@@ -8,11 +8,9 @@
  */
 #include "postgres.h"
 
-#include "core/address.h"
 #include "core/compat.h"
-#include "core/errors.h"
-#include "types/access_list_text.h"
-#include "types/type_access_list.h"
+#include "core/netset.h"
+#include "types/types.h"
 
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"

@@ -1,7 +1,7 @@
 /*
  * type_secret_hash.c
  *	  The SQL interface of type apikeys.secret_hash, and the making and
- *	  comparing of hashes.  hash_form.h defines their forms.
+ *	  comparing of hashes.  hash_form.c defines their forms.
  *
  * No error of this file quotes its input, because it may be a secret in clear
  * text.
@@ -10,8 +10,7 @@
 
 #include "core/compat.h"
 #include "core/crypto.h"
-#include "core/errors.h"
-#include "types/type_secret_hash.h"
+#include "types/types.h"
 
 #include "libpq/pqformat.h"
 #include "utils/builtins.h"

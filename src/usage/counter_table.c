@@ -1,6 +1,28 @@
 /*
  * counter_table.c
- *	  See counter_table.h.
+ *	  Counters in shared memory: one pool, locks in partitions.
+ *
+ * A counter is identified by its database, the table of its key (another one if
+ * the extension is created again), its key (an API key) and what it counts of the
+ * key.  All counters of one key are under the lock of one
+ * partition, and linked to a head.  The head counts the uses that have no
+ * counter with more detail.  Room is taken from one pool.  Its last quarter is
+ * reserved for heads and counters without detail, so that every other key can
+ * be counted however many details one key has.  Its last eighth is not
+ * available to a database that has more than half of the room, if other
+ * databases have ever counted.
+ *
+ * Locking: each partition has an LWLock.  Shared: to find counters, read them,
+ * and change pending, last_at and address under the counter's own spinlock,
+ * inside of which nothing is called but ak_tally_add().  Exclusive: to enter
+ * and remove counters and change anything else of them.  A process that holds
+ * one of these locks takes no other one (but the pool's spinlock, here only),
+ * reads and writes nothing elsewhere, and allocates nothing but copies of what
+ * it reads.  Only a database's worker removes its counters, or a process that
+ * purges a database without one: a pointer to a counter stays valid for the
+ * worker without a lock.
+ *
+ * No function raises an error; without room the result is NULL.
  *
  * Each partition has an array of roots; the roots of all partitions together
  * are as many as there is room for counters.  Below a root is a binary tree
@@ -11,10 +33,10 @@
  */
 #include "postgres.h"
 
-#include "base/settings.h"
+#include "base/base.h"
 #include "core/compat.h"
 #include "core/crypto.h"
-#include "usage/counter_table.h"
+#include "usage/usage.h"
 
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"

@@ -1,13 +1,24 @@
 /*
  * database_slot.c
- *	  See database_slot.h.
+ *	  One slot in shared memory for each database whose keys are used: its
+ *	  background worker, and counts of the database as a whole.
+ *
+ * Sessions note that data is pending, and start no worker.  The launcher
+ * starts workers (usage_worker.c). If there is no background worker slot
+ * left, it asks the running workers to write and exit.
+ *
+ * Locking: one LWLock for all slots, held briefly; no other lock is taken
+ * under it.  It protects everything except the atomics and the fields that
+ * only the worker uses; is_pending and the requests are read without it.  A
+ * slot is assigned to another database only if it has no worker and nothing
+ * was counted for it since.
  */
 #include "postgres.h"
 
-#include "core/clock.h"
 #include "core/compat.h"
+#include "core/counting.h"
 #include "core/crypto.h"
-#include "usage/database_slot.h"
+#include "usage/usage.h"
 
 #include "access/xact.h"
 #include "miscadmin.h"

@@ -1,22 +1,41 @@
 /*
  * guesses.c
- *	  See guesses.h.
+ *	  What is remembered of requests that prove nothing yet.
  */
 #include "postgres.h"
 
-#include "base/settings.h"
-#include "core/clock.h"
+#include "base/base.h"
 #include "core/compat.h"
+#include "core/counting.h"
 #include "core/crypto.h"
-#include "core/guess_cell.h"
-#include "usage/counter_table.h"
-#include "usage/database_slot.h"
 #include "usage/guesses.h"
+#include "usage/usage.h"
 
 #include "miscadmin.h"
 #include "port/atomics.h"
 #include "storage/shmem.h"
 #include "storage/spin.h"
+
+/* --- Guesses ------------------------------------------------------------- */
+
+/*
+ * Bounds what guessing costs: hashes that take long to compute are compared
+ * with a few wrong secrets a minute only.
+ *
+ * Only an imported argon2id hash takes long.  How many wrong secrets a key with
+ * such hashes was sent from a network, an IPv4 address or the first 64 bits of
+ * an IPv6 one, is counted in a small table, and beyond setting
+ * apikeys.wrong_secret_limit nothing is computed: the secret is taken for wrong.
+ *
+ * So that this locks out nobody, the table of proofs remembers which secrets
+ * were proved by which hashes, as keyed digests: such a secret is known
+ * again at once from anywhere, until the worker has replaced its hash by a cheap
+ * one.  Only a proof writes there, so guesses push out none.
+ *
+ * Locking: a spinlock for each bucket of cells, with nothing inside but
+ * counting.c.  A proof is two atomics; halves of two proofs match no secret.
+ * Nothing here waits, and no error is raised that computing the hash does not.
+ */
 
 #define TABLE_NAME		"apikeys guesses"
 #define BUCKET_COUNT	1024
@@ -205,4 +224,135 @@ ak_guess_verify(AkGuess *guess, const char *stored, size_t stored_size,
 		give_back(guess);
 	}
 	return verdict;
+}
+
+/* --- Nonces of HTTP Digest ----------------------------------------------- */
+
+/*
+ * The nonces of HTTP Digest: made without being stored, and taken once for
+ * each request.
+ *
+ * A nonce tells when it was issued, and is authenticated with a key that is drawn
+ * when the server starts.  So the nonces of a former run, and of another server,
+ * are not authentic: what they were used for is not known here.  Which requests
+ * were made with a nonce is remembered in shared memory, in buckets of
+ * counting.c; only requests that are proved come there.
+ *
+ * Locking: a spinlock for each bucket, with nothing inside but counting.c.  The
+ * key is written once, before any session begins.  Nothing here waits or raises
+ * an error.
+ */
+
+#define NONCE_TABLE_NAME	"apikeys nonces"
+#define NONCE_BUCKET_COUNT	2048
+#define MAC_SIZE			16
+
+typedef struct NonceBucket
+{
+	slock_t		mutex;
+	AkNonceBucket nonces;
+} NonceBucket;
+
+typedef struct NonceTable
+{
+	uint8		key[AK_PEPPER_SIZE];
+	NonceBucket buckets[NONCE_BUCKET_COUNT];
+} NonceTable;
+
+/* A nonce before it is written as text. */
+typedef struct NonceBytes
+{
+	int64		issued_at;
+	uint64		mark;
+	uint8		mac[MAC_SIZE];
+} NonceBytes;
+
+StaticAssertDecl(sizeof(NonceBytes) == AK_NONCE_SIZE,
+				 "a nonce has the size that is told");
+
+static NonceTable *nonce_table = NULL;
+
+/* Asks for the shared memory; called once, in the postmaster. */
+void
+ak_nonces_request(void)
+{
+	RequestAddinShmemSpace(MAXALIGN(sizeof(NonceTable)));
+}
+
+/* Makes or finds the shared memory; the caller holds AddinShmemInitLock. */
+void
+ak_nonces_attach(void)
+{
+	bool		found;
+
+	nonce_table = ShmemInitStruct(NONCE_TABLE_NAME, sizeof(NonceTable), &found);
+	if (found)
+		return;
+	memset(nonce_table, 0, sizeof(NonceTable));
+	ak_crypto_random_bytes(nonce_table->key, sizeof(nonce_table->key));
+	for (int i = 0; i < NONCE_BUCKET_COUNT; i++)
+		SpinLockInit(&nonce_table->buckets[i].mutex);
+}
+
+/* Authenticates a nonce for a realm of this database. */
+static void
+make_mac(const NonceBytes *bytes, const char *realm, size_t realm_size,
+		 uint8 mac[MAC_SIZE])
+{
+	AkBlake2b	hash;
+
+	ak_crypto_mac_begin(&hash, nonce_table->key, MAC_SIZE);
+	ak_crypto_blake2b_add(&hash, bytes, offsetof(NonceBytes, mac));
+	ak_crypto_blake2b_add(&hash, &MyDatabaseId, sizeof(MyDatabaseId));
+	ak_crypto_blake2b_add(&hash, realm, realm_size);
+	ak_crypto_mac_end(&hash, mac, MAC_SIZE);
+}
+
+/* Writes a new nonce for a realm, with its terminating zero. */
+void
+ak_nonces_make(const char *realm, size_t realm_size,
+			   char nonce[AK_NONCE_TEXT_SIZE])
+{
+	NonceBytes	bytes = {.issued_at = ak_clock_us()};
+
+	ak_crypto_random_bytes(&bytes.mark, sizeof(bytes.mark));
+	make_mac(&bytes, realm, realm_size, bytes.mac);
+	(void) ak_crypto_base64url_encode(&bytes, sizeof(bytes), nonce);
+}
+
+/*
+ * Reads a nonce; false if it was not issued for this realm by this run of the
+ * server, or too long ago.
+ */
+bool
+ak_nonces_open(const char *text, size_t size, const char *realm,
+			   size_t realm_size, AkNonce *nonce)
+{
+	NonceBytes	bytes;
+	uint8		mac[MAC_SIZE];
+	size_t		read;
+
+	if (!ak_crypto_base64url_decode(text, size, &bytes, sizeof(bytes), &read) ||
+		read != sizeof(bytes))
+		return false;
+	make_mac(&bytes, realm, realm_size, mac);
+	if (!ak_crypto_equal(mac, bytes.mac, MAC_SIZE))
+		return false;
+	nonce->issued_at = bytes.issued_at;
+	nonce->mark = bytes.mark;
+	return bytes.issued_at + ak_digest_nonce_lifetime * USECS_PER_SEC >
+		ak_clock_us();
+}
+
+/* Takes a proved request with an authentic nonce, by its count. */
+AkNonceUse
+ak_nonces_take(const AkNonce *nonce, uint32 count)
+{
+	NonceBucket *bucket = &nonce_table->buckets[nonce->mark % NONCE_BUCKET_COUNT];
+	AkNonceUse	use;
+
+	SpinLockAcquire(&bucket->mutex);
+	use = ak_nonce_take(&bucket->nonces, nonce->mark, nonce->issued_at, count);
+	SpinLockRelease(&bucket->mutex);
+	return use;
 }

@@ -1,29 +1,18 @@
 /*
  * guesses.h
- *	  Bounds what guessing costs: hashes that take long to compute are compared
- *	  with a few wrong secrets a minute only.
- *
- * Only an imported argon2id hash takes long.  How many wrong secrets a key with
- * such hashes was sent from a network, an IPv4 address or the first 64 bits of
- * an IPv6 one, is counted in a small table, and beyond setting
- * apikeys.wrong_secret_limit nothing is computed: the secret is taken for wrong.
- *
- * So that this locks out nobody, the table of proofs remembers which secrets
- * were proved by which hashes, as keyed digests: such a secret is known
- * again at once from anywhere, until the worker has replaced its hash by a cheap
- * one.  Only a proof writes there, so guesses push out none.
- *
- * Locking: a spinlock for each bucket of cells, with nothing inside but
- * guess_cell.c.  A proof is two atomics; halves of two proofs match no secret.
- * Nothing here waits, and no error is raised that computing the hash does not.
+ *	  What is remembered of requests that prove nothing yet: guesses of
+ *	  secrets, and nonces of HTTP Digest.
  */
 #ifndef AK_GUESSES_H
 #define AK_GUESSES_H
 
 #include "postgres.h"
 
+#include "core/counting.h"
 #include "core/netset.h"
-#include "types/type_secret_hash.h"
+#include "types/types.h"
+
+/* --- guesses.c ----------------------------------------------------------- */
 
 /* One guess of a key's secret; the first two are the caller's to set. */
 typedef struct AkGuess
@@ -42,5 +31,24 @@ extern bool ak_guesses_know(const char *stored, size_t stored_size,
 extern AkVerdict ak_guess_verify(AkGuess *guess, const char *stored,
 								 size_t stored_size,
 								 const AkSecretClaim *claim);
+
+#define AK_NONCE_SIZE		32
+#define AK_NONCE_TEXT_SIZE	(AK_NONCE_SIZE * 4 / 3 + 2)
+
+/* What an authentic nonce tells. */
+typedef struct AkNonce
+{
+	int64		issued_at;		/* by ak_clock_us() */
+	uint64		mark;
+} AkNonce;
+
+extern void ak_nonces_request(void);
+extern void ak_nonces_attach(void);
+extern void ak_nonces_make(const char *realm, size_t realm_size,
+						   char nonce[AK_NONCE_TEXT_SIZE]);
+extern bool ak_nonces_open(const char *text, size_t size,
+						   const char *realm, size_t realm_size,
+						   AkNonce *nonce);
+extern AkNonceUse ak_nonces_take(const AkNonce *nonce, uint32 count);
 
 #endif							/* AK_GUESSES_H */

@@ -1,13 +1,16 @@
 /*
  * limits_judge.c
- *	  See limits_judge.h.
+ *	  Judges all limits of a decision at once, and spends of all of them or of none.
+ *
+ * A decision takes the locks of all partitions that it needs, exclusively and in
+ * their order, reads the clock after that, and judges all limits by it.
  */
 #include "postgres.h"
 
-#include "base/settings.h"
-#include "core/clock.h"
+#include "base/base.h"
 #include "core/compat.h"
-#include "usage/limits_judge.h"
+#include "core/counting.h"
+#include "usage/limits.h"
 
 #include "access/xlog.h"
 

@@ -1,6 +1,21 @@
 /*
  * limits_table.c
- *	  See limits_table.h.
+ *	  What was spent of limits, in shared memory: buckets of rates, and counts of
+ *	  quotas that are not written yet.
+ *
+ * A row of it is found by the database, by what the limit is for (the limits_id
+ * of a key, or an organization), and by which limit of that it is.  A bucket that
+ * is full again is as good as none: such rows are given to others when there is no
+ * room.  A bucket that denies is never given up.
+ *
+ * A count of a quota stands on what the table says (written), to which it adds
+ * what was used since (pending), and what is being written (in flight) with the
+ * number of its batch; usage_counters.c tells of batches.
+ *
+ * Locking: the rows are in partitions, each with an LWLock, which is held
+ * exclusively to find, enter, change and remove rows.  Who needs several takes them
+ * in their order.  Inside there is no allocation and no error.  The list of free
+ * rows has a spinlock, which is taken last.  Nothing else is locked inside.
  *
  * A hash table with chains: rows of a pool that all partitions share, found
  * through an array of heads, which the partitions divide among themselves.
@@ -8,14 +23,14 @@
  */
 #include "postgres.h"
 
-#include "base/settings.h"
-#include "core/clock.h"
+#include "base/base.h"
 #include "core/compat.h"
-#include "usage/limits_table.h"
+#include "core/counting.h"
+#include "usage/limits.h"
 
 #include "miscadmin.h"
-#include "port/pg_bitutils.h"
 #include "port/atomics.h"
+#include "port/pg_bitutils.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"

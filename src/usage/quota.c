@@ -1,18 +1,15 @@
 /*
  * quota.c
- *	  See quota.h.
+ *	  What is written of quotas: rows of table quota_usage, and batches that add
+ *	  to them.
  */
 #include "postgres.h"
 
-#include "base/index_scan.h"
-#include "base/owner.h"
-#include "base/settings.h"
+#include "base/base.h"
 #include "core/compat.h"
-#include "core/errors.h"
-#include "core/period.h"
-#include "usage/database_slot.h"
-#include "usage/quota.h"
-#include "usage/usage_merge.h"
+#include "core/counting.h"
+#include "usage/limits.h"
+#include "usage/usage.h"
 
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"

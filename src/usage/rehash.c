@@ -1,6 +1,18 @@
 /*
  * rehash.c
- *	  See rehash.h.
+ *	  Renews hashes: a hash that proved a secret but was made without today's
+ *	  pepper or by another system is replaced by the hash that a new secret
+ *	  would have.
+ *
+ * A decision queues the new hash, never the secret, in shared memory, and the
+ * database's worker stores it: no session writes it in its own transaction.
+ * Only the peppers that the postmaster has read last are used: a process with
+ * other peppers queues nothing, and hashes that were queued with other peppers
+ * are dropped.  Nothing is queued if the library is not preloaded, or on a
+ * standby.
+ *
+ * Locking: one LWLock for the queue, held while entries are copied; no other
+ * lock is taken under it.
  *
  * If the queue is full, no hash is queued, and the next use of the key offers
  * its hash again.  The worker is woken when half of the queue is used.  No
@@ -10,12 +22,11 @@
  */
 #include "postgres.h"
 
-#include "base/owner.h"
-#include "core/clock.h"
+#include "base/base.h"
 #include "core/compat.h"
-#include "store/key_image.h"
-#include "usage/database_slot.h"
-#include "usage/rehash.h"
+#include "core/counting.h"
+#include "store/store.h"
+#include "usage/usage.h"
 
 #include "access/xlog.h"
 #include "catalog/pg_type.h"

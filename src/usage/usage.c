@@ -1,6 +1,6 @@
 /*
  * usage.c
- *	  See usage.h.
+ *	  Records when and from where keys are used.
  *
  * A use or a denial is counted in shared memory (usage_counters.c), and a
  * worker writes it to the tables in batches (usage_worker.c). So nothing is
@@ -8,15 +8,10 @@
  */
 #include "postgres.h"
 
-#include "base/settings.h"
-#include "base/tables.h"
+#include "base/base.h"
 #include "core/compat.h"
-#include "usage/database_slot.h"
-#include "usage/limits_table.h"
-#include "usage/rehash.h"
+#include "usage/limits.h"
 #include "usage/usage.h"
-#include "usage/usage_cleanup.h"
-#include "usage/usage_counters.h"
 
 #include "access/xact.h"
 #include "miscadmin.h"

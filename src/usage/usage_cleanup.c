@@ -1,13 +1,13 @@
 /*
  * usage_cleanup.c
- *	  See usage_cleanup.h.
+ *	  What is recorded of uses of keys, secrets and entries of access lists that
+ *	  are no more, and of hours that ended long ago.
  */
 #include "postgres.h"
 
-#include "base/owner.h"
+#include "base/base.h"
 #include "core/compat.h"
-#include "usage/usage_cleanup.h"
-#include "usage/usage_rows.h"
+#include "usage/usage.h"
 
 #include "catalog/pg_type.h"
 #include "utils/array.h"

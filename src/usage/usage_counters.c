@@ -1,12 +1,21 @@
 /*
  * usage_counters.c
- *	  See usage_counters.h.
+ *	  Counts in shared memory how often, when and from where each key was
+ *	  allowed, by entry of its access list, secret and role, and denied, by
+ *	  reason.  A use without room for a counter is counted coarsely, of the
+ *	  key alone.
+ *
+ * A counter (counter_table.c, which tells how they are locked) holds what is
+ * new, pending, and what is being written to the tables, in flight, with the
+ * number of its batch; each by the hour of the calls (core/counting.c).  What was in flight is dropped when the next batch is
+ * taken, and not when it is written: so that a reader with a snapshot from
+ * before it was written can still add it.
  */
 #include "postgres.h"
 
-#include "base/tables.h"
+#include "base/base.h"
 #include "core/compat.h"
-#include "usage/usage_counters.h"
+#include "usage/usage.h"
 
 #include "access/transam.h"
 #include "miscadmin.h"

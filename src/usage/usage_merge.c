@@ -1,6 +1,6 @@
 /*
  * usage_merge.c
- *	  See usage_merge.h.
+ *	  Adds batches of counted uses and denials to the tables, each batch once.
  *
  * Counts are added, and of two last uses the later one is kept, so the order
  * of merges does not matter: by this server's worker or those of its standbys.
@@ -10,16 +10,11 @@
  */
 #include "postgres.h"
 
-#include "base/index_scan.h"
-#include "base/owner.h"
-#include "base/settings.h"
-#include "base/tables.h"
+#include "base/base.h"
 #include "core/compat.h"
-#include "core/errors.h"
-#include "store/keystore.h"
-#include "types/type_access_list.h"
-#include "usage/usage_merge.h"
-#include "usage/usage_rows.h"
+#include "store/store.h"
+#include "types/types.h"
+#include "usage/usage.h"
 
 #include "catalog/pg_type.h"
 #include "common/int.h"

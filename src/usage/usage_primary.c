@@ -1,6 +1,6 @@
 /*
  * usage_primary.c
- *	  See usage_primary.h.
+ *	  Sends the batches of a standby's worker to the primary.
  *
  * An ordinary libpq connection to the database of the same name, as set in
  * apikeys.usage_primary_conninfo.  Only this file waits for the network, never
@@ -9,10 +9,10 @@
  */
 #include "postgres.h"
 
-#include "base/settings.h"
-#include "core/clock.h"
+#include "base/base.h"
 #include "core/compat.h"
-#include "usage/usage_primary.h"
+#include "core/counting.h"
+#include "usage/limits.h"
 
 #include "libpq-fe.h"
 #include "mb/pg_wchar.h"

@@ -3,7 +3,7 @@
  *	  Fuzz src/core/address.c.  An input is a text.
  */
 #include "fuzz.h"
-#include "core/address.h"
+#include "core/netset.h"
 
 /*
  * An address is a network of one address, perhaps with a zone behind it.

@@ -3,9 +3,7 @@
  *	  Fuzz src/credentials.c.  The first byte of an input says what the rest
  *	  is: a pair, the value of Authorization, or of X-Forwarded-For.
  */
-#include "core/credentials.h"
 #include "core/crypto.h"
-#include "core/paseto.h"
 #include "fuzz.h"
 
 /* Neither is empty, both lie in the text, and a colon is between them. */

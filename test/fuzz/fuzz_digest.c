@@ -3,7 +3,6 @@
  *	  Fuzz src/core/digest.c with values of header Authorization.
  */
 #include "core/crypto.h"
-#include "core/digest.h"
 #include "fuzz.h"
 
 /* A hash that reads each byte. */

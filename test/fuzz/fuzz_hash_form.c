@@ -4,8 +4,7 @@
  *	  stored bytes.
  */
 #include "fuzz.h"
-#include "core/hash_form.h"
-#include "core/pepper_file.h"
+#include "core/crypto.h"
 
 /* A hash is the same in either form, and stays within what is promised. */
 static void

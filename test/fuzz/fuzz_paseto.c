@@ -1,11 +1,10 @@
 /*
  * fuzz_paseto.c
- *	  Fuzz src/core/paseto.c with each input read in two ways: as the text of a
+ *	  Fuzz src/core/crypto.c with each input read in two ways: as the text of a
  *	  token, and as a payload to seal.
  */
 #include "fuzz.h"
 #include "core/crypto.h"
-#include "core/paseto.h"
 
 static const uint8_t key[AK_PASETO_KEY_SIZE] = {1};
 static const AkPasetoBytes nothing = {"", 0};

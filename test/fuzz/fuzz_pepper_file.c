@@ -1,9 +1,9 @@
 /*
  * fuzz_pepper_file.c
- *	  Fuzz src/pepper_file.c.  An input is the text of a pepper file.
+ *	  Fuzz src/core/hash_form.c.  An input is the text of a pepper file.
  */
 #include "fuzz.h"
-#include "core/pepper_file.h"
+#include "core/crypto.h"
 
 
 /* Nothing of the file is in what is said of a fault. */

@@ -4,7 +4,7 @@
  *	  a text to search for them, and as the bits to make one of.
  */
 #include "fuzz.h"
-#include "core/token.h"
+#include "core/crypto.h"
 
 static const char digits62[] =
 "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";

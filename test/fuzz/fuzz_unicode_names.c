@@ -3,7 +3,7 @@
  *	  Fuzz src/core/unicode_names.c.  An input is a text.
  */
 #include "fuzz.h"
-#include "core/unicode_names.h"
+#include "core/scope.h"
 
 /*
  * How many bytes the first character has, as its first byte says; 0 if that

@@ -2,7 +2,7 @@
  * test_address.c
  *	  Unit tests of src/core/address.c.
  */
-#include "core/address.h"
+#include "core/netset.h"
 #include "tap.h"
 
 /*

@@ -2,7 +2,6 @@
  * test_credentials.c
  *	  Unit tests of src/credentials.c.
  */
-#include "core/credentials.h"
 #include "core/crypto.h"
 #include "tap.h"
 

@@ -3,7 +3,6 @@
  *	  Unit tests of src/core/digest.c, with the examples of RFC 7616.
  */
 #include "core/crypto.h"
-#include "core/digest.h"
 #include "tap.h"
 
 #include <math.h>

@@ -3,7 +3,7 @@
  *	  Compares GCRA with a slow, obvious model: a bucket of tokens, as an exact
  *	  fraction, that is filled when it is looked at.
  */
-#include "core/gcra.h"
+#include "core/counting.h"
 
 #include "tap.h"
 

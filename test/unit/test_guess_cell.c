@@ -1,8 +1,8 @@
 /*
  * test_guess_cell.c
- *	  Unit tests of src/core/guess_cell.c.
+ *	  Unit tests of src/core/counting.c.
  */
-#include "core/guess_cell.h"
+#include "core/counting.h"
 #include "tap.h"
 
 #define SECOND	INT64_C(1000000)

@@ -2,7 +2,7 @@
  * test_hash_form.c
  *	  Unit tests of src/core/hash_form.c.
  */
-#include "core/hash_form.h"
+#include "core/crypto.h"
 #include "tap.h"
 
 #define HEX32 "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"

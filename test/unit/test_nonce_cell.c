@@ -1,8 +1,8 @@
 /*
  * test_nonce_cell.c
- *	  Unit tests of src/core/nonce_cell.c.
+ *	  Unit tests of src/core/counting.c.
  */
-#include "core/nonce_cell.h"
+#include "core/counting.h"
 #include "tap.h"
 
 static bool

@@ -1,10 +1,9 @@
 /*
  * test_paseto.c
- *	  Unit tests of src/core/paseto.c: the test vectors that the PASETO project
+ *	  Unit tests of src/core/crypto.c: the test vectors that the PASETO project
  *	  publishes for version 4, purpose "local", and each change of a token.
  */
 #include "core/crypto.h"
-#include "core/paseto.h"
 #include "tap.h"
 
 #include <stdlib.h>

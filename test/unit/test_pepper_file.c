@@ -1,8 +1,8 @@
 /*
  * test_pepper_file.c
- *	  Unit tests of src/pepper_file.c.
+ *	  Unit tests of src/core/hash_form.c.
  */
-#include "core/pepper_file.h"
+#include "core/crypto.h"
 #include "tap.h"
 
 #define A "aa00000000000000000000000000000000000000000000000000000000000001"

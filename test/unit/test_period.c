@@ -2,7 +2,7 @@
  * test_period.c
  *	  Compares periods with a calendar that counts day by day.
  */
-#include "core/period.h"
+#include "core/counting.h"
 
 #include "tap.h"
 

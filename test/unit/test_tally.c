@@ -1,8 +1,8 @@
 /*
  * test_tally.c
- *	  Unit tests of src/core/tally.c: hours, and sums that lose nothing.
+ *	  Unit tests of src/core/counting.c: hours, and sums that lose nothing.
  */
-#include "core/tally.h"
+#include "core/counting.h"
 
 #include "tap.h"
 

@@ -6,7 +6,7 @@
  * numbers of any size, not with the code under test.
  */
 #include "tap.h"
-#include "core/token.h"
+#include "core/crypto.h"
 
 static const char digits62[] =
 "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";

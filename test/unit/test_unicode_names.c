@@ -2,7 +2,7 @@
  * test_unicode_names.c
  *	  Unit tests of src/core/unicode_names.c.
  */
-#include "core/unicode_names.h"
+#include "core/scope.h"
 #include "tap.h"
 
 /*

@@ -1,11 +1,15 @@
 /*
- * limit.c
- *	  See limit.h.
+ * type_limit.c
+ *	  Limits of keys and organizations, as the tables say: rates and quotas.
+ *
+ * Each row of tables key_limit and organization_limit has an image, some bytes
+ * that decisions read: kind and id, three numbers and a pattern.  The images of
+ * a key's limits stand one after the other in the key's image.
  */
 #include "postgres.h"
 
 #include "core/compat.h"
-#include "store/limit.h"
+#include "types/types.h"
 
 #include "common/int.h"
 #include "datatype/timestamp.h"
