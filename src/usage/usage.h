@@ -144,7 +144,7 @@ ak_database_slot_want(AkDatabaseSlot *slot)
 		ak_database_slot_set_pending(slot);
 }
 
-/* --- usage.c ------------------------------------------------------------- */
+/* --- usage_record.c ------------------------------------------------------ */
 
 extern void ak_usage_request(void);
 extern void ak_usage_attach(void);

@@ -1,5 +1,5 @@
 /*
- * usage.c
+ * usage_record.c
  *	  Records when and from where keys are used.
  *
  * A use or a denial is counted in shared memory (usage_counters.c), and a
