@@ -22,6 +22,7 @@
 #include "store/store.h"
 #include "usage/usage.h"
 
+#include "nodes/primnodes.h"
 #include "utils/datum.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
@@ -60,7 +61,8 @@ typedef struct Answer
 /* What was answered lately, at a place that the project and the scope determine. */
 typedef struct Recent
 {
-	uint64		half[2];		/* the bytes of the project */
+	uint64		first;			/* the bytes of the project */
+	uint64		second;
 	int			scope;			/* its number in scopes[], from 1; 0: none */
 	bool		permits;
 } Recent;
@@ -77,12 +79,22 @@ struct AkBoundKey
 	AkHeld	   *in_projects;	/* sorted by project */
 
 	MemoryContext context;		/* of all that follows */
+	uint64		scopes_id;		/* no other scopes[] had it in this process */
 	int			scope_count;
 	Scope	   *scopes;
 	int			last_scope;
 	HTAB	   *answers;
 	Recent		recent[RECENT_ANSWERS];
 };
+
+/* Of a call whose scope is a constant: where it is in scopes[]. */
+typedef struct KnownScope
+{
+	uint64		scopes_id;
+	int			index;
+} KnownScope;
+
+static uint64 last_scopes_id = 0;
 
 /* --- The roles of the key ------------------------------------------------ */
 
@@ -196,6 +208,7 @@ ak_bound_key_make(const text *public_key, AkKeystore *store, AkImage *image,
 	key->context = AllocSetContextCreate(TopTransactionContext,
 										 "apikeys bound key",
 										 ALLOCSET_SMALL_SIZES);
+	key->scopes_id = ++last_scopes_id;
 	MemoryContextSwitchTo(old);
 	return key;
 }
@@ -257,6 +270,7 @@ make_room_for_scope(AkBoundKey *key)
 {
 	if (key->scope_count == MAX_SCOPES)
 	{
+		key->scopes_id = ++last_scopes_id;
 		key->scope_count = 0;
 		key->scopes = NULL;
 		key->answers = NULL;
@@ -355,7 +369,7 @@ find_project_grant(const AkBoundKey *key, const Scope *scope,
 }
 
 /* Finds out what the key permits in the project. */
-static bool
+static pg_noinline bool
 answer(AkBoundKey *key, int scope_index, const pg_uuid_t *project)
 {
 	Question	question = {*project, scope_index};
@@ -382,7 +396,7 @@ answer(AkBoundKey *key, int scope_index, const pg_uuid_t *project)
 	return entry->permits;
 }
 
-static bool
+static pg_noinline bool
 permits_in_organization(AkBoundKey *key, Scope *scope)
 {
 	if (scope->in_organization && !scope->was_recorded)
@@ -391,33 +405,69 @@ permits_in_organization(AkBoundKey *key, Scope *scope)
 	return scope->in_organization != 0;
 }
 
+static bool
+is_constant(FmgrInfo *function)
+{
+	Node	   *call = function->fn_expr;
+
+	return call && IsA(call, FuncExpr) &&
+		IsA(linitial(((FuncExpr *) call)->args), Const);
+}
+
 /*
- * Checks whether the key has the scope in the organization itself or, if
- * project is not NULL, in that project.  Raises 22023 if the text is not a
- * scope.
+ * The index in scopes[] of the scope that a function was called with; is found
+ * again without comparing it where it is a constant.
+ */
+static pg_noinline int
+find_scope_of_call(AkBoundKey *key, FunctionCallInfo call)
+{
+	KnownScope *known = call->flinfo->fn_extra;
+	int			index = find_scope(key, DatumGetTextPP(call->args[0].value));
+
+	if (known == NULL && is_constant(call->flinfo))
+		known = call->flinfo->fn_extra =
+			MemoryContextAlloc(call->flinfo->fn_mcxt, sizeof(KnownScope));
+	if (known)
+		*known = (KnownScope) {key->scopes_id, index};
+	return index;
+}
+
+static inline uint64
+eight_bytes(const void *place)
+{
+	uint64		bytes;
+
+	memcpy(&bytes, place, sizeof(bytes));
+	return bytes;
+}
+
+/*
+ * Checks for a function that was called with a scope, not NULL, and a project
+ * whether the key has the scope in the organization itself or, if the project is
+ * not NULL, in that project.  Raises 22023 if the text is not a scope.
  */
 bool
-ak_bound_key_permits(AkBoundKey *key, const text *scope,
-					 const pg_uuid_t *project)
+ak_bound_key_permits(AkBoundKey *key, FunctionCallInfo call)
 {
-	int			index = find_scope(key, scope);
+	const KnownScope *known = call->flinfo->fn_extra;
+	int			index = known && known->scopes_id == key->scopes_id ?
+		known->index : find_scope_of_call(key, call);
+	const pg_uuid_t *project = DatumGetUUIDP(call->args[1].value);
 	Recent	   *recent;
-	uint64		half[2];
+	uint64		first;
+	uint64		second;
 
-	if (project == NULL)
+	if (call->args[1].isnull)
 		return permits_in_organization(key, &key->scopes[index]);
-	memcpy(half, project, sizeof(half));
+	first = eight_bytes(project->data);
+	second = eight_bytes(project->data + sizeof(first));
 	/* Fibonacci hashing: the high bits of the product depend on all others. */
-	recent = &key->recent[((half[0] ^ half[1]) + index) *
+	recent = &key->recent[((first ^ second) + index) *
 						  UINT64CONST(0x9e3779b97f4a7c15) >>
 						  (64 - RECENT_ANSWERS_BITS)];
-	if (recent->half[0] != half[0] || recent->half[1] != half[1] ||
+	if (recent->first != first || recent->second != second ||
 		recent->scope != index + 1)
-	{
-		recent->permits = answer(key, index, project);
-		recent->half[0] = half[0];
-		recent->half[1] = half[1];
-		recent->scope = index + 1;
-	}
+		*recent = (Recent) {first, second, index + 1,
+							answer(key, index, project)};
 	return recent->permits;
 }

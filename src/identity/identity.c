@@ -154,10 +154,11 @@ is_bound_by(const AkShortToken *token)
 /*
  * Binds a key, of which a secret of that version was proved, or a token (or NULL)
  * that came from it, to the (sub)transaction, with the address that it is called
- * from, or NULL; what it may do is resolved now, unless it is bound already.  The store that the image was found in is open,
- * and the rest of the image was read.  Raises 55000 if another key is bound, or
- * the same one by another token, or by one and not the other time: what the
- * transaction may do never changes.
+ * from, or NULL; what it may do is resolved now, unless it is bound already.  The
+ * store that the image was found in is open, and the rest of the image was read.
+ * Raises 55000 if another key is bound, or the same one by another token, or by one
+ * and not the other time: what the transaction may do never changes; or if this is
+ * a parallel worker.
  */
 void
 ak_identity_bind(text *public_key, AkKeystore *store, AkImage *image,
@@ -499,15 +500,11 @@ apikeys_current_organization(PG_FUNCTION_ARGS)
 Datum
 apikeys_permits(PG_FUNCTION_ARGS)
 {
+	/* Nothing acts in a parallel worker. */
+	if (acting && acting->key && !PG_ARGISNULL(0))
+		PG_RETURN_BOOL(ak_bound_key_permits(acting->key, fcinfo));
 	check_process();
-	if (PG_ARGISNULL(0))
-		PG_RETURN_BOOL(false);
-	if (acting == NULL || acting->key == NULL)
-	{
+	if (!PG_ARGISNULL(0))
 		ak_check_scope(PG_GETARG_TEXT_PP(0));
-		PG_RETURN_BOOL(false);
-	}
-	PG_RETURN_BOOL(ak_bound_key_permits(acting->key, PG_GETARG_TEXT_PP(0),
-										PG_ARGISNULL(1) ? NULL :
-										PG_GETARG_UUID_P(1)));
+	PG_RETURN_BOOL(false);
 }

@@ -65,8 +65,7 @@ extern text *ak_bound_key_name(AkBoundKey *key);
 extern int32 ak_bound_key_secret_version(const AkBoundKey *key);
 extern const AkShortToken *ak_bound_key_token(const AkBoundKey *key);
 extern const pg_uuid_t *ak_bound_key_organization(const AkBoundKey *key);
-extern bool ak_bound_key_permits(AkBoundKey *key, const text *scope,
-								 const pg_uuid_t *project);
+extern bool ak_bound_key_permits(AkBoundKey *key, FunctionCallInfo call);
 
 /* --- identity.c ---------------------------------------------------------- */
 

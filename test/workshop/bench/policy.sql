@@ -3,10 +3,11 @@
 -- every second one of them to be seen by key :organizations, with and without JIT.
 -- Prints CSV: measurement, round, milliseconds.
 --
--- The same table has a policy for each of four roles: one that lets everything
+-- The same table has a policy for each of five roles: one that lets everything
 -- pass; one that compares with settings, as it is commonly written; one that reads
--- each setting once, so that nothing is left but two comparisons; and one that
--- asks the bound key.
+-- each setting once, so that nothing is left but two comparisons; one that
+-- asks the bound key; and one that compares its organization too, so that an index
+-- on that column could be used.
 SET client_min_messages = warning;
 SET max_parallel_workers_per_gather = 0;
 
@@ -20,14 +21,17 @@ ALTER TABLE bench.backup ENABLE ROW LEVEL SECURITY;
 
 CREATE ROLE bench_all;
 CREATE ROLE bench_key;
+CREATE ROLE bench_permits;
 CREATE ROLE bench_setting;
 CREATE ROLE bench_setting_once;
-GRANT USAGE ON SCHEMA bench TO bench_all, bench_key, bench_setting, bench_setting_once;
-GRANT SELECT ON bench.backup TO bench_all, bench_key, bench_setting, bench_setting_once;
+GRANT USAGE ON SCHEMA bench TO bench_all, bench_key, bench_permits, bench_setting, bench_setting_once;
+GRANT SELECT ON bench.backup TO bench_all, bench_key, bench_permits, bench_setting, bench_setting_once;
 CREATE POLICY bench_all ON bench.backup TO bench_all USING (true);
 CREATE POLICY bench_key ON bench.backup TO bench_key USING (
     organization_id = (SELECT apikeys.current_organization())
     AND apikeys.permits('backups.create', project_id));
+CREATE POLICY bench_permits ON bench.backup TO bench_permits USING (
+    apikeys.permits('backups.create', project_id));
 CREATE POLICY bench_setting ON bench.backup TO bench_setting USING (
     organization_id = current_setting('app.organization_id')::uuid
     AND project_id = current_setting('app.project_id')::uuid);
@@ -47,7 +51,8 @@ FROM (VALUES
     (1, 'no policy', 'bench_all'),
     (2, 'current_setting(), compared', 'bench_setting'),
     (3, 'current_setting() in a sub-select', 'bench_setting_once'),
-    (4, 'permits()', 'bench_key')) AS p (number, name, role)
+    (4, 'permits()', 'bench_permits'),
+    (5, 'permits(), and its organization', 'bench_key')) AS p (number, name, role)
 CROSS JOIN (VALUES ('', 'on'), (', JIT off', 'off')) AS j (title, jit)
 ORDER BY j.title, p.number;
 CREATE TABLE bench.policy_result (position integer, round integer, ms numeric);
