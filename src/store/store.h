@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "base/base.h"
+#include "core/counting.h"
 #include "core/crypto.h"
 #include "core/packed_array.h"
 #include "types/types.h"
@@ -21,6 +22,31 @@
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
 #include "utils/uuid.h"
+
+/* --- limit_image.c ------------------------------------------------------- */
+
+typedef enum AkLimitKind
+{
+	AK_LIMIT_RATE = 'r',		/* of a key, of those of its scopes that match a
+								 * pattern, or of an organization */
+	AK_LIMIT_EACH_KEY = 'e',	/* the organization's default for its keys */
+	AK_LIMIT_QUOTA = 'q'
+} AkLimitKind;
+
+typedef struct AkLimit
+{
+	AkLimitKind kind;
+	uint64		id;				/* another one each time the limit is set */
+	AkRate		rate;			/* if it is no quota */
+	AkPeriod	period;			/* of a quota */
+	int64		amount;			/* of a quota */
+	const char *scope;			/* the pattern; points into the image */
+	int			scope_length;	/* 0: of all scopes */
+} AkLimit;
+
+extern bool ak_limit_next(const char **image, const char *end,
+						  AkLimit *limit);
+extern Datum ak_limit_interval(int64 length);
 
 /* --- image.c ------------------------------------------------------------- */
 

@@ -9,7 +9,6 @@
 
 #include <sys/socket.h>			/* AF_INET, required by utils/inet.h */
 
-#include "core/counting.h"
 #include "core/crypto.h"
 #include "core/netset.h"
 
@@ -191,30 +190,5 @@ extern AkUnsealed ak_sealed_digest_open(const AkDigestOwner *owner,
 										AkDigestAlgorithm algorithm,
 										uint8 secret[AK_DIGEST_MAX_SIZE]);
 extern void ak_sealed_digest_open_nothing(const AkDigestOwner *owner);
-
-/* --- type_limit.c -------------------------------------------------------- */
-
-typedef enum AkLimitKind
-{
-	AK_LIMIT_RATE = 'r',		/* of a key, of those of its scopes that match a
-								 * pattern, or of an organization */
-	AK_LIMIT_EACH_KEY = 'e',	/* the organization's default for its keys */
-	AK_LIMIT_QUOTA = 'q'
-} AkLimitKind;
-
-typedef struct AkLimit
-{
-	AkLimitKind kind;
-	uint64		id;				/* another one each time the limit is set */
-	AkRate		rate;			/* if it is no quota */
-	AkPeriod	period;			/* of a quota */
-	int64		amount;			/* of a quota */
-	const char *scope;			/* the pattern; points into the image */
-	int			scope_length;	/* 0: of all scopes */
-} AkLimit;
-
-extern bool ak_limit_next(const char **image, const char *end,
-						  AkLimit *limit);
-extern Datum ak_limit_interval(int64 length);
 
 #endif							/* AK_TYPES_H */

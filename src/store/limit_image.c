@@ -1,5 +1,5 @@
 /*
- * type_limit.c
+ * limit_image.c
  *	  Limits of keys and organizations, as the tables say: rates and quotas.
  *
  * Each row of tables key_limit and organization_limit has an image, some bytes
@@ -9,7 +9,7 @@
 #include "postgres.h"
 
 #include "core/compat.h"
-#include "types/types.h"
+#include "store/store.h"
 
 #include "common/int.h"
 #include "datatype/timestamp.h"
