@@ -251,7 +251,7 @@ static void
 define_request_settings(void)
 {
 	DefineCustomStringVariable("apikeys.api_key_header",
-							   "HTTP header in which authenticate_request looks for <public key>:<private key>, before Authorization.",
+							   "HTTP header in which authenticate_request looks for an API key, in one string or with a colon between public and private key, or a token, before Authorization.",
 							   NULL,
 							   &ak_api_key_header,
 							   "X-API-Key",

@@ -158,10 +158,24 @@ is_jwt(const char *token, size_t length)
 	return dots == 2;
 }
 
+/* Reads an API key or a short-lived token. */
+static AkHeader
+from_one_string(const char *text, size_t length, AkCredentials *credentials)
+{
+	if (ak_paseto_is_token(text, length))
+	{
+		*credentials = (AkCredentials) {.secret = text,
+										.secret_length = length};
+		return AK_HEADER_GOOD;
+	}
+	return !has_control_character(text, length) &&
+		ak_credentials_from_api_key(text, length, credentials) ?
+		AK_HEADER_GOOD : AK_HEADER_MALFORMED;
+}
+
 /*
- * Reads what follows the scheme Bearer (RFC 6750): an API key or a short-lived
- * token.  Absent are what has no dot and what is a JSON Web Token: those are
- * somebody else's.
+ * Reads what follows the scheme Bearer (RFC 6750).  Absent are what has no dot
+ * and what is a JSON Web Token: those are somebody else's.
  */
 static AkHeader
 from_bearer(const char *token, size_t length, AkCredentials *credentials)
@@ -169,35 +183,30 @@ from_bearer(const char *token, size_t length, AkCredentials *credentials)
 	if (length > 0 &&
 		(find_last_dot(token, length) == NULL || is_jwt(token, length)))
 		return AK_HEADER_ABSENT;
-	if (ak_paseto_is_token(token, length))
-	{
-		*credentials = (AkCredentials) {.secret = token,
-										.secret_length = length};
-		return AK_HEADER_GOOD;
-	}
-	return !has_control_character(token, length) &&
-		ak_credentials_from_api_key(token, length, credentials) ?
-		AK_HEADER_GOOD : AK_HEADER_MALFORMED;
+	return from_one_string(token, length, credentials);
 }
 
 /*
- * Reads <public key>:<secret>, neither of which may be empty.  The credentials
- * point into the value.
+ * Reads the value of a header that is only for API keys: <public key>:<secret>,
+ * or without a colon both in one string, or a token.  No half may be empty.  The
+ * credentials point into the value.
  */
 AkHeader
-ak_credentials_from_pair(const char *value, size_t length,
-						 AkCredentials *credentials)
+ak_credentials_from_key_header(const char *value, size_t length,
+							   AkCredentials *credentials)
 {
 	trim(&value, &length);
-	return split(value, length, credentials);
+	return length > 0 && memchr(value, ':', length) ?
+		split(value, length, credentials) :
+		from_one_string(value, length, credentials);
 }
 
 /*
  * Reads the value of an Authorization header: of scheme Basic (RFC 7617), with
  * the public key for the user and the secret for the password, or of scheme
  * Bearer, with both in one string or with a token; absent is what is of another
- * scheme.  The credentials point into the value or into buffer, which has room for length
- * bytes, and which the caller wipes in any case.
+ * scheme.  The credentials point into the value or into buffer, which has room
+ * for length bytes, and which the caller wipes in any case.
  */
 AkHeader
 ak_credentials_from_authorization(const char *value, size_t length,

@@ -317,8 +317,9 @@ extern bool ak_header_name_equals(const char *a, size_t a_length,
 								  const char *b, size_t b_length);
 extern bool ak_credentials_from_api_key(const char *value, size_t length,
 										AkCredentials *credentials);
-extern AkHeader ak_credentials_from_pair(const char *value, size_t length,
-										 AkCredentials *credentials);
+extern AkHeader ak_credentials_from_key_header(const char *value,
+											   size_t length,
+											   AkCredentials *credentials);
 extern AkHeader ak_credentials_from_authorization(const char *value,
 												  size_t length,
 												  char *buffer,

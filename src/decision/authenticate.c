@@ -254,9 +254,9 @@ find_credentials(HttpRequest *http, AkCredentials *credentials)
 	const AkRequestHeaders *headers = &http->headers;
 
 	if (headers->api_key)
-		return ak_credentials_from_pair(headers->api_key,
-										strlen(headers->api_key),
-										credentials);
+		return ak_credentials_from_key_header(headers->api_key,
+											  strlen(headers->api_key),
+											  credentials);
 	if (headers->authorization == NULL)
 		return AK_HEADER_ABSENT;
 	http->decoded_size = strlen(headers->authorization);
@@ -324,7 +324,7 @@ apikeys_authenticate_request(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
 				 errmsg("request has no API key"),
-				 errhint("Send the API key as Authorization: Bearer <public key>.<private key>, by HTTP Basic, or as %s: <public key>:<private key>.",
+				 errhint("Send the API key as Authorization: Bearer <public key>.<private key>, by HTTP Basic, or as %s.",
 						 ak_api_key_header),
 				 ak_errid("key_missing"),
 				 errhidestmt(true),

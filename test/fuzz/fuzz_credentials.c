@@ -27,7 +27,7 @@ check_credentials(const AkCredentials *credentials,
 static void
 check_bearer(const AkCredentials *credentials, const char *text, size_t length)
 {
-	REQUIRE(credentials->secret > text);
+	REQUIRE(credentials->secret >= text);
 	REQUIRE(credentials->secret_length > 0);
 	REQUIRE(credentials->secret + credentials->secret_length <= text + length);
 	if (credentials->public_key == NULL)
@@ -36,7 +36,7 @@ check_bearer(const AkCredentials *credentials, const char *text, size_t length)
 								   credentials->secret_length));
 		return;
 	}
-	REQUIRE(credentials->public_key > text);
+	REQUIRE(credentials->public_key >= text);
 	REQUIRE(credentials->public_key_length > 0);
 	REQUIRE(credentials->secret ==
 			credentials->public_key + credentials->public_key_length + 1);
@@ -62,10 +62,10 @@ fuzz_authorization(const char *value, size_t length)
 			return;
 		}
 		check_credentials(&credentials, buffer, length);
-		REQUIRE(ak_credentials_from_pair(credentials.public_key,
-										 credentials.public_key_length + 1 +
-										 credentials.secret_length,
-										 &again) != AK_HEADER_ABSENT);
+		REQUIRE(ak_credentials_from_key_header(credentials.public_key,
+											   credentials.public_key_length + 1 +
+											   credentials.secret_length,
+											   &again) != AK_HEADER_ABSENT);
 	}
 	free(buffer);
 }
@@ -110,9 +110,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	switch (*data % 3)
 	{
 		case 0:
-			if (ak_credentials_from_pair(text, size, &credentials) ==
+			if (ak_credentials_from_key_header(text, size, &credentials) ==
 				AK_HEADER_GOOD)
-				check_credentials(&credentials, text, size);
+				(memchr(text, ':', size) ? check_credentials : check_bearer)
+					(&credentials, text, size);
 			break;
 		case 1:
 			fuzz_authorization(text, size);

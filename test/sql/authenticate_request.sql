@@ -11,6 +11,8 @@ INSERT INTO apikeys.key (public_key, organization_id, description, access_list) 
 	('regress_any', :'org', 'From anywhere', '{}'), ('regress_office', :'org', 'From the office', '{203.0.113.0/24}');
 INSERT INTO apikeys.key_secret (public_key, version, hash, hint)
 	SELECT public_key, 1, ('sha256$$' || encode(sha256('open: sesame'), 'hex'))::apikeys.secret_hash, 'same' FROM apikeys.key WHERE organization_id = :'org';
+INSERT INTO apikeys.key (public_key, organization_id, description, access_list) VALUES ('regress_plain', :'org', 'No colon', '{}');
+INSERT INTO apikeys.key_secret (public_key, version, hash, hint) VALUES ('regress_plain', 1, ('sha256$$' || encode(sha256('sesame'), 'hex'))::apikeys.secret_hash, 'same');
 
 CREATE FUNCTION pg_temp.basic(pair text) RETURNS text LANGUAGE sql
 	RETURN 'Basic ' || translate(encode(convert_to(pair, 'UTF8'), 'base64'), E'\n', '');
@@ -55,6 +57,8 @@ INSERT INTO request (headers) VALUES
 	(jsonb_build_object('x-api-key', 'regress_any:open: sesame')),
 	(jsonb_build_object('authorization', 'Bearer regress_any.open: sesame')),
 	(jsonb_build_object('Authorization', 'bEARER   regress_any.open: sesame ')),
+	(jsonb_build_object('x-api-key', ' regress_plain.sesame ')),
+	(jsonb_build_object('x-api-key', 'regress_plain:sesame')),
 	(jsonb_build_object('X-API-KEY', ' regress_any:open: sesame ', 'authorization', 'Bearer eyJhbGciOiJub25lIn0.e30.x')),
 	(jsonb_build_object('x-api-key', 'regress_any:open: sesame', 'authorization', pg_temp.basic('regress_any:wrong'))),
 	('{"accept":"*/*","x-number":1,"x-null":null,"x-true":true,"x-\u00e9\"\\":"\ud83d\ude00","x-api-key":"regress_any\u003aopen: sesame"}'),
@@ -69,6 +73,8 @@ CALL pg_temp.serve();
 INSERT INTO request (headers, required) VALUES
 	(jsonb_build_object('x-api-key', 'regress_any:wrong'), true),
 	(jsonb_build_object('x-api-key', 'regress_any:wrong'), false),
+	(jsonb_build_object('x-api-key', 'regress_plain.wrong'), false),
+	(jsonb_build_object('x-api-key', 'regress_any.open: sesame'), false),
 	(jsonb_build_object('authorization', 'Bearer regress_any.wrong'), false),
 	(jsonb_build_object('authorization', 'Bearer a.b.c'), false),
 	(jsonb_build_object('authorization', pg_temp.basic('regress_none:open: sesame')), true),

@@ -27,7 +27,7 @@ static const char *
 pair_bytes(const char *value, size_t length)
 {
 	AkCredentials credentials;
-	AkHeader	header = ak_credentials_from_pair(value, length, &credentials);
+	AkHeader	header = ak_credentials_from_key_header(value, length, &credentials);
 
 	return describe(header, &credentials);
 }
@@ -75,7 +75,12 @@ test_pairs(void)
 	CHECK(same(pair("k\xc3\xa9y:s"), "k\xc3\xa9y|s"), "beyond ASCII");
 	CHECK(same(pair(""), "malformed"), "nothing");
 	CHECK(same(pair("  "), "malformed"), "blanks");
-	CHECK(same(pair("key"), "malformed"), "no colon");
+	CHECK(same(pair("key"), "malformed"), "no colon and no dot");
+	CHECK(same(pair(" k.e.y.secret "), "k.e.y|secret"), "one string");
+	CHECK(same(pair("k.ey:sec.ret"), "k.ey|sec.ret"), "a colon precedes a dot");
+	CHECK(same(pair(".secret"), "malformed"), "one string without a key");
+	CHECK(same(pair("key."), "malformed"), "one string without a secret");
+	CHECK(same(pair("key.sec\nret"), "malformed"), "a line break in one string");
 	CHECK(same(pair(":secret"), "malformed"), "no key");
 	CHECK(same(pair("key:"), "malformed"), "no secret");
 	CHECK(same(pair("key: "), "malformed"), "a blank secret");
