@@ -155,8 +155,10 @@ DECLARE
 	-- A key is locked before its organization, as where its secret is rotated.
 	own_list constant apikeys.access_list := (
 		SELECT k.access_list FROM apikeys.key AS k WHERE k.public_key = apikeys.current_key() FOR SHARE);
-	-- A transaction that creates a key or a secret meanwhile waits, where its life is limited.
-	before constant apikeys.organization := apikeys_internal.lock_organization(organization, max_secret_lifetime IS NOT NULL);
+	-- A transaction that creates a key or a secret meanwhile waits, where its life or their
+	-- number is limited, and one that began before fails if it cannot see the new limit.
+	before constant apikeys.organization := apikeys_internal.lock_organization(organization,
+		max_secret_lifetime IS NOT NULL OR max_keys IS NOT NULL);
 	after apikeys.organization;
 BEGIN
 	IF max_key_lifetime <= '0' OR max_key_lifetime > '1000 years' THEN
@@ -336,6 +338,12 @@ BEGIN
 		SELECT k.public_key FROM apikeys.key AS k
 		WHERE k.public_key IN (SELECT r.public_key FROM apikeys.key_role AS r WHERE r.project_id = delete_project.project)
 		ORDER BY k.public_key FOR NO KEY UPDATE);
+	PERFORM apikeys_internal.check_taken(
+		ARRAY(SELECT DISTINCT r.role FROM apikeys.key_role AS r
+			WHERE r.project_id = delete_project.project AND r.role IS NOT NULL),
+		ARRAY(SELECT DISTINCT r.permission FROM apikeys.key_role AS r
+			WHERE r.project_id = delete_project.project AND r.permission IS NOT NULL),
+		before.organization_id, project);
 	DELETE FROM apikeys.project AS p WHERE p.id = delete_project.project;
 	PERFORM apikeys_internal.make_images(keys);
 	PERFORM apikeys_internal.note_event('project.deleted', before.organization_id, project, NULL,
@@ -422,7 +430,11 @@ CREATE FUNCTION apikeys_internal.remove_member(organization uuid, principal text
 AS $$
 DECLARE
 	is_owner constant boolean := project IS NULL AND role = 'ORG_OWNER';
-	role_id constant text := apikeys_internal.find_role(role, organization);
+	-- The organization's role of that name, and that of every organization if both exist.
+	role_ids constant text[] := ARRAY(
+		SELECT r.id FROM apikeys.role AS r
+		WHERE r.name = remove_member.role
+			AND (r.organization_id IS NULL OR r.organization_id = remove_member.organization));
 	member_role regrole;
 BEGIN
 	PERFORM apikeys_internal.lock_members(organization, project, is_owner);
@@ -433,7 +445,7 @@ BEGIN
 		DELETE FROM apikeys.member AS m
 			WHERE m.organization_id = remove_member.organization
 				AND m.project_id IS NOT DISTINCT FROM remove_member.project
-				AND m.role = role_id
+				AND m.role = ANY (role_ids)
 				AND CASE WHEN member_role IS NOT NULL THEN m.database_role = member_role
 					ELSE m.principal = remove_member.principal
 						AND NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = m.database_role)
@@ -443,7 +455,7 @@ BEGIN
 			WHERE m.principal = remove_member.principal AND m.database_role IS NULL
 				AND m.organization_id = remove_member.organization
 				AND m.project_id IS NOT DISTINCT FROM remove_member.project
-				AND m.role = role_id;
+				AND m.role = ANY (role_ids);
 	END IF;
 	IF NOT FOUND THEN
 		RETURN false;

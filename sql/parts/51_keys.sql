@@ -508,14 +508,15 @@ CREATE FUNCTION apikeys_internal.revoke_secret(public_key text, version integer)
 AS $$
 DECLARE
 	before constant apikeys.key := apikeys_internal.lock_key(public_key);
-	live integer[];
-BEGIN
-	IF NOT apikeys_internal.rotates_itself(public_key) THEN
-		PERFORM apikeys_internal.check_stopped(public_key);
-	END IF;
-	live := ARRAY(
+	live constant integer[] := ARRAY(
 		SELECT s.version FROM apikeys.key_secret AS s
 		WHERE s.public_key = before.public_key AND (s.expires_at IS NULL OR s.expires_at > clock_timestamp()));
+BEGIN
+	-- A key that has revoked the secret it is bound by learns that the other one is its last.
+	IF NOT apikeys_internal.rotates_itself(public_key)
+		AND NOT (public_key = apikeys.current_key() AND live = ARRAY[version]) IS TRUE THEN
+		PERFORM apikeys_internal.check_stopped(public_key);
+	END IF;
 	IF version <> ALL (live) THEN
 		RAISE undefined_object USING
 			MESSAGE = format('the key has no live secret of version %s', version),

@@ -37,6 +37,29 @@ $$;
 COMMENT ON FUNCTION apikeys_internal.check_role_manager(uuid) IS
 	'Raises an error unless the principal may create and drop roles of the organization (NULL: of every organization), which is kept from being deleted.';
 
+-- What decisions and bound keys read of roles, a tenant must not make as large as it likes.
+CREATE FUNCTION apikeys_internal.check_role_count(organization uuid, added bigint) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	roles bigint;
+	permissions bigint;
+BEGIN
+	-- Who creates a role meanwhile waits, and counts this one.
+	PERFORM FROM apikeys.organization AS o WHERE o.id = check_role_count.organization FOR NO KEY UPDATE;
+	SELECT count(*), coalesce(sum(cardinality(r.organization_permissions) + cardinality(r.project_permissions)), 0)
+		INTO roles, permissions
+		FROM apikeys.role AS r WHERE r.organization_id = check_role_count.organization;
+	IF roles >= 1000 OR permissions + added > 10000 THEN
+		RAISE program_limit_exceeded USING
+			MESSAGE = 'an organization can have at most 1000 roles of its own, with 10000 permissions together',
+			CONSTRAINT = 'too_many_roles';
+	END IF;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.check_role_count(uuid, bigint) IS
+	'Raises 54000 if an organization would have too many roles of its own, or too many permissions in them with those that are added.';
+
 CREATE FUNCTION apikeys_internal.create_role(
 	name text, level text, organization_permissions text[], project_permissions text[], description text,
 	organization uuid) RETURNS text
@@ -71,6 +94,9 @@ BEGIN
 			CONSTRAINT = 'invalid_permission';
 	ELSIF organization IS NOT NULL AND apikeys_internal.find_role(name, NULL) IS NOT NULL THEN
 		PERFORM apikeys_internal.raise_name_taken('a role of every organization');
+	ELSIF organization IS NOT NULL THEN
+		PERFORM apikeys_internal.check_role_count(organization,
+			coalesce(cardinality(organization_permissions), 0) + coalesce(cardinality(project_permissions), 0));
 	END IF;
 	INSERT INTO apikeys.role (name, level, organization_permissions, project_permissions, description, organization_id)
 		VALUES (create_role.name, create_role.level, coalesce(create_role.organization_permissions, '{}'),

@@ -31,6 +31,7 @@
 #include "optimizer/cost.h"
 #include "pgtime.h"
 #include "tcop/dest.h"
+#include "utils/array.h"
 #include "utils/guc.h"
 #include "utils/plancache.h"
 #include "utils/regproc.h"
@@ -78,7 +79,7 @@ pin_settings(bool by_index)
 	int			level;
 
 	if (is_pinned && is_utc && IntervalStyle == INTSTYLE_POSTGRES &&
-		DateStyle == USE_ISO_DATES && row_security &&
+		DateStyle == USE_ISO_DATES && row_security && Array_nulls &&
 		!(by_index && (enable_seqscan || jit_enabled)))
 		return 0;
 	level = NewGUCNestLevel();
@@ -92,6 +93,8 @@ pin_settings(bool by_index)
 		set_locally("datestyle", "ISO");
 	if (!row_security)
 		set_locally("row_security", "on");
+	if (!Array_nulls)
+		set_locally("array_nulls", "on");
 	if (by_index)
 		ak_plan_by_index();
 	return level;

@@ -26,7 +26,9 @@ typedef struct Range
  *	 from UnicodeData.txt, version 15.0.0;
  * - Default_Ignorable_Code_Point, from DerivedCoreProperties.txt, version
  *	 15.0.0, which includes code points that are reserved for more of them;
- * - U+2800, the Braille pattern without a dot;
+ * - characters that have no picture: U+2800, the Braille pattern without a dot,
+ *	 U+2D7F and U+1107F, which join consonants, U+13441 and U+13442, the Egyptian
+ *	 blanks, U+16FE4, the Khitan filler, and U+1D159, the null notehead;
  * - the noncharacters U+FDD0 to U+FDEF.  Those at the end of each plane are
  *	 told by is_plane_end().
  *
@@ -51,6 +53,7 @@ static const Range refused[] = {
 	{0x2028, 0x202F},			/* Zl, Zp, directions; narrow no-break space */
 	{0x205F, 0x206F},			/* a space, invisible operators, directions */
 	{0x2800, 0x2800},			/* Braille pattern blank */
+	{0x2D7F, 0x2D7F},			/* Tifinagh consonant joiner */
 	{0x3000, 0x3000},			/* ideographic space */
 	{0x3164, 0x3164},			/* Hangul filler */
 	{0xD800, 0xF8FF},			/* Cs, Co */
@@ -59,10 +62,14 @@ static const Range refused[] = {
 	{0xFEFF, 0xFEFF},			/* zero width no-break space */
 	{0xFFA0, 0xFFA0},			/* halfwidth Hangul filler */
 	{0xFFF0, 0xFFFB},			/* reserved; annotation marks */
+	{0x1107F, 0x1107F},			/* Brahmi number joiner */
 	{0x110BD, 0x110BD},			/* Kaithi number sign */
 	{0x110CD, 0x110CD},			/* Kaithi number sign above */
 	{0x13430, 0x1343F},			/* Egyptian hieroglyph format controls */
+	{0x13441, 0x13442},			/* Egyptian hieroglyph blanks */
+	{0x16FE4, 0x16FE4},			/* Khitan small script filler */
 	{0x1BCA0, 0x1BCA3},			/* shorthand format controls */
+	{0x1D159, 0x1D159},			/* musical symbol null notehead */
 	{0x1D173, 0x1D17A},			/* musical symbol format controls */
 	{0xE0000, 0xE0FFF},			/* tags, variation selectors, reserved */
 	{0xF0000, 0x10FFFF},		/* Co */

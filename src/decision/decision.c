@@ -205,7 +205,7 @@ prove_token(const AkRequest *request, AkDecision *decision)
 	if (token->expires_at <= decision->now)
 		return AK_TOKEN_EXPIRED;
 	if (!decision->key_exists ||
-		!ak_short_token_secret_lives(token, &decision->key, decision->now))
+		!ak_image_secret_lives(&decision->key, token->secret_version, decision->now))
 		return AK_TOKEN_REVOKED;
 	decision->secret_version = token->secret_version;
 	return AK_OK;

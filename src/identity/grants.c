@@ -218,8 +218,8 @@ ak_own_grants_tables(void)
 /*
  * Calls back with what the principal holds.  A bound key has its own, and nothing
  * of the PostgreSQL role that carries it: as it is now, so that a key that was
- * disabled since, or has expired, holds nothing; nor does one that was bound by a
- * token that has ended.
+ * disabled since, or has expired, holds nothing; nor does one whose secret was
+ * revoked since, or whose token has ended.
  */
 void
 ak_own_grants_scan(AkKeystore *store, AkHeldCallback callback, void *argument)
@@ -237,8 +237,8 @@ ak_own_grants_scan(AkKeystore *store, AkHeldCallback callback, void *argument)
 
 		if (!ak_keystore_find_any_image(store, key, &image) ||
 			image.disabled || image.expires_at <= now ||
-			(token && (token->expires_at <= now ||
-					   !ak_short_token_secret_lives(token, &image, now))))
+			!ak_image_secret_lives(&image, ak_identity_secret_version(), now) ||
+			(token && token->expires_at <= now))
 			return;
 		ak_image_read_rest(&image);
 		ak_grants_scan_image(store, &image, NULL, true, token, callback,

@@ -199,6 +199,13 @@ ak_identity_key(void)
 	return acting && acting->key ? ak_bound_key_name(acting->key) : NULL;
 }
 
+/* The version of the secret that the bound key was proved by, or its token came from. */
+int32
+ak_identity_secret_version(void)
+{
+	return ak_bound_key_secret_version(acting->key);
+}
+
 /* The token that a key was bound by, or NULL; good as long as it is bound. */
 const AkShortToken *
 ak_identity_token(void)
@@ -482,7 +489,7 @@ apikeys_proved_secret(PG_FUNCTION_ARGS)
 {
 	if (ak_identity_key() == NULL)
 		PG_RETURN_NULL();
-	PG_RETURN_INT32(ak_bound_key_secret_version(acting->key));
+	PG_RETURN_INT32(ak_identity_secret_version());
 }
 
 Datum

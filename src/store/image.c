@@ -264,3 +264,21 @@ ak_image_read_details(const AkImage *image, AkDetails *details)
 		raise_damaged();
 	details->metadata = JsonbValueToJsonb(&value);
 }
+
+/* Whether the secret of that version is a live one of the key. */
+bool
+ak_image_secret_lives(const AkImage *image, int32 version, TimestampTz now)
+{
+	for (int i = 0; i < image->secrets.count; i++)
+	{
+		TimestampTz expires_at;
+
+		memcpy(&expires_at,
+			   ak_packed_array_at(&image->secret_expirations, i,
+								  sizeof(expires_at)),
+			   sizeof(expires_at));
+		if (ak_image_secret_version(image, i) == version)
+			return expires_at > now;
+	}
+	return false;
+}

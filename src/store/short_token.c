@@ -491,22 +491,3 @@ ak_short_token_copy(const AkShortToken *token)
 		(void) ak_short_token_set_scopes(copy, pstrdup(token->scopes));
 	return copy;
 }
-
-/* Whether the secret that the token came from is a live one of its key. */
-bool
-ak_short_token_secret_lives(const AkShortToken *token, const AkImage *image,
-							TimestampTz now)
-{
-	for (int i = 0; i < image->secrets.count; i++)
-	{
-		TimestampTz expires_at;
-
-		memcpy(&expires_at,
-			   ak_packed_array_at(&image->secret_expirations, i,
-								  sizeof(expires_at)),
-			   sizeof(expires_at));
-		if (ak_image_secret_version(image, i) == token->secret_version)
-			return expires_at > now;
-	}
-	return false;
-}

@@ -110,6 +110,8 @@ ak_image_secret_version(const AkImage *image, int index)
 	return (int32) pg_ntoh32(version);
 }
 
+extern bool ak_image_secret_lives(const AkImage *image, int32 version,
+								  TimestampTz now);
 extern bool ak_image_try(Relation table, HeapTuple row, AkImage *image);
 extern void ak_image_read_details(const AkImage *image, AkDetails *details);
 extern void ak_image_read(Relation table, HeapTuple row, AkImage *image);
@@ -345,7 +347,5 @@ extern text *ak_short_token_seal(AkKeystore *store, AkShortToken *token);
 extern bool ak_short_token_open(AkKeystore *store, const char *sealed,
 								size_t length, AkShortToken *token);
 extern AkShortToken *ak_short_token_copy(const AkShortToken *token);
-extern bool ak_short_token_secret_lives(const AkShortToken *token,
-										const AkImage *image, TimestampTz now);
 
 #endif							/* AK_STORE_H */

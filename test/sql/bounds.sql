@@ -24,6 +24,19 @@ INSERT INTO apikeys.role (name, level, project_permissions) VALUES ('LARGE', 'or
 \set VERBOSITY default
 SELECT apikeys.create_role('LARGE', 'organization', pg_temp.permissions(1000), pg_temp.permissions(1000), NULL, :'org');
 
+-- Of an organization together they have at most 10,000, and what decisions read of a key's is bounded.
+SELECT count(apikeys.create_role('LARGE' || i, 'organization', pg_temp.permissions(1000), '{}', NULL, :'org')) FROM generate_series(1, 8) AS i;
+SELECT apikeys.create_role('SMALL', 'organization', '{a.b}', '{}', NULL, :'org');
+SELECT count(apikeys.drop_role('LARGE' || i, :'org')) FROM generate_series(1, 8) AS i;
+SELECT count(apikeys.create_role('SMALL' || i, 'organization', '{}', '{}', NULL, :'org')) FROM generate_series(1, 999) AS i;
+SELECT apikeys.create_role('SMALL', 'organization', '{}', '{}', NULL, :'org');
+SELECT count(apikeys.drop_role('SMALL' || i, :'org')) FROM generate_series(1, 999) AS i;
+SELECT public_key FROM apikeys.create_key(:'org', 'permissions', '{ORG_MEMBER}') \gset wide_
+CREATE TEMP TABLE place AS SELECT i, apikeys.create_project(:'org', 'place ' || i) AS project FROM generate_series(1, 11) AS i;
+SELECT count(apikeys.set_project_roles(:'wide_public_key', project, '{}', pg_temp.permissions(1000))) FROM place WHERE i <= 10;
+SELECT apikeys.set_project_roles(:'wide_public_key', project, '{}', '{a.b}') FROM place WHERE i = 11;
+SELECT apikeys.delete_key(:'wide_public_key'), count(apikeys.delete_project(project)) FROM place;
+
 -- Many costly patterns: whether they allow or cover something can be canceled.
 SELECT apikeys.create_role('COSTLY', 'organization',
 	pg_temp.permissions(998, '*' || repeat('a', 127) || 'b') || '{apikeys.keys.manage,xa*}'::text[], '{}', NULL, :'org');
@@ -103,6 +116,9 @@ BEGIN
 	FOR i IN 1 .. count LOOP
 		PERFORM apikeys.create_role('CHANGING' || i, 'organization', pg_temp.permissions(1000, repeat('z', 250)), '{}', NULL, org);
 		PERFORM apikeys.set_organization_roles(public_key, ARRAY['CHANGING' || i]);
+		IF i > 1 THEN
+			PERFORM apikeys.drop_role('CHANGING' || i - 1, org);
+		END IF;
 		list := (SELECT '{' || string_agg('10.0.' || n || '.' || i || '/32', ',') || '}' FROM generate_series(0, 255) AS n);
 		PERFORM apikeys.set_organization_access_list(org, list);
 		COMMIT;

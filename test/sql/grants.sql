@@ -189,6 +189,20 @@ SELECT t.n, pg_temp.try(t.call) FROM (VALUES
 	(7, format('SELECT apikeys.import_key(%L, %L, %L, %L, %L)', :'org', 'regress.odd', 'sha256$$' || repeat('0', 64), 'odd', '[2:3]={ORG_MEMBER,ORG_MEMBER}')),
 	(8, format('SELECT apikeys.import_key(%L, %L, %L, %L, %L)', :'org', 'regress.odd', 'sha256$$' || repeat('0', 64), 'odd', '{{ORG_MEMBER},{ORG_READ_ONLY}}'))) AS t (n, call) ORDER BY t.n;
 SELECT detail -> 'new' -> 'roles' AS roles FROM apikeys.audit_event WHERE public_key = 'regress.odd';
+-- Of two roles of one name, its own and that of every organization, both are removed.
+BEGIN;
+SELECT apikeys.create_role('SAME', 'organization', '{a.b}', '{}', NULL, :'org'), apikeys.create_role('SAME', 'organization', '{a.c}');
+SELECT apikeys.add_member(:'org', 'user:regress-same', 'SAME');
+INSERT INTO apikeys.member (organization_id, principal, role) VALUES (:'org', 'user:regress-same', 'SAME');
+SELECT role FROM apikeys.member WHERE principal = 'user:regress-same' AND role = 'SAME';
+SELECT apikeys.remove_member(:'org', 'user:regress-same', 'SAME'), apikeys.remove_member(:'org', 'user:regress-same', 'SAME');
+ROLLBACK;
+-- A missing role is none by name.
+BEGIN;
+SELECT apikeys.create_role('NULL', 'organization', '{a.b}', '{}', NULL, :'org');
+SET LOCAL array_nulls = off;
+SELECT apikeys.import_key(:'org', 'regress.null', 'sha256$$0000000000000000000000000000000000000000000000000000000000000000', 'odd', ARRAY[NULL]::text[]);
+ROLLBACK;
 -- Images say what the tables say.
 SELECT count(*) FROM (SELECT i::text FROM apikeys.key_image AS i EXCEPT SELECT s::text FROM apikeys.key_image_source AS s) AS d;
 SELECT count(*) FROM (SELECT s::text FROM apikeys.key_image_source AS s EXCEPT SELECT i::text FROM apikeys.key_image AS i) AS d;

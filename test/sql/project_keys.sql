@@ -308,11 +308,18 @@ SELECT FROM apikeys.set_project_roles(:'public_key', :'alpha', '{regress_cluster
 SET ROLE regress_apikeys_nobody;
 SELECT FROM apikeys.set_project_roles(:'public_key', :'alpha', '{GROUP_READ_ONLY,regress_key_manager}');
 SELECT jsonb_path_query_array(projects, '$[*].roles[*]') FROM apikeys.keys WHERE public_key = :'public_key';
+-- Nor does it take more, by deleting the project: the key would be its to manage.
+RESET ROLE;
+SELECT apikeys.create_role('regress_project_manager', 'project', '{}', '{apikeys.keys.manage,apikeys.projects.manage}');
+SELECT apikeys.add_member(:'acme', 'role:regress_apikeys_nobody', 'regress_project_manager', :'alpha');
+SELECT FROM apikeys.set_project_roles(:'public_key', :'alpha', '{GROUP_AUTOMATION_ADMIN}');
+SET ROLE regress_apikeys_nobody;
+SELECT apikeys.delete_project(:'alpha');
 RESET ROLE;
 
 DELETE FROM apikeys.key;
 DELETE FROM apikeys.organization;
 DELETE FROM apikeys.deleted_key;
-SELECT apikeys.drop_role('regress_key_manager'), apikeys.drop_role('regress_cluster_reader');
+SELECT apikeys.drop_role('regress_key_manager'), apikeys.drop_role('regress_cluster_reader'), apikeys.drop_role('regress_project_manager');
 DROP OWNED BY regress_apikeys_owner, regress_apikeys_admin, regress_apikeys_beta, regress_apikeys_both, regress_apikeys_gamma, regress_apikeys_reader, regress_apikeys_member, regress_apikeys_other, regress_apikeys_nobody, regress_apikeys_app;
 DROP ROLE regress_apikeys_owner, regress_apikeys_admin, regress_apikeys_beta, regress_apikeys_both, regress_apikeys_gamma, regress_apikeys_reader, regress_apikeys_member, regress_apikeys_other, regress_apikeys_nobody, regress_apikeys_app;
