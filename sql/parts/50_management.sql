@@ -54,7 +54,7 @@ COMMENT ON FUNCTION apikeys.rename_project(uuid, text) IS
 CREATE FUNCTION apikeys.delete_project(project uuid) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.delete_project(uuid) IS
-	'Deletes a project with the roles granted in it; its keys stay in their organization. Returns true. Requires apikeys.projects.manage in the project.';
+	'Deletes a project with the roles granted in it; its keys stay in their organization. Returns true. Requires apikeys.projects.manage in the project, and the permissions of what the keys hold there.';
 
 CREATE FUNCTION apikeys.add_member(organization uuid, principal text, role text, project uuid DEFAULT NULL) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';

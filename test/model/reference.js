@@ -267,6 +267,9 @@ const organizationVerbs = {
   set_project_environment: (state, actor, o) => setEnvironment(manageProject(state, actor, o), o.environment),
   delete_project(state, actor, o) {
     manageProject(state, actor, o);
+    const { organization } = state.projects[o.project];
+    const taken = Object.values(state.keys).flatMap((key) => key.grants.filter((g) => g.project === o.project));
+    checkTaken(state, actor, taken, organization, o.project);
     delete state.projects[o.project];
     state.members = state.members.filter((m) => m.project !== o.project);
     for (const key of Object.values(state.keys)) key.grants = key.grants.filter((g) => g.project !== o.project);
@@ -281,8 +284,9 @@ const organizationVerbs = {
   },
   remove_member(state, actor, o) {
     demand(state, actor, 'apikeys.members.manage', o.organization, o.project);
-    const row = { organization: o.organization, project: o.project, principal: o.principal, role: findRole(state, o.role, o.organization) };
-    const kept = state.members.filter((m) => !sameMember(m, row));
+    const rows = [o.role, `${o.organization}/${o.role}`].map((role) =>
+      ({ organization: o.organization, project: o.project, principal: o.principal, role }));
+    const kept = state.members.filter((m) => !rows.some((row) => sameMember(m, row)));
     if (kept.length === state.members.length) return 'same';
     demandThat(o.role !== 'ORG_OWNER' || kept.some((m) => m.organization === o.organization && m.role === 'ORG_OWNER'), 'last_owner');
     state.members = kept;
@@ -406,8 +410,9 @@ const keyVerbs = {
   },
   revoke_secret(state, actor, o) {
     const key = seeKey(state, actor, o.key);
-    demandThat(rotatesItself(state, actor, o.key) || stopsKey(state, actor, o.key), 'permission_denied');
     const live = key.secrets.filter((s) => s.days !== 0);
+    const isOwnLast = actor.kind === 'key' && actor.name === o.key && live.length === 1 && live[0].version === o.version;
+    demandThat(isOwnLast || rotatesItself(state, actor, o.key) || stopsKey(state, actor, o.key), 'permission_denied');
     const secret = live.find((s) => s.version === o.version);
     demandThat(secret, 'secret_not_found');
     demandThat(live.length > 1, 'last_secret');

@@ -63,11 +63,12 @@ function permissionsOf(state, grant) {
 
 const principalOf = (actor) => (actor.kind === 'superuser' ? 'role:postgres' : `${actor.kind}:${actor.name}`);
 
-// A key that is disabled or has expired holds nothing.
+// A key that is disabled or has expired holds nothing, nor does one whose secret has.
 function grantsOf(state, actor) {
   if (actor.kind === 'key') {
     const key = state.keys[actor.name];
     if (!key || key.disabled || key.years === 0) return [];
+    if (actor.version && !key.secrets.some((s) => s.version === actor.version && s.days !== 0)) return [];
     return key.grants.map((grant) => ({ ...grant, organization: key.organization }));
   }
   const principal = principalOf(actor);

@@ -190,9 +190,7 @@ my %unauthorized = (
 	'a wrong secret' => basic($reader_key, 'x'),
 	'no secret' => basic($reader_key, ''),
 	'a zero byte' => basic($reader_key, "x\0y"),
-	'bytes that are no UTF-8' => basic($reader_key, "\xff\xfe"),
-	'an expired key' => $expired,
-	'a disabled key' => $disabled);
+	'bytes that are no UTF-8' => basic($reader_key, "\xff\xfe"));
 my %answers;
 foreach my $case (sort keys %unauthorized)
 {
@@ -201,6 +199,8 @@ foreach my $case (sort keys %unauthorized)
 	$answers{"$content $headers->{'www-authenticate'}"}++;
 }
 is(scalar(keys %answers), 1, 'all of them are answered the same');
+is(status_of($port, 'GET', $invoices, $expired), 403, 'a key that is proved and has expired is forbidden');
+is(status_of($port, 'GET', $invoices, $disabled), 403, 'and so is a disabled one');
 
 # --- People and their keys -----------------------------------------------------------
 
@@ -326,8 +326,8 @@ foreach my $way (
 				$case->('of another organization', $three, $other, 200, body => $shown{three}),
 				$case->('deleted half-way', $one, $revoked, 200, body => $shown{one}, then => 401),
 				$case->('wrong secret', $one, basic($reader_key, 'x'), 401),
-				$case->('expired', $one, $expired, 401),
-				$case->('disabled', $one, $disabled, 401),
+				$case->('expired', $one, $expired, 403),
+				$case->('disabled', $one, $disabled, 403),
 				$case->('wrong address', $one, $elsewhere, 403),
 				$case->('forbidden', $one, $other, 403) ],
 			change => { method => 'DELETE', path => "/keys/$revoked_key", headers => { %from, authorization => 'Bearer anna' } } }),

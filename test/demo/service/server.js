@@ -17,8 +17,6 @@ const { Pool } = require('pg')
 
 const { PORT = 0, POOL = 10, RATE_LIMIT = 1000, SESSIONS = '{}', TRUST_PROXY, PREPARE } = process.env
 const BODY_LIMIT = 65536
-const NOT_PROVED = ['unknown_key', 'wrong_secret', 'secret_expired', 'key_disabled', 'key_expired',
-  'token_invalid', 'token_expired', 'token_revoked']
 const pool = new Pool({ max: Number(POOL) })
 const sessions = new Map(Object.entries(JSON.parse(SESSIONS)))
 
@@ -66,7 +64,7 @@ function proof (request) {
   if (token !== undefined) {
     return {
       values: [token, address(request)],
-      decide: ['decide_token', 'SELECT allowed, reason, public_key FROM apikeys.decide_token($1, $2, $3, $4)'],
+      decide: ['decide_token', 'SELECT allowed, reason, http_status, public_key FROM apikeys.decide_token($1, $2, $3, $4)'],
       authenticate: ['authenticate_token', 'SELECT apikeys.authenticate_token($1, $2)']
     }
   }
@@ -74,7 +72,7 @@ function proof (request) {
   const [, publicKey = null, secret = null] = /^([^:\0]+):([^\0]+)$/.exec(Buffer.from(encoded, 'base64').toString()) ?? []
   return {
     values: [publicKey, secret, address(request)],
-    decide: ['decide', 'SELECT allowed, reason, public_key FROM apikeys.decide($1, $2, $3, $4, $5)'],
+    decide: ['decide', 'SELECT allowed, reason, http_status, public_key FROM apikeys.decide($1, $2, $3, $4, $5)'],
     authenticate: ['authenticate', 'SELECT apikeys.authenticate($1, $2, $3)']
   }
 }
@@ -89,8 +87,8 @@ function address (request) {
 async function asKey (request, scope, project, work) {
   const { values, decide, authenticate } = proof(request)
   const { rows: [decision] } = await pool.query(statement(...decide, [...values, scope, project]))
-  if (NOT_PROVED.includes(decision.reason)) throw unauthorized()
-  if (!decision.allowed) throw new HttpError(403, decision.reason)
+  if (decision.http_status === 401) throw unauthorized()
+  if (!decision.allowed) throw new HttpError(decision.http_status, decision.reason)
   if (isOverRate(decision.public_key)) throw new HttpError(429, 'too many requests', { 'Retry-After': '60' })
   return transaction(async (query) => {
     await query(...authenticate, values)
