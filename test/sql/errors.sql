@@ -46,6 +46,7 @@ SELECT pg_temp.error_of(s) || ': ' || replace(replace(replace(s, :'org', 'ORG'),
 	'SELECT apikeys.drop_role(''ORG_OWNER'')',
 	'SELECT apikeys.drop_role(''regress_errors_held'')',
 	format('SELECT apikeys.create_key(%L, ''a'', ''{ORG_MEMBER,ORG_MEMBER}'')', :'org'),
+	format('SELECT apikeys.create_role(''R'' || i, ''project'', ''{}'', ''{}'', NULL, %L) FROM generate_series(1, 1001) AS i', :'org'),
 	format('SELECT apikeys.authenticate(%L, ''wrong'', ''192.0.2.1''::inet)', :'key'),
 	format('SELECT apikeys.authenticate(%L, %L, ''no address''::text)', :'key', :'secret')]) AS s;
 -- What a trigger function is called for is its own table's.
