@@ -108,12 +108,15 @@ CREATE FUNCTION apikeys_internal.generate_secret(
 COMMENT ON FUNCTION apikeys_internal.generate_secret(text, text, integer, text) IS
 	'Returns a new random secret for a key, with the prefix of apikeys.token_prefix and the environment, its hash, its last characters and, with a realm, what HTTP Digest needs of it, sealed.';
 
--- What a new key has in common, whichever verb creates it.  It can lack an access
+-- What a new key has in common, whichever verb creates it.  A plan for the hash itself
+-- would show it, as a constant, to auto_explain: so here, and where else a hash or a
+-- secret passes, plans are generic.  It can lack an access
 -- list that the organization requires: decisions deny it until it has one.
 CREATE FUNCTION apikeys_internal.make_key(
 	organization uuid, project uuid, description text, roles text[],
 	access_list apikeys.access_list, expires_at timestamptz, permissions text[], owner text, metadata jsonb) RETURNS apikeys.new_key
 	LANGUAGE plpgsql VOLATILE
+	SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
 	created text;
@@ -436,6 +439,7 @@ COMMENT ON FUNCTION apikeys_internal.add_current_address(text) IS 'Body of apike
 
 CREATE FUNCTION apikeys_internal.rotate_secret(public_key text, overlap interval, expires_at timestamptz) RETURNS text
 	LANGUAGE plpgsql VOLATILE
+	SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
 	before apikeys.key;

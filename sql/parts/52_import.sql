@@ -16,6 +16,7 @@ CREATE FUNCTION apikeys_internal.import_key(
 	organization uuid, public_key text, hash apikeys.secret_hash, description text, roles text[],
 	access_list apikeys.access_list, expires_at timestamptz) RETURNS text
 	LANGUAGE plpgsql VOLATILE
+	SET plan_cache_mode = force_generic_plan
 AS $$
 BEGIN
 	PERFORM apikeys_internal.import_rows(organization, NULL, ARRAY[public_key], ARRAY[hash::text], ARRAY[description],
@@ -55,6 +56,7 @@ CREATE FUNCTION apikeys_internal.import_rows(
 	organization uuid, first_row bigint, public_keys text[], hashes text[], descriptions text[],
 	roles text[], access_lists text[], expirations timestamptz[]) RETURNS void
 	LANGUAGE plpgsql VOLATILE
+	SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
 	policy constant apikeys.organization := apikeys_internal.keep_organization(organization);

@@ -77,6 +77,7 @@ COMMENT ON FUNCTION apikeys_internal.delete_key(text) IS 'Body of apikeys.delete
 CREATE FUNCTION apikeys_internal.revoke_leaked(secret text) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE
 	SET enable_seqscan = on
+	SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
 	-- Of a whole API key, the secret.

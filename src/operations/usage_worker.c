@@ -15,6 +15,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_authid.h"
+#include "catalog/pg_database.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
 #include "miscadmin.h"
@@ -464,12 +465,31 @@ may_create_databases(void)
 	return may;
 }
 
-/* A role without the privilege for the command does not end the worker. */
 static bool
-may_command(Oid database)
+is_template(Oid database)
+{
+	HeapTuple	tuple = SearchSysCache1(DATABASEOID,
+										ObjectIdGetDatum(database));
+	bool		is = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		is = ((Form_pg_database) GETSTRUCT(tuple))->datistemplate;
+		ReleaseSysCache(tuple);
+	}
+	return is;
+}
+
+/*
+ * A role without the privilege for the command does not end the worker: of a
+ * database that is no template, only its owner may create another one.
+ */
+static bool
+may_command(Node *statement, Oid database)
 {
 	return superuser() || ak_owns_database(database, GetUserId()) ||
-		may_create_databases();
+		(IsA(statement, CreatedbStmt) && is_template(database) &&
+		 may_create_databases());
 }
 
 static void
@@ -480,20 +500,29 @@ process_utility(PlannedStmt *planned, const char *query, bool read_only_tree,
 {
 	const char *name = get_database(planned->utilityStmt);
 	Oid			database = name ? get_database_oid(name, true) : InvalidOid;
-	AkDatabaseSlot *slot = OidIsValid(database) && may_command(database) ?
+	AkDatabaseSlot *slot = OidIsValid(database) &&
+		may_command(planned->utilityStmt, database) ?
 		ak_database_slot_find(database) : NULL;
 
 	if (slot)
 		ak_database_slot_send_away(slot);
-	(previous_hook ? previous_hook : standard_ProcessUtility)
-		(planned, query, read_only_tree, context, parameters, environment,
-		 receiver, completion);
-	if (slot == NULL)
-		return;
-	if (IsA(planned->utilityStmt, DropdbStmt))
-		ak_usage_forget_database(database);
-	else
-		ak_database_slot_let_back(slot);
+	PG_TRY();
+	{
+		(previous_hook ? previous_hook : standard_ProcessUtility)
+			(planned, query, read_only_tree, context, parameters, environment,
+			 receiver, completion);
+		if (slot && IsA(planned->utilityStmt, DropdbStmt))
+			ak_usage_forget_database(database);
+	}
+	PG_FINALLY();
+	{
+		/* Of a database that was dropped there is none any more. */
+		AkDatabaseSlot *left = slot ? ak_database_slot_find(database) : NULL;
+
+		if (left)
+			ak_database_slot_let_back(left);
+	}
+	PG_END_TRY();
 }
 
 /* Called once, when the library is preloaded. */

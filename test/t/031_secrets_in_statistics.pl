@@ -1,6 +1,6 @@
 # pg_stat_statements keeps no secret that stands in a statement which it can
 # normalize, and none that is bound; nor does another role see one in
-# pg_stat_activity.
+# pg_stat_activity; and plans of the extension's own statements have none.
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;
@@ -125,6 +125,30 @@ my $told = $node->safe_psql('postgres', qq{
 like($told, qr/"action": "key\.secret_rotated", "public_key": "\Q$key\E"/,
 	'a rotation is told');
 unlike($told, qr/_sec_|$hash|sha256|blake2b/, 'but not the secret');
+
+# What auto_explain logs of the extension's own statements, most of it asked for.
+my $logged_from = -s $node->logfile;
+$node->safe_psql('postgres', qq{
+	LOAD 'auto_explain';
+	SET auto_explain.log_min_duration = 0;
+	SET auto_explain.log_nested_statements = on;
+	SET auto_explain.log_verbose = on;
+	CREATE TABLE source AS SELECT 'explained' AS public_key, hash::text, 'a key' AS description, '{ORG_READ_ONLY}'::text[] AS roles
+		FROM apikeys.key_secret WHERE public_key = '$key' ORDER BY version DESC LIMIT 1;
+	CREATE TABLE made AS SELECT k.* FROM apikeys.create_key(apikeys.organization('Acme'), 'a key', '{ORG_OWNER}') AS k;
+	CREATE TABLE secret AS SELECT apikeys.rotate_secret(public_key) AS private_key FROM made;
+	INSERT INTO secret SELECT apikeys.rotate_secret(public_key, '1 day') FROM made;
+	SELECT apikeys.import_keys(apikeys.organization('Acme'), 'source');
+	SELECT apikeys.import_key(apikeys.organization('Acme'), 'alone', hash::apikeys.secret_hash, 'a key', roles) FROM source;
+	SELECT apikeys.revoke_leaked(private_key) FROM secret;
+});
+my $plans = slurp_file($node->logfile, $logged_from);
+like($plans, qr/Query Text: .*Function Scan on/s, 'plans are logged');
+unlike($plans, qr/insert_keys[^\n]*(?:blake2b|sha256)/, 'no hash of a new key');
+my @texts = split /\n/, $node->safe_psql('postgres', q{
+	SELECT split_part(s.hash::text, '$', -1) FROM apikeys.key_secret AS s
+	UNION ALL SELECT private_key FROM secret});
+is(scalar(grep { index($plans, $_) >= 0 } @texts), 0, scalar(@texts) . ' secrets and hashes, none of them is in a plan');
 $node->stop;
 
 done_testing();
