@@ -425,5 +425,8 @@ COMMENT ON TABLE apikeys.token_key IS
 	'The key of short-lived tokens as long as there are no peppers, in one row. Nobody reads it. Internal.';
 COMMENT ON COLUMN apikeys.token_key.id IS '0, as tokens name it.';
 COMMENT ON COLUMN apikeys.token_key.key IS '32 random bytes.';
-INSERT INTO apikeys.token_key (id, key)
-	SELECT '0', sha256(string_agg(uuid_send(gen_random_uuid()), '')) FROM generate_series(1, 4);
+CREATE FUNCTION apikeys_internal.random_key() RETURNS bytea
+	LANGUAGE sql VOLATILE
+	RETURN (SELECT sha256(string_agg(uuid_send(gen_random_uuid()), '')) FROM generate_series(1, 4));
+COMMENT ON FUNCTION apikeys_internal.random_key() IS 'Returns 32 random bytes.';
+INSERT INTO apikeys.token_key (id, key) VALUES ('0', apikeys_internal.random_key());

@@ -8,6 +8,11 @@ CREATE FUNCTION apikeys.issue_token(
 COMMENT ON FUNCTION apikeys.issue_token(interval, text[], uuid, text) IS
 	'Returns a short-lived token that stands for a key and is narrowed to patterns of scopes and to a project, unless they are NULL. It is taken in place of an API key string. Requires the key to be the bound one, by no token, or to manage it.';
 
+CREATE FUNCTION apikeys.renew_token_key() RETURNS boolean
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
+COMMENT ON FUNCTION apikeys.renew_token_key() IS
+	'Replaces the random key that seals short-lived tokens where there are no peppers, which ends all tokens that it has sealed; returns true. To be called when somebody has a copy of the server''s files. EXECUTE is not part of any access.';
+
 CREATE FUNCTION apikeys_internal.is_bound_by_token() RETURNS boolean
 	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_is_bound_by_token';
 COMMENT ON FUNCTION apikeys_internal.is_bound_by_token() IS
@@ -79,3 +84,15 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.issue_token(interval, text[], uuid, text) IS 'Body of apikeys.issue_token.';
+
+CREATE FUNCTION apikeys_internal.renew_token_key() RETURNS boolean
+	LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+	INSERT INTO apikeys.token_key AS t (id, key) VALUES ('0', apikeys_internal.random_key())
+		ON CONFLICT (id) DO UPDATE SET key = excluded.key;
+	PERFORM apikeys_internal.note_event('token_key.renewed', NULL, NULL, NULL, '{}');
+	RETURN true;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.renew_token_key() IS 'Body of apikeys.renew_token_key.';

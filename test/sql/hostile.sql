@@ -165,6 +165,7 @@ INSERT INTO attempt (answer, statement) VALUES
 	(NULL, $$SELECT apikeys.enable_digest(pg_temp.fact('key'), 'realm')$$),
 	(NULL, $$SELECT apikeys.disable_digest(pg_temp.fact('key'))$$),
 	(NULL, $$SELECT apikeys.reseal_digests()$$),
+	(NULL, $$SELECT apikeys.renew_token_key()$$),
 	(NULL, $$SELECT apikeys.issue_token('1 minute', '{a.read,b.*}', NULL, pg_temp.fact('key'))$$),
 	(NULL, $$SELECT apikeys.current_key_details()$$),
 	(NULL, $$SELECT apikeys.audit_events_after(0)$$),

@@ -217,6 +217,7 @@ INSERT INTO act (statement) VALUES
 	('SELECT apikeys.disable_digest(''regress_matrix_ab'')'),
 	('SELECT apikeys.disable_digest(''regress_matrix_owner'')'),
 	('SELECT apikeys.reseal_digests()'),
+	('SELECT apikeys.renew_token_key()'),
 	('SELECT apikeys.disable_key(''regress_matrix_a'')'),
 	('SELECT apikeys.disable_key(''regress_matrix_ab'')'),
 	('SELECT apikeys.disable_key(''regress_matrix_owner'')'),
