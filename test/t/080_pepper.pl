@@ -401,6 +401,18 @@ query("SELECT reason FROM apikeys.decide('$key', '$secret', NULL, 'clusters.read
 query('SELECT apikeys.flush_usage()');
 is(query($status), "blake2b p11 current $keys", 'hashes are renewed all the same');
 
+# A transaction that has changed a key and stays open holds up the hash of no other key.
+query(q{SELECT apikeys.import_key(apikeys.organization('Acme'), 'held' || n, ('sha256$$' || encode(sha256('held'), 'hex'))::apikeys.secret_hash, 'held', '{ORG_READ_ONLY}') FROM generate_series(1, 3) AS n});
+my $holder = $node->background_psql('postgres');
+$holder->query_safe(q{BEGIN; SELECT apikeys.rotate_secret('held1', '1 hour'); SELECT apikeys.update_key('held2', 'changed')});
+query(q{SELECT count(*) FROM generate_series(1, 3) AS n WHERE apikeys.authorize('held' || n, 'held', NULL, 'clusters.read')});
+query('SELECT apikeys.flush_usage()');
+is(query(q{SELECT string_agg(apikeys_internal.algorithm(s.hash), ',' ORDER BY s.public_key) FROM apikeys.key_secret AS s WHERE s.public_key LIKE 'held%'}),
+	'sha256,sha256,blake2b', 'nor does the worker wait for it');
+$holder->query_safe('ROLLBACK');
+$holder->quit;
+query(q{SELECT apikeys.delete_key('held' || n) FROM generate_series(1, 3) AS n});
+
 # --- Peppers are never shown ------------------------------------------------------------------
 my $log = slurp_file($node->logfile);
 foreach my $id (1 .. 9)
