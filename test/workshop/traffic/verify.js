@@ -148,6 +148,7 @@ async function checkUsage (ledger, database, { exact = false, durable = true } =
     else if (exact && shown(found.denials) !== shown(key.denied)) wrong.push(`${key.name}: denials ${shown(found.denials)} instead of ${shown(key.denied)}`)
     if (found) {
       key.asked = key.allowed = found.uses
+      key.denied = { ...found.denials }
       if (durable) key.flushed = found.uses
     }
   }
