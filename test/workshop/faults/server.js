@@ -181,12 +181,12 @@ async function checkTraffic (report, traffic, admin, { exact }) {
   report.say(`  acknowledged: ${ledger.summary()}; refused or lost: ${traffic.broken}; in doubt: ${doubtful}, of which made: ${made}`)
   report.check('each answer is the right one, and there is no other error', { checked: ledger.acknowledged.request, wrong: wrong.splice(0) })
   report.check('the keys that were acknowledged are there, no others, each with its image', await verify.checkKeys(ledger, admin))
+  report.check('the worker starts and writes', await verify.checkWorker(ledger, admin))
   report.check('each use is counted as it must be', await verify.checkUsage(ledger, admin, { exact }))
   report.check('quotas hold what was spent', await verify.checkQuotas(ledger, admin, exact ? Infinity : 0))
   report.check('decisions agree with the last change', await verify.checkDecisions(ledger, admin))
   report.check('events are those of the changes', await verify.checkEvents(ledger, admin))
   report.check('the audit is whole, and all of it can be sealed', await verify.checkSeals(ledger, admin))
-  report.check('the worker starts and writes', await verify.checkWorker(ledger, admin))
 }
 
 module.exports = { HASH, SECRET, Server, checkTraffic, errorOf, makeKeys, makeTraffic, row, run, useKeys, value }
