@@ -11,7 +11,7 @@ const { Weather } = require('./weather')
 const DAY = 24 * 60 * 60
 const LIMIT = 10
 
-// argon2id of "right", with next to no cost.
+// argon2id of "correct horse", with next to no cost.
 const ARGON2ID = '$argon2id$v=19$m=8,t=1,p=1$fijNEa5cAahgXlBek3znIA$Du6w9E9WQg6ME6gEbWvkGMTMIRAPqAMcqYc3vE6Im9c'
 const GUESSES = 20
 
@@ -117,7 +117,7 @@ async function main (report) {
   await world.move(1)
   await world.expect('a day later', { ...atFirst, expiring: 'key_expired', rotated: 'secret_expired', day: 'ok', 'token of now': 'token_expired' })
   report.ok(await world.guess() >= GUESSES - 2, 'a day later: guesses are slowed as before, for no minute has passed')
-  report.equal(await world.decide('guessed', { secret: 'right', address: '198.51.100.1' }), 'ok', 'a day later: a right secret from another network passes')
+  report.equal(await world.decide('guessed', { secret: 'correct horse', address: '198.51.100.1' }), 'ok', 'a day later: a right secret from another network passes')
   report.equal(await world.decide(passing.name, passing), 'secret_expired', 'a day later: an overlap has ended')
   world['token of tomorrow'] = await world.token()
   const tomorrow = await world.expectLife('a day later')
