@@ -6,7 +6,7 @@ const fs = require('fs')
 const { retry, sleep } = require('../traffic/processes')
 const { isLost } = require('../traffic/traffic')
 const { runCase } = require('./report')
-const { HASH, Server, checkTraffic, errorOf, makeKeys, makeTraffic, row, useKeys, value } = require('./server')
+const { Server, checkTraffic, errorOf, makeKeys, makeSource, makeTraffic, row, useKeys, value } = require('./server')
 
 const DISK = `${process.env.WORK}/disk`
 const BALLAST = `${DISK}/ballast`
@@ -40,8 +40,7 @@ async function makeCold (admin) {
   const organization = await value(admin, "SELECT apikeys.create_organization('Cold')")
   await makeKeys(admin, organization, 'cold', COLD)
   await admin.query("SELECT apikeys.set_quota('cold' || n, 1000000, 'day') FROM generate_series(1, $1::integer) AS n", [COLD])
-  await admin.query('CREATE TABLE source AS SELECT $1 || n AS public_key, $2::text AS hash, $1 || n AS description ' +
-    'FROM generate_series(1, 20000) AS n', ['imported', HASH])
+  await makeSource(admin, 20000)
   return organization
 }
 

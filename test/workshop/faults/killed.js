@@ -6,7 +6,7 @@
 const { killAll, retry, sleep } = require('../traffic/processes')
 const { connect, isLost } = require('../traffic/traffic')
 const { runCase } = require('./report')
-const { HASH, Server, checkTraffic, errorOf, makeTraffic, value } = require('./server')
+const { Server, checkTraffic, errorOf, makeSource, makeTraffic, value } = require('./server')
 
 const CLIENTS = 8
 const SECONDS = 3
@@ -38,8 +38,7 @@ function find (admin, condition) {
 async function startImport (server) {
   const session = await server.connect()
   const organization = await value(session, "SELECT apikeys.organization('Organization 1')")
-  await session.query('CREATE TABLE IF NOT EXISTS source AS SELECT $1 || n AS public_key, $2::text AS hash, $1 || n AS description ' +
-    'FROM generate_series(1, 100000) AS n', ['imported', HASH])
+  await makeSource(session, 100000)
   return errorOf(session, 'SELECT apikeys.import_keys($1, $2)', [organization, 'source'])
 }
 

@@ -146,6 +146,12 @@ async function makeKeys (database, organization, prefix, count) {
 
 const HASH = `sha256$$${require('crypto').createHash('sha256').update(SECRET).digest('hex')}`
 
+// A table of so many keys named imported1, …, for import_keys.
+async function makeSource (database, count) {
+  await database.query("CREATE TABLE source AS SELECT 'imported' || n AS public_key, $1::text AS hash, 'imported' || n AS description, " +
+    "'{ORG_READ_ONLY}'::text[] AS roles FROM generate_series(1, $2::integer) AS n", [HASH, count])
+}
+
 // The answers to as many requests as there are keys, by reason.
 async function useKeys (database, prefix, count) {
   const { rows } = await database.query(
@@ -189,4 +195,4 @@ async function checkTraffic (report, traffic, admin, { exact }) {
   report.check('the audit is whole, and all of it can be sealed', await verify.checkSeals(ledger, admin))
 }
 
-module.exports = { HASH, SECRET, Server, checkTraffic, errorOf, makeKeys, makeTraffic, row, run, useKeys, value }
+module.exports = { HASH, SECRET, Server, checkTraffic, errorOf, makeKeys, makeSource, makeTraffic, row, run, useKeys, value }

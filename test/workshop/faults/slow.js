@@ -4,7 +4,7 @@
 'use strict'
 const { retry, sleep } = require('../traffic/processes')
 const { runCase } = require('./report')
-const { HASH, Server, checkTraffic, errorOf, makeKeys, makeTraffic, value } = require('./server')
+const { Server, checkTraffic, errorOf, makeKeys, makeSource, makeTraffic, value } = require('./server')
 const { Weather } = require('./weather')
 
 const FLUSH_MS = 1000
@@ -67,8 +67,7 @@ async function main (report) {
   const admin = await server.connect()
   const organization = await value(admin, "SELECT apikeys.create_organization('Slow')")
   await makeKeys(admin, organization, 'key', 100)
-  await admin.query('CREATE TABLE source AS SELECT $1 || n AS public_key, $2::text AS hash, $1 || n AS description ' +
-    'FROM generate_series(1, 20000) AS n', ['imported', HASH])
+  await makeSource(admin, 20000)
   await admin.query('CHECKPOINT')
   const before = await decide(admin, 2)
 
