@@ -185,6 +185,7 @@ async function checkTraffic (report, traffic, admin, { exact }) {
   const doubtful = ledger.doubtfulKeys().length + ledger.creations.length
   const made = await verify.settle(ledger, admin)
   report.say(`  acknowledged: ${ledger.summary()}; refused or lost: ${traffic.broken}; in doubt: ${doubtful}, of which made: ${made}`)
+  if (exact) report.equal(made, 0, 'what was refused has changed nothing')
   report.check('each answer is the right one, and there is no other error', { checked: ledger.acknowledged.request, wrong: wrong.splice(0) })
   report.check('the keys that were acknowledged are there, no others, each with its image', await verify.checkKeys(ledger, admin))
   report.check('the worker starts and writes', await verify.checkWorker(ledger, admin))
