@@ -5,9 +5,9 @@
  *
  * The file AK_TEST_FAULTS holds three 64-bit numbers, in microseconds: what is
  * added to the time of the calendar, how long each flush to the disk takes, and
- * how long each write.  It is read at each call, so that whoever writes it
- * changes the world of all processes at once.  The monotonic clock is left
- * alone, as it is by whoever sets a machine's clock.
+ * how long each write.  It is read at each call, so a change counts for all
+ * processes at once.  The monotonic clock is left alone: setting a machine's
+ * clock does not change it.
  */
 #define _GNU_SOURCE
 
