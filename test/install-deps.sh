@@ -8,7 +8,7 @@ set -euo pipefail
 
 # --- What is needed --------------------------------------------------------
 
-PROFILES='demo|console|test|bench|sanitize|traffic|failover|peers|deb|deb-check|dist-check|matrix|upgrade|coverage'
+PROFILES='demo|console|test|bench|sanitize|traffic|failover|faults|peers|deb|deb-check|dist-check|matrix|upgrade|coverage'
 
 # required_packages PROFILE [SUITE…]
 required_packages() {
@@ -24,6 +24,7 @@ required_packages() {
       say pgbouncer
       node_packages
       ;;
+    faults) node_packages ;;
     peers)
       say redis-server
       npm_packages

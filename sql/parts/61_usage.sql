@@ -87,3 +87,32 @@ CREATE FUNCTION apikeys.settle_usage(instance uuid, batch bigint) RETURNS boolea
 	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_settle_usage';
 COMMENT ON FUNCTION apikeys.settle_usage(uuid, bigint) IS
 	'Returns whether merge_usage has added a batch of a server; otherwise marks the batch as rejected. For the role of apikeys.usage_primary_conninfo; EXECUTE is not part of any access.';
+
+-- It waits for no transaction that has changed a key: the hash of that key is renewed
+-- when it is used again.  Keys are updated in the order of their index, as in all
+-- changes of many keys.
+CREATE FUNCTION apikeys_internal.renew_hashes(public_keys text[], old_hashes bytea[], new_hashes text[]) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+	SET plan_cache_mode = force_generic_plan
+AS $$
+DECLARE
+	renewed text[];
+BEGIN
+	WITH free AS MATERIALIZED (
+			SELECT s.public_key, s.version
+			FROM apikeys.key_secret AS s JOIN apikeys.key_image AS i ON i.public_key = s.public_key
+			WHERE s.public_key = ANY (public_keys)
+			ORDER BY s.public_key, s.version
+			FOR NO KEY UPDATE OF s, i SKIP LOCKED),
+		updated AS (
+			UPDATE apikeys.key_secret AS s SET hash = n.new_hash::apikeys.secret_hash
+			FROM free AS f, ROWS FROM (unnest(public_keys), unnest(old_hashes), unnest(new_hashes)) AS n (public_key, old_hash, new_hash)
+			WHERE s.public_key = f.public_key AND s.version = f.version AND s.public_key = n.public_key
+				AND apikeys_internal.secret_hash_send(s.hash) = n.old_hash
+			RETURNING s.public_key)
+		SELECT array_agg(DISTINCT u.public_key) INTO renewed FROM updated AS u;
+	PERFORM apikeys_internal.make_images(renewed);
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.renew_hashes(text[], bytea[], text[]) IS
+	'Replaces hashes of secrets, in their stored form, where they are still the old ones; for the background worker.';

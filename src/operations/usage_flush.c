@@ -105,11 +105,11 @@ commit_transaction(void)
 /* --- Hashes -------------------------------------------------------------- */
 
 /*
- * Returns whether the job was done; otherwise logs the error, unless
- * is_silent.
+ * Returns whether the job was done, which the database's slot remembers;
+ * otherwise logs the error, unless is_silent.
  */
 static bool
-try_job(const char *activity, void (*job) (void), bool is_silent)
+try_job(AkJob number, const char *activity, void (*job) (void), bool is_silent)
 {
 	volatile bool done = false;
 
@@ -136,6 +136,8 @@ try_job(const char *activity, void (*job) (void), bool is_silent)
 	MemoryContextSwitchTo(TopMemoryContext);
 	MemoryContextReset(batch_context);
 	pgstat_report_stat(true);
+	slot->failed_jobs = done ? slot->failed_jobs & ~number :
+		slot->failed_jobs | number;
 	return done;
 }
 
@@ -172,7 +174,7 @@ write_hashes(void)
 static bool
 renew_hashes(void)
 {
-	return try_job("writing hashes", write_hashes, false);
+	return try_job(AK_JOB_HASHES, "writing hashes", write_hashes, false);
 }
 
 /* --- One batch ----------------------------------------------------------- */
@@ -513,11 +515,12 @@ do_jobs(void)
 	/* Damaged seals stay damaged, and are logged once. */
 	static bool audit_is_sealed = true;
 	bool		hashes_are_written = renew_hashes();
-	bool		usage_is_written = try_job("writing usage", write_usage, false);
-	bool		history_is_short = try_job("dropping old history", drop_history,
-										   false);
+	bool		usage_is_written = try_job(AK_JOB_USAGE, "writing usage",
+										   write_usage, false);
+	bool		history_is_short = try_job(AK_JOB_HISTORY, "dropping old history",
+										   drop_history, false);
 
-	audit_is_sealed = try_job("sealing the audit", seal_audit,
+	audit_is_sealed = try_job(AK_JOB_SEALS, "sealing the audit", seal_audit,
 							  !audit_is_sealed);
 	if (!usage_is_written || !hashes_are_written || !history_is_short ||
 		!audit_is_sealed)

@@ -339,6 +339,27 @@ get_settled_batch(const AkDatabaseSlot *slot)
 		slot->batch : slot->batch - 1;
 }
 
+/* Advice on the gravest of the jobs (AkJob bits) that failed; NULL: none did. */
+static const char *
+get_failure_advice(uint32 failed_jobs)
+{
+	static const struct
+	{
+		AkJob		job;
+		const char *advice;
+	}			failures[] = {
+		{AK_JOB_USAGE, "what is counted could not be written when it was last tried: see the server's log"},
+		{AK_JOB_SEALS, "the audit could not be sealed when it was last tried: see the server's log, and verify_audit()"},
+		{AK_JOB_HASHES, "hashes could not be renewed when it was last tried: see the server's log"},
+		{AK_JOB_HISTORY, "old history could not be deleted when it was last tried: see the server's log"},
+	};
+
+	for (int i = 0; i < lengthof(failures); i++)
+		if (failed_jobs & failures[i].job)
+			return failures[i].advice;
+	return NULL;
+}
+
 /* Returns what the administrator should do, perhaps palloc'd; NULL if nothing. */
 static const char *
 get_advice(AkDatabaseSlot *slot, uint64 lost, uint64 coarse)
@@ -351,6 +372,8 @@ get_advice(AkDatabaseSlot *slot, uint64 lost, uint64 coarse)
 		return "usage is counted in too many databases already: it is not counted in this one";
 	if (ak_pepper_is_faulty())
 		return "apikeys.pepper_file could not be used when it was last read, see the server's log: keys whose pepper is missing are denied";
+	if (slot->failed_jobs != 0)
+		return get_failure_advice(slot->failed_jobs);
 	if (lost > 0)
 		return "some uses could not be counted: raise apikeys.usage_max_entries";
 	if (coarse > 0)

@@ -171,6 +171,7 @@ ak_database_slot_free(AkDatabaseSlot *slot)
 	slot->wants_room = slot->wants_hashes = false;
 	slot->flushes_wanted = slot->flushes_done = slot->flushes_failed = 0;
 	slot->flushed_at = 0;
+	slot->failed_jobs = 0;
 	slot->batch = 0;
 	slot->batch_is_settled = false;
 	pg_atomic_write_u32(&slot->counted_for, InvalidOid);

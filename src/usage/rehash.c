@@ -253,26 +253,13 @@ make_bytes(const uint8 *bytes, size_t size)
 
 /*
  * Stores a batch of the entries of this database, in the current transaction
- * and with the rights of the tables' owner, if the row still contains the old
- * hash.  Returns how many hashes it has taken.  It waits for no transaction that
- * has changed a key: of that one the hash is renewed when it is used again.
+ * and with the rights of the tables' owner.  Returns how many hashes it has taken.
  */
 int
 ak_rehash_write(void)
 {
-	static AkStatement update = {
-		"UPDATE apikeys.key_secret AS s "
-		"SET hash = r.new_hash::apikeys.secret_hash "
-		"FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), "
-		"pg_catalog.unnest($3)) AS r (public_key, old_hash, new_hash), "
-		"(SELECT k.public_key, k.version FROM apikeys.key_secret AS k "
-		"JOIN apikeys.key_image AS i ON i.public_key OPERATOR(pg_catalog.=) k.public_key "
-		"WHERE k.public_key OPERATOR(pg_catalog.=) ANY ($1) "
-		"ORDER BY k.public_key, k.version FOR NO KEY UPDATE OF k, i SKIP LOCKED) AS u "
-		"WHERE s.public_key OPERATOR(pg_catalog.=) r.public_key "
-		"AND s.public_key OPERATOR(pg_catalog.=) u.public_key "
-		"AND s.version OPERATOR(pg_catalog.=) u.version "
-		"AND apikeys_internal.secret_hash_send(s.hash) OPERATOR(pg_catalog.=) r.old_hash",
+	static AkStatement renew = {
+		"SELECT apikeys_internal.renew_hashes($1, $2, $3)",
 		3, {TEXTARRAYOID, BYTEAARRAYOID, TEXTARRAYOID}
 	};
 	Entry	   *entries;
@@ -305,7 +292,6 @@ ak_rehash_write(void)
 		values[i] = PointerGetDatum(construct_array(columns[i], count,
 													i == 1 ? BYTEAOID : TEXTOID,
 													-1, false, TYPALIGN_INT));
-	if (ak_owner_execute(&update, values, NULL) > 0)
-		ak_key_image_make(values[0]);
+	ak_owner_execute(&renew, values, NULL);
 	return taken;
 }

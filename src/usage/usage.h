@@ -42,6 +42,15 @@ typedef struct AkUse
 
 #define AK_DATABASE_SLOT_COUNT	256
 
+/* What a worker does at each flush, as bits. */
+typedef enum AkJob
+{
+	AK_JOB_HASHES = 1 << 0,
+	AK_JOB_USAGE = 1 << 1,
+	AK_JOB_HISTORY = 1 << 2,
+	AK_JOB_SEALS = 1 << 3
+} AkJob;
+
 typedef struct AkDatabaseSlot
 {
 	Oid			database;		/* InvalidOid: the slot is free */
@@ -60,6 +69,8 @@ typedef struct AkDatabaseSlot
 	uint64		flushes_done;	/* the last requested one that is done */
 	uint64		flushes_failed;
 	TimestampTz flushed_at;		/* 0: never */
+	uint32		failed_jobs;	/* AkJob: what failed when it was tried last;
+								 * changed by the worker only */
 
 	/*
 	 * Changed by the worker only: the last batch, and whether it is known to

@@ -210,6 +210,8 @@ like(
 	'a flush fails while somebody locks the table');
 is(query(q{SELECT pending_entries FROM apikeys.status()}),
 	1, 'what it held is pending');
+like(query('SELECT advice FROM apikeys.status()'), qr/could not be written .* see the server's log/,
+	'and status() says where to look');
 $worker = worker();
 query("SELECT pg_cancel_backend($worker)");
 query("SELECT pg_terminate_backend($worker)");
@@ -219,6 +221,7 @@ $locker->query_safe('COMMIT');
 $locker->quit;
 flush_usage();
 is(written(), 20_031, 'nothing is lost and nothing doubled');
+is(query('SELECT advice FROM apikeys.status()'), '', 'and status() is content again');
 
 # --- A server that is stopped, and one that is killed --------------------------
 

@@ -245,8 +245,11 @@ is(query('SELECT count(*) FROM apikeys.key_denial'),
 	1, 'where nothing can be sealed usage is written');
 my @told = slurp_file($node->logfile) =~ /ERROR:  audit seal chain is truncated/g;
 is(scalar @told, 1, 'and the log reports it once');
+like(query('SELECT advice FROM apikeys.status()'), qr/the audit could not be sealed .* see the server's log/,
+	'and status() as long as it is so');
 query('INSERT INTO apikeys.audit_seal SELECT * FROM public.kept');
 wait_until_sealed('once the seal is back it goes on');
+ok($node->poll_query_until('postgres', 'SELECT advice IS NULL FROM apikeys.status()'), 'and status() is content');
 
 $node->stop;
 done_testing();

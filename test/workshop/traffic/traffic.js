@@ -167,7 +167,7 @@ class TrafficClient {
       return row
     } catch (error) {
       this.ledger.doubt(key, change, sent)
-      throw error
+      throw Object.assign(error, { isOfChange: true })
     }
   }
 
@@ -175,7 +175,9 @@ class TrafficClient {
   async flush () {
     const sent = Date.now()
     const allowed = new Map([...this.ledger.keys.values()].map((key) => [key, key.allowed]))
-    await this.management.query('SELECT apikeys.flush_usage()')
+    await this.management.query('SELECT apikeys.flush_usage()').catch((error) => {
+      throw Object.assign(error, { isOfChange: true })
+    })
     for (const [key, uses] of allowed) key.flushed = Math.max(key.flushed, uses)
     this.traffic.acknowledge('flush', sent)
   }
@@ -184,9 +186,10 @@ class TrafficClient {
 class Traffic {
   // requests, management: options of the connections; changes: what part of what is done
   // are changes; sharing: what part of the requests are made with pickShared(); flushing:
-  // what part of the changes are flushes.
+  // what part of the changes are flushes; isExpected: which errors are no fault while
+  // something is being broken (error.isOfChange: it is not of a request).
   constructor (options) {
-    Object.assign(this, { changes: 0.3, sharing: 0, flushing: 0, pickShared: () => undefined }, options)
+    Object.assign(this, { changes: 0.3, sharing: 0, flushing: 0, pickShared: () => undefined, isExpected: isLost }, options)
     this.clients = Array.from({ length: options.clients }, (_, number) => new TrafficClient(this, number))
     this.wrong = [] // what must not have happened
     this.broken = 0 // connections that were lost
@@ -220,9 +223,9 @@ class Traffic {
   }
 
   failed (error) {
-    if (this.breaking && isLost(error)) this.broken++
+    if (this.breaking && this.isExpected(error)) this.broken++
     else this.wrong.push(`error ${error.code ?? ''}: ${error.message}`)
   }
 }
 
-module.exports = { Traffic, connect, setUp }
+module.exports = { Traffic, connect, isLost, setUp }

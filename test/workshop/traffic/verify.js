@@ -113,7 +113,8 @@ async function checkWorker (ledger, database) {
   let alive
   await database.query(`SET statement_timeout = ${WORKER_TIMEOUT}`)
   ledger.ask(key)
-  await database.query('SELECT apikeys.authorize($1, $2, $3, $4)', [key.name, key.knownSecrets()[0], ADDRESS, SCOPE])
+  const { rows: [{ reason }] } = await database.query('SELECT reason FROM apikeys.decide($1, $2, $3, $4)', [key.name, key.knownSecrets()[0], ADDRESS, SCOPE])
+  ledger.answered(key, reason)
   do {
     ({ rows: [{ worker_alive: alive }] } = await database.query('SELECT worker_alive FROM apikeys.status()'))
   } while (!alive && Date.now() < end)
@@ -148,6 +149,7 @@ async function checkUsage (ledger, database, { exact = false, durable = true } =
     else if (exact && shown(found.denials) !== shown(key.denied)) wrong.push(`${key.name}: denials ${shown(found.denials)} instead of ${shown(key.denied)}`)
     if (found) {
       key.asked = key.allowed = found.uses
+      key.denied = { ...found.denials }
       if (durable) key.flushed = found.uses
     }
   }
