@@ -89,6 +89,22 @@ CREATE TABLE apikeys.quota_usage (
 COMMENT ON TABLE apikeys.quota_usage IS
 	'What was used of quotas, as far as it is written. Internal; view limits adds what is not written yet.';
 COMMENT ON COLUMN apikeys.quota_usage.subject IS 'The limits_id of a key, or an organization.';
-COMMENT ON COLUMN apikeys.quota_usage.period IS 'hour, day, week, month or ever.';
+CREATE INDEX quota_usage_ended_idx ON apikeys.quota_usage (subject) WHERE period = 'ended';
+COMMENT ON INDEX apikeys.quota_usage_ended_idx IS 'Finds what the worker is to delete.';
+COMMENT ON COLUMN apikeys.quota_usage.period IS 'hour, day, week, month or ever; ended: all rows of the subject are to be deleted.';
 COMMENT ON COLUMN apikeys.quota_usage.starts_at IS 'Start of the period, in UTC; -infinity: ever.';
 COMMENT ON COLUMN apikeys.quota_usage.used IS 'Units of cost.';
+
+-- A verb locks no row that the worker adds to: it would wait for the transaction.
+CREATE FUNCTION apikeys_internal.end_quota_usage(subject uuid) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+	INSERT INTO apikeys.quota_usage (subject, period, starts_at, used)
+		SELECT end_quota_usage.subject, 'ended', '-infinity', 0
+		WHERE EXISTS (SELECT FROM apikeys.quota_usage AS u WHERE u.subject = end_quota_usage.subject)
+		ON CONFLICT DO NOTHING;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.end_quota_usage(uuid) IS
+	'Lets the background worker delete what is written of quotas of a subject that is no more.';

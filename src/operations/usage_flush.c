@@ -430,7 +430,10 @@ write_usage(void)
 
 /* --- The history ---------------------------------------------------------- */
 
-/* Of many rows some at each flush, so that what is counted does not wait. */
+/*
+ * Deletes what is old, of many rows some at each flush, so that what is counted does
+ * not wait, and quotas that have ended, after the last of them was written.
+ */
 static void
 drop_history(void)
 {
@@ -441,6 +444,9 @@ drop_history(void)
 
 	if (RecoveryInProgress())
 		return;
+	begin_transaction();
+	ak_quota_tidy_up();
+	commit_transaction();
 	do
 	{
 		begin_transaction();

@@ -172,18 +172,32 @@ ak_quota_merge(const pg_uuid_t *instance, uint64 number, AkQuotaBatch *batch)
 	return true;
 }
 
-/* Deletes what is written of a key or an organization that is being deleted. */
+/* Lets the worker delete what is written of a key that is being deleted. */
 void
 ak_quota_forget(const pg_uuid_t *subject)
 {
 	static AkStatement forget = {
-		"DELETE FROM apikeys.quota_usage "
-		"WHERE subject OPERATOR(pg_catalog.=) $1",
+		"SELECT apikeys_internal.end_quota_usage($1)",
 		1, {UUIDOID}, .by_index = true
 	};
 	Datum		value = UUIDPGetDatum(subject);
 
 	ak_owner_execute(&forget, &value, NULL);
+}
+
+/* Deletes what has ended, in the current transaction; called by the worker. */
+void
+ak_quota_tidy_up(void)
+{
+	static AkStatement tidy = {
+		"DELETE FROM apikeys.quota_usage AS u "
+		"WHERE u.subject OPERATOR(pg_catalog.=) ANY (ARRAY("
+		"SELECT e.subject FROM apikeys.quota_usage AS e "
+		"WHERE e.period OPERATOR(pg_catalog.=) 'ended' LIMIT 10000))",
+		0, {0}, .by_index = true
+	};
+
+	ak_owner_execute(&tidy, NULL, NULL);
 }
 
 /* --- For the workers of standbys ------------------------------------------ */

@@ -151,6 +151,7 @@ SELECT apikeys.merge_quota_usage(:'instance', 3, '{NULL}', '{day}', '{2027-01-01
 SELECT apikeys.merge_quota_usage(:'instance', 3, '{}', '{day}', '{2027-01-01 00:00+00}', '{1}');
 
 DELETE FROM apikeys.key WHERE public_key LIKE 'regress\_limits\_%';
+SELECT apikeys.flush_usage();
 SELECT count(*) FROM apikeys.quota_usage WHERE subject = :'limits_id';
 SELECT apikeys.delete_organization(:'org'), apikeys.delete_organization(:'other');
 DELETE FROM apikeys.deleted_key WHERE public_key LIKE 'regress\_limits\_%';

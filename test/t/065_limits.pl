@@ -408,11 +408,29 @@ run_row('K', 'yes', 'ok', 'NULL', '–', '0', '43200', 'day');
 run_row('K', 'no', 'quota_exceeded', '43200', '43200', '0', '43200', 'day');
 
 # A deleted key takes what is recorded with it.
-$node->safe_psql($database, "SELECT apikeys.flush_usage(); SELECT apikeys.delete_key('case${case_number}_K')");
+$node->safe_psql($database, "SELECT apikeys.flush_usage(); SELECT apikeys.delete_key('case${case_number}_K'); SELECT apikeys.flush_usage()");
 is($node->safe_psql($database, 'SELECT count(*) FROM apikeys.quota_usage AS u
 	WHERE NOT EXISTS (SELECT FROM apikeys.key AS k WHERE k.limits_id = u.subject)
 	AND NOT EXISTS (SELECT FROM apikeys.organization AS o WHERE o.id = u.subject)
 	AND used > 90'), 0, 'nothing is left of a deleted key');
+
+# A transaction that resets the limits of a key and stays open holds up no other key.
+my $quotas = $node->safe_psql($database, q{
+	SELECT apikeys.create_organization('Held') AS org \gset
+	CREATE TABLE held AS SELECT n, k.* FROM generate_series(1, 2) AS n,
+		LATERAL (SELECT * FROM apikeys.create_key(:'org', 'held ' || n, '{ORG_OWNER}')) AS k;
+	SELECT count(apikeys.set_quota(public_key, 100, 'month')) FROM held;
+	SELECT count(*) FROM held WHERE apikeys.authorize(public_key, private_key, NULL, 'clusters.read');
+	SELECT apikeys.flush_usage()});
+my $holder = $node->background_psql($database);
+$holder->query_safe('BEGIN; SELECT apikeys.reset_limits(public_key) FROM held WHERE n = 1');
+$node->safe_psql($database, q{
+	SELECT count(*) FROM held WHERE apikeys.authorize(public_key, private_key, NULL, 'clusters.read');
+	SELECT apikeys.flush_usage()});
+is($node->safe_psql($database, q{SELECT string_agg(u.used::text, ',' ORDER BY h.n) FROM held AS h JOIN apikeys.key AS k USING (public_key)
+	JOIN apikeys.quota_usage AS u ON u.subject = k.limits_id AND u.period = 'month'}), '2,2', 'the worker waits for no open reset');
+$holder->query_safe('ROLLBACK');
+$holder->quit;
 
 # Room for three.
 $node->append_conf('postgresql.conf', 'apikeys.limit_max_entries = 3');
