@@ -181,27 +181,28 @@ ${this.nodes.map((node) => `listen ${node.name}
     this.proxies.push(proxy)
   }
 
-  // Every node runs, and the leader has a synchronous standby.
+  // Every node runs, the leader has a synchronous standby, and all nodes agree on that.
   async awaitHealth () {
-    await retry(LIMIT, async () => {
-      const { members, body } = await this.members()
-      const count = (role) => members.filter((member) => role.includes(member.role) && ['running', 'streaming'].includes(member.state)).length
-      if (members.length !== this.nodes.length || count(['leader']) !== 1 || count(['sync_standby']) !== 1 ||
-        count(['leader', 'sync_standby', 'replica']) !== members.length) throw new Error(`the cluster is not well: ${body}`)
-    })
+    for (const node of this.nodes) {
+      await retry(LIMIT, async () => {
+        const members = await this.membersBy(node)
+        const count = (role) => members.filter((member) => role.includes(member.role) && ['running', 'streaming'].includes(member.state)).length
+        if (members.length !== this.nodes.length || count(['leader']) !== 1 || count(['sync_standby']) !== 1 ||
+          count(['leader', 'sync_standby', 'replica']) !== members.length) throw new Error(`the cluster is not well: ${JSON.stringify(members)}`)
+      })
+    }
   }
 
-  async members () {
-    const [node] = this.nodes
+  // What a node knows of all nodes.
+  async membersBy (node) {
     const { body } = await ask(node.host.address, node.restPort, '/cluster')
-    return { body, members: JSON.parse(body).members ?? [] }
+    return JSON.parse(body).members ?? []
   }
 
-  // The nodes in this role.
-  async inRole (role) {
-    const { members } = await this.members()
-    const names = members.filter((member) => member.role === role).map(({ name }) => name)
-    return this.nodes.filter(({ name }) => names.includes(name))
+  async synchronousStandby () {
+    const members = await this.membersBy(await this.leader())
+    const { name } = members.find(({ role }) => role === 'sync_standby')
+    return this.nodes.find((node) => node.name === name)
   }
 
   async leader () {

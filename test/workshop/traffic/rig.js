@@ -90,15 +90,16 @@ class Rig {
     }
   }
 
-  // A connection to a standby that has replayed what is on the leader now.
+  // A connection to a standby that has replayed what is on the leader now.  The leader says so:
+  // a node that was one has to go back first, and is stopped for that.
   async caughtUp (node, leader) {
-    const standby = await connect(node.connection())
     const { rows: [{ lsn }] } = await leader.query('SELECT pg_current_wal_lsn() AS lsn')
     await retry(LIMIT, async () => {
-      const { rows: [{ done }] } = await standby.query('SELECT pg_last_wal_replay_lsn() >= $1 AS done', [lsn])
-      if (!done) throw new Error(`${node.name} does not catch up`)
+      const { rows } = await leader.query(
+        "SELECT FROM pg_stat_replication WHERE application_name = $1 AND state = 'streaming' AND replay_lsn >= $2", [node.name, lsn])
+      if (rows.length === 0) throw new Error(`${node.name} does not catch up`)
     })
-    return standby
+    return connect(node.connection())
   }
 }
 

@@ -226,4 +226,4 @@ class Traffic {
   }
 }
 
-module.exports = { Traffic, connect, setUp }
+module.exports = { Traffic, connect, isLost, setUp }
