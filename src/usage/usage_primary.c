@@ -28,6 +28,12 @@
 #define TIMEOUT_MS				30000
 #define SHUTDOWN_TIMEOUT_MS		3000
 
+/*
+ * libpq goes on to the next of several hosts when the kernel gives one up:
+ * PQconnectPoll ignores connect_timeout.
+ */
+#define SILENT_HOST_TIMEOUT_MS	"8000"
+
 static PGconn *connection = NULL;
 
 /* Returns libpq's error message as one line. */
@@ -138,13 +144,16 @@ ak_usage_primary_disconnect(void)
 void
 ak_usage_primary_connect(const char *database)
 {
-	/* The second dbname is that of the database; the first is expanded. */
+	/*
+	 * The second dbname is that of the database; the first is expanded, and
+	 * goes before what precedes it.
+	 */
 	const char *keywords[] = {
-		"dbname", "dbname", "fallback_application_name", "client_encoding",
-		NULL
+		"tcp_user_timeout", "dbname", "dbname", "fallback_application_name",
+		"client_encoding", NULL
 	};
 	const char *values[] = {
-		ak_usage_primary_conninfo, database, "apikeys",
+		SILENT_HOST_TIMEOUT_MS, ak_usage_primary_conninfo, database, "apikeys",
 		GetDatabaseEncodingName(), NULL
 	};
 	int64		begin = ak_clock_ms();

@@ -136,8 +136,7 @@ class Cluster {
     for (const { host, port } of this.etcds) await retry(LIMIT, () => ask(host.address, port, '/health'))
   }
 
-  // What the servers are told.  A standby sends its uses to the node that is the leader; one
-  // that is silent does not keep it from asking the others.
+  // What the servers are told.  A standby sends its uses to the node that is the leader.
   parameters () {
     const hosts = this.nodes.map(({ host }) => host.address).join()
     const ports = this.nodes.map(({ port }) => port).join()
@@ -145,7 +144,7 @@ class Cluster {
       shared_preload_libraries: 'apikeys',
       'apikeys.usage_flush_interval': '1s',
       'apikeys.usage_primary_conninfo': `hostaddr=${hosts} port=${ports} user=apikeys_standby password=${this.password} ` +
-        'target_session_attrs=read-write tcp_user_timeout=2000',
+        'target_session_attrs=read-write',
       wal_sender_timeout: '5s',
       wal_receiver_timeout: '5s',
       unix_socket_directories: '',

@@ -6,7 +6,7 @@
 // reach every host whatever is cut.
 'use strict'
 const { Cluster } = require('./cluster')
-const { Frozen, create, pick } = require('./ledger')
+const { ADDRESS, Frozen, SCOPE, create, pick } = require('./ledger')
 const { Network } = require('./network')
 const { awaitEnd, retry, sleep } = require('./processes')
 const { LAG, LIMIT, UNWRITTEN, main, seconds } = require('./rig')
@@ -111,7 +111,7 @@ class Partition {
     report.say(`  ${await rig.settle(leader)}`)
     await rig.checkStandbys(leaderNode, leader)
     await this.checkProcesses()
-    await this.awaitWritten()
+    await this.awaitWritten(cluster.nodes)
     await written()
     await rig.checkLeader(leader, forgotten)
     await rig.checkUsage(leader, !forgotten)
@@ -134,10 +134,22 @@ class Partition {
     }
   }
 
+  // A standby that the leader reaches sends its uses there, though another node is silent.
+  async checkSending (old) {
+    const { cluster, ledger, verbs } = this
+    const leader = await cluster.leader()
+    const standby = cluster.nodes.find((node) => node !== old && node !== leader)
+    const client = await connect(standby.connection())
+    ledger.ask(verbs.key)
+    await client.query('SELECT apikeys.authorize($1, $2, $3, $4)', [verbs.key.name, verbs.key.knownSecrets()[0], ADDRESS, SCOPE])
+    await client.end()
+    await this.awaitWritten([standby])
+  }
+
   // The workers write, or send to the leader, what was counted, of themselves.
-  async awaitWritten () {
+  async awaitWritten (nodes) {
     const begin = Date.now()
-    for (const node of this.cluster.nodes) {
+    for (const node of nodes) {
       const client = await connect(node.connection())
       let wrong = []
       try {
@@ -151,7 +163,7 @@ class Partition {
       this.report.check(`the worker of ${node.name} writes`, { checked: 1, wrong })
       await client.end()
     }
-    this.report.say(`  all counts are written after ${seconds(Date.now() - begin)}`)
+    this.report.say(`  all that ${nodes.map(({ name }) => name).join(', ')} counted is written after ${seconds(Date.now() - begin)}`)
   }
 
   // --- Who is cut off -------------------------------------------------------------------
@@ -163,7 +175,7 @@ class Partition {
     const old = await cluster.leader()
     await this.begin(`${title} (${old.name})`, this.sides, true, () => cut(old.host))
     const frozen = new Frozen(ledger, { kept: false })
-    const deciders = alone && new Deciders(ledger, frozen, cluster.connection('api', 0, old), DECIDERS)
+    const deciders = alone ? new Deciders(ledger, frozen, cluster.connection('api', 0, old), DECIDERS) : undefined
     const [first, second] = this.sides
     await this.resumed(second)
     if (!alone) await this.resumed(first)
@@ -174,8 +186,9 @@ class Partition {
       report.check('the side of the old leader acknowledges nothing', { checked: 1, wrong })
     }
     await this.checkCutOff(old, frozen, deciders)
-    const { marked, resumed } = second
-    await this.end({ forgotten: { from: marked - UNWRITTEN - LAG, to: marked + resumed.request } })
+    await this.checkSending(old)
+    // The old leader goes on with requests for a while, and acknowledges no change.
+    await this.end({ forgotten: { from: this.at - UNWRITTEN - LAG, to: second.marked + second.resumed.change } })
     report.check('another node leads', { checked: 1, wrong: await cluster.leader() === old ? [old.name] : [] })
   }
 
@@ -212,7 +225,7 @@ class Partition {
   async spend ({ name, secret }, node) {
     const client = await connect(node.connection())
     const { rows: [{ passed }] } = await client.query(
-      "SELECT count(*)::integer AS passed FROM generate_series(1, $3) WHERE apikeys.authorize($1, $2, '192.0.2.1', 'clusters.read')", [name, secret, 3 * QUOTA])
+      "SELECT count(*)::integer AS passed FROM generate_series(1, $3) WHERE apikeys.authorize($1, $2, $4, $5)", [name, secret, 3 * QUOTA, ADDRESS, SCOPE])
     await client.end()
     return passed
   }

@@ -42,9 +42,8 @@ class Verbs {
   async open (leader, ledger, organization) {
     const change = create(organization, 'tried on all nodes')
     const { rows: [row] } = await leader.query(change.text, change.values)
-    const key = ledger.created(change, row.public_key, row.secret)
-    key.shared = true
-    this.name = key.name
+    this.key = ledger.created(change, row.public_key, row.secret)
+    this.key.shared = true
   }
 
   start () {
@@ -67,7 +66,7 @@ class Verbs {
     await client.query('BEGIN')
     const sent = Date.now()
     try {
-      await client.query('SELECT apikeys.disable_key($1)', [this.name])
+      await client.query('SELECT apikeys.disable_key($1)', [this.key.name])
       return { sent, answered: Date.now() }
     } catch (error) {
       if (error.code !== '25006') throw error
