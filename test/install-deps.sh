@@ -8,7 +8,7 @@ set -euo pipefail
 
 # --- What is needed --------------------------------------------------------
 
-PROFILES='demo|console|test|bench|sanitize|traffic|failover|faults|peers|deb|deb-check|dist-check|matrix|upgrade|coverage'
+PROFILES='demo|console|test|bench|sanitize|traffic|failover|partition|faults|peers|deb|deb-check|dist-check|matrix|upgrade|coverage'
 
 # required_packages PROFILE [SUITE…]
 required_packages() {
@@ -29,8 +29,9 @@ required_packages() {
       say redis-server
       npm_packages
       ;;
-    failover)
+    failover | partition)
       say patroni etcd-server haproxy
+      if [ "$1" = partition ]; then say iproute2 nftables; fi
       node_packages
       ;;
     deb) say debhelper dpkg-dev postgresql-server-dev-all ;;

@@ -28,6 +28,12 @@
 #define TIMEOUT_MS				30000
 #define SHUTDOWN_TIMEOUT_MS		3000
 
+/*
+ * libpq goes on to the next of several hosts when the kernel gives one up:
+ * PQconnectPoll ignores connect_timeout.
+ */
+#define SILENT_HOST_TIMEOUT_MS	"8000"
+
 static PGconn *connection = NULL;
 
 /* Returns libpq's error message as one line. */
@@ -38,25 +44,29 @@ get_message(void)
 }
 
 /*
- * Waits until the socket can be read or written (WL_SOCKET_...). Raises 08006
- * if the time since "begin" has expired.
+ * Waits until the socket can be read or written (WL_SOCKET_...), but no longer
+ * than a moment; returns whether it can. Raises 08006 if the time since
+ * "begin" has expired.
  */
-static void
+static bool
 wait_for_socket(int event, int64 begin)
 {
 	int			timeout = ShutdownRequestPending ? SHUTDOWN_TIMEOUT_MS :
 		TIMEOUT_MS;
+	int			occurred;
 
 	if (ak_clock_ms() - begin > timeout)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONNECTION_FAILURE),
 				 errmsg("the primary does not answer in time")));
-	WaitLatchOrSocket(MyLatch,
-					  WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH | event,
-					  PQsocket(connection), SHUTDOWN_TIMEOUT_MS / 3,
-					  PG_WAIT_EXTENSION);
+	occurred = WaitLatchOrSocket(MyLatch,
+								 WL_LATCH_SET | WL_TIMEOUT |
+								 WL_EXIT_ON_PM_DEATH | event,
+								 PQsocket(connection), SHUTDOWN_TIMEOUT_MS / 3,
+								 PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
+	return (occurred & event) != 0;
 }
 
 /*
@@ -138,13 +148,16 @@ ak_usage_primary_disconnect(void)
 void
 ak_usage_primary_connect(const char *database)
 {
-	/* The second dbname is that of the database; the first is expanded. */
+	/*
+	 * The second dbname is that of the database; the first is expanded, and
+	 * goes before what precedes it.
+	 */
 	const char *keywords[] = {
-		"dbname", "dbname", "fallback_application_name", "client_encoding",
-		NULL
+		"tcp_user_timeout", "dbname", "dbname", "fallback_application_name",
+		"client_encoding", NULL
 	};
 	const char *values[] = {
-		ak_usage_primary_conninfo, database, "apikeys",
+		SILENT_HOST_TIMEOUT_MS, ak_usage_primary_conninfo, database, "apikeys",
 		GetDatabaseEncodingName(), NULL
 	};
 	int64		begin = ak_clock_ms();
@@ -160,9 +173,10 @@ ak_usage_primary_connect(const char *database)
 		PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
 	while (status != PGRES_POLLING_OK && status != PGRES_POLLING_FAILED)
 	{
-		wait_for_socket(status == PGRES_POLLING_READING ?
-						WL_SOCKET_READABLE : WL_SOCKET_WRITEABLE, begin);
-		status = PQconnectPoll(connection);
+		/* Before its turn PQconnectPoll would wait itself, for the socket alone. */
+		if (wait_for_socket(status == PGRES_POLLING_READING ?
+							WL_SOCKET_READABLE : WL_SOCKET_WRITEABLE, begin))
+			status = PQconnectPoll(connection);
 	}
 	if (status == PGRES_POLLING_FAILED)
 		ereport(ERROR,

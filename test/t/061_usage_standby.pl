@@ -2,6 +2,7 @@
 # of them once, whatever breaks.
 use strict;
 use warnings;
+use IO::Socket::INET;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -191,6 +192,37 @@ use_key($standby, 'key3', 5, '192.0.2.1');
 $standby->restart;
 is(usage_of($primary, 'key3'), '10|192.0.2.1',
 	'a standby that is stopped sends what it has');
+
+# A host that is silent: its queue is full, so that the kernel drops what asks for a connection.
+my $silent = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1, Proto => 'tcp') or die $!;
+my @waiting = map { IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $silent->sockport, Proto => 'tcp', Blocking => 0) } 1 .. 4;
+sub set_primary
+{
+	my ($hosts, $ports) = @_;
+
+	$standby->append_conf('postgresql.conf',
+		"apikeys.usage_primary_conninfo = 'host=$hosts port=$ports user=apikeys_standby target_session_attrs=read-write'");
+	$standby->reload;
+	ok($standby->poll_query_until('postgres', "SELECT current_setting('apikeys.usage_primary_conninfo') LIKE 'host=$hosts port%'"),
+		"primary $hosts is known");
+}
+set_primary("127.0.0.1,@{[ $primary->host ]}", "@{[ $silent->sockport ]},@{[ $primary->port ]}");
+use_key($standby, 'key5', 5, '192.0.2.1');
+is(flush_usage($standby), 'done', 'of two hosts the first may be silent');
+is(usage_of($primary, 'key5'), '5|192.0.2.1', 'the second gets all');
+
+set_primary('127.0.0.1', $silent->sockport);
+use_key($standby, 'key5', 1, '192.0.2.1');
+my $asking = $standby->background_psql('postgres', on_error_stop => 0);
+$asking->query_until(qr/begun/, "\\echo begun\nSELECT apikeys.flush_usage();\n");
+# The worker looks again after a second; before that there is nothing to see.
+sleep(3);
+my $begin = time;
+$standby->stop;
+cmp_ok(time - $begin, '<', 15, 'and a standby that waits for a silent one stops soon');
+eval { $asking->quit };
+$standby->append_conf('postgresql.conf', "apikeys.usage_primary_conninfo = '$conninfo'");
+$standby->start;
 
 # --- Databases that are dropped and renamed on the primary -------------------------------
 

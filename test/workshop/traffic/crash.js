@@ -4,7 +4,7 @@
 const { execFile } = require('child_process')
 const { promisify } = require('util')
 const { Ledger } = require('./ledger')
-const { childrenOf, isAlive, killAll, postmasterOf, retry, sleep } = require('./processes')
+const { awaitEnd, childrenOf, killAll, postmasterOf, retry, sleep } = require('./processes')
 const { Report } = require('./report')
 const { Traffic, connect, setUp } = require('./traffic')
 const verify = require('./verify')
@@ -25,14 +25,6 @@ const ADMIN = { user: 'postgres', database: 'crash' }
 const VICTIMS = ['the postmaster', 'all processes', 'the postmaster', 'all processes', 'one process']
 
 // --- Processes ----------------------------------------------------------------------
-
-// Those that are still there after a while.
-async function awaitEnd (pids) {
-  const end = Date.now() + LIMIT * 1000
-  let left
-  while ((left = pids.filter(isAlive)).length > 0 && Date.now() < end) await sleep(20)
-  return left
-}
 
 // A backend that serves a client, or the extension's worker.
 async function pickOne (admin) {
@@ -80,7 +72,7 @@ async function round (number, traffic, report, admin) {
   await sleep(200)
   await traffic.stop()
   admin.connection.stream.destroy()
-  report.check('every process ends', { checked: processes.length, wrong: (await awaitEnd(processes)).map((pid) => `process ${pid}`) })
+  report.check('every process ends', { checked: processes.length, wrong: (await awaitEnd(LIMIT, processes)).map((pid) => `process ${pid}`) })
 
   admin = await recover(victim)
   const recovered = Date.now() - struck

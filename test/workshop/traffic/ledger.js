@@ -28,7 +28,8 @@ class Key {
     this.deleted = false
     this.list = 'open'
     this.role = 'allowing'
-    this.doubt = null // { change, sent }
+    this.underWay = null // the change that is asked for, or is in doubt: { change, sent }
+    this.doubt = null // the same, once it is in doubt
     this.events = {} // action: how many
     this.asked = 0
     this.allowed = 0
@@ -71,6 +72,13 @@ class Key {
     else this.denied[reason] = (this.denied[reason] ?? 0) + 1
   }
 
+  // How it would be if a change had been made that was sent then.
+  changedBy ({ change, sent }) {
+    const key = Object.assign(new Key(this.name), this, { secrets: this.secrets.map((secret) => ({ ...secret })) })
+    change.apply(key, sent, Infinity, null)
+    return key
+  }
+
   addEvents (events) {
     for (const [action, times] of Object.entries(events)) this.events[action] = (this.events[action] ?? 0) + times
   }
@@ -79,7 +87,7 @@ class Key {
 // --- The changes ------------------------------------------------------------------
 
 // A change has: kind; text and values of its statement; the event that it makes,
-// which tells whether it was made; and apply(), which is given the times when
+// which tells whether it was made; and apply(), which is given the key, the times when
 // it was sent and when it was answered, and what was answered.
 
 function create (organization, description) {
@@ -99,7 +107,7 @@ function rotate (key) {
     text: 'SELECT apikeys.rotate_secret($1, make_interval(secs => $2)) AS secret',
     values: [key.name, overlap],
     events: { 'key.secret_rotated': 1 },
-    apply (sent, answered, secret) {
+    apply (key, sent, answered, secret) {
       key.secrets[key.secrets.length - 1].ends = { from: sent + overlap * 1000, to: answered + overlap * 1000 }
       key.secrets.push({ text: secret })
     }
@@ -112,7 +120,7 @@ function disable (key) {
     text: 'SELECT apikeys.disable_key($1)',
     values: [key.name],
     events: { 'key.disabled': 1 },
-    apply () { key.disabled = true }
+    apply (key) { key.disabled = true }
   }
 }
 
@@ -122,7 +130,7 @@ function enable (key) {
     text: 'SELECT apikeys.enable_key($1)',
     values: [key.name],
     events: { 'key.enabled': 1 },
-    apply () { key.disabled = false }
+    apply (key) { key.disabled = false }
   }
 }
 
@@ -132,7 +140,7 @@ function remove (key) {
     text: 'SELECT apikeys.delete_key($1)',
     values: [key.name],
     events: { 'key.deleted': 1 },
-    apply () { key.deleted = true }
+    apply (key) { key.deleted = true }
   }
 }
 
@@ -143,7 +151,7 @@ function changeList (key) {
     text: 'SELECT apikeys.update_key($1, access_list => $2::apikeys.access_list)',
     values: [key.name, LISTS[list]],
     events: { 'key.updated': 1 },
-    apply () { key.list = list }
+    apply (key) { key.list = list }
   }
 }
 
@@ -154,9 +162,11 @@ function changeRole (key) {
     text: 'SELECT apikeys.set_organization_roles($1, $2)',
     values: [key.name, [ROLES[role]]],
     events: { 'key.roles_changed': 1 },
-    apply () { key.role = role }
+    apply (key) { key.role = role }
   }
 }
+
+const NOTHING = { change: { apply () {} } }
 
 const CHANGES = [rotate, rotate, remove, changeList, changeRole]
 
@@ -215,15 +225,18 @@ class Ledger {
     return Object.entries(this.acknowledged).map(([kind, times]) => `${kind} ${times}`).join(', ')
   }
 
-  created (change, name, secret) {
+  // "sent" is not known of one that was in doubt.
+  created (change, name, secret, sent) {
     const key = this.add(new Key(name, secret))
     key.organization = change.values[0]
+    key.sent = sent
     key.addEvents(change.events)
     return key
   }
 
   changed (key, change, sent, answered, secret) {
-    change.apply(sent, answered, secret)
+    change.apply(key, sent, answered, secret)
+    key.underWay = null
     key.addEvents(change.events)
   }
 
@@ -240,9 +253,44 @@ class Ledger {
   // Whether the change in doubt was made is known now.
   settle (key, made) {
     const { change, sent } = key.doubt
-    key.doubt = null
+    key.doubt = key.underWay = null
     if (made) this.changed(key, change, sent, Date.now(), null)
   }
 }
 
-module.exports = { ADDRESS, Key, Ledger, SCOPE, changeOf, create, pick }
+// --- A server that learns nothing more ------------------------------------------------
+
+// What a server knows from which the others have been cut off just now; "kept" says whether
+// what it counts from now on will be known to the others.
+class Frozen {
+  constructor (ledger, { kept }) {
+    this.at = Date.now()
+    this.kept = kept
+    this.keys = new Map()
+    for (const key of ledger.keys.values()) {
+      const states = [key.changedBy(NOTHING)]
+      if (key.underWay) states.push(key.changedBy(key.underWay))
+      this.keys.set(key.name, { states, secrets: key.knownSecrets() })
+    }
+  }
+
+  // The secrets to ask that server for.
+  secretsOf (key) {
+    const frozen = this.keys.get(key.name)
+    if (frozen) return frozen.secrets
+    // Was it asked for before?  Then nobody can say.
+    return key.sent > this.at ? key.knownSecrets() : []
+  }
+
+  // The reasons that it may answer.  A change that somebody asked it for meanwhile, and that
+  // nobody has acknowledged, it may know or not.
+  expected (key, secret, sent, answered) {
+    const frozen = this.keys.get(key.name)
+    if (!frozen) return ['unknown_key']
+    const [state] = frozen.states
+    const states = [...frozen.states, ...(key.underWay ? [state.changedBy(key.underWay)] : [])]
+    return states.flatMap((state) => state.expected(secret, sent, answered))
+  }
+}
+
+module.exports = { ADDRESS, Frozen, Key, Ledger, SCOPE, changeOf, create, pick }

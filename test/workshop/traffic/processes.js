@@ -14,10 +14,11 @@ function freePort () {
   })
 }
 
-// Starts a program, which ends with us, however we end; its log is in $WORK/log.
-function start (name, program, args, options = {}) {
+// Starts a program, which ends with us, however we end; its log is in $WORK/log.  "enter" are
+// the words of a command that starts it elsewhere (see network.js).
+function start (name, program, args, enter = []) {
   const log = fs.openSync(`${process.env.WORK}/log/${name}.log`, 'a')
-  const child = spawn('setpriv', ['--pdeathsig', 'TERM', program, ...args], { stdio: ['ignore', log, log], ...options })
+  const child = spawn('setpriv', ['--pdeathsig', 'TERM', ...enter, program, ...args], { stdio: ['ignore', log, log] })
   fs.closeSync(log)
   child.ended = new Promise((resolve) => child.on('exit', resolve).on('error', resolve))
   return child
@@ -56,6 +57,14 @@ function killAll (pids) {
   }
 }
 
+// Those that are still there after so many seconds.
+async function awaitEnd (seconds, pids) {
+  const end = Date.now() + seconds * 1000
+  let left
+  while ((left = pids.filter(isAlive)).length > 0 && Date.now() < end) await sleep(20)
+  return left
+}
+
 // --- Waiting --------------------------------------------------------------------------
 
 function sleep (ms) {
@@ -75,4 +84,4 @@ async function retry (seconds, attempt) {
   }
 }
 
-module.exports = { childrenOf, freePort, isAlive, killAll, postmasterOf, retry, sleep, start, stop }
+module.exports = { awaitEnd, childrenOf, freePort, killAll, postmasterOf, retry, sleep, start, stop }

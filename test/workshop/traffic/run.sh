@@ -1,22 +1,24 @@
 #!/usr/bin/env bash
-# run.sh crash|failover|load: puts servers of its own under traffic in a folder
-# tmp/crash, tmp/failover or tmp/load, and breaks them; see "make help" and the
-# head of crash.js, failover.js and load.js.
+# run.sh crash|failover|partition|load: puts servers of its own under traffic in
+# a folder tmp/crash, tmp/failover, tmp/partition or tmp/load, and breaks them; see
+# "make help" and the head of crash.js, failover.js, partition.js and load.js.
 #
 #   CLIENTS                who use and change keys, with two connections each:
-#                          16; load: 500
+#                          16; partition: 12; load: 500
 #   ROUNDS SECONDS_EACH    crash: 25 times, each after at most 6 s;
 #                          failover: 3 times, each after at most 10 s;
+#                          partition: 5 s before a cut and after it;
 #                          load: once, for 40 s
-#   NODES=3 TTL=10         failover: how many servers, and the seconds after
-#                          which a leader that is silent is none any more
+#   NODES=3                failover: how many servers
+#   TTL=10                 failover, partition: the seconds after which a leader
+#                          that is silent is none any more
 #   COLD_KEYS=100000       load: keys that hardly anybody uses
 #
 # The last line counts the tests; the exit status is 0 if all have passed.
 set -euo pipefail
 . "$(dirname "$0")/../../lib.sh"
 
-# --- The three of them ------------------------------------------------------
+# --- What each starts -------------------------------------------------------
 
 # Nothing is left to luck: what was acknowledged is on the disk.
 start_crash() {
@@ -41,6 +43,16 @@ start_load() {
 
 # The cluster manager starts the servers.
 start_failover() { :; }
+start_partition() { :; }
+
+# A network of one's own, to cut links in: in a user namespace that asks for no rights
+# outside.  All of it is gone with its last process.
+in_network() {
+  # shellcheck disable=SC2016 # the inner shell expands it
+  as_user env PATH="$PATH:/usr/sbin:/sbin" \
+    unshare --user --map-current-user --keep-caps --net --mount \
+    sh -c 'mount -t tmpfs run /run && exec "$@"' sh "$@"
+}
 
 finish() {
   local status=$?
@@ -49,8 +61,11 @@ finish() {
 }
 
 main() {
-  local profile=traffic
-  if [ "$1" = failover ]; then profile=failover; fi
+  local profile=traffic run=as_user
+  case $1 in
+    failover) profile=failover ;;
+    partition) profile=partition run=in_network ;;
+  esac
   "$TOP/test/install-deps.sh" "$profile"
   trap finish EXIT
   trap 'exit 130' INT TERM
@@ -60,10 +75,10 @@ main() {
   find_driver
   "start_$1"
   export WORK
-  as_user node "$WORK/tree/test/workshop/traffic/$1.js"
+  "$run" node "$WORK/tree/test/workshop/traffic/$1.js"
 }
 
 case ${1:-} in
-  crash | failover | load) main "$1" ;;
-  *) die "usage: run.sh crash|failover|load" ;;
+  crash | failover | partition | load) main "$1" ;;
+  *) die "usage: run.sh crash|failover|partition|load" ;;
 esac

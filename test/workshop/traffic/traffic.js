@@ -151,7 +151,7 @@ class TrafficClient {
     const change = create(this.organization, `client ${this.number}, key ${++this.made}`)
     const sent = Date.now()
     const row = await this.commit(undefined, change, sent)
-    const key = this.ledger.created(change, row.public_key, row.secret)
+    const key = this.ledger.created(change, row.public_key, row.secret, sent)
     this.keys.push(key)
     this.traffic.acknowledge(change.kind, sent)
     await this.ask(key)
@@ -159,6 +159,7 @@ class TrafficClient {
 
   // Makes a change in a transaction of its own, as a user of the application.
   async commit (key, change, sent) {
+    if (key) key.underWay = { change, sent }
     try {
       await this.management.query('BEGIN')
       await this.management.query('SELECT apikeys.act_as($1)', [`user:${this.number}`])
@@ -184,13 +185,13 @@ class TrafficClient {
 }
 
 class Traffic {
-  // requests, management: options of the connections; changes: what part of what is done
+  // requests, management: options of the connections; first: the number of the first client; changes: what part of what is done
   // are changes; sharing: what part of the requests are made with pickShared(); flushing:
   // what part of the changes are flushes; isExpected: which errors are no fault while
   // something is being broken (error.isOfChange: it is not of a request).
   constructor (options) {
-    Object.assign(this, { changes: 0.3, sharing: 0, flushing: 0, pickShared: () => undefined, isExpected: isLost }, options)
-    this.clients = Array.from({ length: options.clients }, (_, number) => new TrafficClient(this, number))
+    Object.assign(this, { first: 0, changes: 0.3, sharing: 0, flushing: 0, pickShared: () => undefined, isExpected: isLost }, options)
+    this.clients = Array.from({ length: options.clients }, (_, number) => new TrafficClient(this, this.first + number))
     this.wrong = [] // what must not have happened
     this.broken = 0 // connections that were lost
     this.resumed = {} // see mark()

@@ -48,6 +48,15 @@ async function eventsOf (database, names) {
 
 // --- The checks ---------------------------------------------------------------------
 
+async function decideAll (ledger, database, cases) {
+  for (const { key } of cases) ledger.ask(key)
+  const { rows } = await database.query(
+    'SELECT d.reason FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS asked (public_key, secret, n) ' +
+    'CROSS JOIN LATERAL apikeys.decide(asked.public_key, asked.secret, $3, $4) AS d ORDER BY asked.n',
+    [cases.map(({ key }) => key.name), cases.map(({ secret }) => secret), ADDRESS, SCOPE])
+  return rows.map(({ reason }) => reason)
+}
+
 // Every key is let in with the secrets that are good, and is refused with the others, for
 // the right reason: works on a standby too.
 async function checkDecisions (ledger, database) {
@@ -56,20 +65,42 @@ async function checkDecisions (ledger, database) {
     for (const secret of key.knownSecrets()) cases.push({ key, secret })
   }
   const sent = Date.now()
-  for (const { key } of cases) ledger.ask(key)
-  const { rows } = await database.query(
-    'SELECT d.reason FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS asked (public_key, secret, n) ' +
-    'CROSS JOIN LATERAL apikeys.decide(asked.public_key, asked.secret, $3, $4) AS d ORDER BY asked.n',
-    [cases.map(({ key }) => key.name), cases.map(({ secret }) => secret), ADDRESS, SCOPE])
+  const reasons = await decideAll(ledger, database, cases)
   const answered = Date.now()
   const wrong = []
   cases.forEach(({ key, secret }, number) => {
     const expected = key.expected(secret, sent, answered)
-    const { reason } = rows[number]
+    const reason = reasons[number]
     if (!expected.includes(reason)) wrong.push(`${key.name}: ${reason} instead of ${expected.join(' or ')}`)
     key.answered(reason)
   })
   return { checked: cases.length, wrong }
+}
+
+// A server that was cut off when the ledger was frozen answers as it was then.  Of what it
+// answers, "old" is not right any more, and "revoked" is let in there that is denied now.
+async function checkFrozen (ledger, frozen, database) {
+  const cases = []
+  for (const key of ledger.keys.values()) {
+    for (const secret of frozen.secretsOf(key)) cases.push({ key, secret })
+  }
+  const result = { checked: cases.length, wrong: [], old: 0, revoked: 0 }
+  const sent = Date.now()
+  const reasons = await decideAll(ledger, database, cases)
+  cases.forEach((one, number) => judgeFrozen(result, { ...one, ledger, frozen, sent, answered: Date.now(), reason: reasons[number] }))
+  return result
+}
+
+// Adds one answer to the result.
+function judgeFrozen (result, { ledger, key, secret, frozen, sent, answered, reason }) {
+  if (frozen.kept) ledger.answered(key, reason)
+  const expected = frozen.expected(key, secret, sent, answered)
+  if (!expected.includes(reason)) {
+    result.wrong.push(`${key.name}: ${reason} instead of ${expected.join(' or ')} by a server that was cut off`)
+  } else if (!key.underWay && !key.expected(secret, sent, answered).includes(reason)) {
+    result.old++
+    if (reason === 'ok') result.revoked++
+  }
 }
 
 // The keys that the clients have made and not deleted are there, and no others; each has
@@ -128,20 +159,23 @@ async function checkWorker (ledger, database) {
   return { checked: 2, wrong: alive ? [] : ['the worker has not started'] }
 }
 
-// No key has more uses than were asked for, nor fewer than were written; exactly those
-// acknowledged where nothing was lost.  The ledger goes on with what was found; where
-// "durable", that cannot be lost any more.
-async function checkUsage (ledger, database, { exact = false, durable = true } = {}) {
+// No key has more uses than were asked for, nor fewer than were written; where they are
+// "complete", nor than were answered; where they are "exact", everything was answered too.
+// The ledger goes on with what was found; where "durable", that cannot be lost any more.
+async function checkUsage (ledger, database, { exact = false, complete = exact, durable = true } = {}) {
   await database.query('SELECT apikeys.flush_usage()')
   const { rows } = await database.query('SELECT public_key, use_count::integer AS uses, denials FROM apikeys.usage')
   const usage = new Map(rows.map((row) => [row.public_key, row]))
   const wrong = []
   let uses = 0
+  let answered = 0
   let checked = 0
   for (const key of ledger.keys.values()) {
     if (key.deleted) continue
     const found = usage.get(key.name)
-    const [least, most] = exact ? [key.allowed, key.allowed] : [key.flushed, key.asked]
+    const least = complete ? key.allowed : key.flushed
+    const most = exact ? key.allowed : key.asked
+    answered += key.allowed
     checked++
     uses += found?.uses ?? 0
     if (!found) wrong.push(`${key.name} has no usage`)
@@ -153,13 +187,13 @@ async function checkUsage (ledger, database, { exact = false, durable = true } =
       if (durable) key.flushed = found.uses
     }
   }
-  return { checked, wrong, uses }
+  return { checked, wrong, uses, answered }
 }
 
-// Of each organization's quota as much is used as was charged before "keptUntil" and as
-// may have been charged at most: what came later may be given away, but nothing is
-// charged twice.  What was found is written then; the ledger goes on with it.
-async function checkQuotas (ledger, database, keptUntil) {
+// Of each organization's quota as much is used as was charged, and no more than may have
+// been: what was charged between two times, "from" and "to", may be given away.  What was found is
+// written then; the ledger goes on with it.
+async function checkQuotas (ledger, database, { from = Infinity, to = Infinity } = {}) {
   await database.query('SELECT apikeys.flush_usage()')
   const { rows } = await database.query(
     "SELECT organization_id AS organization, used::integer FROM apikeys.limits WHERE limit_name = 'organization credits'")
@@ -169,7 +203,7 @@ async function checkQuotas (ledger, database, keptUntil) {
   let bound = 0
   for (const [organization, quota] of ledger.quotas) {
     const { found, open, charged } = quota
-    const kept = charged.filter((at) => at < keptUntil).length
+    const kept = charged.filter((at) => at < from || at >= to).length
     const now = used.get(organization) ?? 0
     if (now < found + kept || now > found + open) wrong.push(`${organization}: ${now} used instead of ${found + kept} to ${found + open}`)
     forgotten += Math.max(0, found + charged.length - now)
@@ -195,4 +229,4 @@ async function checkSeals (ledger, database) {
   return { checked: Number(after.seals), wrong }
 }
 
-module.exports = { checkDecisions, checkEvents, checkKeys, checkQuotas, checkSeals, checkUsage, checkWorker, settle }
+module.exports = { checkDecisions, checkEvents, checkFrozen, checkKeys, checkQuotas, checkSeals, checkUsage, checkWorker, judgeFrozen, settle }
