@@ -14,6 +14,7 @@
 #include "operations/operations.h"
 #include "store/store.h"
 #include "usage/guesses.h"
+#include "usage/limits.h"
 #include "usage/usage.h"
 
 #include "fmgr.h"
@@ -70,6 +71,7 @@ _PG_init(void)
 	ak_identity_init();
 	ak_planner_init();
 	ak_notices_init();
+	ak_limits_init();
 
 	ak_is_preloaded = process_shared_preload_libraries_in_progress;
 	if (!ak_is_preloaded)

@@ -96,6 +96,11 @@ $$;
 COMMENT ON FUNCTION apikeys_internal.check_quota(bigint, text) IS
 	'Raises an error for what cannot be a quota; NULL amount stands for none.';
 
+CREATE FUNCTION apikeys_internal.give_up_limits(id uuid) RETURNS void
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_give_up_limits';
+COMMENT ON FUNCTION apikeys_internal.give_up_limits(uuid) IS
+	'Once this transaction has committed, frees the room in memory of what was spent of a limit, of a limits_id of a key or of an organization, that is no more.';
+
 -- Removes the row that is not wanted, keeps the id of one that is changed.
 CREATE FUNCTION apikeys_internal.put_key_limit(
 	before apikeys.key, kind text, scope text, requests bigint, per interval, burst bigint, amount bigint, action text) RETURNS boolean
@@ -132,6 +137,9 @@ BEGIN
 	IF changed IS NULL THEN
 		RETURN false;
 	END IF;
+	IF new_row.id IS NULL THEN
+		PERFORM apikeys_internal.give_up_limits(old_row.id);
+	END IF;
 	PERFORM apikeys_internal.make_images(ARRAY[before.public_key]);
 	PERFORM apikeys_internal.note_event(action, before.organization_id, NULL, before.public_key, changed);
 	RETURN true;
@@ -159,6 +167,7 @@ BEGIN
 	IF coalesce(requests, amount) IS NULL THEN
 		DELETE FROM apikeys.organization_limit AS l
 			WHERE l.organization_id = organization AND l.kind = put_organization_limit.kind;
+		PERFORM apikeys_internal.give_up_limits(old_row.id);
 	ELSE
 		INSERT INTO apikeys.organization_limit AS l (organization_id, kind, requests, per, burst, amount)
 			VALUES (organization, put_organization_limit.kind, put_organization_limit.requests,
@@ -299,6 +308,7 @@ BEGIN
 	PERFORM apikeys_internal.check_managed(public_key);
 	UPDATE apikeys.key AS k SET limits_id = gen_random_uuid() WHERE k.public_key = before.public_key;
 	PERFORM apikeys_internal.end_quota_usage(before.limits_id);
+	PERFORM apikeys_internal.give_up_limits(before.limits_id);
 	PERFORM apikeys_internal.make_images(ARRAY[before.public_key]);
 	PERFORM apikeys_internal.note_event('key.limits_reset', before.organization_id, NULL, before.public_key, '{}');
 	RETURN true;

@@ -45,6 +45,7 @@ typedef struct AkLimitSet
 	AkApplied  *applied;
 	AkLimitCheck *checks;		/* one for each */
 	int			count;
+	const pg_uuid_t *organization;	/* of the key */
 	int			share;			/* this server's of each, in millionths */
 	AkLimit		few_own[AK_FEW_LIMITS];
 	AkApplied	few_applied[AK_FEW_LIMITS];

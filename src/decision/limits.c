@@ -55,6 +55,7 @@ get_next(AkLimitSet *set, const AkLimit *limit, const char *of,
 	check->key.kind = kind;
 	check->key.subject = *subject;
 	check->key.start = 0;
+	check->organization = set->organization;
 	check->share = set->share;
 	check->wants_read = check->is_read = false;
 	return check;
@@ -179,7 +180,7 @@ read_own(const AkImage *key, AkLimitSet *set)
 }
 
 static void
-reserve(AkLimitSet *set, int count)
+reserve(AkLimitSet *set, const pg_uuid_t *organization, int count)
 {
 	bool		are_few = count <= AK_FEW_LIMITS;
 
@@ -188,6 +189,7 @@ reserve(AkLimitSet *set, int count)
 	set->checks = are_few ? set->few_checks :
 		palloc(count * sizeof(AkLimitCheck));
 	set->count = 0;
+	set->organization = organization;
 	set->share = (int) rint(ak_limit_share * AK_WHOLE);
 }
 
@@ -239,7 +241,7 @@ ak_limits_collect(const AkImage *key, const AkPolicy *policy,
 	own_count = read_own(key, set);
 	have_quotas = have_quota(set->own, own_count) ||
 		have_quota(policy->limits, policy->limit_count);
-	reserve(set, own_count + policy->limit_count);
+	reserve(set, &key->organization_id, own_count + policy->limit_count);
 	for (int i = 0; i < own_count; i++)
 		if (set->own[i].scope_length > 0 &&
 			(scope == NULL || matches(&set->own[i], scope)))
@@ -266,7 +268,7 @@ ak_limits_collect_organization(const pg_uuid_t *organization,
 {
 	int64		calendar = ak_clock_calendar();
 
-	reserve(set, policy->limit_count);
+	reserve(set, organization, policy->limit_count);
 	add_organization_rates(set, organization, policy);
 	for (int are_credits = 0; are_credits < 2; are_credits++)
 		add_quotas(set, policy->limits, policy->limit_count, "organization",

@@ -180,13 +180,16 @@ apikeys_key_deleted(PG_FUNCTION_ARGS)
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	int			limits_id = SPI_fnumber(RelationGetDescr(trigger->tg_relation),
 										"limits_id");
+	pg_uuid_t  *limits;
 	bool		isnull;
 
 	ak_owner_execute(&note, values, NULL);
 	ak_usage_forget(public_key);
-	ak_quota_forget(DatumGetUUIDP(ak_trigger_get_column(trigger,
-														trigger->tg_trigtuple,
-														limits_id, &isnull)));
+	limits = DatumGetUUIDP(ak_trigger_get_column(trigger,
+												 trigger->tg_trigtuple,
+												 limits_id, &isnull));
+	ak_quota_forget(limits);
+	ak_limits_give_up(limits);
 	PG_RETURN_POINTER(NULL);
 }
 

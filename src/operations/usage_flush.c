@@ -302,7 +302,7 @@ write_batch(Destination destination, AkHarvest *harvest)
 	foreach(cell, kept)
 		ak_usage_counters_take_back_one(MyDatabaseId,
 										&harvest->counts[lfirst_int(cell)]);
-	if (kept != NIL)
+	if (kept != NIL || harvest->has_deleting)
 		ak_database_slot_want(slot);
 }
 

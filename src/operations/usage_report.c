@@ -9,6 +9,7 @@
 #include "identity/identity.h"
 #include "operations/operations.h"
 #include "types/types.h"
+#include "usage/limits.h"
 #include "usage/usage.h"
 
 #include "access/htup_details.h"
@@ -364,6 +365,7 @@ get_failure_advice(uint32 failed_jobs)
 static const char *
 get_advice(AkDatabaseSlot *slot, uint64 lost, uint64 coarse)
 {
+	AkLimitsStatus limits;
 	int			waiting;
 
 	if (!ak_counters_exist())
@@ -378,6 +380,9 @@ get_advice(AkDatabaseSlot *slot, uint64 lost, uint64 coarse)
 		return "some uses could not be counted: raise apikeys.usage_max_entries";
 	if (coarse > 0)
 		return "some uses could not be counted by network, secret and role: raise apikeys.usage_max_entries";
+	ak_limits_status(&limits);
+	if (limits.unlimited > 0)
+		return "what some requests spent of limits could not be counted: raise apikeys.limit_max_entries";
 	if (RecoveryInProgress() && ak_usage_primary_conninfo[0] == '\0')
 		return "a standby without apikeys.usage_primary_conninfo: its counts stay in its memory";
 	if (!ak_database_slots_have_launcher())

@@ -10,7 +10,8 @@
  * reserved for heads and counters without detail, so that every other key can
  * be counted however many details one key has.  Its last eighth is not
  * available to a database that has more than half of the room, if other
- * databases have ever counted.
+ * databases have ever counted.  Heads that note deletions take a quarter of it at
+ * most: they come as fast as keys are deleted, and stay until that has ended.
  *
  * Locking: each partition has an LWLock.  Shared: to find counters, read them,
  * and change pending, last_at and address under the counter's own spinlock,
@@ -64,6 +65,7 @@ typedef struct Pool
 	uint32		used;			/* also read without the lock */
 	Account		accounts[ACCOUNT_COUNT];
 	uint32		accounts_opened;
+	uint32		deletions;		/* heads that have a deleter */
 	uint32		touched;		/* number at the front that were ever used */
 } Pool;
 
@@ -452,6 +454,60 @@ remove_from_tree(AkCounter *counter)
 	*place = substitute;
 }
 
+/* Counts one more deletion, if there may be one more. */
+static bool
+take_deletion(void)
+{
+	bool		is_taken;
+
+	SpinLockAcquire(&pool->mutex);
+	is_taken = pool->deletions < ak_usage_max_entries / 4;
+	if (is_taken)
+		pool->deletions++;
+	SpinLockRelease(&pool->mutex);
+	return is_taken;
+}
+
+static void
+give_deletion_back(void)
+{
+	SpinLockAcquire(&pool->mutex);
+	pool->deletions--;
+	SpinLockRelease(&pool->mutex);
+}
+
+/*
+ * Notes in the head of this name, creating it if needed, which transaction deletes
+ * the key; false if there is no room.  The lock is held exclusively.
+ */
+bool
+ak_counter_set_deleter(const AkCounterName *name, TransactionId deleter)
+{
+	AkCounter  *head = ak_counter_find(name);
+
+	if (head == NULL || !TransactionIdIsValid(head->deleter))
+	{
+		if (!take_deletion())
+			return false;
+		head = ak_counter_enter(name);
+		if (head == NULL)
+		{
+			give_deletion_back();
+			return false;
+		}
+	}
+	head->deleter = deleter;
+	return true;
+}
+
+/* The head has a deleter, which is no longer noted.  The lock is held exclusively. */
+void
+ak_counter_clear_deleter(AkCounter *head)
+{
+	head->deleter = InvalidTransactionId;
+	give_deletion_back();
+}
+
 /*
  * Removes a counter; a head only if it has no others.  The lock is held
  * exclusively.
@@ -460,6 +516,8 @@ void
 ak_counter_remove(AkCounter *counter)
 {
 	Assert(dlist_is_empty(&counter->counters));
+	if (TransactionIdIsValid(counter->deleter))
+		ak_counter_clear_deleter(counter);
 	dlist_delete(&counter->link);
 	remove_from_tree(counter);
 	give_room_back(counter);

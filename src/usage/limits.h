@@ -60,6 +60,7 @@ typedef struct AkSpent
 {
 	AkSpentKey	key;
 	uint32		next;			/* in the chain, or of those that are free */
+	uint32		account;		/* that it is in */
 	union
 	{
 		AkSpentRate	rate;
@@ -68,6 +69,9 @@ typedef struct AkSpent
 } AkSpent;
 
 StaticAssertDecl(sizeof(AkSpent) <= 128, "a limit takes little memory");
+
+/* Whether the row shall be removed. */
+typedef bool (*AkSpentCallback) (AkSpent *spent, void *argument);
 
 /* Some partitions; a head is in that of the number that is left over by these. */
 typedef struct AkPartitionSet
@@ -105,7 +109,9 @@ extern uint32 ak_limits_head(const AkSpentKey *key);
 extern void ak_limits_lock(const AkPartitionSet *set);
 extern void ak_limits_unlock(const AkPartitionSet *set);
 extern AkSpent *ak_limits_find(const AkSpentKey *key, uint32 head);
-extern AkSpent *ak_limits_enter(const AkSpentKey *key, uint32 head);
+extern AkSpent *ak_limits_enter(const AkSpentKey *key, uint32 head,
+								const pg_uuid_t *organization);
+extern void ak_limits_scan(AkSpentCallback callback, void *argument);
 extern void ak_limits_free_full(void);
 extern void ak_limits_note_no_room(void);
 extern void ak_limits_status(AkLimitsStatus *status);
@@ -116,6 +122,11 @@ extern void ak_limits_harvest(Oid database, uint64 batch,
 extern void ak_limits_take_back(Oid database, uint64 batch);
 extern void ak_limits_purge(Oid database);
 
+/* --- limits_given_up.c --------------------------------------------------- */
+
+extern void ak_limits_init(void);
+extern void ak_limits_give_up(const pg_uuid_t *id);
+
 /* --- limits_judge.c ------------------------------------------------------ */
 
 /* One limit in a decision; times in microseconds. */
@@ -123,6 +134,7 @@ typedef struct AkLimitCheck
 {
 	/* What is asked. */
 	AkSpentKey	key;
+	const pg_uuid_t *organization;	/* whose room it takes */
 	bool		is_own;			/* this transaction may have changed the limit */
 	int			share;			/* this server's of it, in millionths */
 	AkRate		rate;			/* that share of it */

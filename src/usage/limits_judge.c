@@ -257,7 +257,8 @@ spend(AkLimitCheck *check, int64 cost, int64 now)
 	bool		is_new = check->spent == NULL;
 
 	if (is_new)
-		check->spent = ak_limits_enter(&check->key, check->head);
+		check->spent = ak_limits_enter(&check->key, check->head,
+									   check->organization);
 	if (check->spent == NULL)
 		return false;
 	if (is_quota(check))

@@ -6,7 +6,14 @@
  * A row of it is found by the database, by what the limit is for (the limits_id
  * of a key, or an organization), and by which limit of that it is.  A bucket that
  * is full again is as good as none: such rows are given to others when there is no
- * room.  A bucket that denies is never given up.
+ * room.  A bucket that denies is never given up, unless its limit is
+ * (limits_given_up.c).
+ *
+ * Each row is in the account of an organization.  While more than half of the rows
+ * are taken, an account gets another one only if it has less than an eighth of
+ * them: one organization can fill half of the table, and does not take the rest from
+ * the others.  Accounts are fewer than organizations can be; a secret seed decides
+ * who shares one.
  *
  * A count of a quota stands on what the table says (written), to which it adds
  * what was used since (pending), and what is being written (in flight) with the
@@ -15,7 +22,8 @@
  * Locking: the rows are in partitions, each with an LWLock, which is held
  * exclusively to find, enter, change and remove rows.  Who needs several takes them
  * in their order.  Inside there is no allocation and no error.  The list of free
- * rows has a spinlock, which is taken last.  Nothing else is locked inside.
+ * rows and the accounts have a spinlock, which is taken last, and only to enter and
+ * remove rows.  Nothing else is locked inside.
  *
  * A hash table with chains: rows of a pool that all partitions share, found
  * through an array of heads, which the partitions divide among themselves.
@@ -26,6 +34,7 @@
 #include "base/base.h"
 #include "core/compat.h"
 #include "core/counting.h"
+#include "core/crypto.h"
 #include "usage/limits.h"
 
 #include "miscadmin.h"
@@ -41,17 +50,27 @@
 /* That there is no room is told so often. */
 #define LOG_INTERVAL_US		INT64_C(60000000)
 
+/*
+ * From one search for full buckets to the next it is so long for each row that is
+ * looked at, which takes about a fiftieth of that.
+ */
+#define SWEEP_INTERVAL_US	2
+
+#define ACCOUNT_COUNT		1024
+
 typedef struct Table
 {
-	slock_t		mutex;			/* of the free rows */
-	uint32		free;
+	uint64		seed[AK_SHORT_HASH_SEED_SIZE / sizeof(uint64)];
 	uint32		head_count;		/* a power of two, and of AK_LIMIT_PARTITIONS a multiple */
-	pg_atomic_uint32 used;
 	pg_atomic_uint32 quotas;
 	pg_atomic_uint64 unlimited;
 	pg_atomic_uint64 logged_at; /* ak_clock_us() */
-	pg_atomic_uint64 full_until;	/* ak_clock_us(): no bucket is full
-									 * before */
+	pg_atomic_uint64 next_sweep;	/* ak_clock_us() */
+
+	slock_t		mutex;			/* protects the fields below */
+	uint32		free;
+	uint32		used;			/* also read without the lock */
+	uint32		accounts[ACCOUNT_COUNT];	/* rows of each */
 } Table;
 
 static Table *table = NULL;
@@ -96,13 +115,13 @@ ak_limits_attach(void)
 	if (found)
 		return;
 	memset(table, 0, get_size());
+	ak_crypto_random_bytes(table->seed, sizeof(table->seed));
 	SpinLockInit(&table->mutex);
 	table->head_count = get_head_count();
-	pg_atomic_init_u32(&table->used, 0);
 	pg_atomic_init_u32(&table->quotas, 0);
 	pg_atomic_init_u64(&table->unlimited, 0);
 	pg_atomic_init_u64(&table->logged_at, 0);
-	pg_atomic_init_u64(&table->full_until, 0);
+	pg_atomic_init_u64(&table->next_sweep, 0);
 	for (int i = 0; i < ak_limit_max_entries; i++)
 		rows[i].next = i + 1 < ak_limit_max_entries ? i + 2 : 0;
 	table->free = 1;
@@ -163,26 +182,70 @@ ak_limits_find(const AkSpentKey *key, uint32 head)
 	return NULL;
 }
 
-/* A new row of this key, all zeros; NULL if there is no room.  Its partition is locked. */
-AkSpent *
-ak_limits_enter(const AkSpentKey *key, uint32 head)
+static uint32
+get_account(Oid database, const pg_uuid_t *organization)
 {
-	AkSpent    *spent;
-	uint32		place;
+	uint8		name[sizeof(Oid) + UUID_LEN];
+
+	memcpy(name, &database, sizeof(Oid));
+	memcpy(name + sizeof(Oid), organization, UUID_LEN);
+	return ak_crypto_short_hash((uint8 *) table->seed, name, sizeof(name)) %
+		ACCOUNT_COUNT;
+}
+
+/* Takes a free row for an account; 0 if there is none for it. */
+static uint32
+take_row(uint32 account)
+{
+	uint32		place = 0;
 
 	SpinLockAcquire(&table->mutex);
-	place = table->free;
+	if (table->used * 2 <= ak_limit_max_entries ||
+		table->accounts[account] * 8 < ak_limit_max_entries)
+		place = table->free;
 	if (place != 0)
+	{
 		table->free = rows[place - 1].next;
+		table->used++;
+		table->accounts[account]++;
+	}
 	SpinLockRelease(&table->mutex);
+	return place;
+}
+
+static void
+give_row_back(uint32 place)
+{
+	AkSpent    *spent = &rows[place - 1];
+
+	SpinLockAcquire(&table->mutex);
+	table->accounts[spent->account]--;
+	table->used--;
+	spent->next = table->free;
+	table->free = place;
+	SpinLockRelease(&table->mutex);
+}
+
+/*
+ * A new row of this key, all zeros, in the account of an organization; NULL if there
+ * is no room for it.  Its partition is locked.
+ */
+AkSpent *
+ak_limits_enter(const AkSpentKey *key, uint32 head,
+				const pg_uuid_t *organization)
+{
+	uint32		account = get_account(key->database, organization);
+	uint32		place = take_row(account);
+	AkSpent    *spent;
+
 	if (place == 0)
 		return NULL;
 	spent = &rows[place - 1];
 	memset(spent, 0, sizeof(*spent));
 	spent->key = *key;
+	spent->account = account;
 	spent->next = heads[head];
 	heads[head] = place;
-	pg_atomic_fetch_add_u32(&table->used, 1);
 	if (key->kind == AK_SPENT_OF_QUOTA)
 		pg_atomic_fetch_add_u32(&table->quotas, 1);
 	return spent;
@@ -196,21 +259,17 @@ remove_row(uint32 *link)
 	AkSpent    *spent = &rows[place - 1];
 
 	*link = spent->next;
-	pg_atomic_fetch_sub_u32(&table->used, 1);
 	if (spent->key.kind == AK_SPENT_OF_QUOTA)
 		pg_atomic_fetch_sub_u32(&table->quotas, 1);
-	SpinLockAcquire(&table->mutex);
-	spent->next = table->free;
-	table->free = place;
-	SpinLockRelease(&table->mutex);
+	give_row_back(place);
 }
 
-/* Whether the row shall be removed. */
-typedef bool (*RowCallback) (AkSpent *spent, void *argument);
-
-/* Calls back with each row, under the lock of its partition. */
-static void
-scan(RowCallback callback, void *argument)
+/*
+ * Calls back with each row, under the lock of its partition, and removes those for
+ * which it returns true; the caller holds no partition.
+ */
+void
+ak_limits_scan(AkSpentCallback callback, void *argument)
 {
 	for (int partition = 0; partition < AK_LIMIT_PARTITIONS; partition++)
 	{
@@ -236,43 +295,29 @@ scan(RowCallback callback, void *argument)
 
 /* --- Making room ---------------------------------------------------------- */
 
-typedef struct Sweep
-{
-	int64		now;
-	int64		next_full;
-} Sweep;
-
 static bool
 is_full_bucket(AkSpent *spent, void *argument)
 {
-	Sweep	   *sweep = argument;
-	AkBucket   *bucket = &spent->of.rate.bucket;
-
-	if (spent->key.kind == AK_SPENT_OF_QUOTA)
-		return false;
-	if (ak_gcra_level(&spent->of.rate.rate, bucket, sweep->now) == 0)
-		return true;
-	sweep->next_full = Min(sweep->next_full,
-						   bucket->time + (bucket->fraction > 0));
-	return false;
+	return spent->key.kind != AK_SPENT_OF_QUOTA &&
+		ak_gcra_level(&spent->of.rate.rate, &spent->of.rate.bucket,
+					  *(int64 *) argument) == 0;
 }
 
 /*
- * Frees the rows of buckets that are full; no partition is locked.  Where many rows
- * would be looked at for few of them it waits, so that a table that is full costs
- * little.
+ * Frees the rows of buckets that are full; no partition is locked.  It is done by
+ * one process, and not all the time, so that a table that is full costs little.
  */
 void
 ak_limits_free_full(void)
 {
-	Sweep		sweep = {ak_clock_us(), PG_INT64_MAX};
+	int64		now = ak_clock_us();
+	uint64		next = pg_atomic_read_u64(&table->next_sweep);
 
-	if (sweep.now < (int64) pg_atomic_read_u64(&table->full_until))
-		return;
-	scan(is_full_bucket, &sweep);
-	pg_atomic_write_u64(&table->full_until,
-						Max(sweep.next_full,
-							sweep.now + ak_limit_max_entries / 100));
+	if (now >= (int64) next &&
+		pg_atomic_compare_exchange_u64(&table->next_sweep, &next,
+									   now + (int64) ak_limit_max_entries *
+									   SWEEP_INTERVAL_US))
+		ak_limits_scan(is_full_bucket, &now);
 }
 
 /* Counts a decision that found no room, and says so in the log; nothing is locked. */
@@ -296,7 +341,7 @@ ak_limits_note_no_room(void)
 void
 ak_limits_status(AkLimitsStatus *status)
 {
-	status->used = pg_atomic_read_u32(&table->used);
+	status->used = *(volatile uint32 *) &table->used;
 	status->unlimited = pg_atomic_read_u64(&table->unlimited);
 }
 
@@ -362,7 +407,7 @@ ak_limits_harvest(Oid database, uint64 batch, AkQuotaHarvest *harvest)
 	harvest->counts = palloc_extended(work.allocated * sizeof(AkQuotaCount),
 									  MCXT_ALLOC_HUGE);
 	harvest->count = 0;
-	scan(harvest_row, &work);
+	ak_limits_scan(harvest_row, &work);
 }
 
 static bool
@@ -386,7 +431,7 @@ ak_limits_take_back(Oid database, uint64 batch)
 {
 	HarvestWork work = {database, batch};
 
-	scan(take_back_row, &work);
+	ak_limits_scan(take_back_row, &work);
 }
 
 static bool
@@ -401,5 +446,5 @@ is_of_database(AkSpent *spent, void *argument)
 void
 ak_limits_purge(Oid database)
 {
-	scan(is_of_database, &database);
+	ak_limits_scan(is_of_database, &database);
 }

@@ -241,6 +241,9 @@ extern AkCounter *ak_counter_find(const AkCounterName *name);
 extern AkCounter *ak_counter_enter(const AkCounterName *name);
 extern AkCounter *ak_counter_next(Oid database, int partition,
 								  AkCounter *counter);
+extern bool ak_counter_set_deleter(const AkCounterName *name,
+								   TransactionId deleter);
+extern void ak_counter_clear_deleter(AkCounter *head);
 extern void ak_counter_remove(AkCounter *counter);
 extern void ak_counters_purge(Oid database);
 
@@ -317,6 +320,7 @@ typedef struct AkHarvest
 	text	  **stale;			/* keys whose rows are to be cleaned up */
 	int			stale_count;
 	int			stale_allocated;
+	bool		has_deleting;	/* keys that are being deleted are left */
 } AkHarvest;
 
 extern AkCounting ak_usage_counters_add(const text *public_key,

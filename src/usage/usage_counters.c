@@ -147,16 +147,14 @@ bool
 ak_usage_counters_note_deletion(const text *public_key, TransactionId deleter)
 {
 	AkCounterName name;
-	AkCounter  *head;
+	bool		is_noted;
 
 	if (!name_own_counter(public_key, &counted_by_head, &name))
 		return true;
 	ak_counters_lock(name.partition, LW_EXCLUSIVE);
-	head = ak_counter_enter(&name);
-	if (head)
-		head->deleter = deleter;
+	is_noted = ak_counter_set_deleter(&name, deleter);
 	ak_counters_unlock(name.partition);
-	return head != NULL;
+	return is_noted;
 }
 
 /*
@@ -345,6 +343,17 @@ reserve_counts(AkHarvest *harvest)
 		palloc(harvest->allocated * sizeof(AkCount));
 }
 
+/* Removes a counter that holds nothing; under an exclusive lock. */
+static void
+remove_if_empty(AkCounter *counter)
+{
+	if (ak_tally_total(counter->in_flight) == 0 &&
+		ak_tally_total(counter->pending) == 0 &&
+		dlist_is_empty(&counter->counters) &&
+		!TransactionIdIsValid(counter->deleter))
+		ak_counter_remove(counter);
+}
+
 /*
  * Moves the pending counts of a counter into a batch, and removes the counter
  * if it is no longer needed; under an exclusive lock.
@@ -358,9 +367,8 @@ harvest_counter(AkCounter *counter, uint64 batch, AkHarvest *harvest)
 	if (ak_tally_total(counter->in_flight) > 0)
 		harvest->count += copy_tallies(counter, counter->in_flight, batch,
 									   &harvest->counts[harvest->count]);
-	else if (dlist_is_empty(&counter->counters) &&
-			 !TransactionIdIsValid(counter->deleter))
-		ak_counter_remove(counter);
+	else
+		remove_if_empty(counter);
 }
 
 static void
@@ -380,7 +388,7 @@ add_stale(AkHarvest *harvest, const AkCounterKey *key)
 
 /*
  * Moves the key of a head to the harvest, if the transaction that deletes it
- * has ended.  The head is removed with the next batch.
+ * has ended.  A head that holds counts, too, stays.
  */
 static void
 harvest_deletion(int partition, const Deletion *deletion, AkHarvest *harvest)
@@ -388,11 +396,17 @@ harvest_deletion(int partition, const Deletion *deletion, AkHarvest *harvest)
 	AkCounter  *head = deletion->head;
 
 	if (TransactionIdIsInProgress(deletion->deleter))
+	{
+		harvest->has_deleting = true;
 		return;
+	}
 	add_stale(harvest, &head->key);
 	ak_counters_lock(partition, LW_EXCLUSIVE);
 	if (TransactionIdEquals(head->deleter, deletion->deleter))
-		head->deleter = InvalidTransactionId;
+	{
+		ak_counter_clear_deleter(head);
+		remove_if_empty(head);
+	}
 	ak_counters_unlock(partition);
 }
 

@@ -18,6 +18,7 @@ apikeys.usage_flush_interval = '1h'
 apikeys.usage_max_entries = $ROOM
 autovacuum = off
 max_connections = 100
+max_prepared_transactions = 2
 });
 $node->start;
 
@@ -282,6 +283,34 @@ flush_usage();
 is(query($entry), '1|f', 'also when that is written');
 is(query($written), 9, 'no use of the key is forgotten');
 is(query("$written WHERE secret_version < 0"), '', 'nor is a mark left');
+
+# --- Many deletions -----------------------------------------------------------------
+
+use_keys(3000, 4499);
+flush_usage();
+query(q{BEGIN; DELETE FROM apikeys.key WHERE substr(public_key, 4)::integer BETWEEN 3000 AND 5999;
+	PREPARE TRANSACTION 'deletion'});
+is(status('used_entries'), $ROOM / 4, 'keys that are being deleted take a quarter of the room');
+is(use_from('key10', 1000), 1000, 'another key is used');
+is(status('used_entries'), $ROOM / 4 + 1001, 'by its entries');
+flush_usage();
+is(status('used_entries'), $ROOM / 4, 'the room is kept while the deletion has not ended');
+query(q{ROLLBACK PREPARED 'deletion'});
+query('SELECT apikeys.flush_usage()');
+is(status('used_entries'), 0, 'and given back after it');
+is( query(q{SELECT sum(use_count) FROM apikeys.usage WHERE substr(public_key, 4)::integer BETWEEN 3000 AND 4499}),
+	1500, 'after a rollback nothing is forgotten');
+
+query(q{ALTER SYSTEM SET apikeys.usage_flush_interval = '100ms'; SELECT pg_reload_conf()});
+query(q{BEGIN; DELETE FROM apikeys.key WHERE substr(public_key, 4)::integer BETWEEN 3000 AND 4499;
+	PREPARE TRANSACTION 'deletion'});
+sleep 3;
+query(q{COMMIT PREPARED 'deletion'});
+ok($node->poll_query_until('postgres', 'SELECT used_entries = 0 FROM apikeys.status()'),
+	'the worker waits for the end of a deletion');
+is( query(q{SELECT count(*) FROM apikeys.key_usage WHERE substr(public_key, 4)::integer BETWEEN 3000 AND 4499}),
+	0, 'what is written of deleted keys is removed');
+query(q{ALTER SYSTEM SET apikeys.usage_flush_interval = '1h'; SELECT pg_reload_conf()});
 
 # --- A count that cannot grow ---------------------------------------------------------------
 

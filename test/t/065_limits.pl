@@ -290,6 +290,13 @@ sub call_at_once
 	return $allowed;
 }
 
+sub status
+{
+	my ($columns) = @_;
+
+	return $node->safe_psql($database, "SELECT $columns FROM apikeys.status()");
+}
+
 sub limit
 {
 	my ($key, $name, $column) = @_;
@@ -432,8 +439,53 @@ is($node->safe_psql($database, q{SELECT string_agg(u.used::text, ',' ORDER BY h.
 $holder->query_safe('ROLLBACK');
 $holder->quit;
 
-# Room for three.
-$node->append_conf('postgresql.conf', 'apikeys.limit_max_entries = 3');
+# What is no more gives its room up at the commit.
+make_case();
+my $entries = status('limit_entries');
+
+sub is_taken
+{
+	my ($count, $what) = @_;
+
+	is(status('limit_entries') - $entries, $count, $what);
+	return;
+}
+
+sub run_transaction
+{
+	$node->safe_psql($database, join(";\n", 'BEGIN', map({ /\(/ ? 'SELECT apikeys.' . expand($_) : $_ } @_)));
+	return;
+}
+
+run_event("do set_rate_limit(K, 50, '1 day')");
+run_event("do set_rate_limit(K, 50, '1 day', scope => 'clusters.*')");
+run_event("do set_quota(K, 50, 'day')");
+run_event("do set_organization_rate_limit(O, 50, '1 day', each_key => false)");
+run_row('K', 'yes', 'ok', 'NULL', '–', '49', '43200', 'day');
+is_taken(4, 'each limit of a key takes a row');
+run_transaction('reset_limits(K)', 'ROLLBACK');
+run_transaction('SAVEPOINT a', 'reset_limits(K)', 'SAVEPOINT b', 'reset_limits(K)', 'ROLLBACK TO a', 'COMMIT');
+is_taken(4, 'after a rollback as before');
+run_row('K', 'yes', 'ok', 'NULL', '–', '48', '43200', 'day');
+run_transaction('SAVEPOINT a', "set_rate_limit(K, NULL, scope => 'clusters.*')", 'RELEASE a', 'COMMIT');
+is_taken(3, 'a limit that is removed takes none');
+run_transaction('reset_limits(K)', 'SAVEPOINT a', 'reset_limits(K2)', 'ROLLBACK TO a', 'COMMIT');
+is_taken(1, 'nor what was spent before a reset');
+run_event('do set_organization_rate_limit(O, NULL, each_key => false)');
+is_taken(0, 'nor the limit of an organization that is removed');
+run_row('K', 'yes', 'ok', 'NULL', '–', '49', '43200', 'day');
+is_taken(2, 'a key is used again');
+run_event('do delete_key(K)');
+is_taken(0, 'and deleted');
+run_event("do set_organization_rate_limit(P, 50, '1 day', each_key => false)");
+run_row('P1', 'yes', 'ok', 'NULL', '–', '49', '1728', 'organization');
+run_event('do delete_key(P1)');
+is_taken(1, 'what was spent of the limit of an organization stays');
+run_event('do delete_organization(P)');
+is_taken(0, 'until it is deleted');
+
+# Room for three of an organization, and for others.
+$node->append_conf('postgresql.conf', 'apikeys.limit_max_entries = 5');
 with_clock(sub { $node->restart });
 make_case();
 my $begin_full = $monotonic;
@@ -441,6 +493,7 @@ for my $key ('K', 'K2', 'K3', 'K4')
 {
 	run_event("do set_rate_limit($key, 1, '10 s')");
 }
+run_event("do set_rate_limit(P1, 1, '10 s')");
 for my $key ('K', 'K2', 'K3')
 {
 	run_row($key, 'yes', 'ok', 'NULL', '–', '0', '10', 'key');
@@ -449,15 +502,32 @@ my $log_start = -s $node->logfile;
 $monotonic = $begin_full + 1_000_000;
 set_clock(($noon + 1) * 1_000_000);
 run_row('3 × K4', 'yes', 'ok', 'NULL', '–', 'NULL', 'NULL', '–');
-is($node->safe_psql($database, 'SELECT limit_entries, unlimited_count FROM apikeys.status()'), '3|3', 'status() tells of it');
+is(status('limit_entries, unlimited_count'), '3|3', 'status() tells of it');
+like(status('advice'), qr/limit_max_entries/, 'and what to do');
 my $log = substr(PostgreSQL::Test::Utils::slurp_file($node->logfile), $log_start);
 is(scalar(() = $log =~ /no room to count what is spent/g), 1, 'and the log once');
 run_row('K', 'no', 'rate_limited', '9', '9', '0', '9', 'key');
 is( decode('UTF-8', $node->safe_psql($database, "SET apikeys.limit_overflow = 'deny'; " . decide('K4'))),
 	'no | rate_limited | NULL | – | 0 | NULL | key', 'or it is denied');
+run_row('P1', 'yes', 'ok', 'NULL', '–', '0', '10', 'key');
+run_row('P1', 'no', 'rate_limited', '10', '10', '0', '10', 'key');
 $monotonic = $begin_full + 10_000_000;
 set_clock(($noon + 10) * 1_000_000);
 run_row('K4', 'yes', 'ok', 'NULL', '–', '0', '10', 'key');
 run_row('K4', 'no', 'rate_limited', '10', '10', '0', '10', 'key');
+
+# A bucket that is full early gives its place up, also among those that take long.
+$monotonic = $begin_full + 20_000_000;
+set_clock(($noon + 20) * 1_000_000);
+for my $key ('K', 'K2')
+{
+	run_event("do set_rate_limit($key, 1, '1000 days')");
+	run_row($key, 'yes', 'ok', 'NULL', '–', '0', '86400000', 'key');
+}
+run_row('K3', 'yes', 'ok', 'NULL', '–', '0', '10', 'key');
+$monotonic = $begin_full + 30_000_000;
+set_clock(($noon + 30) * 1_000_000);
+run_row('K4', 'yes', 'ok', 'NULL', '–', '0', '10', 'key');
+run_row('K', 'no', 'rate_limited', '86399990', '86399990', '0', '86399990', 'key');
 
 done_testing();

@@ -1,0 +1,134 @@
+/*
+ * limits_given_up.c
+ *	  Frees what was spent of limits that are no more.
+ *
+ * A limit that is removed, the limits_id that a key has no longer, and an
+ * organization that is deleted are noted by their ids in the transaction.  After its
+ * commit their rows are freed, for nothing finds them any more.  After a rollback,
+ * or of a savepoint, they are as before.  No code of the extension runs at the commit of a prepared
+ * transaction and on a standby: there the rows stay until their buckets are full,
+ * within what an organization may take (limits_table.c).  So does what a decision
+ * with an older snapshot spends afterwards.
+ */
+#include "postgres.h"
+
+#include "core/compat.h"
+#include "usage/limits.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+PG_FUNCTION_INFO_V1(apikeys_give_up_limits);
+
+typedef struct GivenUp
+{
+	pg_uuid_t	id;
+	SubTransactionId by;
+} GivenUp;
+
+static GivenUp *given_up = NULL;	/* in TopTransactionContext */
+static int	given_up_count = 0;
+static int	allocated = 0;
+
+static int
+compare(const void *a, const void *b)
+{
+	return memcmp(a, b, UUID_LEN);
+}
+
+/* A limit is known by half of its id. */
+static int
+compare_half(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(uint64));
+}
+
+static bool
+is_given_up(AkSpent *spent, void *argument)
+{
+	const AkSpentKey *key = &spent->key;
+
+	if (key->database != MyDatabaseId)
+		return false;
+	if (bsearch(&key->subject, given_up, given_up_count, sizeof(GivenUp),
+				compare))
+		return true;
+	return (key->kind == AK_SPENT_BY_SCOPE ||
+			key->kind == AK_SPENT_BY_ORGANIZATION) &&
+		bsearch(&key->which, given_up, given_up_count, sizeof(GivenUp),
+				compare_half);
+}
+
+static void
+free_rows(void)
+{
+	AkLimitsStatus status;
+
+	ak_limits_status(&status);
+	if (status.used == 0)
+		return;
+	qsort(given_up, given_up_count, sizeof(GivenUp), compare);
+	ak_limits_scan(is_given_up, NULL);
+}
+
+/* After a commit no error may be raised. */
+static void
+end_transaction(XactEvent event, void *argument)
+{
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
+		event != XACT_EVENT_PREPARE)
+		return;
+	if (event == XACT_EVENT_COMMIT && given_up_count > 0)
+		free_rows();
+	given_up = NULL;
+	given_up_count = allocated = 0;
+}
+
+/* Subtransactions are numbered in their order, those inside of one after it. */
+static void
+end_subtransaction(SubXactEvent event, SubTransactionId own,
+				   SubTransactionId parent, void *argument)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		while (given_up_count > 0 && given_up[given_up_count - 1].by >= own)
+			given_up_count--;
+}
+
+/* Called once, when the library is loaded. */
+void
+ak_limits_init(void)
+{
+	RegisterXactCallback(end_transaction, NULL);
+	RegisterSubXactCallback(end_subtransaction, NULL);
+}
+
+/*
+ * Frees, if and after this transaction commits, what was spent of a limit with this
+ * id, or of all limits of this limits_id or organization.
+ */
+void
+ak_limits_give_up(const pg_uuid_t *id)
+{
+	if (!ak_limits_exist())
+		return;
+	if (given_up_count == allocated)
+	{
+		int			wanted = Max(16, 2 * allocated);
+
+		given_up = given_up ?
+			repalloc_huge(given_up, wanted * sizeof(GivenUp)) :
+			MemoryContextAlloc(TopTransactionContext, wanted * sizeof(GivenUp));
+		allocated = wanted;
+	}
+	given_up[given_up_count].id = *id;
+	given_up[given_up_count++].by = GetCurrentSubTransactionId();
+}
+
+/* give_up_limits(id) */
+Datum
+apikeys_give_up_limits(PG_FUNCTION_ARGS)
+{
+	ak_limits_give_up(PG_GETARG_UUID_P(0));
+	PG_RETURN_VOID();
+}
