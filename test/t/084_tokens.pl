@@ -228,7 +228,7 @@ is(kid($copied), '0', 'which it uses');
 is(reason_in('copy', $copied), 'ok', 'a token of a copy');
 is(reason_in('restored', $copied), 'token_invalid', 'not in what it was copied from');
 
-# Whoever has a copy of the files has that key, until it is renewed.
+# A copy of the files has that key, until it is renewed.
 is($primary->safe_psql('copy', 'SELECT apikeys.renew_token_key()'), 't', 'the random key is renewed');
 is(reason_in('copy', $copied), 'token_invalid', 'which ends the tokens that it has sealed');
 is(reason_in('copy', issue_in('copy')), 'ok', 'and seals others');
