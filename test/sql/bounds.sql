@@ -43,7 +43,7 @@ SELECT apikeys.create_role('COSTLY', 'organization',
 SELECT apikeys.add_member(:'org', 'user:regress-costly', 'COSTLY');
 BEGIN;
 SELECT apikeys.act_as('user:regress-costly');
-SET LOCAL statement_timeout = '50ms';
+SET LOCAL statement_timeout = '5ms';
 SELECT apikeys.create_role('COVERED', 'organization', pg_temp.permissions(1000, 'x' || repeat('a', 250)), '{}', NULL, :'org');
 ROLLBACK;
 SELECT public_key, private_key FROM apikeys.create_key(:'org', 'costly', '{COSTLY}') \gset
