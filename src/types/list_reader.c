@@ -35,13 +35,13 @@
 #include "utils/rel.h"
 
 /*
- * Number of cached lists, each less than 300 kB, and less than 90 kB for a
+ * Number of cached lists, each less than 600 kB, and less than 180 kB for a
  * million IPv4 networks.
  */
 #define MEMORY_COUNT		16
 
-/* The nodes of the first thirteen levels are cached; the first is 1. */
-#define NODE_COUNT			8192
+/* The nodes of the first fourteen levels are cached; the first is 1. */
+#define NODE_COUNT			16384
 
 /* Columns of a toast table. */
 #define CHUNK_ID			1
