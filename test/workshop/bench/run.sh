@@ -424,7 +424,7 @@ END
 # are the extension's.
 chart() {
   printf 'chart\t%s\n' "$1"
-  awk -F '\t' -v OFS='\t' -v own="${3:-^authorize}" \
+  awk -F '\t' -v OFS='\t' -v own="${3:-^(authorize|decide)}" \
     '{ print "bar", $1, $2, $3, $4, $1 ~ own ? "own" : "other" }' \
     "$WORK/out/$2.tsv"
 }
