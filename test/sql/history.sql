@@ -143,7 +143,9 @@ SELECT * FROM apikeys.usage_chart(:'public_key', -1);
 SELECT * FROM apikeys.usage_chart(:'public_key', 2147483647);
 SELECT * FROM apikeys.usage_chart(:'public_key', NULL);
 SELECT * FROM apikeys.usage_chart(NULL);
+\set VERBOSITY sqlstate
 SELECT * FROM apikeys.usage_chart('nokey');
+\set VERBOSITY default
 
 -- The page of an organization reads its days alone, in one range of an index, which
 -- lie together: a worker writes what is new in the order of organizations.
