@@ -426,7 +426,6 @@ COMMENT ON TABLE apikeys.token_key IS
 COMMENT ON COLUMN apikeys.token_key.id IS '0, as tokens name it.';
 COMMENT ON COLUMN apikeys.token_key.key IS '32 random bytes.';
 CREATE FUNCTION apikeys_internal.random_key() RETURNS bytea
-	LANGUAGE sql VOLATILE
-	RETURN (SELECT sha256(string_agg(uuid_send(gen_random_uuid()), '')) FROM generate_series(1, 4));
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_random_key';
 COMMENT ON FUNCTION apikeys_internal.random_key() IS 'Returns 32 random bytes.';
 INSERT INTO apikeys.token_key (id, key) VALUES ('0', apikeys_internal.random_key());

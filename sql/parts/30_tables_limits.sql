@@ -96,15 +96,16 @@ COMMENT ON COLUMN apikeys.quota_usage.starts_at IS 'Start of the period, in UTC;
 COMMENT ON COLUMN apikeys.quota_usage.used IS 'Units of cost.';
 
 -- A verb locks no row that the worker adds to: it would wait for the transaction.
-CREATE FUNCTION apikeys_internal.end_quota_usage(subject uuid) RETURNS void
+CREATE FUNCTION apikeys_internal.end_limits(subject uuid) RETURNS void
 	LANGUAGE plpgsql VOLATILE
 AS $$
 BEGIN
+	PERFORM apikeys_internal.give_up_limits(subject);
 	INSERT INTO apikeys.quota_usage (subject, period, starts_at, used)
-		SELECT end_quota_usage.subject, 'ended', '-infinity', 0
-		WHERE EXISTS (SELECT FROM apikeys.quota_usage AS u WHERE u.subject = end_quota_usage.subject)
+		SELECT end_limits.subject, 'ended', '-infinity', 0
+		WHERE EXISTS (SELECT FROM apikeys.quota_usage AS u WHERE u.subject = end_limits.subject)
 		ON CONFLICT DO NOTHING;
 END;
 $$;
-COMMENT ON FUNCTION apikeys_internal.end_quota_usage(uuid) IS
-	'Lets the background worker delete what is written of quotas of a subject that is no more.';
+COMMENT ON FUNCTION apikeys_internal.end_limits(uuid) IS
+	'Frees what was spent of the limits of a limits_id or an organization that is no more, in memory after the commit; what is written, the background worker deletes.';

@@ -307,8 +307,7 @@ BEGIN
 	PERFORM apikeys_internal.require_preload();
 	PERFORM apikeys_internal.check_managed(public_key);
 	UPDATE apikeys.key AS k SET limits_id = gen_random_uuid() WHERE k.public_key = before.public_key;
-	PERFORM apikeys_internal.end_quota_usage(before.limits_id);
-	PERFORM apikeys_internal.give_up_limits(before.limits_id);
+	PERFORM apikeys_internal.end_limits(before.limits_id);
 	PERFORM apikeys_internal.make_images(ARRAY[before.public_key]);
 	PERFORM apikeys_internal.note_event('key.limits_reset', before.organization_id, NULL, before.public_key, '{}');
 	RETURN true;

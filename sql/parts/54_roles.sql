@@ -37,7 +37,7 @@ $$;
 COMMENT ON FUNCTION apikeys_internal.check_role_manager(uuid) IS
 	'Raises an error unless the principal may create and drop roles of the organization (NULL: of every organization), which is kept from being deleted.';
 
--- What decisions and bound keys read of roles, a tenant must not make as large as it likes.
+-- What decisions and bound keys read of its roles must not be as large as a tenant likes.
 CREATE FUNCTION apikeys_internal.check_role_count(organization uuid, added bigint) RETURNS void
 	LANGUAGE plpgsql VOLATILE
 AS $$

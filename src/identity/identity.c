@@ -199,7 +199,10 @@ ak_identity_key(void)
 	return acting && acting->key ? ak_bound_key_name(acting->key) : NULL;
 }
 
-/* The version of the secret that the bound key was proved by, or its token came from. */
+/*
+ * The version of the secret that the bound key was proved by, or that its token
+ * came from; to be called while a key is bound.
+ */
 int32
 ak_identity_secret_version(void)
 {

@@ -10,7 +10,6 @@
 #include "core/scope.h"
 #include "store/store.h"
 #include "types/types.h"
-#include "usage/limits.h"
 #include "usage/usage.h"
 
 #include "access/htup_details.h"
@@ -175,21 +174,23 @@ apikeys_key_deleted(PG_FUNCTION_ARGS)
 		"VALUES ($1) ON CONFLICT DO NOTHING",
 		1, {TEXTOID}
 	};
+	static AkStatement end_limits = {
+		"SELECT apikeys_internal.end_limits($1)",
+		1, {UUIDOID}, .by_index = true
+	};
 	text	   *public_key = get_trigger_key(fcinfo, AK_KEY);
 	Datum		values[] = {PointerGetDatum(public_key)};
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	int			limits_id = SPI_fnumber(RelationGetDescr(trigger->tg_relation),
 										"limits_id");
-	pg_uuid_t  *limits;
+	Datum		limits;
 	bool		isnull;
 
 	ak_owner_execute(&note, values, NULL);
 	ak_usage_forget(public_key);
-	limits = DatumGetUUIDP(ak_trigger_get_column(trigger,
-												 trigger->tg_trigtuple,
-												 limits_id, &isnull));
-	ak_quota_forget(limits);
-	ak_limits_give_up(limits);
+	limits = ak_trigger_get_column(trigger, trigger->tg_trigtuple, limits_id,
+								   &isnull);
+	ak_owner_execute(&end_limits, &limits, NULL);
 	PG_RETURN_POINTER(NULL);
 }
 

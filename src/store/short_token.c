@@ -58,6 +58,8 @@ enum
 	TOKEN_KEY_KEY = 2
 };
 
+PG_FUNCTION_INFO_V1(apikeys_random_key);
+
 static const AkPasetoBytes no_assertion = {NULL, 0};
 
 /* --- The server's key ------------------------------------------------------- */
@@ -87,6 +89,17 @@ derive_key(const uint8 secret[AK_PASETO_KEY_SIZE], uint8 key[AK_PASETO_KEY_SIZE]
 	ak_crypto_blake2b_add(&hash, &system, sizeof(system));
 	ak_crypto_blake2b_add(&hash, &MyDatabaseId, sizeof(MyDatabaseId));
 	ak_crypto_mac_end(&hash, key, AK_PASETO_KEY_SIZE);
+}
+
+/* random_key(): a new one, for table token_key. */
+Datum
+apikeys_random_key(PG_FUNCTION_ARGS)
+{
+	bytea	   *key = palloc(VARHDRSZ + AK_PASETO_KEY_SIZE);
+
+	SET_VARSIZE(key, VARHDRSZ + AK_PASETO_KEY_SIZE);
+	ak_crypto_random_bytes(VARDATA(key), AK_PASETO_KEY_SIZE);
+	PG_RETURN_BYTEA_P(key);
 }
 
 /* The random key of the database; false if it is not there. */

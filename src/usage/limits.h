@@ -125,7 +125,6 @@ extern void ak_limits_purge(Oid database);
 /* --- limits_given_up.c --------------------------------------------------- */
 
 extern void ak_limits_init(void);
-extern void ak_limits_give_up(const pg_uuid_t *id);
 
 /* --- limits_judge.c ------------------------------------------------------ */
 
@@ -202,7 +201,6 @@ extern void ak_quota_read(Snapshot snapshot, AkLimitCheck *check);
 extern void ak_quota_make_batch(AkQuotaHarvest *harvest, AkQuotaBatch *batch);
 extern bool ak_quota_merge(const pg_uuid_t *instance, uint64 number,
 						   AkQuotaBatch *batch);
-extern void ak_quota_forget(const pg_uuid_t *subject);
 extern void ak_quota_tidy_up(void);
 
 /* --- usage_primary.c ----------------------------------------------------- */

@@ -5,10 +5,10 @@
  * A limit that is removed, the limits_id that a key has no longer, and an
  * organization that is deleted are noted by their ids in the transaction.  After its
  * commit their rows are freed, for nothing finds them any more.  After a rollback,
- * or of a savepoint, they are as before.  No code of the extension runs at the commit of a prepared
- * transaction and on a standby: there the rows stay until their buckets are full,
- * within what an organization may take (limits_table.c).  So does what a decision
- * with an older snapshot spends afterwards.
+ * also to a savepoint, they are as before.  No code of the extension runs at the
+ * commit of a prepared transaction and on a standby: there the rows stay until their
+ * buckets are full, within what an organization may take (limits_table.c).  So does
+ * what a decision with an older snapshot spends afterwards.
  */
 #include "postgres.h"
 
@@ -104,14 +104,14 @@ ak_limits_init(void)
 }
 
 /*
- * Frees, if and after this transaction commits, what was spent of a limit with this
- * id, or of all limits of this limits_id or organization.
+ * give_up_limits(id): frees, if and after this transaction commits, what was spent
+ * of a limit with this id, or of all limits of this limits_id or organization.
  */
-void
-ak_limits_give_up(const pg_uuid_t *id)
+Datum
+apikeys_give_up_limits(PG_FUNCTION_ARGS)
 {
 	if (!ak_limits_exist())
-		return;
+		PG_RETURN_VOID();
 	if (given_up_count == allocated)
 	{
 		int			wanted = Max(16, 2 * allocated);
@@ -121,14 +121,7 @@ ak_limits_give_up(const pg_uuid_t *id)
 			MemoryContextAlloc(TopTransactionContext, wanted * sizeof(GivenUp));
 		allocated = wanted;
 	}
-	given_up[given_up_count].id = *id;
+	given_up[given_up_count].id = *PG_GETARG_UUID_P(0);
 	given_up[given_up_count++].by = GetCurrentSubTransactionId();
-}
-
-/* give_up_limits(id) */
-Datum
-apikeys_give_up_limits(PG_FUNCTION_ARGS)
-{
-	ak_limits_give_up(PG_GETARG_UUID_P(0));
 	PG_RETURN_VOID();
 }

@@ -172,19 +172,6 @@ ak_quota_merge(const pg_uuid_t *instance, uint64 number, AkQuotaBatch *batch)
 	return true;
 }
 
-/* Lets the worker delete what is written of a key that is being deleted. */
-void
-ak_quota_forget(const pg_uuid_t *subject)
-{
-	static AkStatement forget = {
-		"SELECT apikeys_internal.end_quota_usage($1)",
-		1, {UUIDOID}, .by_index = true
-	};
-	Datum		value = UUIDPGetDatum(subject);
-
-	ak_owner_execute(&forget, &value, NULL);
-}
-
 /* Deletes what has ended, in the current transaction; called by the worker. */
 void
 ak_quota_tidy_up(void)
