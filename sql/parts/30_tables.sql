@@ -257,6 +257,7 @@ CREATE TABLE apikeys.key_secret (
 	expires_at timestamptz,
 	digest_realm text COLLATE "C",
 	digest bytea,
+	organization_id uuid,
 	PRIMARY KEY (public_key, version),
 	CONSTRAINT key_secret_version_check CHECK (version > 0),
 	CONSTRAINT key_secret_hint_check CHECK (length(hint) <= 4),
@@ -264,7 +265,9 @@ CREATE TABLE apikeys.key_secret (
 	CONSTRAINT key_secret_digest_realm_check CHECK (apikeys_internal.is_realm(digest_realm))
 );
 CREATE INDEX key_secret_expires_idx ON apikeys.key_secret (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX key_secret_organization_expires_idx ON apikeys.key_secret (organization_id, expires_at) WHERE expires_at IS NOT NULL;
 COMMENT ON INDEX apikeys.key_secret_expires_idx IS 'Finds the secrets that expire.';
+COMMENT ON INDEX apikeys.key_secret_organization_expires_idx IS 'Finds the secrets of an organization that expire.';
 COMMENT ON TABLE apikeys.key_secret IS
 	'The hashed secrets of a key, at most two of them live. Visible like the key, except hash and digest: SELECT on these is not granted to anybody.';
 COMMENT ON COLUMN apikeys.key_secret.public_key IS 'The key.';
@@ -275,6 +278,7 @@ COMMENT ON COLUMN apikeys.key_secret.created_at IS 'Time the secret was issued.'
 COMMENT ON COLUMN apikeys.key_secret.expires_at IS 'Expiration time; NULL means the secret is valid as long as the key.';
 COMMENT ON COLUMN apikeys.key_secret.digest_realm IS 'The realm in which HTTP Digest can prove the secret; NULL: it cannot.';
 COMMENT ON COLUMN apikeys.key_secret.digest IS 'What HTTP Digest needs of the secret, sealed with a pepper. SELECT is not granted to anybody.';
+COMMENT ON COLUMN apikeys.key_secret.organization_id IS 'The organization of the key, set by a trigger.';
 
 -- Entries of access lists are in column access_list of key; only those that came
 -- later than the key have a row here.

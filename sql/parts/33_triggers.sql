@@ -104,6 +104,31 @@ CREATE TRIGGER access_list_changed AFTER UPDATE OF access_list ON apikeys.key
 	EXECUTE FUNCTION apikeys_internal.access_list_changed();
 COMMENT ON TRIGGER access_list_changed ON apikeys.key IS 'Counts uses by removed entries as uses of the key only.';
 
+-- The organization of a secret, by which the secrets of one that expire are found.
+-- A key that is inserted by the same statement, or that arrives later, is not seen here.
+CREATE FUNCTION apikeys_internal.secret_inserted() RETURNS trigger
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF TG_RELID <> 'apikeys.key_secret'::regclass THEN
+		RAISE EXCEPTION USING
+			ERRCODE = '39P01',
+			MESSAGE = 'this function must be called by a trigger of its own table',
+			CONSTRAINT = 'trigger_protocol_violated';
+	END IF;
+	NEW.organization_id := coalesce(
+		(SELECT k.organization_id FROM apikeys.key AS k WHERE k.public_key = NEW.public_key), NEW.organization_id);
+	RETURN NEW;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.secret_inserted() IS
+	'Trigger function: sets the organization of a secret.';
+CREATE TRIGGER secret_inserted BEFORE INSERT OR UPDATE OF public_key, organization_id ON apikeys.key_secret
+	FOR EACH ROW EXECUTE FUNCTION apikeys_internal.secret_inserted();
+ALTER TABLE apikeys.key_secret ENABLE ALWAYS TRIGGER secret_inserted;
+COMMENT ON TRIGGER secret_inserted ON apikeys.key_secret IS 'Sets the organization of the secret.';
+
 -- Recorded uses of a secret become uses of the key when the secret is deleted.
 CREATE FUNCTION apikeys_internal.secret_deleted() RETURNS trigger
 	LANGUAGE c AS 'MODULE_PATHNAME', 'apikeys_secret_deleted';

@@ -15,17 +15,20 @@ BEGIN
 		RAISE null_value_not_allowed USING
 			MESSAGE = 'within must not be null', CONSTRAINT = 'null_argument';
 	END IF;
+	-- Each sub-select is a range of an index for each organization that the caller reads.
 	RETURN QUERY
 		SELECT k.public_key, k.description, k.organization, k.expires_at, k.secret_expires_at
 		FROM apikeys.keys AS k
-		WHERE (k.expires_at > statement_timestamp()
-				AND k.expires_at <= until)
-			OR (k.public_key = ANY (ARRAY(
-					SELECT s.public_key FROM apikeys.key_secret AS s
-					WHERE s.expires_at > statement_timestamp()
-						AND s.expires_at <= until))
-				AND k.secret_expires_at <= until
-				AND (k.expires_at > statement_timestamp()) IS NOT FALSE)
+		WHERE k.public_key = ANY (ARRAY(
+				SELECT e.public_key FROM apikeys.key AS e
+				WHERE e.expires_at > statement_timestamp()
+					AND e.expires_at <= until
+				UNION ALL
+				SELECT s.public_key FROM apikeys.key_secret AS s
+				WHERE s.expires_at > statement_timestamp()
+					AND s.expires_at <= until))
+			AND least(k.expires_at, k.secret_expires_at) <= until
+			AND (k.expires_at > statement_timestamp()) IS NOT FALSE
 		ORDER BY least(k.expires_at, k.secret_expires_at), k.public_key;
 END;
 $$;

@@ -75,8 +75,12 @@ COMMENT ON POLICY key_role_reader_select ON apikeys.key_role IS
 	'apikeys.keys.read or .manage in the organization reads the roles of its keys; in a project the roles granted there; a key its own.';
 
 CREATE POLICY key_secret_reader_select ON apikeys.key_secret FOR SELECT
-	USING (apikeys_internal.reads_key(public_key, (SELECT apikeys_internal.principal_organizations(
-		'apikeys.keys.read', 'apikeys.keys.manage'))::uuid[]));
+	USING ((organization_id = ANY ((SELECT apikeys_internal.principal_organizations(
+				'apikeys.keys.read', 'apikeys.keys.manage'))::uuid[])
+			OR public_key = (SELECT apikeys_internal.own_reader())
+			OR public_key = ANY ((SELECT apikeys_internal.principal_project_keys(
+				'apikeys.keys.read', 'apikeys.keys.manage'))::text[]))
+		AND apikeys_internal.is_readable_share(organization_id, '{apikeys.keys.read,apikeys.keys.manage}'));
 COMMENT ON POLICY key_secret_reader_select ON apikeys.key_secret IS
 	'A principal that reads the key reads its secrets, except the hash.';
 

@@ -60,7 +60,7 @@ BEGIN ATOMIC
 		('manage', 'SELECT ON apikeys.member'),
 		('manage', 'SELECT ON apikeys.key'),
 		('manage', 'SELECT ON apikeys.key_role'),
-		('manage', 'SELECT (public_key, version, hint, created_at, expires_at, digest_realm) ON apikeys.key_secret'),
+		('manage', 'SELECT (public_key, version, hint, created_at, expires_at, digest_realm, organization_id) ON apikeys.key_secret'),
 		('manage', 'SELECT ON apikeys.key_network'),
 		('manage', 'SELECT ON apikeys.key_usage'),
 		('manage', 'SELECT ON apikeys.key_role_usage'),

@@ -260,8 +260,8 @@ PG_FUNCTION_INFO_V1(apikeys_insert_keys);
 	"CASE WHEN NOT " IS_PERMISSION " THEN g.held END, " \
 	"CASE WHEN " IS_PERMISSION " THEN pg_catalog.substr(g.held, 2) END " \
 	"FROM s CROSS JOIN pg_catalog.unnest(s.grants) AS g (held)), " \
-	"c AS (INSERT INTO apikeys.key_secret (public_key, version, hash, hint) " \
-	"SELECT s.public_key, 1, s.hash, s.hint FROM s)"
+	"c AS (INSERT INTO apikeys.key_secret (public_key, version, hash, hint, organization_id) " \
+	"SELECT s.public_key, 1, s.hash, s.hint, $1 FROM s)"
 
 /* The same as view key_image_source for these keys. */
 #define INSERT_IMAGES \

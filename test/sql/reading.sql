@@ -38,8 +38,9 @@ SELECT 'key' || n, regress_reading.organization(1 + n % 600), g.project_id, g.ro
 FROM generate_series(1, 30000) AS n
 	CROSS JOIN LATERAL (VALUES (NULL, 'ORG_READ_ONLY'),
 		(regress_reading.project(10 * (1 + n % 600) + n / 600 % 5), 'GROUP_READ_ONLY')) AS g (project_id, role);
-INSERT INTO apikeys.key_secret (public_key, version, hash, hint)
-SELECT 'key' || n, 1, ('sha256$$' || encode(sha256(n::text::bytea), 'hex'))::apikeys.secret_hash, 'abcd'
+INSERT INTO apikeys.key_secret (public_key, version, hash, hint, expires_at)
+SELECT 'key' || n, 1, ('sha256$$' || encode(sha256(n::text::bytea), 'hex'))::apikeys.secret_hash, 'abcd',
+	CASE n % 7 WHEN 3 THEN now() + (1 + n / 600) * interval '1 day' END
 FROM generate_series(1, 30000) AS n;
 INSERT INTO apikeys.key_usage (public_key, use_count, last_used_at, last_used_address, secret_version)
 SELECT 'key' || n, n, now(), '10.0.0.1', 1 FROM generate_series(1, 30000) AS n WHERE n % 7 < 4;
@@ -104,7 +105,8 @@ SELECT * FROM (VALUES
 	(16, $$SELECT * FROM apikeys.usage_by_day WHERE public_key = 'key6' AND day > current_date - 30$$),
 	(17, $$SELECT * FROM apikeys.usage_by_hour WHERE organization_id = '5f0e7a10-0000-4000-8000-000000000007' AND hour > now() - interval '30 days'$$),
 	(18, $$SELECT * FROM apikeys.usage_by_day WHERE organization_id = '5f0e7a10-0000-4000-8000-000000000007' AND day > current_date - 30$$),
-	(19, $$SELECT * FROM apikeys.usage_by_day WHERE day > current_date - 30$$)) AS s (number, text);
+	(19, $$SELECT * FROM apikeys.usage_by_day WHERE day > current_date - 30$$),
+	(20, $$SELECT public_key FROM apikeys.key_secret WHERE expires_at > now() AND expires_at <= now() + interval '30 days'$$)) AS s (number, text);
 GRANT SELECT ON regress_reading.statement TO PUBLIC;
 
 -- Plans of functions: which of the growing tables they read in full.
@@ -219,6 +221,12 @@ SELECT regress_reading.nodes('SELECT count(*) FROM apikeys.keys',
 	'$.**{2 to last} ? (@."Node Type" == "Index Only Scan")') AS index_only;
 SELECT regress_reading.nodes('SELECT * FROM apikeys.keys WHERE organization_id = ''5f0e7a10-0000-4000-8000-000000000007'' ORDER BY created_at DESC LIMIT 20',
 	'$.**{2 to last} ? (@."Index Name" == "key_organization_created_idx" && @."Node Type" == "Index Scan")') AS in_order;
+-- What expires is read of the organization alone, however much of others does.
+BEGIN;
+SELECT count(expires_at) AS keys, count(secret_expires_at) AS secrets FROM apikeys.expiring_keys('30 days');
+SELECT i.name, pg_stat_get_xact_tuples_returned(('apikeys.' || i.name)::regclass) > 0 AS is_read
+FROM unnest('{key_expires_idx,key_organization_expires_idx,key_secret_expires_idx,key_secret_organization_expires_idx}'::text[]) AS i (name);
+ROLLBACK;
 RESET ROLE;
 
 -- A plan that was made for one principal is correct for another: of one organization,

@@ -1,7 +1,8 @@
 -- load.sql: keys 1 to :keys, in :organizations organizations with 10 projects each.  Key n
 -- is named 1000000000000000000 + n and its secret is 2000000000000000000 + n, so
 -- that pgbench can compute both; it has a role in its organization, one in a
--- project of it, and every second key has an access list.
+-- project of it.  Of the keys of each organization every second has an access list,
+-- every tenth expires, and so does the secret of every tenth.
 --
 -- With :special = 1 there are two organizations more.  One has :projects projects, 500
 -- keys, and before these the keys that are measured for what they have: :keys + 1 to
@@ -61,11 +62,11 @@ FROM generate_series(0, 10 * :organizations - 1) AS n;
 
 INSERT INTO apikeys.key (public_key, organization_id, description, access_list, created_at, expires_at)
 SELECT bench.public_key(n), bench.organization_id(n), 'Key number ' || n,
-    CASE n % 2 WHEN 1 THEN '{}'::apikeys.access_list
+    CASE i % 2 WHEN 1 THEN '{}'::apikeys.access_list
         ELSE '{10.0.0.0/8,2001:db8::/32}' END,
     now() - (:keys - n) * interval '1 s',
-    CASE n % 10 WHEN 0 THEN now() + (1 + n % 365) * interval '1 day' END
-FROM generate_series(1, :keys) AS n;
+    CASE i % 10 WHEN 0 THEN now() + (1 + i % 365) * interval '1 day' END
+FROM generate_series(1, :keys) AS n CROSS JOIN LATERAL (SELECT n / :organizations) AS o (i);
 
 -- Both roles of a key beside each other, as create_key leaves them.
 INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role)
@@ -106,3 +107,6 @@ CROSS JOIN LATERAL (VALUES
 
 -- Made by hashes.c, for all keys.
 \copy apikeys.key_secret (public_key, version, hash, hint) FROM pstdin
+UPDATE apikeys.key_secret AS s SET expires_at = now() + (1 + k.i % 365) * interval '1 day'
+FROM (SELECT bench.public_key(n) AS public_key, n / :organizations AS i FROM generate_series(1, :keys) AS n) AS k
+WHERE k.i % 10 = 5 AND s.public_key = k.public_key;

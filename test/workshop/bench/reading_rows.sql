@@ -10,8 +10,8 @@ SELECT 'user:bench', 'key.created', organization_id, public_key, '{}', 'bench'
 FROM apikeys.key ORDER BY public_key;
 
 INSERT INTO apikeys.key_usage (public_key, network, use_count, last_used_at, last_used_address, secret_version)
-SELECT bench.public_key(n), CASE n % 2 WHEN 0 THEN '10.0.0.0/8'::cidr END, 1, now(), '10.1.2.3', 1
-FROM generate_series(1, :keys) AS n WHERE n % 3 > 0
+SELECT bench.public_key(n), CASE i % 2 WHEN 0 THEN '10.0.0.0/8'::cidr END, 1, now(), '10.1.2.3', 1
+FROM generate_series(1, :keys) AS n CROSS JOIN LATERAL (SELECT n / :organizations) AS o (i) WHERE i % 3 > 0
 ON CONFLICT DO NOTHING;
 
 RESET session_replication_role;

@@ -17,7 +17,8 @@
 #                          made while decisions are measured
 #   IMPORT=200000          keys that are brought in at once
 #   CALLS=50000            calls in one measurement inside the server
-#   SHARED_BUFFERS=2GB     more than all tables: a million keys are 1.2 GB
+#   SHARED_BUFFERS=4GB     more than all tables of all databases: a million keys are
+#                          2 GB, with those that are compared
 #   LOCATOR_SIZE=15625kB   apikeys.locator_size; by default 16 bytes a key
 #   USAGE_MAX_ENTRIES=2510000
 #                          apikeys.usage_max_entries; by default enough for
@@ -41,7 +42,7 @@ ROUNDS=${ROUNDS:-5}
 SECONDS_EACH=${SECONDS_EACH:-5}
 CALLS=${CALLS:-50000}
 IMPORT=${IMPORT:-200000}
-SHARED_BUFFERS=${SHARED_BUFFERS:-2GB}
+SHARED_BUFFERS=${SHARED_BUFFERS:-4GB}
 LOCATOR_SIZE=${LOCATOR_SIZE:-$((KEYS < 4096 ? 64 : KEYS / 64))kB}
 USAGE_MAX_ENTRIES=${USAGE_MAX_ENTRIES:-$((KEYS * 5 / 2 + 10000))}
 ORGANIZATIONS=${ORGANIZATIONS:-$((KEYS < 20000 ? 10 : KEYS / 500))}
