@@ -19,6 +19,7 @@
 #include "catalog/pg_type.h"
 #include "common/int.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -187,42 +188,44 @@ ak_usage_make_batch(AkHarvest *harvest, AkBatch *batch)
 
 /* --- Merging ------------------------------------------------------------- */
 
-#define BATCH_TYPES \
+/* The columns of a batch, and the organizations of its keys. */
+#define ORGANIZATIONS	AK_BATCH_COLUMN_COUNT
+#define ARGUMENT_COUNT	(AK_BATCH_COLUMN_COUNT + 1)
+
+#define ARGUMENT_TYPES \
 	{TEXTARRAYOID, TEXTARRAYOID, CIDRARRAYOID, INT8ARRAYOID, \
 	TIMESTAMPTZARRAYOID, INETARRAYOID, INT4ARRAYOID, INT8ARRAYOID, \
-	TIMESTAMPTZARRAYOID, INT8ARRAYOID, INT8ARRAYOID}
+	TIMESTAMPTZARRAYOID, INT8ARRAYOID, INT8ARRAYOID, UUIDARRAYOID}
 
 #define BATCH \
 	"ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), " \
 	"pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5), " \
 	"pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8), " \
-	"pg_catalog.unnest($9), pg_catalog.unnest($10), pg_catalog.unnest($11)) " \
+	"pg_catalog.unnest($9), pg_catalog.unnest($10), pg_catalog.unnest($11), " \
+	"pg_catalog.unnest($12)) " \
 	"AS b (public_key, reason, network, count, last_at, address, version, " \
-	"grant_id, hour, hour_count, cost) "
+	"grant_id, hour, hour_count, cost, organization_id) "
 
-/* The key is looked up in a subquery, so that no plan reads all keys. */
 #define EXISTING_ROWS \
 	"FROM " BATCH \
-	"WHERE (SELECT true FROM apikeys.key AS k " \
-	"WHERE k.public_key OPERATOR(pg_catalog.=) b.public_key) " \
-	"AND (b.count IS NULL OR b.count OPERATOR(pg_catalog.<>) 0) "
+	"WHERE b.organization_id IS NOT NULL AND b.count OPERATOR(pg_catalog.<>) 0 "
 
-static uint64
-merge_uses(AkBatch *batch, Snapshot snapshot)
+static void
+merge_uses(Datum *values, Snapshot snapshot)
 {
 	static AkStatement merge = {
 		"INSERT INTO apikeys.key_usage AS u " USAGE_COLUMNS
 		"SELECT b.public_key, b.network, b.count, b.last_at, b.address, "
 		"coalesce(b.version, 0) "
 		EXISTING_ROWS "AND b.reason IS NULL " ADD_USES,
-		AK_BATCH_COLUMN_COUNT, BATCH_TYPES, .by_index = true
+		ARGUMENT_COUNT, ARGUMENT_TYPES, .by_index = true
 	};
 
-	return ak_owner_execute_at(snapshot, &merge, batch->columns, NULL);
+	ak_owner_execute_at(snapshot, &merge, values, NULL);
 }
 
-static uint64
-merge_denials(AkBatch *batch, Snapshot snapshot)
+static void
+merge_denials(Datum *values, Snapshot snapshot)
 {
 	static AkStatement merge = {
 		"INSERT INTO apikeys.key_denial AS d "
@@ -238,10 +241,10 @@ merge_denials(AkBatch *batch, Snapshot snapshot)
 		"last_denied_address = CASE WHEN excluded.last_denied_at "
 		"OPERATOR(pg_catalog.>=) d.last_denied_at "
 		"THEN excluded.last_denied_address ELSE d.last_denied_address END",
-		AK_BATCH_COLUMN_COUNT, BATCH_TYPES, .by_index = true
+		ARGUMENT_COUNT, ARGUMENT_TYPES, .by_index = true
 	};
 
-	return ak_owner_execute_at(snapshot, &merge, batch->columns, NULL);
+	ak_owner_execute_at(snapshot, &merge, values, NULL);
 }
 
 /*
@@ -250,7 +253,7 @@ merge_denials(AkBatch *batch, Snapshot snapshot)
  * plan reads all roles.
  */
 static void
-merge_grants(AkBatch *batch, Snapshot snapshot)
+merge_grants(Datum *values, Snapshot snapshot)
 {
 	static AkStatement merge = {
 		"INSERT INTO apikeys.key_role_usage AS u "
@@ -276,40 +279,34 @@ merge_grants(AkBatch *batch, Snapshot snapshot)
 		"ON CONFLICT ON CONSTRAINT key_role_usage_key DO UPDATE SET "
 		"last_used_at = excluded.last_used_at "
 		"WHERE excluded.last_used_at OPERATOR(pg_catalog.>) u.last_used_at",
-		AK_BATCH_COLUMN_COUNT, BATCH_TYPES, .by_index = true
+		ARGUMENT_COUNT, ARGUMENT_TYPES, .by_index = true
 	};
 
-	ak_owner_execute_at(snapshot, &merge, batch->columns, NULL);
+	ak_owner_execute_at(snapshot, &merge, values, NULL);
 }
 
 /*
  * Adds to the history of each key by the hour, and by the day.  All merges lock
  * rows in the same order, in which what is new of an organization stands in few
- * pages.  The look-up of the key's organization is limited, so that no plan reads
- * all keys.
+ * pages.
  */
 static void
-merge_history(AkBatch *batch, Snapshot snapshot)
+merge_history(Datum *values, Snapshot snapshot)
 {
 #define MERGE(table, unit, start) { \
 	"INSERT INTO apikeys." table " AS h " \
 	"(public_key, " unit ", reason, organization_id, count, cost) " \
-	"SELECT s.public_key, s.start, s.reason, k.organization_id, " \
-	"s.count, s.cost FROM (SELECT b.public_key COLLATE \"C\" AS public_key, " \
-	start " AS start, coalesce(b.reason, 'ok') COLLATE \"C\" AS reason, " \
-	"least(pg_catalog.sum(b.hour_count), " \
-	"9223372036854775807)::pg_catalog.int8 AS count, " \
-	"least(pg_catalog.sum(b.cost), " \
-	"9223372036854775807)::pg_catalog.int8 AS cost " \
-	"FROM " BATCH "WHERE b.hour IS NOT NULL " \
-	"GROUP BY 1, 2, 3) AS s " \
-	"CROSS JOIN LATERAL (SELECT k.organization_id FROM apikeys.key AS k " \
-	"WHERE k.public_key OPERATOR(pg_catalog.=) s.public_key LIMIT 1) AS k " \
-	"ORDER BY 4, 1, 2, 3 " \
+	"SELECT b.public_key COLLATE \"C\", " start ", " \
+	"coalesce(b.reason, 'ok') COLLATE \"C\", b.organization_id, " \
+	"least(pg_catalog.sum(b.hour_count), 9223372036854775807)::pg_catalog.int8, " \
+	"least(pg_catalog.sum(b.cost), 9223372036854775807)::pg_catalog.int8 " \
+	"FROM " BATCH \
+	"WHERE b.organization_id IS NOT NULL AND b.hour IS NOT NULL " \
+	"GROUP BY 4, 1, 2, 3 ORDER BY 4, 1, 2, 3 " \
 	"ON CONFLICT ON CONSTRAINT " table "_pkey DO UPDATE SET " \
 	"count = " SUM_OF("h.count", "excluded.count") ", " \
 	"cost = " SUM_OF("h.cost", "excluded.cost"), \
-	AK_BATCH_COLUMN_COUNT, BATCH_TYPES, .by_index = true \
+	ARGUMENT_COUNT, ARGUMENT_TYPES, .by_index = true \
 }
 	static AkStatement merges[] = {
 		MERGE("key_history", "hour", "b.hour"),
@@ -319,7 +316,7 @@ merge_history(AkBatch *batch, Snapshot snapshot)
 #undef MERGE
 
 	for (int i = 0; i < lengthof(merges); i++)
-		ak_owner_execute_at(snapshot, &merges[i], batch->columns, NULL);
+		ak_owner_execute_at(snapshot, &merges[i], values, NULL);
 }
 
 /* False if this batch, or a later one, is there already. */
@@ -347,46 +344,42 @@ note_batch(const pg_uuid_t *instance, uint64 number)
 }
 
 /*
- * Returns how many rows of the tables a batch changes if all its keys exist.
+ * Sets the organization of the key of each row, NULL where there is no such key.
+ * Returns these rows, counted from 1.
  */
-static uint64
-count_rows(AkBatch *batch)
-{
-	ArrayType  *counts = DatumGetArrayTypeP(batch->columns[AK_BATCH_COUNTS]);
-	Datum	   *values;
-	bool	   *nulls;
-	int			value_count;
-	uint64		rows = 0;
-
-	deconstruct_array(counts, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
-					  &values, &nulls, &value_count);
-	for (int i = 0; i < value_count; i++)
-		rows += nulls[i] || DatumGetInt64(values[i]) != 0;
-	return rows;
-}
-
-/* Returns which rows of the batch, counted from 1, have no key. */
 static ArrayType *
-find_missing(AkBatch *batch, AkKeystore *store)
+find_organizations(const AkBatch *batch, AkKeystore *store,
+				   Datum *organizations)
 {
 	Datum	   *keys;
+	pg_uuid_t  *ids = palloc(batch->count * sizeof(pg_uuid_t));
+	Datum	   *values = palloc(batch->count * sizeof(Datum));
+	bool	   *nulls = palloc(batch->count * sizeof(bool));
 	Datum	   *missing = palloc(batch->count * sizeof(Datum));
-	int			count = 0;
-	int			key_count;
+	int			missing_count = 0;
+	int			count;
 
 	deconstruct_array(DatumGetArrayTypeP(batch->columns[AK_BATCH_PUBLIC_KEYS]),
-					  TEXTOID, -1, false, TYPALIGN_INT, &keys, NULL,
-					  &key_count);
-	for (int i = 0; i < key_count; i++)
+					  TEXTOID, -1, false, TYPALIGN_INT, &keys, NULL, &count);
+	for (int i = 0; i < count; i++)
 	{
-		pg_uuid_t	organization;
-
-		if (!ak_keystore_find_key(store, DatumGetTextPP(keys[i]),
-								  &organization))
-			missing[count++] = Int32GetDatum(i + 1);
+		values[i] = UUIDPGetDatum(&ids[i]);
+		/* Rows of one key are beside each other. */
+		if (i > 0 && datumIsEqual(keys[i - 1], keys[i], false, -1))
+		{
+			ids[i] = ids[i - 1];
+			nulls[i] = nulls[i - 1];
+		}
+		else
+			nulls[i] = !ak_keystore_find_key(store, DatumGetTextPP(keys[i]),
+											 &ids[i]);
+		if (nulls[i])
+			missing[missing_count++] = Int32GetDatum(i + 1);
 	}
-	return construct_array(missing, count, INT4OID, sizeof(int32), true,
-						   TYPALIGN_INT);
+	*organizations = make_column(values, nulls, count, UUIDOID, UUID_LEN,
+								 false, TYPALIGN_CHAR);
+	return construct_array(missing, missing_count, INT4OID, sizeof(int32),
+						   true, TYPALIGN_INT);
 }
 
 /*
@@ -400,18 +393,18 @@ ArrayType *
 ak_usage_merge(const pg_uuid_t *instance, uint64 number, AkBatch *batch)
 {
 	AkKeystore	store;
-	uint64		merged;
+	Datum		values[ARGUMENT_COUNT];
 	ArrayType  *missing;
 
 	if (!note_batch(instance, number) || batch->count == 0)
 		return construct_empty_array(INT4OID);
 	ak_keystore_open(&store, AK_TABLE_BIT(AK_KEY));
-	merged = merge_uses(batch, store.snapshot) +
-		merge_denials(batch, store.snapshot);
-	merge_grants(batch, store.snapshot);
-	merge_history(batch, store.snapshot);
-	missing = merged == count_rows(batch) ? construct_empty_array(INT4OID) :
-		find_missing(batch, &store);
+	memcpy(values, batch->columns, sizeof(batch->columns));
+	missing = find_organizations(batch, &store, &values[ORGANIZATIONS]);
+	merge_uses(values, store.snapshot);
+	merge_denials(values, store.snapshot);
+	merge_grants(values, store.snapshot);
+	merge_history(values, store.snapshot);
 	ak_keystore_close(&store);
 	return missing;
 }
