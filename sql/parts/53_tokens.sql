@@ -24,9 +24,10 @@ COMMENT ON FUNCTION apikeys_internal.proved_secret() IS
 	'Returns the version of the secret that was proved of the key that is bound to this transaction, or that its token came from; NULL if none is bound.';
 
 CREATE FUNCTION apikeys_internal.seal_token(
-	public_key text, secret_version integer, lifetime interval, scopes text[], project uuid) RETURNS text
+	public_key text, secret_version integer, secret_created_at timestamptz, lifetime interval, scopes text[],
+	project uuid) RETURNS text
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_seal_token';
-COMMENT ON FUNCTION apikeys_internal.seal_token(text, integer, interval, text[], uuid) IS
+COMMENT ON FUNCTION apikeys_internal.seal_token(text, integer, timestamptz, interval, text[], uuid) IS
 	'Returns a token that is good for the lifetime from now on.';
 
 CREATE FUNCTION apikeys_internal.refuse_token(action text) RETURNS void
@@ -52,6 +53,7 @@ AS $$
 DECLARE
 	is_own constant boolean := public_key IS NOT DISTINCT FROM apikeys.current_key();
 	secret integer;
+	secret_created_at timestamptz;
 BEGIN
 	PERFORM apikeys_internal.refuse_token('issue tokens');
 	IF public_key IS NULL THEN
@@ -68,7 +70,7 @@ BEGIN
 			WHERE p.id = issue_token.project AND k.public_key = issue_token.public_key) THEN
 		PERFORM apikeys_internal.raise_not_found('project');
 	END IF;
-	SELECT s.version INTO secret FROM apikeys.key_secret AS s
+	SELECT s.version, s.created_at INTO secret, secret_created_at FROM apikeys.key_secret AS s
 		WHERE s.public_key = issue_token.public_key
 			AND (s.expires_at IS NULL OR s.expires_at > clock_timestamp())
 			AND (NOT is_own OR s.version = apikeys_internal.proved_secret())
@@ -80,7 +82,7 @@ BEGIN
 				ELSE 'apikeys.rotate_secret issues another secret.' END,
 			CONSTRAINT = 'no_live_secret';
 	END IF;
-	RETURN apikeys_internal.seal_token(public_key, secret, lifetime, scopes, project);
+	RETURN apikeys_internal.seal_token(public_key, secret, secret_created_at, lifetime, scopes, project);
 END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.issue_token(interval, text[], uuid, text) IS 'Body of apikeys.issue_token.';

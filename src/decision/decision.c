@@ -205,7 +205,8 @@ prove_token(const AkRequest *request, AkDecision *decision)
 	if (token->expires_at <= decision->now)
 		return AK_TOKEN_EXPIRED;
 	if (!decision->key_exists ||
-		!ak_image_secret_lives(&decision->key, token->secret_version, decision->now))
+		!ak_image_secret_lives(&decision->key, token->secret_version, decision->now) ||
+		!ak_short_token_knows_secret(&decision->store, token))
 		return AK_TOKEN_REVOKED;
 	decision->secret_version = token->secret_version;
 	return AK_OK;

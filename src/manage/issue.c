@@ -321,8 +321,8 @@ join_scopes(ArrayType *array)
 }
 
 /*
- * seal_token(public_key, secret_version, lifetime, scopes, project): the text of a
- * token, NULL without one of the first three; raises 22023 for a lifetime or scopes that it cannot have, 54000 if it
+ * seal_token(public_key, secret_version, secret_created_at, lifetime, scopes, project): the text of a
+ * token, NULL without one of the first four; raises 22023 for a lifetime or scopes that it cannot have, 54000 if it
  * would be too long, 55000 without a key of the server.
  */
 Datum
@@ -332,17 +332,18 @@ apikeys_seal_token(PG_FUNCTION_ARGS)
 	AkKeystore	store;
 	text	   *sealed;
 
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3))
 		PG_RETURN_NULL();
 	token.public_key = PG_GETARG_TEXT_PP(0);
 	token.secret_version = PG_GETARG_INT32(1);
-	token.expires_at = get_end(token.issued_at, PG_GETARG_INTERVAL_P(2));
-	if (!PG_ARGISNULL(3))
+	token.secret_created_at = PG_GETARG_TIMESTAMPTZ(2);
+	token.expires_at = get_end(token.issued_at, PG_GETARG_INTERVAL_P(3));
+	if (!PG_ARGISNULL(4))
 		(void) ak_short_token_set_scopes(&token,
-										 join_scopes(PG_GETARG_ARRAYTYPE_P(3)));
-	token.has_project = !PG_ARGISNULL(4);
+										 join_scopes(PG_GETARG_ARRAYTYPE_P(4)));
+	token.has_project = !PG_ARGISNULL(5);
 	if (token.has_project)
-		token.project = *PG_GETARG_UUID_P(4);
+		token.project = *PG_GETARG_UUID_P(5);
 	ak_keystore_open(&store, ak_short_token_tables());
 	sealed = ak_short_token_seal(&store, &token);
 	ak_keystore_close(&store);

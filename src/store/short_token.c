@@ -7,7 +7,9 @@
  *
  *		sub		the public key of the key that it stands for
  *		iat		when it was issued, exp: until when it is good (RFC 3339, UTC)
- *		sec		the version of the key's secret that it came from
+ *		sec		the version of the key's secret that it came from, and sat: when that
+ *				was created, since a version that was rolled back, or lost with a
+ *				server, is issued again
  *		scope	patterns of scopes with blanks between; absent: any scope
  *		prj		the project that it is good in; absent: anywhere
  *
@@ -39,6 +41,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
+#include "utils/fmgroids.h"
 #include "utils/timestamp.h"
 
 /* What the key of tokens is derived with. */
@@ -57,6 +60,11 @@ enum
 {
 	TOKEN_KEY_KEY = 2
 };
+enum
+{
+	SECRET_VERSION = 2,
+	SECRET_CREATED_AT = 5
+};
 
 PG_FUNCTION_INFO_V1(apikeys_random_key);
 
@@ -68,7 +76,7 @@ static const AkPasetoBytes no_assertion = {NULL, 0};
 uint32
 ak_short_token_tables(void)
 {
-	return AK_TABLE_BIT(AK_TOKEN_KEY);
+	return AK_TABLE_BIT(AK_TOKEN_KEY) | AK_TABLE_BIT(AK_KEY_SECRET);
 }
 
 /*
@@ -318,7 +326,8 @@ write_payload(const AkShortToken *token, StringInfo payload)
 	append_time(payload, token->issued_at);
 	appendStringInfoString(payload, ",\"exp\":");
 	append_time(payload, token->expires_at);
-	appendStringInfo(payload, ",\"sec\":%d", token->secret_version);
+	appendStringInfo(payload, ",\"sec\":%d,\"sat\":", token->secret_version);
+	append_time(payload, token->secret_created_at);
 	if (token->scopes)
 		appendStringInfo(payload, ",\"scope\":\"%s\"", token->scopes);
 	if (token->has_project)
@@ -347,6 +356,9 @@ read_member(const char *name, const JsonLexContext *lexer, AkShortToken *token)
 		return token->issued_at == 0 && read_time(value, &token->issued_at);
 	if (strcmp(name, "exp") == 0)
 		return token->expires_at == 0 && read_time(value, &token->expires_at);
+	if (strcmp(name, "sat") == 0)
+		return token->secret_created_at == 0 &&
+			read_time(value, &token->secret_created_at);
 	if (strcmp(name, "scope") == 0)
 		return token->scopes == NULL &&
 			ak_short_token_set_scopes(token, pstrdup(value));
@@ -385,7 +397,33 @@ read_payload(AkPasetoBytes payload, AkShortToken *token)
 	return lexer->token_type == JSON_TOKEN_OBJECT_END &&
 		next_is(lexer, JSON_TOKEN_END) &&
 		token->public_key && token->issued_at && token->expires_at &&
-		token->secret_version;
+		token->secret_version && token->secret_created_at;
+}
+
+/* --- The secret that a token came from --------------------------------------- */
+
+/*
+ * Whether the secret of the version that the token names is the one that it came
+ * from.  The store was opened with ak_short_token_tables().
+ */
+bool
+ak_short_token_knows_secret(AkKeystore *store, const AkShortToken *token)
+{
+	ScanKeyData keys[2];
+	AkIndexScan scan;
+	bool		isnull;
+	bool		is_known;
+
+	ak_index_scan_text_key(&keys[0], token->public_key);
+	ScanKeyInit(&keys[1], SECRET_VERSION, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(token->secret_version));
+	ak_index_scan_open_for(store->snapshot, AK_KEY_SECRET, AK_KEY_SECRET_BY_KEY,
+						   keys, lengthof(keys), &scan);
+	is_known = ak_index_scan_next_row(&scan) &&
+		DatumGetTimestampTz(slot_getattr(scan.slot, SECRET_CREATED_AT,
+										 &isnull)) == token->secret_created_at;
+	ak_index_scan_close(&scan);
+	return is_known;
 }
 
 /* --- Tokens ----------------------------------------------------------------- */

@@ -334,6 +334,7 @@ typedef struct AkShortToken
 	TimestampTz issued_at;
 	TimestampTz expires_at;
 	int32		secret_version;
+	TimestampTz secret_created_at;
 	char	   *scopes;			/* with blanks between; NULL: not narrowed */
 	AkPermissions patterns;		/* the same ones, which point into scopes */
 	bool		has_project;
@@ -344,6 +345,8 @@ typedef struct AkShortToken
 extern uint32 ak_short_token_tables(void);
 extern bool ak_short_token_set_scopes(AkShortToken *token, char *scopes);
 extern text *ak_short_token_seal(AkKeystore *store, AkShortToken *token);
+extern bool ak_short_token_knows_secret(AkKeystore *store,
+										const AkShortToken *token);
 extern bool ak_short_token_open(AkKeystore *store, const char *sealed,
 								size_t length, AkShortToken *token);
 extern AkShortToken *ak_short_token_copy(const AkShortToken *token);

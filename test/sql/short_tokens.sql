@@ -84,9 +84,10 @@ SELECT n, pg_temp.reason(token) FROM (VALUES
 	(16, 'v4.local.' || repeat('A', 8183)), (17, 'v4.local.' || repeat('A', 8184)), (18, 'v4.local.' || repeat('A', 1048576)),
 	(19, substr(:'whole', 1, 9) || left(split_part(:'whole', '.', 3), 40) || substr(split_part(:'scoped', '.', 3), 41) || '.' || split_part(:'whole', '.', 4))) AS v (n, token)
 ORDER BY n;
+SELECT created_at FROM apikeys.key_secret WHERE public_key = :'public_key' \gset
 -- Sealed with the right key, and not as they are sealed here: a name that brings
 -- members of its own.
-SELECT n, pg_temp.reason(apikeys_internal.seal_token(name, 1, '1 minute', NULL, NULL)) FROM (VALUES
+SELECT n, pg_temp.reason(apikeys_internal.seal_token(name, 1, :'created_at', '1 minute', NULL, NULL)) FROM (VALUES
 	(1, ''), (2, repeat('x', 129)), (3, 'x","sub":"' || :'public_key'), (4, :'public_key' || '","exp":"2999-01-01T00:00:00.000000Z'), (5, :'public_key' || '","nbf":"'),
 	(6, :'public_key' || '","a":{},"b":"'), (7, :'public_key' || '","scope":"'), (8, :'public_key' || '","scope":"a  b'), (9, :'public_key' || '","scope":"a"b'),
 	(10, :'public_key' || '","prj":"' || 'no uuid'), (11, :'public_key' || '"}'), (12, :'public_key' || E'\n'), (13, :'public_key' || '\'),
@@ -94,9 +95,9 @@ SELECT n, pg_temp.reason(apikeys_internal.seal_token(name, 1, '1 minute', NULL, 
 	(18, :'public_key' || '","scope":"things.read'), (19, :'public_key' || '","prj":"' || :'one'), (20, replace(:'public_key', '_', '\u005f'))) AS v (n, name)
 ORDER BY n;
 -- Of no key, of no secret, of another key of the server.
-SELECT n, pg_temp.reason(token) FROM (VALUES (1, apikeys_internal.seal_token('regress_tokens_none', 1, '1 minute', NULL, NULL)),
-	(2, apikeys_internal.seal_token(:'public_key', 2, '1 minute', NULL, NULL)), (3, apikeys_internal.seal_token(:'public_key', 0, '1 minute', NULL, NULL)),
-	(4, apikeys_internal.seal_token(:'public_key', -1, '1 minute', NULL, NULL)), (5, apikeys_internal.seal_token(:'public_key', 2147483647, '1 minute', NULL, NULL))) AS v (n, token)
+SELECT n, pg_temp.reason(token) FROM (VALUES (1, apikeys_internal.seal_token('regress_tokens_none', 1, now(), '1 minute', NULL, NULL)),
+	(2, apikeys_internal.seal_token(:'public_key', 2, now(), '1 minute', NULL, NULL)), (3, apikeys_internal.seal_token(:'public_key', 0, now(), '1 minute', NULL, NULL)),
+	(4, apikeys_internal.seal_token(:'public_key', -1, now(), '1 minute', NULL, NULL)), (5, apikeys_internal.seal_token(:'public_key', 2147483647, now(), '1 minute', NULL, NULL))) AS v (n, token)
 ORDER BY n;
 BEGIN;
 UPDATE apikeys.token_key SET key = sha256('another');
@@ -152,6 +153,22 @@ DELETE FROM apikeys.key_secret WHERE public_key = :'public_key';
 SELECT pg_temp.reason(:'of_second'), pg_temp.try(format('SELECT apikeys.issue_token(''1 minute'', public_key => %L)', :'public_key'));
 SELECT apikeys.rotate_secret(:'public_key') IS NOT NULL;
 SELECT pg_temp.reason(:'of_second'), array_agg(version) FROM apikeys.key_secret WHERE public_key = :'public_key';
+ROLLBACK;
+
+-- One that was rolled back comes again: a token of it is not one of the next, nor is
+-- that of a key that was rolled back one of the next of its name.
+BEGIN;
+SELECT apikeys.rotate_secret(:'public_key', '1 hour') IS NOT NULL;
+SELECT apikeys.issue_token('5 minutes', public_key => :'public_key') AS of_undone \gset
+SELECT apikeys.import_key(:'org', 'regress_tokens_again', ('sha256$$' || encode(sha256('a secret'), 'hex'))::apikeys.secret_hash, 'regress', '{}') IS NOT NULL;
+SELECT apikeys.issue_token('5 minutes', public_key => 'regress_tokens_again') AS of_import \gset
+SELECT pg_temp.reason(:'of_undone', NULL), pg_temp.reason(:'of_import', NULL);
+ROLLBACK;
+BEGIN;
+SELECT apikeys.rotate_secret(:'public_key', '1 hour') IS NOT NULL;
+SELECT apikeys.import_key(:'org', 'regress_tokens_again', ('sha256$$' || encode(sha256('a secret'), 'hex'))::apikeys.secret_hash, 'regress', '{}') IS NOT NULL;
+SELECT s.version, pg_temp.reason(:'of_undone', NULL), pg_temp.reason(:'of_import', NULL)
+FROM apikeys.key_secret AS s WHERE s.public_key = :'public_key' ORDER BY s.version DESC LIMIT 1;
 ROLLBACK;
 
 -- --- A bound key ---------------------------------------------------------------
