@@ -120,7 +120,6 @@ SELECT pg_temp.try('disabled = false');
 CREATE FUNCTION pg_temp.with_bytes(byte text, names text[]) RETURNS text LANGUAGE plpgsql AS $body$
 DECLARE
 	name text;
-	answer text;
 BEGIN
 	FOREACH name IN ARRAY names LOOP
 		EXECUTE format('ALTER TABLE apikeys.key_image ALTER %I DROP DEFAULT, ALTER %1$I TYPE "char" USING %L', name, byte);
