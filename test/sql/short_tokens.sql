@@ -56,6 +56,13 @@ FROM (VALUES (1, 'whole', :'whole'), (2, 'scoped', :'scoped'), (3, 'placed', :'p
 	CROSS JOIN (VALUES (1, 'things.read'), (2, 'things.list'), (3, 'things.write'), (4, 'things.read things.list'), (5, 'things.read things.write'), (6, 'other')) AS s (m, scope)
 	CROSS JOIN (VALUES (1, 'organization', NULL), (2, 'one', :'one'::uuid), (3, 'two', :'two'), (4, 'three', :'three')) AS p (k, place, project)
 ORDER BY n, m, k;
+-- Bound, a key of a project has it by a token of that project, and nothing by one of another.
+BEGIN;
+SELECT apikeys.authenticate_token(:'same', '192.0.2.1') = :'project_key', apikeys.current_projects('things.read') = ARRAY[:'one'::uuid], apikeys.permits('things.read', :'one');
+ROLLBACK;
+BEGIN;
+SELECT apikeys.authenticate_token(:'elsewhere', '192.0.2.1') = :'project_key', cardinality(apikeys.current_projects('things.read')), apikeys.permits('things.read', :'one');
+ROLLBACK;
 -- All of what a proved key gets back, and the other checks go on.
 SELECT allowed, reason, public_key = :'public_key' AS public_key, organization_id = :'org' AS organization_id, address, network, http_status, owner, metadata
 FROM apikeys.decide_token(:'scoped', '192.0.2.1'::inet, 'things.read');
