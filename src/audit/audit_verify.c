@@ -331,12 +331,9 @@ apikeys_verify_audit(PG_FUNCTION_ARGS)
 	AkSeal		known = {0};
 	bool		has_known = get_known(fcinfo, &known);
 	AkVerification result;
-	TupleDesc	descriptor;
 	Datum		values[9];
 	bool		nulls[9] = {false};
 
-	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
 	ak_audit_verify(DT_NOEND, has_known ? &known : NULL, &result);
 	values[0] = BoolGetDatum(result.problem == NULL);
 	values[1] = Int64GetDatum(result.seals);
@@ -351,8 +348,7 @@ apikeys_verify_audit(PG_FUNCTION_ARGS)
 	nulls[8] = result.problem == NULL;
 	if (result.problem)
 		values[8] = CStringGetTextDatum(result.problem);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor),
-													  values, nulls)));
+	return ak_make_row(fcinfo, values, nulls);
 }
 
 /* --- Deleting old events ------------------------------------------------- */

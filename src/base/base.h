@@ -136,6 +136,8 @@ extern bool ak_index_scan_next_entry(AkIndexScan *scan);
 extern Datum ak_index_scan_column(AkIndexScan *scan, AttrNumber column,
 								  bool *isnull);
 
+extern Datum ak_make_row(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
+
 /* --- names.c ------------------------------------------------------------- */
 
 /* In bytes; a public key is not longer. */

@@ -15,6 +15,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_extension.h"
+#include "funcapi.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
@@ -408,4 +409,22 @@ ak_index_scan_column(AkIndexScan *scan, AttrNumber column, bool *isnull)
 {
 	return index_getattr(scan->scan->xs_itup, column,
 						 scan->scan->xs_itupdesc, isnull);
+}
+
+/* --- Rows that functions return ------------------------------------------ */
+
+/*
+ * Returns the row of these columns that the called function returns, in the
+ * current context.  An error if the function is not declared to return a row,
+ * which is a mistake in an install script.
+ */
+Datum
+ak_make_row(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
+{
+	TupleDesc	descriptor;
+
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor),
+											 values, nulls));
 }

@@ -88,11 +88,12 @@ ak_setting_source(const char *name)
 	return setting ? setting->source : PGC_S_DEFAULT;
 #else
 	struct config_generic **settings = get_guc_variables();
+	GucSource	source = PGC_S_DEFAULT;
 
 	for (int i = 0; i < GetNumConfigOptions(); i++)
 		if (strcmp(settings[i]->name, name) == 0)
-			return settings[i]->source;
-	return PGC_S_DEFAULT;
+			source = settings[i]->source;
+	return source;
 #endif
 }
 

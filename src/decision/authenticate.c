@@ -148,19 +148,15 @@ Datum
 apikeys_split_api_key(PG_FUNCTION_ARGS)
 {
 	AkRequest	request = {0};
-	TupleDesc	descriptor;
 	Datum		values[2];
 	bool		nulls[2];
 
-	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
 	ak_request_set_token(&request, PG_GETARG_DATUM(0));
 	values[0] = PointerGetDatum(request.public_key);
 	values[1] = PointerGetDatum(request.secret);
 	nulls[0] = request.public_key == NULL;
 	nulls[1] = request.secret == NULL;
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor),
-													  values, nulls)));
+	return ak_make_row(fcinfo, values, nulls);
 }
 
 /* --- A request's headers -------------------------------------------------- */

@@ -186,12 +186,9 @@ answer_row(FunctionCallInfo fcinfo, const Form *form)
 	const AkRequest *request = &call.request;
 	const AkDecision *decision = &call.decision;
 	const AkDetails *details = &decision->details;
-	TupleDesc	descriptor;
 	Datum		values[DECISION_COLUMN_COUNT] = {0};
 	bool		nulls[DECISION_COLUMN_COUNT];
 
-	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
 	decide(fcinfo, form, true, &call);
 
 	memset(nulls, true, sizeof(nulls));
@@ -214,8 +211,7 @@ answer_row(FunctionCallInfo fcinfo, const Form *form)
 		PUT(NETWORK, InetPGetDatum(ak_network_to_inet(&decision->network)));
 	put_limit(&decision->limit, values, nulls);
 	PUT(HTTP_STATUS, Int32GetDatum(ak_reason_http_status(decision->reason)));
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor),
-													  values, nulls)));
+	return ak_make_row(fcinfo, values, nulls);
 }
 
 /* --- For SQL ------------------------------------------------------------- */

@@ -565,19 +565,15 @@ apikeys_organization_limits(PG_FUNCTION_ARGS)
 Datum
 apikeys_limits_status(PG_FUNCTION_ARGS)
 {
-	TupleDesc	descriptor;
 	Datum		values[2] = {0};
 	bool		nulls[2] = {true, true};
 	AkLimitsStatus status;
 
-	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
 	if (ak_limits_exist())
 	{
 		ak_limits_status(&status);
 		PUT(0, Int32GetDatum(status.used));
 		PUT(1, Int64GetDatum(status.unlimited));
 	}
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor),
-													  values, nulls)));
+	return ak_make_row(fcinfo, values, nulls);
 }

@@ -479,15 +479,12 @@ fill_heap(OwnRowsState *state)
 	state->is_filled = true;
 }
 
-/* Advances past the row that was returned last. */
+/* Advances past the row that was returned last: there is one. */
 static void
 advance(OwnRowsState *state)
 {
-	int			source;
+	int			source = DatumGetInt32(binaryheap_first(state->heap));
 
-	if (binaryheap_empty(state->heap))
-		return;
-	source = DatumGetInt32(binaryheap_first(state->heap));
 	state->rows[source] = ExecProcNode(state->sources[source]);
 	if (TupIsNull(state->rows[source]))
 		(void) binaryheap_remove_first(state->heap);
@@ -510,10 +507,10 @@ next_row(CustomScanState *node)
 		make_sources(state);
 		MemoryContextSwitchTo(old);
 	}
-	if (state->is_filled)
-		advance(state);
-	else
+	if (!state->is_filled)
 		fill_heap(state);
+	else if (!binaryheap_empty(state->heap))
+		advance(state);
 	ExecClearTuple(slot);
 	if (binaryheap_empty(state->heap))
 		return slot;

@@ -61,6 +61,17 @@ find_body(HeapTuple face)
 	return body;
 }
 
+/* The row of pg_proc of the face, which the caller releases. */
+static HeapTuple
+find_face(Oid face)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(face));
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u", face);
+	return tuple;
+}
+
 /*
  * Finds the body of the face; once for each call site, in its memory context.
  */
@@ -68,15 +79,10 @@ static Door *
 make_door(FmgrInfo *face)
 {
 	Door	   *door = MemoryContextAllocZero(face->fn_mcxt, sizeof(Door));
-	HeapTuple	face_tuple = SearchSysCache1(PROCOID,
-											 ObjectIdGetDatum(face->fn_oid));
-	HeapTuple	body_tuple;
-	Form_pg_proc form;
+	HeapTuple	face_tuple = find_face(face->fn_oid);
+	HeapTuple	body_tuple = find_body(face_tuple);
+	Form_pg_proc form = (Form_pg_proc) GETSTRUCT(face_tuple);
 
-	if (!HeapTupleIsValid(face_tuple))
-		elog(ERROR, "cache lookup failed for function %u", face->fn_oid);
-	body_tuple = find_body(face_tuple);
-	form = (Form_pg_proc) GETSTRUCT(face_tuple);
 	door->required = form->pronargs - form->pronargdefaults;
 	form = (Form_pg_proc) GETSTRUCT(body_tuple);
 	door->owner = form->proowner;
@@ -91,14 +97,11 @@ make_door(FmgrInfo *face)
 static void
 refuse_null(Oid face, int argument)
 {
-	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(face));
 	char	  **names;
 	Oid		   *types;
 	char	   *modes;
 
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for function %u", face);
-	(void) get_func_arg_info(tuple, &types, &names, &modes);
+	(void) get_func_arg_info(find_face(face), &types, &names, &modes);
 	ereport(ERROR,
 			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 			 errmsg("%s must not be null", names[argument]),

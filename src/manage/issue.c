@@ -124,14 +124,11 @@ apikeys_generate_secret(PG_FUNCTION_ARGS)
 	text	   *public_key;
 	char		secret[AK_TOKEN_TEXT_SIZE];
 	size_t		length;
-	TupleDesc	descriptor;
 	Datum		values[4];
 	bool		nulls[4] = {false};
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
-	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
 	public_key = PG_GETARG_TEXT_PP(0);
 	length = make_secret(get_prefix(fcinfo, 1), secret);
 	values[0] = PointerGetDatum(cstring_to_text_with_len(secret, length));
@@ -142,8 +139,7 @@ apikeys_generate_secret(PG_FUNCTION_ARGS)
 	values[2] = CStringGetTextDatum(secret + length - HINT_LENGTH);
 	values[3] = make_digest(fcinfo, secret, length, &nulls[3]);
 	ak_crypto_wipe(secret, sizeof(secret));
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor),
-													  values, nulls)));
+	return ak_make_row(fcinfo, values, nulls);
 }
 
 /* --- Deleted keys and secrets -------------------------------------------- */

@@ -219,7 +219,6 @@ apikeys_last_use(PG_FUNCTION_ARGS)
 {
 	text	   *public_key;
 	AkLastUse	last;
-	TupleDesc	descriptor;
 	Datum		values[2];
 	bool		nulls[2];
 
@@ -231,14 +230,11 @@ apikeys_last_use(PG_FUNCTION_ARGS)
 		!ak_rights_reads_key_of(public_key, PG_ARGISNULL(1) ? NULL :
 								PG_GETARG_ARRAYTYPE_P(1)))
 		PG_RETURN_NULL();
-	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
 	values[0] = TimestampTzGetDatum(last.at);
 	nulls[0] = false;
 	values[1] = InetPGetDatum(last.address);
 	nulls[1] = last.address == NULL;
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor),
-													  values, nulls)));
+	return ak_make_row(fcinfo, values, nulls);
 }
 
 /* --- The whole database -------------------------------------------------- */
@@ -318,18 +314,14 @@ apikeys_written_counts(PG_FUNCTION_ARGS)
 Datum
 apikeys_launcher_status(PG_FUNCTION_ARGS)
 {
-	TupleDesc	descriptor;
 	Datum		values[2];
 	bool		nulls[2] = {false};
 
-	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
 	values[0] = BoolGetDatum(ak_counters_exist() &&
 							 ak_database_slots_have_launcher());
 	values[1] = Int32GetDatum(ak_counters_exist() ?
 							  ak_database_slots_waiting() : 0);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor),
-													  values, nulls)));
+	return ak_make_row(fcinfo, values, nulls);
 }
 
 /* The last batch that is known to be in the tables. */
@@ -340,7 +332,7 @@ get_settled_batch(const AkDatabaseSlot *slot)
 		slot->batch : slot->batch - 1;
 }
 
-/* Advice on the gravest of the jobs (AkJob bits) that failed; NULL: none did. */
+/* Advice on the gravest of the jobs (AkJob bits) that failed: one did at least. */
 static const char *
 get_failure_advice(uint32 failed_jobs)
 {
@@ -354,17 +346,20 @@ get_failure_advice(uint32 failed_jobs)
 		{AK_JOB_HASHES, "hashes could not be renewed when it was last tried: see the server's log"},
 		{AK_JOB_HISTORY, "old history could not be deleted when it was last tried: see the server's log"},
 	};
+	int			gravest = 0;
 
-	for (int i = 0; i < lengthof(failures); i++)
-		if (failed_jobs & failures[i].job)
-			return failures[i].advice;
-	return NULL;
+	while (gravest < lengthof(failures) - 1 &&
+		   (failed_jobs & failures[gravest].job) == 0)
+		gravest++;
+	return failures[gravest].advice;
 }
 
 /* Returns what the administrator should do, perhaps palloc'd; NULL if nothing. */
 static const char *
 get_advice(AkDatabaseSlot *slot, uint64 lost, uint64 coarse)
 {
+	/* read once: the worker changes it at any time */
+	uint32		failed_jobs = slot ? slot->failed_jobs : 0;
 	AkLimitsStatus limits;
 	int			waiting;
 
@@ -374,8 +369,8 @@ get_advice(AkDatabaseSlot *slot, uint64 lost, uint64 coarse)
 		return "usage is counted in too many databases already: it is not counted in this one";
 	if (ak_pepper_is_faulty())
 		return "apikeys.pepper_file could not be used when it was last read, see the server's log: keys whose pepper is missing are denied";
-	if (slot->failed_jobs != 0)
-		return get_failure_advice(slot->failed_jobs);
+	if (failed_jobs != 0)
+		return get_failure_advice(failed_jobs);
 	if (lost > 0)
 		return "some uses could not be counted: raise apikeys.usage_max_entries";
 	if (coarse > 0)
@@ -402,12 +397,9 @@ apikeys_usage_status(PG_FUNCTION_ARGS)
 	uint64		lost = slot ? pg_atomic_read_u64(&slot->lost) : 0;
 	uint64		coarse = slot ? pg_atomic_read_u64(&slot->coarse) : 0;
 	const char *advice = get_advice(slot, lost, coarse);
-	TupleDesc	descriptor;
 	Datum		values[11] = {0};
 	bool		nulls[11] = {false};
 
-	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
 	values[0] = BoolGetDatum(ak_counters_exist());
 	values[1] = BoolGetDatum(slot && slot->worker != 0);
 	if (slot)
@@ -428,6 +420,5 @@ apikeys_usage_status(PG_FUNCTION_ARGS)
 	nulls[10] = advice == NULL;
 	if (advice)
 		values[10] = CStringGetTextDatum(advice);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor),
-													  values, nulls)));
+	return ak_make_row(fcinfo, values, nulls);
 }

@@ -38,15 +38,13 @@ take_fixed(AkImage *image, char alignment, uint32 size)
 
 /*
  * Returns the size of the varlena at this position, of at most the given
- * number of bytes; 0 if there is none.
+ * number of bytes, which is not 0; 0 if there is none.
  */
 static uint32
 get_varlena_size(const char *at, uint32 rest)
 {
 	uint32		size;
 
-	if (rest < VARHDRSZ_SHORT)
-		return 0;
 	if (VARATT_IS_1B_E(at))
 		return rest >= VARHDRSZ_EXTERNAL && VARATT_IS_EXTERNAL_ONDISK(at) ?
 			VARSIZE_EXTERNAL(at) : 0;
@@ -69,9 +67,9 @@ take_varlena(AkImage *image, char alignment)
 	uint32		offset = image->offset;
 	uint32		size;
 
-	if (offset >= image->end)
-		return NULL;
-	offset = att_align_pointer(offset, alignment, -1, at);
+	/* To align it a byte is read, which must be in the row. */
+	if (offset < image->end)
+		offset = att_align_pointer(offset, alignment, -1, at);
 	if (offset >= image->end)
 		return NULL;
 	at = image->row + offset;

@@ -241,13 +241,16 @@ read_place(const AkListReader *reader, const Place *place, AkListChunk *chunk)
 	return chunk->data != NULL;
 }
 
-/* Keeps the chunk that a scan has found, and its position. */
+/*
+ * Keeps the chunk that a scan has found, and its position; raises XX001 if it
+ * has found none, or another one.
+ */
 static void
 take_chunk(const AkListReader *reader, SysScanDesc scan, HeapTuple row,
 		   AkListChunk *chunk)
 {
 	BufferHeapTupleTableSlot *slot = (BufferHeapTupleTableSlot *) scan->slot;
-	const char *data = view_chunk(reader, row, chunk->number);
+	const char *data = row ? view_chunk(reader, row, chunk->number) : NULL;
 	Place	   *place;
 
 	if (data == NULL)
@@ -289,8 +292,6 @@ search_chunk(const AkListReader *reader, AkListChunk *chunk)
 	scan = systable_beginscan_ordered(reader->toast, index, &toast_snapshot,
 									  2, keys);
 	row = systable_getnext_ordered(scan, ForwardScanDirection);
-	if (row == NULL)
-		raise_damaged();
 	take_chunk(reader, scan, row, chunk);
 	systable_endscan_ordered(scan);
 	index_close(index, NoLock);
@@ -366,17 +367,17 @@ read_entry(void *argument, unsigned family, size_t index, size_t node,
 	memcpy(entry, nodes->entries + node * size, size);
 }
 
+/* 0 for a list that is too short to have it: set_counts() raises that. */
 static uint32
 read_count4(AkListReader *reader)
 {
 	AkListMemory *memory = reader->memory;
-	uint32		count4;
+	uint32		count4 = 0;
 
 	if (memory && memory->has_count4)
 		return memory->count4;
-	if (reader->size < AK_ACCESS_LIST_COUNT_SIZE)
-		raise_damaged();
-	copy_bytes(reader, 0, AK_ACCESS_LIST_COUNT_SIZE, (uint8 *) &count4);
+	if (reader->size >= AK_ACCESS_LIST_COUNT_SIZE)
+		copy_bytes(reader, 0, AK_ACCESS_LIST_COUNT_SIZE, (uint8 *) &count4);
 	if (memory)
 	{
 		memory->count4 = count4;

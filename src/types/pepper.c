@@ -201,6 +201,16 @@ ak_pepper_request(void)
 	RequestAddinShmemSpace(MAXALIGN(sizeof(*published)));
 }
 
+static void
+initialize(void)
+{
+	memset(published, 0, sizeof(*published));
+	pg_atomic_init_u64(&published->fingerprint, used_fingerprint);
+	pg_atomic_init_u32(&published->changes, 0);
+	strlcpy(published->path, used_path, sizeof(published->path));
+	published->is_faulty = is_faulty;
+}
+
 /*
  * Creates or attaches to the shared memory; the caller holds
  * AddinShmemInitLock.
@@ -212,13 +222,8 @@ ak_pepper_attach(void)
 
 	published = ShmemInitStruct("apikeys peppers", sizeof(*published),
 								&is_there);
-	if (is_there)
-		return;
-	memset(published, 0, sizeof(*published));
-	pg_atomic_init_u64(&published->fingerprint, used_fingerprint);
-	pg_atomic_init_u32(&published->changes, 0);
-	strlcpy(published->path, used_path, sizeof(published->path));
-	published->is_faulty = is_faulty;
+	if (!is_there)
+		initialize();
 }
 
 /* Fingerprint of this process's peppers; 0 if there are none. */

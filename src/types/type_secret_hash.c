@@ -182,19 +182,6 @@ ak_secret_hash_can_verify(const char *stored, size_t stored_size)
 	return hash.algorithm != AK_BLAKE2B || find_pepper(&hash, &pepper);
 }
 
-/*
- * Checks whether comparing a secret with a hash is cheap.  Raises XX001 if the
- * bytes are damaged.
- */
-bool
-ak_secret_hash_is_cheap(const char *stored, size_t stored_size)
-{
-	AkHashForm	hash;
-
-	load_hash((const uint8 *) stored, stored_size, &hash);
-	return ak_hash_form_cost(&hash) == 0;
-}
-
 static bool
 is_affordable(const AkHashForm *hash)
 {
@@ -262,9 +249,9 @@ verify(const AkHashForm *hash, const AkSecretClaim *claim)
 			ak_crypto_sha512(digest, claim->secret, claim->secret_size);
 			return compare(digest, hash, AK_SECRET_IS_OUTDATED);
 		case AK_ARGON2ID:
-			return verify_argon2id(hash, claim);
+			break;
 	}
-	return AK_SECRET_DIFFERS;
+	return verify_argon2id(hash, claim);
 }
 
 /*

@@ -145,7 +145,6 @@ extern AkVerdict ak_secret_hash_verify(const char *stored,
 									   size_t stored_size,
 									   const AkSecretClaim *claim);
 extern bool ak_secret_hash_can_verify(const char *stored, size_t stored_size);
-extern bool ak_secret_hash_is_cheap(const char *stored, size_t stored_size);
 extern bool ak_secret_hash_takes_long(const char *stored,
 									  size_t stored_size,
 									  const AkSecretClaim *claim);

@@ -71,16 +71,9 @@ ak_database_slots_request(void)
 	RequestNamedLWLockTranche(TRANCHE_NAME, 1);
 }
 
-/* Creates or finds the shared memory; the caller holds AddinShmemInitLock. */
-void
-ak_database_slots_attach(void)
+static void
+initialize(void)
 {
-	bool		found;
-
-	directory = ShmemInitStruct(TRANCHE_NAME, sizeof(Directory), &found);
-	lock = &GetNamedLWLockTranche(TRANCHE_NAME)->lock;
-	if (found)
-		return;
 	memset(directory, 0, sizeof(*directory));
 	ak_crypto_random_bytes(&directory->instance, sizeof(directory->instance));
 	for (int i = 0; i < AK_DATABASE_SLOT_COUNT; i++)
@@ -95,6 +88,18 @@ ak_database_slots_attach(void)
 		for (int reason = 0; reason < AK_REASON_COUNT; reason++)
 			pg_atomic_init_u64(&directory->slots[i].written[reason], 0);
 	}
+}
+
+/* Creates or finds the shared memory; the caller holds AddinShmemInitLock. */
+void
+ak_database_slots_attach(void)
+{
+	bool		found;
+
+	directory = ShmemInitStruct(TRANCHE_NAME, sizeof(Directory), &found);
+	lock = &GetNamedLWLockTranche(TRANCHE_NAME)->lock;
+	if (!found)
+		initialize();
 }
 
 /*
@@ -212,31 +217,17 @@ ak_database_slot_set_pending(AkDatabaseSlot *slot)
 	LWLockRelease(lock);
 }
 
-/* Sets a request, which is a field of the slot, and wakes the worker. */
-static void
-wish(AkDatabaseSlot *slot, bool *wished)
-{
-	if (*wished)
-		return;
-	LWLockAcquire(lock, LW_EXCLUSIVE);
-	slot->is_pending = *wished = true;
-	slot->start_after = 0;
-	wake(slot);
-	LWLockRelease(lock);
-}
-
-/* Makes the worker write soon, so that there is room for new counters. */
-void
-ak_database_slot_make_room(AkDatabaseSlot *slot)
-{
-	wish(slot, &slot->wants_room);
-}
-
 /* Makes the worker write the queued hashes soon, and nothing else. */
 void
 ak_database_slot_drain_hashes(AkDatabaseSlot *slot)
 {
-	wish(slot, &slot->wants_hashes);
+	if (slot->wants_hashes)
+		return;
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	slot->is_pending = slot->wants_hashes = true;
+	slot->start_after = 0;
+	wake(slot);
+	LWLockRelease(lock);
 }
 
 /*

@@ -74,15 +74,9 @@ ak_guesses_request(void)
 	RequestAddinShmemSpace(MAXALIGN(sizeof(Table)));
 }
 
-/* Makes or finds the shared memory; the caller holds AddinShmemInitLock. */
-void
-ak_guesses_attach(void)
+static void
+initialize_guesses(void)
 {
-	bool		found;
-
-	table = ShmemInitStruct(TABLE_NAME, sizeof(Table), &found);
-	if (found)
-		return;
 	memset(table, 0, sizeof(Table));
 	ak_crypto_random_bytes(table->seed, sizeof(table->seed));
 	ak_crypto_random_bytes(table->key, sizeof(table->key));
@@ -91,6 +85,17 @@ ak_guesses_attach(void)
 	for (int i = 0; i < PROOF_COUNT; i++)
 		for (int half = 0; half < 2; half++)
 			pg_atomic_init_u64(&table->proofs[i].halves[half], 0);
+}
+
+/* Makes or finds the shared memory; the caller holds AddinShmemInitLock. */
+void
+ak_guesses_attach(void)
+{
+	bool		found;
+
+	table = ShmemInitStruct(TABLE_NAME, sizeof(Table), &found);
+	if (!found)
+		initialize_guesses();
 }
 
 /* --- Counting ------------------------------------------------------------- */
@@ -279,6 +284,15 @@ ak_nonces_request(void)
 	RequestAddinShmemSpace(MAXALIGN(sizeof(NonceTable)));
 }
 
+static void
+initialize_nonces(void)
+{
+	memset(nonce_table, 0, sizeof(NonceTable));
+	ak_crypto_random_bytes(nonce_table->key, sizeof(nonce_table->key));
+	for (int i = 0; i < NONCE_BUCKET_COUNT; i++)
+		SpinLockInit(&nonce_table->buckets[i].mutex);
+}
+
 /* Makes or finds the shared memory; the caller holds AddinShmemInitLock. */
 void
 ak_nonces_attach(void)
@@ -286,12 +300,8 @@ ak_nonces_attach(void)
 	bool		found;
 
 	nonce_table = ShmemInitStruct(NONCE_TABLE_NAME, sizeof(NonceTable), &found);
-	if (found)
-		return;
-	memset(nonce_table, 0, sizeof(NonceTable));
-	ak_crypto_random_bytes(nonce_table->key, sizeof(nonce_table->key));
-	for (int i = 0; i < NONCE_BUCKET_COUNT; i++)
-		SpinLockInit(&nonce_table->buckets[i].mutex);
+	if (!found)
+		initialize_nonces();
 }
 
 /* Authenticates a nonce for a realm of this database. */

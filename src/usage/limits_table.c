@@ -102,18 +102,9 @@ ak_limits_request(void)
 	RequestNamedLWLockTranche(TRANCHE_NAME, AK_LIMIT_PARTITIONS);
 }
 
-/* Makes or finds the shared memory; the caller holds AddinShmemInitLock. */
-void
-ak_limits_attach(void)
+static void
+initialize(void)
 {
-	bool		found;
-
-	table = ShmemInitStruct(TRANCHE_NAME, get_size(), &found);
-	rows = (AkSpent *) ((char *) table + MAXALIGN(sizeof(Table)));
-	heads = (uint32 *) (rows + ak_limit_max_entries);
-	locks = GetNamedLWLockTranche(TRANCHE_NAME);
-	if (found)
-		return;
 	memset(table, 0, get_size());
 	ak_crypto_random_bytes(table->seed, sizeof(table->seed));
 	SpinLockInit(&table->mutex);
@@ -125,6 +116,20 @@ ak_limits_attach(void)
 	for (int i = 0; i < ak_limit_max_entries; i++)
 		rows[i].next = i + 1 < ak_limit_max_entries ? i + 2 : 0;
 	table->free = 1;
+}
+
+/* Makes or finds the shared memory; the caller holds AddinShmemInitLock. */
+void
+ak_limits_attach(void)
+{
+	bool		found;
+
+	table = ShmemInitStruct(TRANCHE_NAME, get_size(), &found);
+	rows = (AkSpent *) ((char *) table + MAXALIGN(sizeof(Table)));
+	heads = (uint32 *) (rows + ak_limit_max_entries);
+	locks = GetNamedLWLockTranche(TRANCHE_NAME);
+	if (!found)
+		initialize();
 }
 
 /* Whether there is the shared memory, which is so if we were preloaded. */

@@ -83,6 +83,15 @@ ak_rehash_request(void)
 	RequestNamedLWLockTranche(TRANCHE_NAME, 1);
 }
 
+static void
+initialize(void)
+{
+	memset(queue, 0, sizeof(Queue));
+	queue->free_count = QUEUE_LENGTH;
+	for (int i = 0; i < QUEUE_LENGTH; i++)
+		queue->free[i] = i;
+}
+
 /* Creates or finds the shared memory; the caller holds AddinShmemInitLock. */
 void
 ak_rehash_attach(void)
@@ -91,12 +100,8 @@ ak_rehash_attach(void)
 
 	queue = ShmemInitStruct(TRANCHE_NAME, sizeof(Queue), &found);
 	lock = &GetNamedLWLockTranche(TRANCHE_NAME)->lock;
-	if (found)
-		return;
-	memset(queue, 0, sizeof(Queue));
-	queue->free_count = QUEUE_LENGTH;
-	for (int i = 0; i < QUEUE_LENGTH; i++)
-		queue->free[i] = i;
+	if (!found)
+		initialize();
 }
 
 /* --- Offering ------------------------------------------------------------ */

@@ -99,7 +99,6 @@ extern AkDatabaseSlot *ak_database_slot_find(Oid database);
 extern void ak_database_slot_free(AkDatabaseSlot *slot);
 
 extern void ak_database_slot_set_pending(AkDatabaseSlot *slot);
-extern void ak_database_slot_make_room(AkDatabaseSlot *slot);
 extern void ak_database_slots_make_room(void);
 extern void ak_database_slot_drain_hashes(AkDatabaseSlot *slot);
 extern bool ak_database_slot_flush(AkDatabaseSlot *slot);

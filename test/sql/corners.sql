@@ -62,6 +62,19 @@ UPDATE apikeys.key SET disabled_at = CASE WHEN disabled_at IS NULL THEN now() EN
 SELECT action, count(*) FROM apikeys.audit_event WHERE id > :before GROUP BY action ORDER BY action;
 ROLLBACK;
 
+-- Who may call a function of the schema apikeys_internal itself learns nothing of a key
+-- or an organization that it does not read.
+BEGIN;
+SELECT apikeys.set_rate_limit(:'other', 5, '1 hour'), apikeys.set_organization_rate_limit(:'org', 5, '1 hour');
+SELECT apikeys_internal.key_hint(:'other', '{}') IS NOT NULL AS hint, jsonb_array_length(apikeys_internal.key_secrets(:'other', '{}')) AS secrets,
+	(SELECT count(*) FROM apikeys_internal.key_limits(:'other')) AS limits, (SELECT count(*) FROM apikeys_internal.organization_limits(:'org')) AS limits_of_all;
+UPDATE apikeys.key_secret SET expires_at = 'tomorrow' WHERE public_key = :'other';
+SELECT apikeys_internal.key_secret_expires_at(:'other', '{}') = 'tomorrow' AS expires;
+SET LOCAL ROLE regress_apikeys_corner_service;
+SELECT apikeys_internal.key_hint(:'other', '{}') AS hint, apikeys_internal.key_secrets(:'other', '{}') AS secrets, apikeys_internal.key_secret_expires_at(:'other', '{}') AS expires,
+	(SELECT count(*) FROM apikeys_internal.key_limits(:'other')) AS limits, (SELECT count(*) FROM apikeys_internal.organization_limits(:'org')) AS limits_of_all;
+ROLLBACK;
+
 -- NULLs.
 SELECT apikeys_internal.grant_id(NULL, :'one');
 
@@ -79,6 +92,7 @@ CREATE CAST (bytea AS apikeys.access_list) WITHOUT FUNCTION;
 CREATE CAST (bytea AS apikeys.secret_hash) WITHOUT FUNCTION;
 SELECT '\x'::bytea::apikeys.access_list;
 SELECT '\x00000002c0000201'::bytea::apikeys.access_list;
+SELECT '\x00000000c0'::bytea::apikeys.access_list;
 SELECT apikeys.networks('\xffffffff'::bytea::apikeys.access_list);
 SELECT '\x'::bytea::apikeys.secret_hash;
 SELECT apikeys.verify('\x0300'::bytea::apikeys.secret_hash, 'a', 'b');
@@ -88,6 +102,29 @@ DROP CAST (bytea AS apikeys.secret_hash);
 -- What a trigger calls is called by nothing else.
 CREATE FUNCTION pg_temp.key_deleted() RETURNS void LANGUAGE c AS 'apikeys', 'apikeys_key_deleted';
 SELECT pg_temp.key_deleted();
+-- A function that is declared in another way than the extension does is an error.
+CREATE FUNCTION pg_temp.limits_status() RETURNS integer LANGUAGE c AS 'apikeys', 'apikeys_limits_status';
+SELECT pg_temp.limits_status();
+CREATE FUNCTION pg_temp.no_verb() RETURNS boolean LANGUAGE c AS 'apikeys', 'apikeys_door';
+SELECT pg_temp.no_verb();
+
+-- What somebody else's trigger raises while a key is made is raised as it is.
+CREATE FUNCTION pg_temp.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not this key' USING ERRCODE = 'unique_violation'; END $$;
+BEGIN;
+CREATE TRIGGER refuse BEFORE INSERT ON apikeys.key FOR EACH ROW EXECUTE FUNCTION pg_temp.refuse();
+SELECT apikeys.create_key(:'org', 'Refused', '{ORG_READ_ONLY}');
+ROLLBACK;
+
+-- A table of the extension that is not there by its name is told, also at the next call,
+-- and found again.
+BEGIN;
+ALTER TABLE apikeys.token_key RENAME TO regress_corner;
+SAVEPOINT s;
+SELECT apikeys.decide('regress_corner', 'a secret', NULL, 'organization.read');
+ROLLBACK TO s;
+SELECT apikeys.decide('regress_corner', 'a secret', NULL, 'organization.read');
+ROLLBACK;
+SELECT reason FROM apikeys.decide('regress_corner', 'a secret', NULL, 'organization.read');
 
 SELECT apikeys.delete_key(public_key) FROM apikeys.key WHERE organization_id = :'org';
 SELECT apikeys.delete_project(:'one');

@@ -135,6 +135,8 @@ SELECT apikeys.authorize(:'plain', :'plain_secret', '192.0.2.1'::inet, 'clusters
 SELECT owner FROM apikeys.decide(:'plain', :'plain_secret', '192.0.2.1'::inet, 'clusters.read');
 UPDATE apikeys.key_image SET details = '{"owner": 7}' WHERE public_key = :'plain';
 SELECT owner, metadata FROM apikeys.decide(:'plain', :'plain_secret', '192.0.2.1'::inet, 'clusters.read');
+UPDATE apikeys.key_image SET details = '{"owner": "customer 45"}' WHERE public_key = :'plain';
+SELECT owner, metadata FROM apikeys.decide(:'plain', :'plain_secret', '192.0.2.1'::inet, 'clusters.read');
 UPDATE apikeys.key_image SET details = '{"owner": null, "metadata": 7}' WHERE public_key = :'plain';
 SELECT owner, metadata FROM apikeys.decide(:'plain', :'plain_secret', '192.0.2.1'::inet, 'clusters.read');
 

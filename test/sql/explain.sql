@@ -76,6 +76,14 @@ SELECT * FROM apikeys.explain_authorize('regress_explain_no', '10.0.0.1', 'clust
 \set VERBOSITY default
 SELECT * FROM apikeys.explain_authorize(NULL, '10.0.0.1', 'clusters.read');
 SELECT * FROM apikeys.explain_authorize('regress_explain', '10.0.0.1', 'no  scope');
+-- Of a key whose image is lost it says as little as of one that is not there.
+RESET ROLE;
+\set VERBOSITY sqlstate
+DELETE FROM apikeys.key_image WHERE public_key = 'regress_explain';
+SELECT * FROM apikeys.explain_authorize('regress_explain', '10.0.0.1', 'clusters.read');
+\set VERBOSITY default
+SELECT apikeys.rebuild_images() > 0 AS rebuilt;
+SELECT count(*) > 0 AS explained FROM apikeys.explain_authorize('regress_explain', '10.0.0.1', 'clusters.read');
 -- Nothing is counted.
 SELECT denial_count FROM apikeys.usage WHERE public_key = 'regress_explain_open';
 

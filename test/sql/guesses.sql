@@ -81,6 +81,11 @@ SELECT pg_temp.try('regress_guesses_new', 'correct horse', '198.51.100.7');
 -- Right secrets are not counted, be they proved by another hash of the key.
 SELECT count(*) FROM generate_series(1, 500) AS n WHERE pg_temp.try('regress_guesses_both', 'a fast one', inet '198.51.100.7' + 0 * n) = 'ok';
 SELECT pg_temp.try('regress_guesses_both', 'correct horse', '198.51.100.7');
+-- A wrong one is none of both; nor is a right one that has expired, for which nothing
+-- is computed.
+SELECT pg_temp.try('regress_guesses_both', 'wrong', '198.51.100.8');
+UPDATE apikeys.key_secret SET expires_at = now() WHERE public_key = 'regress_guesses_both' AND version = 1;
+SELECT pg_temp.try('regress_guesses_both', 'correct horse', '198.51.100.8'), pg_temp.try('regress_guesses_both', 'a fast one', '198.51.100.8');
 -- A guess that is compared with two hashes is one.
 SELECT pg_temp.guess('regress_guesses_two', '198.51.100.7', 99);
 SELECT pg_temp.try('regress_guesses_two', 'correct horse', '198.51.100.7');

@@ -211,6 +211,12 @@ SET LOCAL ROLE regress_apikeys_identity_service;
 EXECUTE bound;
 SELECT pg_temp.count_nodes('SELECT * FROM regress_identity_invoice', 'InitPlan') AS init_plans;
 ROLLBACK;
+-- Several scopes in turn.
+BEGIN;
+SELECT apikeys.authenticate(:'reader', :'reader_secret', '10.0.0.1') = :'reader' AS bound;
+SELECT string_agg(apikeys.permits(CASE n % 2 WHEN 0 THEN 'invoices.write' ELSE 'invoices.read' END, :'one')::text, ' ' ORDER BY n) AS permits
+	FROM generate_series(1, 6) AS n;
+ROLLBACK;
 -- Many scopes and many projects: more than answers are kept of.
 BEGIN;
 SELECT apikeys.authenticate(:'owner', :'owner_secret', NULL) = :'owner' AS bound;
@@ -237,6 +243,15 @@ ALTER POLICY reader ON regress_identity_invoice USING (
 SET LOCAL ROLE regress_apikeys_identity_service;
 SELECT pg_temp.count_nodes('SELECT count(*) FROM regress_identity_invoice', 'Gather') AS gathers, count(*) FROM regress_identity_invoice;
 ROLLBACK;
+-- A function that is declared to be safe there and is not gets an error, and neither
+-- another principal nor a change.
+CREATE FUNCTION regress_identity_principal(text) RETURNS text LANGUAGE plpgsql STABLE PARALLEL SAFE AS 'BEGIN RETURN apikeys.principal(); END';
+CREATE FUNCTION regress_identity_disable(text) RETURNS boolean LANGUAGE plpgsql STABLE PARALLEL SAFE AS 'BEGIN RETURN apikeys.disable_key($1); END';
+SET parallel_leader_participation = off;
+SELECT count(regress_identity_principal(id::text)) FROM regress_identity_invoice;
+SELECT count(regress_identity_disable(:'reader')) FROM regress_identity_invoice;
+RESET parallel_leader_participation;
+DROP FUNCTION regress_identity_principal, regress_identity_disable;
 RESET parallel_setup_cost;
 RESET parallel_tuple_cost;
 RESET min_parallel_table_scan_size;

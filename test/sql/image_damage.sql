@@ -115,6 +115,27 @@ SELECT pg_temp.try('disabled = false');
 ROLLBACK;
 SELECT pg_temp.try('disabled = false');
 
+-- Columns of one byte, which is the beginning of nothing, of too much, or of nothing more:
+-- the row ends before what is read of it.
+CREATE FUNCTION pg_temp.with_bytes(byte text, names text[]) RETURNS text LANGUAGE plpgsql AS $body$
+DECLARE
+	name text;
+BEGIN
+	FOREACH name IN ARRAY names LOOP
+		EXECUTE format('ALTER TABLE apikeys.key_image ALTER %I DROP DEFAULT, ALTER %1$I TYPE "char" USING %L', name, byte);
+	END LOOP;
+	RAISE EXCEPTION SQLSTATE 'ZZZZZ' USING MESSAGE = pg_temp.try('disabled = false');
+EXCEPTION WHEN SQLSTATE 'ZZZZZ' THEN
+	RETURN SQLERRM;
+END $body$;
+SELECT columns, byte, pg_temp.with_bytes(byte, names)
+FROM (VALUES (1, 'all', '{organization_id,expires_at,created_at,secrets,secret_expirations,secret_versions,organization_roles,access_list,project_roles,projects,details,limits}'::text[]),
+	(2, 'not those of a fixed size', '{secrets,secret_expirations,secret_versions,organization_roles,access_list,project_roles,projects,details,limits}'),
+	(3, 'the last', '{limits}')) AS c (n, columns, names)
+	CROSS JOIN (VALUES ('\001'), ('\003'), ('\020'), ('\377')) AS b (byte)
+ORDER BY n, byte COLLATE "C";
+SELECT pg_temp.try('disabled = false');
+
 DO $$
 DECLARE
 	name text;

@@ -139,6 +139,18 @@ EXCEPTION WHEN OTHERS THEN
 END $$;
 SELECT pg_temp.ask(key => 'regress_limits_other');
 
+-- More limits than most keys have: each counts, and the narrowest denies.
+BEGIN;
+SELECT apikeys.set_rate_limit('regress_limits_other', 90, '1000 h'), apikeys.set_rate_limit('regress_limits_other', 80, '1000 h', scope => 'exports.*'),
+	apikeys.set_rate_limit('regress_limits_other', 70, '1000 h', scope => 'clusters.*'),
+	apikeys.set_quota('regress_limits_other', 60, 'day'), apikeys.set_quota('regress_limits_other', 50, 'week'),
+	apikeys.set_quota('regress_limits_other', 40, 'month'), apikeys.set_quota('regress_limits_other', 30, 'ever') \g /dev/null
+SELECT limit_name FROM apikeys.limits WHERE public_key = 'regress_limits_other' ORDER BY remaining;
+SELECT pg_temp.ask('clusters.read', 31, key => 'regress_limits_other');
+SELECT apikeys.set_quota('regress_limits_other', NULL, 'ever'), apikeys.set_quota('regress_limits_other', NULL, 'month') \g /dev/null
+SELECT pg_temp.ask('clusters.read', 51, key => 'regress_limits_other');
+ROLLBACK;
+
 -- A batch of a standby is added once.
 SELECT gen_random_uuid() AS instance, limits_id FROM apikeys.key WHERE public_key = 'regress_limits_other' \gset
 SELECT apikeys.merge_quota_usage(:'instance', 1, ARRAY[:'limits_id']::uuid[], '{day}', '{2027-01-01 00:00+00}', '{5}');

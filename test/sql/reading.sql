@@ -260,6 +260,14 @@ BEGIN;
 SELECT apikeys.act_as('user:project') \g /dev/null
 EXECUTE number;
 ROLLBACK;
+-- Rows of several organizations are merged in the order, and not sorted.
+PREPARE whole_page AS SELECT k.public_key, k.description FROM apikeys.keys AS k ORDER BY k.created_at DESC, k.public_key DESC LIMIT 4;
+SELECT regress_reading.nodes('EXECUTE whole_page', '$.**{2 to last} ? (@."Custom Plan Provider" == "apikeys own rows")') AS own_rows;
+EXECUTE whole_page;
+BEGIN;
+SELECT apikeys.act_as('user:two') \g /dev/null
+EXECUTE whole_page;
+ROLLBACK;
 -- The scan is restarted for each row of another table, and keeps its position in a cursor.
 SELECT o.name, p.public_key
 FROM (SELECT name FROM apikeys.role ORDER BY name LIMIT 2) AS o,
@@ -272,6 +280,36 @@ FETCH 2 FROM page_cursor;
 ROLLBACK;
 RESET plan_cache_mode;
 RESET ROLE;
+
+-- An index on an expression has no counterpart by organization: what is read in its
+-- order is sorted.
+CREATE INDEX regress_reading_idx ON apikeys.key (upper(description));
+SET ROLE regress_apikeys_owner;
+SELECT regress_reading.nodes('SELECT description FROM apikeys.key ORDER BY upper(description) LIMIT 3',
+	'$.**{2 to last} ? (@."Index Name" == "regress_reading_idx")') AS over_all_keys;
+SELECT description FROM apikeys.key ORDER BY upper(description) LIMIT 3;
+RESET ROLE;
+DROP INDEX apikeys.regress_reading_idx;
+-- Where the planner is left with a scan of all rows, that is what it makes, and the
+-- policy checks each.
+SET ROLE regress_apikeys_owner;
+SET enable_seqscan = off;
+SET enable_bitmapscan = off;
+SELECT regress_reading.nodes('SELECT * FROM apikeys.key ORDER BY created_at LIMIT 3',
+	'$.**{2 to last} ? (@."Index Name" == "key_created_idx")') AS over_all_keys;
+SELECT public_key FROM apikeys.key ORDER BY created_at LIMIT 3;
+RESET enable_seqscan;
+RESET enable_bitmapscan;
+RESET ROLE;
+-- Nothing is estimated of what is no column.
+SELECT count(*) FROM apikeys.organization WHERE NOT apikeys_internal.is_readable_share(gen_random_uuid(), NULL);
+-- An error in the middle of planning leaves nothing behind.
+REVOKE EXECUTE ON FUNCTION apikeys_internal.visited_organization FROM regress_apikeys_owner;
+SET ROLE regress_apikeys_owner;
+SELECT description FROM apikeys.key ORDER BY created_at LIMIT 1;
+RESET ROLE;
+SELECT apikeys_internal.visited_organization() IS NULL AS is_forgotten;
+GRANT EXECUTE ON FUNCTION apikeys_internal.visited_organization TO regress_apikeys_owner;
 
 -- A column that is not asked for is not computed.
 SET ROLE regress_apikeys_owner;

@@ -43,7 +43,8 @@ SELECT apikeys.issue_token('5 minutes', public_key => :'public_key') AS whole,
 	apikeys.issue_token('5 minutes', '{things.read,things.l*}', NULL, :'public_key') AS scoped,
 	apikeys.issue_token('5 minutes', NULL, :'one', :'public_key') AS placed,
 	apikeys.issue_token('5 minutes', '{*.read}', :'one', :'public_key') AS both,
-	apikeys.issue_token('5 minutes', '{*}', :'two', :'project_key') AS elsewhere \gset
+	apikeys.issue_token('5 minutes', '{*}', :'two', :'project_key') AS elsewhere,
+	apikeys.issue_token('5 minutes', NULL, :'one', :'project_key') AS same \gset
 SELECT count(*) - :events AS events FROM apikeys.audit_event;
 SELECT :'whole' ~ '^v4\.local\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$' AS is_paseto, length(:'both') < 500 AS is_short,
 	convert_from(decode(translate(split_part(:'whole', '.', 4), '-_', '+/') || '=', 'base64'), 'UTF8') AS footer;
@@ -51,10 +52,17 @@ SELECT :'whole' ~ '^v4\.local\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$' AS is_paseto, le
 SELECT apikeys.issue_token('5 minutes', public_key => :'public_key') <> apikeys.issue_token('5 minutes', public_key => :'public_key') AS differ;
 
 SELECT name, scope, place, pg_temp.reason(token, scope, project)
-FROM (VALUES (1, 'whole', :'whole'), (2, 'scoped', :'scoped'), (3, 'placed', :'placed'), (4, 'both', :'both'), (5, 'elsewhere', :'elsewhere')) AS t (n, name, token)
+FROM (VALUES (1, 'whole', :'whole'), (2, 'scoped', :'scoped'), (3, 'placed', :'placed'), (4, 'both', :'both'), (5, 'elsewhere', :'elsewhere'), (6, 'same', :'same')) AS t (n, name, token)
 	CROSS JOIN (VALUES (1, 'things.read'), (2, 'things.list'), (3, 'things.write'), (4, 'things.read things.list'), (5, 'things.read things.write'), (6, 'other')) AS s (m, scope)
 	CROSS JOIN (VALUES (1, 'organization', NULL), (2, 'one', :'one'::uuid), (3, 'two', :'two'), (4, 'three', :'three')) AS p (k, place, project)
 ORDER BY n, m, k;
+-- Bound, a key of a project has it by a token of that project, and nothing by one of another.
+BEGIN;
+SELECT apikeys.authenticate_token(:'same', '192.0.2.1') = :'project_key', apikeys.current_projects('things.read') = ARRAY[:'one'::uuid], apikeys.permits('things.read', :'one');
+ROLLBACK;
+BEGIN;
+SELECT apikeys.authenticate_token(:'elsewhere', '192.0.2.1') = :'project_key', cardinality(apikeys.current_projects('things.read')), apikeys.permits('things.read', :'one');
+ROLLBACK;
 -- All of what a proved key gets back, and the other checks go on.
 SELECT allowed, reason, public_key = :'public_key' AS public_key, organization_id = :'org' AS organization_id, address, network, http_status, owner, metadata
 FROM apikeys.decide_token(:'scoped', '192.0.2.1'::inet, 'things.read');
@@ -92,7 +100,10 @@ SELECT n, pg_temp.reason(apikeys_internal.seal_token(name, 1, :'created_at', '1 
 	(6, :'public_key' || '","a":{},"b":"'), (7, :'public_key' || '","scope":"'), (8, :'public_key' || '","scope":"a  b'), (9, :'public_key' || '","scope":"a"b'),
 	(10, :'public_key' || '","prj":"' || 'no uuid'), (11, :'public_key' || '"}'), (12, :'public_key' || E'\n'), (13, :'public_key' || '\'),
 	(14, :'public_key' || '","sec":"1'), (15, :'public_key' || '","sec":2,"scope":"a'), (16, :'public_key' || '","scope":1,"prj":"'), (17, :'public_key'),
-	(18, :'public_key' || '","scope":"things.read'), (19, :'public_key' || '","prj":"' || :'one'), (20, replace(:'public_key', '_', '\u005f'))) AS v (n, name)
+	(18, :'public_key' || '","scope":"things.read'), (19, :'public_key' || '","prj":"' || :'one'), (20, replace(:'public_key', '_', '\u005f')),
+	(21, :'public_key' || '","iat":"2026-01-01 00:00'), (22, :'public_key' || '","sec":12345678901,"prj":"' || :'one'),
+	(23, :'public_key' || '","scope":"' || repeat('a ', 99) || 'things.read'), (24, :'public_key' || '","scope":"' || repeat('a ', 100) || 'things.read'),
+	(25, :'public_key' || '",1,"prj":"' || :'one')) AS v (n, name)
 ORDER BY n;
 -- Of no key, of no secret, of another key of the server.
 SELECT n, pg_temp.reason(token) FROM (VALUES (1, apikeys_internal.seal_token('regress_tokens_none', 1, now(), '1 minute', NULL, NULL)),

@@ -372,6 +372,55 @@ ok( $node->poll_query_until(
 		qq{SELECT sum(use_count) = $counted + 1 FROM apikeys.key_usage}),
 	'the worker follows a change of the interval');
 query(q{ALTER SYSTEM SET apikeys.usage_flush_interval = '1h'});
+$node->reload;
+
+# --- A batch that fails ----------------------------------------------------------------
+
+# In the middle of a batch, a trigger of somebody else: what is not committed is
+# written by a later one, and what is, is not written again.
+query(q{
+	SELECT apikeys.set_quota('key2', 100000, 'month'), apikeys.set_quota('key2', 200000, 'ever');
+	CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''not now''; END'});
+my $spent = q{SELECT string_agg(used::text, ' ' ORDER BY period) FROM (
+	SELECT u.period, sum(u.used) AS used FROM apikeys.quota_usage AS u JOIN apikeys.key AS k ON k.limits_id = u.subject
+	WHERE k.public_key = 'key2' GROUP BY u.period) AS s};
+$counted = written();
+my $added = 0;
+foreach my $table ('key_usage', 'quota_usage')
+{
+	query("CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON apikeys.$table FOR EACH ROW EXECUTE FUNCTION refuse()");
+	foreach my $times (10, 5)
+	{
+		query(use_key('key2', $times));
+		like(try_query('SELECT apikeys.flush_usage()'), qr/usage could not be written/, "a flush fails in table $table");
+		$added += $times;
+	}
+	is(query(q{SELECT use_count FROM apikeys.usage WHERE public_key = 'key2'}), 4 + $added, 'all uses are seen');
+	query("DROP TRIGGER refuse ON apikeys.$table");
+	flush_usage();
+	is(written(), $counted + $added, 'none is lost and none doubled');
+	is(query($spent), "$added $added", 'nor what was spent of quotas');
+}
+
+# --- More than fits in a batch ---------------------------------------------------------
+
+query('CREATE DATABASE many');
+make_keys('many', 12000);
+query(q{SELECT count(*) FROM apikeys.key WHERE apikeys.authorize(public_key, 'a secret', '192.0.2.1', 'clusters.read')}, 'many');
+flush_usage('many');
+is(written('many'), 12000, 'many uses are written in several batches');
+# Old hours are deleted for a second at each flush: here a statement takes longer.
+query(q{
+	INSERT INTO apikeys.key_history (public_key, hour, reason, organization_id, count, cost)
+		SELECT public_key, '2020-01-01 00:00+00', 'ok', organization_id, 1, 1 FROM apikeys.key;
+	CREATE FUNCTION delay() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(1.1); RETURN NULL; END';
+	CREATE TRIGGER delay AFTER DELETE ON apikeys.key_history FOR EACH STATEMENT EXECUTE FUNCTION delay();
+	SELECT apikeys.flush_usage()}, 'many');
+my $old_hours = q{SELECT count(*) FROM apikeys.key_history WHERE hour < '2021-01-01'};
+is(query($old_hours, 'many'), 2000, 'of many old hours some are deleted at a flush');
+flush_usage('many');
+is(query($old_hours, 'many'), 0, 'and the rest at the next');
+query('DROP DATABASE many');
 
 # --- A copied database -----------------------------------------------------------------
 

@@ -101,6 +101,13 @@ query($use);
 query('SELECT apikeys.flush_usage()');
 is(query('SELECT sum(use_count) FROM apikeys.key_usage'), 1, 'whose own uses are');
 
+# --- Dropped by the transaction that has deleted keys ------------------------------------
+
+query("$use BEGIN; DELETE FROM apikeys.key; DROP EXTENSION apikeys; COMMIT");
+query($create);
+ok($node->poll_query_until('postgres', 'SELECT used_entries = 0 FROM (SELECT apikeys.flush_usage()) AS f, apikeys.status()'),
+	'nothing is left in memory of keys that were deleted before');
+
 # --- What cannot be a key ---------------------------------------------------------------
 
 is(query(q{

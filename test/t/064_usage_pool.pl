@@ -105,7 +105,7 @@ my $by_entry =
 my $written = 'SELECT sum(use_count) FROM apikeys.key_usage';
 my $written_coarsely = "$written WHERE network IS NULL AND secret_version = 0";
 
-make_keys('postgres', 6000);
+make_keys('postgres', 6001);
 
 # --- One key, many addresses ------------------------------------------------------
 
@@ -118,6 +118,7 @@ is(status('used_entries, pending_entries'),
 
 # --- Coarse before lost -----------------------------------------------------------
 
+query(q{INSERT INTO apikeys.key_usage (public_key, use_count, last_used_at, secret_version) VALUES ('key6000', 7, now(), 1)});
 my $holder = hold_back();
 is(use_from('key1', 4000), 4000, 'a key is used from more addresses than there is room for');
 is(status('used_entries, coarse_count, lost_count'),
@@ -144,8 +145,21 @@ is(status('used_entries, coarse_count, lost_count'),
 # Denials need no detail either.
 query(q{SELECT apikeys.authorize('key1', 'wrong', '10.0.0.1', 'clusters.read')});
 is(status('lost_count'), 11, 'so is a denial');
+
+# Nor can it be noted that a key is being deleted: what is written of it is deleted by
+# the same transaction, as soon as nobody holds the table.
+my $said = '';
+my $deletion = IPC::Run::start(
+	[ 'psql', '-X', '-A', '-t', '-d', $node->connstr('postgres'), '-c', q{DELETE FROM apikeys.key WHERE public_key = 'key6000'} ],
+	'<', \undef, '>&', \$said);
+ok($node->poll_query_until('postgres',
+		q{SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND backend_type = 'client backend'}),
+	'a deletion waits for what is written of the key');
 $holder->query_safe('COMMIT');
 $holder->quit;
+$deletion->finish;
+is($said, "DELETE 1\n", 'and goes on');
+is(query(q{SELECT count(*) FROM apikeys.key_usage WHERE public_key = 'key6000'}), 0, 'nothing is left of it');
 flush_usage();
 is(query($written), 2000 + 4000 + 2000, 'all that was counted is written');
 is(query($written_coarsely), 3001, 'as it was counted');

@@ -380,6 +380,18 @@ run_event("do set_quota(K, 1000, 'day')");
 }
 is(limit('K', 'day', 'used'), 1000, 'and after');
 
+# What is spent on two days, pending at the same time.
+make_case();
+run_event("do set_quota(K, 100, 'day')");
+is(call_at_once('K', 1, 3), 3, 'three are used');
+set_clock(($noon + 86400) * 1_000_000);
+is(call_at_once('K', 1, 4), 4, 'and four on the next day');
+is(limit('K', 'day', 'used'), 4, 'which has its own quota');
+run_event('do flush_usage()');
+is(limit('K', 'day', 'used'), 4, 'also when both are written');
+set_clock($noon * 1_000_000);
+is(limit('K', 'day', 'used'), 3, 'as is the day before');
+
 # Written, pending and in flight; a restart, an end of the worker, a crash.
 make_case();
 run_event("do set_quota(K, 100, 'day')");
@@ -530,4 +542,15 @@ set_clock(($noon + 30) * 1_000_000);
 run_row('K4', 'yes', 'ok', 'NULL', '–', '0', '10', 'key');
 run_row('K', 'no', 'rate_limited', '86399990', '86399990', '0', '86399990', 'key');
 
+# A key with room for one of its limits and not for the other: that is named.
+$monotonic = $begin_full + 50_000_000;
+set_clock(($noon + 50) * 1_000_000);
+run_event("do set_rate_limit(K3, 10, '1000 days')");
+run_row('K3', 'yes', 'ok', 'NULL', '–', '9', '8640000', 'key');
+run_event("do set_rate_limit(K3, 5, '1000 days', scope => 'clusters.*')");
+is( decode('UTF-8', $node->safe_psql($database, "SET apikeys.limit_overflow = 'deny'; " . decide('K3'))),
+	'no | rate_limited | NULL | – | 0 | NULL | clusters.*', 'where there is no room for one of two limits');
+run_row('K3', 'yes', 'ok', 'NULL', '–', '8', '17280000', 'key');
+
+$node->stop;
 done_testing();

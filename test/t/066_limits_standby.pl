@@ -178,4 +178,6 @@ flush_usage($standby);
 is(use_key($standby, 'K3', 48), 'ok 0', 'nothing is lost of what was written');
 is(use_key($standby, 'K3', 1), 'quota_exceeded 0', 'to the last unit');
 
+$standby->stop;
+
 done_testing();

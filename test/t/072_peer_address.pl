@@ -70,5 +70,12 @@ is(is_bound($socket, $elsewhere, '192.0.2.7', $trust),
 is(is_bound($socket, $elsewhere, '192.0.2.7', $trust_others),
 	'f', 'and not else');
 
+# An event has the address of the connection too, of a role that is nobody else.
+my $last_address = q{SELECT coalesce(host(address), 'none') FROM apikeys.audit_event ORDER BY id DESC LIMIT 1};
+$node->safe_psql('postgres', q{SELECT apikeys.create_organization('by TCP', 'user:owner')}, connstr => $tcp);
+is($node->safe_psql('postgres', $last_address), '127.0.0.1', 'an event over TCP');
+$node->safe_psql('postgres', q{SELECT apikeys.create_organization('by a socket', 'user:owner')});
+is($node->safe_psql('postgres', $last_address), 'none', 'and over a socket');
+
 $node->stop;
 done_testing();

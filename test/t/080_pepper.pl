@@ -413,6 +413,60 @@ $holder->query_safe('ROLLBACK');
 $holder->quit;
 query(q{SELECT apikeys.delete_key('held' || n) FROM generate_series(1, 3) AS n});
 
+# What else is made with a pepper, by one statement that runs all the time: the file changes
+# after the last reload, it is removed, and none is set any more.
+query("SELECT apikeys.enable_digest('$key', 'realm')");
+query("SELECT apikeys.rotate_secret('$key')");
+query(q{
+	CREATE TABLE public.step (n integer);
+	CREATE TABLE public.made (n integer, what text, outcome text);
+	CREATE PROCEDURE public.make_at_steps(key text) LANGUAGE plpgsql AS $$
+	DECLARE
+		whats text[] = '{token,digest}';
+		statements text[] = ARRAY['SELECT apikeys.issue_token(''1 hour'', public_key => $1)',
+			'SELECT apikeys_internal.reseal_digest(s.digest, s.public_key, s.version, s.digest_realm) FROM apikeys.key_secret AS s WHERE s.public_key = $1 AND s.digest IS NOT NULL'];
+		outcome text;
+	BEGIN
+		FOR i IN 1 .. 4 LOOP
+			LOOP
+				COMMIT;
+				EXIT WHEN EXISTS (SELECT FROM public.step WHERE n = i);
+				PERFORM pg_sleep(0.02);
+			END LOOP;
+			FOR j IN 1 .. 2 LOOP
+				BEGIN
+					EXECUTE statements[j] INTO STRICT outcome USING key;
+					outcome := 'made';
+				EXCEPTION WHEN object_not_in_prerequisite_state THEN
+					GET STACKED DIAGNOSTICS outcome = CONSTRAINT_NAME;
+				END;
+				INSERT INTO public.made VALUES (i, whats[j], outcome);
+			END LOOP;
+		END LOOP;
+	END $$});
+my $maker = IPC::Run::start(
+	[ 'psql', '-X', '-d', $node->connstr('postgres'), '-c', "CALL public.make_at_steps('$key')" ],
+	'>', \my $maker_out, '2>', \my $maker_err);
+my %before = (
+	2 => sub {
+		write_file($file, "p14:$hex{5}", "p11:$hex{2}");
+		reload();
+		write_file($file, "p15:$hex{6}", "p11:$hex{2}");
+	},
+	3 => sub { unlink $file or die "$file: $!"; },
+	4 => sub { use_file(''); });
+foreach my $step (1 .. 4)
+{
+	$before{$step}->() if $before{$step};
+	query("INSERT INTO public.step VALUES ($step)");
+	ok($node->poll_query_until('postgres', "SELECT count(*) = 2 FROM public.made WHERE n = $step"), "step $step is done");
+}
+$maker->finish;
+is($maker_err, '', 'all steps are done');
+is(query(q{SELECT string_agg(concat_ws(' ', n, what, outcome), ', ' ORDER BY n, what) FROM public.made}),
+	'1 digest made, 1 token made, 2 digest pepper_changed, 2 token pepper_changed, 3 digest pepper_changed, 3 token pepper_changed, 4 digest pepper_changed, 4 token pepper_changed',
+	'no token and no digest is made with a former pepper');
+
 # --- Peppers are never shown ------------------------------------------------------------------
 my $log = slurp_file($node->logfile);
 foreach my $id (1 .. 9)

@@ -170,6 +170,8 @@ foreach my $algorithm ('MD5', 'SHA-256')
 	my $newer = query("SELECT apikeys.rotate_secret('$key', overlap => '1 hour')");
 	is($next->(), 'ok', 'an old secret that lives on');
 	is(reason($primary, header(key => $key, secret => $newer, nonce => $nonce, nc => ++$nc)), 'ok', 'the new one');
+	is(query("SELECT detail FROM apikeys.explain_authorize('$key', '192.0.2.1'::inet, 'organization.read') WHERE check_name = 'secret_expired'"),
+		'live secrets: 2, of which HTTP Digest can prove 2', 'both are explained');
 	query("SELECT apikeys.revoke_secret('$key', 2)");
 	is($next->(), 'secret_expired', 'the old one, revoked');
 	$right{secret} = $newer;
@@ -278,6 +280,8 @@ is(reason($primary, header(%right, nonce => nonce($primary, 'acme'))), 'wrong_se
 query(qq{UPDATE apikeys.key_secret SET digest = substr(digest, 1, 20) WHERE public_key = '$other_key' AND digest IS NOT NULL});
 is(reason($primary, header(key => $other_key, secret => $other_secret, nonce => nonce($primary, 'acme'))),
 	'wrong_secret', 'nor one that is damaged');
+like(state_of_digests(), qr/^\|foreign\|1$/m, 'of which no pepper is known');
+is(query('SELECT apikeys.reseal_digests()'), 0, 'and which is not sealed again');
 my ($third_key, $third_secret) = make_key('acme');
 my $dump = do
 {

@@ -100,6 +100,7 @@ test_bearer(void)
 	CHECK(same(authorization("Bearer eyJ.secret"), "eyJ|secret"), "has two parts only");
 	CHECK(same(authorization("Bearer eyJ.a.b.secret"), "eyJ.a.b|secret"), "has four parts");
 	CHECK(same(authorization("Bearer eyJhbGciOiJub25lIn0.e30."), "absent"), "a JSON Web Token without signature");
+	CHECK(same(authorization("Bearer eyJ.key.secret/"), "eyJ.key|secret/"), "has what is in no JSON Web Token");
 	CHECK(same(authorization("Bearer a2V5OnNlY3JldA=="), "absent"), "no dot");
 	CHECK(same(authorization("Bearer"), "malformed"), "Bearer alone");
 	CHECK(same(authorization("Bearer "), "malformed"), "Bearer and a blank");

@@ -131,6 +131,26 @@ proves(const char *value, const char *method, const char *uri,
 		memcmp(response, digest.response, ak_digest_size(digest.algorithm)) == 0;
 }
 
+/* A secret that was stored as long as MD5 was allowed. */
+static bool
+responds_after_prohibition(void)
+{
+	AkDigest	digest;
+	uint8_t		secret[AK_DIGEST_MAX_SIZE];
+	uint8_t		response[AK_DIGEST_MAX_SIZE];
+	bool		is_stored =
+		ak_digest_parse(MD5_EXAMPLE, strlen(MD5_EXAMPLE), &digest) &&
+		ak_digest_secret(hash, AK_DIGEST_MD5, digest.username, digest.realm,
+						 as_text("Circle of Life"), secret);
+	bool		responds;
+
+	md5_is_forbidden = true;
+	responds = ak_digest_respond(hash, &digest, as_text("GET"), as_text("/"),
+								 secret, response);
+	md5_is_forbidden = false;
+	return !is_stored || responds;
+}
+
 static void
 test_examples(void)
 {
@@ -147,6 +167,8 @@ test_examples(void)
 		  proves(SHA256_EXAMPLE, "GET", "/dir/index.html", "Circle of Life"),
 		  "without MD5 the other is left");
 	md5_is_forbidden = false;
+	CHECK(!responds_after_prohibition(),
+		  "nor is there a response by a secret of before");
 }
 
 /* --- Reading ---------------------------------------------------------------- */

@@ -283,6 +283,9 @@ main(void)
 	CHECK(!ak_paseto_open(key, vector->token, strlen(vector->token),
 						  bytes(vector->footer), bytes(vector->assertion),
 						  work, 40, &payload), "too little room is an answer");
+	CHECK(!ak_paseto_open(key, "v4.public.x", 11, bytes(""), bytes(""),
+						  work, sizeof(work), &payload),
+		  "what does not claim to be one is not opened");
 	CHECK(!ak_paseto_is_token("v4.local", 8) &&
 		  !ak_paseto_is_token("v4.public.x", 11) &&
 		  ak_paseto_is_token("v4.local.", 9), "what claims to be a token");
