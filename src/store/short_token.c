@@ -137,7 +137,8 @@ find_key(AkKeystore *store, const char *id, size_t size,
 	bool		is_there;
 
 	if (size == strlen(AK_NO_PEPPER) && memcmp(id, AK_NO_PEPPER, size) == 0)
-		is_there = ak_pepper_current() == NULL && read_key(store, secret);
+		is_there = ak_pepper_current() == NULL && ak_pepper_is_fresh() &&
+			read_key(store, secret);
 	else
 	{
 		const AkPepper *pepper = ak_pepper_find(id, size);
@@ -405,15 +406,8 @@ static void
 get_current_key(AkKeystore *store, char id[AK_PEPPER_ID_MAX + 1],
 				uint8 key[AK_PASETO_KEY_SIZE])
 {
-	const AkPepper *pepper;
+	const AkPepper *pepper = ak_pepper_demand();
 
-	if (!ak_pepper_refresh())
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("cannot create a token: the peppers have changed since this statement began"),
-				 ak_errid("pepper_changed"),
-				 errhint("Begin a new statement.")));
-	pepper = ak_pepper_current();
 	strlcpy(id, pepper ? pepper->id : AK_NO_PEPPER, AK_PEPPER_ID_MAX + 1);
 	if (!find_key(store, id, strlen(id), key))
 		ereport(ERROR,
