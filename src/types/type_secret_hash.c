@@ -55,7 +55,8 @@ load_hash(const uint8 *stored, size_t size, AkHashForm *hash)
 /*
  * Makes a claim that this is a secret of that key, and does the hashing that
  * nearly every check of the claim needs, whether or not the key exists.  A
- * secret that is too long is not read: the claim of a short one takes its place, takes as long, and is
+ * secret that is too long is not read, and an empty one is none, whatever hash
+ * was imported: the claim of a short one takes its place, takes as long, and is
  * never proved.  The claim points to the key and the secret.
  */
 void
@@ -66,7 +67,7 @@ ak_secret_claim_init(AkSecretClaim *claim,
 	static const char stand_in[] =
 		"ak_sec_0000000000000000000000000000000000000000000000000";
 
-	claim->is_none = secret_size > AK_SECRET_MAX_SIZE;
+	claim->is_none = secret_size == 0 || secret_size > AK_SECRET_MAX_SIZE;
 	claim->public_key = public_key;
 	claim->public_key_size = public_key_size;
 	claim->secret = claim->is_none ? stand_in : secret;
