@@ -426,8 +426,8 @@ CREATE TABLE apikeys.token_key (
 	CONSTRAINT token_key_key_check CHECK (octet_length(key) = 32)
 );
 COMMENT ON TABLE apikeys.token_key IS
-	'The key of short-lived tokens as long as there are no peppers, in one row. Nobody reads it. Internal.';
-COMMENT ON COLUMN apikeys.token_key.id IS '0, as tokens name it.';
+	'What the key of short-lived tokens is derived from, together with the pepper, in one row. Nobody reads it. Internal.';
+COMMENT ON COLUMN apikeys.token_key.id IS '0: there is one row.';
 COMMENT ON COLUMN apikeys.token_key.key IS '32 random bytes.';
 CREATE FUNCTION apikeys_internal.random_key() RETURNS bytea
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_random_key';

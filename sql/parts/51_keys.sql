@@ -92,7 +92,7 @@ COMMENT ON FUNCTION apikeys.find_leaked(text) IS
 CREATE FUNCTION apikeys.revoke_leaked(secret text) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.revoke_leaked(text) IS
-	'Disables the key that a private key, alone or as the end of an API key string, is a live one of, and returns whether there was one. Compares every live secret, unless the checksum is wrong. EXECUTE is not part of any access.';
+	'Disables the key that a private key, alone or as the end of an API key string, is a live one of, and returns whether there was one. Compares every live secret that is not hashed by argon2id, unless the checksum is wrong. EXECUTE is not part of any access.';
 
 -- --- Making keys and secrets ------------------------------------------------
 

@@ -4,7 +4,7 @@
 CREATE FUNCTION apikeys.import_keys(organization uuid, source regclass) RETURNS bigint
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_import_keys';
 COMMENT ON FUNCTION apikeys.import_keys(uuid, regclass) IS
-	'Imports all keys of a table, or none, and returns how many. The table has columns public_key, hash and description (text) and, optionally, roles (text[]), access_list (text) and expires_at (timestamptz). Requires apikeys.keys.manage in the organization.';
+	'Imports all keys of a table, or none, and returns how many. The table has columns public_key, hash and description (text) and, optionally, roles (text[]), access_list (text) and expires_at (timestamptz). Hashes are renewed when their secrets are used, argon2id only with a pepper. Requires apikeys.keys.manage in the organization.';
 
 CREATE FUNCTION apikeys.check_import(organization uuid, source regclass) RETURNS bigint
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_check_import';

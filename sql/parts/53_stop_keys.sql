@@ -73,7 +73,8 @@ $$;
 COMMENT ON FUNCTION apikeys_internal.delete_key(text) IS 'Body of apikeys.delete_key.';
 
 -- A finder of a secret could use the key, and so may disable it.  No index finds a
--- hash: all live ones are compared, except those that are expensive to compute.
+-- hash: all live ones are compared, except those that are expensive to compute,
+-- which are never of secrets that were issued here.
 CREATE FUNCTION apikeys_internal.revoke_leaked(secret text) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE
 	SET enable_seqscan = on

@@ -11,7 +11,7 @@ COMMENT ON FUNCTION apikeys.issue_token(interval, text[], uuid, text) IS
 CREATE FUNCTION apikeys.renew_token_key() RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.renew_token_key() IS
-	'Replaces the random key that seals short-lived tokens where there are no peppers, which ends all tokens that it has sealed; returns true. To be called when somebody has a copy of the server''s files. EXECUTE is not part of any access.';
+	'Replaces the random key of short-lived tokens, which ends all that there are, with peppers and without; returns true. To be called after a restore, and when somebody has a copy of the server''s files or a pepper. EXECUTE is not part of any access.';
 
 CREATE FUNCTION apikeys_internal.is_bound_by_token() RETURNS boolean
 	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_is_bound_by_token';

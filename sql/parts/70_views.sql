@@ -194,7 +194,7 @@ FROM apikeys.key_secret AS s
 WHERE s.expires_at IS NULL OR s.expires_at > statement_timestamp()
 GROUP BY f.algorithm, f.pepper;
 COMMENT ON VIEW apikeys.rehash_status IS
-	'How the live secrets of the keys visible to the reader are hashed. Secrets that are not in state current are rehashed in the background when they are used; what is sealed for HTTP Digest by reseal_digests.';
+	'How the live secrets of the keys visible to the reader are hashed. Secrets that are not in state current are rehashed in the background when they are used (those hashed by argon2id only with a pepper); what is sealed for HTTP Digest by reseal_digests.';
 COMMENT ON COLUMN apikeys.rehash_status.algorithm IS 'The algorithm: blake2b, or one of another system; digest for what is sealed for HTTP Digest.';
 COMMENT ON COLUMN apikeys.rehash_status.pepper IS 'The id of the pepper, 0 for none; NULL for another system''s hashes.';
 COMMENT ON COLUMN apikeys.rehash_status.state IS 'current, retired, missing or foreign.';

@@ -368,7 +368,7 @@ get_advice(AkDatabaseSlot *slot, uint64 lost, uint64 coarse)
 	if (slot == NULL)
 		return "usage is counted in too many databases already: it is not counted in this one";
 	if (ak_pepper_is_faulty())
-		return "apikeys.pepper_file could not be used when it was last read, see the server's log: keys whose pepper is missing are denied";
+		return "apikeys.pepper_file could not be used when it was last read, see the server's log: keys whose pepper is missing are denied, and without peppers no secret or token is created";
 	if (failed_jobs != 0)
 		return get_failure_advice(failed_jobs);
 	if (lost > 0)

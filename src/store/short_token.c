@@ -14,9 +14,10 @@
  *		prj		the project that it is good in; absent: anywhere
  *
  * Its footer is {"kid":"<id of a pepper, or 0>"}.  The key that seals it is derived
- * from that pepper and from what server and database this is; without peppers, from
- * the random value in table token_key instead of a pepper, which counts only as long
- * as there are none: else who has read the tables could go on making tokens.
+ * from the random value in table token_key, from that pepper, and from what server
+ * and database this is.  So neither who has a pepper nor who has read the tables can
+ * make tokens, and another random value ends all.  Without a pepper (0) the random
+ * value is all that is secret; so such tokens count only as long as there are none.
  *
  * The text of a token is a secret, and is never told in a message.  What it says
  * is none.
@@ -70,6 +71,11 @@ PG_FUNCTION_INFO_V1(apikeys_random_key);
 
 static const AkPasetoBytes no_assertion = {NULL, 0};
 
+/* The random key of the database as it was read last. */
+static uint8 random_key[AK_PASETO_KEY_SIZE];
+static AkRowVersion random_key_version;
+static bool has_random_key = false;
+
 /* --- The server's key ------------------------------------------------------- */
 
 /* What a keystore is opened to read, so that tokens can be sealed and opened. */
@@ -80,14 +86,15 @@ ak_short_token_tables(void)
 }
 
 /*
- * The key that tokens are sealed with, from a pepper or from the random key of the
- * database.  Peppers are those of all databases of a server and of others with the
- * same file, and a copy of a database has the random key of its source: in each of
- * them somebody else says what a public key stands for.  So it is of one database of
- * one server and its standbys.
+ * The key that tokens are sealed with, from the random key of the database and a
+ * pepper, if that is not NULL.  Peppers are those of all databases of a server and of
+ * others with the same file, and a copy of a database has the random key of its
+ * source: in each of them somebody else says what a public key stands for.  So it is
+ * of one database of one server and its standbys.
  */
 static void
-derive_key(const uint8 secret[AK_PASETO_KEY_SIZE], uint8 key[AK_PASETO_KEY_SIZE])
+derive_key(const uint8 secret[AK_PASETO_KEY_SIZE], const AkPepper *pepper,
+		   uint8 key[AK_PASETO_KEY_SIZE])
 {
 	const uint64 system = GetSystemIdentifier();
 	AkBlake2b	hash;
@@ -96,6 +103,8 @@ derive_key(const uint8 secret[AK_PASETO_KEY_SIZE], uint8 key[AK_PASETO_KEY_SIZE]
 	ak_crypto_blake2b_add(&hash, KEY_CONTEXT, strlen(KEY_CONTEXT));
 	ak_crypto_blake2b_add(&hash, &system, sizeof(system));
 	ak_crypto_blake2b_add(&hash, &MyDatabaseId, sizeof(MyDatabaseId));
+	if (pepper)
+		ak_crypto_blake2b_add(&hash, pepper->bytes, sizeof(pepper->bytes));
 	ak_crypto_mac_end(&hash, key, AK_PASETO_KEY_SIZE);
 }
 
@@ -110,14 +119,17 @@ apikeys_random_key(PG_FUNCTION_ARGS)
 	PG_RETURN_BYTEA_P(key);
 }
 
-/* The random key of the database; false if it is not there. */
+/* Makes random_key what the store sees; false if there is none. */
 static bool
-read_key(AkKeystore *store, uint8 key[AK_PASETO_KEY_SIZE])
+read_random_key(AkKeystore *store)
 {
 	ScanKeyData scan_key;
 	AkIndexScan scan;
-	bool		is_there = false;
 
+	if (has_random_key &&
+		ak_keystore_sees(store, AK_TOKEN_KEY, &random_key_version))
+		return true;
+	has_random_key = false;
 	ak_index_scan_text_key(&scan_key, cstring_to_text(AK_NO_PEPPER));
 	ak_index_scan_open(store->snapshot, AK_TOKEN_KEY, AK_TOKEN_KEY_BY_ID,
 					   &scan_key, false, &scan);
@@ -128,36 +140,39 @@ read_key(AkKeystore *store, uint8 key[AK_PASETO_KEY_SIZE])
 														  TOKEN_KEY_KEY,
 														  &isnull));
 
-		is_there = VARSIZE_ANY_EXHDR(stored) == AK_PASETO_KEY_SIZE;
-		if (is_there)
-			memcpy(key, VARDATA_ANY(stored), AK_PASETO_KEY_SIZE);
+		has_random_key = VARSIZE_ANY_EXHDR(stored) == AK_PASETO_KEY_SIZE;
+		if (has_random_key)
+		{
+			memcpy(random_key, VARDATA_ANY(stored), AK_PASETO_KEY_SIZE);
+			ak_keystore_note_version(store, &scan, &random_key_version);
+		}
 	}
 	ak_index_scan_close(&scan);
-	return is_there;
+	return has_random_key;
 }
 
-/* The key of an id; false if there is none that counts. */
+/*
+ * The key of an id; false if there is none that counts.  That without a pepper does
+ * only where it is known that there are to be none.
+ */
 static bool
 find_key(AkKeystore *store, const char *id, size_t size,
 		 uint8 key[AK_PASETO_KEY_SIZE])
 {
-	uint8		secret[AK_PASETO_KEY_SIZE];
-	bool		is_there;
+	const AkPepper *pepper = NULL;
+	bool		counts;
 
 	if (size == strlen(AK_NO_PEPPER) && memcmp(id, AK_NO_PEPPER, size) == 0)
-		is_there = ak_pepper_current() == NULL && read_key(store, secret);
+		counts = ak_pepper_current() == NULL && ak_pepper_is_fresh();
 	else
 	{
-		const AkPepper *pepper = ak_pepper_find(id, size);
-
-		is_there = pepper != NULL;
-		if (is_there)
-			memcpy(secret, pepper->bytes, sizeof(secret));
+		pepper = ak_pepper_find(id, size);
+		counts = pepper != NULL;
 	}
-	if (is_there)
-		derive_key(secret, key);
-	ak_crypto_wipe(secret, sizeof(secret));
-	return is_there;
+	if (!counts || !read_random_key(store))
+		return false;
+	derive_key(random_key, pepper, key);
+	return true;
 }
 
 /* Where the id of the key stands in a footer; false if it is none of ours. */
@@ -443,21 +458,14 @@ static void
 get_current_key(AkKeystore *store, char id[AK_PEPPER_ID_MAX + 1],
 				uint8 key[AK_PASETO_KEY_SIZE])
 {
-	const AkPepper *pepper;
+	const AkPepper *pepper = ak_pepper_demand();
 
-	if (!ak_pepper_refresh())
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("cannot create a token: the peppers have changed since this statement began"),
-				 ak_errid("pepper_changed"),
-				 errhint("Begin a new statement.")));
-	pepper = ak_pepper_current();
 	strlcpy(id, pepper ? pepper->id : AK_NO_PEPPER, AK_PEPPER_ID_MAX + 1);
 	if (!find_key(store, id, strlen(id), key))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("there is no key to make tokens with"),
-				 errhint("Use peppers, or put back the row of table apikeys.token_key."),
+				 errhint("apikeys.renew_token_key() puts back the row of table apikeys.token_key."),
 				 ak_errid("token_key_missing")));
 }
 

@@ -17,6 +17,10 @@
  * fingerprint of its peppers in shared memory, and a process that makes a hash
  * compares its own with it; and the path of the file, for processes that were
  * busy when it was changed.
+ *
+ * A file that the postmaster could not use while it had no peppers is not the
+ * same as no file: somebody wants peppers, and there are none.  Then nothing is
+ * hashed or sealed, and nothing counts that counts only without peppers.
  */
 #include "postgres.h"
 
@@ -45,6 +49,10 @@ typedef struct Published
 	bool		is_faulty;		/* the last file could not be used */
 } Published;
 
+/* Fingerprints of no peppers: none are wanted, or those of the file are missing. */
+#define NO_PEPPERS			UINT64CONST(0)
+#define UNUSABLE_PEPPERS	UINT64CONST(1)
+
 /* Attempts to read a path that changes meanwhile. */
 #define PATH_ATTEMPTS	1000
 
@@ -59,7 +67,7 @@ static uint64 loads = 0;
  * Fingerprint of the peppers in use, computed once and not for each use of a
  * key.
  */
-static uint64 used_fingerprint = 0;
+static uint64 used_fingerprint = NO_PEPPERS;
 
 /* NULL if not preloaded. */
 static Published *published = NULL;
@@ -134,22 +142,6 @@ read_peppers(const char *path, AkPepperSet *set, char **fault)
 	return ok;
 }
 
-/*
- * Reads a file for ak_pepper_use(), which takes the number stored in *load; no
- * path means no file.  Returns false, with *fault (palloc'd), if the file
- * cannot be used.
- */
-bool
-ak_pepper_load(const char *path, uint64 *load, char **fault)
-{
-	ak_crypto_wipe(&loaded, sizeof(loaded));
-	*load = ++loads;
-	is_faulty = path[0] != '\0' && !read_peppers(path, &loaded, fault);
-	if (published && !IsUnderPostmaster)
-		published->is_faulty = is_faulty;
-	return !is_faulty;
-}
-
 static uint64
 make_fingerprint(const AkPepperSet *set)
 {
@@ -157,7 +149,7 @@ make_fingerprint(const AkPepperSet *set)
 	uint64		fingerprint;
 
 	if (set->count == 0)
-		return 0;
+		return NO_PEPPERS;
 	ak_crypto_blake2b(digest, set->peppers[0].bytes,
 					  set->peppers, sizeof(AkPepper) * set->count,
 					  set->peppers[0].id, strlen(set->peppers[0].id));
@@ -174,6 +166,30 @@ publish(void)
 	strlcpy(published->path, used_path, sizeof(published->path));
 	pg_atomic_fetch_add_u32(&published->changes, 1);
 	pg_atomic_write_u64(&published->fingerprint, used_fingerprint);
+}
+
+/*
+ * Reads a file for ak_pepper_use(), which takes the number stored in *load; no
+ * path means no file.  Returns false, with *fault (palloc'd), if the file
+ * cannot be used: then the peppers stay, and if there are none, that is noted.
+ */
+bool
+ak_pepper_load(const char *path, uint64 *load, char **fault)
+{
+	ak_crypto_wipe(&loaded, sizeof(loaded));
+	*load = ++loads;
+	is_faulty = path[0] != '\0' && !read_peppers(path, &loaded, fault);
+	/* Any other process has the setting checked also if it is not to change. */
+	if (published && IsUnderPostmaster)
+		return !is_faulty;
+	if (is_faulty && used.count == 0)
+		used_fingerprint = UNUSABLE_PEPPERS;
+	if (published)
+	{
+		published->is_faulty = is_faulty;
+		pg_atomic_write_u64(&published->fingerprint, used_fingerprint);
+	}
+	return !is_faulty;
 }
 
 /* Replaces the current peppers by those read. */
@@ -226,7 +242,7 @@ ak_pepper_attach(void)
 		initialize();
 }
 
-/* Fingerprint of this process's peppers; 0 if there are none. */
+/* Fingerprint of this process's peppers. */
 uint64
 ak_pepper_fingerprint(void)
 {
@@ -274,16 +290,20 @@ get_path(char *path)
 	}
 }
 
-/* Checks whether this process has the postmaster's peppers. */
+/*
+ * Checks whether this process has the postmaster's peppers, or knows that none are
+ * wanted.
+ */
 bool
 ak_pepper_is_fresh(void)
 {
-	return used_fingerprint == get_published();
+	return used_fingerprint == get_published() &&
+		used_fingerprint != UNUSABLE_PEPPERS;
 }
 
 /*
- * The same, after reading the file once more if necessary.  New hashes may be
- * made only if this is true.
+ * The same, after reading the file once more if necessary.  Hashes may be renewed
+ * only if this is true.
  */
 bool
 ak_pepper_refresh(void)
@@ -312,9 +332,31 @@ ak_pepper_refresh(void)
 	return is_wanted;
 }
 
+/*
+ * The pepper to hash or seal with what is new; NULL if there is to be none.  Raises
+ * 55000 if there should be one that this process cannot know.
+ */
+const AkPepper *
+ak_pepper_demand(void)
+{
+	if (get_published() == UNUSABLE_PEPPERS)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot create a secret or token: the file with peppers could not be used"),
+				 errhint("Mend the file that apikeys.pepper_file names, and reload; apikeys.status() tells whether it is used."),
+				 ak_errid("pepper_not_usable")));
+	if (!ak_pepper_refresh())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot create a secret or token: the peppers have changed since this statement began"),
+				 ak_errid("pepper_changed"),
+				 errhint("Begin a new statement.")));
+	return ak_pepper_current();
+}
+
 /* --- Looking up peppers -------------------------------------------------- */
 
-/* Returns the pepper for new hashes; NULL if there is none. */
+/* Returns this process's first pepper; NULL if it has none. */
 const AkPepper *
 ak_pepper_current(void)
 {
@@ -398,7 +440,8 @@ get_state(const char *id, size_t size)
 	const AkPepper *current = ak_pepper_current();
 	const char *current_id = current ? current->id : AK_NO_PEPPER;
 
-	if (strlen(current_id) == size && memcmp(current_id, id, size) == 0)
+	if (strlen(current_id) == size && memcmp(current_id, id, size) == 0 &&
+		get_published() != UNUSABLE_PEPPERS)
 		return "current";
 	if (size == strlen(AK_NO_PEPPER) && memcmp(id, AK_NO_PEPPER, size) == 0)
 		return "retired";

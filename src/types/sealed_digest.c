@@ -100,20 +100,13 @@ describe(const AkDigestOwner *owner)
 static bytea *
 seal(const AkDigestOwner *owner, const Hashes *hashes)
 {
-	const AkPepper *pepper;
+	const AkPepper *pepper = ak_pepper_demand();
 	uint8		key[AK_XCHACHA20_KEY_SIZE];
 	bytea	   *about = describe(owner);
 	bytea	   *sealed;
 	uint8	   *end;
 	size_t		id_size;
 
-	if (!ak_pepper_refresh())
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("cannot create a secret: the peppers have changed since this statement began"),
-				 ak_errid("pepper_changed"),
-				 errhint("Begin a new statement.")));
-	pepper = ak_pepper_current();
 	if (pepper == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

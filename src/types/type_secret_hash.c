@@ -55,9 +55,9 @@ load_hash(const uint8 *stored, size_t size, AkHashForm *hash)
 /*
  * Makes a claim that this is a secret of that key, and does the hashing that
  * nearly every check of the claim needs, whether or not the key exists.  A
- * secret that is too long is not read: the claim of a short one takes its
- * place, takes as long, and is never proved.  The claim points to the key and
- * the secret.
+ * secret that is too long is not read, and an empty one is none, whatever hash
+ * was imported: the claim of a short one takes its place, takes as long, and is
+ * never proved.  The claim points to the key and the secret.
  */
 void
 ak_secret_claim_init(AkSecretClaim *claim,
@@ -67,11 +67,11 @@ ak_secret_claim_init(AkSecretClaim *claim,
 	static const char stand_in[] =
 		"ak_sec_0000000000000000000000000000000000000000000000000";
 
-	claim->is_oversized = secret_size > AK_SECRET_MAX_SIZE;
+	claim->is_none = secret_size == 0 || secret_size > AK_SECRET_MAX_SIZE;
 	claim->public_key = public_key;
 	claim->public_key_size = public_key_size;
-	claim->secret = claim->is_oversized ? stand_in : secret;
-	claim->secret_size = claim->is_oversized ? strlen(stand_in) : secret_size;
+	claim->secret = claim->is_none ? stand_in : secret;
+	claim->secret_size = claim->is_none ? strlen(stand_in) : secret_size;
 	claim->pepper = ak_pepper_current();
 	ak_crypto_blake2b(claim->blake2b,
 					  claim->pepper ? claim->pepper->bytes : NULL,
@@ -94,8 +94,8 @@ hash_claim(const AkSecretClaim *claim)
 }
 
 /*
- * Returns the hash of a secret that is issued here; palloc'd.  Raises 55000 if
- * this process cannot know the current peppers.
+ * Returns the hash of a secret that is issued here; palloc'd.  Raises 55000 as
+ * ak_pepper_demand().
  */
 struct varlena *
 ak_secret_hash_make(const char *public_key, size_t public_key_size,
@@ -104,12 +104,7 @@ ak_secret_hash_make(const char *public_key, size_t public_key_size,
 	AkSecretClaim claim;
 	AkHashForm	hash;
 
-	if (!ak_pepper_refresh())
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("cannot create a secret: the peppers have changed since this statement began"),
-				 ak_errid("pepper_changed"),
-				 errhint("Begin a new statement.")));
+	(void) ak_pepper_demand();
 	ak_secret_claim_init(&claim, public_key, public_key_size,
 						 secret, secret_size);
 	hash = hash_claim(&claim);
@@ -118,13 +113,18 @@ ak_secret_hash_make(const char *public_key, size_t public_key_size,
 
 /*
  * Writes the bytes of the hash that the claimed secret would have now to
- * renewed[], at most AK_NEW_HASH_MAX, and returns their number.
+ * renewed[], at most AK_NEW_HASH_MAX, and returns their number.  Without a pepper 0
+ * for a stored hash that takes long: it was made for secrets that can be guessed,
+ * and is what protects them in a dump.
  */
 size_t
-ak_secret_hash_renew(const AkSecretClaim *claim, uint8 *renewed)
+ak_secret_hash_renew(const char *stored, size_t stored_size,
+					 const AkSecretClaim *claim, uint8 *renewed)
 {
 	AkHashForm	hash = hash_claim(claim);
 
+	if (claim->pepper == NULL && !ak_secret_hash_is_cheap(stored, stored_size))
+		return 0;
 	ak_hash_form_store(&hash, renewed);
 	return ak_hash_form_size(&hash);
 }
@@ -214,19 +214,19 @@ ak_secret_hash_takes_long(const char *stored, size_t stored_size,
 
 	load_hash((const uint8 *) stored, stored_size, &hash);
 	return ak_hash_form_cost(&hash) > 0 && is_affordable(&hash) &&
-		!claim->is_oversized;
+		!claim->is_none;
 }
 
 /*
- * A hash that costs more than a decision may is not computed, nor is any for a
- * secret that is too long: it is none.
+ * A hash that costs more than a decision may is not computed, nor is any for what
+ * is no secret.
  */
 static AkVerdict
 verify_argon2id(const AkHashForm *hash, const AkSecretClaim *claim)
 {
 	char		text[AK_ARGON2ID_TEXT_SIZE] = {0};
 
-	if (!is_affordable(hash) || claim->is_oversized)
+	if (!is_affordable(hash) || claim->is_none)
 		return AK_SECRET_DIFFERS;
 	memcpy(text, hash->digest, hash->digest_size);
 	return ak_crypto_argon2id_verify(text, claim->secret, claim->secret_size) ?
@@ -268,7 +268,7 @@ ak_secret_hash_verify(const char *stored, size_t stored_size,
 
 	load_hash((const uint8 *) stored, stored_size, &hash);
 	verdict = verify(&hash, claim);
-	return claim->is_oversized ? AK_SECRET_DIFFERS : verdict;
+	return claim->is_none ? AK_SECRET_DIFFERS : verdict;
 }
 
 /* Does the remaining work of a check, for a key that does not exist. */

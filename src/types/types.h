@@ -92,6 +92,7 @@ extern uint64 ak_pepper_fingerprint(void);
 extern bool ak_pepper_is_fresh(void);
 extern bool ak_pepper_is_faulty(void);
 extern bool ak_pepper_refresh(void);
+extern const AkPepper *ak_pepper_demand(void);
 extern const AkPepper *ak_pepper_current(void);
 extern const AkPepper *ak_pepper_find(const char *id, size_t size);
 
@@ -114,7 +115,8 @@ typedef struct AkSecretClaim
 	size_t		public_key_size;
 	const char *secret;
 	size_t		secret_size;
-	bool		is_oversized;	/* too long: another secret takes its place */
+	bool		is_none;		/* empty or too long: another secret takes its
+								 * place */
 	const AkPepper *pepper;		/* pepper used for blake2b; NULL: none */
 	uint8		blake2b[AK_BLAKE2B_SIZE];
 } AkSecretClaim;
@@ -129,7 +131,7 @@ typedef enum AkVerdict
 {
 	AK_SECRET_DIFFERS,
 	AK_SECRET_MATCHES,
-	AK_SECRET_IS_OUTDATED,		/* matches, and would be hashed otherwise now */
+	AK_SECRET_IS_OUTDATED,		/* matches, and a new hash would be another */
 	AK_PEPPER_UNKNOWN			/* cannot be decided without it */
 } AkVerdict;
 
@@ -152,7 +154,9 @@ extern bool ak_secret_hash_is_affordable(const char *stored,
 										 size_t stored_size);
 extern void ak_secret_hash_verify_nothing(const AkSecretClaim *claim);
 extern char *ak_secret_hash_format(const char *stored, size_t stored_size);
-extern size_t ak_secret_hash_renew(const AkSecretClaim *claim, uint8 *renewed);
+extern size_t ak_secret_hash_renew(const char *stored, size_t stored_size,
+								   const AkSecretClaim *claim,
+								   uint8 *renewed);
 
 /* --- sealed_digest.c ----------------------------------------------------- */
 

@@ -133,8 +133,8 @@ hash_entry(const Entry *entry)
 }
 
 /*
- * Queues the hash that the secret of a claim would have now, to replace the
- * stored bytes, which proved the claim.  Raises no error of its own, and never
+ * Queues the hash that the secret of a claim would have now, if that is as hard to
+ * guess, to replace the stored bytes, which proved the claim.  Raises no error of its own, and never
  * waits for a row.
  */
 void
@@ -153,7 +153,10 @@ ak_rehash_offer(const text *public_key, const char *stored, size_t stored_size,
 		VARSIZE_ANY_EXHDR(public_key) > KEY_MAX || !ak_pepper_is_fresh())
 		return;
 	entry.peppers = ak_pepper_fingerprint();
-	entry.new_size = ak_secret_hash_renew(claim, entry.new_hash);
+	entry.new_size = ak_secret_hash_renew(stored, stored_size, claim,
+										  entry.new_hash);
+	if (entry.new_size == 0)
+		return;
 	entry.key_size = VARSIZE_ANY_EXHDR(public_key);
 	memcpy(entry.public_key, VARDATA_ANY(public_key), entry.key_size);
 	entry.old_size = stored_size;

@@ -49,6 +49,21 @@ FROM (VALUES (1, '192.0.2.1', 'things.read', NULL), (2, '192.0.2.1', 'things.dep
 ORDER BY n;
 SELECT pg_temp.try(format('SELECT allowed FROM apikeys.decide_token(%L, ''192.0.2.1''::inet, ''things.read'', NULL, %L)', :'api_key', cost)) FROM unnest('{0,1,-1,NULL}'::bigint[]) AS cost;
 
+-- --- The empty secret is none, whatever hash there is of it --------------------
+SELECT apikeys.import_key(:'org', name, hash::apikeys.secret_hash, 'Empty', '{regress_one_reader}')
+FROM (VALUES ('regress_one_empty', 'sha256$$' || encode(sha256(''), 'hex')), ('regress_one_empty2', 'sha512$$' || encode(sha512(''), 'hex')),
+	('ak_pub_x', 'blake2b$0$9d7d9377df9fda4f182de459e4700debc5e61aace04fab93cabc5b0392942690'),
+	('regress_one_empty3', '$argon2id$v=19$m=8,t=1,p=1$Tj0mnd5C5uhI0jx1Su45Cg$CXfADrJ7TKjdG24c72n+6O4TnAuB827cVCAhf/UrOhA')) AS v (name, hash);
+SELECT name, d.reason, t.reason, apikeys.authorize(name, '', '192.0.2.1'::inet, 'things.read'),
+	pg_temp.try(format('SELECT apikeys.require(%L, '''', ''192.0.2.1''::inet, ''things.read'')', name)) AS require,
+	pg_temp.try(format('SELECT apikeys.authenticate(%L, '''', ''192.0.2.1''::inet)', name)) AS authenticate,
+	pg_temp.try(format('SELECT apikeys.authenticate_token(%L, ''192.0.2.1''::inet)', name || '.')) AS authenticate_token
+FROM unnest('{regress_one_empty,regress_one_empty2,regress_one_empty3,ak_pub_x}'::text[]) AS name CROSS JOIN LATERAL apikeys.decide(name, '', '192.0.2.1'::inet, 'things.read') AS d
+	CROSS JOIN LATERAL apikeys.decide_token(name || '.', '192.0.2.1'::inet, 'things.read') AS t;
+SELECT set_config('request.headers', jsonb_build_object(header, value)::text, false) IS NOT NULL, pg_temp.try('SELECT apikeys.authenticate_request()')
+FROM (VALUES ('x-api-key', 'regress_one_empty.'), ('authorization', 'Bearer regress_one_empty.'), ('authorization', 'Basic ' || encode('regress_one_empty:', 'base64'))) AS v (header, value);
+RESET request.headers;
+
 -- --- What is no such string --------------------------------------------------
 -- A denial without a word about what it was.
 SELECT n, d.allowed, d.reason, d.http_status, replace(d.public_key, :'public_key', 'the key') AS public_key, pg_temp.try(format('SELECT apikeys.authorize_token(%L, ''192.0.2.1''::inet, ''things.read'')', s)) AS authorize,

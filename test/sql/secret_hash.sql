@@ -51,7 +51,7 @@ SELECT verify(:blake2b, 'ak_pub_0123456789abcdef', 'correct horse') AS "right",
 	verify(:blake2b, 'ak_pub_0123456789abcdef', 'correct hors') AS "shorter",
 	verify(:blake2b, 'ak_pub_0123456789abcdef', 'Correct horse') AS "case",
 	verify(:blake2b, '', 'ak_pub_0123456789abcdefcorrect horse') AS "moved";
--- Of the empty secret, and of more than ASCII.
+-- The empty secret is none, whatever hash there is of it; and of more than ASCII.
 SELECT verify('blake2b$0$9d7d9377df9fda4f182de459e4700debc5e61aace04fab93cabc5b0392942690', 'ak_pub_x', ''),
 	verify('blake2b$0$932798dbc90b1f3ec91e45c008753ba7cd2195b91dd0539428f2e5f87c55fc8a', 'schlüssel', 'пароль'),
 	verify('sha256$$e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855', '', '');

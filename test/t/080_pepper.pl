@@ -90,7 +90,40 @@ is(query($status), 'blake2b 0 current 10', 'hashes without a pepper');
 is(query('SELECT apikeys_internal.current_pepper() IS NULL, pepper_loaded FROM apikeys.status()'), 't|f', 'none is loaded');
 
 write_file($file, '# peppers', '', pepper(1));
+# A file that cannot be used is not the same as none, in sessions that are there and in new ones.
+my ($one_key) = split /\|/, query('SELECT public_key FROM public.issued ORDER BY public_key DESC LIMIT 1');
+my $unpeppered = query("SELECT apikeys.issue_token('20 hours', NULL, NULL, '$one_key')");
+my $decide_token = "SELECT reason FROM apikeys.decide_token('$unpeppered', NULL::inet, 'clusters.read')";
+is(query($decide_token), 'ok', 'a token without a pepper');
+# What none of them does without a pepper that is wanted: its SQLSTATE and identifier.
+query(q{CREATE FUNCTION public.refused(statement text) RETURNS text LANGUAGE plpgsql AS $$
+	DECLARE
+		identifier text;
+	BEGIN
+		EXECUTE statement;
+		RETURN 'done';
+	EXCEPTION WHEN OTHERS THEN
+		GET STACKED DIAGNOSTICS identifier = CONSTRAINT_NAME;
+		RETURN SQLSTATE || ' ' || identifier;
+	END $$});
+my $refused_all = qq{SELECT string_agg(DISTINCT public.refused(s), ',') FROM unnest(ARRAY[
+	'SELECT public.issue(1)', 'SELECT apikeys.rotate_secret(''$one_key'', ''1 hour'')',
+	'SELECT apikeys.issue_token(''1 hour'', NULL, NULL, ''$one_key'')']) AS s};
+my $early = $node->background_psql('postgres', on_error_stop => 1);
+is($early->query_safe($decide_token), 'ok', 'also in a session that stays');
+chmod(0644, $file);
+like(use_file($file), qr/readable by the server's user alone/, 'a file that others can read');
+foreach my $ask (\&query, sub { return $early->query_safe($_[0]); })
+{
+	is($ask->($refused_all), '55000 pepper_not_usable', 'then nothing is hashed or sealed');
+	is($ask->($decide_token), 'token_invalid', 'nor is a token without a pepper taken');
+	is($ask->($decide_all), 'ok 10', 'keys whose hashes need none pass');
+	is($ask->($status), 'blake2b 0 retired 10', 'which are not those of new secrets');
+}
+chmod(0600, $file);
 unlike(use_file($file), qr/invalid/, 'a file is taken without a word');
+like($early->query_safe("SELECT public.refused('SELECT apikeys.issue_token(''1 hour'', NULL, NULL, ''$one_key'')')"), qr/^done$/, 'and all goes on');
+$early->quit;
 is(query('SELECT apikeys_internal.current_pepper(), pepper_loaded FROM apikeys.status()'), 'p1|t', 'the first pepper');
 query('SELECT public.issue(2)');
 is(query($status), 'blake2b 0 retired 10, blake2b p1 current 2', 'new secrets are peppered');
@@ -199,15 +232,32 @@ query('SELECT apikeys.flush_usage()');
 is(query($status), 'blake2b p3 current 11', 'all hashes have arrived at the newest');
 
 # --- A start with a bad file ----------------------------------------------------------
+my $known_key = 'ak_pub_0123456789abcdef';
+query(qq{SELECT apikeys.import_key(apikeys.organization('Acme'), name, hash::apikeys.secret_hash, 'imported', '{ORG_READ_ONLY}') FROM (VALUES
+	('$known_key', 'blake2b\$0\$88e42cdbda5da6a58b39d7b6d795ce48b3a0d4e23f07ca4852f9786d02d8135a'),
+	('by_sha256', 'sha256\$\$' || encode(sha256('correct horse'), 'hex')),
+	('by_argon2id', '\$argon2id\$v=19\$m=8,t=1,p=1\$fijNEa5cAahgXlBek3znIA\$Du6w9E9WQg6ME6gEbWvkGMTMIRAPqAMcqYc3vE6Im9c')) AS v (name, hash)});
+my $imported = "public_key IN ('$known_key', 'by_sha256', 'by_argon2id')";
+my $use_imported = "SELECT count(*) FROM apikeys.key WHERE $imported AND apikeys.authorize(public_key, 'correct horse', NULL, 'clusters.read')";
+my $imported_forms = "SELECT string_agg(concat_ws(' ', apikeys_internal.algorithm(hash), apikeys_internal.pepper(hash)), ',' ORDER BY public_key) FROM apikeys.key_secret WHERE $imported";
 write_file($file, 'p3:' . $hex{4});
 chmod(0666, $file);
 $node->restart;
 is(query($decide_all), 'pepper_missing 11', 'a bad file does not keep the server from starting');
 like(query('SELECT advice FROM apikeys.status()'), qr/^apikeys\.pepper_file could not be used/, 'and status() tells of it');
+is(query($refused_all), '55000 pepper_not_usable', 'nothing is hashed or sealed');
+is(query($decide_token), 'token_invalid', 'a token without a pepper is not taken');
+is(query($use_imported), '3', 'keys whose hashes need no pepper pass');
+query('SELECT apikeys.flush_usage()');
+is(query($imported_forms), 'blake2b 0,argon2id,sha256', 'and none is hashed without a pepper');
 write_file($file, pepper(3), pepper(2), pepper(1));
 reload();
 is(query($decide_all), 'ok 11', 'and a good one mends all');
 is(query('SELECT advice IS NULL FROM apikeys.status()'), 't', 'and status() says so');
+is(query($use_imported), '3', 'the others pass still');
+query('SELECT apikeys.flush_usage()');
+is(query($imported_forms), 'blake2b p3,blake2b p3,blake2b p3', 'and are hashed with it');
+query("SELECT apikeys.delete_key(public_key) FROM apikeys.key WHERE $imported");
 
 # --- Elsewhere ------------------------------------------------------------------------
 my $dump = "$folder/dump.sql";

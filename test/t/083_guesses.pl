@@ -109,13 +109,28 @@ is(guess($standby, 'key1', $here, 500), 500, 'wrong ones are slowed');
 is(reason($standby, 'key1', $here), 'ok', 'and the right one is not');
 is(reason($standby, 'key1', $there), 'ok', 'from elsewhere neither');
 
-# --- Replaced by a cheap hash ------------------------------------------------
-$primary->safe_psql('postgres', 'SELECT apikeys.flush_usage()');
-is($primary->safe_psql('postgres',
+# --- Replaced by a cheap hash, which wants a pepper --------------------------
+sub algorithm
+{
+	$primary->safe_psql('postgres', 'SELECT apikeys.flush_usage()');
+	return $primary->safe_psql('postgres',
 		"SELECT apikeys_internal.algorithm(hash) FROM apikeys.key_secret WHERE public_key = 'key1'"
-	),
-	'blake2b',
-	'the hash is replaced');
+	);
+}
+
+is(algorithm(), 'argon2id',
+	'without a pepper a hash that takes long is not replaced by one that does not'
+);
+my $peppers = PostgreSQL::Test::Utils::tempdir() . '/peppers';
+append_to_file($peppers, 'p1:' . '5a' x 32 . "\n");
+chmod(0600, $peppers);
+$primary->append_conf('postgresql.conf', "apikeys.pepper_file = '$peppers'");
+$primary->reload;
+$primary->poll_query_until('postgres',
+	'SELECT pepper_loaded FROM apikeys.status()')
+  or die 'the peppers are not read';
+is(reason($primary, 'key1', $here), 'ok', 'the right secret, with a pepper');
+is(algorithm(), 'blake2b', 'the hash is replaced');
 is(guess($primary, 'key1', $here, 500), 0, 'then nothing has to be slowed');
 is(reason($primary, 'key1', $here), 'ok', 'and the right secret passes');
 

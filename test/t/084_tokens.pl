@@ -172,6 +172,25 @@ foreach my $node ($primary, $standby)
 	is(reason($node, $with_a), 'token_invalid', 'a pepper that was rotated away');
 	is(reason($node, $with_b), 'ok', 'the one that stays');
 }
+# A pepper is not all that is needed: another random key ends all tokens, at once.
+my $session = $primary->background_psql('postgres', on_error_stop => 1);
+my $ask = "SELECT reason FROM apikeys.decide_token('$with_b', '192.0.2.1'::inet, 'things.read')";
+is($session->query_safe($ask), 'ok', 'a token in a session that stays');
+change('SELECT apikeys.renew_token_key()');
+is($session->query_safe($ask), 'token_invalid', 'renew_token_key ends it there');
+$session->quit;
+is(reason($_, $with_b), 'token_invalid', 'and in others') foreach ($primary, $standby);
+$with_b = issue($standby, 'key3');
+is(reason($_, $with_b), 'ok', 'and others are made') foreach ($primary, $standby);
+my ($code, $out, $err) = $primary->psql('postgres', qq{
+	BEGIN;
+	DELETE FROM apikeys.token_key;
+	$ask;
+	\\set VERBOSITY verbose
+	SELECT apikeys.issue_token('1 hour', public_key => 'key3');
+	ROLLBACK});
+is($out, 'token_invalid', 'without it no token is good');
+like($err, qr/55000.*CONSTRAINT NAME:  token_key_missing/s, 'nor made');
 # A pepper of the same name and another value.
 $hex{b} = 'b3' x 32;
 write_peppers('b');
@@ -229,10 +248,12 @@ is(reason_in('copy', $copied), 'ok', 'a token of a copy');
 is(reason_in('restored', $copied), 'token_invalid', 'not in what it was copied from');
 
 # A copy of the files has that key, until it is renewed.
+my $events = q{SELECT count(*) FROM apikeys.audit_event WHERE action = 'token_key.renewed'};
+my $before = $primary->safe_psql('copy', $events);
 is($primary->safe_psql('copy', 'SELECT apikeys.renew_token_key()'), 't', 'the random key is renewed');
 is(reason_in('copy', $copied), 'token_invalid', 'which ends the tokens that it has sealed');
 is(reason_in('copy', issue_in('copy')), 'ok', 'and seals others');
-is($primary->safe_psql('copy', q{SELECT count(*) FROM apikeys.audit_event WHERE action = 'token_key.renewed'}), '1', 'an event tells of it');
+is($primary->safe_psql('copy', $events), $before + 1, 'an event tells of it');
 
 $standby->stop;
 $primary->stop;
