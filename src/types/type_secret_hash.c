@@ -121,10 +121,12 @@ size_t
 ak_secret_hash_renew(const char *stored, size_t stored_size,
 					 const AkSecretClaim *claim, uint8 *renewed)
 {
-	AkHashForm	hash = hash_claim(claim);
+	AkHashForm	hash;
 
-	if (claim->pepper == NULL && !ak_secret_hash_is_cheap(stored, stored_size))
+	load_hash((const uint8 *) stored, stored_size, &hash);
+	if (claim->pepper == NULL && ak_hash_form_cost(&hash) > 0)
 		return 0;
+	hash = hash_claim(claim);
 	ak_hash_form_store(&hash, renewed);
 	return ak_hash_form_size(&hash);
 }
