@@ -14,7 +14,7 @@ CREATE OPERATOR apikeys.@> (
 	RESTRICT = matchingsel, JOIN = matchingjoinsel
 );
 COMMENT ON OPERATOR apikeys.@> (jsonb, jsonb) IS
-	'Checks whether metadata contains the other value; uses an index under row-level security.';
+	'Checks whether metadata contains the other value; uses an index under row-level security. Access manage.';
 
 CREATE OPERATOR CLASS apikeys_internal.metadata_ops FOR TYPE jsonb USING gin AS
 	OPERATOR 7 apikeys.@> (jsonb, jsonb),

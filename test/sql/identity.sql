@@ -223,6 +223,34 @@ ROLLBACK;
 
 RESET ROLE;
 
+-- A cursor keeps what a sub-select of the policy has answered; permits answers anew.
+BEGIN;
+SET LOCAL ROLE regress_apikeys_identity_service;
+DECLARE invoices CURSOR FOR SELECT id FROM regress_identity_invoice;
+SAVEPOINT a;
+SELECT apikeys.authenticate(:'owner', :'owner_secret', NULL) = :'owner' AS bound;
+FETCH invoices;
+ROLLBACK TO a;
+FETCH ALL FROM invoices;
+ROLLBACK;
+BEGIN;
+ALTER POLICY reader ON regress_identity_invoice USING (organization_id = (SELECT apikeys.current_organization()));
+SET LOCAL ROLE regress_apikeys_identity_service;
+DECLARE invoices CURSOR FOR SELECT id FROM regress_identity_invoice;
+SAVEPOINT a;
+SELECT apikeys.authenticate(:'owner', :'owner_secret', NULL) = :'owner' AS bound;
+FETCH invoices;
+ROLLBACK TO a;
+FETCH ALL FROM invoices;
+ROLLBACK;
+-- Without a project permits says nothing about a row.
+BEGIN;
+ALTER POLICY reader ON regress_identity_invoice USING (apikeys.permits('invoices.read', project_id));
+SELECT apikeys.authenticate(:'stranger', :'stranger_secret', NULL) = :'stranger' AS bound;
+SET LOCAL ROLE regress_apikeys_identity_service;
+SELECT id FROM regress_identity_invoice ORDER BY id;
+ROLLBACK;
+
 -- ------------------------------------------------------------ what it leaves
 
 -- What was named and undone, or named anew, leaves no memory before the transaction ends.
