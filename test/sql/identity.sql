@@ -223,7 +223,7 @@ ROLLBACK;
 
 RESET ROLE;
 
--- A cursor keeps what a sub-select of the policy has answered; permits answers anew.
+-- A cursor keeps what a sub-select of the policy has answered; permits answers again.
 BEGIN;
 SET LOCAL ROLE regress_apikeys_identity_service;
 DECLARE invoices CURSOR FOR SELECT id FROM regress_identity_invoice;
@@ -253,7 +253,7 @@ ROLLBACK;
 
 -- ------------------------------------------------------------ what it leaves
 
--- What was named and undone, or named anew, leaves no memory before the transaction ends.
+-- What was named and undone, or named again, leaves no memory before the transaction ends.
 CREATE FUNCTION pg_temp.bind_and_undo(public_key text, secret text, times integer) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	FOR i IN 1 .. times LOOP
