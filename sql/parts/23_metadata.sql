@@ -1,18 +1,20 @@
 -- Metadata is found by what it contains.  PostgreSQL's own operator is not marked
--- LEAKPROOF, so that under row-level security no index could be asked with it; it
--- raises no error that depends on what is stored, so this one is.
+-- LEAKPROOF, so that under row-level security no index could be asked with it.  This
+-- one raises no error that depends on what is stored.  But the planner estimates with
+-- a leakproof operator from the values of hidden rows, in any table: so it is granted
+-- with access manage, and not to PUBLIC.
 
 CREATE FUNCTION apikeys_internal.metadata_contains(metadata jsonb, part jsonb) RETURNS boolean
-	LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS 'jsonb_contains';
+	LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_metadata_contains';
 COMMENT ON FUNCTION apikeys_internal.metadata_contains(jsonb, jsonb) IS
-	'Checks whether the metadata contains the other value, as PostgreSQL''s operator @> does.';
+	'Checks whether the metadata contains the other value, as PostgreSQL''s operator @> does; never one that is deeper than metadata can be.';
 
 CREATE OPERATOR apikeys.@> (
 	LEFTARG = jsonb, RIGHTARG = jsonb, FUNCTION = apikeys_internal.metadata_contains,
 	RESTRICT = matchingsel, JOIN = matchingjoinsel
 );
 COMMENT ON OPERATOR apikeys.@> (jsonb, jsonb) IS
-	'Checks whether metadata contains the other value; uses an index under row-level security.';
+	'Checks whether metadata contains the other value; uses an index under row-level security. Access manage.';
 
 CREATE OPERATOR CLASS apikeys_internal.metadata_ops FOR TYPE jsonb USING gin AS
 	OPERATOR 7 apikeys.@> (jsonb, jsonb),

@@ -53,4 +53,4 @@ COMMENT ON FUNCTION apikeys.current_projects(text) IS
 CREATE FUNCTION apikeys.permits(scope text, project uuid DEFAULT NULL) RETURNS boolean
 	LANGUAGE c STABLE PARALLEL RESTRICTED COST 10 AS 'MODULE_PATHNAME', 'apikeys_permits';
 COMMENT ON FUNCTION apikeys.permits(text, uuid) IS
-	'Checks whether the key that is bound to this transaction has the scope in its organization or, with a project, in that project, by its roles at the time it was bound. False if no key is bound; never NULL.';
+	'Checks whether the key that is bound to this transaction has the scope in its organization or, with a project that is not NULL, in that project, by its roles at the time it was bound. False if no key is bound; never NULL.';

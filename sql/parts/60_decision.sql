@@ -124,7 +124,7 @@ COMMENT ON FUNCTION apikeys.digest_challenge(text, boolean) IS
 CREATE FUNCTION apikeys.split_api_key(api_key text, OUT public_key text, OUT private_key text) RETURNS record
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_split_api_key';
 COMMENT ON FUNCTION apikeys.split_api_key(text) IS
-	'Returns the public key and the private key of one string: what stands before and after its last dot; NULLs where it is no such string. Reads no table.';
+	'Returns the public key and the private key of one string: what stands before and after its last dot; NULLs where it is no such string, or longer than 8,192 bytes. Reads no table.';
 
 CREATE FUNCTION apikeys.explain_authorize(public_key text, ip inet, scope text, project uuid DEFAULT NULL)
 	RETURNS TABLE (check_name text, passed boolean, detail text)

@@ -138,7 +138,8 @@ BEGIN ATOMIC
 		('manage', 'EXECUTE ON FUNCTION apikeys.add_credits(text, bigint)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys.reset_limits(text)'),
 
-		-- Called by policies and views; without USAGE on the schema not callable directly.
+		-- Called by policies, views and operators; without USAGE on the schema not callable directly.
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.metadata_contains(jsonb, jsonb)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.principal_roles()'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.own_reader()'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.principal_organizations()'),
@@ -304,7 +305,7 @@ GRANT EXECUTE ON FUNCTION
 	apikeys_internal.secret_hash_in(cstring), apikeys_internal.secret_hash_out(apikeys.secret_hash),
 	apikeys_internal.secret_hash_recv(internal), apikeys_internal.secret_hash_send(apikeys.secret_hash),
 	apikeys_internal.algorithm(apikeys.secret_hash), apikeys_internal.pepper(apikeys.secret_hash),
-	apikeys_internal.metadata_contains(jsonb, jsonb), apikeys_internal.access_list_json(apikeys.access_list),
+	apikeys_internal.access_list_json(apikeys.access_list),
 	apikeys_internal.access_list_jsonb(apikeys.access_list), apikeys_internal.access_list_of(text[])
 TO PUBLIC;
 

@@ -14,6 +14,8 @@
 #include "core/scope.h"
 
 #include "catalog/namespace.h"
+#include "miscadmin.h"
+#include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 
 #define NAME_MAX_CHARACTERS		250
@@ -28,10 +30,17 @@
 #define METADATA_MAX_STORED_SIZE	(8 * METADATA_MAX_SIZE)
 #define METADATA_MAX_DEPTH			32
 
+/*
+ * What jsonb_contains() needs of the stack for as many levels, with room for a
+ * server that is built without optimization; in bytes.
+ */
+#define METADATA_STACK_RESERVE		(METADATA_MAX_DEPTH * 1024)
+
 /* No encoding of a database has a longer name; UTF-8 has one. */
 #define NAME_MAX_SIZE			((size_t) 4 * NAME_MAX_CHARACTERS)
 
 PG_FUNCTION_INFO_V1(apikeys_is_metadata);
+PG_FUNCTION_INFO_V1(apikeys_metadata_contains);
 PG_FUNCTION_INFO_V1(apikeys_is_name);
 PG_FUNCTION_INFO_V1(apikeys_is_principal);
 PG_FUNCTION_INFO_V1(apikeys_is_private_key);
@@ -220,6 +229,34 @@ apikeys_is_metadata(PG_FUNCTION_ARGS)
 	JsonbToCString(&json, &candidate->root, VARSIZE(candidate));
 	PG_RETURN_BOOL(json.len <= METADATA_MAX_SIZE &&
 				   !ak_token_contains_secret(json.data, json.len));
+}
+
+/* Raises 54001 if less than the reserve is left of the stack. */
+static pg_noinline void
+check_stack_reserve(void)
+{
+	volatile char reserve[METADATA_STACK_RESERVE];
+
+	reserve[0] = 0;
+	check_stack_depth();
+	/* used after the call as well, so that it lies above the callee's frame */
+	reserve[sizeof(reserve) - 1] = reserve[0];
+}
+
+/*
+ * jsonb_contains() for rows that the caller may not see: it descends as deep as
+ * both values do, and raises an error where the stack ends there.  So the room for
+ * that is asked for before, whatever the values are, and a deeper part is in no
+ * metadata.
+ */
+Datum
+apikeys_metadata_contains(PG_FUNCTION_ARGS)
+{
+	check_stack_reserve();
+	if (!is_shallow(PG_GETARG_JSONB_P(1), METADATA_MAX_DEPTH))
+		PG_RETURN_BOOL(false);
+	return DirectFunctionCall2(jsonb_contains, PG_GETARG_DATUM(0),
+							   PG_GETARG_DATUM(1));
 }
 
 /* --- Scopes --------------------------------------------------------------- */

@@ -34,8 +34,8 @@ ak_request_get_text(Datum argument, int max_size)
 
 /*
  * Sets public key and secret, palloc'd, to the halves of the string; to NULL,
- * which is an unknown key, where it is none.  A short-lived token is taken as it
- * is, and stays the caller's.
+ * which is an unknown key, where it is none or longer than any.  A short-lived
+ * token is taken as it is, and stays the caller's.
  */
 void
 ak_request_set_token(AkRequest *request, Datum api_key)
@@ -50,7 +50,9 @@ ak_request_set_token(AkRequest *request, Datum api_key)
 		request->token = token;
 		return;
 	}
-	if (!ak_credentials_from_api_key(VARDATA_ANY(token),
+	/* Of a longer one only the beginning is here: its last dot may be another. */
+	if (VARSIZE_ANY_EXHDR(token) > AK_SHORT_TOKEN_MAX ||
+		!ak_credentials_from_api_key(VARDATA_ANY(token),
 									 VARSIZE_ANY_EXHDR(token), &credentials))
 		return;
 	request->public_key = cstring_to_text_with_len(credentials.public_key,

@@ -4,8 +4,8 @@
  *	  memory.
  *
  * Its roles, and what they permit, are resolved when it is bound and stay as
- * they were; everything is in TopTransactionContext and goes with it.  What a key
- * may do that is bound by a token is what the token leaves of it.
+ * they were; everything is in the memory context of the binding and goes with it.
+ * What a key may do that is bound by a token is what the token leaves of it.
  *
  * A policy asks the same question for row after row, so each answer is cached:
  * for a scope, what the roles allow in the organization and in every project
@@ -78,7 +78,7 @@ struct AkBoundKey
 	int			project_count;
 	AkHeld	   *in_projects;	/* sorted by project */
 
-	MemoryContext context;		/* of all that follows */
+	MemoryContext answers_context;	/* of all that follows */
 	uint64		scopes_id;		/* no other scopes[] had it in this process */
 	int			scope_count;
 	Scope	   *scopes;
@@ -98,10 +98,11 @@ static uint64 last_scopes_id = 0;
 
 /* --- The roles of the key ------------------------------------------------ */
 
-/* What a key holds while it is taken over, in TopTransactionContext. */
+/* What a key holds while it is taken over. */
 typedef struct Taking
 {
 	AkBoundKey *key;
+	MemoryContext context;		/* of the key */
 	HTAB	   *copies;			/* of Copy */
 } Taking;
 
@@ -140,7 +141,7 @@ take(const AkHeld *held, void *argument)
 {
 	Taking	   *taking = argument;
 	AkBoundKey *key = taking->key;
-	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+	MemoryContext old = MemoryContextSwitchTo(taking->context);
 	AkHeld	   *taken = held->grant.has_project ?
 		&key->in_projects[key->project_count++] :
 		&key->in_organization[key->organization_count++];
@@ -164,7 +165,7 @@ compare_by_project(const void *a, const void *b)
 static void
 take_all(AkBoundKey *key, AkKeystore *store, AkImage *image)
 {
-	Taking		taking = {.key = key};
+	Taking		taking = {.key = key, .context = CurrentMemoryContext};
 	HASHCTL		info = {0};
 
 	ak_image_read_projects(image);
@@ -186,15 +187,16 @@ take_all(AkBoundKey *key, AkKeystore *store, AkImage *image)
 }
 
 /*
- * The key with what it may do at this moment, in TopTransactionContext; bound by
- * a secret of that version, or by a token that came from it.  The store that the
+ * The key with what it may do at this moment, in the memory context; bound by a
+ * secret of that version, or by a token that came from it.  The store that the
  * image was found in is open to read table role and, for a token, project.
  */
 AkBoundKey *
-ak_bound_key_make(const text *public_key, AkKeystore *store, AkImage *image,
-				  int32 secret_version, const AkShortToken *token)
+ak_bound_key_make(MemoryContext context, const text *public_key,
+				  AkKeystore *store, AkImage *image, int32 secret_version,
+				  const AkShortToken *token)
 {
-	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+	MemoryContext old = MemoryContextSwitchTo(context);
 	AkBoundKey *key = palloc0(sizeof(AkBoundKey));
 
 	key->public_key =
@@ -205,9 +207,8 @@ ak_bound_key_make(const text *public_key, AkKeystore *store, AkImage *image,
 	if (token)
 		key->token = ak_short_token_copy(token);
 	take_all(key, store, image);
-	key->context = AllocSetContextCreate(TopTransactionContext,
-										 "apikeys bound key",
-										 ALLOCSET_SMALL_SIZES);
+	key->answers_context = AllocSetContextCreate(context, "apikeys answers",
+												 ALLOCSET_SMALL_SIZES);
 	key->scopes_id = ++last_scopes_id;
 	MemoryContextSwitchTo(old);
 	return key;
@@ -259,7 +260,7 @@ make_room_for_answer(AkBoundKey *key)
 		return;
 	info.keysize = sizeof(Question);
 	info.entrysize = sizeof(Answer);
-	info.hcxt = key->context;
+	info.hcxt = key->answers_context;
 	key->answers = hash_create("apikeys answers", 64, &info,
 							   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
@@ -275,10 +276,10 @@ make_room_for_scope(AkBoundKey *key)
 		key->scopes = NULL;
 		key->answers = NULL;
 		memset(key->recent, 0, sizeof(key->recent));
-		MemoryContextReset(key->context);
+		MemoryContextReset(key->answers_context);
 	}
 	if (key->scopes == NULL)
-		key->scopes = MemoryContextAlloc(key->context,
+		key->scopes = MemoryContextAlloc(key->answers_context,
 										 MAX_SCOPES * sizeof(Scope));
 }
 

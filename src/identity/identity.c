@@ -37,12 +37,15 @@
 #define KEY_PREFIX			"key:"
 
 /*
- * The named principals, the latest first; in TopTransactionContext.  Nothing
- * is named after a key.
+ * The named principals, the latest first, at most one of each (sub)transaction:
+ * those that come back when a savepoint is rolled back.  Each is in a memory
+ * context of its own, which is deleted where it ends, so that a long transaction
+ * does not keep what it has undone.  Nothing is named after a key.
  */
 typedef struct Acting
 {
 	struct Acting *before;
+	MemoryContext context;		/* of all of it; child of TopTransactionContext */
 	SubTransactionId subtransaction;
 	char	   *principal;
 	AkNetwork	address;		/* of the user or key; family 0: unknown */
@@ -83,18 +86,32 @@ end_transaction(XactEvent event, void *argument)
 	}
 }
 
+/* Returns what is named without the latest, if that is of the (sub)transaction. */
+static Acting *
+without(Acting *named, SubTransactionId subtransaction)
+{
+	Acting	   *before;
+
+	if (named == NULL || named->subtransaction != subtransaction)
+		return named;
+	before = named->before;
+	MemoryContextDelete(named->context);
+	return before;
+}
+
 static void
 end_subtransaction(SubXactEvent event, SubTransactionId own,
 				   SubTransactionId parent, void *argument)
 {
+	if (acting == NULL || acting->subtransaction != own)
+		return;
 	if (event == SUBXACT_EVENT_ABORT_SUB)
-		while (acting && acting->subtransaction == own)
-			acting = acting->before;
+		acting = without(acting, own);
 	else if (event == SUBXACT_EVENT_COMMIT_SUB)
-		for (Acting *named = acting;
-			 named && named->subtransaction == own;
-			 named = named->before)
-			named->subtransaction = parent;
+	{
+		acting->before = without(acting->before, parent);
+		acting->subtransaction = parent;
+	}
 }
 
 /* Called once, when the library is loaded. */
@@ -120,24 +137,40 @@ check_process(void)
 				 ak_errid("parallel_worker")));
 }
 
-/* Makes the named principal act until the end of the (sub)transaction. */
-static void
-name_acting(const char *prefix, const text *name, AkBoundKey *key,
-			const AkNetwork *address)
+/*
+ * Makes a principal that can act.  Its memory goes with that of the caller until
+ * it does.
+ */
+static Acting *
+make_acting(const char *prefix, const text *name, const AkNetwork *address)
 {
-	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
-	Acting	   *named = palloc0(sizeof(Acting));
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "apikeys principal",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	Acting	   *made = palloc0(sizeof(Acting));
 
-	named->before = acting;
-	named->subtransaction = GetCurrentSubTransactionId();
-	named->principal = psprintf("%s%.*s", prefix,
-								(int) VARSIZE_ANY_EXHDR(name),
-								VARDATA_ANY(name));
-	named->key = key;
+	made->context = context;
+	made->principal = psprintf("%s%.*s", prefix,
+							   (int) VARSIZE_ANY_EXHDR(name),
+							   VARDATA_ANY(name));
 	if (address)
-		named->address = *address;
-	acting = named;
+		made->address = *address;
 	MemoryContextSwitchTo(old);
+	return made;
+}
+
+/*
+ * Makes it act until the end of the (sub)transaction, in place of what this one has
+ * named before.
+ */
+static void
+let_act(Acting *made)
+{
+	made->subtransaction = GetCurrentSubTransactionId();
+	MemoryContextSetParent(made->context, TopTransactionContext);
+	made->before = without(acting, made->subtransaction);
+	acting = made;
 }
 
 /* Whether what is bound was bound by this token or, where it is NULL, by none. */
@@ -166,9 +199,13 @@ ak_identity_bind(text *public_key, AkKeystore *store, AkImage *image,
 				 const AkShortToken *token)
 {
 	if (ak_identity_key() == NULL)
-		name_acting(KEY_PREFIX, public_key,
-					ak_bound_key_make(public_key, store, image,
-									  secret_version, token), address);
+	{
+		Acting	   *made = make_acting(KEY_PREFIX, public_key, address);
+
+		made->key = ak_bound_key_make(made->context, public_key, store, image,
+									  secret_version, token);
+		let_act(made);
+	}
 	else if (!ak_identity_is_key(public_key))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -406,7 +443,7 @@ act_as(FunctionCallInfo fcinfo, const AkNetwork *address)
 				 errmsg("a key is bound to this transaction"),
 				 errhint("A key stays bound until the transaction ends."),
 				 ak_errid("key_is_bound")));
-	name_acting("", principal, NULL, address);
+	let_act(make_acting("", principal, address));
 	return principal;
 }
 

@@ -57,7 +57,8 @@ extern void ak_grants_scan_image(AkKeystore *store, AkImage *image,
 
 typedef struct AkBoundKey AkBoundKey;
 
-extern AkBoundKey *ak_bound_key_make(const text *public_key,
+extern AkBoundKey *ak_bound_key_make(MemoryContext context,
+									 const text *public_key,
 									 AkKeystore *store, AkImage *image,
 									 int32 secret_version,
 									 const AkShortToken *token);

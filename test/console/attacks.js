@@ -2,7 +2,7 @@
 'use strict'
 const assert = require('node:assert/strict')
 const { after, before, test } = require('node:test')
-const { setUp, start, tearDown, sql, value, Client, takeDigest, passwordOf } = require('./harness')
+const { CONSOLE, DATABASE, setUp, start, tearDown, sql, value, whileLocked, Client, takeDigest, passwordOf } = require('./harness')
 const { CLIENTS } = require('./clients')
 const { call } = CLIENTS.Basic
 
@@ -276,6 +276,69 @@ test('a form of a million bytes is refused', () =>
     )
     assert.equal(status, 413)
   }))
+
+test('a request writes an access list once, and adds no more than 200 entries to it', async () => {
+  const [owner] = await sql("SELECT * FROM apikeys.create_key($1, 'owner', '{ORG_OWNER}')", [places.acme])
+  const [{ public_key: large }] = await sql(
+    `SELECT * FROM apikeys.create_key($1, 'with a long list', '{ORG_MEMBER}',
+       (SELECT array_agg(format('10.%s.%s.0/24', n / 256, n % 256)) FROM generate_series(0, 60000) AS n))`,
+    [places.acme]
+  )
+  const add = (entries) =>
+    call(console_.url, owner, 'POST', `/api/public/v1.0/orgs/${places.acme}/apiKeys/${large}/accessList`, entries)
+  const some = (count) => Array.from({ length: count }, (_, n) => ({ ipAddress: `192.0.2.${n}` }))
+  const count = () =>
+    value('SELECT count(*)::integer FROM apikeys.audit_event WHERE public_key = $1', [large])
+
+  await unchanged(async () => {
+    for (const entries of [some(201), some(2000), [null], ['192.0.2.1'], [{ ipAddress: '192.0.2.1,192.0.2.2' }], [[]]]) {
+      const { status, json } = await add(entries)
+      assert.equal(status, 400)
+      assert.equal(json.errorCode, 'BAD_ACCESS_LIST_ADD_REQUEST')
+    }
+    assert.equal((await add([...some(10), { ipAddress: '192.0.2.500' }])).status, 400)
+    assert.equal((await add([])).status, 200)
+  })
+  const before = await count()
+  const { status, json } = await add(some(200))
+  assert.equal(status, 200)
+  assert.equal(json.totalCount, 60201)
+  assert.equal(await count(), before + 1)
+})
+
+test('a console that is busy says so, and is not busy for long', async () => {
+  const [owner] = await sql("SELECT * FROM apikeys.create_key($1, 'owner', '{ORG_OWNER}')", [places.acme])
+  const { url } = await start({ POOL: '1', TIME_LIMIT: '1' })
+  const anna = await signedIn('anna', url)
+  const form = () => anna.post(`${base}/keys/${key}`, { description: 'a key of Acme' })
+  const request = () =>
+    call(url, owner, 'PATCH', `/api/public/v1.0/orgs/${places.acme}/apiKeys/${key}`, { desc: 'a key of Acme' })
+
+  await unchanged(() =>
+    whileLocked(key, async () => {
+      const [one, other, third] = await Promise.all([form(), request(), form()])
+      for (const { status, text } of [one, third]) {
+        assert.equal(status, 503)
+        assert.match(text, /role="alert"[^]*The console is busy/)
+      }
+      assert.equal(other.status, 503)
+      assert.equal(other.json.errorCode, 'SERVICE_UNAVAILABLE')
+    })
+  )
+  assert.equal((await form()).status, 303)
+  assert.equal((await request()).status, 200)
+})
+
+test('all statements of a request together have a time limit', async () => {
+  Object.assign(process.env, { PGUSER: 'console', PGDATABASE: DATABASE, TIME_LIMIT: '1' })
+  const { asUser, pool } = require(`${CONSOLE}/database`)
+  const forever = async (query) => {
+    for (;;) await query('SELECT pg_sleep(0.1)')
+  }
+  await assert.rejects(asUser('anna', null, forever), { status: 503 })
+  await pool.end()
+  for (const name of ['PGUSER', 'PGDATABASE', 'TIME_LIMIT']) delete process.env[name]
+})
 
 test('credentials of HTTP Digest are good for one request', async () => {
   const [created] = await sql("SELECT * FROM apikeys.create_key($1, 'by Digest', '{ORG_MEMBER}')", [places.acme])

@@ -20,6 +20,19 @@ const processes = []
 const sql = async (text, values) => (await admin.query(text, values)).rows
 const value = async (text, values) => Object.values((await sql(text, values))[0])[0]
 
+// Runs work() while a key is locked, as another change of it would.
+async function whileLocked(publicKey, work) {
+  const client = await admin.connect()
+  try {
+    await client.query('BEGIN')
+    await client.query('SELECT FROM apikeys.key WHERE public_key = $1 FOR UPDATE', [publicKey])
+    return await work()
+  } finally {
+    await client.query('ROLLBACK')
+    client.release()
+  }
+}
+
 // Acme with two projects: anna owns it, bert is user administrator of one
 // project, gustav reads. Globex is dora's. Mallory is nobody's member.
 async function setUp() {
@@ -123,4 +136,4 @@ async function takeDigest({ public_key: publicKey }) {
   return { public_key: publicKey, private_key: privateKey, api_key: `${publicKey}.${privateKey}` }
 }
 
-module.exports = { setUp, start, tearDown, sql, value, Client, takeDigest, passwordOf, USERS }
+module.exports = { CONSOLE, DATABASE, setUp, start, tearDown, sql, value, whileLocked, Client, takeDigest, passwordOf, USERS }

@@ -228,6 +228,69 @@ SELECT count(*) FILTER (WHERE apikeys.permits('invoices.read', ('00000000-0000-0
 ROLLBACK;
 
 RESET ROLE;
+
+-- A cursor keeps what a sub-select of the policy has answered; permits answers again.
+BEGIN;
+SET LOCAL ROLE regress_apikeys_identity_service;
+DECLARE invoices CURSOR FOR SELECT id FROM regress_identity_invoice;
+SAVEPOINT a;
+SELECT apikeys.authenticate(:'owner', :'owner_secret', NULL) = :'owner' AS bound;
+FETCH invoices;
+ROLLBACK TO a;
+FETCH ALL FROM invoices;
+ROLLBACK;
+BEGIN;
+ALTER POLICY reader ON regress_identity_invoice USING (organization_id = (SELECT apikeys.current_organization()));
+SET LOCAL ROLE regress_apikeys_identity_service;
+DECLARE invoices CURSOR FOR SELECT id FROM regress_identity_invoice;
+SAVEPOINT a;
+SELECT apikeys.authenticate(:'owner', :'owner_secret', NULL) = :'owner' AS bound;
+FETCH invoices;
+ROLLBACK TO a;
+FETCH ALL FROM invoices;
+ROLLBACK;
+-- Without a project permits says nothing about a row.
+BEGIN;
+ALTER POLICY reader ON regress_identity_invoice USING (apikeys.permits('invoices.read', project_id));
+SELECT apikeys.authenticate(:'stranger', :'stranger_secret', NULL) = :'stranger' AS bound;
+SET LOCAL ROLE regress_apikeys_identity_service;
+SELECT id FROM regress_identity_invoice ORDER BY id;
+ROLLBACK;
+
+-- ------------------------------------------------------------ what it leaves
+
+-- What was named and undone, or named again, leaves no memory before the transaction ends.
+CREATE FUNCTION pg_temp.bind_and_undo(public_key text, secret text, times integer) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	FOR i IN 1 .. times LOOP
+		BEGIN
+			PERFORM apikeys.authenticate(public_key, secret, '10.0.0.1'::inet), apikeys.permits('invoices.read');
+			RAISE SQLSTATE 'ZZZZZ';
+		EXCEPTION WHEN SQLSTATE 'ZZZZZ' THEN
+			NULL;
+		END;
+		PERFORM apikeys.act_as('user:' || i, NULL::text);
+		BEGIN
+			PERFORM apikeys.act_as('user:' || i || ' again', NULL::text);
+		EXCEPTION WHEN SQLSTATE 'ZZZZZ' THEN
+			NULL;
+		END;
+	END LOOP;
+END;
+$$;
+PREPARE kept AS SELECT sum(total_bytes) < 100000 AS is_small, count(*) FILTER (WHERE name = 'apikeys principal') AS principals
+	FROM pg_backend_memory_contexts WHERE name IN ('TopTransactionContext', 'apikeys principal', 'apikeys answers');
+BEGIN;
+SELECT pg_temp.bind_and_undo(:'reader', :'reader_secret', 1000);
+SELECT apikeys.principal();
+EXECUTE kept;
+SAVEPOINT a;
+SELECT apikeys.authenticate(:'reader', :'reader_secret', '10.0.0.1') = :'reader' AS bound;
+EXECUTE kept;
+ROLLBACK TO a;
+SELECT apikeys.principal();
+EXECUTE kept;
+ROLLBACK;
 -- A parallel plan: the leader asks, in sub-selects; with permits there is none.
 SET parallel_setup_cost = 0;
 SET parallel_tuple_cost = 0;

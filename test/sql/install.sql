@@ -112,6 +112,8 @@ WHERE c.relnamespace IN ('apikeys'::regnamespace, 'apikeys_internal'::regnamespa
 -- What PUBLIC may execute: functions of types and operators, and what policies of
 -- users' own tables ask.
 SELECT signature FROM function WHERE has_function_privilege('public', oid, 'EXECUTE') ORDER BY signature;
+-- With a leakproof function the planner looks at hidden rows of any table.
+SELECT signature AS leakproof, has_function_privilege('public', oid, 'EXECUTE') AS is_public FROM function WHERE proleakproof;
 SELECT signature AS granted_to_somebody FROM function, aclexplode(proacl) AS a
 WHERE a.grantee NOT IN (0, proowner) ORDER BY signature;
 -- What PUBLIC may do with tables and views, with their columns, and with schemas.

@@ -83,6 +83,10 @@ SELECT replace(s.public_key, :'public_key', 'the key') AS public_key, replace(s.
 FROM apikeys.split_api_key(:'api_key') AS s;
 SELECT string, s.* FROM unnest('{a.b,a.b.c,.b,a.,.,"",ab,a..b,..b,"a b.c d",é.ü}'::text[]) AS string, apikeys.split_api_key(string) AS s;
 SELECT apikeys.split_api_key(NULL);
+-- All of it or nothing: neither half is ever cut, least of all within a character.
+SELECT octet_length(string), s.public_key, length(s.private_key), octet_length(s.private_key)
+FROM (VALUES ('a.' || repeat('é', 4095)), ('ab.' || repeat('é', 4095)), ('a.' || repeat('é', 1000000)),
+		('a.' || repeat('€', 10000) || '.b'), (repeat('é', 1000000) || '.b')) AS v (string), apikeys.split_api_key(string) AS s;
 -- Whatever a public key may be named, its secret comes after the last dot.
 SELECT k.public_key, s.public_key = k.public_key AND s.private_key = 'a secret' AS is_split, apikeys.authorize_token(k.public_key || '.a secret', '192.0.2.1'::inet, 'things.read')
 FROM apikeys.key AS k, apikeys.split_api_key(k.public_key || '.a secret') AS s

@@ -186,6 +186,47 @@ RESET ROLE;
 SET client_min_messages = warning;
 DROP SCHEMA regress_leak CASCADE;
 RESET client_min_messages;
+-- The one operator that claims not to leak raises no error that depends on what it is
+-- shown, however little of the stack is left: how often two values that are shown
+-- give two answers, of which one is that the stack ends.
+CREATE FUNCTION pg_temp.contains_of_metadata(value jsonb, part jsonb) RETURNS boolean LANGUAGE plpgsql AS
+	'BEGIN RETURN value OPERATOR(apikeys.@>) part IS NOT NULL; END';
+CREATE FUNCTION pg_temp.contains_of_postgresql(value jsonb, part jsonb) RETURNS boolean LANGUAGE plpgsql AS
+	'BEGIN RETURN value OPERATOR(pg_catalog.@>) part IS NOT NULL; END';
+CREATE FUNCTION pg_temp.asked_deep_down(which text, levels integer, value jsonb, part jsonb) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	IF levels > 0 THEN
+		RETURN pg_temp.asked_deep_down(which, levels - 1, value, part);
+	ELSIF which = 'metadata' THEN
+		RETURN pg_temp.contains_of_metadata(value, part);
+	END IF;
+	RETURN pg_temp.contains_of_postgresql(value, part);
+END $$;
+CREATE FUNCTION pg_temp.answer(which text, value jsonb, part jsonb) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN pg_temp.asked_deep_down(which, 60, value, part);
+EXCEPTION WHEN statement_too_complex THEN
+	RETURN NULL;
+END $$;
+CREATE FUNCTION pg_temp.differences(which text) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+	deep constant jsonb := (repeat('{"a": ', 31) || '{}' || repeat('}', 31))::jsonb;
+	answer boolean := pg_temp.answer(which, deep, deep);
+	found integer := 0;
+BEGIN
+	FOR kilobytes IN 100 .. 2000 LOOP
+		PERFORM set_config('max_stack_depth', kilobytes || 'kB', true);
+		answer := pg_temp.answer(which, deep, deep);
+		found := found + (pg_temp.answer(which, '{"b": 1}', deep) IS DISTINCT FROM answer)::integer;
+		EXIT WHEN answer;
+	END LOOP;
+	PERFORM set_config('max_stack_depth', '2MB', true);
+	RETURN found;
+END $$;
+SELECT pg_temp.differences('metadata') AS metadata, pg_temp.differences('postgresql') > 0 AS postgresql;
+-- It never looks deeper than metadata can be.
+SELECT levels, deep OPERATOR(apikeys.@>) deep AS is_contained, jsonb_build_array(deep) OPERATOR(apikeys.@>) '[{}]' AS contains
+FROM (VALUES (31), (32), (33), (6000)) AS v (levels), LATERAL (SELECT (repeat('{"a": ', levels - 1) || '{}' || repeat('}', levels - 1))::jsonb AS deep) AS d;
 -- A view needs no barrier where it reads as the reader does: row-level security of
 -- its tables comes before any condition.  One that reads as the owner needs it, and
 -- one that joins such a view.

@@ -116,6 +116,8 @@ my ($yaml, $collector) = blocks_of('yaml');
 my @queries = split /^(?=\w)/m, $yaml->{text};
 my %exported;
 cmp_ok(scalar(@queries), '>', 1, 'README.md has queries for postgres_exporter');
+# The recipes take it from PUBLIC.
+$node->safe_psql('postgres', 'GRANT TEMPORARY ON DATABASE postgres TO exporter');
 foreach my $query (@queries)
 {
 	my ($name) = $query =~ /^(\w+):/;

@@ -1,6 +1,7 @@
 # A key that is bound to a transaction, behind a pooler that gives two
 # connections to fifty clients, transaction by transaction: nobody is ever
-# somebody else.
+# somebody else.  What one leaves in a session meets the next; what the recipes say
+# against that.
 use strict;
 use warnings;
 
@@ -67,12 +68,12 @@ sub run_clients
 
 my $nobody = q{SELECT assert(apikeys.current_key() IS NULL AND apikeys.current_organization() IS NULL
 	AND NOT apikeys.permits('notes.read') AND apikeys.principal() = 'role:service'
-	AND NOT EXISTS (SELECT FROM note));
+	AND NOT EXISTS (SELECT FROM public.note));
 };
 my $authenticate = q{SELECT apikeys.authenticate('key' || :n, 'secret' || :n, NULL);
 };
 my $myself = q{SELECT assert(apikeys.current_key() = 'key' || :n AND apikeys.principal() = 'key:key' || :n
-	AND apikeys.permits('notes.read') AND (SELECT array_agg(owner) FROM note) = ARRAY['key' || :n]);
+	AND apikeys.permits('notes.read') AND (SELECT array_agg(owner) FROM public.note) = ARRAY['key' || :n]);
 };
 
 ok( run_clients(
@@ -101,5 +102,103 @@ ok( !run_clients(
 	'one who asserts to be another fails');
 
 $pooler->stop;
+
+# --- What one leaves in a session -----------------------------------------------
+
+# What a client prints that sends this, line by line, and its errors.
+sub answer
+{
+	my ($by, $script) = @_;
+	my ($stdout, $stderr);
+
+	IPC::Run::run [ 'psql', '-X', '-q', '-A', '-t', '-d', $by->connection ],
+	  '<', \$script, '>', \$stdout, '2>', \$stderr;
+	return "$stdout$stderr";
+}
+
+# One who can send statements plants a view, which comes before a table that is
+# named without its schema: who reads it asks for a token of the key that is bound.
+# Then another, of another key, reads what the application reads.
+my $plant = q{BEGIN;
+SELECT FROM apikeys.authenticate('key1', 'secret1', NULL);
+CREATE TEMPORARY TABLE loot (token text);
+CREATE FUNCTION pg_temp.rob() RETURNS text LANGUAGE sql
+	AS $$ INSERT INTO pg_temp.loot VALUES (apikeys.issue_token('24 hours')) RETURNING 'robbed' $$;
+CREATE TEMPORARY VIEW note AS SELECT pg_temp.rob() AS owner;
+COMMIT;
+};
+my $read = q{BEGIN;
+SELECT FROM apikeys.authenticate('key2', 'secret2', NULL);
+SELECT owner FROM note;
+COMMIT;
+};
+my $fetch = q{SELECT d.public_key FROM pg_temp.loot AS l, apikeys.decide_token(l.token, NULL::inet, 'notes.read') AS d;
+};
+my @reset = ('server_reset_query = DISCARD ALL', 'server_reset_query_always = 1');
+
+sub with_pooler
+{
+	my ($work, @settings) = @_;
+	my $one = Pooler->new($node, 1, 'service', @settings);
+
+	$work->($one);
+	$one->stop;
+	return;
+}
+
+with_pooler(
+	sub {
+		my ($one) = @_;
+
+		is(answer($one, $plant), '', 'a view is planted');
+		is(answer($one, $read =~ s/FROM note/FROM public.note/r), "key2\n", 'who names the schema reads the table');
+		is(answer($one, $fetch), '', 'and loses nothing');
+		is(answer($one, $read), "robbed\n", 'who does not reads the view');
+		is(answer($one, $fetch), "key2\n", 'and loses a token');
+	});
+with_pooler(
+	sub {
+		my ($one) = @_;
+
+		is(answer($one, $plant), '', 'a view is planted in a session that is reset');
+		is(answer($one, $read), "key2\n", 'the table is read');
+		like(answer($one, $fetch), qr/relation "pg_temp\.loot" does not exist/, 'nothing is left');
+		is( answer(
+				$one, q{BEGIN;
+				PREPARE planted AS SELECT 1;
+				DECLARE planted CURSOR WITH HOLD FOR SELECT 1;
+				LISTEN planted;
+				SET search_path = planted;
+				COMMIT;
+				}),
+			'',
+			'nor of what else a transaction can leave');
+		is( answer(
+				$one, q{SELECT count(*) FROM pg_prepared_statements;
+				SELECT count(*) FROM pg_cursors;
+				SELECT count(*) FROM pg_listening_channels();
+				SHOW search_path;
+				}),
+			qq{0\n0\n0\n"\$user", public\n},
+			'all of it is gone');
+		is(answer($one, q{ALTER ROLE CURRENT_USER SET search_path = planted}), '', 'but a role has settings');
+	},
+	@reset);
+with_pooler(
+	sub { is(answer($_[0], 'SHOW search_path'), "planted\n", 'which every later session begins with'); },
+	@reset);
+$node->safe_psql(
+	'postgres', q{
+	ALTER ROLE service RESET ALL;
+	REVOKE TEMPORARY ON DATABASE postgres FROM PUBLIC;
+});
+with_pooler(
+	sub {
+		my ($one) = @_;
+
+		like(answer($one, $plant), qr/permission denied to create temporary tables/, 'without TEMPORARY no view is planted');
+		is(answer($one, $read), "key2\n", 'and the table is read');
+	});
+
 $node->stop;
 done_testing();

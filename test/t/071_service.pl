@@ -297,7 +297,8 @@ is_deeply(
 	[ map { scalar @{ decode_json($shown{$_}) } } qw(one two three) ],
 	[ 4, 1, 1 ], 'each project has invoices of its own');
 
-my $pooler = Pooler->new($node, 4, 'service');
+# Nothing of one transaction meets the next, as doc/recipes.md says.
+my $pooler = Pooler->new($node, 4, 'service', 'server_reset_query = DISCARD ALL', 'server_reset_query_always = 1');
 my %pooled = (PGHOST => '127.0.0.1', PGPORT => $pooler->{port}, PREPARE => 'off');
 foreach my $way (
 	[ 'straight', $requests, {} ],

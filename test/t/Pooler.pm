@@ -8,11 +8,11 @@ use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 
-# Starts one with so many connections to the server, all of them as one role;
-# it ends with the object, or with stop().
+# Starts one with so many connections to the server, all of them as one role, and
+# with these settings; it ends with the object, or with stop().
 sub new
 {
-	my ($class, $node, $connections, $role) = @_;
+	my ($class, $node, $connections, $role, @settings) = @_;
 	my $folder = PostgreSQL::Test::Utils::tempdir();
 	my $self = bless {
 		port => PostgreSQL::Test::Cluster::get_free_port(),
@@ -35,7 +35,7 @@ max_client_conn = 200
 server_check_delay = 0
 log_connections = 0
 log_disconnections = 0
-});
+} . join('', map { "$_\n" } @settings));
 	$self->{process} = IPC::Run::start [ 'pgbouncer', "$folder/pgbouncer.ini" ],
 	  '>', \$self->{log}, '2>&1';
 	foreach (1 .. 100)

@@ -9,6 +9,8 @@ const { UUID } = require('./place')
 const { addressOf } = require('./request')
 const { KEY_ROWS, ENTRY_ROWS, keyJson, entryJson, pageOf, pageJson } = require('./api-json')
 
+const NETWORKS = 200 // that a request adds at most
+
 class ApiError extends Error {
   constructor(status, errorCode, detail, parameters = []) {
     super(detail)
@@ -201,15 +203,23 @@ async function findEntry(context) {
 
 const getEntry = async (context) => entryJson(await findEntry(context), context.url.replace(/\/[^/]*$/, ''))
 
+const invalidEntries = (detail) => new ApiError(400, 'BAD_ACCESS_LIST_ADD_REQUEST', detail)
+
+// All in one call, which writes the list once.
 async function addEntries(context) {
   const { query, params, body } = context
   await findKey(context)
-  const networks = (Array.isArray(body) ? body : [body]).map(({ ipAddress, cidrBlock }) => {
+  const entries = [body].flat()
+  if (entries.length > NETWORKS) throw invalidEntries(`A request adds ${NETWORKS} entries at most.`)
+  const networks = entries.map((entry) => {
+    const { ipAddress, cidrBlock } = Object(entry)
     if ((ipAddress === undefined) === (cidrBlock === undefined))
-      throw new ApiError(400, 'BAD_ACCESS_LIST_ADD_REQUEST', 'Exactly one of ipAddress and cidrBlock has to be there.')
-    return String(ipAddress ?? cidrBlock)
+      throw invalidEntries('Exactly one of ipAddress and cidrBlock has to be there.')
+    const network = String(ipAddress ?? cidrBlock)
+    if (network.includes(',')) throw invalidEntries('An entry is one address or one network.')
+    return network
   })
-  for (const network of networks) await query('SELECT apikeys.add_to_access_list($1, $2::text)', [params.key, network])
+  await query('SELECT apikeys.add_to_access_list($1, $2::text[])', [params.key, networks])
   return listEntries(context)
 }
 
@@ -279,6 +289,7 @@ function toApiError(error) {
     return new ApiError(400, 'VALIDATION_ERROR', error.constraint ? error.message : 'A value cannot be used.')
   if (/^(23|40001|2BP01|55000)/.test(error.code) && error.constraint !== 'not_preloaded')
     return new ApiError(409, 'CONFLICT', error.message)
+  if (error.status === 503) return new ApiError(503, 'SERVICE_UNAVAILABLE', error.message)
   if (error.status === 413) return new ApiError(413, 'REQUEST_TOO_LARGE', 'The request is too long.')
   if (error.status >= 400 && error.status < 500) return new ApiError(400, 'INVALID_JSON', 'The request is no JSON.')
   console.error('failed:', error.code ?? error.name)
@@ -293,7 +304,8 @@ const REASONS = {
   405: 'Method Not Allowed',
   409: 'Conflict',
   413: 'Content Too Large',
-  500: 'Internal Server Error'
+  500: 'Internal Server Error',
+  503: 'Service Unavailable'
 }
 
 function createApi() {

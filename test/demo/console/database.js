@@ -3,14 +3,42 @@
 'use strict'
 const { Pool } = require('pg')
 
-const pool = new Pool({ max: Number(process.env.POOL ?? 10), statement_timeout: 10000 })
+// So long a request may wait for a connection, may a statement take, and may all
+// before the last statement take: nobody has a connection for long.
+const TIME_LIMIT = 1000 * Number(process.env.TIME_LIMIT ?? 10)
+
+const pool = new Pool({
+  max: Number(process.env.POOL ?? 10),
+  statement_timeout: TIME_LIMIT,
+  connectionTimeoutMillis: TIME_LIMIT
+})
 pool.on('error', (error) => console.error('connection lost:', error.code))
+
+class BusyError extends Error {
+  constructor() {
+    super('The console is busy. Nothing was changed. Try again later.')
+    this.status = 503
+  }
+}
+
+async function connect() {
+  try {
+    return await pool.connect()
+  } catch (error) {
+    console.error('no connection:', error.code ?? error.message)
+    throw new BusyError()
+  }
+}
 
 // Runs work(query) after the statement that says who acts. query(text, values)
 // returns rows. Values are always parameters, never part of the text.
 async function transaction(identify, values, work) {
-  const client = await pool.connect()
-  const query = async (text, parameters) => (await client.query(text, parameters)).rows
+  const end = Date.now() + TIME_LIMIT
+  const client = await connect()
+  const query = async (text, parameters) => {
+    if (Date.now() > end) throw new BusyError()
+    return (await client.query(text, parameters)).rows
+  }
   let broken
   try {
     await query('BEGIN')
@@ -19,10 +47,10 @@ async function transaction(identify, values, work) {
     await query('COMMIT')
     return result
   } catch (error) {
-    await query('ROLLBACK').catch((failure) => {
+    await client.query('ROLLBACK').catch((failure) => {
       broken = failure
     })
-    throw error
+    throw error.code === '57014' ? new BusyError() : error
   } finally {
     client.release(broken)
   }
@@ -46,13 +74,13 @@ const asDigest = (authorization, method, uri, address, work) =>
 const REALM = 'apikeys'
 
 // The values of WWW-Authenticate that let a client try Digest; none where the
-// database has no pepper.
+// database has no pepper, or cannot be asked now.
 async function challenge(isStale) {
   try {
     const { rows } = await pool.query('SELECT value FROM apikeys.digest_challenge($1, $2) AS value', [REALM, isStale])
     return rows.map(({ value }) => value)
   } catch (error) {
-    if (error.constraint !== 'pepper_required') throw error
+    if (error.constraint !== 'pepper_required') console.error('no challenge:', error.code ?? error.message)
     return []
   }
 }

@@ -132,8 +132,9 @@ async function listPlaces({ query }) {
   return { view: 'places', title: 'Organizations and projects', organizations }
 }
 
-// A form that is too long or cannot be read, or a fault of ours.
+// A form that is too long or cannot be read, too many requests, or a fault of ours.
 function explainFault(error) {
+  if (error.status === 503) return { status: 503, identifier: null, sentence: error.message }
   if (error.status === 413)
     return { status: 413, identifier: null, sentence: 'The form is too long. Nothing was changed.' }
   if (error.status >= 400 && error.status < 500)

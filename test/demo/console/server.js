@@ -5,6 +5,7 @@
 // In the environment, beside libpq's PGHOST, PGUSER and so on:
 //   PORT, HOST      where it listens; HOST is 127.0.0.1 if not set
 //   POOL            how many connections it has
+//   TIME_LIMIT      after how many seconds a request is answered that the console is busy; 10
 //   CONSOLE_USERS   {"user": "password", ...}: stands for the application's own sign-in
 //   TRUST_PROXY     addresses of proxies whose X-Forwarded-For counts, separated by commas
 //   SECURE_COOKIE   1: behind HTTPS

@@ -10,6 +10,9 @@
 //   SESSIONS     {"token": "user", ...}: stands for the application's own login
 //   TRUST_PROXY  1: the client's address is what the proxy in front has added to X-Forwarded-For
 //   PREPARE      off: for a pooler that knows no prepared statements
+//
+// Names have their schema, and schema.sql lets nobody create temporary tables: so
+// whatever else comes to a shared connection, a name means what it meant.
 'use strict'
 const http = require('http')
 const net = require('net')
@@ -110,9 +113,9 @@ async function asUser (request, work) {
 // Each answers [status, body].
 const routes = {
   'GET /invoices': (request, { project }) => asKey(request, 'invoices.read', project, async (query) =>
-    [200, await query('invoices', 'SELECT id, amount, created_by FROM invoice WHERE project_id = $1 ORDER BY id', [project])]),
+    [200, await query('invoices', 'SELECT id, amount, created_by FROM public.invoice WHERE project_id = $1 ORDER BY id', [project])]),
   'POST /invoices': (request, { project, amount }) => asKey(request, 'invoices.write', project, async (query) =>
-    [201, ...await query('add_invoice', 'INSERT INTO invoice (project_id, amount) VALUES ($1, $2) RETURNING id', [project, amount])]),
+    [201, ...await query('add_invoice', 'INSERT INTO public.invoice (project_id, amount) VALUES ($1, $2) RETURNING id', [project, amount])]),
   'GET /keys': (request) => asUser(request, async (query) => [200, await query('keys',
     `SELECT public_key, private_key, description, projects, access_list, status, created_by, last_used_at, last_used_address, expires_at
      FROM apikeys.keys ORDER BY created_at, public_key`)]),
