@@ -495,23 +495,61 @@ check_counts(Datum column)
 					 ak_errid("invalid_batch")));
 }
 
-/* Raises 22023 for a time that no hour begins at. */
+/* Raises 22023 for a reason of no denial; NULL stands for uses. */
 static void
-check_hours(Datum column)
+check_reasons(Datum column)
 {
-	Datum	   *hours;
+	Datum	   *reasons;
+	bool	   *nulls;
+	int			count;
+
+	deconstruct_array(DatumGetArrayTypeP(column), TEXTOID, -1, false,
+					  TYPALIGN_INT, &reasons, &nulls, &count);
+	for (int i = 0; i < count; i++)
+	{
+		AkReason	reason = nulls[i] ? AK_WRONG_SECRET :
+			ak_reason_of_name(TextDatumGetCString(reasons[i]));
+
+		if (reason == AK_OK || reason == AK_REASON_COUNT)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("a reason must be one of denials"),
+					 ak_errid("invalid_batch")));
+	}
+}
+
+/*
+ * Raises 22023 for a time that is further in the future than a clock that is
+ * wrong for a while: such a last use would hide all later ones, and such an hour
+ * would never be old enough to be deleted.  With "step", times must be multiples of it.
+ */
+static void
+check_times(Datum column, TimestampTz step)
+{
+	TimestampTz end = GetCurrentTimestamp() + 7 * USECS_PER_DAY;
+	Datum	   *times;
 	bool	   *nulls;
 	int			count;
 
 	deconstruct_array(DatumGetArrayTypeP(column), TIMESTAMPTZOID, 8,
-					  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &hours, &nulls, &count);
+					  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &times, &nulls, &count);
 	for (int i = 0; i < count; i++)
-		if (!nulls[i] && (TIMESTAMP_NOT_FINITE(DatumGetTimestampTz(hours[i])) ||
-						  DatumGetTimestampTz(hours[i]) % AK_HOUR != 0))
+	{
+		TimestampTz time = DatumGetTimestampTz(times[i]);
+
+		if (nulls[i])
+			continue;
+		if (TIMESTAMP_NOT_FINITE(time) || time > end)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("a time must not be infinite or more than a week ahead"),
+					 ak_errid("invalid_batch")));
+		if (time % step != 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("an hour must be a whole one"),
 					 ak_errid("invalid_batch")));
+	}
 }
 
 /* Raises 22023 for what no batch contains. */
@@ -525,7 +563,9 @@ check_batch(const AkBatch *batch)
 	check_counts(batch->columns[AK_BATCH_COUNTS]);
 	check_counts(batch->columns[AK_BATCH_HOUR_COUNTS]);
 	check_counts(batch->columns[AK_BATCH_COSTS]);
-	check_hours(batch->columns[AK_BATCH_HOURS]);
+	check_reasons(batch->columns[AK_BATCH_REASONS]);
+	check_times(batch->columns[AK_BATCH_TIMES], 1);
+	check_times(batch->columns[AK_BATCH_HOURS], AK_HOUR);
 	deconstruct_array(DatumGetArrayTypeP(batch->columns[AK_BATCH_VERSIONS]),
 					  INT4OID, 4, true, TYPALIGN_INT,
 					  &versions, &null_versions, &count);
