@@ -477,6 +477,16 @@ get_array_length(Datum array)
 	return ArrayGetNItems(ARR_NDIM(value), ARR_DIMS(value));
 }
 
+/* Raises 22023 with a message about what no batch contains. */
+static void
+refuse(const char *message)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("%s", message),
+			 ak_errid("invalid_batch")));
+}
+
 /* Raises 22023 for a count or a cost that is null or negative. */
 static void
 check_counts(Datum column)
@@ -489,10 +499,7 @@ check_counts(Datum column)
 					  TYPALIGN_DOUBLE, &counts, &nulls, &count);
 	for (int i = 0; i < count; i++)
 		if (nulls[i] || DatumGetInt64(counts[i]) < 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("a count must not be null or negative"),
-					 ak_errid("invalid_batch")));
+			refuse("a count must not be null or negative");
 }
 
 /* Raises 22023 for a reason of no denial; NULL stands for uses. */
@@ -511,10 +518,7 @@ check_reasons(Datum column)
 			ak_reason_of_name(TextDatumGetCString(reasons[i]));
 
 		if (reason == AK_OK || reason == AK_REASON_COUNT)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("a reason must be one of denials"),
-					 ak_errid("invalid_batch")));
+			refuse("a reason must be one of denials");
 	}
 }
 
@@ -537,18 +541,10 @@ check_times(Datum column, TimestampTz step)
 	{
 		TimestampTz time = DatumGetTimestampTz(times[i]);
 
-		if (nulls[i])
-			continue;
-		if (TIMESTAMP_NOT_FINITE(time) || time > end)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("a time must not be infinite or more than a week ahead"),
-					 ak_errid("invalid_batch")));
-		if (time % step != 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("an hour must be a whole one"),
-					 ak_errid("invalid_batch")));
+		if (!nulls[i] && (TIMESTAMP_NOT_FINITE(time) || time > end))
+			refuse("a time must not be infinite or more than a week ahead");
+		if (!nulls[i] && time % step != 0)
+			refuse("an hour must be a whole one");
 	}
 }
 
@@ -571,10 +567,7 @@ check_batch(const AkBatch *batch)
 					  &versions, &null_versions, &count);
 	for (int i = 0; i < count; i++)
 		if (!null_versions[i] && DatumGetInt32(versions[i]) < 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("a version must not be negative"),
-					 ak_errid("invalid_batch")));
+			refuse("a version must not be negative");
 }
 
 Datum
@@ -583,7 +576,6 @@ apikeys_merge_usage(PG_FUNCTION_ARGS)
 	AkBatch		batch;
 
 	ak_require_preload();
-
 	for (int column = 0; column < AK_BATCH_COLUMN_COUNT; column++)
 	{
 		batch.columns[column] = PG_GETARG_DATUM(2 + column);
