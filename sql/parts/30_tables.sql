@@ -135,13 +135,15 @@ COMMENT ON COLUMN apikeys.role.organization_id IS 'The organization that it belo
 COMMENT ON COLUMN apikeys.role.id IS 'Identifies the role: its name, behind its organization and a slash if it has one. Set by a trigger.';
 
 -- A PostgreSQL role is a member by its OID, so that a new role with an old name
--- inherits nothing.
+-- inherits nothing.  A row has an id, because a replica has other OIDs, and may not
+-- know that a role was renamed.
 CREATE TABLE apikeys.member (
 	organization_id uuid NOT NULL REFERENCES apikeys.organization ON DELETE CASCADE,
 	project_id uuid,
 	principal text COLLATE "C" NOT NULL,
 	role text COLLATE "C" NOT NULL REFERENCES apikeys.role,
 	database_role regrole,
+	id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
 	CONSTRAINT member_project_fkey FOREIGN KEY (project_id, organization_id)
 		REFERENCES apikeys.project (id, organization_id) ON DELETE CASCADE,
 	CONSTRAINT member_principal_check CHECK (apikeys_internal.is_principal(principal))
@@ -152,7 +154,6 @@ CREATE UNIQUE INDEX member_role_key ON apikeys.member (database_role, organizati
 	NULLS NOT DISTINCT WHERE database_role IS NOT NULL;
 CREATE INDEX member_organization_idx ON apikeys.member (organization_id);
 CREATE INDEX member_project_idx ON apikeys.member (project_id);
-ALTER TABLE apikeys.member REPLICA IDENTITY FULL;
 COMMENT ON INDEX apikeys.member_user_key IS 'Finds what a user of the application holds.';
 COMMENT ON INDEX apikeys.member_role_key IS 'Finds what a PostgreSQL role holds.';
 COMMENT ON INDEX apikeys.member_organization_idx IS 'Finds the members of an organization.';
@@ -164,6 +165,7 @@ COMMENT ON COLUMN apikeys.member.project_id IS 'The project; NULL where the role
 COMMENT ON COLUMN apikeys.member.principal IS 'role:<PostgreSQL role>, as it was named when it was added, or user:<user of the application>.';
 COMMENT ON COLUMN apikeys.member.role IS 'The id of the role held.';
 COMMENT ON COLUMN apikeys.member.database_role IS 'The PostgreSQL role that is the member; NULL for a user.';
+COMMENT ON COLUMN apikeys.member.id IS 'Identifies the row.';
 
 CREATE TABLE apikeys.key (
 	public_key text COLLATE "C" PRIMARY KEY,

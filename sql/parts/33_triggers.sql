@@ -1,5 +1,6 @@
 -- Triggers, for rules that must hold for a superuser's direct SQL, restores and
--- logical replication as well as for verbs.
+-- logical replication as well as for verbs.  36_trigger_modes.sql says which of
+-- them fire when rows arrive by logical replication.
 
 -- The id of a role, for writes of every principal.
 CREATE FUNCTION apikeys_internal.role_named() RETURNS trigger
@@ -22,7 +23,6 @@ COMMENT ON FUNCTION apikeys_internal.role_named() IS
 
 CREATE TRIGGER role_named BEFORE INSERT OR UPDATE ON apikeys.role
 	FOR EACH ROW EXECUTE FUNCTION apikeys_internal.role_named();
-ALTER TABLE apikeys.role ENABLE ALWAYS TRIGGER role_named;
 COMMENT ON TRIGGER role_named ON apikeys.role IS 'Sets the id of the role.';
 
 -- A policy is kept in memory by the version of the organization's row.
@@ -35,9 +35,6 @@ CREATE TRIGGER organization_limit_changed AFTER INSERT OR UPDATE OR DELETE ON ap
 	FOR EACH ROW EXECUTE FUNCTION apikeys_internal.organization_limit_changed();
 CREATE TRIGGER organization_limit_truncated AFTER TRUNCATE ON apikeys.organization_limit
 	FOR EACH STATEMENT EXECUTE FUNCTION apikeys_internal.organization_limit_changed();
--- Also where rows arrive by logical replication.
-ALTER TABLE apikeys.organization_limit ENABLE ALWAYS TRIGGER organization_limit_changed;
-ALTER TABLE apikeys.organization_limit ENABLE ALWAYS TRIGGER organization_limit_truncated;
 COMMENT ON TRIGGER organization_limit_changed ON apikeys.organization_limit IS 'Writes the images of the limits of the organization.';
 COMMENT ON TRIGGER organization_limit_truncated ON apikeys.organization_limit IS 'Writes the images of the limits of all organizations.';
 
@@ -82,7 +79,6 @@ COMMENT ON FUNCTION apikeys_internal.member_role_noted() IS
 CREATE TRIGGER member_role_noted BEFORE INSERT OR UPDATE ON apikeys.member
 	FOR EACH ROW WHEN (NEW.principal LIKE 'role:%' OR NEW.database_role IS NOT NULL)
 	EXECUTE FUNCTION apikeys_internal.member_role_noted();
-ALTER TABLE apikeys.member ENABLE ALWAYS TRIGGER member_role_noted;
 COMMENT ON TRIGGER member_role_noted ON apikeys.member IS 'Records which PostgreSQL role the member is.';
 
 -- Public keys are never reused.
@@ -126,7 +122,6 @@ COMMENT ON FUNCTION apikeys_internal.secret_inserted() IS
 	'Trigger function: sets the organization of a secret.';
 CREATE TRIGGER secret_inserted BEFORE INSERT OR UPDATE OF public_key, organization_id ON apikeys.key_secret
 	FOR EACH ROW EXECUTE FUNCTION apikeys_internal.secret_inserted();
-ALTER TABLE apikeys.key_secret ENABLE ALWAYS TRIGGER secret_inserted;
 COMMENT ON TRIGGER secret_inserted ON apikeys.key_secret IS 'Sets the organization of the secret.';
 
 -- Recorded uses of a secret become uses of the key when the secret is deleted.
@@ -199,14 +194,6 @@ CREATE TRIGGER key_limit_replicated AFTER INSERT OR UPDATE OR DELETE ON apikeys.
 	FOR EACH ROW EXECUTE FUNCTION apikeys_internal.key_changed();
 CREATE TRIGGER key_limit_truncated AFTER TRUNCATE ON apikeys.key_limit
 	FOR EACH STATEMENT EXECUTE FUNCTION apikeys_internal.key_changed();
-ALTER TABLE apikeys.key ENABLE REPLICA TRIGGER key_replicated;
-ALTER TABLE apikeys.key ENABLE ALWAYS TRIGGER key_truncated;
-ALTER TABLE apikeys.key_role ENABLE REPLICA TRIGGER key_role_replicated;
-ALTER TABLE apikeys.key_role ENABLE ALWAYS TRIGGER key_role_truncated;
-ALTER TABLE apikeys.key_secret ENABLE REPLICA TRIGGER key_secret_replicated;
-ALTER TABLE apikeys.key_secret ENABLE ALWAYS TRIGGER key_secret_truncated;
-ALTER TABLE apikeys.key_limit ENABLE REPLICA TRIGGER key_limit_replicated;
-ALTER TABLE apikeys.key_limit ENABLE ALWAYS TRIGGER key_limit_truncated;
 COMMENT ON TRIGGER key_rows_inserted ON apikeys.key IS 'Rebuilds the images of the keys.';
 COMMENT ON TRIGGER key_rows_updated ON apikeys.key IS 'Rebuilds the images of the keys.';
 COMMENT ON TRIGGER key_rows_deleted ON apikeys.key IS 'Rebuilds the images of the keys.';
@@ -231,7 +218,7 @@ COMMENT ON TRIGGER key_limit_truncated ON apikeys.key_limit IS 'Rebuilds all ima
 CREATE FUNCTION apikeys.rebuild_images() RETURNS bigint
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_rebuild_images';
 COMMENT ON FUNCTION apikeys.rebuild_images() IS
-	'Rebuilds the images of all keys, and returns their number; needed only after rows were loaded with triggers disabled. EXECUTE is not granted to PUBLIC.';
+	'Rebuilds the images of all keys, and returns their number; needed only after rows were loaded with triggers disabled. Sets also which triggers of the extension fire when, as pg_restore --disable-triggers does not leave it. EXECUTE is not granted to PUBLIC.';
 
 -- Entries of access lists have an age.
 CREATE FUNCTION apikeys_internal.access_list_dated() RETURNS trigger

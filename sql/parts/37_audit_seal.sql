@@ -76,7 +76,7 @@ COMMENT ON FUNCTION apikeys_internal.event_limit(integer) IS
 CREATE FUNCTION apikeys.audit_events_after(id bigint, most integer DEFAULT 1000) RETURNS SETOF apikeys.audit_event
 	LANGUAGE sql STABLE PARALLEL UNSAFE
 BEGIN ATOMIC
-	SELECT e.* FROM apikeys.audit_event AS e
+	SELECT e.* FROM ONLY apikeys.audit_event AS e
 	WHERE e.id > coalesce(audit_events_after.id, 0)
 		AND e.id < (SELECT apikeys_internal.first_unsettled_event(coalesce(audit_events_after.id, 0)))
 	ORDER BY e.id LIMIT apikeys_internal.event_limit(most);

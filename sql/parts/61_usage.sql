@@ -52,6 +52,14 @@ CREATE FUNCTION apikeys_internal.limits_status(OUT entries integer, OUT unlimite
 COMMENT ON FUNCTION apikeys_internal.limits_status() IS
 	'How many limits that something was spent of are in shared memory, and for how many requests there was no room for one, for status().';
 
+CREATE FUNCTION apikeys_internal.advice(usage_advice text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN CASE WHEN EXISTS (SELECT FROM apikeys_internal.trigger_changes())
+		THEN 'triggers of the extension do not fire when they must, as after pg_restore --disable-triggers, so decisions may be old: call apikeys.rebuild_images()'
+		ELSE usage_advice END;
+COMMENT ON FUNCTION apikeys_internal.advice(text) IS
+	'Returns what the administrator should do, gravest first: about triggers, or what usage_status advises.';
+
 CREATE FUNCTION apikeys.status(
 		OUT version text, OUT preloaded boolean, OUT worker_alive boolean, OUT pending_entries bigint,
 		OUT used_entries integer, OUT max_entries integer, OUT coarse_count bigint, OUT lost_count bigint,
@@ -61,7 +69,7 @@ CREATE FUNCTION apikeys.status(
 	LANGUAGE sql VOLATILE PARALLEL RESTRICTED
 BEGIN ATOMIC
 	SELECT e.extversion, s.preloaded, s.worker_alive, s.pending_entries, s.used_entries, s.max_entries,
-		s.coarse_count, s.lost_count, s.unknown_key_count, s.slowed_count, s.flushed_at, apikeys_internal.current_pepper() IS NOT NULL, s.advice,
+		s.coarse_count, s.lost_count, s.unknown_key_count, s.slowed_count, s.flushed_at, apikeys_internal.current_pepper() IS NOT NULL, apikeys_internal.advice(s.advice),
 		l.entries, l.unlimited_count
 	FROM pg_extension AS e CROSS JOIN apikeys_internal.usage_status() AS s
 		CROSS JOIN apikeys_internal.limits_status() AS l

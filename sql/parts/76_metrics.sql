@@ -60,7 +60,7 @@ BEGIN
 			('uses_coarse_total', 'counter', 'Uses counted of the key only, for want of room.', u.coarse_count),
 			('lost_total', 'counter', 'Uses and denials that could not be counted.', u.lost_count),
 			('pepper_loaded', 'gauge', 'Whether a pepper is loaded: 1 or 0.', (apikeys_internal.current_pepper() IS NOT NULL)::integer),
-			('advised', 'gauge', 'Whether status() advises something: 1 or 0.', (u.advice IS NOT NULL)::integer),
+			('advised', 'gauge', 'Whether status() advises something: 1 or 0.', (apikeys_internal.advice(u.advice) IS NOT NULL)::integer),
 			('organizations', 'gauge', 'Organizations.', (SELECT count(*) FROM apikeys.organization)),
 			('projects', 'gauge', 'Projects.', (SELECT count(*) FROM apikeys.project)),
 			('keys_expiring', 'gauge', 'Active keys that expire within 7 days, or whose last private key does.',
@@ -68,11 +68,11 @@ BEGIN
 			('history_oldest_time_seconds', 'gauge', 'When the oldest hour of the history began, in seconds since 1970.',
 				(SELECT extract(epoch FROM min(h.hour)) FROM apikeys.key_history AS h)),
 			('audit_last_event', 'gauge', 'Number of the last event of the audit log.',
-				(SELECT max(e.id) FROM apikeys.audit_event AS e)),
+				(SELECT max(e.id) FROM ONLY apikeys.audit_event AS e)),
 			('audit_last_sealed_event', 'gauge', 'Number of the last event that is sealed.',
-				(SELECT t.last_event FROM apikeys.audit_seal AS t ORDER BY t.id DESC LIMIT 1)),
+				(SELECT t.last_event FROM ONLY apikeys.audit_seal AS t ORDER BY t.id DESC LIMIT 1)),
 			('audit_seal_time_seconds', 'gauge', 'When the audit log was sealed last, in seconds since 1970.',
-				(SELECT extract(epoch FROM t.sealed_at) FROM apikeys.audit_seal AS t ORDER BY t.id DESC LIMIT 1))
+				(SELECT extract(epoch FROM t.sealed_at) FROM ONLY apikeys.audit_seal AS t ORDER BY t.id DESC LIMIT 1))
 		) AS f (name, kind, help, value)
 	WHERE f.value IS NOT NULL
 	UNION ALL

@@ -52,6 +52,8 @@ BEGIN ATOMIC
 		('monitor', 'EXECUTE ON FUNCTION apikeys.metrics()'),
 		('monitor', 'EXECUTE ON FUNCTION apikeys_internal.usage_status()'),
 		('monitor', 'EXECUTE ON FUNCTION apikeys_internal.limits_status()'),
+		('monitor', 'EXECUTE ON FUNCTION apikeys_internal.trigger_changes()'),
+		('monitor', 'EXECUTE ON FUNCTION apikeys_internal.advice(text)'),
 		('monitor', 'EXECUTE ON FUNCTION apikeys_internal.current_pepper()'),
 
 		('manage', 'SELECT ON apikeys.organization'),

@@ -11,11 +11,13 @@
 #include "types/types.h"
 
 #include "access/htup_details.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "tcop/utility.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -167,7 +169,7 @@ static bool
 is_told(const AkChain *chain, const AkSeal *seal)
 {
 	static AkStatement find = {
-		"SELECT id FROM apikeys.audit_event "
+		"SELECT id FROM ONLY apikeys.audit_event "
 		"WHERE id OPERATOR(pg_catalog.=) $1 "
 		"AND action OPERATOR(pg_catalog.=) 'audit.pruned' "
 		"AND detail OPERATOR(pg_catalog.@>) pg_catalog.jsonb_build_object("
@@ -248,6 +250,31 @@ read_end(Reader *reader, const AkChain *chain)
 }
 
 /*
+ * Rows of a table that inherits from one of the audit's are shown by queries of
+ * that one, but are not read here, for they are in none of its indexes.
+ */
+static void
+find_heirs(Reader *reader)
+{
+	static const AkTable tables[] = {
+		AK_AUDIT_EVENT, AK_AUDIT_SEAL, AK_AUDIT_CHAIN
+	};
+
+	for (int i = 0; i < lengthof(tables); i++)
+	{
+		Oid			table = ak_table_oid(tables[i]);
+		List	   *heirs = find_inheritance_children(table, NoLock);
+
+		if (heirs != NIL)
+			tell(reader, psprintf("table %s inherits from apikeys.%s, so rows that are in no seal are shown there",
+								  DatumGetCString(DirectFunctionCall1(regclassout,
+																	  ObjectIdGetDatum(linitial_oid(heirs)))),
+								  get_rel_name(table)));
+		list_free(heirs);
+	}
+}
+
+/*
  * Verifies all seals and their events, but stops at the first seal that has an
  * event not older than "before" (DT_NOEND: verifies all). "known" is NULL, or
  * a seal with its expected id and hash.
@@ -279,6 +306,7 @@ ak_audit_verify(TimestampTz before, const AkSeal *known,
 	reader.has_event = ak_chain_next(&reader.events);
 	if (read_seals(&reader, &chain, before, &seals))
 		read_end(&reader, &chain);
+	find_heirs(&reader);
 	ak_chain_end(&reader.events);
 	ak_chain_end(&seals);
 	MemoryContextDelete(reader.event_context);
@@ -391,7 +419,7 @@ note_pruning(TimestampTz before, const AkVerification *found)
 		"pg_catalog.jsonb_build_object('new', pg_catalog.jsonb_build_object("
 		"'before', $3, 'seal', $4, 'event', $5, 'seals', $6, 'events', $7)), $8) "
 		"RETURNING id) "
-		"UPDATE apikeys.audit_chain SET pruned_seal = $4, pruned_by = event.id "
+		"UPDATE ONLY apikeys.audit_chain SET pruned_seal = $4, pruned_by = event.id "
 		"FROM event",
 		8, {TEXTOID, INETOID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT8OID, TEXTOID}
 	};
@@ -421,11 +449,11 @@ static void
 delete_pruned(const AkVerification *found)
 {
 	static AkStatement delete_events = {
-		"DELETE FROM apikeys.audit_event WHERE id OPERATOR(pg_catalog.<=) $1",
+		"DELETE FROM ONLY apikeys.audit_event WHERE id OPERATOR(pg_catalog.<=) $1",
 		1, {INT8OID}
 	};
 	static AkStatement delete_seals = {
-		"DELETE FROM apikeys.audit_seal WHERE id OPERATOR(pg_catalog.<) $1",
+		"DELETE FROM ONLY apikeys.audit_seal WHERE id OPERATOR(pg_catalog.<) $1",
 		1, {INT8OID}
 	};
 	Datum		event = Int64GetDatum(found->last.last_event);

@@ -7,6 +7,8 @@
  */
 #include "core/reason.h"
 
+#include <string.h>
+
 static const char *const names[] = {
 	[AK_OK] = "ok",
 	[AK_UNKNOWN_KEY] = "unknown_key",
@@ -36,6 +38,17 @@ const char *
 ak_reason_name(AkReason reason)
 {
 	return names[reason];
+}
+
+/* Returns the reason of that name, AK_REASON_COUNT if there is none. */
+AkReason
+ak_reason_of_name(const char *name)
+{
+	int			reason = 0;
+
+	while (reason < AK_REASON_COUNT && strcmp(names[reason], name) != 0)
+		reason++;
+	return (AkReason) reason;
 }
 
 /* The better of the results of two of a key's secrets. */

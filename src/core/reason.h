@@ -35,6 +35,7 @@ typedef enum AkReason
 } AkReason;
 
 extern const char *ak_reason_name(AkReason reason);
+extern AkReason ak_reason_of_name(const char *name);
 extern AkReason ak_reason_better(AkReason a, AkReason b);
 extern int	ak_reason_http_status(AkReason reason);
 

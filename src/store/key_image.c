@@ -195,9 +195,18 @@ apikeys_make_images(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/*
+ * rebuild_images(): also sets when triggers fire, so that the images follow
+ * the tables from now on.
+ */
 Datum
 apikeys_rebuild_images(PG_FUNCTION_ARGS)
 {
+	static AkStatement set_modes = {
+		"SELECT apikeys_internal.set_trigger_modes()"
+	};
+
+	ak_owner_execute(&set_modes, NULL, NULL);
 	ak_policy_write_all_limits();
 	PG_RETURN_INT64(make_all_images());
 }

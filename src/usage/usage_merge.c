@@ -477,6 +477,16 @@ get_array_length(Datum array)
 	return ArrayGetNItems(ARR_NDIM(value), ARR_DIMS(value));
 }
 
+/* Raises 22023 with a message about what no batch contains. */
+static void
+refuse(const char *message)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("%s", message),
+			 ak_errid("invalid_batch")));
+}
+
 /* Raises 22023 for a count or a cost that is null or negative. */
 static void
 check_counts(Datum column)
@@ -489,29 +499,53 @@ check_counts(Datum column)
 					  TYPALIGN_DOUBLE, &counts, &nulls, &count);
 	for (int i = 0; i < count; i++)
 		if (nulls[i] || DatumGetInt64(counts[i]) < 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("a count must not be null or negative"),
-					 ak_errid("invalid_batch")));
+			refuse("a count must not be null or negative");
 }
 
-/* Raises 22023 for a time that no hour begins at. */
+/* Raises 22023 for a reason of no denial; NULL stands for uses. */
 static void
-check_hours(Datum column)
+check_reasons(Datum column)
 {
-	Datum	   *hours;
+	Datum	   *reasons;
+	bool	   *nulls;
+	int			count;
+
+	deconstruct_array(DatumGetArrayTypeP(column), TEXTOID, -1, false,
+					  TYPALIGN_INT, &reasons, &nulls, &count);
+	for (int i = 0; i < count; i++)
+	{
+		AkReason	reason = nulls[i] ? AK_WRONG_SECRET :
+			ak_reason_of_name(TextDatumGetCString(reasons[i]));
+
+		if (reason == AK_OK || reason == AK_REASON_COUNT)
+			refuse("a reason must be one of denials");
+	}
+}
+
+/*
+ * Raises 22023 for a time that is further in the future than a clock that is
+ * wrong for a while: such a last use would hide all later ones, and such an hour
+ * would never be old enough to be deleted.  With "step", times must be multiples of it.
+ */
+static void
+check_times(Datum column, TimestampTz step)
+{
+	TimestampTz end = GetCurrentTimestamp() + 7 * USECS_PER_DAY;
+	Datum	   *times;
 	bool	   *nulls;
 	int			count;
 
 	deconstruct_array(DatumGetArrayTypeP(column), TIMESTAMPTZOID, 8,
-					  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &hours, &nulls, &count);
+					  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &times, &nulls, &count);
 	for (int i = 0; i < count; i++)
-		if (!nulls[i] && (TIMESTAMP_NOT_FINITE(DatumGetTimestampTz(hours[i])) ||
-						  DatumGetTimestampTz(hours[i]) % AK_HOUR != 0))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("an hour must be a whole one"),
-					 ak_errid("invalid_batch")));
+	{
+		TimestampTz time = DatumGetTimestampTz(times[i]);
+
+		if (!nulls[i] && (TIMESTAMP_NOT_FINITE(time) || time > end))
+			refuse("a time must not be infinite or more than a week ahead");
+		if (!nulls[i] && time % step != 0)
+			refuse("an hour must be a whole one");
+	}
 }
 
 /* Raises 22023 for what no batch contains. */
@@ -525,16 +559,15 @@ check_batch(const AkBatch *batch)
 	check_counts(batch->columns[AK_BATCH_COUNTS]);
 	check_counts(batch->columns[AK_BATCH_HOUR_COUNTS]);
 	check_counts(batch->columns[AK_BATCH_COSTS]);
-	check_hours(batch->columns[AK_BATCH_HOURS]);
+	check_reasons(batch->columns[AK_BATCH_REASONS]);
+	check_times(batch->columns[AK_BATCH_TIMES], 1);
+	check_times(batch->columns[AK_BATCH_HOURS], AK_HOUR);
 	deconstruct_array(DatumGetArrayTypeP(batch->columns[AK_BATCH_VERSIONS]),
 					  INT4OID, 4, true, TYPALIGN_INT,
 					  &versions, &null_versions, &count);
 	for (int i = 0; i < count; i++)
 		if (!null_versions[i] && DatumGetInt32(versions[i]) < 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("a version must not be negative"),
-					 ak_errid("invalid_batch")));
+			refuse("a version must not be negative");
 }
 
 Datum
@@ -543,7 +576,6 @@ apikeys_merge_usage(PG_FUNCTION_ARGS)
 	AkBatch		batch;
 
 	ak_require_preload();
-
 	for (int column = 0; column < AK_BATCH_COLUMN_COUNT; column++)
 	{
 		batch.columns[column] = PG_GETARG_DATUM(2 + column);

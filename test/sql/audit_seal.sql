@@ -143,6 +143,17 @@ SELECT pg_temp.find('UPDATE apikeys.audit_seal AS s SET hash = t.hash FROM apike
 SELECT pg_temp.find('DELETE FROM apikeys.audit_event WHERE id >= (SELECT first_event FROM range WHERE seal = 3); DELETE FROM apikeys.audit_seal WHERE id > 2; UPDATE apikeys.audit_chain SET last_seal = 2') AS shortened;
 SELECT pg_temp.find('TRUNCATE apikeys.audit_seal, apikeys.audit_chain; UPDATE apikeys.audit_event SET principal = ''role:nobody''; SELECT apikeys.seal_audit()') AS made_anew;
 SELECT pg_temp.find('UPDATE apikeys.audit_seal SET hash = sha256(hash) WHERE id = 4') AS last_altered;
+-- Rows of a table that inherits are shown, and are no events.
+SELECT table_name, pg_temp.find(format('CREATE TABLE regress_heir () INHERITS (apikeys.%I)', table_name)) AS inherited
+FROM unnest(ARRAY['audit_event', 'audit_seal', 'audit_chain']) AS table_name;
+BEGIN;
+CREATE TABLE public.regress_heir () INHERITS (apikeys.audit_event);
+INSERT INTO public.regress_heir SELECT 1000000, at, principal, 'forged', organization_id, project_id, public_key, address, detail, database_role FROM copy;
+SELECT count(*) AS shown FROM apikeys.audit_event WHERE action = 'forged';
+SELECT count(*) AS told FROM apikeys.audit_events_after(0, NULL) WHERE action = 'forged';
+SELECT value < 1000000 AS own FROM apikeys.metrics() WHERE name = 'apikeys_audit_last_event';
+SELECT apikeys.prune_audit('infinity');
+ROLLBACK;
 SELECT intact, seals, problem FROM apikeys.verify_audit();
 -- With a seal kept elsewhere.
 SELECT intact, problem FROM apikeys.verify_audit(1, :'first_hash');

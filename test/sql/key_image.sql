@@ -102,11 +102,24 @@ INSERT INTO apikeys.key_secret (public_key, version, hash, hint)
 	VALUES ('regress_image', 1, ('sha256$$' || encode(sha256('a secret'), 'hex'))::apikeys.secret_hash, '');
 ALTER TABLE apikeys.key ENABLE TRIGGER ALL;
 ALTER TABLE apikeys.key_secret ENABLE TRIGGER ALL;
-ALTER TABLE apikeys.key ENABLE REPLICA TRIGGER key_replicated, ENABLE ALWAYS TRIGGER key_truncated;
-ALTER TABLE apikeys.key_secret ENABLE REPLICA TRIGGER key_secret_replicated, ENABLE ALWAYS TRIGGER key_secret_truncated;
+-- These are ordinary triggers now, and those of another table still disabled.
+ALTER TABLE apikeys.key_role DISABLE TRIGGER ALL;
+SELECT c FROM apikeys_internal.trigger_changes() AS c WHERE c !~ 'RI_ConstraintTrigger' ORDER BY c COLLATE "C";
+SELECT count(*) FROM apikeys_internal.trigger_changes() AS c WHERE c ~ 'RI_ConstraintTrigger';
+SELECT advice FROM apikeys.status();
+SELECT value FROM apikeys.metrics() WHERE name = 'apikeys_advised';
 TABLE difference;
 SELECT reason FROM apikeys.decide('regress_image', 'a secret', NULL, 'a');
 SELECT apikeys.rebuild_images();
+SELECT count(*) FROM apikeys_internal.trigger_changes();
+SELECT advice LIKE 'triggers%' AS of_triggers FROM apikeys.status();
+-- Triggers of others fire as they want.
+BEGIN;
+CREATE FUNCTION pg_temp.nothing() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NULL; END;$$;
+CREATE TRIGGER regress_own AFTER INSERT ON apikeys.key FOR EACH ROW EXECUTE FUNCTION pg_temp.nothing();
+ALTER TABLE apikeys.key DISABLE TRIGGER regress_own;
+SELECT count(*) FROM apikeys_internal.trigger_changes();
+ROLLBACK;
 TABLE difference;
 SELECT reason FROM apikeys.decide('regress_image', 'a secret', NULL, 'a');
 

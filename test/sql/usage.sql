@@ -157,11 +157,11 @@ RESET ROLE;
 
 -- What a standby sends: once, added, the later use stays; what has no key is
 -- told.
-SELECT gen_random_uuid() AS instance \gset
+SELECT gen_random_uuid() AS instance, now() + interval '6 days' AS later \gset
 SELECT apikeys.flush_usage();
 PREPARE merge (bigint) AS
 SELECT apikeys.merge_usage(:'instance', $1, ARRAY[:'public_key', 'nokey', :'public_key', :'project_key'], ARRAY[NULL, NULL, 'scope_denied', NULL],
-	'{192.0.2.0/24,NULL,NULL,NULL}', '{10,20,30,40}', '{2001-01-01,now,infinity,infinity}', '{192.0.2.99,NULL,192.0.2.98,2001:db8::1}',
+	'{192.0.2.0/24,NULL,NULL,NULL}', '{10,20,30,40}', ARRAY['2001-01-01', 'now', :'later', :'later']::timestamptz[], '{192.0.2.99,NULL,192.0.2.98,2001:db8::1}',
 	'{1,1,NULL,1}', ARRAY[NULL, NULL, NULL, apikeys_internal.grant_id('GROUP_READ_ONLY', :'alpha')],
 	'{2001-01-01,2001-01-01,2001-01-01,2001-01-01}', '{10,20,30,40}', '{100,0,0,400}');
 EXECUTE merge (3);
@@ -169,10 +169,10 @@ EXECUTE merge (3);
 EXECUTE merge (2);
 SELECT apikeys.settle_usage(:'instance', 3), apikeys.settle_usage(:'instance', 4);
 EXECUTE merge (4);
-SELECT k.description, u.use_count, u.last_used_address, u.denial_count, u.last_denied_at, u.last_denied_address
+SELECT k.description, u.use_count, u.last_used_address, u.denial_count, u.last_denied_at = :'later' AS later, u.last_denied_address
 FROM apikeys.usage AS u JOIN apikeys.key AS k USING (public_key) ORDER BY 1;
 SELECT use_count, last_used_address FROM apikeys.key_usage WHERE public_key = :'public_key' AND network = '192.0.2.0/24';
-SELECT role, last_used_at FROM apikeys.key_role_usage WHERE public_key = :'project_key';
+SELECT role, last_used_at = :'later' AS later FROM apikeys.key_role_usage WHERE public_key = :'project_key';
 -- Nothing is done by halves.
 \set VERBOSITY terse
 SELECT apikeys.merge_usage(:'instance', 5, '{a}', '{}', '{NULL}', '{1}', '{now}', '{NULL}', '{1}', '{NULL}', '{NULL}', '{1}', '{1}');
@@ -198,6 +198,17 @@ SELECT apikeys.merge_usage(:'instance', 6, ARRAY[:'public_key'], '{NULL}', '{NUL
 SELECT apikeys.merge_usage(:'instance', 6, ARRAY[:'public_key'], '{NULL}', '{NULL}', '{1}', '{now}', '{NULL}', '{1}', '{NULL}', '{2001-01-01}', '{-1}', '{1}');
 SELECT apikeys.merge_usage(:'instance', 6, ARRAY[:'public_key'], '{NULL}', '{NULL}', '{1}', '{now}', '{NULL}', '{1}', '{NULL}', '{2001-01-01}', '{1}', '{NULL}');
 SELECT apikeys.merge_usage(:'instance', 6, ARRAY[:'public_key'], '{NULL}', '{NULL}', '{1}', '{now}', '{NULL}', '{1}', '{NULL}', '{2001-01-01 00:30}', '{1}', '{1}');
+-- Nor are times that a clock goes ahead to, and reasons of no denial.
+PREPARE merge_one (text, timestamptz, timestamptz) AS
+SELECT apikeys.merge_usage(:'instance', 6, ARRAY[:'public_key'], ARRAY[$1], '{NULL}', '{1}', ARRAY[$2], '{NULL}', '{NULL}', '{NULL}', ARRAY[$3], '{1}', '{0}');
+EXECUTE merge_one (NULL, now() + interval '8 days', '2001-01-01');
+EXECUTE merge_one (NULL, 'infinity', '2001-01-01');
+EXECUTE merge_one (NULL, '-infinity', '2001-01-01');
+EXECUTE merge_one (NULL, now(), date_trunc('hour', now()) + interval '8 days');
+EXECUTE merge_one (NULL, now(), '294000-01-01');
+EXECUTE merge_one ('ok', now(), '2001-01-01');
+EXECUTE merge_one ('', now(), '2001-01-01');
+EXECUTE merge_one ('wrong_secret ', now(), '2001-01-01');
 SELECT apikeys.merge_usage(:'instance', 6, ARRAY[:'public_key'], '{NULL}', '{NULL}', '{1}', '{now}', '{NULL}', '{1}', '{NULL}', '{infinity}', '{1}', '{1}');
 
 -- An entry that is removed from a list and added again starts at zero, whether

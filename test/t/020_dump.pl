@@ -119,6 +119,12 @@ sub restore_data
 }
 
 my $first = dump_text('original');
+$node->command_ok(
+	[
+		'pg_dump', '-Fc', '--data-only', '-f', "$folder/data.custom",
+		'-d', 'original'
+	],
+	'the data alone is dumped in the custom format');
 my %restores = (
 	plain => sub {
 		my ($database) = @_;
@@ -169,15 +175,21 @@ my %restores = (
 	},
 	data_custom => sub {
 		my ($database) = @_;
-		$node->command_ok(
-			[
-				'pg_dump', '-Fc', '--data-only', '-f', "$folder/data.custom",
-				'-d', 'original'
-			],
-			'the data alone is dumped in the custom format');
 		restore_data(
 			$database, 'pg_restore', '-e', '-U', 'restorer', '-d', $database,
 			"$folder/data.custom");
+	},
+	data_without_triggers => sub {
+		my ($database) = @_;
+		restore_data(
+			$database, 'pg_restore', '-e', '--disable-triggers', '-d', $database,
+			"$folder/data.custom");
+		like($node->safe_psql($database, 'SELECT advice FROM apikeys.status()'),
+			qr/call apikeys\.rebuild_images\(\)/, "$database: status() says what to do");
+		isnt($node->safe_psql($database, 'SELECT apikeys.rebuild_images()'),
+			'0', "$database: the images are made");
+		unlike($node->safe_psql($database, 'SELECT advice FROM apikeys.status()'),
+			qr/rebuild_images/, "$database: then status() is content");
 	},
 	custom => sub {
 		my ($database) = @_;

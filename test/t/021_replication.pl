@@ -17,7 +17,7 @@ $publisher->start;
 my $subscriber = PostgreSQL::Test::Cluster->new('subscriber');
 $subscriber->init;
 $subscriber->append_conf('postgresql.conf',
-	"shared_preload_libraries = 'apikeys'");
+	"shared_preload_libraries = 'apikeys'\nwal_retrieve_retry_interval = '100ms'");
 $subscriber->start;
 $_->safe_psql('postgres', 'CREATE EXTENSION apikeys')
   foreach $publisher, $subscriber;
@@ -66,9 +66,9 @@ my %keys = map { my ($n, @key) = split /\|/; $n => \@key } split /\n/,
 
 sub reason
 {
-	my ($node, $n, $secret) = @_;
+	my ($node, $n, $secret, $database) = @_;
 	$secret //= $keys{$n}[1];
-	return $node->safe_psql('postgres',
+	return $node->safe_psql($database // 'postgres',
 		qq{SELECT reason FROM apikeys.decide('$keys{$n}[0]', '$secret', '192.0.2.1', 'clusters.read', '$project')}
 	);
 }
@@ -77,9 +77,9 @@ sub reason
 # the statement has printed.
 sub change
 {
-	my ($statement) = @_;
+	my ($statement, $subscription) = @_;
 	my $printed = $publisher->safe_psql('postgres', $statement);
-	$publisher->wait_for_catchup('keys');
+	$publisher->wait_for_catchup($subscription // 'keys');
 	return $printed;
 }
 
@@ -175,6 +175,43 @@ change(q{TRUNCATE apikeys.key_role});
 is($subscriber->safe_psql('postgres', $ask_many),
 	'scope_denied|250', 'a table is emptied');
 
+# --- Members -------------------------------------------------------------------
+
+# A member that is a PostgreSQL role has another OID there, and each server renames
+# its own roles.
+sub roles_held
+{
+	return $subscriber->safe_psql('postgres',
+		q{SELECT coalesce(string_agg(database_role::text, ' '), '') FROM apikeys.member WHERE database_role IS NOT NULL}
+	);
+}
+$subscriber->safe_psql('postgres', "CREATE ROLE another_$_") foreach 1 .. 3;
+$_->safe_psql('postgres', 'CREATE ROLE holder') foreach $publisher, $subscriber;
+change(qq{SELECT apikeys.add_member('$organization', 'role:holder', 'ORG_OWNER')});
+is(roles_held(), 'holder', 'a role is a member');
+$publisher->safe_psql('postgres', 'ALTER ROLE holder RENAME TO renamed');
+is( change(qq{SELECT apikeys.remove_member('$organization', 'role:renamed', 'ORG_OWNER')}),
+	't', 'it is removed under another name');
+is(roles_held(), '', 'which it does not have there');
+$publisher->safe_psql('postgres', 'ALTER ROLE renamed RENAME TO holder');
+change(qq{SELECT apikeys.add_member('$organization', 'role:holder', 'ORG_OWNER')});
+$subscriber->safe_psql('postgres', 'ALTER ROLE holder RENAME TO renamed');
+is(roles_held(), 'renamed', 'a role that is a member is renamed there');
+change(qq{SELECT apikeys.remove_member('$organization', 'role:holder', 'ORG_OWNER')});
+is(roles_held(), '', 'and removed');
+
+# Where there is no such role, what has come waits for it, and so does the rest.
+$publisher->safe_psql('postgres',
+	qq{CREATE ROLE late; SELECT apikeys.add_member('$organization', 'role:late', 'ORG_OWNER')});
+ok($subscriber->wait_for_log(qr/role "late" does not exist/),
+	'the log names a role that is missing');
+$subscriber->safe_psql('postgres', 'CREATE ROLE late');
+$publisher->wait_for_catchup('keys');
+is(roles_held(), 'late', 'it goes on when there is one');
+change(qq{SELECT apikeys.remove_member('$organization', 'role:late', 'ORG_OWNER')});
+
+# --- Equal at the end ----------------------------------------------------------
+
 # The tables are the same, except hashes: each server's worker stores better
 # ones of secrets that are used there, as those of other systems here.
 foreach my $table (qw(organization project role member key key_role key_secret
@@ -213,6 +250,55 @@ is( $subscriber->safe_psql(
 	),
 	't',
 	'a use is counted');
+
+# --- Restored with disabled triggers, then subscribed ---------------------------
+
+my $folder = PostgreSQL::Test::Utils::tempdir();
+$keys{$_} = [
+	split /\|/,
+	$publisher->safe_psql('postgres',
+		qq{SELECT * FROM apikeys.create_project_key('$project', 'restored', '{reader}')}
+	)
+  ]
+  foreach 11 .. 13;
+$publisher->command_ok(
+	[
+		'pg_dump', '-Fc', '--data-only', '--exclude-schema=public',
+		'-f', "$folder/data", '-d', $publisher->connstr('postgres')
+	],
+	'the data alone is dumped');
+$subscriber->safe_psql('postgres', 'CREATE DATABASE restored');
+$subscriber->safe_psql('restored', 'CREATE EXTENSION apikeys');
+my $catalog = q{SELECT tgrelid::regclass, tgname, tgenabled FROM pg_trigger
+	WHERE NOT tgisinternal ORDER BY 1::text, 2};
+my $fresh = $subscriber->safe_psql('restored', $catalog);
+$subscriber->command_ok(
+	[
+		'pg_restore', '-e', '--data-only', '--disable-triggers',
+		'-d', $subscriber->connstr('restored'), "$folder/data"
+	],
+	'and restored with disabled triggers');
+like($subscriber->safe_psql('restored', 'SELECT advice FROM apikeys.status()'),
+	qr/call apikeys\.rebuild_images\(\)/, 'status() says what to do');
+$subscriber->safe_psql('restored', 'SELECT apikeys.rebuild_images()');
+is($subscriber->safe_psql('restored', $catalog),
+	$fresh, 'the triggers fire as those of an installation do');
+$subscriber->safe_psql('restored',
+	"CREATE SUBSCRIPTION restored CONNECTION '$connection' PUBLICATION keys WITH (copy_data = false)"
+);
+$subscriber->wait_for_subscription_sync($publisher, 'restored', 'restored');
+is(reason($subscriber, $_, undef, 'restored'), 'ok', "key $_, restored")
+  foreach 11 .. 13;
+change("SELECT apikeys.disable_key('$keys{11}[0]')", 'restored');
+is(reason($subscriber, 11, undef, 'restored'),
+	'key_disabled', 'a restored key is disabled');
+change("SELECT apikeys.delete_key('$keys{12}[0]')", 'restored');
+is(reason($subscriber, 12, undef, 'restored'),
+	'unknown_key', 'another one is deleted');
+my $fourth = change("SELECT apikeys.rotate_secret('$keys{13}[0]')", 'restored');
+is(reason($subscriber, 13, undef, 'restored'),
+	'secret_expired', 'the secret of a third one is rotated');
+is(reason($subscriber, 13, $fourth, 'restored'), 'ok', 'and the new one passes');
 
 $subscriber->stop;
 $publisher->stop;
