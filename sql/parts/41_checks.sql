@@ -372,7 +372,7 @@ BEGIN
 	ELSIF NOT apikeys_internal.are_permissions(permissions) THEN
 		RAISE invalid_parameter_value USING
 			MESSAGE = 'invalid permission',
-			DETAIL = 'A permission is 1 to 256 letters, digits and characters of _.:/-, with * for any run of characters.',
+			DETAIL = 'A permission is 1 to 256 letters, digits and characters of _.:/-, with * for any run of characters, and contains no private key.',
 			CONSTRAINT = 'invalid_permission';
 	ELSIF cardinality(permissions) > (SELECT count(DISTINCT p) FROM unnest(permissions) AS p) THEN
 		RAISE invalid_parameter_value USING

@@ -90,7 +90,7 @@ BEGIN
 		AND apikeys_internal.are_permissions(coalesce(project_permissions, '{}'))) THEN
 		RAISE invalid_parameter_value USING
 			MESSAGE = 'invalid permission',
-			DETAIL = 'A permission is 1 to 256 letters, digits and characters of _.:/-, with * for any run of characters.',
+			DETAIL = 'A permission is 1 to 256 letters, digits and characters of _.:/-, with * for any run of characters, and contains no private key.',
 			CONSTRAINT = 'invalid_permission';
 	ELSIF organization IS NOT NULL AND apikeys_internal.find_role(name, NULL) IS NOT NULL THEN
 		PERFORM apikeys_internal.raise_name_taken('a role of every organization');

@@ -144,6 +144,7 @@ extern Datum ak_index_scan_column(AkIndexScan *scan, AttrNumber column,
 extern bool ak_is_name(const text *candidate);
 extern bool ak_is_principal(const text *candidate);
 extern void ak_check_scope(const text *scope);
+extern bool ak_is_permission(const text *candidate);
 extern void ak_check_scopes(const text *scopes);
 
 /* --- owner.c ------------------------------------------------------------- */

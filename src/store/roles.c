@@ -259,13 +259,7 @@ apikeys_are_permissions(PG_FUNCTION_ARGS)
 	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT,
 					  &elements, &nulls, &count);
 	for (int i = 0; i < count; i++)
-	{
-		text	   *element = nulls[i] ? NULL : DatumGetTextPP(elements[i]);
-
-		if (element == NULL ||
-			!ak_permission_is_valid(VARDATA_ANY(element),
-									VARSIZE_ANY_EXHDR(element)))
+		if (nulls[i] || !ak_is_permission(DatumGetTextPP(elements[i])))
 			PG_RETURN_BOOL(false);
-	}
 	PG_RETURN_BOOL(true);
 }
