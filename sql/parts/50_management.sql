@@ -214,7 +214,8 @@ AS $$
 DECLARE
 	old_name constant text := (apikeys_internal.lock_organization(organization, true)).name;
 BEGIN
-	IF EXISTS (SELECT FROM apikeys.key AS k WHERE k.organization_id = delete_organization.organization) THEN
+	-- In any isolation level those that are committed count.
+	IF apikeys_internal.count_keys(organization, 1) > 0 THEN
 		RAISE dependent_objects_still_exist USING
 			MESSAGE = 'cannot delete an organization that has keys',
 			HINT = 'Delete its keys first, with apikeys.delete_key or apikeys.delete_keys.',

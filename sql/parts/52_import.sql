@@ -139,11 +139,6 @@ BEGIN
 				ELSE ARRAY(SELECT role_ids[array_position(known_roles, n)] FROM unnest(g::text[]) AS n)::text END
 			FROM unnest(roles) AS g),
 		access_lists, expirations, NULL, NULL, NULL);
-	-- Deleted since the search above.
-	IF EXISTS (SELECT FROM apikeys.deleted_key AS d WHERE d.public_key = ANY (public_keys)) THEN
-		RAISE unique_violation USING
-			MESSAGE = 'public key is in use, or was used before', CONSTRAINT = 'public_key_taken';
-	END IF;
 	PERFORM apikeys_internal.limit_secrets(policy, public_keys);
 	PERFORM apikeys_internal.note_key_events('key.imported', organization, public_keys, ARRAY(
 		SELECT jsonb_build_object('new', jsonb_build_object('description', s.description,
