@@ -1,6 +1,6 @@
 /*
  * new_keys.c
- *	  Forgets what was counted of keys that were made in vain.
+ *	  Forgets what was counted of keys that are rolled back.
  *
  * A transaction can use a key that it has made itself.  If it is rolled back, also to
  * a savepoint, there never was such a key: what was counted of it in shared memory
