@@ -154,6 +154,11 @@ CREATE FUNCTION apikeys_internal.insert_keys(
 COMMENT ON FUNCTION apikeys_internal.insert_keys(uuid, uuid, text[], text[], text[], text[], text[], text[], timestamptz[], text[], jsonb[], text) IS
 	'Inserts keys with what they hold in an organization or, with a project, in that project, a secret each, and their images, all for one environment. A key is an element of each array; grants are arrays in their text form, of ids of roles, and of permissions behind an equals sign.';
 
+CREATE FUNCTION apikeys_internal.note_new_keys(keys text[]) RETURNS void
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_note_new_keys';
+COMMENT ON FUNCTION apikeys_internal.note_new_keys(text[]) IS
+	'Lets what is counted of new keys be forgotten if they are rolled back.';
+
 CREATE TRIGGER key_rows_inserted AFTER INSERT ON apikeys.key REFERENCING NEW TABLE AS inserted
 	FOR EACH STATEMENT EXECUTE FUNCTION apikeys_internal.key_changed();
 CREATE TRIGGER key_rows_updated AFTER UPDATE ON apikeys.key REFERENCING OLD TABLE AS before NEW TABLE AS after

@@ -264,6 +264,11 @@ $$;
 COMMENT ON FUNCTION apikeys_internal.check_key_count(apikeys.organization, bigint) IS
 	'Raises 54000 if a locked organization would have more keys than it allows.';
 
+CREATE FUNCTION apikeys_internal.check_sees_secrets(organization uuid) RETURNS void
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_check_sees_secrets';
+COMMENT ON FUNCTION apikeys_internal.check_sees_secrets(uuid) IS
+	'Raises 40001 if secrets of an organization''s keys were made or changed since the snapshot of a transaction that keeps one.';
+
 CREATE FUNCTION apikeys_internal.limit_secrets(organization apikeys.organization, public_keys text[] DEFAULT NULL) RETURNS void
 	LANGUAGE plpgsql VOLATILE
 AS $$
@@ -272,6 +277,9 @@ DECLARE
 	limited text[];
 	last text := '';
 BEGIN
+	IF latest IS NOT NULL AND public_keys IS NULL THEN
+		PERFORM apikeys_internal.check_sees_secrets(organization.id);
+	END IF;
 	-- Some thousand keys at a time, by name.
 	WHILE latest IS NOT NULL AND last IS NOT NULL LOOP
 		limited := coalesce(public_keys, ARRAY(
@@ -372,7 +380,7 @@ BEGIN
 	ELSIF NOT apikeys_internal.are_permissions(permissions) THEN
 		RAISE invalid_parameter_value USING
 			MESSAGE = 'invalid permission',
-			DETAIL = 'A permission is 1 to 256 letters, digits and characters of _.:/-, with * for any run of characters.',
+			DETAIL = 'A permission is 1 to 256 letters, digits and characters of _.:/-, with * for any run of characters, and contains no private key.',
 			CONSTRAINT = 'invalid_permission';
 	ELSIF cardinality(permissions) > (SELECT count(DISTINCT p) FROM unnest(permissions) AS p) THEN
 		RAISE invalid_parameter_value USING

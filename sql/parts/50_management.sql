@@ -44,7 +44,7 @@ COMMENT ON FUNCTION apikeys.delete_organization(uuid) IS
 CREATE FUNCTION apikeys.create_project(organization uuid, name text) RETURNS uuid
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.create_project(uuid, text) IS
-	'Creates a project in an organization, and returns its id. Requires apikeys.projects.create or apikeys.projects.manage; with the first alone the principal becomes GROUP_OWNER of the project.';
+	'Creates a project in an organization, and returns its id. Requires apikeys.projects.create or apikeys.projects.manage in the organization; a principal that may not manage the project itself becomes GROUP_OWNER of it.';
 
 CREATE FUNCTION apikeys.rename_project(project uuid, name text) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
@@ -214,7 +214,8 @@ AS $$
 DECLARE
 	old_name constant text := (apikeys_internal.lock_organization(organization, true)).name;
 BEGIN
-	IF EXISTS (SELECT FROM apikeys.key AS k WHERE k.organization_id = delete_organization.organization) THEN
+	-- In any isolation level those that are committed count.
+	IF apikeys_internal.count_keys(organization, 1) > 0 THEN
 		RAISE dependent_objects_still_exist USING
 			MESSAGE = 'cannot delete an organization that has keys',
 			HINT = 'Delete its keys first, with apikeys.delete_key or apikeys.delete_keys.',

@@ -138,18 +138,15 @@ BEGIN
 			SELECT CASE WHEN known_roles = role_ids THEN g
 				ELSE ARRAY(SELECT role_ids[array_position(known_roles, n)] FROM unnest(g::text[]) AS n)::text END
 			FROM unnest(roles) AS g),
-		access_lists, expirations, NULL, NULL, NULL);
-	-- Deleted since the search above.
-	IF EXISTS (SELECT FROM apikeys.deleted_key AS d WHERE d.public_key = ANY (public_keys)) THEN
-		RAISE unique_violation USING
-			MESSAGE = 'public key is in use, or was used before', CONSTRAINT = 'public_key_taken';
-	END IF;
+		access_lists, expirations, NULL, NULL, policy.environment);
+	PERFORM apikeys_internal.note_new_keys(public_keys);
 	PERFORM apikeys_internal.limit_secrets(policy, public_keys);
 	PERFORM apikeys_internal.note_key_events('key.imported', organization, public_keys, ARRAY(
 		SELECT jsonb_build_object('new', jsonb_build_object('description', s.description,
 			'roles', to_jsonb(ARRAY(SELECT unnest(s.roles::text[]))),
 			'expires_at', nullif(s.expires_at, 'infinity'))
-			|| apikeys_internal.list_detail(coalesce(s.access_list, '{}')::apikeys.access_list, '{}', 'access_list_added'))
+			|| apikeys_internal.list_detail(coalesce(s.access_list, '{}')::apikeys.access_list, '{}', 'access_list_added')
+			|| apikeys_internal.key_details(NULL, '{}', policy.environment))
 		FROM ROWS FROM (unnest(descriptions), unnest(roles), unnest(access_lists), unnest(expirations))
 			AS s (description, roles, access_list, expires_at)));
 END;

@@ -210,7 +210,7 @@ BEGIN
 	IF NOT apikeys_internal.are_permissions(ARRAY[scope]) AND scope IS NOT NULL THEN
 		RAISE invalid_parameter_value USING
 			MESSAGE = 'invalid pattern of scopes',
-			DETAIL = 'A pattern is 1 to 256 letters, digits and characters of _.:/-*.',
+			DETAIL = 'A pattern is 1 to 256 letters, digits and characters of _.:/-*, and contains no private key.',
 			CONSTRAINT = 'invalid_scope';
 	END IF;
 	RETURN apikeys_internal.put_key_limit(before, 'rate', scope, requests,

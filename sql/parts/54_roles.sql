@@ -37,20 +37,19 @@ $$;
 COMMENT ON FUNCTION apikeys_internal.check_role_manager(uuid) IS
 	'Raises an error unless the principal may create and drop roles of the organization (NULL: of every organization), which is kept from being deleted.';
 
+CREATE FUNCTION apikeys_internal.has_room_for_role(organization uuid, permissions bigint) RETURNS boolean
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_has_room_for_role';
+COMMENT ON FUNCTION apikeys_internal.has_room_for_role(uuid, bigint) IS
+	'Checks whether an organization can have one more role, with so many permissions; in any isolation level those that are committed count.';
+
 -- What decisions and bound keys read of its roles must not be as large as a tenant likes.
 CREATE FUNCTION apikeys_internal.check_role_count(organization uuid, added bigint) RETURNS void
 	LANGUAGE plpgsql VOLATILE
 AS $$
-DECLARE
-	roles bigint;
-	permissions bigint;
 BEGIN
 	-- Who creates a role meanwhile waits, and counts this one.
 	PERFORM FROM apikeys.organization AS o WHERE o.id = check_role_count.organization FOR NO KEY UPDATE;
-	SELECT count(*), coalesce(sum(cardinality(r.organization_permissions) + cardinality(r.project_permissions)), 0)
-		INTO roles, permissions
-		FROM apikeys.role AS r WHERE r.organization_id = check_role_count.organization;
-	IF roles >= 1000 OR permissions + added > 10000 THEN
+	IF NOT apikeys_internal.has_room_for_role(organization, added) THEN
 		RAISE program_limit_exceeded USING
 			MESSAGE = 'an organization can have at most 1000 roles of its own, with 10000 permissions together',
 			CONSTRAINT = 'too_many_roles';
@@ -90,7 +89,7 @@ BEGIN
 		AND apikeys_internal.are_permissions(coalesce(project_permissions, '{}'))) THEN
 		RAISE invalid_parameter_value USING
 			MESSAGE = 'invalid permission',
-			DETAIL = 'A permission is 1 to 256 letters, digits and characters of _.:/-, with * for any run of characters.',
+			DETAIL = 'A permission is 1 to 256 letters, digits and characters of _.:/-, with * for any run of characters, and contains no private key.',
 			CONSTRAINT = 'invalid_permission';
 	ELSIF organization IS NOT NULL AND apikeys_internal.find_role(name, NULL) IS NOT NULL THEN
 		PERFORM apikeys_internal.raise_name_taken('a role of every organization');
@@ -173,7 +172,15 @@ BEGIN
 				ELSE format('It is held by %s.', array_to_string(holders, ', ')) END,
 			CONSTRAINT = 'role_in_use';
 	END IF;
-	DELETE FROM apikeys.role AS r WHERE r.id = dropped.id;
+	BEGIN
+		DELETE FROM apikeys.role AS r WHERE r.id = dropped.id;
+	EXCEPTION WHEN foreign_key_violation THEN
+		-- Of a holder that the snapshot of the transaction does not see.
+		RAISE dependent_objects_still_exist USING
+			MESSAGE = format('cannot drop role "%s"', name),
+			DETAIL = 'It is granted to members or keys.',
+			CONSTRAINT = 'role_in_use';
+	END;
 	PERFORM apikeys_internal.note_event('role.dropped', organization, NULL, NULL,
 		jsonb_build_object('old', apikeys_internal.role_detail(dropped)));
 	RETURN true;

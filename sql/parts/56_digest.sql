@@ -52,7 +52,7 @@ BEGIN
 	IF NOT apikeys_internal.is_realm(realm) THEN
 		RAISE invalid_parameter_value USING
 			MESSAGE = 'invalid realm',
-			DETAIL = 'A realm is 1 to 128 printable characters of ASCII, without quotes and backslashes.',
+			DETAIL = 'A realm is 1 to 128 printable characters of ASCII, without quotes and backslashes, and contains no private key.',
 			CONSTRAINT = 'invalid_realm';
 	END IF;
 	PERFORM apikeys_internal.require_pepper();

@@ -94,7 +94,7 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION apikeys.disable_keys(timestamptz, timestamptz, text, uuid, text, uuid, boolean, text, jsonb) IS
-	'Disables the keys that find_keys finds, all of them or none, and returns them; with dry_run (the default), only returns them.';
+	'Disables the keys that find_keys finds, all of them or none, and returns them; with dry_run (the default), only returns them. A principal that is a member of several organizations should name one.';
 
 CREATE FUNCTION apikeys.delete_keys(
 	unused_since timestamptz DEFAULT NULL, expiring_before timestamptz DEFAULT NULL, created_by text DEFAULT NULL,
@@ -117,4 +117,4 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION apikeys.delete_keys(timestamptz, timestamptz, text, uuid, text, uuid, boolean, text, jsonb) IS
-	'Deletes the keys that find_keys finds, all of them or none, and returns them; with dry_run (the default), only returns them.';
+	'Deletes the keys that find_keys finds, all of them or none, and returns them; with dry_run (the default), only returns them. A principal that is a member of several organizations should name one.';

@@ -82,6 +82,7 @@ typedef enum AkIndex
 	AK_PROJECT_BY_ID,
 	AK_PROJECT_BY_ORGANIZATION,
 	AK_ROLE_BY_ID,
+	AK_ROLE_BY_ORGANIZATION,
 	AK_MEMBER_BY_USER,
 	AK_MEMBER_BY_ROLE,
 	AK_KEY_BY_NAME,
@@ -145,6 +146,7 @@ extern Datum ak_make_row(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
 
 extern bool ak_is_name(const text *candidate);
 extern bool ak_is_principal(const text *candidate);
+extern bool ak_is_permission(const text *candidate);
 extern void ak_check_scope(const text *scope);
 extern void ak_check_scopes(const text *scopes);
 

@@ -190,6 +190,20 @@ apikeys_is_role_name(PG_FUNCTION_ARGS)
 				   is_letter_or_digit(*VARDATA_ANY(candidate)));
 }
 
+/*
+ * Checks whether the text is a permission, or a pattern of scopes, and contains no
+ * private key.  Raises nothing.
+ */
+bool
+ak_is_permission(const text *candidate)
+{
+	const char *bytes = VARDATA_ANY(candidate);
+	size_t		size = VARSIZE_ANY_EXHDR(candidate);
+
+	return ak_permission_is_valid(bytes, size) &&
+		!ak_token_contains_secret(bytes, size);
+}
+
 /* --- Metadata ------------------------------------------------------------- */
 
 /* Whether no object or array in it lies deeper. */

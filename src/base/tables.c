@@ -61,6 +61,7 @@ static const char *const index_names[AK_INDEX_COUNT] = {
 	[AK_PROJECT_BY_ID] = "project_pkey",
 	[AK_PROJECT_BY_ORGANIZATION] = "project_name_key",
 	[AK_ROLE_BY_ID] = "role_pkey",
+	[AK_ROLE_BY_ORGANIZATION] = "role_name_key",
 	[AK_MEMBER_BY_USER] = "member_user_key",
 	[AK_MEMBER_BY_ROLE] = "member_role_key",
 	[AK_KEY_BY_NAME] = "key_pkey",

@@ -305,8 +305,7 @@ join_scopes(ArrayType *array)
 		if (nulls[i])
 			raise_invalid_scopes(i + 1);
 		element = DatumGetTextPP(elements[i]);
-		if (!ak_permission_is_valid(VARDATA_ANY(element),
-									VARSIZE_ANY_EXHDR(element)))
+		if (!ak_is_permission(element))
 			raise_invalid_scopes(i + 1);
 		if (i > 0)
 			appendStringInfoChar(&scopes, ' ');

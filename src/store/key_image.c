@@ -17,8 +17,11 @@
 #include "core/compat.h"
 #include "store/store.h"
 
+#include "access/tableam.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "utils/array.h"
+#include "utils/snapmgr.h"
 
 #define COLUMNS \
 	"public_key, organization_id, disabled, expires_at, created_at, " \
@@ -223,12 +226,16 @@ apikeys_rebuild_images(PG_FUNCTION_ARGS)
  * trigger of the user may change the rows.
  */
 
+PG_FUNCTION_INFO_V1(apikeys_check_sees_secrets);
 PG_FUNCTION_INFO_V1(apikeys_count_keys);
 PG_FUNCTION_INFO_V1(apikeys_insert_keys);
 
 /* In the order of the arguments of insert_keys. */
 #define ARGUMENT_COUNT	12
 #define PUBLIC_KEYS		2
+
+/* In index key_organization_created_idx. */
+#define KEY_INDEX_PUBLIC_KEY	3
 
 #define ARGUMENT_TYPES \
 	{UUIDOID, UUIDOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, \
@@ -330,11 +337,44 @@ is_taken_key(const ErrorData *error)
 		error->table_name && strcmp(error->table_name, "key") == 0;
 }
 
+static void
+raise_taken(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNIQUE_VIOLATION),
+			 errmsg("public key is in use, or was used before"),
+			 ak_errid("public_key_taken")));
+}
+
+/*
+ * Raises 23505 if one of the keys that were inserted had been deleted before.
+ * Asked by the latest state: a transaction whose snapshot is older than the
+ * deletion could insert the key.
+ */
+static void
+check_not_deleted(Datum keys)
+{
+	AkKeystore	store;
+	Datum	   *elements;
+	int			count;
+	bool		was_deleted = false;
+
+	deconstruct_array(DatumGetArrayTypeP(keys), TEXTOID, -1, false, TYPALIGN_INT,
+					  &elements, NULL, &count);
+	ak_keystore_open(&store, AK_TABLE_BIT(AK_DELETED_KEY));
+	for (int i = 0; i < count && !was_deleted; i++)
+		was_deleted = ak_keystore_was_deleted(&store,
+											  DatumGetTextPP(elements[i]));
+	ak_keystore_close(&store);
+	if (was_deleted)
+		raise_taken();
+}
+
 /*
  * insert_keys(organization, project, public_keys, hashes, hints, descriptions,
  * grants, access_lists, expirations, owners, metadata, environment): raises 23505
- * if a public key is taken.  No hints, grants or networks are NULL, as is an expiration that
- * never comes.
+ * if a public key is taken, or was used before.  No hints, grants or networks are
+ * NULL, as is an expiration that never comes.
  */
 Datum
 apikeys_insert_keys(PG_FUNCTION_ARGS)
@@ -361,12 +401,64 @@ apikeys_insert_keys(PG_FUNCTION_ARGS)
 		if (!is_taken_key(error))
 			PG_RE_THROW();
 		FlushErrorState();
-		ereport(ERROR,
-				(errcode(ERRCODE_UNIQUE_VIOLATION),
-				 errmsg("public key is in use, or was used before"),
-				 ak_errid("public_key_taken")));
+		raise_taken();
 	}
 	PG_END_TRY();
+	if (!PG_ARGISNULL(PUBLIC_KEYS))
+		check_not_deleted(values[PUBLIC_KEYS]);
+	PG_RETURN_VOID();
+}
+
+/* Whether the transaction's snapshot sees all secrets of a key that the keystore sees. */
+static bool
+sees_secrets(AkKeystore *store, text *public_key)
+{
+	Snapshot	own = GetTransactionSnapshot();
+	ScanKeyData key;
+	AkIndexScan scan;
+	bool		sees = true;
+
+	ak_index_scan_text_key(&key, public_key);
+	ak_index_scan_open(store->snapshot, AK_KEY_SECRET, AK_KEY_SECRET_BY_KEY,
+					   &key, false, &scan);
+	while (sees && ak_index_scan_next_row(&scan))
+		sees = table_tuple_satisfies_snapshot(scan.table, scan.slot, own);
+	ak_index_scan_close(&scan);
+	return sees;
+}
+
+/*
+ * check_sees_secrets(organization): raises 40001 if others have made or changed
+ * secrets of its keys that the transaction's snapshot does not see, as a statement
+ * that changes all of them would pass them over.
+ */
+Datum
+apikeys_check_sees_secrets(PG_FUNCTION_ARGS)
+{
+	AkKeystore	store;
+	ScanKeyData key;
+	AkIndexScan scan;
+	bool		sees = true;
+	bool		isnull;
+
+	if (!IsolationUsesXactSnapshot())
+		PG_RETURN_VOID();
+	ak_keystore_open(&store, AK_TABLE_BIT(AK_KEY) | AK_TABLE_BIT(AK_KEY_SECRET));
+	ak_index_scan_uuid_key(&key, PG_GETARG_UUID_P(0));
+	ak_index_scan_open(store.snapshot, AK_KEY, AK_KEY_BY_ORGANIZATION, &key,
+					   true, &scan);
+	while (sees && ak_index_scan_next_entry(&scan))
+		sees = sees_secrets(&store,
+							DatumGetTextPP(ak_index_scan_column(&scan,
+																KEY_INDEX_PUBLIC_KEY,
+																&isnull)));
+	ak_index_scan_close(&scan);
+	ak_keystore_close(&store);
+	if (!sees)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to concurrent changes of secrets"),
+				 ak_errid("serialization_failure")));
 	PG_RETURN_VOID();
 }
 

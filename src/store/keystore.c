@@ -47,11 +47,6 @@ enum
 };
 enum
 {
-	ROLE_ORGANIZATION_PERMISSIONS = 3,
-	ROLE_PROJECT_PERMISSIONS
-};
-enum
-{
 	KEY_ORGANIZATION_ID = 2
 };
 enum
@@ -460,42 +455,6 @@ ak_keystore_scan_role(AkKeystore *store, Oid role,
 
 	ak_index_scan_oid_key(&key, role);
 	scan_members(store, AK_MEMBER_BY_ROLE, &key, callback, argument);
-}
-
-/*
- * Calls the callback for the role of this name, and fills in the version of
- * its row; false if there is no such role.
- */
-bool
-ak_keystore_find_role(AkKeystore *store, const AkBytes *id,
-					  AkRowVersion *version,
-					  AkRoleCallback callback, void *argument)
-{
-	ScanKeyData key;
-	AkIndexScan scan;
-	text	   *value = cstring_to_text_with_len(id->data, id->size);
-	bool		found;
-
-	ak_index_scan_text_key(&key, value);
-	ak_index_scan_open(store->snapshot, AK_ROLE, AK_ROLE_BY_ID, &key, false,
-					   &scan);
-	found = ak_index_scan_next_row(&scan);
-	if (found)
-	{
-		Datum	   *values = scan.slot->tts_values;
-		AkRoleRow	role;
-
-		slot_getsomeattrs(scan.slot, ROLE_PROJECT_PERMISSIONS);
-		role.organization_permissions =
-			DatumGetArrayTypeP(values[ROLE_ORGANIZATION_PERMISSIONS - 1]);
-		role.project_permissions =
-			DatumGetArrayTypeP(values[ROLE_PROJECT_PERMISSIONS - 1]);
-		ak_keystore_note_version(store, &scan, version);
-		callback(&role, argument);
-	}
-	ak_index_scan_close(&scan);
-	pfree(value);
-	return found;
 }
 
 /* --- Organizations and projects ------------------------------------------ */

@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "base/base.h"
 #include "core/compat.h"
 #include "core/scope.h"
 #include "store/store.h"
@@ -35,11 +36,23 @@ typedef struct RoleEntry
 	AkRole		role;
 } RoleEntry;
 
+/* Of an organization. */
+#define MAX_ROLES		1000
+#define MAX_PERMISSIONS	10000
+
+/* Column numbers of the table, as in sql/parts/30_tables.sql. */
+enum
+{
+	ROLE_ORGANIZATION_PERMISSIONS = 3,
+	ROLE_PROJECT_PERMISSIONS
+};
+
 static MemoryContext cache_context = NULL;
 static HTAB *cache = NULL;		/* in cache_context, as all that roles point to */
 
 PG_FUNCTION_INFO_V1(apikeys_are_permissions);
 PG_FUNCTION_INFO_V1(apikeys_grant_id);
+PG_FUNCTION_INFO_V1(apikeys_has_room_for_role);
 
 /* --- Names of grants ----------------------------------------------------- */
 
@@ -153,15 +166,46 @@ make_cache(void)
 						HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
-static void
-take_role(const AkRoleRow *row, void *argument)
+static ArrayType *
+get_permissions(const AkIndexScan *scan, AttrNumber column)
 {
-	AkRole	   *role = argument;
-	MemoryContext old = MemoryContextSwitchTo(cache_context);
+	bool		isnull;
 
-	copy_permissions(row->organization_permissions, &role->organization);
-	copy_permissions(row->project_permissions, &role->project);
-	MemoryContextSwitchTo(old);
+	return DatumGetArrayTypeP(slot_getattr(scan->slot, column, &isnull));
+}
+
+/*
+ * Reads the role of this id, its permissions into the cache, and the version of its
+ * row; false if there is no such role.
+ */
+static bool
+find_role(AkKeystore *store, const AkBytes *id, AkRowVersion *version,
+		  AkRole *role)
+{
+	ScanKeyData key;
+	AkIndexScan scan;
+	text	   *value = cstring_to_text_with_len(id->data, id->size);
+	bool		found;
+
+	ak_index_scan_text_key(&key, value);
+	ak_index_scan_open(store->snapshot, AK_ROLE, AK_ROLE_BY_ID, &key, false,
+					   &scan);
+	found = ak_index_scan_next_row(&scan);
+	if (found)
+	{
+		ArrayType  *organization = get_permissions(&scan,
+												   ROLE_ORGANIZATION_PERMISSIONS);
+		ArrayType  *project = get_permissions(&scan, ROLE_PROJECT_PERMISSIONS);
+		MemoryContext old = MemoryContextSwitchTo(cache_context);
+
+		copy_permissions(organization, &role->organization);
+		copy_permissions(project, &role->project);
+		MemoryContextSwitchTo(old);
+		ak_keystore_note_version(store, &scan, version);
+	}
+	ak_index_scan_close(&scan);
+	pfree(value);
+	return found;
 }
 
 /* Reads a role and keeps it; NULL if there is none. */
@@ -174,7 +218,7 @@ read_role(AkKeystore *store, const AkBytes *id, const char *key)
 
 	if (MemoryContextMemAllocated(cache_context, true) >= MAX_SIZE)
 		make_cache();
-	if (!ak_keystore_find_role(store, id, &version, take_role, &role))
+	if (!find_role(store, id, &version, &role))
 	{
 		hash_search(cache, key, HASH_REMOVE, NULL);
 		return NULL;
@@ -259,13 +303,39 @@ apikeys_are_permissions(PG_FUNCTION_ARGS)
 	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT,
 					  &elements, &nulls, &count);
 	for (int i = 0; i < count; i++)
-	{
-		text	   *element = nulls[i] ? NULL : DatumGetTextPP(elements[i]);
-
-		if (element == NULL ||
-			!ak_permission_is_valid(VARDATA_ANY(element),
-									VARSIZE_ANY_EXHDR(element)))
+		if (nulls[i] || !ak_is_permission(DatumGetTextPP(elements[i])))
 			PG_RETURN_BOOL(false);
-	}
 	PG_RETURN_BOOL(true);
+}
+
+/* has_room_for_role(organization, permissions); as a keystore sees its roles. */
+Datum
+apikeys_has_room_for_role(PG_FUNCTION_ARGS)
+{
+	AkKeystore	store;
+	ScanKeyData key;
+	AkIndexScan scan;
+	int64		roles = 1;
+	int64		permissions = PG_GETARG_INT64(1);
+
+	ak_keystore_open(&store, AK_TABLE_BIT(AK_ROLE));
+	ak_index_scan_uuid_key(&key, PG_GETARG_UUID_P(0));
+	ak_index_scan_open(store.snapshot, AK_ROLE, AK_ROLE_BY_ORGANIZATION, &key,
+					   false, &scan);
+	while (roles <= MAX_ROLES && permissions <= MAX_PERMISSIONS &&
+		   ak_index_scan_next_row(&scan))
+	{
+		ArrayType  *lists[] = {
+			get_permissions(&scan, ROLE_ORGANIZATION_PERMISSIONS),
+			get_permissions(&scan, ROLE_PROJECT_PERMISSIONS)
+		};
+
+		roles++;
+		for (int i = 0; i < lengthof(lists); i++)
+			permissions += ArrayGetNItems(ARR_NDIM(lists[i]),
+										  ARR_DIMS(lists[i]));
+	}
+	ak_index_scan_close(&scan);
+	ak_keystore_close(&store);
+	PG_RETURN_BOOL(roles <= MAX_ROLES && permissions <= MAX_PERMISSIONS);
 }

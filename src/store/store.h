@@ -194,14 +194,6 @@ typedef bool (*AkGrantCheck) (const AkGrant *grant, void *argument);
 typedef void (*AkIdCallback) (const pg_uuid_t *id, void *argument);
 typedef void (*AkNameCallback) (text *name, void *argument);
 
-/* A row of role; all pointers are into the scanned row. */
-typedef struct AkRoleRow
-{
-	ArrayType  *organization_permissions;
-	ArrayType  *project_permissions;
-} AkRoleRow;
-typedef void (*AkRoleCallback) (const AkRoleRow *role, void *argument);
-
 extern bool ak_keystore_sees(AkKeystore *store, AkTable table,
 							 AkRowVersion *version);
 extern void ak_keystore_note_version(const AkKeystore *store,
@@ -238,9 +230,6 @@ extern void ak_keystore_scan_role(AkKeystore *store, Oid role,
 extern void ak_keystore_scan_projects(AkKeystore *store,
 									  const pg_uuid_t *organization,
 									  AkIdCallback callback, void *argument);
-extern bool ak_keystore_find_role(AkKeystore *store, const AkBytes *id,
-								  AkRowVersion *version,
-								  AkRoleCallback callback, void *argument);
 extern bool ak_keystore_find_policy(AkKeystore *store,
 									const pg_uuid_t *organization,
 									AkPolicy *policy, AkRowVersion *version);

@@ -245,10 +245,12 @@ ak_sealed_digest_open_nothing(const AkDigestOwner *owner)
 Datum
 apikeys_is_realm(PG_FUNCTION_ARGS)
 {
-	text	   *realm = PG_GETARG_TEXT_PP(0);
+	const text *realm = PG_GETARG_TEXT_PP(0);
+	const char *bytes = VARDATA_ANY(realm);
+	size_t		size = VARSIZE_ANY_EXHDR(realm);
 
-	PG_RETURN_BOOL(ak_digest_realm_is_valid(VARDATA_ANY(realm),
-											VARSIZE_ANY_EXHDR(realm)));
+	PG_RETURN_BOOL(ak_digest_realm_is_valid(bytes, size) &&
+				   !ak_token_contains_secret(bytes, size));
 }
 
 /* digest_pepper(sealed): the id of its pepper; NULL if it is damaged. */

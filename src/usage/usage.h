@@ -328,6 +328,7 @@ extern AkCounting ak_usage_counters_add_grant(const text *public_key,
 											  uint64 grant, TimestampTz now);
 extern bool ak_usage_counters_note_deletion(const text *public_key,
 											TransactionId deleter);
+extern void ak_usage_counters_forget(const text *public_key, Oid table);
 extern void ak_usage_counters_forget_networks(const text *public_key,
 											  const AkNetset *access_list);
 extern int	ak_usage_counters_read(const text *public_key, AkCount **counts);
@@ -339,6 +340,10 @@ extern void ak_usage_counters_harvest(Oid database, uint64 batch, int wanted,
 extern void ak_usage_counters_take_back(Oid database, uint64 batch);
 extern void ak_usage_counters_take_back_one(Oid database,
 											const AkCount *count);
+
+/* --- new_keys.c ---------------------------------------------------------- */
+
+extern void ak_new_keys_init(void);
 
 /*
  * Parts of the statements that add rows to the tables of counts.

@@ -157,6 +157,39 @@ ak_usage_counters_note_deletion(const text *public_key, TransactionId deleter)
 	return is_noted;
 }
 
+static void
+clear(AkCounter *counter)
+{
+	ak_tally_clear(counter->pending);
+	ak_tally_clear(counter->in_flight);
+}
+
+/*
+ * Forgets what was counted of a key of this database that was never committed;
+ * "table" is that of keys.  The counters stay until the worker removes them.
+ * Raises no error.
+ */
+void
+ak_usage_counters_forget(const text *public_key, Oid table)
+{
+	AkCounterName name;
+	AkCounter  *head;
+	dlist_iter	iterator;
+
+	if (!ak_counter_name(VARDATA_ANY(public_key), VARSIZE_ANY_EXHDR(public_key),
+						 MyDatabaseId, table, &counted_by_head, &name))
+		return;
+	ak_counters_lock(name.partition, LW_EXCLUSIVE);
+	head = ak_counter_find(&name);
+	if (head)
+	{
+		clear(head);
+		dlist_foreach(iterator, &head->counters)
+			clear(dlist_container(AkCounter, link, iterator.cur));
+	}
+	ak_counters_unlock(name.partition);
+}
+
 /*
  * Adds the pending counts of a counter to another one; the lock is exclusive.
  */

@@ -345,8 +345,6 @@ const keyVerbs = {
     checkLife(state, o.organization, o.years);
     demandThat(!state.keys[o.name] && !state.deleted.includes(o.name), 'public_key_taken');
     addKey(state, { ...o, id: o.name }, o.organization, null, roles);
-    // Its name is not made here, and tells of no environment.
-    state.keys[o.name].environment = null;
   },
   update_key(state, actor, o) {
     seeKey(state, actor, o.key);

@@ -16,6 +16,8 @@ CREATE FUNCTION is_name(text) RETURNS boolean LANGUAGE c IMMUTABLE STRICT AS '$l
 CREATE FUNCTION is_principal(text) RETURNS boolean LANGUAGE c IMMUTABLE STRICT AS '$libdir/apikeys', 'apikeys_is_principal';
 CREATE FUNCTION is_role_name(text) RETURNS boolean LANGUAGE c IMMUTABLE STRICT AS '$libdir/apikeys', 'apikeys_is_role_name';
 CREATE FUNCTION is_public_key(text) RETURNS boolean LANGUAGE c IMMUTABLE STRICT AS '$libdir/apikeys', 'apikeys_is_public_key';
+CREATE FUNCTION are_permissions(text[]) RETURNS boolean LANGUAGE c IMMUTABLE STRICT AS '$libdir/apikeys', 'apikeys_are_permissions';
+CREATE FUNCTION is_realm(text) RETURNS boolean LANGUAGE c IMMUTABLE STRICT AS '$libdir/apikeys', 'apikeys_is_realm';
 CREATE FUNCTION is_private_key(text) RETURNS boolean LANGUAGE c IMMUTABLE STRICT AS '$libdir/apikeys', 'apikeys_is_private_key';
 -- A private key; its secret is 00 01 .. 1f.
 \set private ak_sec_003aUlTJC7tjlCTQj2uNU3MFagCXG9LRKRcwGkBIDlf1AXooe
@@ -34,13 +36,32 @@ SELECT what, is_name(candidate) FROM (VALUES
 	('private use', E'\ue000'), ('a noncharacter', E'\ufdd0')) AS v (what, candidate);
 
 -- ------------------------------------------------------------ private keys
-SELECT what, is_name(candidate), is_principal('user:' || candidate), is_public_key(candidate), is_role_name(candidate), is_private_key(candidate)
+SELECT what, is_name(candidate), is_principal('user:' || candidate), is_public_key(candidate), is_role_name(candidate),
+	are_permissions(ARRAY['a', candidate]), is_realm(candidate), is_private_key(candidate)
 FROM (VALUES
 	('itself', :'private'), ('with letters around', 'x' || :'private' || 'x'), ('in words', 'old: ' || :'private' || ' (2024)'),
 	('with another''s mark before', 'ak_sec_' || :'private'), ('mistyped', replace(:'private', '003', '004')),
 	('without its prefix', substr(:'private', 3)), ('cut', left(:'private', -1))) AS v (what, candidate);
 INSERT INTO apikeys.organization (name) VALUES ('old: ' || :'private');
 SELECT count(*) FROM apikeys.organization WHERE strpos(name, 'sec') > 0;
+-- No error quotes it.
+\set VERBOSITY default
+BEGIN;
+SELECT apikeys.create_organization('Regress names', 'user:regress-names') AS org \gset
+SELECT apikeys.create_key(:'org', 'a key', '{ORG_READ_ONLY}') AS key \gset
+SELECT public_key FROM apikeys.key WHERE organization_id = :'org' \gset
+SAVEPOINT made;
+SELECT apikeys.create_key(:'org', 'a key', '{}', permissions => ARRAY[:'private']);
+ROLLBACK TO made;
+SELECT apikeys.set_organization_roles(:'public_key', '{}', ARRAY['a.' || :'private' || '*']);
+ROLLBACK TO made;
+SELECT apikeys.create_role('ROLE', 'organization', ARRAY[:'private'], '{}', NULL, :'org');
+ROLLBACK TO made;
+SELECT apikeys.set_rate_limit(:'public_key', 1, '1 s', scope => :'private');
+ROLLBACK TO made;
+SELECT apikeys.enable_digest(:'public_key', :'private');
+ROLLBACK;
+\set VERBOSITY terse
 
 -- -------------------------------------------------------------- principals
 SELECT what, is_principal(candidate) FROM (VALUES

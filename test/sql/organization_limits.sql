@@ -149,6 +149,11 @@ SELECT public_key AS test, api_key AS test_api_key FROM apikeys.create_project_k
 SELECT :'live' ~ '^ak_live_pub_[0-9A-Za-z]{16}$', :'live_secret' ~ '^ak_live_sec_[0-9A-Za-z]{49}$', :'test_api_key' ~ '^ak_test_pub_[0-9A-Za-z]{16}\.ak_test_sec_[0-9A-Za-z]{49}$';
 SELECT d.reason, d.environment, d.owner FROM unnest(ARRAY[:'live_api_key', :'test_api_key', :'open_api_key', :'live' || '.wrong']) AS k, apikeys.decide_token(k, NULL::inet, 'things.read') AS d;
 SELECT description, environment FROM apikeys.keys WHERE organization_id = :'org' AND environment IS NOT NULL ORDER BY description;
+-- An imported key is for it, too.
+SELECT apikeys.import_key(:'org', 'regress_imported', ('sha256$$' || encode(sha256('one'), 'hex'))::apikeys.secret_hash, 'imported', '{}');
+SELECT k.environment, d.environment FROM apikeys.keys AS k, apikeys.decide('regress_imported', 'one', NULL, 'things.read') AS d WHERE k.public_key = 'regress_imported';
+SELECT detail -> 'new' ->> 'environment' FROM apikeys.audit_event WHERE action = 'key.imported' AND public_key = 'regress_imported';
+SELECT apikeys.rotate_secret('regress_imported') ~ '^ak_live_sec_';
 -- A key keeps its own.
 SELECT apikeys.set_organization_environment(:'org'), apikeys.set_project_environment(:'project', NULL);
 SELECT apikeys.rotate_secret(:'live') ~ '^ak_live_sec_';

@@ -323,6 +323,29 @@ SELECT use_count, pending_entries FROM apikeys.usage WHERE public_key = :'new_ke
 SELECT apikeys.flush_usage();
 SELECT use_count, pending_entries FROM apikeys.usage WHERE public_key = :'new_key';
 
+-- What was counted of a key that is rolled back is not another key's of that name.
+BEGIN;
+SAVEPOINT s;
+SELECT apikeys.import_key(:'acme', 'regress_again', ('sha256$$' || encode(sha256('one'), 'hex'))::apikeys.secret_hash, 'One', '{ORG_READ_ONLY}');
+SELECT apikeys.authorize('regress_again', 'one', '192.0.2.1', 'clusters.read'), apikeys.authorize('regress_again', 'two', '192.0.2.1', 'clusters.read');
+ROLLBACK TO s;
+SELECT apikeys.import_key(:'acme', 'regress_again', ('sha256$$' || encode(sha256('one'), 'hex'))::apikeys.secret_hash, 'One', '{ORG_READ_ONLY}');
+SELECT use_count, denial_count FROM apikeys.usage WHERE public_key = 'regress_again';
+SELECT apikeys.authorize('regress_again', 'one', '192.0.2.1', 'clusters.read');
+-- Also if the worker has it in hand.
+SELECT apikeys.flush_usage();
+SELECT apikeys.authorize('regress_again', 'one', '192.0.2.1', 'clusters.read');
+ROLLBACK;
+BEGIN;
+SELECT apikeys.import_key(:'acme', 'regress_again', ('sha256$$' || encode(sha256('one'), 'hex'))::apikeys.secret_hash, 'One', '{ORG_READ_ONLY}');
+SAVEPOINT s;
+SELECT apikeys.authorize('regress_again', 'one', '192.0.2.1', 'clusters.read');
+ROLLBACK TO s;
+COMMIT;
+SELECT use_count, denial_count FROM apikeys.usage WHERE public_key = 'regress_again';
+SELECT apikeys.flush_usage();
+SELECT use_count, denial_count FROM apikeys.usage WHERE public_key = 'regress_again';
+
 -- Recorded uses are deleted with the key, after the commit.
 EXECUTE use ('192.0.2.9');
 BEGIN;
