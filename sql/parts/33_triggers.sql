@@ -154,6 +154,11 @@ CREATE FUNCTION apikeys_internal.insert_keys(
 COMMENT ON FUNCTION apikeys_internal.insert_keys(uuid, uuid, text[], text[], text[], text[], text[], text[], timestamptz[], text[], jsonb[], text) IS
 	'Inserts keys with what they hold in an organization or, with a project, in that project, a secret each, and their images, all for one environment. A key is an element of each array; grants are arrays in their text form, of ids of roles, and of permissions behind an equals sign.';
 
+CREATE FUNCTION apikeys_internal.taken_keys(public_keys text[]) RETURNS text[]
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_taken_keys';
+COMMENT ON FUNCTION apikeys_internal.taken_keys(text[]) IS
+	'Returns those of the public keys that a key has, or had before it was deleted.';
+
 CREATE FUNCTION apikeys_internal.note_new_keys(keys text[]) RETURNS void
 	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_note_new_keys';
 COMMENT ON FUNCTION apikeys_internal.note_new_keys(text[]) IS

@@ -93,9 +93,7 @@ BEGIN
 		WHERE NOT g.roles::text[] <@ grantable_roles
 			OR cardinality(g.roles::text[]) > (SELECT count(DISTINCT n) FROM unnest(g.roles::text[]) AS n));
 	repeated_keys := ARRAY(SELECT k FROM unnest(public_keys) AS k GROUP BY k HAVING count(*) > 1);
-	taken_keys := ARRAY(
-		SELECT k.public_key FROM apikeys.key AS k WHERE k.public_key = ANY (public_keys)
-		UNION ALL SELECT d.public_key FROM apikeys.deleted_key AS d WHERE d.public_key = ANY (public_keys));
+	taken_keys := apikeys_internal.taken_keys(public_keys);
 	-- Of a single key the caller knows the name, and a secret can stand in its place.
 	SELECT j.n, j.fault, CASE WHEN first_row > 0 AND apikeys_internal.is_public_key(j.public_key) THEN j.public_key END
 	INTO bad_row, fault, bad_key

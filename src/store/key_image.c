@@ -229,6 +229,7 @@ apikeys_rebuild_images(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(apikeys_check_sees_secrets);
 PG_FUNCTION_INFO_V1(apikeys_count_keys);
 PG_FUNCTION_INFO_V1(apikeys_insert_keys);
+PG_FUNCTION_INFO_V1(apikeys_taken_keys);
 
 /* In the order of the arguments of insert_keys. */
 #define ARGUMENT_COUNT	12
@@ -460,6 +461,33 @@ apikeys_check_sees_secrets(PG_FUNCTION_ARGS)
 				 errmsg("could not serialize access due to concurrent changes of secrets"),
 				 ak_errid("serialization_failure")));
 	PG_RETURN_VOID();
+}
+
+/* taken_keys(public_keys): those of which there is a key, or was one; not the NULLs. */
+Datum
+apikeys_taken_keys(PG_FUNCTION_ARGS)
+{
+	AkKeystore	store;
+	Datum	   *keys;
+	bool	   *nulls;
+	int			count;
+	int			taken = 0;
+
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), TEXTOID, -1, false,
+					  TYPALIGN_INT, &keys, &nulls, &count);
+	ak_keystore_open(&store, AK_TABLE_BIT(AK_KEY) | AK_TABLE_BIT(AK_DELETED_KEY));
+	for (int i = 0; i < count; i++)
+	{
+		text	   *key = nulls[i] ? NULL : DatumGetTextPP(keys[i]);
+		pg_uuid_t	organization;
+
+		if (key && (ak_keystore_find_key(&store, key, &organization) ||
+					ak_keystore_was_deleted(&store, key)))
+			keys[taken++] = keys[i];
+	}
+	ak_keystore_close(&store);
+	PG_RETURN_ARRAYTYPE_P(construct_array(keys, taken, TEXTOID, -1, false,
+										  TYPALIGN_INT));
 }
 
 /* count_keys(organization, most); as a keystore sees them. */
