@@ -236,8 +236,12 @@ ak_quota_tidy_up(void)
 	};
 #undef IS_MARK
 #undef IS_OLD
-	Datum		oldest = TransactionIdGetDatum(find_oldest_transaction());
+	Datum		oldest;
 
+	/* Without a mark no other table is locked, which may be being dropped. */
+	if (ak_owner_execute(&look, NULL, NULL) == 0)
+		return false;
+	oldest = TransactionIdGetDatum(find_oldest_transaction());
 	ak_owner_execute(&tidy, &oldest, NULL);
 	return ak_owner_execute(&look, NULL, NULL) > 0;
 }
