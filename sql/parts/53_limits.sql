@@ -96,10 +96,15 @@ $$;
 COMMENT ON FUNCTION apikeys_internal.check_quota(bigint, text) IS
 	'Raises an error for what cannot be a quota; NULL amount stands for none.';
 
-CREATE FUNCTION apikeys_internal.give_up_limits(id uuid) RETURNS void
+CREATE FUNCTION apikeys_internal.give_up_limits(subject uuid) RETURNS void
 	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_give_up_limits';
 COMMENT ON FUNCTION apikeys_internal.give_up_limits(uuid) IS
-	'Once this transaction has committed, frees the room in memory of what was spent of a limit, of a limits_id of a key or of an organization, that is no more.';
+	'Once this transaction has committed, frees the room in memory of what was spent of all limits of a limits_id of a key, or of an organization, that is no more.';
+
+CREATE FUNCTION apikeys_internal.give_up_limits(subject uuid, limit_id uuid) RETURNS void
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_give_up_limits';
+COMMENT ON FUNCTION apikeys_internal.give_up_limits(uuid, uuid) IS
+	'The same of one limit that is no more, of a limits_id of a key or of an organization.';
 
 -- Removes the row that is not wanted, keeps the id of one that is changed.
 CREATE FUNCTION apikeys_internal.put_key_limit(
@@ -138,7 +143,7 @@ BEGIN
 		RETURN false;
 	END IF;
 	IF new_row.id IS NULL THEN
-		PERFORM apikeys_internal.give_up_limits(old_row.id);
+		PERFORM apikeys_internal.give_up_limits(before.limits_id, old_row.id);
 	END IF;
 	PERFORM apikeys_internal.make_images(ARRAY[before.public_key]);
 	PERFORM apikeys_internal.note_event(action, before.organization_id, NULL, before.public_key, changed);
@@ -167,7 +172,7 @@ BEGIN
 	IF coalesce(requests, amount) IS NULL THEN
 		DELETE FROM apikeys.organization_limit AS l
 			WHERE l.organization_id = organization AND l.kind = put_organization_limit.kind;
-		PERFORM apikeys_internal.give_up_limits(old_row.id);
+		PERFORM apikeys_internal.give_up_limits(organization, old_row.id);
 	ELSE
 		INSERT INTO apikeys.organization_limit AS l (organization_id, kind, requests, per, burst, amount)
 			VALUES (organization, put_organization_limit.kind, put_organization_limit.requests,

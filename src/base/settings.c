@@ -100,7 +100,7 @@ define_key_settings(void)
 							   NULL);
 	DefineCustomIntVariable("apikeys.wrong_secret_limit",
 							"How many wrong secrets a minute imported argon2id hashes of a key are computed for, from one network.",
-							"Beyond that a secret that these hashes have not proved before is taken for wrong, and nothing is computed. Zero: no limit.",
+							"Beyond that a secret that these hashes have not proved before is taken for wrong, and nothing is computed. Of all keys of an organization it is four times as many, and beyond as many of the whole server only half of the processors compute such hashes at once. Zero: no limit.",
 							&ak_wrong_secret_limit,
 							100,
 							0,

@@ -404,7 +404,7 @@ find_fullest(AkGuessCell *cells, size_t count)
 
 /*
  * Counts a guess under a mark, in one of count cells, of which there is at least
- * one; false, and nothing is counted, if there were limit (1 to
+ * one; false, and nothing is counted, if there were limit (1 to a few times
  * AK_GUESS_LIMIT_MAX) of them lately.  The time now is in microseconds, 0 or
  * more.  A mark without a cell takes that of which the least is taken, but none
  * that refuses: where all do the guess passes, and is not counted.

@@ -118,6 +118,7 @@ check_slow_secrets(const AkRequest *request, const AkSecretClaim *claim,
 {
 	AkGuess		guess = {
 		.public_key = request->public_key,
+		.organization = &decision->key.organization_id,
 		.address = request->address
 	};
 	AkReason	reason = AK_WRONG_SECRET;

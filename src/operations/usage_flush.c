@@ -441,11 +441,12 @@ drop_history(void)
 	TimestampTz kept_since = GetCurrentTimestamp() -
 		(TimestampTz) ak_usage_retention * USECS_PER_MINUTE;
 	uint64		dropped;
+	bool		marks_are_left;
 
 	if (RecoveryInProgress())
 		return;
 	begin_transaction();
-	ak_quota_tidy_up();
+	marks_are_left = ak_quota_tidy_up();
 	commit_transaction();
 	do
 	{
@@ -456,7 +457,7 @@ drop_history(void)
 		MemoryContextReset(batch_context);
 	} while (dropped >= BATCH_SIZE && !must_stop() &&
 			 ak_clock_ms() - begin < HISTORY_TIME_MS);
-	if (dropped >= BATCH_SIZE)
+	if (dropped >= BATCH_SIZE || marks_are_left)
 		ak_database_slot_want(slot);
 }
 

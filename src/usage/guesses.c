@@ -4,6 +4,8 @@
  */
 #include "postgres.h"
 
+#include <unistd.h>
+
 #include "base/base.h"
 #include "core/compat.h"
 #include "core/counting.h"
@@ -22,10 +24,18 @@
  * Bounds what guessing costs: hashes that take long to compute are compared
  * with a few wrong secrets a minute only.
  *
- * Only an imported argon2id hash takes long.  How many wrong secrets a key with
- * such hashes was sent from a network, an IPv4 address or the first 64 bits of
- * an IPv6 one, is counted in a small table, and beyond setting
- * apikeys.wrong_secret_limit nothing is computed: the secret is taken for wrong.
+ * Only an imported argon2id hash takes long.  How many wrong secrets were compared
+ * with such hashes is counted in a small table: of a key from a network, an IPv4
+ * address or the first 64 bits of an IPv6 one; of all keys of an organization; and
+ * of the whole server.  Beyond setting apikeys.wrong_secret_limit of a key from a
+ * network, and ORGANIZATION_FACTOR times as many of an organization, nothing is
+ * computed: the secret is taken for wrong.  The organization is counted because
+ * its members can import as many keys as they like.
+ *
+ * Beyond the setting of the whole server hashes are computed on half of the
+ * processors at once, so that others are left for requests that guess nothing.
+ * Nobody waits: a secret that finds all of these taken is taken for wrong.  As long as few guess, all may compute at once, for then most of them have
+ * the right secret: after an import all clients prove theirs for the first time.
  *
  * So that this locks out nobody, the table of proofs remembers which secrets
  * were proved by which hashes, as keyed digests: such a secret is known
@@ -33,14 +43,22 @@
  * one.  Only a proof writes there, so guesses push out none.
  *
  * Locking: a spinlock for each bucket of cells, with nothing inside but
- * counting.c.  A proof is two atomics; halves of two proofs match no secret.
- * Nothing here waits, and no error is raised that computing the hash does not.
+ * counting.c.  A proof is two atomics; halves of two proofs match no secret.  How
+ * many compute is an atomic.  Nothing here waits, and no error is raised that
+ * computing the hash does not.
  */
 
 #define TABLE_NAME		"apikeys guesses"
 #define BUCKET_COUNT	1024
 #define BUCKET_CELLS	4
 #define PROOF_COUNT		4096
+
+/*
+ * So many times the limit of a key from a network is that of an organization.  At
+ * the default of both settings, that and the largest cost of a hash, it is less than
+ * one processor can compute.
+ */
+#define ORGANIZATION_FACTOR	4
 
 /* An IPv6 client has this much of an address for itself. */
 #define NETWORK6_PREFIX	64
@@ -61,7 +79,10 @@ typedef struct Table
 {
 	uint8		seed[AK_SHORT_HASH_SEED_SIZE];	/* of marks */
 	uint8		key[AK_PEPPER_SIZE];	/* of proofs */
-	Bucket		buckets[BUCKET_COUNT];
+	uint32		processors;		/* that compute at once while many guess */
+	pg_atomic_uint32 computing; /* processes that do */
+	Bucket		server;			/* has one cell in use */
+	Bucket		buckets[AK_GUESS_OF_SERVER][BUCKET_COUNT];
 	Proof		proofs[PROOF_COUNT];
 } Table;
 
@@ -80,8 +101,12 @@ initialize_guesses(void)
 	memset(table, 0, sizeof(Table));
 	ak_crypto_random_bytes(table->seed, sizeof(table->seed));
 	ak_crypto_random_bytes(table->key, sizeof(table->key));
-	for (int i = 0; i < BUCKET_COUNT; i++)
-		SpinLockInit(&table->buckets[i].mutex);
+	table->processors = Max(1, sysconf(_SC_NPROCESSORS_ONLN) / 2);
+	pg_atomic_init_u32(&table->computing, 0);
+	SpinLockInit(&table->server.mutex);
+	for (int of = 0; of < AK_GUESS_OF_SERVER; of++)
+		for (int i = 0; i < BUCKET_COUNT; i++)
+			SpinLockInit(&table->buckets[of][i].mutex);
 	for (int i = 0; i < PROOF_COUNT; i++)
 		for (int half = 0; half < 2; half++)
 			pg_atomic_init_u64(&table->proofs[i].halves[half], 0);
@@ -100,25 +125,86 @@ ak_guesses_attach(void)
 
 /* --- Counting ------------------------------------------------------------- */
 
-/* What the guess is counted under: its database, network and public key. */
-static uint64
-make_mark(const AkGuess *guess)
+static void
+append(char **end, const void *data, size_t size)
 {
-	AkNetwork	network = *guess->address;
-	size_t		key_size = VARSIZE_ANY_EXHDR(guess->public_key);
-	char		bytes[sizeof(Oid) + sizeof(network) + AK_PUBLIC_KEY_MAX];
+	memcpy(*end, data, size);
+	*end += size;
+}
+
+/*
+ * What the guess is counted under: its database with the network and public key, or
+ * with the organization.
+ */
+static uint64
+make_mark(const AkGuess *guess, AkGuessOf of)
+{
+	char		bytes[sizeof(Oid) + sizeof(AkNetwork) + AK_PUBLIC_KEY_MAX];
 	char	   *end = bytes;
 
-	Assert(key_size <= AK_PUBLIC_KEY_MAX);
-	if (network.family == 6)
-		ak_network_mask(&network, NETWORK6_PREFIX);
-	memcpy(end, &MyDatabaseId, sizeof(Oid));
-	end += sizeof(Oid);
-	memcpy(end, &network, sizeof(network));
-	end += sizeof(network);
-	memcpy(end, VARDATA_ANY(guess->public_key), key_size);
-	end += key_size;
+	append(&end, &MyDatabaseId, sizeof(Oid));
+	if (of == AK_GUESS_OF_ORGANIZATION)
+		append(&end, guess->organization, sizeof(pg_uuid_t));
+	else
+	{
+		AkNetwork	network = *guess->address;
+		size_t		key_size = VARSIZE_ANY_EXHDR(guess->public_key);
+
+		Assert(key_size <= AK_PUBLIC_KEY_MAX);
+		if (network.family == 6)
+			ak_network_mask(&network, NETWORK6_PREFIX);
+		append(&end, &network, sizeof(network));
+		append(&end, VARDATA_ANY(guess->public_key), key_size);
+	}
 	return ak_crypto_short_hash(table->seed, bytes, end - bytes);
+}
+
+static Bucket *
+get_bucket(AkGuessOf of, uint64 mark)
+{
+	return of == AK_GUESS_OF_SERVER ? &table->server :
+		&table->buckets[of][mark % BUCKET_COUNT];
+}
+
+static int
+get_limit(AkGuessOf of)
+{
+	return of == AK_GUESS_OF_ORGANIZATION ?
+		ORGANIZATION_FACTOR * ak_wrong_secret_limit : ak_wrong_secret_limit;
+}
+
+/* Counts the guess, unless there were too many lately. */
+static bool
+take(AkGuess *guess, AkGuessOf of)
+{
+	uint64		mark = of == AK_GUESS_OF_SERVER ? 0 : make_mark(guess, of);
+	Bucket	   *bucket = get_bucket(of, mark);
+	int64		now = ak_clock_ms() * 1000;
+
+	SpinLockAcquire(&bucket->mutex);
+	guess->is_counted[of] = ak_guess_cells_take(bucket->cells, BUCKET_CELLS,
+												mark, now, get_limit(of));
+	SpinLockRelease(&bucket->mutex);
+	guess->marks[of] = mark;
+	return guess->is_counted[of];
+}
+
+/* It was no guess but the secret, or nothing was computed for it. */
+static void
+give_back(AkGuess *guess)
+{
+	for (int of = 0; of < AK_GUESS_OF_COUNT; of++)
+	{
+		Bucket	   *bucket = get_bucket(of, guess->marks[of]);
+
+		if (!guess->is_counted[of])
+			continue;
+		SpinLockAcquire(&bucket->mutex);
+		ak_guess_cells_give_back(bucket->cells, BUCKET_CELLS,
+								 guess->marks[of], get_limit(of));
+		SpinLockRelease(&bucket->mutex);
+		guess->is_counted[of] = false;
+	}
 }
 
 static void
@@ -130,43 +216,39 @@ count_refusal(void)
 		pg_atomic_fetch_add_u64(&slot->slowed, 1);
 }
 
-/* Whether a hash may be computed for the guess; asks once, and counts it. */
+/*
+ * Whether few enough were counted that a hash may be computed for the guess; asks
+ * once, and counts it.  Without an address nobody can be told from others, so only
+ * the organization is counted.
+ */
 static bool
 is_let_through(AkGuess *guess)
 {
-	int64		now = ak_clock_ms() * 1000;
-	Bucket	   *bucket;
-
-	if (ak_wrong_secret_limit == 0 || guess->address == NULL)
+	if (guess->is_judged || ak_wrong_secret_limit == 0)
 		return true;
-	if (guess->is_counted || guess->is_refused)
-		return guess->is_counted;
-	guess->mark = make_mark(guess);
-	bucket = &table->buckets[guess->mark % BUCKET_COUNT];
-	SpinLockAcquire(&bucket->mutex);
-	guess->is_counted = ak_guess_cells_take(bucket->cells, BUCKET_CELLS,
-											guess->mark, now,
-											ak_wrong_secret_limit);
-	SpinLockRelease(&bucket->mutex);
-	guess->is_refused = !guess->is_counted;
-	if (guess->is_refused)
-		count_refusal();
-	return guess->is_counted;
+	guess->is_judged = true;
+	if ((guess->address && !take(guess, AK_GUESS_OF_KEY)) ||
+		!take(guess, AK_GUESS_OF_ORGANIZATION))
+		return false;
+	guess->is_one_of_many = !take(guess, AK_GUESS_OF_SERVER);
+	return true;
 }
 
-/* It was no guess but the secret. */
-static void
-give_back(AkGuess *guess)
+/* Whether one more may compute; if so, stop_computing() is to follow. */
+static bool
+start_computing(const AkGuess *guess)
 {
-	Bucket	   *bucket = &table->buckets[guess->mark % BUCKET_COUNT];
+	if (pg_atomic_fetch_add_u32(&table->computing, 1) < table->processors ||
+		!guess->is_one_of_many)
+		return true;
+	pg_atomic_fetch_sub_u32(&table->computing, 1);
+	return false;
+}
 
-	if (!guess->is_counted)
-		return;
-	SpinLockAcquire(&bucket->mutex);
-	ak_guess_cells_give_back(bucket->cells, BUCKET_CELLS, guess->mark,
-							 ak_wrong_secret_limit);
-	SpinLockRelease(&bucket->mutex);
-	guess->is_counted = false;
+static void
+stop_computing(void)
+{
+	pg_atomic_fetch_sub_u32(&table->computing, 1);
 }
 
 /* --- Proofs --------------------------------------------------------------- */
@@ -209,10 +291,20 @@ remember_proof(const char *stored, size_t stored_size,
 	pg_atomic_write_u64(&proof->halves[1], halves[1]);
 }
 
+static void
+refuse(AkGuess *guess)
+{
+	guess->is_refused = true;
+	if (!guess->was_computed)
+		give_back(guess);
+	count_refusal();
+}
+
 /*
  * Computes a hash that takes long, and answers as ak_secret_hash_verify();
- * AK_SECRET_DIFFERS, at once, if too many wrong secrets of the key came from that
- * network.  However many hashes it is compared with, a guess is counted once.
+ * AK_SECRET_DIFFERS, at once, if there were too many wrong secrets, or too many are
+ * compared now.  However many hashes it is compared with, a guess is counted once.
+ * The caller has read the hash, so that computing it raises no error.
  */
 AkVerdict
 ak_guess_verify(AkGuess *guess, const char *stored, size_t stored_size,
@@ -220,9 +312,16 @@ ak_guess_verify(AkGuess *guess, const char *stored, size_t stored_size,
 {
 	AkVerdict	verdict;
 
-	if (!is_let_through(guess))
+	if (guess->is_refused)
 		return AK_SECRET_DIFFERS;
+	if (!is_let_through(guess) || !start_computing(guess))
+	{
+		refuse(guess);
+		return AK_SECRET_DIFFERS;
+	}
 	verdict = ak_secret_hash_verify(stored, stored_size, claim);
+	stop_computing();
+	guess->was_computed = true;
 	if (verdict == AK_SECRET_IS_OUTDATED)
 	{
 		remember_proof(stored, stored_size, claim);

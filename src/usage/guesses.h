@@ -12,16 +12,32 @@
 #include "core/netset.h"
 #include "types/types.h"
 
+#include "utils/uuid.h"
+
 /* --- guesses.c ----------------------------------------------------------- */
 
-/* One guess of a key's secret; the first two are the caller's to set. */
+/* What a guess is counted of. */
+typedef enum AkGuessOf
+{
+	AK_GUESS_OF_KEY,			/* from a network */
+	AK_GUESS_OF_ORGANIZATION,
+	AK_GUESS_OF_SERVER,
+	AK_GUESS_OF_COUNT
+} AkGuessOf;
+
+/* One guess of a key's secret; the first three are the caller's to set. */
 typedef struct AkGuess
 {
 	const text *public_key;
-	const AkNetwork *address;	/* NULL: unknown, and nothing is counted */
-	bool		is_counted;
+	const pg_uuid_t *organization;
+	const AkNetwork *address;	/* NULL: unknown */
+
+	bool		is_judged;
 	bool		is_refused;
-	uint64		mark;
+	bool		is_one_of_many; /* of the server, and computed only if few are */
+	bool		was_computed;
+	bool		is_counted[AK_GUESS_OF_COUNT];
+	uint64		marks[AK_GUESS_OF_COUNT];
 } AkGuess;
 
 extern void ak_guesses_request(void);

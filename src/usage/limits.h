@@ -60,6 +60,8 @@ typedef struct AkSpent
 {
 	AkSpentKey	key;
 	uint32		next;			/* in the chain, or of those that are free */
+	uint32		before;			/* in the chain of the subject ... */
+	uint32		after;
 	uint32		account;		/* that it is in */
 	union
 	{
@@ -70,10 +72,7 @@ typedef struct AkSpent
 
 StaticAssertDecl(sizeof(AkSpent) <= 128, "a limit takes little memory");
 
-/* Whether the row shall be removed. */
-typedef bool (*AkSpentCallback) (AkSpent *spent, void *argument);
-
-/* Some partitions; a head is in that of the number that is left over by these. */
+/* Some partitions. */
 typedef struct AkPartitionSet
 {
 	uint64		bits[AK_LIMIT_PARTITIONS / 64];
@@ -106,12 +105,13 @@ extern void ak_limits_attach(void);
 extern bool ak_limits_exist(void);
 
 extern uint32 ak_limits_head(const AkSpentKey *key);
+extern int	ak_limits_partition(uint32 head);
 extern void ak_limits_lock(const AkPartitionSet *set);
 extern void ak_limits_unlock(const AkPartitionSet *set);
 extern AkSpent *ak_limits_find(const AkSpentKey *key, uint32 head);
 extern AkSpent *ak_limits_enter(const AkSpentKey *key, uint32 head,
 								const pg_uuid_t *organization);
-extern void ak_limits_scan(AkSpentCallback callback, void *argument);
+extern void ak_limits_free(const pg_uuid_t *subject, uint64 limit);
 extern void ak_limits_free_full(void);
 extern void ak_limits_note_no_room(void);
 extern void ak_limits_status(AkLimitsStatus *status);
@@ -201,7 +201,7 @@ extern void ak_quota_read(Snapshot snapshot, AkLimitCheck *check);
 extern void ak_quota_make_batch(AkQuotaHarvest *harvest, AkQuotaBatch *batch);
 extern bool ak_quota_merge(const pg_uuid_t *instance, uint64 number,
 						   AkQuotaBatch *batch);
-extern void ak_quota_tidy_up(void);
+extern bool ak_quota_tidy_up(void);
 
 /* --- usage_primary.c ----------------------------------------------------- */
 

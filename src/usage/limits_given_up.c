@@ -3,7 +3,7 @@
  *	  Frees what was spent of limits that are no more.
  *
  * A limit that is removed, the limits_id that a key has no longer, and an
- * organization that is deleted are noted by their ids in the transaction.  After its
+ * organization that is deleted are noted in the transaction.  After its
  * commit their rows are freed, for nothing finds them any more.  After a rollback,
  * also to a savepoint, they are as before.  No code of the extension runs at the
  * commit of a prepared transaction and on a standby: there the rows stay until their
@@ -16,14 +16,14 @@
 #include "usage/limits.h"
 
 #include "access/xact.h"
-#include "miscadmin.h"
 #include "utils/memutils.h"
 
 PG_FUNCTION_INFO_V1(apikeys_give_up_limits);
 
 typedef struct GivenUp
 {
-	pg_uuid_t	id;
+	pg_uuid_t	subject;
+	uint64		limit;			/* half of its id; 0: all of the subject */
 	SubTransactionId by;
 } GivenUp;
 
@@ -31,45 +31,11 @@ static GivenUp *given_up = NULL;	/* in TopTransactionContext */
 static int	given_up_count = 0;
 static int	allocated = 0;
 
-static int
-compare(const void *a, const void *b)
-{
-	return memcmp(a, b, UUID_LEN);
-}
-
-/* A limit is known by half of its id. */
-static int
-compare_half(const void *a, const void *b)
-{
-	return memcmp(a, b, sizeof(uint64));
-}
-
-static bool
-is_given_up(AkSpent *spent, void *argument)
-{
-	const AkSpentKey *key = &spent->key;
-
-	if (key->database != MyDatabaseId)
-		return false;
-	if (bsearch(&key->subject, given_up, given_up_count, sizeof(GivenUp),
-				compare))
-		return true;
-	return (key->kind == AK_SPENT_BY_SCOPE ||
-			key->kind == AK_SPENT_BY_ORGANIZATION) &&
-		bsearch(&key->which, given_up, given_up_count, sizeof(GivenUp),
-				compare_half);
-}
-
 static void
 free_rows(void)
 {
-	AkLimitsStatus status;
-
-	ak_limits_status(&status);
-	if (status.used == 0)
-		return;
-	qsort(given_up, given_up_count, sizeof(GivenUp), compare);
-	ak_limits_scan(is_given_up, NULL);
+	for (int i = 0; i < given_up_count; i++)
+		ak_limits_free(&given_up[i].subject, given_up[i].limit);
 }
 
 /* After a commit no error may be raised. */
@@ -79,7 +45,7 @@ end_transaction(XactEvent event, void *argument)
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
 		event != XACT_EVENT_PREPARE)
 		return;
-	if (event == XACT_EVENT_COMMIT && given_up_count > 0)
+	if (event == XACT_EVENT_COMMIT)
 		free_rows();
 	given_up = NULL;
 	given_up_count = allocated = 0;
@@ -104,12 +70,15 @@ ak_limits_init(void)
 }
 
 /*
- * give_up_limits(id): frees, if and after this transaction commits, what was spent
- * of a limit with this id, or of all limits of this limits_id or organization.
+ * give_up_limits(subject), give_up_limits(subject, limit): frees, if and after this
+ * transaction commits, what was spent of all limits of this limits_id or
+ * organization, or of one of them.
  */
 Datum
 apikeys_give_up_limits(PG_FUNCTION_ARGS)
 {
+	GivenUp    *added;
+
 	if (!ak_limits_exist())
 		PG_RETURN_VOID();
 	if (given_up_count == allocated)
@@ -121,7 +90,11 @@ apikeys_give_up_limits(PG_FUNCTION_ARGS)
 			MemoryContextAlloc(TopTransactionContext, wanted * sizeof(GivenUp));
 		allocated = wanted;
 	}
-	given_up[given_up_count].id = *PG_GETARG_UUID_P(0);
-	given_up[given_up_count++].by = GetCurrentSubTransactionId();
+	added = &given_up[given_up_count++];
+	memset(added, 0, sizeof(*added));
+	added->subject = *PG_GETARG_UUID_P(0);
+	if (PG_NARGS() > 1)
+		memcpy(&added->limit, PG_GETARG_UUID_P(1), sizeof(added->limit));
+	added->by = GetCurrentSubTransactionId();
 	PG_RETURN_VOID();
 }

@@ -28,7 +28,7 @@ choose_partitions(AkLimitCheck *checks, int count, AkPartitionSet *set)
 		int			partition;
 
 		checks[i].head = ak_limits_head(&checks[i].key);
-		partition = checks[i].head % AK_LIMIT_PARTITIONS;
+		partition = ak_limits_partition(checks[i].head);
 		set->bits[partition / 64] |= UINT64CONST(1) << partition % 64;
 	}
 }

@@ -26,7 +26,9 @@
  * remove rows.  Nothing else is locked inside.
  *
  * A hash table with chains: rows of a pool that all partitions share, found
- * through an array of heads, which the partitions divide among themselves.
+ * through an array of heads, which the partitions divide among themselves.  All
+ * rows of a subject are in one partition, and there in a second chain, from an
+ * array of heads of its own, so that they are found when the subject is given up.
  * Places in the pool are counted from 1; 0 is the end of a chain.
  */
 #include "postgres.h"
@@ -58,6 +60,9 @@
 
 #define ACCOUNT_COUNT		1024
 
+/* Whether the row shall be removed. */
+typedef bool (*AkSpentCallback) (AkSpent *spent, void *argument);
+
 typedef struct Table
 {
 	uint64		seed[AK_SHORT_HASH_SEED_SIZE / sizeof(uint64)];
@@ -77,6 +82,7 @@ static Table *table = NULL;
 static LWLockPadded *locks;
 static AkSpent *rows;
 static uint32 *heads;
+static uint32 *subject_heads;
 
 /* --- Shared memory -------------------------------------------------------- */
 
@@ -91,7 +97,7 @@ get_size(void)
 {
 	return add_size(MAXALIGN(sizeof(Table)),
 					add_size(mul_size(ak_limit_max_entries, sizeof(AkSpent)),
-							 mul_size(get_head_count(), sizeof(uint32))));
+							 mul_size(get_head_count(), 2 * sizeof(uint32))));
 }
 
 /* Asks for the shared memory; called once, in the postmaster. */
@@ -127,6 +133,7 @@ ak_limits_attach(void)
 	table = ShmemInitStruct(TRANCHE_NAME, get_size(), &found);
 	rows = (AkSpent *) ((char *) table + MAXALIGN(sizeof(Table)));
 	heads = (uint32 *) (rows + ak_limit_max_entries);
+	subject_heads = heads + get_head_count();
 	locks = GetNamedLWLockTranche(TRANCHE_NAME);
 	if (!found)
 		initialize();
@@ -142,20 +149,55 @@ ak_limits_exist(void)
 /* --- Rows, under the lock of the partition -------------------------------- */
 
 /*
- * The head of the chain that a key is in; its partition is the rest by their number.
  * Subjects and ids are random, so that it takes little to spread them: the
  * multiplication is that of a 64-bit linear congruential generator.
  */
+static uint64
+spread(uint64 sum, uint64 part)
+{
+	return (sum ^ part) * UINT64CONST(6364136223846793005);
+}
+
+static uint64
+spread_subject(Oid database, const pg_uuid_t *subject)
+{
+	uint64		parts[UUID_LEN / sizeof(uint64)];
+
+	memcpy(parts, subject->data, sizeof(parts));
+	return spread(spread(database, parts[0]), parts[1]);
+}
+
+/* Heads of a partition are beside each other, so that a scan reads on. */
+static uint32
+get_partition_size(void)
+{
+	return table->head_count / AK_LIMIT_PARTITIONS;
+}
+
+/* The partition that a head is in. */
+int
+ak_limits_partition(uint32 head)
+{
+	return head / get_partition_size();
+}
+
+/* The head of the chain of a subject. */
+static uint32
+get_subject_head(Oid database, const pg_uuid_t *subject)
+{
+	return (spread_subject(database, subject) >> 32) & (table->head_count - 1);
+}
+
+/* The head of the chain that a key is in, in the partition of its subject. */
 uint32
 ak_limits_head(const AkSpentKey *key)
 {
-	uint64		parts[lengthof(key->subject.data) / sizeof(uint64)];
-	uint64		sum = key->which + key->start + key->database + key->kind;
+	uint64		sum = spread_subject(key->database, &key->subject);
+	uint32		last = get_partition_size() - 1;
+	uint32		first = (sum >> 32) & (table->head_count - 1) & ~last;
 
-	memcpy(parts, key->subject.data, sizeof(parts));
-	for (int i = 0; i < lengthof(parts); i++)
-		sum = (sum ^ parts[i]) * UINT64CONST(6364136223846793005);
-	return (sum >> 32) & (table->head_count - 1);
+	sum = spread(sum, key->which + key->start + key->kind);
+	return first + ((sum >> 32) & last);
 }
 
 /* Takes the locks of some partitions, in their order. */
@@ -231,6 +273,33 @@ give_row_back(uint32 place)
 	SpinLockRelease(&table->mutex);
 }
 
+/* Puts a row into the chain of its subject. */
+static void
+link_to_subject(uint32 place)
+{
+	AkSpent    *spent = &rows[place - 1];
+	uint32	   *head = &subject_heads[get_subject_head(spent->key.database,
+													   &spent->key.subject)];
+
+	spent->before = 0;
+	spent->after = *head;
+	if (*head != 0)
+		rows[*head - 1].before = place;
+	*head = place;
+}
+
+static void
+unlink_from_subject(const AkSpent *spent)
+{
+	if (spent->after != 0)
+		rows[spent->after - 1].before = spent->before;
+	if (spent->before != 0)
+		rows[spent->before - 1].after = spent->after;
+	else
+		subject_heads[get_subject_head(spent->key.database,
+									   &spent->key.subject)] = spent->after;
+}
+
 /*
  * A new row of this key, all zeros, in the account of an organization; NULL if there
  * is no room for it.  Its partition is locked.
@@ -251,6 +320,7 @@ ak_limits_enter(const AkSpentKey *key, uint32 head,
 	spent->account = account;
 	spent->next = heads[head];
 	heads[head] = place;
+	link_to_subject(place);
 	if (key->kind == AK_SPENT_OF_QUOTA)
 		pg_atomic_fetch_add_u32(&table->quotas, 1);
 	return spent;
@@ -264,6 +334,7 @@ remove_row(uint32 *link)
 	AkSpent    *spent = &rows[place - 1];
 
 	*link = spent->next;
+	unlink_from_subject(spent);
 	if (spent->key.kind == AK_SPENT_OF_QUOTA)
 		pg_atomic_fetch_sub_u32(&table->quotas, 1);
 	give_row_back(place);
@@ -273,16 +344,17 @@ remove_row(uint32 *link)
  * Calls back with each row, under the lock of its partition, and removes those for
  * which it returns true; the caller holds no partition.
  */
-void
-ak_limits_scan(AkSpentCallback callback, void *argument)
+static void
+scan(AkSpentCallback callback, void *argument)
 {
 	for (int partition = 0; partition < AK_LIMIT_PARTITIONS; partition++)
 	{
+		uint32		first = partition * get_partition_size();
+
 		LWLockAcquire(&locks[partition].lock, LW_EXCLUSIVE);
-		for (uint32 head = partition; head < table->head_count;
-			 head += AK_LIMIT_PARTITIONS)
+		for (uint32 i = 0; i < get_partition_size(); i++)
 		{
-			uint32	   *link = &heads[head];
+			uint32	   *link = &heads[first + i];
 
 			while (*link != 0)
 			{
@@ -296,6 +368,44 @@ ak_limits_scan(AkSpentCallback callback, void *argument)
 		}
 		LWLockRelease(&locks[partition].lock);
 	}
+}
+
+/* Takes a row out whose link is not known. */
+static void
+remove_place(uint32 place)
+{
+	uint32	   *link = &heads[ak_limits_head(&rows[place - 1].key)];
+
+	while (*link != place)
+		link = &rows[*link - 1].next;
+	remove_row(link);
+}
+
+/*
+ * Removes the rows of a subject of this database: those of its limit with this
+ * id, or, if that is 0, all.  The caller holds no partition.
+ */
+void
+ak_limits_free(const pg_uuid_t *subject, uint64 limit)
+{
+	uint32		head = get_subject_head(MyDatabaseId, subject);
+	LWLock	   *lock = &locks[ak_limits_partition(head)].lock;
+	uint32		next;
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	for (uint32 place = subject_heads[head]; place != 0; place = next)
+	{
+		const AkSpentKey *key = &rows[place - 1].key;
+
+		next = rows[place - 1].after;
+		if (key->database == MyDatabaseId &&
+			memcmp(&key->subject, subject, UUID_LEN) == 0 &&
+			(limit == 0 || (key->which == limit &&
+							(key->kind == AK_SPENT_BY_SCOPE ||
+							 key->kind == AK_SPENT_BY_ORGANIZATION))))
+			remove_place(place);
+	}
+	LWLockRelease(lock);
 }
 
 /* --- Making room ---------------------------------------------------------- */
@@ -322,7 +432,7 @@ ak_limits_free_full(void)
 		pg_atomic_compare_exchange_u64(&table->next_sweep, &next,
 									   now + (int64) ak_limit_max_entries *
 									   SWEEP_INTERVAL_US))
-		ak_limits_scan(is_full_bucket, &now);
+		scan(is_full_bucket, &now);
 }
 
 /* Counts a decision that found no room, and says so in the log; nothing is locked. */
@@ -412,7 +522,7 @@ ak_limits_harvest(Oid database, uint64 batch, AkQuotaHarvest *harvest)
 	harvest->counts = palloc_extended(work.allocated * sizeof(AkQuotaCount),
 									  MCXT_ALLOC_HUGE);
 	harvest->count = 0;
-	ak_limits_scan(harvest_row, &work);
+	scan(harvest_row, &work);
 }
 
 static bool
@@ -436,7 +546,7 @@ ak_limits_take_back(Oid database, uint64 batch)
 {
 	HarvestWork work = {database, batch};
 
-	ak_limits_scan(take_back_row, &work);
+	scan(take_back_row, &work);
 }
 
 static bool
@@ -451,5 +561,5 @@ is_of_database(AkSpent *spent, void *argument)
 void
 ak_limits_purge(Oid database)
 {
-	ak_limits_scan(is_of_database, &database);
+	scan(is_of_database, &database);
 }

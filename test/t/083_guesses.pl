@@ -11,11 +11,18 @@ use Time::HiRes qw(time);
 my $hash =
   '$argon2id$v=19$m=8,t=1,p=1$fijNEa5cAahgXlBek3znIA$Du6w9E9WQg6ME6gEbWvkGMTMIRAPqAMcqYc3vE6Im9c';
 
+# Of nobody knows what, and long to compute.
+my $costly =
+  '$argon2id$v=19$m=8192,t=20,p=1$c29tZXNhbHRzb21lc2FsdA$ytVMPN+W6Q0ghC4Lnzo+LflOJIaWB6M7gwiI5I4iGFY';
+my $processors = qx(getconf _NPROCESSORS_ONLN) + 0;
+my $clients = $processors + 1;
+
 my $primary = PostgreSQL::Test::Cluster->new('primary');
 $primary->init(allows_streaming => 1);
 $primary->append_conf(
 	'postgresql.conf', qq{
 shared_preload_libraries = 'apikeys'
+max_connections = @{[$clients + 20]}
 apikeys.usage_flush_interval = '1h'
 apikeys.wrong_secret_limit = 1
 });
@@ -134,13 +141,40 @@ is(algorithm(), 'blake2b', 'the hash is replaced');
 is(guess($primary, 'key1', $here, 500), 0, 'then nothing has to be slowed');
 is(reason($primary, 'key1', $here), 'ok', 'and the right secret passes');
 
-# --- More networks than there is room for ------------------------------------
+# --- All keys of an organization ---------------------------------------------
+is(guess($primary, 'key8', '2001:db8:%s::1', 100),
+	97, 'of many networks as many are compared as an organization has');
+is(guess($primary, "key9", $there, 5), 5, 'also of another key');
+is(reason($primary, 'key1', $there), 'ok', 'a secret that was proved passes');
+
+# --- More keys than there is room for ----------------------------------------
+# One each of many organizations.
+$primary->restart;
+$primary->safe_psql(
+	'postgres', qq{
+	INSERT INTO apikeys.organization (id, name)
+		SELECT md5(n::text)::uuid, 'Crowd ' || n FROM generate_series(1, 9999) AS n;
+	INSERT INTO apikeys.key (public_key, organization_id, description)
+		SELECT c.name || n, md5(n::text)::uuid, 'a key'
+		FROM generate_series(1, 9999) AS n, (VALUES ('crowd', 9999), ('costly', 500)) AS c (name, count)
+		WHERE n <= c.count;
+	INSERT INTO apikeys.key_secret (public_key, version, hash, hint)
+		SELECT public_key, 1, CASE WHEN public_key LIKE 'costly%' THEN '$costly' ELSE '$hash' END::apikeys.secret_hash, ''
+		FROM apikeys.key WHERE public_key NOT LIKE 'key%';
+	CREATE SEQUENCE next_key CYCLE MAXVALUE 500;
+	CREATE FUNCTION guess_crowd(address inet) RETURNS bigint
+	BEGIN ATOMIC
+		SELECT count(*) FROM generate_series(1, 9999) AS n
+		WHERE (apikeys.decide('crowd' || n, 'wrong', address, 'clusters.read')).reason = 'wrong_secret';
+	END;
+});
 is(guess($primary, 'key3', $here, 5), 4, 'a network is slowed');
-is(guess($primary, 'key3', "2001:$_:%s::1", 9999), 0,
-	'thousands of networks guess once')
-  for qw(db8 db9 dba);
+is($primary->safe_psql('postgres', "SELECT guess_crowd('192.0.2.$_')"),
+	9999, 'thousands of keys are guessed once')
+  for 1 .. 3;
+is(slowed($primary), 4, 'and none is slowed');
 is(guess($primary, 'key3', $here, 5), 5, 'they do not free the first one');
-is(guess($primary, 'key4', $there, 50), 0,
+is(guess($primary, 'key4', $there, 2), 0,
 	'and who finds no room is not slowed');
 is(reason($primary, 'key3', $there), 'ok', 'nor kept out');
 is(reason($primary, 'key3', $here), 'ok', 'nor the one that is slowed');
@@ -155,6 +189,7 @@ is(reason($primary, 'key5', $here), 'ok', 'and the right secret passes');
 
 # --- By many clients at once -------------------------------------------------
 set_limit($primary, 100);
+$primary->restart;
 my $started = time;
 my $before = slowed($primary);
 $primary->pgbench(
@@ -167,5 +202,30 @@ my $most = 101 + (time - $started) * 100 / 60;
 ok($compared >= 100 && $compared <= $most,
 	"of guesses at once so many are compared ($compared) as may be ($most)");
 is(reason($primary, 'key7', $here), 'ok', 'others are not slowed');
+
+# --- On all processors at once -----------------------------------------------
+# Each guess is of another key and organization.  How many are slowed.
+sub guess_at_once
+{
+	my ($name) = @_;
+	my $slowed = slowed($primary);
+
+	$primary->pgbench(
+		"-n -c $clients -t 3", 0, [qr{processed: @{[3 * $clients]}/}],
+		[qr{^$}], $name,
+		{ $name => "SELECT guess('costly' || nextval('next_key'), '$there', 1);" });
+	return slowed($primary) - $slowed;
+}
+
+set_limit($primary, 10000);
+$primary->restart;
+is(guess_at_once('few'), 0, 'as long as few guess, all are compared');
+set_limit($primary, 1);
+$primary->restart;
+cmp_ok(guess_at_once('many'), '>', 0,
+	'then some processors are left for others');
+is(guess($primary, "costly@{[500 - $_]}", $there, 1),
+	0, 'one after the other is compared')
+  for 1 .. 5;
 
 done_testing();

@@ -41,6 +41,9 @@ test_rate(void)
 		  "one a minute");
 	CHECK(count_passed(cells, 4, 0, AK_GUESS_LIMIT_MAX, 100000) ==
 		  AK_GUESS_LIMIT_MAX, "the largest limit");
+	CHECK(count_passed(cells, 5, 7200 * SECOND, 4 * AK_GUESS_LIMIT_MAX,
+					   300000) ==
+		  4 * AK_GUESS_LIMIT_MAX, "and that of an organization");
 }
 
 /* In no minute there are more than two times the limit, of many at any time. */
