@@ -249,38 +249,60 @@ merge_denials(Datum *values, Snapshot snapshot)
 
 /*
  * Records which roles were used, if the record is older than an hour, so the
- * table is rarely written.  Look-ups are subqueries with a limit, so that no
- * plan reads all roles.
+ * table is rarely written; then the key's roles are not read.
+ *
+ * A key may have very many roles, and a batch many keys.  The rows of each key of
+ * the batch are looked up once (OFFSET: no plan reads those of all keys instead),
+ * and what belongs together is found by grouping it, which takes about the same
+ * time for each row whatever the planner expects; a join may compare each row
+ * with each.
  */
 static void
 merge_grants(Datum *values, Snapshot snapshot)
 {
+#define HELD	"coalesce(g.role, '=' OPERATOR(pg_catalog.||) g.permission)"
 	static AkStatement merge = {
+		"WITH used AS MATERIALIZED (SELECT b.public_key COLLATE \"C\" "
+		"AS public_key, b.grant_id, pg_catalog.max(b.last_at) AS last_at "
+		"FROM " BATCH "WHERE b.grant_id IS NOT NULL GROUP BY 1, 2), "
+		"written AS (SELECT k.public_key, w.grant_id, w.last_used_at "
+		"FROM (SELECT DISTINCT u.public_key FROM used AS u) AS k "
+		"CROSS JOIN LATERAL (SELECT w.last_used_at, "
+		"apikeys_internal.grant_id(w.role, w.project_id) AS grant_id "
+		"FROM apikeys.key_role_usage AS w "
+		"WHERE w.public_key OPERATOR(pg_catalog.=) k.public_key OFFSET 0) AS w), "
+		"due AS MATERIALIZED (SELECT a.public_key, a.grant_id, "
+		"pg_catalog.max(a.last_at) AS last_at "
+		"FROM (SELECT u.public_key, u.grant_id, u.last_at, "
+		"NULL::pg_catalog.timestamptz AS written_at FROM used AS u "
+		"UNION ALL SELECT w.public_key, w.grant_id, NULL, w.last_used_at "
+		"FROM written AS w) AS a GROUP BY 1, 2 "
+		"HAVING (pg_catalog.max(a.written_at) OPERATOR(pg_catalog.>) "
+		"(pg_catalog.max(a.last_at) OPERATOR(pg_catalog.-) "
+		"'1 hour'::pg_catalog.interval)) IS NOT TRUE "
+		"AND pg_catalog.max(a.last_at) IS NOT NULL), "
+		"granted AS (SELECT k.public_key, g.* "
+		"FROM (SELECT DISTINCT d.public_key FROM due AS d) AS k "
+		"CROSS JOIN LATERAL (SELECT g.project_id, " HELD " AS held, "
+		"apikeys_internal.grant_id(" HELD ", g.project_id) AS grant_id "
+		"FROM apikeys.key_role AS g "
+		"WHERE g.public_key OPERATOR(pg_catalog.=) k.public_key OFFSET 0) AS g), "
+		"held AS (SELECT a.public_key, a.project_id, a.held, "
+		"pg_catalog.max(a.last_at) OVER (PARTITION BY a.public_key, a.grant_id) "
+		"AS last_at FROM (SELECT d.public_key, d.grant_id, d.last_at, "
+		"NULL::pg_catalog.uuid AS project_id, NULL::pg_catalog.text AS held "
+		"FROM due AS d UNION ALL SELECT g.public_key, g.grant_id, NULL, "
+		"g.project_id, g.held FROM granted AS g) AS a) "
 		"INSERT INTO apikeys.key_role_usage AS u "
 		"(public_key, project_id, role, last_used_at) "
-		"SELECT b.public_key, r.project_id, r.held, "
-		"pg_catalog.max(b.last_at) "
-		"FROM " BATCH
-		"CROSS JOIN LATERAL (SELECT g.project_id, "
-		"coalesce(g.role, '=' OPERATOR(pg_catalog.||) g.permission) AS held "
-		"FROM apikeys.key_role AS g "
-		"WHERE g.public_key OPERATOR(pg_catalog.=) b.public_key "
-		"AND apikeys_internal.grant_id(coalesce(g.role, "
-		"'=' OPERATOR(pg_catalog.||) g.permission), g.project_id) "
-		"OPERATOR(pg_catalog.=) b.grant_id LIMIT 1) AS r "
-		"WHERE b.grant_id IS NOT NULL AND (SELECT true "
-		"FROM apikeys.key_role_usage AS w "
-		"WHERE w.public_key OPERATOR(pg_catalog.=) b.public_key "
-		"AND apikeys_internal.grant_id(w.role, w.project_id) "
-		"OPERATOR(pg_catalog.=) b.grant_id "
-		"AND w.last_used_at OPERATOR(pg_catalog.>) (b.last_at "
-		"OPERATOR(pg_catalog.-) '1 hour'::pg_catalog.interval)) IS NULL "
-		"GROUP BY 1, 2, 3 "
+		"SELECT h.public_key, h.project_id, h.held, h.last_at FROM held AS h "
+		"WHERE h.held IS NOT NULL AND h.last_at IS NOT NULL ORDER BY 1, 2, 3 "
 		"ON CONFLICT ON CONSTRAINT key_role_usage_key DO UPDATE SET "
 		"last_used_at = excluded.last_used_at "
 		"WHERE excluded.last_used_at OPERATOR(pg_catalog.>) u.last_used_at",
 		ARGUMENT_COUNT, ARGUMENT_TYPES, .by_index = true
 	};
+#undef HELD
 
 	ak_owner_execute_at(snapshot, &merge, values, NULL);
 }
