@@ -190,12 +190,16 @@ ak_usage_primary_connect(const char *database)
 				(errcode(ERRCODE_CONNECTION_FAILURE),
 				 errmsg("could not connect to the primary to send usage"),
 				 errdetail_internal("%s", get_message())));
+
 	/*
 	 * The session there ends before this worker gives up, so it cannot add the
-	 * batch later.
+	 * batch later; and soon if this worker has ended, and holds no rows then.
 	 */
-	query("SELECT pg_catalog.set_config('lock_timeout', '20s', false)", 0,
-		  NULL);
+	query("SELECT pg_catalog.concat("
+		  "pg_catalog.set_config('lock_timeout', '20s', false), "
+		  "pg_catalog.set_config('statement_timeout', '25s', false), "
+		  "pg_catalog.set_config('client_connection_check_interval', '1s', "
+		  "false))", 0, NULL);
 }
 
 static char *
