@@ -216,7 +216,7 @@ apikeys_access_list_changed(PG_FUNCTION_ARGS)
 Datum
 apikeys_secret_deleted(PG_FUNCTION_ARGS)
 {
-	ak_usage_forget_secret(get_trigger_key(fcinfo, AK_KEY_SECRET));
+	ak_usage_forget(get_trigger_key(fcinfo, AK_KEY_SECRET));
 	PG_RETURN_POINTER(NULL);
 }
 

@@ -21,8 +21,19 @@ extern void ak_usage_launcher_init(void);
 /* --- usage_flush.c ------------------------------------------------------- */
 
 extern void ak_usage_flush_init(AkDatabaseSlot *own_slot);
-extern bool ak_usage_flush_is_possible(void);
 extern bool ak_usage_flush(bool only_hashes, bool is_asked);
+
+extern void ak_flush_begin(void);
+extern void ak_flush_commit(void);
+extern bool ak_flush_try(AkJob number, const char *activity,
+						 bool (*job) (void), bool is_silent);
+extern bool ak_flush_hashes(void);
+
+/* --- usage_batches.c ----------------------------------------------------- */
+
+extern void ak_usage_batches_init(AkDatabaseSlot *own_slot);
+extern bool ak_usage_batches_are_possible(void);
+extern bool ak_usage_batches_write(const char *database);
 
 /* --- usage_report.c ------------------------------------------------------ */
 

@@ -1,17 +1,9 @@
 /*
  * usage_flush.c
- *	  What the worker of a database writes: the counts in shared memory, in
- *	  batches; renewed hashes; and the seals of the audit log.  And what it
- *	  deletes: hours of the history that ended long ago.
- *
- * Counts are written exactly once, also if the worker is ended or a batch
- * fails: each batch has a number that is written with it, and if the result of
- * a batch is unknown, the worker asks for it before it takes the next one.  (A
- * crash of the server loses the counters, and so what was counted since the
- * last batch.)
- *
- * A standby sends its batches to the primary, if that is configured; otherwise
- * they stay in memory.
+ *	  What the worker of a database does at each flush: it writes the counts in
+ *	  shared memory (usage_batches.c), renewed hashes and the seals of the audit
+ *	  log, and deletes hours of the history that ended long ago and what is
+ *	  recorded of keys that are no more.
  */
 #include "postgres.h"
 
@@ -20,13 +12,11 @@
 #include "core/compat.h"
 #include "core/counting.h"
 #include "operations/operations.h"
-#include "store/store.h"
 #include "usage/limits.h"
 #include "usage/usage.h"
 
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
@@ -34,21 +24,10 @@
 #include "postmaster/interrupt.h"
 #include "storage/lwlock.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
-#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
-
-/* A batch is this large or a little larger. */
-#define BATCH_SIZE			10000
-
-/*
- * A use of a key that is not visible may belong to an open transaction that
- * creates the key.  It is kept this long, if there is room.
- */
-#define KEEP_UNKNOWN_MS		(3600 * 1000)
 
 /*
  * After this many hashes the next batch follows at once, within a time limit.
@@ -56,19 +35,12 @@
 #define MANY_HASHES			256
 #define HASHES_TIME_MS		1000
 
-/* Old hours are dropped for so long at a time. */
+/* Old hours are dropped for so long at a time, and so many in a transaction. */
 #define HISTORY_TIME_MS		1000
+#define HOURS_AT_ONCE		10000
 
 /* So many seals of the audit are made in one transaction. */
 #define SEALS_AT_ONCE		10
-
-/* The destination of batches. */
-typedef enum Destination
-{
-	NOWHERE,
-	OWN_TABLES,
-	PRIMARY
-} Destination;
 
 static AkDatabaseSlot *slot;
 static char database_name[NAMEDATALEN];
@@ -79,14 +51,16 @@ void
 ak_usage_flush_init(AkDatabaseSlot *own_slot)
 {
 	slot = own_slot;
+	ak_usage_batches_init(own_slot);
 	batch_context = AllocSetContextCreate(TopMemoryContext, "apikeys batch",
 										  ALLOCSET_DEFAULT_SIZES);
 }
 
 /* --- Transactions -------------------------------------------------------- */
 
-static void
-begin_transaction(void)
+/* Begins a transaction; what is allocated in it stays until the job's end. */
+void
+ak_flush_begin(void)
 {
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
@@ -94,22 +68,25 @@ begin_transaction(void)
 	MemoryContextSwitchTo(batch_context);
 }
 
-static void
-commit_transaction(void)
+/* Commits it. */
+void
+ak_flush_commit(void)
 {
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(batch_context);
 }
 
-/* --- Hashes -------------------------------------------------------------- */
+/* --- Jobs ---------------------------------------------------------------- */
 
 /*
- * Returns whether the job was done, which the database's slot remembers;
- * otherwise logs the error, unless is_silent.
+ * Runs a job that returns whether all of it was done, in a memory context that
+ * is emptied after it; ends its transaction if it fails, and logs the error unless
+ * is_silent.  Returns whether all was done, which the database's slot remembers.
  */
-static bool
-try_job(AkJob number, const char *activity, void (*job) (void), bool is_silent)
+bool
+ak_flush_try(AkJob number, const char *activity, bool (*job) (void),
+			 bool is_silent)
 {
 	volatile bool done = false;
 
@@ -117,8 +94,7 @@ try_job(AkJob number, const char *activity, void (*job) (void), bool is_silent)
 	MemoryContextSwitchTo(batch_context);
 	PG_TRY();
 	{
-		job();
-		done = true;
+		done = job();
 	}
 	PG_CATCH();
 	{
@@ -150,291 +126,66 @@ must_stop(void)
 	return state.shall_leave || ShutdownRequestPending;
 }
 
-static void
+/* --- Hashes -------------------------------------------------------------- */
+
+static bool
 write_hashes(void)
 {
 	int64		begin = ak_clock_ms();
 	int			count;
 
 	if (!ak_rehash_is_queued() || RecoveryInProgress())
-		return;
+		return true;
 	do
 	{
-		begin_transaction();
+		ak_flush_begin();
 		count = ak_rehash_write();
-		commit_transaction();
+		ak_flush_commit();
 		MemoryContextReset(batch_context);
 		if (count > 0)
 			elog(DEBUG1, "apikeys worker renews %d hashes", count);
 	} while (count >= MANY_HASHES && !must_stop() &&
 			 ak_clock_ms() - begin < HASHES_TIME_MS);
-}
-
-/* Returns true if no job failed. */
-static bool
-renew_hashes(void)
-{
-	return try_job(AK_JOB_HASHES, "writing hashes", write_hashes, false);
-}
-
-/* --- One batch ----------------------------------------------------------- */
-
-/* Checks whether counts of a key that does not exist are kept. */
-static bool
-shall_keep(AkKeystore *store, const AkCount *count)
-{
-	text	   *public_key = cstring_to_text_with_len(count->public_key,
-													  count->key_length);
-
-	return !ak_counters_are_filling() &&
-		!TimestampDifferenceExceeds(count->last_at, GetCurrentTimestamp(),
-									KEEP_UNKNOWN_MS) &&
-		!ak_keystore_was_deleted(store, public_key);
-}
-
-/*
- * Returns the positions of those counts that were not written, because their
- * key does not exist, and must be kept: a list of integers; in a transaction.
- */
-static List *
-choose_kept(ArrayType *missing, const AkHarvest *harvest)
-{
-	AkKeystore	store;
-	List	   *kept = NIL;
-	int			count = ArrayGetNItems(ARR_NDIM(missing), ARR_DIMS(missing));
-	const int32 *places = (const int32 *) ARR_DATA_PTR(missing);
-
-	ak_keystore_open(&store, AK_TABLE_BIT(AK_DELETED_KEY));
-	for (int i = 0; i < count; i++)
-	{
-		int			place = places[i] - 1;
-
-		if (place >= 0 && place < harvest->count &&
-			shall_keep(&store, &harvest->counts[place]))
-			kept = lappend_int(kept, place);
-	}
-	ak_keystore_close(&store);
-	return kept;
-}
-
-static List *
-write_to_own_tables(AkHarvest *harvest)
-{
-	AkBatch		batch = {0};
-	List	   *kept;
-
-	begin_transaction();
-	if (harvest->count > 0)
-		ak_usage_make_batch(harvest, &batch);
-	kept = choose_kept(ak_usage_merge(ak_database_slots_instance(),
-									  slot->batch, &batch), harvest);
-	if (harvest->stale_count > 0)
-		ak_usage_clean_up(harvest->stale, harvest->stale_count);
-	commit_transaction();
-	return kept;
-}
-
-static List *
-send_to_primary(AkHarvest *harvest)
-{
-	AkBatch		batch;
-	AkTextBatch text;
-	char	   *answer;
-	Datum		missing;
-	List	   *kept;
-
-	begin_transaction();
-	ak_usage_make_batch(harvest, &batch);
-	ak_usage_primary_format(&batch, &text);
-	commit_transaction();
-	answer = ak_usage_primary_merge(ak_database_slots_instance(), slot->batch,
-									&text);
-	begin_transaction();
-	missing = OidInputFunctionCall(F_ARRAY_IN, answer, INT4OID, -1);
-	kept = choose_kept(DatumGetArrayTypeP(missing), harvest);
-	commit_transaction();
-	return kept;
-}
-
-/* Whether a sorted list of integers contains one; moves on in the list. */
-static bool
-is_next(List *list, int *place, int number)
-{
-	if (*place == list_length(list) || list_nth_int(list, *place) != number)
-		return false;
-	(*place)++;
 	return true;
 }
 
-/* Adds what was written to the database's figures; not what is kept. */
-static void
-count_written(const AkHarvest *harvest, List *kept)
+/* Writes hashes that are queued; returns false if that failed. */
+bool
+ak_flush_hashes(void)
 {
-	int			place = 0;
-
-	for (int i = 0; i < harvest->count; i++)
-	{
-		const AkCount *count = &harvest->counts[i];
-
-		if (!is_next(kept, &place, i) &&
-			count->counted.kind < AK_REASON_COUNT)
-			pg_atomic_fetch_add_u64(&slot->written[count->counted.kind],
-									count->tally.count);
-	}
+	return ak_flush_try(AK_JOB_HASHES, "writing hashes", write_hashes, false);
 }
 
-/* What is kept in memory is pending, and looked at again at the next flush. */
-static void
-write_batch(Destination destination, AkHarvest *harvest)
-{
-	List	   *kept = NIL;
-	ListCell   *cell;
-
-	if (destination == PRIMARY)
-	{
-		if (harvest->count > 0)
-			kept = send_to_primary(harvest);
-	}
-	else if (harvest->count > 0 || harvest->stale_count > 0)
-		kept = write_to_own_tables(harvest);
-	slot->batch_is_settled = true;
-	count_written(harvest, kept);
-	foreach(cell, kept)
-		ak_usage_counters_take_back_one(MyDatabaseId,
-										&harvest->counts[lfirst_int(cell)]);
-	if (kept != NIL || harvest->has_deleting)
-		ak_database_slot_want(slot);
-}
-
-/* --- All that is counted ------------------------------------------------- */
+/* --- What is old or no more ----------------------------------------------- */
 
 /*
- * After a failure: makes the counts of the last batch pending again, unless
- * they were written.
+ * Deletes records of keys and secrets that are no more and of which nothing else
+ * says so, after the transactions that deleted them.
  */
 static void
-settle_last_batch(Destination destination)
+sweep(void)
 {
-	bool		is_written;
+	TransactionId deleter;
+	bool		is_due;
 
-	if (slot->batch == 0 || slot->batch_is_settled)
+	if (!ak_database_slot_wants_sweep(slot, &deleter))
 		return;
-	if (destination == PRIMARY)
-		is_written = ak_usage_primary_settle(ak_database_slots_instance(),
-											 slot->batch);
+	ak_flush_begin();
+	is_due = TransactionIdPrecedes(deleter, GetActiveSnapshot()->xmin);
+	if (is_due)
+		ak_usage_sweep();
+	ak_flush_commit();
+	if (is_due)
+		ak_database_slot_end_sweep(slot, deleter);
 	else
-	{
-		begin_transaction();
-		is_written = ak_usage_settle(ak_database_slots_instance(),
-									 slot->batch);
-		commit_transaction();
-	}
-	if (!is_written)
-	{
-		ak_usage_counters_take_back(MyDatabaseId, slot->batch);
-		ak_limits_take_back(MyDatabaseId, slot->batch);
-	}
-	/* Its number is noted now, in any case. */
-	pg_atomic_write_u64(&slot->quota_batch, slot->batch);
-	slot->batch_is_settled = true;
+		ak_database_slot_want(slot);
 }
-
-static void
-write_all(Destination destination)
-{
-	AkHarvestPlace place = {0};
-
-	while (place.partition < AK_COUNTER_PARTITIONS)
-	{
-		AkHarvest	harvest = {0};
-
-		MemoryContextReset(batch_context);
-		slot->batch_is_settled = false;
-		slot->batch++;
-		ak_usage_counters_harvest(MyDatabaseId, slot->batch, BATCH_SIZE,
-								  &place, &harvest);
-		write_batch(destination, &harvest);
-		/* Many counters take long, and the queue of hashes is short. */
-		if (destination == OWN_TABLES &&
-			place.partition < AK_COUNTER_PARTITIONS)
-			(void) renew_hashes();
-	}
-}
-
-/* What was used of quotas, in a batch of its own. */
-static void
-write_quotas(Destination destination)
-{
-	AkQuotaHarvest harvest;
-	AkQuotaBatch batch;
-	const char *columns[AK_QUOTA_COLUMN_COUNT];
-
-	if (!ak_limits_have_quotas())
-		return;
-	MemoryContextReset(batch_context);
-	slot->batch_is_settled = false;
-	slot->batch++;
-	ak_limits_harvest(MyDatabaseId, slot->batch, &harvest);
-	if (harvest.count > 0)
-	{
-		begin_transaction();
-		ak_quota_make_batch(&harvest, &batch);
-		if (destination == OWN_TABLES)
-			ak_quota_merge(ak_database_slots_instance(), slot->batch, &batch);
-		else
-			for (int column = 0; column < AK_QUOTA_COLUMN_COUNT; column++)
-				columns[column] = OidOutputFunctionCall(F_ARRAY_OUT,
-														batch.columns[column]);
-		commit_transaction();
-		if (destination == PRIMARY)
-			ak_usage_primary_merge_quotas(ak_database_slots_instance(),
-										  slot->batch, columns);
-		pg_atomic_write_u64(&slot->quota_batch, slot->batch);
-	}
-	slot->batch_is_settled = true;
-}
-
-/* Before the first batch also what a crash may have left. */
-static void
-tidy_up(void)
-{
-	begin_transaction();
-	ak_usage_tidy_up(slot->batch == 0);
-	commit_transaction();
-}
-
-static Destination
-choose_destination(void)
-{
-	if (!RecoveryInProgress())
-		return OWN_TABLES;
-	return ak_usage_primary_conninfo[0] != '\0' ? PRIMARY : NOWHERE;
-}
-
-static void
-write_usage(void)
-{
-	Destination destination = choose_destination();
-
-	if (destination == NOWHERE)
-		return;
-	if (destination == PRIMARY)
-		ak_usage_primary_connect(database_name);
-	else
-		tidy_up();
-	settle_last_batch(destination);
-	write_all(destination);
-	write_quotas(destination);
-	ak_usage_primary_disconnect();
-}
-
-/* --- The history ---------------------------------------------------------- */
 
 /*
  * Deletes what is old, of many rows some at each flush, so that what is counted does
  * not wait, and quotas that have ended, after the last of them was written.
  */
-static void
+static bool
 drop_history(void)
 {
 	int64		begin = ak_clock_ms();
@@ -444,21 +195,23 @@ drop_history(void)
 	bool		marks_are_left;
 
 	if (RecoveryInProgress())
-		return;
-	begin_transaction();
+		return true;
+	sweep();
+	ak_flush_begin();
 	marks_are_left = ak_quota_tidy_up();
-	commit_transaction();
+	ak_flush_commit();
 	do
 	{
-		begin_transaction();
+		ak_flush_begin();
 		dropped = ak_usage_drop_history(ak_tally_hour(kept_since) * AK_HOUR,
-										BATCH_SIZE);
-		commit_transaction();
+										HOURS_AT_ONCE);
+		ak_flush_commit();
 		MemoryContextReset(batch_context);
-	} while (dropped >= BATCH_SIZE && !must_stop() &&
+	} while (dropped >= HOURS_AT_ONCE && !must_stop() &&
 			 ak_clock_ms() - begin < HISTORY_TIME_MS);
-	if (dropped >= BATCH_SIZE || marks_are_left)
+	if (dropped >= HOURS_AT_ONCE || marks_are_left)
 		ak_database_slot_want(slot);
+	return true;
 }
 
 /* --- The audit ------------------------------------------------------------ */
@@ -467,22 +220,23 @@ drop_history(void)
  * Events of open transactions are sealed later, so data stays pending.  A
  * transaction that writes an event after this check sets the flag again.
  */
-static void
+static bool
 seal_audit(void)
 {
 	int64		sealed;
 
 	if (RecoveryInProgress())
-		return;
+		return true;
 	do
 	{
-		begin_transaction();
+		ak_flush_begin();
 		if (ak_audit_is_being_written())
 			ak_database_slot_want(slot);
 		sealed = ak_audit_seal(SEALS_AT_ONCE, false);
-		commit_transaction();
+		ak_flush_commit();
 		MemoryContextReset(batch_context);
 	} while (sealed > 0 && !must_stop());
+	return true;
 }
 
 /* --- All ----------------------------------------------------------------- */
@@ -494,25 +248,30 @@ typedef enum Extension
 	CREATED
 } Extension;
 
+static Extension extension;
+
 /*
  * Looks up the name of the database each time: a standby is not told of a
  * renaming.
  */
-static Extension
+static bool
 find_extension(void)
 {
-	Extension	found = MISSING;
-
-	begin_transaction();
+	ak_flush_begin();
 	if (OidIsValid(get_extension_oid("apikeys", true)))
-		found = CREATED;
-	else if (ak_extension_is_being_created())
-		found = BEING_CREATED;
+		extension = CREATED;
+	else
+		extension = ak_extension_is_being_created() ? BEING_CREATED : MISSING;
 	strlcpy(database_name, get_database_name(MyDatabaseId),
 			sizeof(database_name));
-	commit_transaction();
-	MemoryContextReset(batch_context);
-	return found;
+	ak_flush_commit();
+	return true;
+}
+
+static bool
+write_usage(void)
+{
+	return ak_usage_batches_write(database_name);
 }
 
 /* Does all jobs, even if one fails; returns whether usage was written. */
@@ -521,32 +280,25 @@ do_jobs(void)
 {
 	/* Damaged seals stay damaged, and are logged once. */
 	static bool audit_is_sealed = true;
-	bool		hashes_are_written = renew_hashes();
-	bool		usage_is_written = try_job(AK_JOB_USAGE, "writing usage",
-										   write_usage, false);
-	bool		history_is_short = try_job(AK_JOB_HISTORY, "dropping old history",
-										   drop_history, false);
+	bool		hashes_are_written = ak_flush_hashes();
+	bool		usage_is_written = ak_flush_try(AK_JOB_USAGE, "writing usage",
+												write_usage, false);
+	bool		history_is_short = ak_flush_try(AK_JOB_HISTORY,
+												"dropping old history",
+												drop_history, false);
 
-	audit_is_sealed = try_job(AK_JOB_SEALS, "sealing the audit", seal_audit,
-							  !audit_is_sealed);
+	audit_is_sealed = ak_flush_try(AK_JOB_SEALS, "sealing the audit",
+								   seal_audit, !audit_is_sealed);
 	if (!usage_is_written || !hashes_are_written || !history_is_short ||
 		!audit_is_sealed)
 		ak_database_slot_want(slot);
 	return usage_is_written;
 }
 
-/* Checks whether pending data can be written anywhere. */
-bool
-ak_usage_flush_is_possible(void)
-{
-	return choose_destination() != NOWHERE;
-}
-
 /*
  * Writes all pending data, or only_hashes, in transactions of its own; returns
  * whether usage was written.  What could not be written is pending again, and
- * the error is logged.  is_asked: a session waits for it.  Raises the errors
- * of looking for the extension.
+ * the error is logged.  is_asked: a session waits for it.
  */
 bool
 ak_usage_flush(bool only_hashes, bool is_asked)
@@ -554,7 +306,13 @@ ak_usage_flush(bool only_hashes, bool is_asked)
 	bool		is_written = true;
 
 	ak_database_slot_begin_flush(slot, only_hashes);
-	switch (find_extension())
+	if (!ak_flush_try(AK_JOB_LOOK, "looking for the extension", find_extension,
+					  false))
+	{
+		ak_database_slot_want(slot);
+		return false;
+	}
+	switch (extension)
 	{
 		case MISSING:
 			ak_counters_purge(MyDatabaseId);
@@ -574,7 +332,7 @@ ak_usage_flush(bool only_hashes, bool is_asked)
 							database_name)));
 			break;
 		case CREATED:
-			is_written = only_hashes ? renew_hashes() : do_jobs();
+			is_written = only_hashes ? ak_flush_hashes() : do_jobs();
 			break;
 	}
 	pgstat_report_activity(STATE_IDLE, NULL);

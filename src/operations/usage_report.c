@@ -341,6 +341,7 @@ get_failure_advice(uint32 failed_jobs)
 		AkJob		job;
 		const char *advice;
 	}			failures[] = {
+		{AK_JOB_LOOK, "the worker could not look for the extension when it last tried: see the server's log"},
 		{AK_JOB_USAGE, "what is counted could not be written when it was last tried: see the server's log"},
 		{AK_JOB_SEALS, "the audit could not be sealed when it was last tried: see the server's log, and verify_audit()"},
 		{AK_JOB_HASHES, "hashes could not be renewed when it was last tried: see the server's log"},

@@ -248,6 +248,12 @@ static int	rest = 0;
 static void
 release_slot(int code, Datum argument)
 {
+	/* What it did not write, whatever ended it, is pending. */
+	if (code != 0)
+	{
+		rest = RETRY_INTERVAL_MS;
+		ak_database_slot_want(slot);
+	}
 	ak_database_slot_release(slot, is_connected, rest);
 }
 
@@ -311,7 +317,7 @@ work(void)
 	uint64		answered = 0;	/* the last requested flush, done or failed */
 
 	plan(&times, true);
-	while (ak_usage_flush_is_possible())
+	while (ak_usage_batches_are_possible())
 	{
 		int64		now = ak_clock_ms();
 		AkSlotState state;

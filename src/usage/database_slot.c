@@ -79,6 +79,7 @@ initialize(void)
 	for (int i = 0; i < AK_DATABASE_SLOT_COUNT; i++)
 	{
 		ConditionVariableInit(&directory->slots[i].changed);
+		directory->slots[i].wants_sweep = true;
 		pg_atomic_init_u32(&directory->slots[i].counted_for, InvalidOid);
 		pg_atomic_init_u64(&directory->slots[i].quota_batch, 0);
 		pg_atomic_init_u64(&directory->slots[i].lost, 0);
@@ -179,6 +180,8 @@ ak_database_slot_free(AkDatabaseSlot *slot)
 	slot->failed_jobs = 0;
 	slot->batch = 0;
 	slot->batch_is_settled = false;
+	slot->wants_sweep = true;
+	slot->last_deleter = InvalidTransactionId;
 	pg_atomic_write_u32(&slot->counted_for, InvalidOid);
 	pg_atomic_write_u64(&slot->quota_batch, 0);
 	pg_atomic_write_u64(&slot->lost, 0);
@@ -227,6 +230,22 @@ ak_database_slot_drain_hashes(AkDatabaseSlot *slot)
 	slot->is_pending = slot->wants_hashes = true;
 	slot->start_after = 0;
 	wake(slot);
+	LWLockRelease(lock);
+}
+
+/*
+ * Makes the worker look for records of all keys and secrets that are no more,
+ * after the end of a transaction, or, if that is invalid, at the next flush.
+ */
+void
+ak_database_slot_want_sweep(AkDatabaseSlot *slot, TransactionId deleter)
+{
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	slot->wants_sweep = slot->is_pending = true;
+	if (TransactionIdFollows(deleter, slot->last_deleter))
+		slot->last_deleter = deleter;
+	if (slot->worker == 0)
+		wake(slot);
 	LWLockRelease(lock);
 }
 
@@ -435,6 +454,33 @@ ak_database_slot_report(AkDatabaseSlot *slot, uint64 wanted, bool done)
 		slot->flushes_failed++;
 	LWLockRelease(lock);
 	ConditionVariableBroadcast(&slot->changed);
+}
+
+/* Whether a sweep is wanted, and after which transaction; 0: none. */
+bool
+ak_database_slot_wants_sweep(const AkDatabaseSlot *slot,
+							 TransactionId *deleter)
+{
+	bool		is_wanted;
+
+	LWLockAcquire(lock, LW_SHARED);
+	is_wanted = slot->wants_sweep;
+	*deleter = slot->last_deleter;
+	LWLockRelease(lock);
+	return is_wanted;
+}
+
+/* It was made after this transaction; one after a later one may be wanted. */
+void
+ak_database_slot_end_sweep(AkDatabaseSlot *slot, TransactionId deleter)
+{
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	if (slot->last_deleter == deleter)
+	{
+		slot->wants_sweep = false;
+		slot->last_deleter = InvalidTransactionId;
+	}
+	LWLockRelease(lock);
 }
 
 /* --- For the launcher ---------------------------------------------------- */

@@ -48,7 +48,8 @@ typedef enum AkJob
 	AK_JOB_HASHES = 1 << 0,
 	AK_JOB_USAGE = 1 << 1,
 	AK_JOB_HISTORY = 1 << 2,
-	AK_JOB_SEALS = 1 << 3
+	AK_JOB_SEALS = 1 << 3,
+	AK_JOB_LOOK = 1 << 4		/* for the extension, before all others */
 } AkJob;
 
 typedef struct AkDatabaseSlot
@@ -78,6 +79,15 @@ typedef struct AkDatabaseSlot
 	 */
 	uint64		batch;
 	bool		batch_is_settled;
+	bool		batch_cleans;	/* it removes what is recorded of deleted keys */
+
+	/*
+	 * Whether records may be left of keys and secrets that are no more, and of
+	 * which nothing else says so; and which transaction is to end before they
+	 * are looked for, the last that deleted some: 0: none.
+	 */
+	bool		wants_sweep;
+	TransactionId last_deleter;
 
 	pg_atomic_uint32 counted_for;	/* the OID of table key, while it was counted */
 	pg_atomic_uint64 quota_batch;	/* the last one that wrote quotas */
@@ -101,6 +111,8 @@ extern void ak_database_slot_free(AkDatabaseSlot *slot);
 extern void ak_database_slot_set_pending(AkDatabaseSlot *slot);
 extern void ak_database_slots_make_room(void);
 extern void ak_database_slot_drain_hashes(AkDatabaseSlot *slot);
+extern void ak_database_slot_want_sweep(AkDatabaseSlot *slot,
+										TransactionId deleter);
 extern bool ak_database_slot_flush(AkDatabaseSlot *slot);
 extern void ak_database_slot_send_away(AkDatabaseSlot *slot);
 extern void ak_database_slot_let_back(AkDatabaseSlot *slot);
@@ -125,6 +137,10 @@ extern void ak_database_slot_begin_flush(AkDatabaseSlot *slot,
 										 bool only_hashes);
 extern void ak_database_slot_report(AkDatabaseSlot *slot, uint64 wanted,
 									bool done);
+extern bool ak_database_slot_wants_sweep(const AkDatabaseSlot *slot,
+										 TransactionId *deleter);
+extern void ak_database_slot_end_sweep(AkDatabaseSlot *slot,
+									   TransactionId deleter);
 
 /* A database with a slot and no worker. */
 typedef struct AkIdleSlot
@@ -163,7 +179,6 @@ extern void ak_usage_record(text *public_key, const AkUse *use);
 extern void ak_usage_record_grant(text *public_key, uint64 grant);
 extern void ak_usage_forget_database(Oid database);
 extern void ak_usage_forget(text *public_key);
-extern void ak_usage_forget_secret(text *public_key);
 extern void ak_usage_forget_networks(text *public_key,
 									 const AkNetset *access_list);
 
@@ -403,7 +418,8 @@ extern uint64 ak_usage_merged_batch(const pg_uuid_t *instance);
 
 extern void ak_usage_clean_up(text **public_keys, int count);
 extern void ak_usage_mark_removed(text *public_key);
-extern void ak_usage_tidy_up(bool has_started);
+extern void ak_usage_tidy_up(void);
+extern void ak_usage_sweep(void);
 extern uint64 ak_usage_drop_history(TimestampTz before, int most);
 
 /* --- rehash.c ------------------------------------------------------------ */

@@ -143,11 +143,10 @@ ak_usage_mark_removed(text *public_key)
 
 /*
  * Adds the uses by networks that are marked as removed to those without a
- * network.  On request it also deletes the records of deleted keys: a crash
- * loses the server's notes of what to clean up (ak_usage_clean_up()).
+ * network.
  */
 void
-ak_usage_tidy_up(bool has_started)
+ak_usage_tidy_up(void)
 {
 	static AkStatement add = {
 		"WITH ended AS (DELETE FROM apikeys.key_usage AS v "
@@ -158,6 +157,17 @@ ak_usage_tidy_up(bool has_started)
 		ADD_ENDED("NULL::pg_catalog.cidr", "e.secret_version", "0"),
 		.by_index = true
 	};
+
+	ak_owner_execute(&add, NULL, NULL);
+}
+
+/*
+ * What ak_usage_clean_up() does for some keys, for all: a crash loses the
+ * server's notes of what to clean up, and there may be no room for them.
+ */
+void
+ak_usage_sweep(void)
+{
 #define OF_DELETED_KEYS \
 	"WHERE u.public_key OPERATOR(pg_catalog.=) ANY " \
 	"(SELECT d.public_key FROM apikeys.deleted_key AS d) " \
@@ -166,11 +176,15 @@ ak_usage_tidy_up(bool has_started)
 	static AkStatement sweeps[] = {
 		{"DELETE FROM apikeys.key_usage AS u " OF_DELETED_KEYS},
 		{"DELETE FROM apikeys.key_denial AS u " OF_DELETED_KEYS},
-		{"DELETE FROM apikeys.key_role_usage AS u " OF_DELETED_KEYS}
+		{"DELETE FROM apikeys.key_role_usage AS u " OF_DELETED_KEYS},
+		{
+			"WITH ended AS (DELETE FROM apikeys.key_usage AS v "
+			"WHERE " SECRET_HAS_ENDED "RETURNING v.*) "
+			ADD_ENDED("e.network", "0::pg_catalog.int4", "0")
+		}
 	};
 #undef OF_DELETED_KEYS
 
-	ak_owner_execute(&add, NULL, NULL);
-	for (int i = 0; has_started && i < lengthof(sweeps); i++)
+	for (int i = 0; i < lengthof(sweeps); i++)
 		ak_owner_execute(&sweeps[i], NULL, NULL);
 }

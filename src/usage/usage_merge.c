@@ -24,8 +24,6 @@
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(apikeys_add_counts);
-PG_FUNCTION_INFO_V1(apikeys_merge_usage);
-PG_FUNCTION_INFO_V1(apikeys_settle_usage);
 
 /* --- Batches ------------------------------------------------------------- */
 
@@ -249,38 +247,60 @@ merge_denials(Datum *values, Snapshot snapshot)
 
 /*
  * Records which roles were used, if the record is older than an hour, so the
- * table is rarely written.  Look-ups are subqueries with a limit, so that no
- * plan reads all roles.
+ * table is rarely written; then the key's roles are not read.
+ *
+ * A key may have very many roles, and a batch many keys.  The rows of each key of
+ * the batch are looked up once (OFFSET: no plan reads those of all keys instead),
+ * and what belongs together is found by grouping it, which takes about the same
+ * time for each row whatever the planner expects; a join may compare each row
+ * with each.
  */
 static void
 merge_grants(Datum *values, Snapshot snapshot)
 {
+#define HELD	"coalesce(g.role, '=' OPERATOR(pg_catalog.||) g.permission)"
 	static AkStatement merge = {
+		"WITH used AS MATERIALIZED (SELECT b.public_key COLLATE \"C\" "
+		"AS public_key, b.grant_id, pg_catalog.max(b.last_at) AS last_at "
+		"FROM " BATCH "WHERE b.grant_id IS NOT NULL GROUP BY 1, 2), "
+		"written AS (SELECT k.public_key, w.grant_id, w.last_used_at "
+		"FROM (SELECT DISTINCT u.public_key FROM used AS u) AS k "
+		"CROSS JOIN LATERAL (SELECT w.last_used_at, "
+		"apikeys_internal.grant_id(w.role, w.project_id) AS grant_id "
+		"FROM apikeys.key_role_usage AS w "
+		"WHERE w.public_key OPERATOR(pg_catalog.=) k.public_key OFFSET 0) AS w), "
+		"due AS MATERIALIZED (SELECT a.public_key, a.grant_id, "
+		"pg_catalog.max(a.last_at) AS last_at "
+		"FROM (SELECT u.public_key, u.grant_id, u.last_at, "
+		"NULL::pg_catalog.timestamptz AS written_at FROM used AS u "
+		"UNION ALL SELECT w.public_key, w.grant_id, NULL, w.last_used_at "
+		"FROM written AS w) AS a GROUP BY 1, 2 "
+		"HAVING (pg_catalog.max(a.written_at) OPERATOR(pg_catalog.>) "
+		"(pg_catalog.max(a.last_at) OPERATOR(pg_catalog.-) "
+		"'1 hour'::pg_catalog.interval)) IS NOT TRUE "
+		"AND pg_catalog.max(a.last_at) IS NOT NULL), "
+		"granted AS (SELECT k.public_key, g.* "
+		"FROM (SELECT DISTINCT d.public_key FROM due AS d) AS k "
+		"CROSS JOIN LATERAL (SELECT g.project_id, " HELD " AS held, "
+		"apikeys_internal.grant_id(" HELD ", g.project_id) AS grant_id "
+		"FROM apikeys.key_role AS g "
+		"WHERE g.public_key OPERATOR(pg_catalog.=) k.public_key OFFSET 0) AS g), "
+		"held AS (SELECT a.public_key, a.project_id, a.held, "
+		"pg_catalog.max(a.last_at) OVER (PARTITION BY a.public_key, a.grant_id) "
+		"AS last_at FROM (SELECT d.public_key, d.grant_id, d.last_at, "
+		"NULL::pg_catalog.uuid AS project_id, NULL::pg_catalog.text AS held "
+		"FROM due AS d UNION ALL SELECT g.public_key, g.grant_id, NULL, "
+		"g.project_id, g.held FROM granted AS g) AS a) "
 		"INSERT INTO apikeys.key_role_usage AS u "
 		"(public_key, project_id, role, last_used_at) "
-		"SELECT b.public_key, r.project_id, r.held, "
-		"pg_catalog.max(b.last_at) "
-		"FROM " BATCH
-		"CROSS JOIN LATERAL (SELECT g.project_id, "
-		"coalesce(g.role, '=' OPERATOR(pg_catalog.||) g.permission) AS held "
-		"FROM apikeys.key_role AS g "
-		"WHERE g.public_key OPERATOR(pg_catalog.=) b.public_key "
-		"AND apikeys_internal.grant_id(coalesce(g.role, "
-		"'=' OPERATOR(pg_catalog.||) g.permission), g.project_id) "
-		"OPERATOR(pg_catalog.=) b.grant_id LIMIT 1) AS r "
-		"WHERE b.grant_id IS NOT NULL AND (SELECT true "
-		"FROM apikeys.key_role_usage AS w "
-		"WHERE w.public_key OPERATOR(pg_catalog.=) b.public_key "
-		"AND apikeys_internal.grant_id(w.role, w.project_id) "
-		"OPERATOR(pg_catalog.=) b.grant_id "
-		"AND w.last_used_at OPERATOR(pg_catalog.>) (b.last_at "
-		"OPERATOR(pg_catalog.-) '1 hour'::pg_catalog.interval)) IS NULL "
-		"GROUP BY 1, 2, 3 "
+		"SELECT h.public_key, h.project_id, h.held, h.last_at FROM held AS h "
+		"WHERE h.held IS NOT NULL AND h.last_at IS NOT NULL ORDER BY 1, 2, 3 "
 		"ON CONFLICT ON CONSTRAINT key_role_usage_key DO UPDATE SET "
 		"last_used_at = excluded.last_used_at "
 		"WHERE excluded.last_used_at OPERATOR(pg_catalog.>) u.last_used_at",
 		ARGUMENT_COUNT, ARGUMENT_TYPES, .by_index = true
 	};
+#undef HELD
 
 	ak_owner_execute_at(snapshot, &merge, values, NULL);
 }
@@ -465,136 +485,4 @@ apikeys_add_counts(PG_FUNCTION_ARGS)
 				(errmsg("apikeys: a count of uses or denials has reached its maximum, and stays there")));
 	has_said = true;
 	PG_RETURN_INT64(PG_INT64_MAX);
-}
-
-/* --- For the workers of standbys ----------------------------------------- */
-
-static int
-get_array_length(Datum array)
-{
-	ArrayType  *value = DatumGetArrayTypeP(array);
-
-	return ArrayGetNItems(ARR_NDIM(value), ARR_DIMS(value));
-}
-
-/* Raises 22023 with a message about what no batch contains. */
-static void
-refuse(const char *message)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("%s", message),
-			 ak_errid("invalid_batch")));
-}
-
-/* Raises 22023 for a count or a cost that is null or negative. */
-static void
-check_counts(Datum column)
-{
-	Datum	   *counts;
-	bool	   *nulls;
-	int			count;
-
-	deconstruct_array(DatumGetArrayTypeP(column), INT8OID, 8, FLOAT8PASSBYVAL,
-					  TYPALIGN_DOUBLE, &counts, &nulls, &count);
-	for (int i = 0; i < count; i++)
-		if (nulls[i] || DatumGetInt64(counts[i]) < 0)
-			refuse("a count must not be null or negative");
-}
-
-/* Raises 22023 for a reason of no denial; NULL stands for uses. */
-static void
-check_reasons(Datum column)
-{
-	Datum	   *reasons;
-	bool	   *nulls;
-	int			count;
-
-	deconstruct_array(DatumGetArrayTypeP(column), TEXTOID, -1, false,
-					  TYPALIGN_INT, &reasons, &nulls, &count);
-	for (int i = 0; i < count; i++)
-	{
-		AkReason	reason = nulls[i] ? AK_WRONG_SECRET :
-			ak_reason_of_name(TextDatumGetCString(reasons[i]));
-
-		if (reason == AK_OK || reason == AK_REASON_COUNT)
-			refuse("a reason must be one of denials");
-	}
-}
-
-/*
- * Raises 22023 for a time that is further in the future than a clock that is
- * wrong for a while: such a last use would hide all later ones, and such an hour
- * would never be old enough to be deleted.  With "step", times must be multiples of it.
- */
-static void
-check_times(Datum column, TimestampTz step)
-{
-	TimestampTz end = GetCurrentTimestamp() + 7 * USECS_PER_DAY;
-	Datum	   *times;
-	bool	   *nulls;
-	int			count;
-
-	deconstruct_array(DatumGetArrayTypeP(column), TIMESTAMPTZOID, 8,
-					  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &times, &nulls, &count);
-	for (int i = 0; i < count; i++)
-	{
-		TimestampTz time = DatumGetTimestampTz(times[i]);
-
-		if (!nulls[i] && (TIMESTAMP_NOT_FINITE(time) || time > end))
-			refuse("a time must not be infinite or more than a week ahead");
-		if (!nulls[i] && time % step != 0)
-			refuse("an hour must be a whole one");
-	}
-}
-
-/* Raises 22023 for what no batch contains. */
-static void
-check_batch(const AkBatch *batch)
-{
-	Datum	   *versions;
-	bool	   *null_versions;
-	int			count;
-
-	check_counts(batch->columns[AK_BATCH_COUNTS]);
-	check_counts(batch->columns[AK_BATCH_HOUR_COUNTS]);
-	check_counts(batch->columns[AK_BATCH_COSTS]);
-	check_reasons(batch->columns[AK_BATCH_REASONS]);
-	check_times(batch->columns[AK_BATCH_TIMES], 1);
-	check_times(batch->columns[AK_BATCH_HOURS], AK_HOUR);
-	deconstruct_array(DatumGetArrayTypeP(batch->columns[AK_BATCH_VERSIONS]),
-					  INT4OID, 4, true, TYPALIGN_INT,
-					  &versions, &null_versions, &count);
-	for (int i = 0; i < count; i++)
-		if (!null_versions[i] && DatumGetInt32(versions[i]) < 0)
-			refuse("a version must not be negative");
-}
-
-Datum
-apikeys_merge_usage(PG_FUNCTION_ARGS)
-{
-	AkBatch		batch;
-
-	ak_require_preload();
-	for (int column = 0; column < AK_BATCH_COLUMN_COUNT; column++)
-	{
-		batch.columns[column] = PG_GETARG_DATUM(2 + column);
-		if (column == 0)
-			batch.count = get_array_length(batch.columns[column]);
-		else if (get_array_length(batch.columns[column]) != batch.count)
-			ereport(ERROR,
-					(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-					 errmsg("the arrays differ in length"),
-					 ak_errid("invalid_batch")));
-	}
-	check_batch(&batch);
-	PG_RETURN_ARRAYTYPE_P(ak_usage_merge(PG_GETARG_UUID_P(0),
-										 PG_GETARG_INT64(1), &batch));
-}
-
-Datum
-apikeys_settle_usage(PG_FUNCTION_ARGS)
-{
-	ak_require_preload();
-	PG_RETURN_BOOL(ak_usage_settle(PG_GETARG_UUID_P(0), PG_GETARG_INT64(1)));
 }

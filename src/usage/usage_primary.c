@@ -1,6 +1,6 @@
 /*
  * usage_primary.c
- *	  Sends the batches of a standby's worker to the primary.
+ *	  Sends the batches of a standby's worker to the primary, and takes them there.
  *
  * An ordinary libpq connection to the database of the same name, as set in
  * apikeys.usage_primary_conninfo.  Only this file waits for the network, never
@@ -12,8 +12,10 @@
 #include "base/base.h"
 #include "core/compat.h"
 #include "core/counting.h"
+#include "core/reason.h"
 #include "usage/limits.h"
 
+#include "catalog/pg_type.h"
 #include "libpq-fe.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -33,6 +35,9 @@
  * PQconnectPoll ignores connect_timeout.
  */
 #define SILENT_HOST_TIMEOUT_MS	"8000"
+
+PG_FUNCTION_INFO_V1(apikeys_merge_usage);
+PG_FUNCTION_INFO_V1(apikeys_settle_usage);
 
 static PGconn *connection = NULL;
 
@@ -190,12 +195,16 @@ ak_usage_primary_connect(const char *database)
 				(errcode(ERRCODE_CONNECTION_FAILURE),
 				 errmsg("could not connect to the primary to send usage"),
 				 errdetail_internal("%s", get_message())));
+
 	/*
 	 * The session there ends before this worker gives up, so it cannot add the
-	 * batch later.
+	 * batch later; and soon if this worker has ended, and holds no rows then.
 	 */
-	query("SELECT pg_catalog.set_config('lock_timeout', '20s', false)", 0,
-		  NULL);
+	query("SELECT pg_catalog.concat("
+		  "pg_catalog.set_config('lock_timeout', '20s', false), "
+		  "pg_catalog.set_config('statement_timeout', '25s', false), "
+		  "pg_catalog.set_config('client_connection_check_interval', '1s', "
+		  "false))", 0, NULL);
 }
 
 static char *
@@ -263,4 +272,136 @@ ak_usage_primary_merge_quotas(const pg_uuid_t *instance, uint64 number,
 		parameters[2 + column] = columns[column];
 	query("SELECT apikeys.merge_quota_usage($1, $2, $3, $4, $5, $6)",
 		  lengthof(parameters), parameters);
+}
+
+/* --- On the primary, for the workers of standbys -------------------------- */
+
+static int
+get_array_length(Datum array)
+{
+	ArrayType  *value = DatumGetArrayTypeP(array);
+
+	return ArrayGetNItems(ARR_NDIM(value), ARR_DIMS(value));
+}
+
+/* Raises 22023 with a message about what no batch contains. */
+static void
+refuse(const char *message)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("%s", message),
+			 ak_errid("invalid_batch")));
+}
+
+/* Raises 22023 for a count or a cost that is null or negative. */
+static void
+check_counts(Datum column)
+{
+	Datum	   *counts;
+	bool	   *nulls;
+	int			count;
+
+	deconstruct_array(DatumGetArrayTypeP(column), INT8OID, 8, FLOAT8PASSBYVAL,
+					  TYPALIGN_DOUBLE, &counts, &nulls, &count);
+	for (int i = 0; i < count; i++)
+		if (nulls[i] || DatumGetInt64(counts[i]) < 0)
+			refuse("a count must not be null or negative");
+}
+
+/* Raises 22023 for a reason of no denial; NULL stands for uses. */
+static void
+check_reasons(Datum column)
+{
+	Datum	   *reasons;
+	bool	   *nulls;
+	int			count;
+
+	deconstruct_array(DatumGetArrayTypeP(column), TEXTOID, -1, false,
+					  TYPALIGN_INT, &reasons, &nulls, &count);
+	for (int i = 0; i < count; i++)
+	{
+		AkReason	reason = nulls[i] ? AK_WRONG_SECRET :
+			ak_reason_of_name(TextDatumGetCString(reasons[i]));
+
+		if (reason == AK_OK || reason == AK_REASON_COUNT)
+			refuse("a reason must be one of denials");
+	}
+}
+
+/*
+ * Raises 22023 for a time that is further in the future than a clock that is
+ * wrong for a while: such a last use would hide all later ones, and such an hour
+ * would never be old enough to be deleted.  With "step", times must be multiples of it.
+ */
+static void
+check_times(Datum column, TimestampTz step)
+{
+	TimestampTz end = GetCurrentTimestamp() + 7 * USECS_PER_DAY;
+	Datum	   *times;
+	bool	   *nulls;
+	int			count;
+
+	deconstruct_array(DatumGetArrayTypeP(column), TIMESTAMPTZOID, 8,
+					  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &times, &nulls, &count);
+	for (int i = 0; i < count; i++)
+	{
+		TimestampTz time = DatumGetTimestampTz(times[i]);
+
+		if (!nulls[i] && (TIMESTAMP_NOT_FINITE(time) || time > end))
+			refuse("a time must not be infinite or more than a week ahead");
+		if (!nulls[i] && time % step != 0)
+			refuse("an hour must be a whole one");
+	}
+}
+
+/* Raises 22023 for what no batch contains. */
+static void
+check_batch(const AkBatch *batch)
+{
+	Datum	   *versions;
+	bool	   *null_versions;
+	int			count;
+
+	check_counts(batch->columns[AK_BATCH_COUNTS]);
+	check_counts(batch->columns[AK_BATCH_HOUR_COUNTS]);
+	check_counts(batch->columns[AK_BATCH_COSTS]);
+	check_reasons(batch->columns[AK_BATCH_REASONS]);
+	check_times(batch->columns[AK_BATCH_TIMES], 1);
+	check_times(batch->columns[AK_BATCH_HOURS], AK_HOUR);
+	deconstruct_array(DatumGetArrayTypeP(batch->columns[AK_BATCH_VERSIONS]),
+					  INT4OID, 4, true, TYPALIGN_INT,
+					  &versions, &null_versions, &count);
+	for (int i = 0; i < count; i++)
+		if (!null_versions[i] && DatumGetInt32(versions[i]) < 0)
+			refuse("a version must not be negative");
+}
+
+Datum
+apikeys_merge_usage(PG_FUNCTION_ARGS)
+{
+	AkBatch		batch;
+
+	ak_require_preload();
+	for (int column = 0; column < AK_BATCH_COLUMN_COUNT; column++)
+	{
+		batch.columns[column] = PG_GETARG_DATUM(2 + column);
+		if (column == 0)
+			batch.count = get_array_length(batch.columns[column]);
+		else if (get_array_length(batch.columns[column]) != batch.count)
+			ereport(ERROR,
+					(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+					 errmsg("the arrays differ in length"),
+					 ak_errid("invalid_batch")));
+	}
+	check_batch(&batch);
+	PG_RETURN_ARRAYTYPE_P(ak_usage_merge(PG_GETARG_UUID_P(0),
+										 PG_GETARG_INT64(1), &batch));
+}
+
+Datum
+apikeys_settle_usage(PG_FUNCTION_ARGS)
+{
+	ak_require_preload();
+	PG_RETURN_BOOL(ak_usage_settle(PG_GETARG_UUID_P(0), PG_GETARG_INT64(1)));
 }

@@ -125,40 +125,27 @@ ak_usage_forget_database(Oid database)
 		ak_database_slot_free(slot);
 }
 
-/* Returns false if the deletion by this transaction cannot be noted. */
-static bool
-note_deletion(text *public_key)
-{
-	AkDatabaseSlot *slot = ak_counters_exist() ?
-		ak_database_slot_get() : NULL;
-
-	if (slot == NULL ||
-		!ak_usage_counters_note_deletion(public_key, GetTopTransactionId()))
-		return false;
-	ak_database_slot_want(slot);
-	return true;
-}
-
 /*
- * Deletes the records of a key that this transaction is deleting: after its
- * commit or, if that cannot be noted, now.
+ * After this transaction has deleted a key, deletes what is recorded of it, and
+ * after it has deleted a secret, adds its uses to those of no secret.  This
+ * transaction itself leaves them alone: the worker adds to them meanwhile, and
+ * waits for no tenant.  Where there is no slot, the first worker of the database
+ * looks for them.
  */
 void
 ak_usage_forget(text *public_key)
 {
-	if (!note_deletion(public_key))
-		ak_usage_clean_up(&public_key, 1);
-}
+	AkDatabaseSlot *slot = ak_counters_exist() ?
+		ak_database_slot_get() : NULL;
+	TransactionId deleter;
 
-/*
- * Adds uses of deleted secrets of a key to those of no secret: after the
- * commit or, if that cannot be noted, now.
- */
-void
-ak_usage_forget_secret(text *public_key)
-{
-	if (!note_deletion(public_key))
-		ak_usage_clean_up(&public_key, 1);
+	if (slot == NULL)
+		return;
+	deleter = GetTopTransactionId();
+	if (ak_usage_counters_note_deletion(public_key, deleter))
+		ak_database_slot_want(slot);
+	else
+		ak_database_slot_want_sweep(slot, deleter);
 }
 
 /*

@@ -313,6 +313,31 @@ EXECUTE use ('192.0.2.7');
 SELECT apikeys.flush_usage();
 SELECT role, last_used_at > now() - interval '10 minutes' FROM apikeys.key_role_usage WHERE public_key = :'public_key';
 
+-- Of a key with many roles each row is read once in a batch, and none of its roles
+-- where the record is not due.
+SELECT public_key AS many_key FROM apikeys.create_key(:'acme', 'Many', '{ORG_READ_ONLY}') \gset
+INSERT INTO apikeys.key_role (public_key, organization_id, project_id, permission)
+SELECT :'many_key', :'acme', p.id, 'area' || n || '.read' FROM generate_series(1, 1500) AS n, (VALUES (NULL), (:'alpha'::uuid)) AS p (id);
+PREPARE merge_roles (bigint, timestamptz) AS
+SELECT apikeys.merge_usage(:'instance', $1, array_fill(:'many_key'::text, n), array_fill(NULL::text, n), array_fill(NULL::cidr, n),
+	array_fill(0::bigint, n), array_fill($2, n), array_fill(NULL::inet, n), array_fill(0, n),
+	(SELECT array_agg(apikeys_internal.grant_id('=area' || i || '.read', :'alpha')) FROM generate_series(1, 1000) AS i),
+	array_fill(NULL::timestamptz, n), array_fill(1::bigint, n), array_fill(0::bigint, n)) FROM (VALUES ('{1000}'::integer[])) AS l (n);
+CREATE TEMPORARY VIEW rows_read AS
+SELECT (SELECT sum(pg_stat_get_xact_tuples_returned(i.indexrelid)) FROM pg_index AS i WHERE i.indrelid = c.oid)
+	+ pg_stat_get_xact_tuples_returned(c.oid) AS count FROM pg_class AS c WHERE c.oid = 'apikeys.key_role'::regclass;
+BEGIN;
+SELECT count AS before FROM rows_read \gset
+EXECUTE merge_roles (1000, '2001-01-01 00:00');
+SELECT count - :before BETWEEN 1 AND 3001 FROM rows_read;
+SELECT count AS before FROM rows_read \gset
+EXECUTE merge_roles (1001, '2001-01-01 00:59');
+SELECT count - :before FROM rows_read;
+EXECUTE merge_roles (1002, '2001-01-01 01:01');
+SELECT count - :before BETWEEN 1 AND 3001 FROM rows_read;
+COMMIT;
+SELECT last_used_at, count(*), count(DISTINCT role), count(project_id) FROM apikeys.key_role_usage WHERE public_key = :'many_key' GROUP BY 1;
+
 -- A key that is used in the transaction that makes it is not forgotten.
 BEGIN;
 SELECT public_key AS new_key, private_key AS new_secret FROM apikeys.create_key(:'acme', 'New key', '{ORG_READ_ONLY}') \gset

@@ -422,6 +422,28 @@ flush_usage('many');
 is(query($old_hours, 'many'), 0, 'and the rest at the next');
 query('DROP DATABASE many');
 
+# --- The worker cannot look for the extension ----------------------------------------
+
+my $log = -s $node->logfile;
+$locker = $node->background_psql('postgres');
+$locker->query_safe('BEGIN; LOCK TABLE pg_catalog.pg_extension IN ACCESS EXCLUSIVE MODE');
+query(q{ALTER SYSTEM SET apikeys.usage_flush_interval = '100ms'});
+$node->reload;
+$counted = written();
+query(use_key('key1', 500));
+ok($node->wait_for_log(qr/canceling statement due to lock timeout/, $log),
+	'somebody locks the catalog of extensions');
+like(query('SELECT advice FROM apikeys_internal.usage_status()'), qr/could not look for the extension/,
+	'which is what is to be told');
+$locker->query_safe('ROLLBACK');
+$locker->quit;
+ok( $node->poll_query_until(
+		'postgres',
+		qq{SELECT sum(use_count) = $counted + 500 FROM apikeys.key_usage}),
+	'what was counted is written after that, without another use');
+query(q{ALTER SYSTEM SET apikeys.usage_flush_interval = '1h'});
+$node->reload;
+
 # --- A copied database -----------------------------------------------------------------
 
 # A copy has the numbers of the original's batches in its tables, and counts on.

@@ -142,6 +142,7 @@ foreach my $victim ('connection', 'worker')
 	my $locker = $primary->background_psql('postgres');
 	my $flusher = $standby->background_psql('postgres', on_error_stop => 0);
 	my $worker = worker_of($standby);
+	my $log = -s $primary->logfile;
 
 	use_key($standby, 'key2', 10, '192.0.2.1');
 	$locker->query_safe('BEGIN; LOCK TABLE apikeys.key_usage IN EXCLUSIVE MODE');
@@ -166,6 +167,8 @@ foreach my $victim ('connection', 'worker')
 				qq{SELECT count(*) = 1 FROM pg_stat_activity
 				   WHERE backend_type = 'apikeys worker' AND pid <> $worker}),
 			'another worker takes over');
+		ok($primary->wait_for_log(qr/connection to client lost/, $log),
+			'and the session that nobody waits for ends, and holds no rows');
 	}
 	$locker->query_safe('COMMIT');
 	$locker->quit;

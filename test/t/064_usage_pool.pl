@@ -309,11 +309,15 @@ is(use_from('key10', 1000), 1000, 'another key is used');
 is(status('used_entries'), $ROOM / 4 + 1001, 'by its entries');
 flush_usage();
 is(status('used_entries'), $ROOM / 4, 'the room is kept while the deletion has not ended');
+is(use_keys(3000, 4499), 1500, 'the keys are used meanwhile');
+flush_usage();
+is( query(q{SELECT sum(use_count) FROM apikeys.key_usage WHERE substr(public_key, 4)::integer BETWEEN 3000 AND 4499}),
+	3000, 'and that is written, also of those that found no room: the deletion holds none of their rows');
 query(q{ROLLBACK PREPARED 'deletion'});
 query('SELECT apikeys.flush_usage()');
 is(status('used_entries'), 0, 'and given back after it');
 is( query(q{SELECT sum(use_count) FROM apikeys.usage WHERE substr(public_key, 4)::integer BETWEEN 3000 AND 4499}),
-	1500, 'after a rollback nothing is forgotten');
+	3000, 'after a rollback nothing is forgotten');
 
 query(q{ALTER SYSTEM SET apikeys.usage_flush_interval = '100ms'; SELECT pg_reload_conf()});
 query(q{BEGIN; DELETE FROM apikeys.key WHERE substr(public_key, 4)::integer BETWEEN 3000 AND 4499;
@@ -322,9 +326,41 @@ sleep 3;
 query(q{COMMIT PREPARED 'deletion'});
 ok($node->poll_query_until('postgres', 'SELECT used_entries = 0 FROM apikeys.status()'),
 	'the worker waits for the end of a deletion');
-is( query(q{SELECT count(*) FROM apikeys.key_usage WHERE substr(public_key, 4)::integer BETWEEN 3000 AND 4499}),
-	0, 'what is written of deleted keys is removed');
+ok( $node->poll_query_until('postgres',
+		q{SELECT count(*) = 0 FROM apikeys.key_usage WHERE substr(public_key, 4)::integer BETWEEN 3000 AND 4499}),
+	'what is written of deleted keys is removed, also of those that found no room');
+
+# Secrets likewise.
+use_keys(4500, 5999);
+flush_usage();
+query(q{BEGIN; DELETE FROM apikeys.key_secret WHERE substr(public_key, 4)::integer BETWEEN 4500 AND 5999;
+	PREPARE TRANSACTION 'deletion'});
+use_keys(4500, 5999);
+flush_usage();
+my $of_secrets = q{
+	SELECT sum(use_count), count(*) FILTER (WHERE secret_version > 0) > 0
+	FROM apikeys.key_usage WHERE substr(public_key, 4)::integer BETWEEN 4500 AND 5999};
+is(query($of_secrets), '3000|t', 'keys whose secrets are being deleted are counted');
+query(q{COMMIT PREPARED 'deletion'});
+ok($node->poll_query_until('postgres', $of_secrets, '3000|f'),
+	'their uses are those of no secret in the end');
 query(q{ALTER SYSTEM SET apikeys.usage_flush_interval = '1h'; SELECT pg_reload_conf()});
+
+# --- A row that somebody holds ------------------------------------------------------
+
+use_keys(50, 1549);
+flush_usage();
+my $before = query($written);
+$holder = $node->background_psql('postgres');
+$holder->query_safe(q{BEGIN; SELECT FROM apikeys.key_usage WHERE public_key = 'key60' FOR UPDATE});
+is(use_keys(50, 1549), 1500, 'keys are used while a row of one of them is held');
+$node->psql('postgres', 'SELECT apikeys.flush_usage()', stderr => \my $said);
+like($said, qr/usage could not be written/, 'not all of that can be written');
+cmp_ok(query("SELECT ($written) - $before"), '>', 1000, 'but that of others');
+$holder->query_safe('COMMIT');
+$holder->quit;
+flush_usage();
+is(query("SELECT ($written) - $before"), 1500, 'each use is written once in the end');
 
 # --- A count that cannot grow ---------------------------------------------------------------
 
