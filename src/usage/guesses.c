@@ -34,8 +34,9 @@
  *
  * Beyond the setting of the whole server hashes are computed on half of the
  * processors at once, so that others are left for requests that guess nothing.
- * Nobody waits: a secret that finds all of these taken is taken for wrong.  As long as few guess, all may compute at once, for then most of them have
- * the right secret: after an import all clients prove theirs for the first time.
+ * Nobody waits: a secret that finds all of these taken is taken for wrong.  As long
+ * as few guess, all may compute at once, for then most of them have the right
+ * secret: after an import all clients prove theirs for the first time.
  *
  * So that this locks out nobody, the table of proofs remembers which secrets
  * were proved by which hashes, as keyed digests: such a secret is known
