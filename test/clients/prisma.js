@@ -96,8 +96,7 @@ async function main() {
     'key_network',
     'key_role',
     'key_role_usage',
-    'key_usage',
-    'member'
+    'key_usage'
   ])
   plan()
 }
