@@ -198,10 +198,8 @@ CREATE INDEX key_organization_description_idx ON apikeys.key (organization_id, d
 CREATE INDEX key_organization_expires_idx ON apikeys.key (organization_id, expires_at) WHERE expires_at IS NOT NULL;
 CREATE INDEX key_expires_idx ON apikeys.key (expires_at) WHERE expires_at IS NOT NULL;
 CREATE INDEX key_owner_idx ON apikeys.key (owner, organization_id, public_key) WHERE owner IS NOT NULL;
-CREATE INDEX key_limits_idx ON apikeys.key (limits_id);
 CREATE INDEX key_metadata_idx ON apikeys.key USING gin (metadata apikeys_internal.metadata_ops) WHERE metadata <> '{}';
 COMMENT ON INDEX apikeys.key_metadata_idx IS 'Finds the keys whose metadata contains something.';
-COMMENT ON INDEX apikeys.key_limits_idx IS 'Finds out whether a quota that was used has a key still.';
 COMMENT ON INDEX apikeys.key_owner_idx IS 'Finds the keys of an owner.';
 COMMENT ON INDEX apikeys.key_created_idx IS 'Pages of keys by creation.';
 COMMENT ON INDEX apikeys.key_organization_created_idx IS 'Pages of an organization''s keys by creation.';

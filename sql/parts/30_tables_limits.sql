@@ -90,20 +90,20 @@ COMMENT ON TABLE apikeys.quota_usage IS
 	'What was used of quotas, as far as it is written. Internal; view limits adds what is not written yet.';
 COMMENT ON COLUMN apikeys.quota_usage.subject IS 'The limits_id of a key, or an organization.';
 CREATE INDEX quota_usage_ended_idx ON apikeys.quota_usage (subject) WHERE period = 'ended';
-COMMENT ON INDEX apikeys.quota_usage_ended_idx IS 'Finds the subjects that the worker is to look for.';
-COMMENT ON COLUMN apikeys.quota_usage.period IS 'hour, day, week, month or ever; ended: a mark that the subject may be no more. Then the worker deletes all its rows.';
-COMMENT ON COLUMN apikeys.quota_usage.starts_at IS 'Start of the period, in UTC; -infinity: ever. Of a mark: -infinity if what ended the subject made it, infinity if a batch did not find the subject.';
+COMMENT ON INDEX apikeys.quota_usage_ended_idx IS 'Finds what the worker is to delete.';
+COMMENT ON COLUMN apikeys.quota_usage.period IS 'hour, day, week, month or ever; ended: all rows of the subject are to be deleted.';
+COMMENT ON COLUMN apikeys.quota_usage.starts_at IS 'Start of the period, in UTC; -infinity: ever.';
 COMMENT ON COLUMN apikeys.quota_usage.used IS 'Units of cost.';
 
--- A verb locks no row that the worker adds to: it would wait for the transaction.  It
--- makes the mark always: what was used may be in memory yet, also of a standby.
+-- A verb locks no row that the worker adds to: it would wait for the transaction.
 CREATE FUNCTION apikeys_internal.end_limits(subject uuid) RETURNS void
 	LANGUAGE plpgsql VOLATILE
 AS $$
 BEGIN
 	PERFORM apikeys_internal.give_up_limits(subject);
 	INSERT INTO apikeys.quota_usage (subject, period, starts_at, used)
-		VALUES (end_limits.subject, 'ended', '-infinity', 0)
+		SELECT end_limits.subject, 'ended', '-infinity', 0
+		WHERE EXISTS (SELECT FROM apikeys.quota_usage AS u WHERE u.subject = end_limits.subject)
 		ON CONFLICT DO NOTHING;
 END;
 $$;

@@ -192,13 +192,12 @@ drop_history(void)
 	TimestampTz kept_since = GetCurrentTimestamp() -
 		(TimestampTz) ak_usage_retention * USECS_PER_MINUTE;
 	uint64		dropped;
-	bool		marks_are_left;
 
 	if (RecoveryInProgress())
 		return true;
 	sweep();
 	ak_flush_begin();
-	marks_are_left = ak_quota_tidy_up();
+	ak_quota_tidy_up();
 	ak_flush_commit();
 	do
 	{
@@ -209,7 +208,7 @@ drop_history(void)
 		MemoryContextReset(batch_context);
 	} while (dropped >= HOURS_AT_ONCE && !must_stop() &&
 			 ak_clock_ms() - begin < HISTORY_TIME_MS);
-	if (dropped >= HOURS_AT_ONCE || marks_are_left)
+	if (dropped >= HOURS_AT_ONCE)
 		ak_database_slot_want(slot);
 	return true;
 }

@@ -201,7 +201,7 @@ extern void ak_quota_read(Snapshot snapshot, AkLimitCheck *check);
 extern void ak_quota_make_batch(AkQuotaHarvest *harvest, AkQuotaBatch *batch);
 extern bool ak_quota_merge(const pg_uuid_t *instance, uint64 number,
 						   AkQuotaBatch *batch);
-extern bool ak_quota_tidy_up(void);
+extern void ak_quota_tidy_up(void);
 
 /* --- usage_primary.c ----------------------------------------------------- */
 

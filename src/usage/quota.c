@@ -11,11 +11,9 @@
 #include "usage/limits.h"
 #include "usage/usage.h"
 
-#include "access/table.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
-#include "storage/procarray.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -84,20 +82,6 @@ ak_quota_read(Snapshot snapshot, AkLimitCheck *check)
 
 /* --- Writing -------------------------------------------------------------- */
 
-/*
- * Rows of subjects that are no more are found by marks, rows of period "ended".
- * Who ends a subject makes one, and each batch makes one of each subject that it does
- * not see: that was ended while the batch was counted, or is of a transaction that
- * has not ended, or was rolled back.  The worker looks at a mark only when all
- * transactions have ended that were open when it was made, of which one may have
- * made or ended the subject, or be a batch that still saw it.
- */
-#define IS_UNKNOWN(subject) \
-	"(SELECT true FROM apikeys.key AS k WHERE k.limits_id " \
-	"OPERATOR(pg_catalog.=) " subject " LIMIT 1) IS NULL " \
-	"AND (SELECT true FROM apikeys.organization AS o WHERE o.id " \
-	"OPERATOR(pg_catalog.=) " subject ") IS NULL"
-
 /* In the order of the index, so that two merges lock rows in the same order. */
 static int
 compare_counts(const void *a, const void *b)
@@ -149,8 +133,7 @@ ak_quota_make_batch(AkQuotaHarvest *harvest, AkQuotaBatch *batch)
 /*
  * Adds a batch to the table, in the current transaction and with the rights of
  * its owner, unless that was done before; whether it was not.  Of periods that
- * have ended long ago the rows are deleted.  A mark that is there is
- * updated: the worker that deletes it waits, and leaves it.
+ * have ended long ago the rows are deleted.
  */
 bool
 ak_quota_merge(const pg_uuid_t *instance, uint64 number, AkQuotaBatch *batch)
@@ -178,14 +161,6 @@ ak_quota_merge(const pg_uuid_t *instance, uint64 number, AkQuotaBatch *batch)
 		"OPERATOR(pg_catalog.-) '70 days'::pg_catalog.interval)",
 		1, {UUIDARRAYOID}, .by_index = true
 	};
-	static AkStatement mark = {
-		"INSERT INTO apikeys.quota_usage AS u (subject, period, starts_at, used) "
-		"SELECT DISTINCT b.subject, 'ended', 'infinity'::pg_catalog.timestamptz, 0 "
-		"FROM pg_catalog.unnest($1) AS b (subject) "
-		"WHERE " IS_UNKNOWN("b.subject") " ORDER BY 1 "
-		"ON CONFLICT ON CONSTRAINT quota_usage_pkey DO UPDATE SET used = 0",
-		1, {UUIDARRAYOID}, .by_index = true
-	};
 
 	if (ak_usage_settle(instance, number))
 		return false;
@@ -193,57 +168,23 @@ ak_quota_merge(const pg_uuid_t *instance, uint64 number, AkQuotaBatch *batch)
 	{
 		ak_owner_execute(&merge, batch->columns, NULL);
 		ak_owner_execute(&clean, &batch->columns[AK_QUOTA_SUBJECTS], NULL);
-		ak_owner_execute(&mark, &batch->columns[AK_QUOTA_SUBJECTS], NULL);
 	}
 	return true;
 }
 
-/* The oldest transaction that is open, or was when an open snapshot was taken. */
-static TransactionId
-find_oldest_transaction(void)
-{
-	Relation	table = table_open(ak_table_oid(AK_QUOTA_USAGE),
-								   AccessShareLock);
-	TransactionId oldest = GetOldestNonRemovableTransactionId(table);
-
-	table_close(table, NoLock);
-	return oldest;
-}
-
-/*
- * Deletes what was used by subjects that are no more, and the marks, in the current
- * transaction; called by the worker.  Whether marks are left.
- */
-bool
+/* Deletes what has ended, in the current transaction; called by the worker. */
+void
 ak_quota_tidy_up(void)
 {
-#define IS_MARK(row) row ".period OPERATOR(pg_catalog.=) 'ended'"
-#define IS_OLD(row) "pg_catalog.age(" row ".xmin) " \
-	"OPERATOR(pg_catalog.>) pg_catalog.age($1)"
 	static AkStatement tidy = {
 		"DELETE FROM apikeys.quota_usage AS u "
 		"WHERE u.subject OPERATOR(pg_catalog.=) ANY (ARRAY("
 		"SELECT e.subject FROM apikeys.quota_usage AS e "
-		"WHERE " IS_MARK("e") " AND " IS_OLD("e") " LIMIT 10000)) "
-		"AND CASE WHEN " IS_MARK("u") " THEN " IS_OLD("u") " "
-		"ELSE " IS_UNKNOWN("u.subject") " END",
-		1, {XIDOID}, .by_index = true
-	};
-	static AkStatement look = {
-		"SELECT FROM apikeys.quota_usage AS e "
-		"WHERE " IS_MARK("e") " LIMIT 1",
+		"WHERE e.period OPERATOR(pg_catalog.=) 'ended' LIMIT 10000))",
 		0, {0}, .by_index = true
 	};
-#undef IS_MARK
-#undef IS_OLD
-	Datum		oldest;
 
-	/* Without a mark no other table is locked, which may be being dropped. */
-	if (ak_owner_execute(&look, NULL, NULL) == 0)
-		return false;
-	oldest = TransactionIdGetDatum(find_oldest_transaction());
-	ak_owner_execute(&tidy, &oldest, NULL);
-	return ak_owner_execute(&look, NULL, NULL) > 0;
+	ak_owner_execute(&tidy, NULL, NULL);
 }
 
 /* --- For the workers of standbys ------------------------------------------ */

@@ -5,8 +5,6 @@
 --   a word    the identifier of the error; where it has none, its SQLSTATE
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS apikeys;
--- What other tests have left for the worker to delete.
-DO $$ BEGIN FOR n IN 1 .. 100 LOOP PERFORM apikeys.flush_usage(); COMMIT; EXIT WHEN NOT EXISTS (SELECT FROM apikeys.quota_usage WHERE period = 'ended'); END LOOP; END $$;
 \set SHOW_CONTEXT never
 \pset format unaligned
 \pset tuples_only on
