@@ -2,18 +2,30 @@
 -- logical replication as well as for verbs.  36_trigger_modes.sql says which of
 -- them fire when rows arrive by logical replication.
 
+-- The owner of another table can name any trigger function that it may execute.
+CREATE FUNCTION apikeys_internal.check_trigger(relation oid, own regclass) RETURNS void
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF relation <> own THEN
+		RAISE EXCEPTION USING
+			ERRCODE = '39P01',
+			MESSAGE = 'this function must be called by a trigger of its own table',
+			CONSTRAINT = 'trigger_protocol_violated';
+	END IF;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.check_trigger(oid, regclass) IS
+	'Raises 39P01 if a trigger function is called for another table than its own.';
+
 -- The id of a role, for writes of every principal.
 CREATE FUNCTION apikeys_internal.role_named() RETURNS trigger
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	IF TG_RELID <> 'apikeys.role'::regclass THEN
-		RAISE EXCEPTION USING
-			ERRCODE = '39P01',
-			MESSAGE = 'this function must be called by a trigger of its own table',
-			CONSTRAINT = 'trigger_protocol_violated';
-	END IF;
+	PERFORM apikeys_internal.check_trigger(TG_RELID, 'apikeys.role');
 	NEW.id := coalesce(NEW.organization_id::text || '/', '') || NEW.name;
 	RETURN NEW;
 END;
@@ -45,12 +57,7 @@ CREATE FUNCTION apikeys_internal.member_role_noted() RETURNS trigger
 	SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	IF TG_RELID <> 'apikeys.member'::regclass THEN
-		RAISE EXCEPTION USING
-			ERRCODE = '39P01',
-			MESSAGE = 'this function must be called by a trigger of its own table',
-			CONSTRAINT = 'trigger_protocol_violated';
-	END IF;
+	PERFORM apikeys_internal.check_trigger(TG_RELID, 'apikeys.member');
 	IF NEW.principal NOT LIKE 'role:%' THEN
 		NEW.database_role := NULL;
 	ELSIF NEW.database_role IS NULL OR (TG_OP = 'UPDATE' AND NEW.principal <> OLD.principal) THEN
@@ -107,12 +114,7 @@ CREATE FUNCTION apikeys_internal.secret_inserted() RETURNS trigger
 	SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	IF TG_RELID <> 'apikeys.key_secret'::regclass THEN
-		RAISE EXCEPTION USING
-			ERRCODE = '39P01',
-			MESSAGE = 'this function must be called by a trigger of its own table',
-			CONSTRAINT = 'trigger_protocol_violated';
-	END IF;
+	PERFORM apikeys_internal.check_trigger(TG_RELID, 'apikeys.key_secret');
 	NEW.organization_id := coalesce(
 		(SELECT k.organization_id FROM apikeys.key AS k WHERE k.public_key = NEW.public_key), NEW.organization_id);
 	RETURN NEW;
@@ -236,12 +238,7 @@ CREATE FUNCTION apikeys_internal.access_list_dated() RETURNS trigger
 	SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	IF TG_RELID <> 'apikeys.key'::regclass THEN
-		RAISE EXCEPTION USING
-			ERRCODE = '39P01',
-			MESSAGE = 'this function must be called by a trigger of its own table',
-			CONSTRAINT = 'trigger_protocol_violated';
-	END IF;
+	PERFORM apikeys_internal.check_trigger(TG_RELID, 'apikeys.key');
 	INSERT INTO apikeys.key_network (public_key, network)
 		SELECT NEW.public_key, unnest(apikeys_internal.access_list_without(NEW.access_list, OLD.access_list)::cidr[])
 		ON CONFLICT DO NOTHING;

@@ -316,9 +316,10 @@ join_scopes(ArrayType *array)
 }
 
 /*
- * seal_token(public_key, secret_version, secret_created_at, lifetime, scopes, project): the text of a
- * token, NULL without one of the first four; raises 22023 for a lifetime or scopes that it cannot have, 54000 if it
- * would be too long, 55000 without a key of the server.
+ * seal_token(public_key, secret_version, secret_created_at, lifetime, scopes,
+ * project): the text of a token, NULL without one of the first four; raises 22023
+ * for a lifetime or scopes that it cannot have, 54000 if it would be too long,
+ * 55000 without a key of the server.
  */
 Datum
 apikeys_seal_token(PG_FUNCTION_ARGS)

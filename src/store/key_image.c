@@ -463,7 +463,11 @@ apikeys_check_sees_secrets(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* taken_keys(public_keys): those of which there is a key, or was one; not the NULLs. */
+/*
+ * taken_keys(public_keys): those of which there is a key, or was one; not the NULLs.
+ * An import asks before it inserts, so that it can name the bad row; what changes
+ * after that is found by insert_keys.
+ */
 Datum
 apikeys_taken_keys(PG_FUNCTION_ARGS)
 {
