@@ -254,7 +254,7 @@ read_end(Reader *reader, const AkChain *chain)
  * that one, but are not read here, for they are in none of its indexes.
  */
 static void
-find_heirs(Reader *reader)
+find_child_tables(Reader *reader)
 {
 	static const AkTable tables[] = {
 		AK_AUDIT_EVENT, AK_AUDIT_SEAL, AK_AUDIT_CHAIN
@@ -263,14 +263,14 @@ find_heirs(Reader *reader)
 	for (int i = 0; i < lengthof(tables); i++)
 	{
 		Oid			table = ak_table_oid(tables[i]);
-		List	   *heirs = find_inheritance_children(table, NoLock);
+		List	   *children = find_inheritance_children(table, NoLock);
 
-		if (heirs != NIL)
+		if (children != NIL)
 			tell(reader, psprintf("table %s inherits from apikeys.%s, so rows that are in no seal are shown there",
 								  DatumGetCString(DirectFunctionCall1(regclassout,
-																	  ObjectIdGetDatum(linitial_oid(heirs)))),
+																	  ObjectIdGetDatum(linitial_oid(children)))),
 								  get_rel_name(table)));
-		list_free(heirs);
+		list_free(children);
 	}
 }
 
@@ -306,7 +306,7 @@ ak_audit_verify(TimestampTz before, const AkSeal *known,
 	reader.has_event = ak_chain_next(&reader.events);
 	if (read_seals(&reader, &chain, before, &seals))
 		read_end(&reader, &chain);
-	find_heirs(&reader);
+	find_child_tables(&reader);
 	ak_chain_end(&reader.events);
 	ak_chain_end(&seals);
 	MemoryContextDelete(reader.event_context);
