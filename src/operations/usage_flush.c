@@ -17,11 +17,13 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "catalog/pg_extension.h"
 #include "commands/dbcommands.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/interrupt.h"
+#include "storage/lmgr.h"
 #include "storage/lwlock.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -58,12 +60,21 @@ ak_usage_flush_init(AkDatabaseSlot *own_slot)
 
 /* --- Transactions -------------------------------------------------------- */
 
-/* Begins a transaction; what is allocated in it stays until the job's end. */
+/*
+ * Begins a transaction; what is allocated in it stays until the job's end.  Locks
+ * the extension as DROP EXTENSION does before its tables, for that takes them in
+ * another order.
+ */
 void
 ak_flush_begin(void)
 {
+	Oid			own;
+
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
+	own = get_extension_oid("apikeys", true);
+	if (OidIsValid(own))
+		LockDatabaseObject(ExtensionRelationId, own, 0, AccessShareLock);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	MemoryContextSwitchTo(batch_context);
 }

@@ -108,6 +108,25 @@ query($create);
 ok($node->poll_query_until('postgres', 'SELECT used_entries = 0 FROM (SELECT apikeys.flush_usage()) AS f, apikeys.status()'),
 	'nothing is left in memory of keys that were deleted before');
 
+# --- Dropped while the worker writes ------------------------------------------------------
+
+my $holder = $node->background_psql('postgres');
+my $dropper = $node->background_psql('postgres');
+my $flusher = $node->background_psql('postgres', on_error_stop => 0);
+$holder->query('BEGIN; LOCK TABLE apikeys.key_usage');
+query($use);
+$flusher->query_until(qr/begun/, "\\echo begun\nSELECT apikeys.flush_usage();\n");
+$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_locks WHERE NOT granted AND relation = 'apikeys.key_usage'::regclass});
+$dropper->query_until(qr/begun/, "\\echo begun\nDROP EXTENSION apikeys;\n");
+$node->poll_query_until('postgres', q{SELECT count(*) = 2 FROM pg_locks WHERE NOT granted});
+is(query(q{SELECT count(*) FROM pg_locks WHERE NOT granted AND classid = 'pg_extension'::regclass}), 1,
+	'it waits for the worker before it locks a table');
+$holder->query('COMMIT');
+$dropper->quit;
+$flusher->quit;
+$holder->quit;
+query($create);
+
 # --- What cannot be a key ---------------------------------------------------------------
 
 is(query(q{

@@ -1,1 +1,0 @@
-SELECT apikeys.authorize('1000000000000000007', '2000000000000000007', :ip, :scope);
