@@ -99,19 +99,23 @@ ak_grant_is_permission(AkBytes *name)
 	return true;
 }
 
+/* The same for what is held in one text; "held" is not compressed. */
+uint64
+ak_grant_id_of(const text *held, const pg_uuid_t *project)
+{
+	AkBytes		name = {VARDATA_ANY(held), VARSIZE_ANY_EXHDR(held)};
+	bool		is_permission = ak_grant_is_permission(&name);
+
+	return ak_grant_id(ak_grant_hash(&name, is_permission), project);
+}
+
 Datum
 apikeys_grant_id(PG_FUNCTION_ARGS)
 {
-	AkBytes		name;
-	bool		is_permission;
-
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
-	name.data = VARDATA_ANY(PG_GETARG_TEXT_PP(0));
-	name.size = VARSIZE_ANY_EXHDR(PG_GETARG_TEXT_PP(0));
-	is_permission = ak_grant_is_permission(&name);
-	PG_RETURN_INT64(ak_grant_id(ak_grant_hash(&name, is_permission),
-								PG_ARGISNULL(1) ? NULL : PG_GETARG_UUID_P(1)));
+	PG_RETURN_INT64(ak_grant_id_of(PG_GETARG_TEXT_PP(0),
+								   PG_ARGISNULL(1) ? NULL : PG_GETARG_UUID_P(1)));
 }
 
 /* --- Permissions --------------------------------------------------------- */

@@ -294,6 +294,7 @@ typedef struct AkRole
 extern bool ak_grant_is_permission(AkBytes *name);
 extern uint64 ak_grant_hash(const AkBytes *name, bool is_permission);
 extern uint64 ak_grant_id(uint64 hash, const pg_uuid_t *project);
+extern uint64 ak_grant_id_of(const text *held, const pg_uuid_t *project);
 extern const AkRole *ak_roles_find(AkKeystore *store, const AkBytes *id);
 extern const AkPermission *ak_permissions_find(const AkPermissions *permissions,
 											   const char *scope,

@@ -21,6 +21,7 @@
 #include "storage/lwlock.h"
 #include "storage/spin.h"
 #include "utils/array.h"
+#include "utils/snapshot.h"
 #include "utils/uuid.h"
 
 /*
@@ -409,10 +410,17 @@ typedef struct AkBatch
 } AkBatch;
 
 extern void ak_usage_make_batch(AkHarvest *harvest, AkBatch *batch);
+extern Datum ak_usage_make_column(Datum *values, bool *nulls, int count,
+								  Oid type, int16 length, bool by_value,
+								  char alignment);
 extern ArrayType *ak_usage_merge(const pg_uuid_t *instance, uint64 number,
 								 AkBatch *batch);
 extern bool ak_usage_settle(const pg_uuid_t *instance, uint64 number);
 extern uint64 ak_usage_merged_batch(const pg_uuid_t *instance);
+
+/* --- grants_merge.c ------------------------------------------------------ */
+
+extern void ak_usage_merge_grants(const AkBatch *batch, Snapshot snapshot);
 
 /* --- usage_cleanup.c ----------------------------------------------------- */
 

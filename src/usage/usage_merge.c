@@ -80,9 +80,10 @@ get_sum(const AkHarvest *harvest, int place)
 	return sum;
 }
 
-static Datum
-make_column(Datum *values, bool *nulls, int count, Oid type, int16 length,
-			bool by_value, char alignment)
+/* Makes an array with one dimension; all that is passed on stays the caller's. */
+Datum
+ak_usage_make_column(Datum *values, bool *nulls, int count, Oid type,
+					 int16 length, bool by_value, char alignment)
 {
 	int			lower_bound = 1;
 
@@ -164,8 +165,8 @@ ak_usage_make_batch(AkHarvest *harvest, AkBatch *batch)
 	}
 
 #define MAKE_COLUMN(column, ...) \
-	columns[column] = make_column(values[column], nulls[column], count, \
-								  __VA_ARGS__)
+	columns[column] = ak_usage_make_column(values[column], nulls[column], count, \
+										   __VA_ARGS__)
 	MAKE_COLUMN(AK_BATCH_PUBLIC_KEYS, TEXTOID, -1, false, TYPALIGN_INT);
 	MAKE_COLUMN(AK_BATCH_REASONS, TEXTOID, -1, false, TYPALIGN_INT);
 	MAKE_COLUMN(AK_BATCH_NETWORKS, CIDROID, -1, false, TYPALIGN_INT);
@@ -195,18 +196,8 @@ ak_usage_make_batch(AkHarvest *harvest, AkBatch *batch)
 	TIMESTAMPTZARRAYOID, INETARRAYOID, INT4ARRAYOID, INT8ARRAYOID, \
 	TIMESTAMPTZARRAYOID, INT8ARRAYOID, INT8ARRAYOID, UUIDARRAYOID}
 
-#define BATCH \
-	"ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), " \
-	"pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5), " \
-	"pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8), " \
-	"pg_catalog.unnest($9), pg_catalog.unnest($10), pg_catalog.unnest($11), " \
-	"pg_catalog.unnest($12)) " \
-	"AS b (public_key, reason, network, count, last_at, address, version, " \
-	"grant_id, hour, hour_count, cost, organization_id) "
-
-#define EXISTING_ROWS \
-	"FROM " BATCH \
-	"WHERE b.organization_id IS NOT NULL AND b.count OPERATOR(pg_catalog.<>) 0 "
+/* Each statement reads the columns that it needs. */
+#define COLUMN(number)	"pg_catalog.unnest($" number ")"
 
 static void
 merge_uses(Datum *values, Snapshot snapshot)
@@ -215,7 +206,12 @@ merge_uses(Datum *values, Snapshot snapshot)
 		"INSERT INTO apikeys.key_usage AS u " USAGE_COLUMNS
 		"SELECT b.public_key, b.network, b.count, b.last_at, b.address, "
 		"coalesce(b.version, 0) "
-		EXISTING_ROWS "AND b.reason IS NULL " ADD_USES,
+		"FROM ROWS FROM (" COLUMN("1") ", " COLUMN("2") ", " COLUMN("3") ", "
+		COLUMN("4") ", " COLUMN("5") ", " COLUMN("6") ", " COLUMN("7") ", "
+		COLUMN("12") ") AS b (public_key, reason, network, count, last_at, "
+		"address, version, organization_id) "
+		"WHERE b.organization_id IS NOT NULL AND b.reason IS NULL "
+		"AND b.count OPERATOR(pg_catalog.<>) 0 " ADD_USES,
 		ARGUMENT_COUNT, ARGUMENT_TYPES, .by_index = true
 	};
 
@@ -229,7 +225,11 @@ merge_denials(Datum *values, Snapshot snapshot)
 		"INSERT INTO apikeys.key_denial AS d "
 		"(public_key, reason, denial_count, last_denied_at, last_denied_address) "
 		"SELECT b.public_key, b.reason, b.count, b.last_at, b.address "
-		EXISTING_ROWS "AND b.reason IS NOT NULL "
+		"FROM ROWS FROM (" COLUMN("1") ", " COLUMN("2") ", " COLUMN("4") ", "
+		COLUMN("5") ", " COLUMN("6") ", " COLUMN("12") ") "
+		"AS b (public_key, reason, count, last_at, address, organization_id) "
+		"WHERE b.organization_id IS NOT NULL AND b.reason IS NOT NULL "
+		"AND b.count OPERATOR(pg_catalog.<>) 0 "
 		"ON CONFLICT ON CONSTRAINT key_denial_pkey DO UPDATE SET "
 		"denial_count = "
 		SUM_OF("d.denial_count", "excluded.denial_count") ", "
@@ -246,66 +246,6 @@ merge_denials(Datum *values, Snapshot snapshot)
 }
 
 /*
- * Records which roles were used, if the record is older than an hour, so the
- * table is rarely written; then the key's roles are not read.
- *
- * A key may have very many roles, and a batch many keys.  The rows of each key of
- * the batch are looked up once (OFFSET: no plan reads those of all keys instead),
- * and what belongs together is found by grouping it, which takes about the same
- * time for each row whatever the planner expects; a join may compare each row
- * with each.
- */
-static void
-merge_grants(Datum *values, Snapshot snapshot)
-{
-#define HELD	"coalesce(g.role, '=' OPERATOR(pg_catalog.||) g.permission)"
-	static AkStatement merge = {
-		"WITH used AS MATERIALIZED (SELECT b.public_key COLLATE \"C\" "
-		"AS public_key, b.grant_id, pg_catalog.max(b.last_at) AS last_at "
-		"FROM " BATCH "WHERE b.grant_id IS NOT NULL GROUP BY 1, 2), "
-		"written AS (SELECT k.public_key, w.grant_id, w.last_used_at "
-		"FROM (SELECT DISTINCT u.public_key FROM used AS u) AS k "
-		"CROSS JOIN LATERAL (SELECT w.last_used_at, "
-		"apikeys_internal.grant_id(w.role, w.project_id) AS grant_id "
-		"FROM apikeys.key_role_usage AS w "
-		"WHERE w.public_key OPERATOR(pg_catalog.=) k.public_key OFFSET 0) AS w), "
-		"due AS MATERIALIZED (SELECT a.public_key, a.grant_id, "
-		"pg_catalog.max(a.last_at) AS last_at "
-		"FROM (SELECT u.public_key, u.grant_id, u.last_at, "
-		"NULL::pg_catalog.timestamptz AS written_at FROM used AS u "
-		"UNION ALL SELECT w.public_key, w.grant_id, NULL, w.last_used_at "
-		"FROM written AS w) AS a GROUP BY 1, 2 "
-		"HAVING (pg_catalog.max(a.written_at) OPERATOR(pg_catalog.>) "
-		"(pg_catalog.max(a.last_at) OPERATOR(pg_catalog.-) "
-		"'1 hour'::pg_catalog.interval)) IS NOT TRUE "
-		"AND pg_catalog.max(a.last_at) IS NOT NULL), "
-		"granted AS (SELECT k.public_key, g.* "
-		"FROM (SELECT DISTINCT d.public_key FROM due AS d) AS k "
-		"CROSS JOIN LATERAL (SELECT g.project_id, " HELD " AS held, "
-		"apikeys_internal.grant_id(" HELD ", g.project_id) AS grant_id "
-		"FROM apikeys.key_role AS g "
-		"WHERE g.public_key OPERATOR(pg_catalog.=) k.public_key OFFSET 0) AS g), "
-		"held AS (SELECT a.public_key, a.project_id, a.held, "
-		"pg_catalog.max(a.last_at) OVER (PARTITION BY a.public_key, a.grant_id) "
-		"AS last_at FROM (SELECT d.public_key, d.grant_id, d.last_at, "
-		"NULL::pg_catalog.uuid AS project_id, NULL::pg_catalog.text AS held "
-		"FROM due AS d UNION ALL SELECT g.public_key, g.grant_id, NULL, "
-		"g.project_id, g.held FROM granted AS g) AS a) "
-		"INSERT INTO apikeys.key_role_usage AS u "
-		"(public_key, project_id, role, last_used_at) "
-		"SELECT h.public_key, h.project_id, h.held, h.last_at FROM held AS h "
-		"WHERE h.held IS NOT NULL AND h.last_at IS NOT NULL ORDER BY 1, 2, 3 "
-		"ON CONFLICT ON CONSTRAINT key_role_usage_key DO UPDATE SET "
-		"last_used_at = excluded.last_used_at "
-		"WHERE excluded.last_used_at OPERATOR(pg_catalog.>) u.last_used_at",
-		ARGUMENT_COUNT, ARGUMENT_TYPES, .by_index = true
-	};
-#undef HELD
-
-	ak_owner_execute_at(snapshot, &merge, values, NULL);
-}
-
-/*
  * Adds to the history of each key by the hour, and by the day.  All merges lock
  * rows in the same order, in which what is new of an organization stands in few
  * pages.
@@ -313,30 +253,38 @@ merge_grants(Datum *values, Snapshot snapshot)
 static void
 merge_history(Datum *values, Snapshot snapshot)
 {
-#define MERGE(table, unit, start) { \
+#define SUM(column) \
+	"least(pg_catalog.sum(" column "), 9223372036854775807)::pg_catalog.int8"
+#define INSERT_INTO(table, unit) \
 	"INSERT INTO apikeys." table " AS h " \
-	"(public_key, " unit ", reason, organization_id, count, cost) " \
-	"SELECT b.public_key COLLATE \"C\", " start ", " \
-	"coalesce(b.reason, 'ok') COLLATE \"C\", b.organization_id, " \
-	"least(pg_catalog.sum(b.hour_count), 9223372036854775807)::pg_catalog.int8, " \
-	"least(pg_catalog.sum(b.cost), 9223372036854775807)::pg_catalog.int8 " \
-	"FROM " BATCH \
-	"WHERE b.organization_id IS NOT NULL AND b.hour IS NOT NULL " \
-	"GROUP BY 4, 1, 2, 3 ORDER BY 4, 1, 2, 3 " \
+	"(organization_id, public_key, " unit ", reason, count, cost) "
+#define ADD_TO(table) \
+	"GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4 " \
 	"ON CONFLICT ON CONSTRAINT " table "_pkey DO UPDATE SET " \
 	"count = " SUM_OF("h.count", "excluded.count") ", " \
-	"cost = " SUM_OF("h.cost", "excluded.cost"), \
-	ARGUMENT_COUNT, ARGUMENT_TYPES, .by_index = true \
-}
-	static AkStatement merges[] = {
-		MERGE("key_history", "hour", "b.hour"),
-		MERGE("key_day", "day",
-			  "(b.hour AT TIME ZONE 'UTC')::pg_catalog.date")
+	"cost = " SUM_OF("h.cost", "excluded.cost")
+	static AkStatement merge = {
+		"WITH b AS MATERIALIZED (SELECT b.organization_id, "
+		"b.public_key COLLATE \"C\" AS public_key, b.hour, "
+		"coalesce(b.reason, 'ok') COLLATE \"C\" AS reason, b.count, b.cost "
+		"FROM ROWS FROM (" COLUMN("1") ", " COLUMN("2") ", " COLUMN("9") ", "
+		COLUMN("10") ", " COLUMN("11") ", " COLUMN("12") ") "
+		"AS b (public_key, reason, hour, count, cost, organization_id) "
+		"WHERE b.organization_id IS NOT NULL AND b.hour IS NOT NULL), "
+		"day AS (" INSERT_INTO("key_day", "day")
+		"SELECT b.organization_id, b.public_key, "
+		"(b.hour AT TIME ZONE 'UTC')::pg_catalog.date, b.reason, "
+		SUM("b.count") ", " SUM("b.cost") " FROM b " ADD_TO("key_day") ") "
+		INSERT_INTO("key_history", "hour")
+		"SELECT b.organization_id, b.public_key, b.hour, b.reason, "
+		SUM("b.count") ", " SUM("b.cost") " FROM b " ADD_TO("key_history"),
+		ARGUMENT_COUNT, ARGUMENT_TYPES, .by_index = true
 	};
-#undef MERGE
+#undef SUM
+#undef INSERT_INTO
+#undef ADD_TO
 
-	for (int i = 0; i < lengthof(merges); i++)
-		ak_owner_execute_at(snapshot, &merges[i], values, NULL);
+	ak_owner_execute_at(snapshot, &merge, values, NULL);
 }
 
 /* False if this batch, or a later one, is there already. */
@@ -396,7 +344,7 @@ find_organizations(const AkBatch *batch, AkKeystore *store,
 		if (nulls[i])
 			missing[missing_count++] = Int32GetDatum(i + 1);
 	}
-	*organizations = make_column(values, nulls, count, UUIDOID, UUID_LEN,
+	*organizations = ak_usage_make_column(values, nulls, count, UUIDOID, UUID_LEN,
 								 false, TYPALIGN_CHAR);
 	return construct_array(missing, missing_count, INT4OID, sizeof(int32),
 						   true, TYPALIGN_INT);
@@ -418,12 +366,13 @@ ak_usage_merge(const pg_uuid_t *instance, uint64 number, AkBatch *batch)
 
 	if (!note_batch(instance, number) || batch->count == 0)
 		return construct_empty_array(INT4OID);
-	ak_keystore_open(&store, AK_TABLE_BIT(AK_KEY));
+	ak_keystore_open(&store, AK_TABLE_BIT(AK_KEY) |
+					 AK_TABLE_BIT(AK_KEY_ROLE_USAGE));
 	memcpy(values, batch->columns, sizeof(batch->columns));
 	missing = find_organizations(batch, &store, &values[ORGANIZATIONS]);
 	merge_uses(values, store.snapshot);
 	merge_denials(values, store.snapshot);
-	merge_grants(values, store.snapshot);
+	ak_usage_merge_grants(batch, store.snapshot);
 	merge_history(values, store.snapshot);
 	ak_keystore_close(&store);
 	return missing;
