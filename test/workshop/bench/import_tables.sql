@@ -1,5 +1,5 @@
 -- import_tables.sql: :import keys in a staging table, an owner to bring them in,
--- and copies of the tables that have their indexes and checks, but no triggers
+-- and copies of the tables with all their rows, indexes and checks, but no triggers
 -- and no foreign keys.
 SET client_min_messages = warning;
 ALTER TABLE apikeys.key ENABLE REPLICA TRIGGER key_replicated;
@@ -22,3 +22,7 @@ GRANT SELECT ON bench.staging TO bench_owner;
 CREATE TABLE bench.plain_key (LIKE apikeys.key INCLUDING ALL);
 CREATE TABLE bench.plain_key_role (LIKE apikeys.key_role INCLUDING ALL);
 CREATE TABLE bench.plain_key_secret (LIKE apikeys.key_secret INCLUDING ALL);
+INSERT INTO bench.plain_key SELECT * FROM apikeys.key;
+INSERT INTO bench.plain_key_role SELECT * FROM apikeys.key_role;
+INSERT INTO bench.plain_key_secret SELECT * FROM apikeys.key_secret;
+VACUUM (ANALYZE) bench.plain_key, bench.plain_key_role, bench.plain_key_secret;
