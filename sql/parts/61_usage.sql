@@ -22,11 +22,11 @@ CREATE FUNCTION apikeys_internal.pending_history(public_key text,
 COMMENT ON FUNCTION apikeys_internal.pending_history(text) IS
 	'Returns what pending_usage does, by the hour of the calls: uses (reason ok), with what they cost, and denials. Only of a key that the principal reads.';
 
-CREATE FUNCTION apikeys_internal.last_use(public_key text, organizations uuid[],
+CREATE FUNCTION apikeys_internal.last_use(public_key text, organization uuid, organizations uuid[],
 		OUT last_used_at timestamptz, OUT last_used_address inet)
 	RETURNS record
-	LANGUAGE c STABLE PARALLEL RESTRICTED COST 20 AS 'MODULE_PATHNAME', 'apikeys_last_use';
-COMMENT ON FUNCTION apikeys_internal.last_use(text, uuid[]) IS
+	LANGUAGE c STABLE STRICT PARALLEL RESTRICTED COST 20 AS 'MODULE_PATHNAME', 'apikeys_last_use';
+COMMENT ON FUNCTION apikeys_internal.last_use(text, uuid, uuid[]) IS
 	'Returns the last recorded or pending use of a key. NULL unless the principal reads the key; organizations are those in which it reads all keys, as returned by principal_organizations for the statement.';
 
 CREATE FUNCTION apikeys.flush_usage() RETURNS void

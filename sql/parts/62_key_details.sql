@@ -24,17 +24,17 @@ CREATE FUNCTION apikeys_internal.key_organization_permissions(public_key text, o
 COMMENT ON FUNCTION apikeys_internal.key_organization_permissions(text, uuid, uuid[]) IS
 	'Returns the permissions of a key in its organization; NULL if they are hidden from the principal.';
 
-CREATE FUNCTION apikeys_internal.key_hint(public_key text, organizations uuid[]) RETURNS text
+CREATE FUNCTION apikeys_internal.key_hint(public_key text, organization uuid, organizations uuid[]) RETURNS text
 	LANGUAGE c STABLE STRICT PARALLEL RESTRICTED COST 20 AS 'MODULE_PATHNAME', 'apikeys_key_hint';
-COMMENT ON FUNCTION apikeys_internal.key_hint(text, uuid[]) IS
+COMMENT ON FUNCTION apikeys_internal.key_hint(text, uuid, uuid[]) IS
 	'Returns the last characters of the newest private key of a key that the principal reads.';
 
-CREATE FUNCTION apikeys_internal.key_secrets(public_key text, organizations uuid[]) RETURNS jsonb
+CREATE FUNCTION apikeys_internal.key_secrets(public_key text, organization uuid, organizations uuid[]) RETURNS jsonb
 	LANGUAGE c STABLE STRICT PARALLEL RESTRICTED COST 20 AS 'MODULE_PATHNAME', 'apikeys_key_secrets';
-COMMENT ON FUNCTION apikeys_internal.key_secrets(text, uuid[]) IS
+COMMENT ON FUNCTION apikeys_internal.key_secrets(text, uuid, uuid[]) IS
 	'Returns the live private keys of a key that the principal reads, the newest first, without the keys themselves.';
 
-CREATE FUNCTION apikeys_internal.key_secret_expires_at(public_key text, organizations uuid[]) RETURNS timestamptz
+CREATE FUNCTION apikeys_internal.key_secret_expires_at(public_key text, organization uuid, organizations uuid[]) RETURNS timestamptz
 	LANGUAGE c STABLE STRICT PARALLEL RESTRICTED COST 20 AS 'MODULE_PATHNAME', 'apikeys_key_secret_expires_at';
-COMMENT ON FUNCTION apikeys_internal.key_secret_expires_at(text, uuid[]) IS
+COMMENT ON FUNCTION apikeys_internal.key_secret_expires_at(text, uuid, uuid[]) IS
 	'Returns when the last private key of a key that the principal reads expires, or has expired; NULL: never.';

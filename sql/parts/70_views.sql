@@ -6,7 +6,7 @@
 CREATE VIEW apikeys.keys WITH (security_invoker = true) AS
 SELECT
 	k.public_key,
-	apikeys_internal.key_hint(k.public_key, (SELECT apikeys_internal.principal_organizations(
+	apikeys_internal.key_hint(k.public_key, k.organization_id, (SELECT apikeys_internal.principal_organizations(
 		'apikeys.keys.read', 'apikeys.keys.manage'))) AS private_key,
 	k.description,
 	(SELECT o.name FROM apikeys.organization AS o WHERE o.id = k.organization_id) AS organization,
@@ -19,24 +19,24 @@ SELECT
 	k.access_list,
 	CASE
 		WHEN k.disabled_at IS NOT NULL THEN 'disabled'
-		WHEN least(k.expires_at, apikeys_internal.key_secret_expires_at(k.public_key, (SELECT apikeys_internal.principal_organizations(
+		WHEN least(k.expires_at, apikeys_internal.key_secret_expires_at(k.public_key, k.organization_id, (SELECT apikeys_internal.principal_organizations(
 			'apikeys.keys.read', 'apikeys.keys.manage')))) <= statement_timestamp() THEN 'expired'
 		ELSE 'active'
 	END AS status,
 	k.created_at,
 	k.created_by,
-	(apikeys_internal.last_use(k.public_key, (SELECT apikeys_internal.principal_organizations(
+	(apikeys_internal.last_use(k.public_key, k.organization_id, (SELECT apikeys_internal.principal_organizations(
 		'apikeys.keys.read', 'apikeys.keys.manage')))).last_used_at AS last_used_at,
-	(apikeys_internal.last_use(k.public_key, (SELECT apikeys_internal.principal_organizations(
+	(apikeys_internal.last_use(k.public_key, k.organization_id, (SELECT apikeys_internal.principal_organizations(
 		'apikeys.keys.read', 'apikeys.keys.manage')))).last_used_address AS last_used_address,
 	k.expires_at,
-	apikeys_internal.key_secrets(k.public_key, (SELECT apikeys_internal.principal_organizations(
+	apikeys_internal.key_secrets(k.public_key, k.organization_id, (SELECT apikeys_internal.principal_organizations(
 		'apikeys.keys.read', 'apikeys.keys.manage'))) AS secrets,
 	k.organization_id,
 	k.disabled_reason,
 	k.owner,
 	k.metadata,
-	apikeys_internal.key_secret_expires_at(k.public_key, (SELECT apikeys_internal.principal_organizations(
+	apikeys_internal.key_secret_expires_at(k.public_key, k.organization_id, (SELECT apikeys_internal.principal_organizations(
 		'apikeys.keys.read', 'apikeys.keys.manage'))) AS secret_expires_at,
 	apikeys_internal.key_organization_permissions(k.public_key, k.organization_id, (SELECT apikeys_internal.principal_organizations(
 		'apikeys.keys.read', 'apikeys.keys.manage'))) AS organization_permissions,

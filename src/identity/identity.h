@@ -110,6 +110,7 @@ extern bool ak_rights_reads_organization(const pg_uuid_t *organization);
 extern bool ak_rights_reads_keys_in(const pg_uuid_t *organization,
 									const pg_uuid_t *project);
 extern bool ak_rights_reads_key_of(text *public_key,
+								   const pg_uuid_t *organization,
 								   ArrayType *organizations);
 
 /* --- own_rows.c ---------------------------------------------------------- */

@@ -435,20 +435,15 @@ apikeys_reads_key(PG_FUNCTION_ARGS)
 				   ak_rights_reads_key(PG_GETARG_TEXT_PP(0)));
 }
 
-/* The same if the organizations with all keys readable are known; NULL: not. */
+/*
+ * The same for a key of an organization, if the organizations with all keys readable
+ * are known; NULL: not.
+ */
 bool
-ak_rights_reads_key_of(text *public_key, ArrayType *organizations)
+ak_rights_reads_key_of(text *public_key, const pg_uuid_t *organization,
+					   ArrayType *organizations)
 {
-	AkKeystore	store;
-	pg_uuid_t	organization;
-	bool		found;
-
-	ak_keystore_open(&store, AK_TABLE_BIT(AK_KEY));
-	found = ak_keystore_find_key(&store, public_key, &organization);
-	ak_keystore_close(&store);
-	if (!found)
-		return false;
-	return ak_reach_contains(organizations, &organization) ||
+	return ak_reach_contains(organizations, organization) ||
 		ak_rights_reads_key(public_key);
 }
 
@@ -456,8 +451,17 @@ ak_rights_reads_key_of(text *public_key, ArrayType *organizations)
 Datum
 apikeys_reads_key_of(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(!PG_ARGISNULL(0) &&
-				   ak_rights_reads_key_of(PG_GETARG_TEXT_PP(0),
+	AkKeystore	store;
+	pg_uuid_t	organization;
+	bool		found;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_BOOL(false);
+	ak_keystore_open(&store, AK_TABLE_BIT(AK_KEY));
+	found = ak_keystore_find_key(&store, PG_GETARG_TEXT_PP(0), &organization);
+	ak_keystore_close(&store);
+	PG_RETURN_BOOL(found &&
+				   ak_rights_reads_key_of(PG_GETARG_TEXT_PP(0), &organization,
 										  PG_ARGISNULL(1) ? NULL :
 										  PG_GETARG_ARRAYTYPE_P(1)));
 }

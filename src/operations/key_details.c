@@ -394,9 +394,8 @@ apikeys_key_projects(PG_FUNCTION_ARGS)
 /* --- Its secrets --------------------------------------------------------- */
 
 /*
- * Begins a scan of the secrets of the key in argument 0, in the order of their
- * versions; argument 1 is as in reads_key().  Returns false if the reader does
- * not see them.
+ * Begins a scan of the secrets of a key, in the order of their versions; the
+ * arguments are as in read_held().  Returns false if the reader does not see them.
  */
 static bool
 open_secrets(FunctionCallInfo fcinfo, ScanKey key, AkIndexScan *scan)
@@ -404,7 +403,8 @@ open_secrets(FunctionCallInfo fcinfo, ScanKey key, AkIndexScan *scan)
 	text	   *public_key = PG_GETARG_TEXT_PP(0);
 
 	if (!sees_all_rows(AK_KEY_SECRET) &&
-		!ak_rights_reads_key_of(public_key, PG_GETARG_ARRAYTYPE_P(1)))
+		!ak_rights_reads_key_of(public_key, PG_GETARG_UUID_P(1),
+								PG_GETARG_ARRAYTYPE_P(2)))
 		return false;
 	ak_index_scan_text_key(key, public_key);
 	ak_index_scan_open(GetActiveSnapshot(), AK_KEY_SECRET, AK_KEY_SECRET_BY_KEY,

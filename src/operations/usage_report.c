@@ -211,8 +211,8 @@ ak_usage_report_last_use(text *public_key, int32 version, AkLastUse *last)
 }
 
 /*
- * Returns the last use of the key in argument 0.  Argument 1 is as in
- * reads_key().
+ * Returns the last use of the key in argument 0, of the organization in argument 1;
+ * argument 2 is the set of organizations with all keys readable.
  */
 Datum
 apikeys_last_use(PG_FUNCTION_ARGS)
@@ -222,13 +222,11 @@ apikeys_last_use(PG_FUNCTION_ARGS)
 	Datum		values[2];
 	bool		nulls[2];
 
-	if (PG_ARGISNULL(0))
-		PG_RETURN_NULL();
 	public_key = PG_GETARG_TEXT_PP(0);
 	ak_usage_report_last_use(public_key, 0, &last);
 	if (last.at == DT_NOBEGIN ||
-		!ak_rights_reads_key_of(public_key, PG_ARGISNULL(1) ? NULL :
-								PG_GETARG_ARRAYTYPE_P(1)))
+		!ak_rights_reads_key_of(public_key, PG_GETARG_UUID_P(1),
+								PG_GETARG_ARRAYTYPE_P(2)))
 		PG_RETURN_NULL();
 	values[0] = TimestampTzGetDatum(last.at);
 	nulls[0] = false;

@@ -66,12 +66,12 @@ ROLLBACK;
 -- or an organization that it does not read.
 BEGIN;
 SELECT apikeys.set_rate_limit(:'other', 5, '1 hour'), apikeys.set_organization_rate_limit(:'org', 5, '1 hour');
-SELECT apikeys_internal.key_hint(:'other', '{}') IS NOT NULL AS hint, jsonb_array_length(apikeys_internal.key_secrets(:'other', '{}')) AS secrets,
+SELECT apikeys_internal.key_hint(:'other', :'org', '{}') IS NOT NULL AS hint, jsonb_array_length(apikeys_internal.key_secrets(:'other', :'org', '{}')) AS secrets,
 	(SELECT count(*) FROM apikeys_internal.key_limits(:'other')) AS limits, (SELECT count(*) FROM apikeys_internal.organization_limits(:'org')) AS limits_of_all;
 UPDATE apikeys.key_secret SET expires_at = 'tomorrow' WHERE public_key = :'other';
-SELECT apikeys_internal.key_secret_expires_at(:'other', '{}') = 'tomorrow' AS expires;
+SELECT apikeys_internal.key_secret_expires_at(:'other', :'org', '{}') = 'tomorrow' AS expires;
 SET LOCAL ROLE regress_apikeys_corner_service;
-SELECT apikeys_internal.key_hint(:'other', '{}') AS hint, apikeys_internal.key_secrets(:'other', '{}') AS secrets, apikeys_internal.key_secret_expires_at(:'other', '{}') AS expires,
+SELECT apikeys_internal.key_hint(:'other', :'org', '{}') AS hint, apikeys_internal.key_secrets(:'other', :'org', '{}') AS secrets, apikeys_internal.key_secret_expires_at(:'other', :'org', '{}') AS expires,
 	(SELECT count(*) FROM apikeys_internal.key_limits(:'other')) AS limits, (SELECT count(*) FROM apikeys_internal.organization_limits(:'org')) AS limits_of_all;
 ROLLBACK;
 

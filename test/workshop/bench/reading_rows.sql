@@ -69,14 +69,14 @@ ORDER BY r.number, s.number;
 CREATE TABLE bench.reading_result (position integer, round integer, us numeric);
 
 -- Statements are planned each time.
-CREATE PROCEDURE bench.read_all(round integer, calls integer) LANGUAGE plpgsql AS $$
+CREATE PROCEDURE bench.read(name text, round integer, calls integer) LANGUAGE plpgsql AS $$
 DECLARE
     r bench.reading;
     begun timestamptz;
     taken float8[];
     one record;
 BEGIN
-    FOR r IN SELECT * FROM bench.reading ORDER BY position LOOP
+    FOR r IN SELECT * FROM bench.reading AS b WHERE b.name = read.name LOOP
         PERFORM set_config('role', r.reader, true);
         IF r.acts_as IS NOT NULL THEN
             PERFORM apikeys.act_as(r.acts_as);
@@ -93,7 +93,7 @@ BEGIN
         END LOOP;
         PERFORM set_config('role', 'none', true);
         INSERT INTO bench.reading_result
-        SELECT r.position, round, percentile_cont(0.5) WITHIN GROUP (ORDER BY t)
+        SELECT r.position, read.round, percentile_cont(0.5) WITHIN GROUP (ORDER BY t)
         FROM unnest(taken) AS t;
         COMMIT;
     END LOOP;

@@ -11,9 +11,12 @@
 #                          default a fiftieth and a tenth of KEYS
 #   IN_USE=10000           keys that are called where not all are
 #   CLIENTS=2              connections that call at the same time
-#   ROUNDS=11 SECONDS_EACH=2
+#   ROUNDS=7 SECONDS_EACH=2
 #                          each measurement over the socket is made ROUNDS
 #                          times, in turn with the others, for that long
+#   SECONDS_COUNTED=10     the same, where uses are counted: the default of
+#                          apikeys.usage_flush_interval, so that as much is written
+#                          as in the long run
 #   CHANGES=100            organizations, members and keys a second that are
 #                          made while decisions are measured
 #   IMPORT=200000          keys that are brought in at once
@@ -42,8 +45,9 @@ set -euo pipefail
 KEYS=${KEYS:-1000000}
 IN_USE=${IN_USE:-$((KEYS < 10000 ? KEYS : 10000))}
 CLIENTS=${CLIENTS:-2}
-ROUNDS=${ROUNDS:-11}
+ROUNDS=${ROUNDS:-7}
 SECONDS_EACH=${SECONDS_EACH:-2}
+SECONDS_COUNTED=${SECONDS_COUNTED:-10}
 CALLS=${CALLS:-50000}
 IMPORT=${IMPORT:-200000}
 SHARED_BUFFERS=${SHARED_BUFFERS:-4GB}
@@ -153,23 +157,30 @@ flush() {
     -c 'SELECT apikeys.flush_usage()'
 }
 
+seconds_of() { if [ "$1" = on ]; then say "$SECONDS_COUNTED"; else say "$SECONDS_EACH"; fi; }
+
+# call SCRIPT TRACK_USAGE DATABASE KEYS [ARGUMENT...]: prints how many calls were made.
+call() {
+  PGOPTIONS="-c apikeys.track_usage=$2" as_user "$WORK/bin/pgbench" -n \
+    -M prepared -c "${CLIENTS_NOW:-$CLIENTS}" -j "$CLIENTS" -T "$(seconds_of "$2")" \
+    -D keys="$4" -D ip="$ADDRESS" -D scope="$SCOPE" "${@:5}" \
+    -f "$WORK/tree/test/workshop/bench/wire/$1.sql" "$3" \
+    2>>"$WORK/log/pgbench.log" |
+    sed -n 's/^number of transactions actually processed: \([0-9]*\).*/\1/p' ||
+    say "$1: pgbench failed, see $WORK/log/pgbench.log" >&2
+}
+
 # run_wire SCRIPT TRACK_USAGE DATABASE KEYS [ARGUMENT...]: prints calls per second.
 # The worker's writing of what was counted is in it, as if it had been done by all
 # cores while the calls were made, as it is in the long run.
 run_wire() {
   local calls begin
-  calls=$(PGOPTIONS="-c apikeys.track_usage=$2" as_user "$WORK/bin/pgbench" -n \
-    -M prepared -c "$CLIENTS" -j "${JOBS:-$CLIENTS}" -T "$SECONDS_EACH" \
-    -D keys="$4" -D ip="$ADDRESS" -D scope="$SCOPE" "${@:5}" \
-    -f "$WORK/tree/test/workshop/bench/wire/$1.sql" "$3" \
-    2>>"$WORK/log/pgbench.log" |
-    sed -n 's/^number of transactions actually processed: \([0-9]*\).*/\1/p') ||
-    say "$1: pgbench failed, see $WORK/log/pgbench.log" >&2
+  calls=$(call "$@")
   begin=$EPOCHREALTIME
-  flush "$3"
-  awk -v calls="${calls:-0}" -v seconds="$SECONDS_EACH" -v begin="$begin" \
-    -v end="$EPOCHREALTIME" -v cores="$(nproc)" -v counted="$2" 'BEGIN {
-      printf "%.0f", calls / (seconds + (counted == "on" ? (end - begin) / cores : 0)) }'
+  if [ "$2" = on ]; then flush "$3"; fi
+  awk -v calls="${calls:-0}" -v seconds="$(seconds_of "$2")" -v begin="$begin" \
+    -v end="$EPOCHREALTIME" -v cores="$(nproc)" \
+    'BEGIN { printf "%.0f", calls / (seconds + (end - begin) / cores) }'
 }
 
 # add_figure FILE NAME ROUND FIGURE: appends to FILE.csv.
@@ -194,7 +205,7 @@ measure_management() {
   add_figure management "$COUNTED, alone" "$1" \
     "$(run_wire authorize on bench "$IN_USE")"
   as_user "$WORK/bin/pgbench" -n -M prepared -c 2 -R "$CHANGES" \
-    -T $((SECONDS_EACH + 1)) -f "$WORK/tree/test/workshop/bench/wire/manage.sql" bench \
+    -T $((SECONDS_COUNTED + 1)) -f "$WORK/tree/test/workshop/bench/wire/manage.sql" bench \
     2>&1 | as_user tee -a "$WORK/log/manage.log" >/dev/null &
   manager=$!
   add_figure management "$COUNTED, under management" "$1" \
@@ -203,13 +214,14 @@ measure_management() {
     say "manage: pgbench failed, see $WORK/log/manage.log" >&2
 }
 
-# Among few keys and among many, of which all are in use or as many as of the few.
+# Among few keys and among many, of which all are in use, or as many as of the few.
 measure_sizes() {
   local size database
   for size in ${SIZES[@]+"${SIZES[@]}"} "$KEYS"; do
-    database=$([ "$size" = "$KEYS" ] && say bench || say "keys_$size")
-    add_figure sizes "$COUNTED, $size keys" "$1" \
-      "$(run_wire authorize on "$database" "$size")"
+    database=keys_$size
+    if [ "$size" = "$KEYS" ]; then database=bench; fi
+    add_figure sizes "authorize, $size keys" "$1" \
+      "$(run_wire authorize off "$database" "$size")"
     add_figure sizes "$COUNTED, $IN_USE of $size keys" "$1" \
       "$(run_wire authorize on "$database" "$((IN_USE < size ? IN_USE : size))")"
   done
@@ -236,9 +248,9 @@ measure_limits() {
   done
   rm -f "$logs".*
   add_figure limits_64 "${LIMITED[0]}" "$1" \
-    "$(CLIENTS=64 JOBS=2 run_wire no_limit on bench "$KEYS")"
+    "$(CLIENTS_NOW=64 run_wire no_limit on bench "$KEYS")"
   add_figure limits_64 "${LIMITED[1]}" "$1" \
-    "$(CLIENTS=64 JOBS=2 run_wire rate_limit on bench "$KEYS")"
+    "$(CLIENTS_NOW=64 run_wire rate_limit on bench "$KEYS")"
 }
 
 wire_rounds() {
@@ -293,18 +305,36 @@ new_key_rounds() {
 
 # --- Reading ---------------------------------------------------------------
 
-# measure_reading FILE DATABASE JIT ROUND: appends to FILE.csv.
+# measure_reading FILE DATABASE JIT ROUND NAME: appends to FILE.csv.
 measure_reading() {
-  PGOPTIONS="-c jit=$3" psql_file reading.sql -d "$2" -v round="$4" |
+  PGOPTIONS="-c jit=$3" psql_file reading.sql -d "$2" -v round="$4" -v name="$5" |
     as_user tee -a "$WORK/out/$1.csv" >/dev/null
 }
 
+list_readings() {
+  as_user "$WORK/bin/psql" -X -q -A -t -d bench \
+    -c 'SELECT name FROM bench.reading ORDER BY position'
+}
+
+# Each statement among all organizations and, just after it, alone.
 reading_rounds() {
-  local round
+  local round name names
+  readarray -t names < <(list_readings)
   for round in $(seq "$ROUNDS"); do
-    measure_reading reading bench on "$round"
-    measure_reading reading_jit_off bench off "$round"
-    measure_reading reading_alone alone on "$round"
+    for name in "${names[@]}"; do
+      measure_reading reading bench on "$round" "$name"
+      measure_reading reading_alone alone on "$round" "$name"
+      measure_reading reading_jit_off bench off "$round" "$name"
+    done
+  done
+}
+
+# While what was counted is in memory.
+reading_in_use() {
+  local name
+  call authorize on bench "$KEYS" >/dev/null
+  for name in 'first page of keys' 'page of usage'; do
+    measure_reading reading_in_use bench on 1 "$name"
   done
 }
 
@@ -385,8 +415,8 @@ promises() {
       promise sizes "$COUNTED, $IN_USE of $KEYS keys" \
         "$IN_USE of $KEYS keys / of $size keys" '>=' 0.77 \
         sizes "$COUNTED, $IN_USE of $size keys"
-      promise sizes "$COUNTED, $KEYS keys" "$KEYS keys / $size keys, all in use" \
-        '>=' 0.77 sizes "$COUNTED, $size keys"
+      promise sizes "authorize, $KEYS keys" "$KEYS keys / $size keys, all in use" \
+        '>=' 0.77 sizes "authorize, $size keys"
     done
     promise inside "authorize, list of $LIST" "list of $LIST / of 10" \
       '<=' 2 inside 'authorize, list of 10'
@@ -507,7 +537,7 @@ report() {
   chapter "Inside the server: nanoseconds per call"
   summarize inside 'primary-key subquery' | show '%10d %10d %10d %8s'
   chapter "Among few and many keys, over the socket: calls per second"
-  summarize sizes "$COUNTED, $KEYS keys" |
+  summarize sizes "authorize, $KEYS keys" |
     show '%10d %10d %10d %8s'
   chapter "Limits: a call over the socket, $CLIENTS clients, usage counted: nanoseconds"
   summarize limits "${LIMITED[0]}" | show '%10d %10d %10d %8s'
@@ -563,7 +593,7 @@ main() {
   psql_file policy.sql | as_user tee "$WORK/out/policy.csv" >/dev/null
   reading_rounds
   wire_rounds
-  measure_reading reading_in_use bench on 1
+  reading_in_use
   new_key_rounds
   report
 }
