@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "base/base.h"
+#include "core/ascii.h"
 #include "core/compat.h"
 #include "core/crypto.h"
 #include "core/scope.h"
@@ -49,50 +50,30 @@ PG_FUNCTION_INFO_V1(apikeys_is_role_name);
 
 /* --- Names --------------------------------------------------------------- */
 
-static bool
-is_ascii(const char *bytes, size_t size)
-{
-	for (size_t i = 0; i < size; i++)
-		if (IS_HIGHBIT_SET(bytes[i]))
-			return false;
-	return true;
-}
-
-/*
- * Writes the text in UTF-8, with a terminating zero.  Returns false if UTF-8
- * lacks one of its characters, or if the server cannot convert the database's
- * encoding.
- */
-static bool
-convert(const char *bytes, size_t size,
-		char utf8[NAME_MAX_SIZE * MAX_CONVERSION_GROWTH + 1])
-{
-	int			encoding = GetDatabaseEncoding();
-	Oid			converter = FindDefaultConversionProc(encoding, PG_UTF8);
-
-	return OidIsValid(converter) &&
-		pg_do_encoding_conversion_buf(converter, encoding, PG_UTF8,
-									  (unsigned char *) bytes, size,
-									  (unsigned char *) utf8,
-									  size * MAX_CONVERSION_GROWTH + 1,
-									  true) == size;
-}
-
 /*
  * ASCII bytes are ASCII in every database encoding.  Other bytes of SQL_ASCII
- * have no defined meaning; clients nearly always mean UTF-8.
+ * have no defined meaning; clients nearly always mean UTF-8.  A text is no
+ * name if UTF-8 lacks one of its characters, or if the server cannot convert
+ * the database's encoding.
  */
 static bool
 is_name(const char *bytes, size_t size)
 {
 	char		utf8[NAME_MAX_SIZE * MAX_CONVERSION_GROWTH + 1];
+	int			encoding = GetDatabaseEncoding();
+	Oid			converter;
 
 	if (size > NAME_MAX_SIZE || ak_token_contains_secret(bytes, size))
 		return false;
-	if (GetDatabaseEncoding() == PG_UTF8 ||
-		GetDatabaseEncoding() == PG_SQL_ASCII || is_ascii(bytes, size))
+	if (encoding == PG_UTF8 || encoding == PG_SQL_ASCII ||
+		ak_is_ascii(bytes, size))
 		return ak_unicode_is_name(bytes, size, NAME_MAX_CHARACTERS);
-	return convert(bytes, size, utf8) &&
+	converter = FindDefaultConversionProc(encoding, PG_UTF8);
+	return OidIsValid(converter) &&
+		pg_do_encoding_conversion_buf(converter, encoding, PG_UTF8,
+									  (unsigned char *) bytes, size,
+									  (unsigned char *) utf8, sizeof(utf8),
+									  true) == size &&
 		ak_unicode_is_name(utf8, strlen(utf8), NAME_MAX_CHARACTERS);
 }
 
@@ -148,13 +129,6 @@ apikeys_is_private_key(PG_FUNCTION_ARGS)
 				   AK_TOKEN_SECRET);
 }
 
-static bool
-is_letter_or_digit(char c)
-{
-	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-		(c >= '0' && c <= '9');
-}
-
 /*
  * Checks whether the text is 1 to max_size letters, digits and the other
  * characters, and contains no private key.
@@ -168,7 +142,7 @@ consists_of(const text *candidate, size_t max_size, const char *others)
 	if (size == 0 || size > max_size)
 		return false;
 	for (size_t i = 0; i < size; i++)
-		if (!is_letter_or_digit(bytes[i]) &&
+		if (!ak_is_letter_or_digit(bytes[i]) &&
 			(bytes[i] == '\0' || strchr(others, bytes[i]) == NULL))
 			return false;
 	return !ak_token_contains_secret(bytes, size);
@@ -187,7 +161,7 @@ apikeys_is_role_name(PG_FUNCTION_ARGS)
 	text	   *candidate = PG_GETARG_TEXT_PP(0);
 
 	PG_RETURN_BOOL(consists_of(candidate, ROLE_NAME_MAX_SIZE, "_.:-") &&
-				   is_letter_or_digit(*VARDATA_ANY(candidate)));
+				   ak_is_letter_or_digit(*VARDATA_ANY(candidate)));
 }
 
 /*

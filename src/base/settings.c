@@ -276,17 +276,17 @@ define_request_settings(void)
 void
 ak_settings_define(void)
 {
-	define_key_settings();
-
 	/*
 	 * A setting that needs a restart can be defined only while the server
 	 * starts.  Without preloading such settings have no effect; they exist so
 	 * that postgresql.conf may contain them in any case.
 	 */
-	define_usage_settings(process_shared_preload_libraries_in_progress ?
-						  PGC_POSTMASTER : PGC_SIGHUP);
-	define_limit_settings(process_shared_preload_libraries_in_progress ?
-						  PGC_POSTMASTER : PGC_SIGHUP);
+	GucContext	at_start = process_shared_preload_libraries_in_progress ?
+		PGC_POSTMASTER : PGC_SIGHUP;
+
+	define_key_settings();
+	define_usage_settings(at_start);
+	define_limit_settings(at_start);
 	define_request_settings();
 	MarkGUCPrefixReserved("apikeys");
 }

@@ -187,21 +187,15 @@ add_key(Batch *batch, Datum key)
 
 /* --- Row triggers -------------------------------------------------------- */
 
-static Datum
-get_row_key(const TriggerData *trigger, HeapTuple row)
-{
-	bool		isnull;
-
-	return ak_trigger_get_column(trigger, row, 1, &isnull);
-}
-
 static int
 read_row_keys(const TriggerData *trigger, Datum *keys)
 {
-	keys[0] = get_row_key(trigger, trigger->tg_trigtuple);
+	bool		isnull;
+
+	keys[0] = ak_trigger_get_column(trigger, trigger->tg_trigtuple, 1, &isnull);
 	if (!TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
 		return 1;
-	keys[1] = get_row_key(trigger, trigger->tg_newtuple);
+	keys[1] = ak_trigger_get_column(trigger, trigger->tg_newtuple, 1, &isnull);
 	return 2;
 }
 

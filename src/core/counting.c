@@ -1,6 +1,9 @@
 /*
  * counting.c
  *	  The arithmetic of limits, counters, guesses and nonces, in integers.
+ *
+ * A leaf: it knows no PostgreSQL, allocates nothing and raises nothing; the
+ * caller owns what is counted in, and holds its lock.
  */
 #include <stddef.h>
 #include <string.h>
@@ -165,8 +168,7 @@ ak_gcra_answer(const AkRate *rate, int64_t level, int64_t cost,
  * Algorithms": in years that begin in March, so that the leap day is the last.
  */
 
-#define HOUR			(INT64_C(3600) * 1000000)
-#define DAY				(24 * HOUR)
+#define DAY				(24 * AK_HOUR)
 
 /* From 0000-03-01 to 2000-01-01. */
 #define DAYS_BEFORE_2000	730425
@@ -249,7 +251,7 @@ ak_period_start(AkPeriod period, int64_t time)
 	switch (period)
 	{
 		case AK_PERIOD_HOUR:
-			return divide_down(time, HOUR) * HOUR;
+			return divide_down(time, AK_HOUR) * AK_HOUR;
 		case AK_PERIOD_DAY:
 			return day * DAY;
 		case AK_PERIOD_WEEK:
@@ -272,7 +274,7 @@ ak_period_end(AkPeriod period, int64_t start)
 	switch (period)
 	{
 		case AK_PERIOD_HOUR:
-			return start + HOUR;
+			return start + AK_HOUR;
 		case AK_PERIOD_DAY:
 			return start + DAY;
 		case AK_PERIOD_WEEK:
@@ -293,15 +295,13 @@ ak_period_end(AkPeriod period, int64_t start)
  * Two tallies are enough as long as somebody takes them once an hour.  What
  * waits for longer is told by the last two of its hours; the sum is right in
  * any case.
- *
- * A leaf: it knows no PostgreSQL, allocates nothing and raises nothing.
  */
 
 /* The hour of a time stamp in microseconds, which may be negative. */
 int64_t
 ak_tally_hour(int64_t at)
 {
-	return at / AK_HOUR - (at % AK_HOUR < 0);
+	return divide_down(at, AK_HOUR);
 }
 
 static void
@@ -359,10 +359,7 @@ ak_tally_clear(AkTally *tallies)
  *
  * The generic cell rate algorithm (ITU-T I.371): a cell keeps one moment, when
  * all that was taken from it will have come back.  "limit" guesses pass at once,
- * and then one every minute / limit.
- *
- * A leaf: it knows no PostgreSQL, allocates nothing and raises nothing; the
- * caller owns the cells, holds their lock and tells the time.
+ * and then one every minute / limit.  The caller tells the time.
  */
 
 #define MINUTE	INT64_C(60000000)	/* microseconds */
@@ -390,18 +387,6 @@ find_cell(AkGuessCell *cells, size_t count, uint64_t mark)
 	return NULL;
 }
 
-/* The cell of which the least is taken. */
-static AkGuessCell *
-find_fullest(AkGuessCell *cells, size_t count)
-{
-	AkGuessCell *fullest = cells;
-
-	for (size_t i = 1; i < count; i++)
-		if (cells[i].full_at < fullest->full_at)
-			fullest = &cells[i];
-	return fullest;
-}
-
 /*
  * Counts a guess under a mark, in one of count cells, of which there is at least
  * one; false, and nothing is counted, if there were limit (1 to a few times
@@ -419,7 +404,10 @@ ak_guess_cells_take(AkGuessCell *cells, size_t count, uint64_t mark,
 		return false;
 	if (cell == NULL)
 	{
-		cell = find_fullest(cells, count);
+		cell = cells;
+		for (size_t i = 1; i < count; i++)
+			if (cells[i].full_at < cell->full_at)
+				cell = &cells[i];
 		if (refuses(cell, now, limit))
 			return true;
 		cell->mark = mark;
@@ -452,10 +440,7 @@ ak_guess_cells_give_back(AkGuessCell *cells, size_t count, uint64_t mark,
  * a cell remembers the highest count and which of those just below it were there.
  * Where a bucket has no cell left, its oldest nonce is forgotten, and with it
  * every nonce of the bucket that is as old: a client gets a new one, and nothing
- * is ever taken twice.
- *
- * A leaf: it knows no PostgreSQL, allocates nothing and raises nothing; the
- * caller owns the buckets, all zero at first, and holds their lock.
+ * is ever taken twice.  A bucket is all zero at first.
  */
 
 static AkNonceUse

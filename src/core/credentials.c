@@ -8,37 +8,13 @@
  */
 #include <string.h>
 
+#include "core/ascii.h"
 #include "core/crypto.h"
 
 #define BASIC	"Basic"
 #define BEARER	"Bearer"
 
-/* --- Characters (RFC 9110; independent of the locale) -------------------- */
-
-static bool
-is_blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
-static bool
-is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-static char
-to_lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
-}
-
-static bool
-is_token_character(char c)
-{
-	return is_digit(c) || (to_lower(c) >= 'a' && to_lower(c) <= 'z') ||
-		(c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
-}
+/* --- Headers (RFC 9110) -------------------------------------------------- */
 
 static bool
 has_control_character(const char *text, size_t length)
@@ -53,12 +29,12 @@ has_control_character(const char *text, size_t length)
 static void
 trim(const char **text, size_t *length)
 {
-	while (*length > 0 && is_blank(**text))
+	while (*length > 0 && ak_is_blank(**text))
 	{
 		(*text)++;
 		(*length)--;
 	}
-	while (*length > 0 && is_blank((*text)[*length - 1]))
+	while (*length > 0 && ak_is_blank((*text)[*length - 1]))
 		(*length)--;
 }
 
@@ -72,7 +48,7 @@ ak_header_name_is_valid(const char *name, size_t length)
 	if (length == 0 || length > AK_HEADER_NAME_MAX)
 		return false;
 	for (size_t i = 0; i < length; i++)
-		if (!is_token_character(name[i]))
+		if (!ak_is_token_character(name[i]))
 			return false;
 	return true;
 }
@@ -85,7 +61,7 @@ ak_header_name_equals(const char *a, size_t a_length,
 	if (a_length != b_length)
 		return false;
 	for (size_t i = 0; i < a_length; i++)
-		if (to_lower(a[i]) != to_lower(b[i]))
+		if (ak_to_lower(a[i]) != ak_to_lower(b[i]))
 			return false;
 	return true;
 }
@@ -152,7 +128,7 @@ is_jwt(const char *token, size_t length)
 	{
 		if (token[i] == '.')
 			dots++;
-		else if (!is_token_character(token[i]))
+		else if (!ak_is_token_character(token[i]))
 			return false;
 	}
 	return dots == 2;
@@ -174,19 +150,6 @@ from_one_string(const char *text, size_t length, AkCredentials *credentials)
 }
 
 /*
- * Reads what follows the scheme Bearer (RFC 6750).  Absent are what has no dot
- * and what is a JSON Web Token: those are somebody else's.
- */
-static AkHeader
-from_bearer(const char *token, size_t length, AkCredentials *credentials)
-{
-	if (length > 0 &&
-		(find_last_dot(token, length) == NULL || is_jwt(token, length)))
-		return AK_HEADER_ABSENT;
-	return from_one_string(token, length, credentials);
-}
-
-/*
  * Reads the value of a header that is only for API keys: <public key>:<secret>,
  * or without a colon both in one string, or a token.  No half may be empty.  The
  * credentials point into the value.
@@ -204,9 +167,9 @@ ak_credentials_from_key_header(const char *value, size_t length,
 /*
  * Reads the value of an Authorization header: of scheme Basic (RFC 7617), with
  * the public key for the user and the secret for the password, or of scheme
- * Bearer, with both in one string or with a token; absent is what is of another
- * scheme.  The credentials point into the value or into buffer, which has room
- * for length bytes, and which the caller wipes in any case.
+ * Bearer (RFC 6750), with both in one string or with a token; absent is what
+ * is of another scheme.  The credentials point into the value or into buffer,
+ * which has room for length bytes, and which the caller wipes in any case.
  */
 AkHeader
 ak_credentials_from_authorization(const char *value, size_t length,
@@ -217,13 +180,19 @@ ak_credentials_from_authorization(const char *value, size_t length,
 	size_t		size;
 
 	trim(&value, &length);
-	while (scheme_length < length && !is_blank(value[scheme_length]))
+	while (scheme_length < length && !ak_is_blank(value[scheme_length]))
 		scheme_length++;
 	rest = value + scheme_length;
 	length -= scheme_length;
 	trim(&rest, &length);
 	if (ak_header_name_equals(value, scheme_length, BEARER, strlen(BEARER)))
-		return from_bearer(rest, length, credentials);
+	{
+		/* Without a dot, or a JSON Web Token: it is somebody else's. */
+		if (length > 0 &&
+			(find_last_dot(rest, length) == NULL || is_jwt(rest, length)))
+			return AK_HEADER_ABSENT;
+		return from_one_string(rest, length, credentials);
+	}
 	if (!ak_header_name_equals(value, scheme_length, BASIC, strlen(BASIC)))
 		return AK_HEADER_ABSENT;
 	if (!ak_crypto_base64_decode(rest, length, buffer, length, &size))
@@ -243,7 +212,7 @@ is_port(const char *text, size_t length)
 		return false;
 	for (size_t i = 1; i < length; i++)
 	{
-		if (!is_digit(text[i]))
+		if (text[i] < '0' || text[i] > '9')
 			return false;
 		port = port * 10 + (text[i] - '0');
 	}

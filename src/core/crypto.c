@@ -5,6 +5,7 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "core/ascii.h"
 #include "core/crypto.h"
 
 /* --- libsodium ----------------------------------------------------------- */
@@ -128,18 +129,6 @@ ak_crypto_mac_end(AkBlake2b *hash, uint8_t *mac, size_t size)
 }
 
 /*
- * Encrypts or decrypts size bytes with XChaCha20 (draft-irtf-cfrg-xchacha);
- * input and output may be the same.
- */
-void
-ak_crypto_xchacha20(uint8_t *output, const uint8_t *input, size_t size,
-					const uint8_t nonce[AK_XCHACHA20_NONCE_SIZE],
-					const uint8_t key[AK_XCHACHA20_KEY_SIZE])
-{
-	crypto_stream_xchacha20_xor(output, input, size, nonce, key);
-}
-
-/*
  * Encrypts size bytes, and authenticates them with what is said to be about them,
  * by XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha): sealed[] has room for
  * AK_AEAD_TAG_SIZE bytes more.  A nonce is used once with a key.
@@ -199,16 +188,6 @@ ak_crypto_argon2id_verify(const char *text, const void *secret,
 	return crypto_pwhash_argon2id_str_verify(text, secret, secret_size) == 0;
 }
 
-/* libsodium takes a few bytes that are not ASCII for "_", "/" and others. */
-static bool
-is_ascii(const char *text, size_t length)
-{
-	for (size_t i = 0; i < length; i++)
-		if ((unsigned char) text[i] > 127)
-			return false;
-	return true;
-}
-
 /*
  * Decodes base64 (RFC 4648, section 4), with or without padding, into bytes[].
  * Returns false if the text is malformed or does not fit; bytes[] may then
@@ -222,7 +201,8 @@ ak_crypto_base64_decode(const char *text, size_t length,
 		sodium_base64_VARIANT_ORIGINAL :
 		sodium_base64_VARIANT_ORIGINAL_NO_PADDING;
 
-	return is_ascii(text, length) &&
+	/* libsodium takes a few bytes that are not ASCII for "/" and others. */
+	return ak_is_ascii(text, length) &&
 		sodium_base642bin(bytes, room, text, length, NULL, size, NULL,
 						  variant) == 0;
 }
@@ -251,7 +231,7 @@ bool
 ak_crypto_base64url_decode(const char *text, size_t length, void *bytes,
 						   size_t room, size_t *size)
 {
-	return is_ascii(text, length) &&
+	return ak_is_ascii(text, length) &&
 		sodium_base642bin(bytes, room, text, length, NULL, size, NULL,
 						  sodium_base64_VARIANT_URLSAFE_NO_PADDING) == 0;
 }
@@ -335,7 +315,7 @@ add_piece(AkBlake2b *hash, const void *data, size_t size)
 		ak_crypto_blake2b_add(hash, data, size);
 }
 
-/* Encrypts or decrypts in place. */
+/* Encrypts or decrypts in place, with XChaCha20 (draft-irtf-cfrg-xchacha). */
 static void
 apply_cipher(const uint8_t key[AK_PASETO_KEY_SIZE],
 			 const uint8_t nonce[AK_PASETO_NONCE_SIZE],
@@ -352,7 +332,8 @@ apply_cipher(const uint8_t key[AK_PASETO_KEY_SIZE],
 	ak_crypto_blake2b_add(&hash, ENCRYPTION_INFO, strlen(ENCRYPTION_INFO));
 	ak_crypto_blake2b_add(&hash, nonce, AK_PASETO_NONCE_SIZE);
 	ak_crypto_mac_end(&hash, (uint8_t *) &derived, sizeof(derived));
-	ak_crypto_xchacha20(message, message, size, derived.nonce, derived.key);
+	crypto_stream_xchacha20_xor(message, message, size, derived.nonce,
+								derived.key);
 	ak_crypto_wipe(&derived, sizeof(derived));
 }
 
@@ -416,14 +397,6 @@ ak_paseto_seal(const uint8_t key[AK_PASETO_KEY_SIZE],
 	return length;
 }
 
-/* Where the encrypted part ends and the footer, if there is one, begins. */
-static const char *
-find_footer(const char *text, size_t length)
-{
-	return memchr(text + AK_PASETO_HEADER_LENGTH, '.',
-				  length - AK_PASETO_HEADER_LENGTH);
-}
-
 /*
  * Reads the footer, which is authentic only once the token was opened with it;
  * false if the text is no token, has a malformed footer or one that does not
@@ -437,7 +410,8 @@ ak_paseto_footer(const char *text, size_t length, uint8_t *footer, size_t room,
 
 	if (!ak_paseto_is_token(text, length))
 		return false;
-	dot = find_footer(text, length);
+	dot = memchr(text + AK_PASETO_HEADER_LENGTH, '.',
+				 length - AK_PASETO_HEADER_LENGTH);
 	*size = 0;
 	/* An empty footer is written without its dot. */
 	return dot == NULL ||
@@ -464,10 +438,11 @@ ak_paseto_open(const uint8_t key[AK_PASETO_KEY_SIZE],
 
 	if (!ak_paseto_is_token(text, length))
 		return false;
-	end = find_footer(text, length);
+	text += AK_PASETO_HEADER_LENGTH;
+	length -= AK_PASETO_HEADER_LENGTH;
+	end = memchr(text, '.', length);
 	if (end == NULL)
 		end = text + length;
-	text += AK_PASETO_HEADER_LENGTH;
 	if (!ak_crypto_base64url_decode(text, end - text, work, room, &size) ||
 		size < AK_PASETO_NONCE_SIZE + AK_PASETO_TAG_SIZE)
 		return false;

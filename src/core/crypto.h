@@ -50,10 +50,6 @@ extern uint64_t ak_crypto_short_hash(const uint8_t seed[AK_SHORT_HASH_SEED_SIZE]
 extern void ak_crypto_mac_begin(AkBlake2b *hash,
 								const uint8_t key[AK_PEPPER_SIZE], size_t size);
 extern void ak_crypto_mac_end(AkBlake2b *hash, uint8_t *mac, size_t size);
-extern void ak_crypto_xchacha20(uint8_t *output, const uint8_t *input,
-								size_t size,
-								const uint8_t nonce[AK_XCHACHA20_NONCE_SIZE],
-								const uint8_t key[AK_XCHACHA20_KEY_SIZE]);
 extern void ak_crypto_seal(uint8_t *sealed, const uint8_t *message,
 						   size_t size, const void *about, size_t about_size,
 						   const uint8_t nonce[AK_XCHACHA20_NONCE_SIZE],

@@ -12,6 +12,7 @@
  */
 #include <string.h>
 
+#include "core/ascii.h"
 #include "core/crypto.h"
 
 #define SCHEME			"digest"
@@ -73,12 +74,6 @@ ak_digest_realm_is_valid(const char *realm, size_t size)
 
 /* --- Reading ---------------------------------------------------------------- */
 
-static char
-to_lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char) (c - 'A' + 'a') : c;
-}
-
 /* Compares with a text in lower case, ignoring case. */
 static bool
 is_word(AkDigestText text, const char *word)
@@ -86,30 +81,15 @@ is_word(AkDigestText text, const char *word)
 	if (text.size != strlen(word))
 		return false;
 	for (size_t i = 0; i < text.size; i++)
-		if (to_lower(text.data[i]) != word[i])
+		if (ak_to_lower(text.data[i]) != word[i])
 			return false;
 	return true;
-}
-
-/* A character of a token of RFC 9110, section 5.6.2. */
-static bool
-is_token_character(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-		(c >= '0' && c <= '9') ||
-		(c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
-}
-
-static bool
-is_blank(char c)
-{
-	return c == ' ' || c == '\t';
 }
 
 static void
 skip_blanks(AkDigestText *rest)
 {
-	while (rest->size > 0 && is_blank(*rest->data))
+	while (rest->size > 0 && ak_is_blank(*rest->data))
 	{
 		rest->data++;
 		rest->size--;
@@ -122,7 +102,8 @@ take_token(AkDigestText *rest)
 {
 	AkDigestText token = {rest->data, 0};
 
-	while (token.size < rest->size && is_token_character(token.data[token.size]))
+	while (token.size < rest->size &&
+		   ak_is_token_character(token.data[token.size]))
 		token.size++;
 	rest->data += token.size;
 	rest->size -= token.size;
@@ -219,14 +200,6 @@ take_parameters(AkDigestText rest, AkDigestText *values)
 	}
 }
 
-static bool
-read_algorithm(AkDigestText value, AkDigestAlgorithm *algorithm)
-{
-	*algorithm = is_word(value, "sha-256") ? AK_DIGEST_SHA256 : AK_DIGEST_MD5;
-	return value.data == NULL || *algorithm == AK_DIGEST_SHA256 ||
-		is_word(value, "md5");
-}
-
 /* Eight hex digits, and not all of them zero. */
 static bool
 read_count(AkDigestText value, uint32_t *count)
@@ -256,18 +229,22 @@ ak_digest_parse(const char *value, size_t length, AkDigest *digest)
 		return false;
 	skip_blanks(&rest);
 	if (!is_word(take_token(&rest), SCHEME) || rest.size == 0 ||
-		!is_blank(*rest.data) || !take_parameters(rest, values))
+		!ak_is_blank(*rest.data) || !take_parameters(rest, values))
 		return false;
 	digest->username = values[USERNAME];
 	digest->realm = values[REALM];
 	digest->nonce = values[NONCE];
 	digest->cnonce = values[CNONCE];
 	digest->nc = values[NC];
+	digest->algorithm = is_word(values[ALGORITHM], "sha-256") ?
+		AK_DIGEST_SHA256 : AK_DIGEST_MD5;
 	return digest->username.size > 0 && digest->realm.size > 0 &&
 		digest->nonce.size > 0 && digest->cnonce.size > 0 &&
 		is_word(values[QOP], "auth") &&
 		(values[USERHASH].data == NULL || is_word(values[USERHASH], "false")) &&
-		read_algorithm(values[ALGORITHM], &digest->algorithm) &&
+		(values[ALGORITHM].data == NULL ||
+		 digest->algorithm == AK_DIGEST_SHA256 ||
+		 is_word(values[ALGORITHM], "md5")) &&
 		read_count(values[NC], &digest->count) &&
 		ak_crypto_hex_decode(values[RESPONSE].data, values[RESPONSE].size,
 							 digest->response,

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/ascii.h"
 #include "core/crypto.h"
 
 /* --- Forms of hashes ----------------------------------------------------- */
@@ -75,10 +76,7 @@ parse_base64(const char **text, const char *end, size_t min_digits)
 	const char *start = *text;
 
 	while (*text < end &&
-		   ((**text >= '0' && **text <= '9') ||
-			(**text >= 'A' && **text <= 'Z') ||
-			(**text >= 'a' && **text <= 'z') ||
-			**text == '+' || **text == '/'))
+		   (ak_is_letter_or_digit(**text) || **text == '+' || **text == '/'))
 		(*text)++;
 	return (size_t) (*text - start) >= min_digits;
 }
@@ -291,10 +289,8 @@ ak_pepper_id_is_valid(const char *id, size_t size)
 	if (size == 0 || size > AK_PEPPER_ID_MAX)
 		return false;
 	for (size_t i = 0; i < size; i++)
-		if (!((id[i] >= '0' && id[i] <= '9') ||
-			  (id[i] >= 'A' && id[i] <= 'Z') ||
-			  (id[i] >= 'a' && id[i] <= 'z') ||
-			  id[i] == '_' || id[i] == '-' || id[i] == '.'))
+		if (!ak_is_letter_or_digit(id[i]) &&
+			id[i] != '_' && id[i] != '-' && id[i] != '.')
 			return false;
 	return true;
 }
@@ -308,15 +304,6 @@ ak_pepper_set_find(const AkPepperSet *set, const char *id, size_t size)
 			memcmp(set->peppers[i].id, id, size) == 0)
 			return &set->peppers[i];
 	return NULL;
-}
-
-static bool
-has_bytes(const AkPepperSet *set, const uint8_t *bytes)
-{
-	for (int i = 0; i < set->count; i++)
-		if (ak_crypto_equal(set->peppers[i].bytes, bytes, AK_PEPPER_SIZE))
-			return true;
-	return false;
 }
 
 /* Adds the pepper of a line; returns the fault, or NULL. */
@@ -336,22 +323,14 @@ add_line(const char *line, size_t size, AkPepperSet *set)
 		return "has the id that stands for no pepper";
 	if (ak_pepper_set_find(set, line, id_size))
 		return "has an id that another line has";
-	if (has_bytes(set, pepper->bytes))
-		return "has a pepper that another line has";
+	for (int i = 0; i < set->count; i++)
+		if (ak_crypto_equal(set->peppers[i].bytes, pepper->bytes,
+							AK_PEPPER_SIZE))
+			return "has a pepper that another line has";
 	memcpy(pepper->id, line, id_size);
 	pepper->id[id_size] = '\0';
 	set->count++;
 	return NULL;
-}
-
-/* Removes trailing blanks and a carriage return. */
-static size_t
-trim(const char *line, size_t size)
-{
-	while (size > 0 && (line[size - 1] == ' ' || line[size - 1] == '\t' ||
-						line[size - 1] == '\r'))
-		size--;
-	return size;
 }
 
 /*
@@ -369,8 +348,11 @@ ak_pepper_set_parse(const char *text, size_t size, AkPepperSet *set,
 	{
 		const char *newline = memchr(text, '\n', end - text);
 		size_t		length = (newline ? newline : end) - text;
-		size_t		trimmed = trim(text, length);
+		size_t		trimmed = length;
 
+		while (trimmed > 0 && (ak_is_blank(text[trimmed - 1]) ||
+							   text[trimmed - 1] == '\r'))
+			trimmed--;
 		if (trimmed > 0 && text[0] != '#')
 		{
 			fault->what = set->count == AK_PEPPERS_MAX ?

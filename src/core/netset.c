@@ -7,15 +7,12 @@
  * address that could mean two things to two readers (leading zeros, missing
  * octets without a prefix, a zone id, bits right of the prefix) is refused.
  *
- * A leaf: it knows no PostgreSQL, raises nothing, and every buffer is the
- * caller's.  Reading from a packed set never writes to it and never reads
- * outside it, whatever its bytes are; its answers are right only for a set
- * that ak_netset_is_canonical() accepts.
+ * Reading from a packed set never writes to it and never reads outside it,
+ * whatever its bytes are; its answers are right only for a set that
+ * ak_netset_is_canonical() accepts.
  *
  * A leaf: it knows no PostgreSQL, allocates nothing and raises nothing; the
- * caller owns every buffer and chooses the error.  IPv4-mapped IPv6 networks
- * (RFC 4291, section 2.5.5.2) are the IPv4 networks they stand for, so each
- * network has one spelling only.
+ * caller owns every buffer and chooses the error (netset.h).
  */
 #include <arpa/inet.h>
 #include <stdio.h>

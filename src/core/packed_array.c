@@ -79,18 +79,6 @@ take_element(const AkPackedArray *array, size_t *offset, AkBytes *element)
 	return true;
 }
 
-static bool
-has_all_elements(const AkPackedArray *array)
-{
-	size_t		offset = 0;
-	AkBytes		element;
-
-	for (int i = 0; i < array->count; i++)
-		if (!take_element(array, &offset, &element))
-			return false;
-	return true;
-}
-
 /*
  * Makes a view of an array that is neither compressed nor out of line.
  * Elements have the fixed size element_size, which is a multiple of their
@@ -105,6 +93,8 @@ ak_packed_array_view(struct varlena *stored, size_t element_size,
 	const char *bytes = VARDATA_ANY(stored);
 	size_t		size = VARSIZE_ANY_EXHDR(stored);
 	Preamble	preamble;
+	size_t		offset = 0;
+	AkBytes		element;
 
 	memset(array, 0, sizeof(*array));
 	if (size < EMPTY_SIZE)
@@ -121,9 +111,12 @@ ak_packed_array_view(struct varlena *stored, size_t element_size,
 	array->elements = bytes + DATA_OFFSET;
 	array->size = size - DATA_OFFSET;
 	array->count = preamble.length;
-	return element_size > 0 ?
-		(size_t) array->count <= array->size / element_size :
-		has_all_elements(array);
+	if (element_size > 0)
+		return (size_t) array->count <= array->size / element_size;
+	for (int i = 0; i < array->count; i++)
+		if (!take_element(array, &offset, &element))
+			return false;
+	return true;
 }
 
 /*

@@ -6,22 +6,18 @@
  * the empty one and separators included; nothing else is special.
  *
  * A leaf: it knows no PostgreSQL, allocates nothing and raises nothing.  Its
- * alphabet is ASCII, whatever the locale.
- *
- * A leaf: it knows no PostgreSQL, allocates nothing and raises nothing.
- * Strings are counted bytes, never zero-terminated; comparing is
- * case-sensitive.
+ * alphabet is ASCII, whatever the locale.  Strings are counted bytes, never
+ * zero-terminated; comparing is case-sensitive.
  */
 #include <string.h>
 
+#include "core/ascii.h"
 #include "core/scope.h"
 
 static bool
 is_scope_character(char c)
 {
-	return (c >= 'a' && c <= 'z') ||
-		(c >= 'A' && c <= 'Z') ||
-		(c >= '0' && c <= '9') ||
+	return ak_is_letter_or_digit(c) ||
 		c == '_' || c == '.' || c == ':' || c == '/' || c == '-';
 }
 
@@ -125,79 +121,70 @@ find_part(const char *text, size_t length, const char *part, size_t part_length)
 }
 
 /*
- * Does the pattern match the whole subject?  A "*" of the subject is a
- * character like any other, but as the pattern's own "*" is never compared
- * with it, only a "*" of the pattern can match it.
+ * Does the permission allow the scope?  Both are valid, which the caller has
+ * checked, and remain the caller's.
  *
- * What is before the first star and after the last one has its place.  Each part
- * between two stars is looked for where the one before it ends first: whatever an
- * earlier star could match more, the next one can match instead.  So no part is
- * looked for twice, and this takes at most subject_length comparisons for each part
- * of the pattern, all of them together at most pattern_length * subject_length steps
- * of memcmp().
+ * What is before the first star and after the last one has its place.  Each
+ * part between two stars is looked for where the one before it ends first:
+ * whatever an earlier star could match more, the next one can match instead.
+ * So no part is looked for twice, and this takes at most scope_length
+ * comparisons for each part of the permission, all of them together at most
+ * permission_length * scope_length steps of memcmp().
  */
-static bool
-match_pattern(const char *pattern, size_t pattern_length,
-			  const char *subject, size_t subject_length)
+bool
+ak_permission_allows(const char *permission, size_t permission_length,
+					 const char *scope, size_t scope_length)
 {
-	const char *star = memchr(pattern, '*', pattern_length);
-	const char *last_star = pattern + pattern_length - 1;
+	const char *star = memchr(permission, '*', permission_length);
+	const char *last_star = permission + permission_length - 1;
 	size_t		before;
 	size_t		after;
 
 	if (star == NULL)
-		return pattern_length == subject_length &&
-			memcmp(pattern, subject, subject_length) == 0;
+		return permission_length == scope_length &&
+			memcmp(permission, scope, scope_length) == 0;
 	while (*last_star != '*')
 		last_star--;
-	before = (size_t) (star - pattern);
-	after = (size_t) (pattern + pattern_length - (last_star + 1));
-	if (subject_length < before + after ||
-		memcmp(subject, pattern, before) != 0 ||
-		memcmp(subject + subject_length - after, last_star + 1, after) != 0)
+	before = (size_t) (star - permission);
+	after = (size_t) (permission + permission_length - (last_star + 1));
+	if (scope_length < before + after ||
+		memcmp(scope, permission, before) != 0 ||
+		memcmp(scope + scope_length - after, last_star + 1, after) != 0)
 		return false;
-	subject += before;
-	subject_length -= before + after;
+	scope += before;
+	scope_length -= before + after;
 	for (const char *part = star + 1; part <= last_star;)
 	{
 		const char *end = memchr(part, '*', (size_t) (last_star + 1 - part));
-		const char *found = find_part(subject, subject_length, part,
+		const char *found = find_part(scope, scope_length, part,
 									  (size_t) (end - part));
 
 		if (found == NULL)
 			return false;
 		found += end - part;
-		subject_length -= (size_t) (found - subject);
-		subject = found;
+		scope_length -= (size_t) (found - scope);
+		scope = found;
 		part = end + 1;
 	}
 	return true;
 }
 
 /*
- * Does the permission allow the scope?  Both are valid, which the caller has
- * checked, and remain the caller's.
- */
-bool
-ak_permission_allows(const char *permission, size_t permission_length,
-					 const char *scope, size_t scope_length)
-{
-	return match_pattern(permission, permission_length, scope, scope_length);
-}
-
-/*
  * Does the permission allow every scope that the other permission allows?
  * Both are valid, which the caller has checked, and remain the caller's.
  *
- * True is always right: if a "*" of the permission matches each "*" of the
- * other, it matches any run of characters in its place, too.  False is right
- * if the permission lacks any one of the alphabet's 67 characters: the other
- * permission, with that character for each "*", is a scope that this one does
- * not allow.
+ * A "*" of the other one is a character like any other here, and as the
+ * permission's own "*" is never compared with it, only a "*" of the permission
+ * can match it.  So true is always right: if a "*" of the permission matches
+ * each "*" of the other, it matches any run of characters in its place, too.
+ * False is right if the permission lacks any one of the alphabet's 67
+ * characters: the other permission, with that character for each "*", is a
+ * scope that this one does not allow.
  */
 bool
 ak_permission_covers(const char *permission, size_t permission_length,
 					 const char *other, size_t other_length)
 {
-	return match_pattern(permission, permission_length, other, other_length);
+	return ak_permission_allows(permission, permission_length,
+								other, other_length);
 }

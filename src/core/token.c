@@ -5,10 +5,6 @@
  * Every part but the prefix has a fixed length, so a token is read from its
  * end, and a prefix may contain underscores.
  *
- * A leaf: it knows no PostgreSQL, allocates nothing and raises nothing.  It
- * wipes what it computes from a secret on its own stack; the caller wipes the
- * text it asked for.
- *
  *		<prefix>_pub_ + 16 base62 digits
  *		<prefix>_sec_ + 43 base62 digits (256 bits, most significant digit
  *						first) + 6 base62 digits (CRC-32 of all that stands
@@ -22,9 +18,11 @@
  *
  * A leaf: it knows no PostgreSQL, allocates nothing, raises nothing, and
  * draws no random numbers: the caller brings the bits and wipes its buffers.
+ * What is computed from a secret on the stack here is wiped here.
  */
 #include <string.h>
 
+#include "core/ascii.h"
 #include "core/crypto.h"
 
 #define PUBLIC_MARK		"_pub_"
@@ -79,21 +77,13 @@ ak_token_crc32(const char *bytes, size_t length)
 }
 
 static bool
-is_digit(char c)
-{
-	return (c >= '0' && c <= '9') ||
-		(c >= 'A' && c <= 'Z') ||
-		(c >= 'a' && c <= 'z');
-}
-
-static bool
 are_digits(const char *text, size_t length)
 {
 	size_t		i;
 
 	for (i = 0; i < length; i++)
 	{
-		if (!is_digit(text[i]))
+		if (!ak_is_letter_or_digit(text[i]))
 			return false;
 	}
 	return true;
@@ -110,7 +100,8 @@ is_prefix(const char *text, size_t length)
 	for (i = 1; i < length; i++)
 	{
 		if (text[i] != '_' &&
-			(!is_digit(text[i]) || (text[i] >= 'A' && text[i] <= 'Z')))
+			(!ak_is_letter_or_digit(text[i]) ||
+			 (text[i] >= 'A' && text[i] <= 'Z')))
 			return false;
 	}
 	return true;
@@ -162,25 +153,6 @@ format_checksum(const char *bytes, size_t length, char *digits)
 }
 
 /*
- * Divide a number, whose most significant word comes first, by 62 in place;
- * returns the remainder.
- */
-static unsigned
-divide_by_base(uint32_t words[SECRET_WORDS])
-{
-	uint64_t	rest = 0;
-	size_t		i;
-
-	for (i = 0; i < SECRET_WORDS; i++)
-	{
-		rest = (rest << 32) | words[i];
-		words[i] = (uint32_t) (rest / AK_TOKEN_BASE);
-		rest %= AK_TOKEN_BASE;
-	}
-	return (unsigned) rest;
-}
-
-/*
  * Write a secret as base62 digits, the most significant one first, without a
  * terminating zero.
  */
@@ -196,7 +168,18 @@ format_secret_digits(const uint8_t secret[AK_TOKEN_SECRET_BYTES], char *digits)
 			(uint32_t) secret[4 * i + 2] << 8 |
 			(uint32_t) secret[4 * i + 3];
 	for (i = AK_TOKEN_SECRET_DIGITS; i-- > 0;)
-		digits[i] = alphabet[divide_by_base(words)];
+	{
+		uint64_t	rest = 0;
+
+		/* Divides the number; its most significant word comes first. */
+		for (size_t j = 0; j < SECRET_WORDS; j++)
+		{
+			rest = (rest << 32) | words[j];
+			words[j] = (uint32_t) (rest / AK_TOKEN_BASE);
+			rest %= AK_TOKEN_BASE;
+		}
+		digits[i] = alphabet[rest];
+	}
 	wipe(words, sizeof(words));
 }
 

@@ -30,7 +30,7 @@ typedef struct Range
  *	 U+2D7F and U+1107F, which join consonants, U+13441 and U+13442, the Egyptian
  *	 blanks, U+16FE4, the Khitan filler, and U+1D159, the null notehead;
  * - the noncharacters U+FDD0 to U+FDEF.  Those at the end of each plane are
- *	 told by is_plane_end().
+ *	 told by is_refused().
  *
  * Version 17.0.0 of both files gives the same table.
  */
@@ -77,13 +77,6 @@ static const Range refused[] = {
 
 #define RANGE_COUNT		(sizeof(refused) / sizeof(refused[0]))
 
-/* The noncharacters U+FFFE and U+FFFF, and the same of the other planes. */
-static bool
-is_plane_end(uint32_t character)
-{
-	return (character & 0xFFFE) == 0xFFFE;
-}
-
 static bool
 is_refused(uint32_t character)
 {
@@ -101,7 +94,8 @@ is_refused(uint32_t character)
 		else
 			return true;
 	}
-	return is_plane_end(character);
+	/* The noncharacters U+FFFE and U+FFFF, and the same of the other planes. */
+	return (character & 0xFFFE) == 0xFFFE;
 }
 
 /*

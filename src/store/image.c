@@ -91,46 +91,6 @@ view_array(struct varlena *stored, size_t element_size, AkPackedArray *array)
 
 /* --- Parts --------------------------------------------------------------- */
 
-static bool
-take_fixed_columns(AkImage *image)
-{
-	const char *organization;
-	const char *disabled;
-	const char *expires_at;
-	const char *created_at;
-
-	if (!take_varlena(image, TYPALIGN_INT) ||	/* public_key */
-		!(organization = take_fixed(image, TYPALIGN_CHAR, UUID_LEN)) ||
-		!(disabled = take_fixed(image, TYPALIGN_CHAR, sizeof(bool))) ||
-		!(expires_at = take_fixed(image, TYPALIGN_DOUBLE,
-								  sizeof(TimestampTz))) ||
-		!(created_at = take_fixed(image, TYPALIGN_DOUBLE,
-								  sizeof(TimestampTz))))
-		return false;
-	memcpy(&image->organization_id, organization, UUID_LEN);
-	image->disabled = *disabled != 0;
-	memcpy(&image->expires_at, expires_at, sizeof(TimestampTz));
-	memcpy(&image->created_at, created_at, sizeof(TimestampTz));
-	return true;
-}
-
-/* A secret's version is four bytes. */
-static bool
-take_secrets(AkImage *image)
-{
-	struct varlena *versions;
-
-	if (!view_array(take_varlena(image, TYPALIGN_INT), 0, &image->secrets) ||
-		!view_array(take_varlena(image, TYPALIGN_DOUBLE), sizeof(TimestampTz),
-					&image->secret_expirations) ||
-		!(versions = take_varlena(image, TYPALIGN_INT)))
-		return false;
-	versions = pg_detoast_datum_packed(versions);
-	image->secret_versions = VARDATA_ANY(versions);
-	return image->secrets.count == image->secret_expirations.count &&
-		VARSIZE_ANY_EXHDR(versions) == image->secrets.count * sizeof(int32);
-}
-
 /*
  * Reads the columns that prove a key from a row of key_image, without copying.
  * The caller keeps the row as long as the image, and holds a snapshot that
@@ -139,6 +99,12 @@ take_secrets(AkImage *image)
 bool
 ak_image_try(Relation table, HeapTuple row, AkImage *image)
 {
+	const char *organization;
+	const char *disabled;
+	const char *expires_at;
+	const char *created_at;
+	struct varlena *versions;
+
 	if (RelationGetNumberOfAttributes(table) != COLUMN_COUNT ||
 		HeapTupleHeaderGetNatts(row->t_data) != COLUMN_COUNT ||
 		HeapTupleHasNulls(row))
@@ -147,7 +113,26 @@ ak_image_try(Relation table, HeapTuple row, AkImage *image)
 	image->offset = 0;
 	image->end = row->t_len - row->t_data->t_hoff;
 	image->writer = HeapTupleHeaderGetRawXmin(row->t_data);
-	return take_fixed_columns(image) && take_secrets(image);
+	if (!take_varlena(image, TYPALIGN_INT) ||	/* public_key */
+		!(organization = take_fixed(image, TYPALIGN_CHAR, UUID_LEN)) ||
+		!(disabled = take_fixed(image, TYPALIGN_CHAR, sizeof(bool))) ||
+		!(expires_at = take_fixed(image, TYPALIGN_DOUBLE,
+								  sizeof(TimestampTz))) ||
+		!(created_at = take_fixed(image, TYPALIGN_DOUBLE,
+								  sizeof(TimestampTz))) ||
+		!view_array(take_varlena(image, TYPALIGN_INT), 0, &image->secrets) ||
+		!view_array(take_varlena(image, TYPALIGN_DOUBLE), sizeof(TimestampTz),
+					&image->secret_expirations) ||
+		!(versions = take_varlena(image, TYPALIGN_INT)))
+		return false;
+	memcpy(&image->organization_id, organization, UUID_LEN);
+	image->disabled = *disabled != 0;
+	memcpy(&image->expires_at, expires_at, sizeof(TimestampTz));
+	memcpy(&image->created_at, created_at, sizeof(TimestampTz));
+	versions = pg_detoast_datum_packed(versions);
+	image->secret_versions = VARDATA_ANY(versions);
+	return image->secrets.count == image->secret_expirations.count &&
+		VARSIZE_ANY_EXHDR(versions) == image->secrets.count * sizeof(int32);
 }
 
 static void

@@ -99,9 +99,12 @@ write_images(Datum keys)
 	ak_owner_execute(&write, &keys, NULL);
 }
 
-/* If two transactions change a key, the second waits here for the first. */
-static void
-lock_images(Datum keys)
+/*
+ * Rebuilds the images of keys, an array of text, from the tables.  Code of the
+ * extension that changes keys calls it afterwards.
+ */
+void
+ak_key_image_make(Datum keys)
 {
 	static AkStatement lock = {
 		"SELECT FROM apikeys.key_image "
@@ -109,14 +112,6 @@ lock_images(Datum keys)
 		"ORDER BY public_key FOR UPDATE",
 		1, {TEXTARRAYOID}, .by_index = true
 	};
-
-	ak_owner_execute(&lock, &keys, NULL);
-}
-
-/* For keys that were deleted or renamed. */
-static void
-delete_images(Datum keys)
-{
 	static AkStatement delete = {
 		"DELETE FROM apikeys.key_image AS i "
 		"WHERE i.public_key OPERATOR(pg_catalog.=) ANY ($1) "
@@ -125,19 +120,11 @@ delete_images(Datum keys)
 		1, {TEXTARRAYOID}, .by_index = true
 	};
 
-	ak_owner_execute(&delete, &keys, NULL);
-}
-
-/*
- * Rebuilds the images of keys, an array of text, from the tables.  Code of the
- * extension that changes keys calls it afterwards.
- */
-void
-ak_key_image_make(Datum keys)
-{
-	lock_images(keys);
+	/* If two transactions change a key, the second waits here for the first. */
+	ak_owner_execute(&lock, &keys, NULL);
 	write_images(keys);
-	delete_images(keys);
+	/* Those of keys that were deleted or renamed. */
+	ak_owner_execute(&delete, &keys, NULL);
 }
 
 /*
@@ -299,34 +286,29 @@ PG_FUNCTION_INFO_V1(apikeys_taken_keys);
 	"ELSE ARRAY(SELECT g.held FROM pg_catalog.unnest(s.grants) AS g (held) " \
 	"ORDER BY " IS_PERMISSION ", g.held COLLATE \"C\") END AS grants FROM s OFFSET 0) AS i)"
 
-/* For triggers of users, which may change the rows: these are read back. */
-static void
-insert_with_triggers(Datum *values, const char *nulls)
-{
-	static AkStatement insert = {
-		"WITH " GIVEN_KEYS ", " INSERT_ROLES_AND_SECRETS " " INSERT_KEYS,
-		ARGUMENT_COUNT, ARGUMENT_TYPES
-	};
-
-	ak_owner_execute(&insert, values, nulls);
-	ak_key_image_make(values[PUBLIC_KEYS]);
-}
-
 static void
 insert(Datum *values, const char *nulls)
 {
-	static AkStatement insert = {
+	static AkStatement insert_quietly = {
 		"WITH " GIVEN_KEYS ", " INSERT_ROLES_AND_SECRETS ", " INSERT_IMAGES " "
 		INSERT_KEYS,
 		ARGUMENT_COUNT, ARGUMENT_TYPES, .is_quiet = true
+	};
+	static AkStatement insert_with_triggers = {
+		"WITH " GIVEN_KEYS ", " INSERT_ROLES_AND_SECRETS " " INSERT_KEYS,
+		ARGUMENT_COUNT, ARGUMENT_TYPES
 	};
 
 	if (ak_trigger_all_are_own(AK_KEY) &&
 		ak_trigger_all_are_own(AK_KEY_ROLE) &&
 		ak_trigger_all_are_own(AK_KEY_SECRET))
-		ak_owner_execute(&insert, values, nulls);
+		ak_owner_execute(&insert_quietly, values, nulls);
 	else
-		insert_with_triggers(values, nulls);
+	{
+		/* Triggers of users may change the rows: these are read back. */
+		ak_owner_execute(&insert_with_triggers, values, nulls);
+		ak_key_image_make(values[PUBLIC_KEYS]);
+	}
 }
 
 /* Checks whether the current error is that a public key is taken. */

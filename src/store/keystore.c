@@ -152,19 +152,6 @@ find_by_id(AkKeystore *store, AkTable table, AkIndex index,
 	return ak_index_scan_next_row(scan);
 }
 
-/* Checks whether an index finds any visible row. */
-static bool
-finds_any(AkKeystore *store, AkTable table, AkIndex index, ScanKey key)
-{
-	AkIndexScan scan;
-	bool		found;
-
-	ak_index_scan_open(store->snapshot, table, index, key, true, &scan);
-	found = ak_index_scan_next_entry(&scan);
-	ak_index_scan_close(&scan);
-	return found;
-}
-
 /* --- Keys ---------------------------------------------------------------- */
 
 /*
@@ -322,10 +309,7 @@ ak_keystore_count_keys(AkKeystore *store, const pg_uuid_t *organization,
 	ak_index_scan_open(store->snapshot, AK_KEY, AK_KEY_BY_ORGANIZATION, &key,
 					   true, &scan);
 	while (count < most && ak_index_scan_next_entry(&scan))
-	{
-		CHECK_FOR_INTERRUPTS();
 		count++;
-	}
 	ak_index_scan_close(&scan);
 	return count;
 }
@@ -335,9 +319,15 @@ bool
 ak_keystore_was_deleted(AkKeystore *store, text *public_key)
 {
 	ScanKeyData key;
+	AkIndexScan scan;
+	bool		found;
 
 	ak_index_scan_text_key(&key, public_key);
-	return finds_any(store, AK_DELETED_KEY, AK_DELETED_KEY_BY_NAME, &key);
+	ak_index_scan_open(store->snapshot, AK_DELETED_KEY, AK_DELETED_KEY_BY_NAME,
+					   &key, true, &scan);
+	found = ak_index_scan_next_entry(&scan);
+	ak_index_scan_close(&scan);
+	return found;
 }
 
 /* --- Roles held by keys and members -------------------------------------- */

@@ -27,15 +27,6 @@ PG_FUNCTION_INFO_V1(apikeys_limit_image);
 
 /* --- Reading -------------------------------------------------------------- */
 
-static int64
-read_number(const char *bytes)
-{
-	uint64		number;
-
-	memcpy(&number, bytes, sizeof(number));
-	return (int64) pg_ntoh64(number);
-}
-
 /*
  * Reads a limit of those from *image to end, and moves *image behind it; false
  * if what is there is no limit.
@@ -45,6 +36,7 @@ ak_limit_next(const char **image, const char *end, AkLimit *limit)
 {
 	const char *bytes = *image;
 	uint16		length;
+	uint64		number;
 	int64		numbers[3];
 
 	if (end - bytes < (ptrdiff_t) FIXED_SIZE)
@@ -53,8 +45,11 @@ ak_limit_next(const char **image, const char *end, AkLimit *limit)
 	/* An id is random: half of it is as good. */
 	memcpy(&limit->id, bytes, sizeof(limit->id));
 	bytes += UUID_LEN;
-	for (int i = 0; i < lengthof(numbers); i++, bytes += sizeof(int64))
-		numbers[i] = read_number(bytes);
+	for (int i = 0; i < lengthof(numbers); i++, bytes += sizeof(number))
+	{
+		memcpy(&number, bytes, sizeof(number));
+		numbers[i] = (int64) pg_ntoh64(number);
+	}
 	memcpy(&length, bytes, sizeof(length));
 	bytes += sizeof(length);
 	limit->scope_length = pg_ntoh16(length);

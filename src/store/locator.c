@@ -135,21 +135,6 @@ get_bucket(uint64 hash)
 	return &buckets[((hash >> 32) * bucket_count) >> 32];
 }
 
-static void
-use_memory(void *memory, Size size)
-{
-	buckets = memory;
-	bucket_count = size / sizeof(Bucket);
-}
-
-static void
-clear_buckets(void)
-{
-	for (uint32 i = 0; i < bucket_count; i++)
-		for (int way = 0; way < WAYS; way++)
-			pg_atomic_init_u64(&buckets[i].entries[way], 0);
-}
-
 /* Returns the size of the shared memory of ak_locator_attach(), in bytes. */
 Size
 ak_locator_shared_size(void)
@@ -164,13 +149,14 @@ ak_locator_shared_size(void)
 void
 ak_locator_attach(void)
 {
+	Size		size = ak_locator_shared_size();
 	bool		found;
 
-	use_memory(ShmemInitStruct("apikeys locator", ak_locator_shared_size(),
-							   &found),
-			   ak_locator_shared_size());
-	if (!found)
-		clear_buckets();
+	buckets = ShmemInitStruct("apikeys locator", size, &found);
+	bucket_count = size / sizeof(Bucket);
+	for (uint32 i = 0; !found && i < bucket_count; i++)
+		for (int way = 0; way < WAYS; way++)
+			pg_atomic_init_u64(&buckets[i].entries[way], 0);
 }
 
 /* --- Asking it ----------------------------------------------------------- */
@@ -242,27 +228,6 @@ is_usable(Relation table)
 		!RelationUsesLocalBuffers(table) && !IsolationIsSerializable();
 }
 
-/*
- * Pins a buffer if it contains a page of the table, and returns the page's
- * number; otherwise InvalidBlockNumber.
- */
-static BlockNumber
-pin_page(Relation table, Buffer buffer)
-{
-	BlockNumber block;
-
-	if (buffer < 1 || buffer > NBuffers)
-		return InvalidBlockNumber;
-	/* ReadRecentBuffer() checks it with the header locked. */
-	block = ak_buffer_block(buffer);
-	if (block == InvalidBlockNumber ||
-		!ReadRecentBuffer(ak_relation_locator(table), MAIN_FORKNUM, block,
-						  buffer))
-		return InvalidBlockNumber;
-	ak_buffer_count_use(buffer);
-	return block;
-}
-
 static bool
 has_key(HeapTuple row, Relation table, const text *key)
 {
@@ -286,12 +251,19 @@ has_key(HeapTuple row, Relation table, const text *key)
 static bool
 find_at(const Place *place, Relation table, Snapshot snapshot, HeapTuple row)
 {
-	BlockNumber block = pin_page(table, place->buffer);
+	BlockNumber block;
 	ItemPointerData tid;
 	bool		found;
 
-	if (block == InvalidBlockNumber)
+	if (place->buffer < 1 || place->buffer > NBuffers)
 		return false;
+	/* ReadRecentBuffer() checks it with the header locked. */
+	block = ak_buffer_block(place->buffer);
+	if (block == InvalidBlockNumber ||
+		!ReadRecentBuffer(ak_relation_locator(table), MAIN_FORKNUM, block,
+						  place->buffer))
+		return false;
+	ak_buffer_count_use(place->buffer);
 	ItemPointerSet(&tid, block, place->offset);
 	LockBuffer(place->buffer, BUFFER_LOCK_SHARE);
 	found = heap_hot_search_buffer(&tid, table, place->buffer, snapshot, row,
@@ -456,26 +428,6 @@ is_visible_there(AkKeystore *store, Relation table, const AkRowVersion *version)
 }
 
 /*
- * Checks whether the snapshot sees this version, by reading the row where it
- * was.  Also false if the buffer no longer contains its page.
- */
-static bool
-reads_version(AkKeystore *store, Relation table, AkRowVersion *version)
-{
-	bool		is_seen;
-
-	if (ak_relation_file(table) != version->file ||
-		!ReadRecentBuffer(ak_relation_locator(table), MAIN_FORKNUM,
-						  ItemPointerGetBlockNumber(&version->tid),
-						  version->buffer))
-		return false;
-	LockBuffer(version->buffer, BUFFER_LOCK_SHARE);
-	is_seen = is_visible_there(store, table, version);
-	UnlockReleaseBuffer(version->buffer);
-	return is_seen;
-}
-
-/*
  * Checks whether the store sees this version of a row, so that what was cached of
  * it is what reading it again would return.  Reads the row only if a transaction
  * that wrote something has ended since the last check.  May read the relation's
@@ -485,14 +437,23 @@ bool
 ak_keystore_sees(AkKeystore *store, AkTable table, AkRowVersion *version)
 {
 	Relation	relation;
-	bool		is_seen;
+	bool		is_seen = false;
 
 	if (views_are_equal(&store->view, &version->view))
 		return true;
 	if (!OidIsValid(version->file))
 		return false;
 	relation = table_open(ak_table_oid(table), AccessShareLock);
-	is_seen = reads_version(store, relation, version);
+	/* The buffer may contain another page by now. */
+	if (ak_relation_file(relation) == version->file &&
+		ReadRecentBuffer(ak_relation_locator(relation), MAIN_FORKNUM,
+						 ItemPointerGetBlockNumber(&version->tid),
+						 version->buffer))
+	{
+		LockBuffer(version->buffer, BUFFER_LOCK_SHARE);
+		is_seen = is_visible_there(store, relation, version);
+		UnlockReleaseBuffer(version->buffer);
+	}
 	table_close(relation, NoLock);
 	if (is_seen)
 		version->view = store->view;

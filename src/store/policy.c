@@ -85,31 +85,6 @@ keep_limits(struct varlena *stored, int *count)
 	return limits;
 }
 
-/* What was read of an organization, with what it points to in the cache. */
-static AkPolicy
-keep_policy(const AkPolicy *read)
-{
-	AkPolicy	kept = *read;
-
-	kept.limits = keep_limits(read->stored_limits, &kept.limit_count);
-	kept.stored_limits = NULL;
-	if (read->access_list)
-		kept.access_list =
-			memcpy(MemoryContextAlloc(cache_context,
-									  VARSIZE(read->access_list)),
-				   read->access_list, VARSIZE(read->access_list));
-	return kept;
-}
-
-static void
-forget_policy(AkPolicy *policy)
-{
-	if (policy->access_list)
-		pfree(policy->access_list);
-	if (policy->limits)
-		pfree(unconstify(AkLimit *, policy->limits));
-}
-
 /*
  * The policy of an organization; the strictest there is if there is no such
  * organization.  Its list and limits live until the next call.  The store was
@@ -132,10 +107,18 @@ ak_policy_get(AkKeystore *store, const pg_uuid_t *organization)
 		empty_cache();
 	if (ak_keystore_find_policy(store, organization, &policy, &version))
 	{
-		policy = keep_policy(&policy);
+		policy.limits = keep_limits(policy.stored_limits, &policy.limit_count);
+		policy.stored_limits = NULL;
+		if (policy.access_list)
+			policy.access_list =
+				memcpy(MemoryContextAlloc(cache_context,
+										  VARSIZE(policy.access_list)),
+					   policy.access_list, VARSIZE(policy.access_list));
 		entry = hash_search(cache, organization, HASH_ENTER, &found);
-		if (found)
-			forget_policy(&entry->policy);
+		if (found && entry->policy.access_list)
+			pfree(entry->policy.access_list);
+		if (found && entry->policy.limits)
+			pfree(unconstify(AkLimit *, entry->policy.limits));
 		entry->version = version;
 		entry->policy = policy;
 	}

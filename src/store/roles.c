@@ -139,16 +139,6 @@ copy_permissions(ArrayType *array, AkPermissions *permissions)
 	}
 }
 
-static bool
-make_hash_key(const AkBytes *id, char key[ID_SIZE])
-{
-	if (id->size > ID_SIZE)
-		return false;
-	memset(key, 0, ID_SIZE);
-	memcpy(key, id->data, id->size);
-	return true;
-}
-
 /*
  * Makes an empty cache.  What the last one held is good as long as the current
  * memory context, for callers that still use it.
@@ -212,16 +202,30 @@ find_role(AkKeystore *store, const AkBytes *id, AkRowVersion *version,
 	return found;
 }
 
-/* Reads a role and keeps it; NULL if there is none. */
-static RoleEntry *
-read_role(AkKeystore *store, const AkBytes *id, const char *key)
+/*
+ * The role of this id, or NULL; good until another one is looked for, and what
+ * it points to as long as the memory context in which that is done.  The store
+ * was opened to read table role.
+ */
+const AkRole *
+ak_roles_find(AkKeystore *store, const AkBytes *id)
 {
-	AkRole		role = {ak_grant_hash(id, false)};
+	char		key[ID_SIZE] = {0};
+	AkRole		role;
 	AkRowVersion version;
 	RoleEntry  *entry;
 
+	if (id->size > ID_SIZE)
+		return NULL;
+	memcpy(key, id->data, id->size);
+	if (cache == NULL)
+		make_cache();
+	entry = hash_search(cache, key, HASH_FIND, NULL);
+	if (entry && ak_keystore_sees(store, AK_ROLE, &entry->version))
+		return &entry->role;
 	if (MemoryContextMemAllocated(cache_context, true) >= MAX_SIZE)
 		make_cache();
+	role = (AkRole) {.hash = ak_grant_hash(id, false)};
 	if (!find_role(store, id, &version, &role))
 	{
 		hash_search(cache, key, HASH_REMOVE, NULL);
@@ -230,28 +234,7 @@ read_role(AkKeystore *store, const AkBytes *id, const char *key)
 	entry = hash_search(cache, key, HASH_ENTER, NULL);
 	entry->version = version;
 	entry->role = role;
-	return entry;
-}
-
-/*
- * The role of this id, or NULL; good until another one is looked for, and what it
- * points to as long as the memory context in which that is done.  The store was opened to read table
- * role.
- */
-const AkRole *
-ak_roles_find(AkKeystore *store, const AkBytes *id)
-{
-	char		key[ID_SIZE];
-	RoleEntry  *entry;
-
-	if (!make_hash_key(id, key))
-		return NULL;
-	if (cache == NULL)
-		make_cache();
-	entry = hash_search(cache, key, HASH_FIND, NULL);
-	if (entry == NULL || !ak_keystore_sees(store, AK_ROLE, &entry->version))
-		entry = read_role(store, id, key);
-	return entry ? &entry->role : NULL;
+	return &entry->role;
 }
 
 /*

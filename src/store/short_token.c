@@ -443,32 +443,6 @@ ak_short_token_knows_secret(AkKeystore *store, const AkShortToken *token)
 
 /* --- Tokens ----------------------------------------------------------------- */
 
-static void
-raise_too_long(void)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-			 errmsg("token would be longer than %d bytes", AK_SHORT_TOKEN_MAX),
-			 errhint("Name fewer or shorter patterns of scopes."),
-			 ak_errid("token_too_long")));
-}
-
-/* The key to seal with and its id, which is copied; raises 55000. */
-static void
-get_current_key(AkKeystore *store, char id[AK_PEPPER_ID_MAX + 1],
-				uint8 key[AK_PASETO_KEY_SIZE])
-{
-	const AkPepper *pepper = ak_pepper_demand();
-
-	strlcpy(id, pepper ? pepper->id : AK_NO_PEPPER, AK_PEPPER_ID_MAX + 1);
-	if (!find_key(store, id, strlen(id), key))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("there is no key to make tokens with"),
-				 errhint("apikeys.renew_token_key() puts back the row of table apikeys.token_key."),
-				 ak_errid("token_key_missing")));
-}
-
 /*
  * The text of a token, palloc'd, with a nonce that is made for it.  The store was
  * opened with ak_short_token_tables().  Raises 54000 if it would be too long,
@@ -478,6 +452,7 @@ text *
 ak_short_token_seal(AkKeystore *store, AkShortToken *token)
 {
 	uint8		key[AK_PASETO_KEY_SIZE];
+	const AkPepper *pepper;
 	char		id[AK_PEPPER_ID_MAX + 1];
 	char		footer[FOOTER_MAX];
 	StringInfoData payload;
@@ -487,10 +462,23 @@ ak_short_token_seal(AkKeystore *store, AkShortToken *token)
 
 	initStringInfo(&payload);
 	write_payload(token, &payload);
-	get_current_key(store, id, key);
+	pepper = ak_pepper_demand();
+	/* A copy: find_key() may read the peppers again. */
+	strlcpy(id, pepper ? pepper->id : AK_NO_PEPPER, sizeof(id));
+	if (!find_key(store, id, strlen(id), key))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("there is no key to make tokens with"),
+				 errhint("apikeys.renew_token_key() puts back the row of table apikeys.token_key."),
+				 ak_errid("token_key_missing")));
 	length = snprintf(footer, sizeof(footer), FOOTER_START "%s" FOOTER_END, id);
 	if (AK_PASETO_TEXT_SIZE(payload.len, length) > AK_SHORT_TOKEN_MAX)
-		raise_too_long();
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("token would be longer than %d bytes",
+						AK_SHORT_TOKEN_MAX),
+				 errhint("Name fewer or shorter patterns of scopes."),
+				 ak_errid("token_too_long")));
 	work = palloc(AK_PASETO_NONCE_SIZE + payload.len + AK_PASETO_TAG_SIZE);
 	sealed = palloc(AK_PASETO_TEXT_SIZE(payload.len, length));
 	ak_crypto_random_bytes(token->nonce, sizeof(token->nonce));

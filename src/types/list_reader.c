@@ -367,25 +367,6 @@ read_entry(void *argument, unsigned family, size_t index, size_t node,
 	memcpy(entry, nodes->entries + node * size, size);
 }
 
-/* 0 for a list that is too short to have it: set_counts() raises that. */
-static uint32
-read_count4(AkListReader *reader)
-{
-	AkListMemory *memory = reader->memory;
-	uint32		count4 = 0;
-
-	if (memory && memory->has_count4)
-		return memory->count4;
-	if (reader->size >= AK_ACCESS_LIST_COUNT_SIZE)
-		copy_bytes(reader, 0, AK_ACCESS_LIST_COUNT_SIZE, (uint8 *) &count4);
-	if (memory)
-	{
-		memory->count4 = count4;
-		memory->has_count4 = true;
-	}
-	return count4;
-}
-
 /*
  * Fills in *set with a stored list.  The caller closes the reader in the same
  * function; after an error the transaction does it.  Locks of the toast table
@@ -399,6 +380,7 @@ ak_list_open(struct varlena *list, TransactionId writer,
 			 AkListReader *reader, AkNetset *set)
 {
 	struct varatt_external pointer;
+	AkListMemory *memory;
 
 	reader->toast = NULL;
 	if (VARATT_IS_EXTERNAL_ONDISK(list))
@@ -412,10 +394,21 @@ ak_list_open(struct varlena *list, TransactionId writer,
 	reader->toast = table_open(pointer.va_toastrelid, AccessShareLock);
 	reader->value = pointer.va_valueid;
 	reader->size = VARATT_EXTERNAL_GET_EXTSIZE(pointer);
-	reader->memory = TransactionIdIsValid(writer) ?
-		get_memory(reader, writer) : NULL;
+	memory = TransactionIdIsValid(writer) ? get_memory(reader, writer) : NULL;
+	reader->memory = memory;
 	reader->chunks[0].data = reader->chunks[1].data = NULL;
-	reader->count4 = read_count4(reader);
+	/* A list that is too short to have it: set_counts() raises that. */
+	reader->count4 = 0;
+	if (memory && memory->has_count4)
+		reader->count4 = memory->count4;
+	else if (reader->size >= AK_ACCESS_LIST_COUNT_SIZE)
+		copy_bytes(reader, 0, AK_ACCESS_LIST_COUNT_SIZE,
+				   (uint8 *) &reader->count4);
+	if (memory)
+	{
+		memory->count4 = reader->count4;
+		memory->has_count4 = true;
+	}
 	set_counts(reader->size, reader->count4, set);
 	set->read = read_entry;
 	set->argument = reader;

@@ -158,16 +158,6 @@ make_fingerprint(const AkPepperSet *set)
 	return fingerprint;
 }
 
-/* Publishes the postmaster's peppers; never waits. */
-static void
-publish(void)
-{
-	pg_atomic_fetch_add_u32(&published->changes, 1);
-	strlcpy(published->path, used_path, sizeof(published->path));
-	pg_atomic_fetch_add_u32(&published->changes, 1);
-	pg_atomic_write_u64(&published->fingerprint, used_fingerprint);
-}
-
 /*
  * Reads a file for ak_pepper_use(), which takes the number stored in *load; no
  * path means no file.  Returns false, with *fault (palloc'd), if the file
@@ -201,8 +191,14 @@ ak_pepper_use(const char *path, uint64 load)
 	strlcpy(used_path, path, sizeof(used_path));
 	used = loaded;
 	used_fingerprint = make_fingerprint(&used);
+	/* The postmaster never waits: get_path() reads again. */
 	if (published && !IsUnderPostmaster)
-		publish();
+	{
+		pg_atomic_fetch_add_u32(&published->changes, 1);
+		strlcpy(published->path, used_path, sizeof(published->path));
+		pg_atomic_fetch_add_u32(&published->changes, 1);
+		pg_atomic_write_u64(&published->fingerprint, used_fingerprint);
+	}
 	ak_crypto_wipe(&loaded, sizeof(loaded));
 	ak_crypto_wipe(&found, sizeof(found));
 	memset(&found_in, 0, sizeof(found_in));
@@ -217,16 +213,6 @@ ak_pepper_request(void)
 	RequestAddinShmemSpace(MAXALIGN(sizeof(*published)));
 }
 
-static void
-initialize(void)
-{
-	memset(published, 0, sizeof(*published));
-	pg_atomic_init_u64(&published->fingerprint, used_fingerprint);
-	pg_atomic_init_u32(&published->changes, 0);
-	strlcpy(published->path, used_path, sizeof(published->path));
-	published->is_faulty = is_faulty;
-}
-
 /*
  * Creates or attaches to the shared memory; the caller holds
  * AddinShmemInitLock.
@@ -239,7 +225,13 @@ ak_pepper_attach(void)
 	published = ShmemInitStruct("apikeys peppers", sizeof(*published),
 								&is_there);
 	if (!is_there)
-		initialize();
+	{
+		memset(published, 0, sizeof(*published));
+		pg_atomic_init_u64(&published->fingerprint, used_fingerprint);
+		pg_atomic_init_u32(&published->changes, 0);
+		strlcpy(published->path, used_path, sizeof(published->path));
+		published->is_faulty = is_faulty;
+	}
 }
 
 /* Fingerprint of this process's peppers. */

@@ -41,9 +41,9 @@ store_hash(const AkHashForm *hash)
 }
 
 static void
-load_hash(const uint8 *stored, size_t size, AkHashForm *hash)
+load_hash(const char *stored, size_t size, AkHashForm *hash)
 {
-	if (!ak_hash_form_load(stored, size, hash))
+	if (!ak_hash_form_load((const uint8 *) stored, size, hash))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("secret hash is damaged"),
@@ -123,7 +123,7 @@ ak_secret_hash_renew(const char *stored, size_t stored_size,
 {
 	AkHashForm	hash;
 
-	load_hash((const uint8 *) stored, stored_size, &hash);
+	load_hash(stored, stored_size, &hash);
 	if (claim->pepper == NULL && ak_hash_form_cost(&hash) > 0)
 		return 0;
 	hash = hash_claim(claim);
@@ -180,7 +180,7 @@ ak_secret_hash_can_verify(const char *stored, size_t stored_size)
 	AkHashForm	hash;
 	const AkPepper *pepper;
 
-	load_hash((const uint8 *) stored, stored_size, &hash);
+	load_hash(stored, stored_size, &hash);
 	return hash.algorithm != AK_BLAKE2B || find_pepper(&hash, &pepper);
 }
 
@@ -200,7 +200,7 @@ ak_secret_hash_is_affordable(const char *stored, size_t stored_size)
 {
 	AkHashForm	hash;
 
-	load_hash((const uint8 *) stored, stored_size, &hash);
+	load_hash(stored, stored_size, &hash);
 	return is_affordable(&hash);
 }
 
@@ -214,7 +214,7 @@ ak_secret_hash_takes_long(const char *stored, size_t stored_size,
 {
 	AkHashForm	hash;
 
-	load_hash((const uint8 *) stored, stored_size, &hash);
+	load_hash(stored, stored_size, &hash);
 	return ak_hash_form_cost(&hash) > 0 && is_affordable(&hash) &&
 		!claim->is_none;
 }
@@ -235,27 +235,6 @@ verify_argon2id(const AkHashForm *hash, const AkSecretClaim *claim)
 		AK_SECRET_IS_OUTDATED : AK_SECRET_DIFFERS;
 }
 
-static AkVerdict
-verify(const AkHashForm *hash, const AkSecretClaim *claim)
-{
-	uint8		digest[AK_SHA512_SIZE];
-
-	switch (hash->algorithm)
-	{
-		case AK_BLAKE2B:
-			return verify_blake2b(hash, claim);
-		case AK_SHA256:
-			ak_crypto_sha256(digest, claim->secret, claim->secret_size);
-			return compare(digest, hash, AK_SECRET_IS_OUTDATED);
-		case AK_SHA512:
-			ak_crypto_sha512(digest, claim->secret, claim->secret_size);
-			return compare(digest, hash, AK_SECRET_IS_OUTDATED);
-		case AK_ARGON2ID:
-			break;
-	}
-	return verify_argon2id(hash, claim);
-}
-
 /*
  * Checks a claim against the stored bytes of one of the key's hashes, in a
  * time that depends only on the algorithm, the pepper and the sizes.  Raises
@@ -266,10 +245,27 @@ ak_secret_hash_verify(const char *stored, size_t stored_size,
 					  const AkSecretClaim *claim)
 {
 	AkHashForm	hash;
-	AkVerdict	verdict;
+	AkVerdict	verdict = AK_SECRET_DIFFERS;
+	uint8		digest[AK_SHA512_SIZE];
 
-	load_hash((const uint8 *) stored, stored_size, &hash);
-	verdict = verify(&hash, claim);
+	load_hash(stored, stored_size, &hash);
+	switch (hash.algorithm)
+	{
+		case AK_BLAKE2B:
+			verdict = verify_blake2b(&hash, claim);
+			break;
+		case AK_SHA256:
+			ak_crypto_sha256(digest, claim->secret, claim->secret_size);
+			verdict = compare(digest, &hash, AK_SECRET_IS_OUTDATED);
+			break;
+		case AK_SHA512:
+			ak_crypto_sha512(digest, claim->secret, claim->secret_size);
+			verdict = compare(digest, &hash, AK_SECRET_IS_OUTDATED);
+			break;
+		case AK_ARGON2ID:
+			verdict = verify_argon2id(&hash, claim);
+			break;
+	}
 	return claim->is_none ? AK_SECRET_DIFFERS : verdict;
 }
 
@@ -313,8 +309,7 @@ apikeys_algorithm(PG_FUNCTION_ARGS)
 	struct varlena *stored = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0));
 	AkHashForm	hash;
 
-	load_hash((const uint8 *) VARDATA_ANY(stored), VARSIZE_ANY_EXHDR(stored),
-			  &hash);
+	load_hash(VARDATA_ANY(stored), VARSIZE_ANY_EXHDR(stored), &hash);
 	PG_RETURN_TEXT_P(cstring_to_text(ak_hash_form_algorithm(&hash)));
 }
 
@@ -324,8 +319,7 @@ apikeys_pepper(PG_FUNCTION_ARGS)
 	struct varlena *stored = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0));
 	AkHashForm	hash;
 
-	load_hash((const uint8 *) VARDATA_ANY(stored), VARSIZE_ANY_EXHDR(stored),
-			  &hash);
+	load_hash(VARDATA_ANY(stored), VARSIZE_ANY_EXHDR(stored), &hash);
 	if (hash.algorithm != AK_BLAKE2B)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(hash.pepper_id,
@@ -393,7 +387,7 @@ ak_secret_hash_format(const char *stored, size_t stored_size)
 	AkHashForm	hash;
 	char	   *text = palloc(AK_HASH_TEXT_SIZE);
 
-	load_hash((const uint8 *) stored, stored_size, &hash);
+	load_hash(stored, stored_size, &hash);
 	(void) ak_hash_form_print(&hash, text);
 	return text;
 }
