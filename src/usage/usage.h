@@ -8,6 +8,7 @@
 
 #include "postgres.h"
 
+#include "base/base.h"
 #include "core/counting.h"
 #include "core/netset.h"
 #include "core/reason.h"
@@ -187,8 +188,6 @@ extern void ak_usage_forget_networks(text *public_key,
 
 #define AK_COUNTER_PARTITIONS	128
 
-#define AK_PUBLIC_KEY_MAX		128 /* apikeys.is_public_key() */
-
 /* What a counter counts of its API key; a head has all fields 0. */
 typedef struct AkCounted
 {
@@ -205,7 +204,7 @@ typedef struct AkCounterKey
 	Oid			database;
 	Oid			table;			/* apikeys.key */
 	uint8		key_length;
-	char		public_key[AK_PUBLIC_KEY_MAX];	/* key_length bytes of it */
+	char		public_key[AK_PUBLIC_KEY_MAX_SIZE]; /* key_length of it */
 } AkCounterKey;
 
 typedef struct AkCounter
@@ -281,7 +280,7 @@ typedef struct AkCount
 {
 	Oid			table;			/* apikeys.key, when it was counted */
 	uint8		key_length;
-	char		public_key[AK_PUBLIC_KEY_MAX];
+	char		public_key[AK_PUBLIC_KEY_MAX_SIZE];
 	AkCounted	counted;
 	AkNetwork	address;		/* of the last one; family 0: none */
 	TimestampTz last_at;
