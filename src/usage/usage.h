@@ -176,6 +176,7 @@ ak_database_slot_want(AkDatabaseSlot *slot)
 
 extern void ak_usage_request(void);
 extern void ak_usage_attach(void);
+extern void ak_usage_init(void);
 extern AkDatabaseSlot *ak_usage_slot(void);
 extern void ak_usage_record(text *public_key, const AkUse *use);
 extern void ak_usage_record_grant(text *public_key, uint64 grant);
@@ -356,9 +357,7 @@ extern void ak_usage_counters_take_back(Oid database, uint64 batch);
 extern void ak_usage_counters_take_back_one(Oid database,
 											const AkCount *count);
 
-/* --- new_keys.c ---------------------------------------------------------- */
-
-extern void ak_new_keys_init(void);
+/* --- usage_merge.c ------------------------------------------------------- */
 
 /*
  * Parts of the statements that add rows to the tables of counts.
@@ -382,8 +381,6 @@ extern void ak_new_keys_init(void);
 	"last_used_address = CASE WHEN excluded.last_used_at " \
 	"OPERATOR(pg_catalog.>=) u.last_used_at " \
 	"THEN excluded.last_used_address ELSE u.last_used_address END"
-
-/* --- usage_merge.c ------------------------------------------------------- */
 
 /* A batch as arrays of the same length; also the arguments of merge_usage(). */
 typedef enum AkBatchColumn
