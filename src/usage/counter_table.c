@@ -103,7 +103,7 @@ bool
 ak_counter_name(const char *public_key, size_t length, Oid database,
 				Oid table, const AkCounted *counted, AkCounterName *name)
 {
-	if (length > AK_PUBLIC_KEY_MAX)
+	if (length > AK_PUBLIC_KEY_MAX_SIZE)
 		return false;
 	memset(&name->key, 0, offsetof(AkCounterKey, public_key));
 	name->key.database = database;
@@ -213,17 +213,11 @@ ak_counters_are_filling(void)
 	return pool->used > ak_usage_max_entries / 2;
 }
 
-static uint32
-get_detail_limit(void)
-{
-	return ak_usage_max_entries - ak_usage_max_entries / 4;
-}
-
 /* Checks whether a counter with detail may be allocated now; takes no lock. */
 bool
 ak_counters_have_room_for_detail(void)
 {
-	return pool->used < get_detail_limit();
+	return pool->used < ak_usage_max_entries - ak_usage_max_entries / 4;
 }
 
 /* Takes the lock of a partition. */
@@ -238,60 +232,6 @@ void
 ak_counters_unlock(int partition)
 {
 	LWLockRelease(&locks[partition].lock);
-}
-
-/* --- Room ---------------------------------------------------------------- */
-
-/*
- * Returns how many counters may be used for a new one; under the pool's mutex.
- */
-static uint32
-get_limit(bool has_detail, const Account *account)
-{
-	if (has_detail)
-		return get_detail_limit();
-	if (pool->accounts_opened > 1 && account->used > ak_usage_max_entries / 2)
-		return ak_usage_max_entries - ak_usage_max_entries / 8;
-	return ak_usage_max_entries;
-}
-
-/* Allocates a counter, to be filled in; NULL if there is no room. */
-static AkCounter *
-take_room(const AkCounterKey *key)
-{
-	Account    *account = &pool->accounts[key->database % ACCOUNT_COUNT];
-	bool		wants_detail = has_detail(key);
-	AkCounter  *counter = NULL;
-
-	SpinLockAcquire(&pool->mutex);
-	if (!account->is_open)
-	{
-		account->is_open = true;
-		pool->accounts_opened++;
-	}
-	if (pool->used < get_limit(wants_detail, account))
-	{
-		account->used++;
-		counter = pool->free;
-		if (counter)
-			pool->free = counter->children[0];
-		else
-			counter = &counters[pool->touched++];
-		pool->used++;
-	}
-	SpinLockRelease(&pool->mutex);
-	return counter;
-}
-
-static void
-give_room_back(AkCounter *counter)
-{
-	SpinLockAcquire(&pool->mutex);
-	pool->accounts[counter->key.database % ACCOUNT_COUNT].used--;
-	counter->children[0] = pool->free;
-	pool->free = counter;
-	pool->used--;
-	SpinLockRelease(&pool->mutex);
 }
 
 /* --- Under the lock of the partition ------------------------------------- */
@@ -331,16 +271,42 @@ ak_counter_find(const AkCounterName *name)
 }
 
 /*
- * Returns the counter of this name, new but not linked to a head; NULL without
- * room.
+ * Returns a new counter of this name, linked to its head, or itself a head if
+ * that is NULL; NULL without room.
  */
 static AkCounter *
-add_counter(const AkCounterName *name)
+add_counter(const AkCounterName *name, AkCounter *head)
 {
-	AkCounter  *counter = take_room(&name->key);
+	Account    *account = &pool->accounts[name->key.database % ACCOUNT_COUNT];
+	bool		wants_detail = has_detail(&name->key);
+	uint32		limit = ak_usage_max_entries;
+	AkCounter  *counter = NULL;
 
+	SpinLockAcquire(&pool->mutex);
+	if (!account->is_open)
+	{
+		account->is_open = true;
+		pool->accounts_opened++;
+	}
+	if (wants_detail)
+		limit -= ak_usage_max_entries / 4;
+	else if (pool->accounts_opened > 1 &&
+			 account->used > ak_usage_max_entries / 2)
+		limit -= ak_usage_max_entries / 8;
+	if (pool->used < limit)
+	{
+		account->used++;
+		counter = pool->free;
+		if (counter)
+			pool->free = counter->children[0];
+		else
+			counter = &counters[pool->touched++];
+		pool->used++;
+	}
+	SpinLockRelease(&pool->mutex);
 	if (counter == NULL)
 		return NULL;
+
 	memset(counter, 0, sizeof(AkCounter));
 	counter->hash = name->hash;
 	memcpy(&counter->key, &name->key, offsetof(AkCounterKey, public_key) +
@@ -348,26 +314,10 @@ add_counter(const AkCounterName *name)
 	SpinLockInit(&counter->mutex);
 	dlist_init(&counter->counters);
 	*find_place(name) = counter;
+	counter->head = head ? head : counter;
+	dlist_push_tail(head ? &head->counters : &pool->heads[name->partition],
+					&counter->link);
 	return counter;
-}
-
-static AkCounter *
-enter_head(const AkCounterName *name)
-{
-	AkCounterName head_name;
-	AkCounter  *head;
-
-	ak_counter_name_head(name, &head_name);
-	head = ak_counter_find(&head_name);
-	if (head)
-		return head;
-	head = add_counter(&head_name);
-	if (head)
-	{
-		head->head = head;
-		dlist_push_tail(&pool->heads[name->partition], &head->link);
-	}
-	return head;
 }
 
 /*
@@ -378,29 +328,20 @@ enter_head(const AkCounterName *name)
 AkCounter *
 ak_counter_enter(const AkCounterName *name)
 {
+	AkCounterName head_name;
 	AkCounter  *counter = ak_counter_find(name);
 	AkCounter  *head;
 
 	if (counter ||
 		(has_detail(&name->key) && !ak_counters_have_room_for_detail()))
 		return counter;
-	head = enter_head(name);
+	ak_counter_name_head(name, &head_name);
+	head = ak_counter_find(&head_name);
+	if (head == NULL)
+		head = add_counter(&head_name, NULL);
 	if (head == NULL || is_named(head, name))
 		return head;
-	counter = add_counter(name);
-	if (counter)
-	{
-		counter->head = head;
-		dlist_push_tail(&head->counters, &counter->link);
-	}
-	return counter;
-}
-
-static AkCounter *
-first_of_head(AkCounter *head)
-{
-	return dlist_is_empty(&head->counters) ? head :
-		dlist_head_element(AkCounter, link, &head->counters);
+	return add_counter(name, head);
 }
 
 /*
@@ -424,7 +365,8 @@ ak_counter_next(Oid database, int partition, AkCounter *counter)
 		AkCounter  *head = dlist_container(AkCounter, link, node);
 
 		if (head->key.database == database)
-			return first_of_head(head);
+			return dlist_is_empty(&head->counters) ? head :
+				dlist_head_element(AkCounter, link, &head->counters);
 	}
 	return NULL;
 }
@@ -454,20 +396,6 @@ remove_from_tree(AkCounter *counter)
 	*place = substitute;
 }
 
-/* Counts one more deletion, if there may be one more. */
-static bool
-take_deletion(void)
-{
-	bool		is_taken;
-
-	SpinLockAcquire(&pool->mutex);
-	is_taken = pool->deletions < ak_usage_max_entries / 4;
-	if (is_taken)
-		pool->deletions++;
-	SpinLockRelease(&pool->mutex);
-	return is_taken;
-}
-
 static void
 give_deletion_back(void)
 {
@@ -487,7 +415,14 @@ ak_counter_set_deleter(const AkCounterName *name, TransactionId deleter)
 
 	if (head == NULL || !TransactionIdIsValid(head->deleter))
 	{
-		if (!take_deletion())
+		bool		may_note;
+
+		SpinLockAcquire(&pool->mutex);
+		may_note = pool->deletions < ak_usage_max_entries / 4;
+		if (may_note)
+			pool->deletions++;
+		SpinLockRelease(&pool->mutex);
+		if (!may_note)
 			return false;
 		head = ak_counter_enter(name);
 		if (head == NULL)
@@ -520,7 +455,13 @@ ak_counter_remove(AkCounter *counter)
 		ak_counter_clear_deleter(counter);
 	dlist_delete(&counter->link);
 	remove_from_tree(counter);
-	give_room_back(counter);
+
+	SpinLockAcquire(&pool->mutex);
+	pool->accounts[counter->key.database % ACCOUNT_COUNT].used--;
+	counter->children[0] = pool->free;
+	pool->free = counter;
+	pool->used--;
+	SpinLockRelease(&pool->mutex);
 }
 
 /* --- All ----------------------------------------------------------------- */

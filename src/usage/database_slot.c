@@ -71,26 +71,6 @@ ak_database_slots_request(void)
 	RequestNamedLWLockTranche(TRANCHE_NAME, 1);
 }
 
-static void
-initialize(void)
-{
-	memset(directory, 0, sizeof(*directory));
-	ak_crypto_random_bytes(&directory->instance, sizeof(directory->instance));
-	for (int i = 0; i < AK_DATABASE_SLOT_COUNT; i++)
-	{
-		ConditionVariableInit(&directory->slots[i].changed);
-		directory->slots[i].wants_sweep = true;
-		pg_atomic_init_u32(&directory->slots[i].counted_for, InvalidOid);
-		pg_atomic_init_u64(&directory->slots[i].quota_batch, 0);
-		pg_atomic_init_u64(&directory->slots[i].lost, 0);
-		pg_atomic_init_u64(&directory->slots[i].coarse, 0);
-		pg_atomic_init_u64(&directory->slots[i].unknown_keys, 0);
-		pg_atomic_init_u64(&directory->slots[i].slowed, 0);
-		for (int reason = 0; reason < AK_REASON_COUNT; reason++)
-			pg_atomic_init_u64(&directory->slots[i].written[reason], 0);
-	}
-}
-
 /* Creates or finds the shared memory; the caller holds AddinShmemInitLock. */
 void
 ak_database_slots_attach(void)
@@ -100,7 +80,26 @@ ak_database_slots_attach(void)
 	directory = ShmemInitStruct(TRANCHE_NAME, sizeof(Directory), &found);
 	lock = &GetNamedLWLockTranche(TRANCHE_NAME)->lock;
 	if (!found)
-		initialize();
+	{
+		memset(directory, 0, sizeof(*directory));
+		ak_crypto_random_bytes(&directory->instance,
+							   sizeof(directory->instance));
+		for (int i = 0; i < AK_DATABASE_SLOT_COUNT; i++)
+		{
+			AkDatabaseSlot *slot = &directory->slots[i];
+
+			ConditionVariableInit(&slot->changed);
+			slot->wants_sweep = true;
+			pg_atomic_init_u32(&slot->counted_for, InvalidOid);
+			pg_atomic_init_u64(&slot->quota_batch, 0);
+			pg_atomic_init_u64(&slot->lost, 0);
+			pg_atomic_init_u64(&slot->coarse, 0);
+			pg_atomic_init_u64(&slot->unknown_keys, 0);
+			pg_atomic_init_u64(&slot->slowed, 0);
+			for (int reason = 0; reason < AK_REASON_COUNT; reason++)
+				pg_atomic_init_u64(&slot->written[reason], 0);
+		}
+	}
 }
 
 /*

@@ -96,23 +96,6 @@ ak_guesses_request(void)
 	RequestAddinShmemSpace(MAXALIGN(sizeof(Table)));
 }
 
-static void
-initialize_guesses(void)
-{
-	memset(table, 0, sizeof(Table));
-	ak_crypto_random_bytes(table->seed, sizeof(table->seed));
-	ak_crypto_random_bytes(table->key, sizeof(table->key));
-	table->processors = Max(1, sysconf(_SC_NPROCESSORS_ONLN) / 2);
-	pg_atomic_init_u32(&table->computing, 0);
-	SpinLockInit(&table->server.mutex);
-	for (int of = 0; of < AK_GUESS_OF_SERVER; of++)
-		for (int i = 0; i < BUCKET_COUNT; i++)
-			SpinLockInit(&table->buckets[of][i].mutex);
-	for (int i = 0; i < PROOF_COUNT; i++)
-		for (int half = 0; half < 2; half++)
-			pg_atomic_init_u64(&table->proofs[i].halves[half], 0);
-}
-
 /* Makes or finds the shared memory; the caller holds AddinShmemInitLock. */
 void
 ak_guesses_attach(void)
@@ -121,7 +104,20 @@ ak_guesses_attach(void)
 
 	table = ShmemInitStruct(TABLE_NAME, sizeof(Table), &found);
 	if (!found)
-		initialize_guesses();
+	{
+		memset(table, 0, sizeof(Table));
+		ak_crypto_random_bytes(table->seed, sizeof(table->seed));
+		ak_crypto_random_bytes(table->key, sizeof(table->key));
+		table->processors = Max(1, sysconf(_SC_NPROCESSORS_ONLN) / 2);
+		pg_atomic_init_u32(&table->computing, 0);
+		SpinLockInit(&table->server.mutex);
+		for (int of = 0; of < AK_GUESS_OF_SERVER; of++)
+			for (int i = 0; i < BUCKET_COUNT; i++)
+				SpinLockInit(&table->buckets[of][i].mutex);
+		for (int i = 0; i < PROOF_COUNT; i++)
+			for (int half = 0; half < 2; half++)
+				pg_atomic_init_u64(&table->proofs[i].halves[half], 0);
+	}
 }
 
 /* --- Counting ------------------------------------------------------------- */
@@ -140,7 +136,8 @@ append(char **end, const void *data, size_t size)
 static uint64
 make_mark(const AkGuess *guess, AkGuessOf of)
 {
-	char		bytes[sizeof(Oid) + sizeof(AkNetwork) + AK_PUBLIC_KEY_MAX];
+	char		bytes[sizeof(Oid) + sizeof(AkNetwork) +
+					  AK_PUBLIC_KEY_MAX_SIZE];
 	char	   *end = bytes;
 
 	append(&end, &MyDatabaseId, sizeof(Oid));
@@ -151,7 +148,7 @@ make_mark(const AkGuess *guess, AkGuessOf of)
 		AkNetwork	network = *guess->address;
 		size_t		key_size = VARSIZE_ANY_EXHDR(guess->public_key);
 
-		Assert(key_size <= AK_PUBLIC_KEY_MAX);
+		Assert(key_size <= AK_PUBLIC_KEY_MAX_SIZE);
 		if (network.family == 6)
 			ak_network_mask(&network, NETWORK6_PREFIX);
 		append(&end, &network, sizeof(network));
@@ -208,15 +205,6 @@ give_back(AkGuess *guess)
 	}
 }
 
-static void
-count_refusal(void)
-{
-	AkDatabaseSlot *slot = ak_database_slot_get();
-
-	if (slot)
-		pg_atomic_fetch_add_u64(&slot->slowed, 1);
-}
-
 /*
  * Whether few enough were counted that a hash may be computed for the guess; asks
  * once, and counts it.  Without an address nobody can be told from others, so only
@@ -235,7 +223,7 @@ is_let_through(AkGuess *guess)
 	return true;
 }
 
-/* Whether one more may compute; if so, stop_computing() is to follow. */
+/* Whether one more may compute, which is then counted in table->computing. */
 static bool
 start_computing(const AkGuess *guess)
 {
@@ -244,12 +232,6 @@ start_computing(const AkGuess *guess)
 		return true;
 	pg_atomic_fetch_sub_u32(&table->computing, 1);
 	return false;
-}
-
-static void
-stop_computing(void)
-{
-	pg_atomic_fetch_sub_u32(&table->computing, 1);
 }
 
 /* --- Proofs --------------------------------------------------------------- */
@@ -281,26 +263,6 @@ ak_guesses_know(const char *stored, size_t stored_size,
 		pg_atomic_read_u64(&proof->halves[1]) == halves[1];
 }
 
-static void
-remember_proof(const char *stored, size_t stored_size,
-			   const AkSecretClaim *claim)
-{
-	uint64		halves[2];
-	Proof	   *proof = find_proof(stored, stored_size, claim, halves);
-
-	pg_atomic_write_u64(&proof->halves[0], halves[0]);
-	pg_atomic_write_u64(&proof->halves[1], halves[1]);
-}
-
-static void
-refuse(AkGuess *guess)
-{
-	guess->is_refused = true;
-	if (!guess->was_computed)
-		give_back(guess);
-	count_refusal();
-}
-
 /*
  * Computes a hash that takes long, and answers as ak_secret_hash_verify();
  * AK_SECRET_DIFFERS, at once, if there were too many wrong secrets, or too many are
@@ -312,20 +274,30 @@ ak_guess_verify(AkGuess *guess, const char *stored, size_t stored_size,
 				const AkSecretClaim *claim)
 {
 	AkVerdict	verdict;
+	AkDatabaseSlot *slot;
 
 	if (guess->is_refused)
 		return AK_SECRET_DIFFERS;
 	if (!is_let_through(guess) || !start_computing(guess))
 	{
-		refuse(guess);
+		guess->is_refused = true;
+		if (!guess->was_computed)
+			give_back(guess);
+		slot = ak_database_slot_get();
+		if (slot)
+			pg_atomic_fetch_add_u64(&slot->slowed, 1);
 		return AK_SECRET_DIFFERS;
 	}
 	verdict = ak_secret_hash_verify(stored, stored_size, claim);
-	stop_computing();
+	pg_atomic_fetch_sub_u32(&table->computing, 1);
 	guess->was_computed = true;
 	if (verdict == AK_SECRET_IS_OUTDATED)
 	{
-		remember_proof(stored, stored_size, claim);
+		uint64		halves[2];
+		Proof	   *proof = find_proof(stored, stored_size, claim, halves);
+
+		pg_atomic_write_u64(&proof->halves[0], halves[0]);
+		pg_atomic_write_u64(&proof->halves[1], halves[1]);
 		give_back(guess);
 	}
 	return verdict;
@@ -384,15 +356,6 @@ ak_nonces_request(void)
 	RequestAddinShmemSpace(MAXALIGN(sizeof(NonceTable)));
 }
 
-static void
-initialize_nonces(void)
-{
-	memset(nonce_table, 0, sizeof(NonceTable));
-	ak_crypto_random_bytes(nonce_table->key, sizeof(nonce_table->key));
-	for (int i = 0; i < NONCE_BUCKET_COUNT; i++)
-		SpinLockInit(&nonce_table->buckets[i].mutex);
-}
-
 /* Makes or finds the shared memory; the caller holds AddinShmemInitLock. */
 void
 ak_nonces_attach(void)
@@ -401,7 +364,12 @@ ak_nonces_attach(void)
 
 	nonce_table = ShmemInitStruct(NONCE_TABLE_NAME, sizeof(NonceTable), &found);
 	if (!found)
-		initialize_nonces();
+	{
+		memset(nonce_table, 0, sizeof(NonceTable));
+		ak_crypto_random_bytes(nonce_table->key, sizeof(nonce_table->key));
+		for (int i = 0; i < NONCE_BUCKET_COUNT; i++)
+			SpinLockInit(&nonce_table->buckets[i].mutex);
+	}
 }
 
 /* Authenticates a nonce for a realm of this database. */

@@ -31,13 +31,6 @@ static GivenUp *given_up = NULL;	/* in TopTransactionContext */
 static int	given_up_count = 0;
 static int	allocated = 0;
 
-static void
-free_rows(void)
-{
-	for (int i = 0; i < given_up_count; i++)
-		ak_limits_free(&given_up[i].subject, given_up[i].limit);
-}
-
 /* After a commit no error may be raised. */
 static void
 end_transaction(XactEvent event, void *argument)
@@ -46,7 +39,8 @@ end_transaction(XactEvent event, void *argument)
 		event != XACT_EVENT_PREPARE)
 		return;
 	if (event == XACT_EVENT_COMMIT)
-		free_rows();
+		for (int i = 0; i < given_up_count; i++)
+			ak_limits_free(&given_up[i].subject, given_up[i].limit);
 	given_up = NULL;
 	given_up_count = allocated = 0;
 }

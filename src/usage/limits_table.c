@@ -108,22 +108,6 @@ ak_limits_request(void)
 	RequestNamedLWLockTranche(TRANCHE_NAME, AK_LIMIT_PARTITIONS);
 }
 
-static void
-initialize(void)
-{
-	memset(table, 0, get_size());
-	ak_crypto_random_bytes(table->seed, sizeof(table->seed));
-	SpinLockInit(&table->mutex);
-	table->head_count = get_head_count();
-	pg_atomic_init_u32(&table->quotas, 0);
-	pg_atomic_init_u64(&table->unlimited, 0);
-	pg_atomic_init_u64(&table->logged_at, 0);
-	pg_atomic_init_u64(&table->next_sweep, 0);
-	for (int i = 0; i < ak_limit_max_entries; i++)
-		rows[i].next = i + 1 < ak_limit_max_entries ? i + 2 : 0;
-	table->free = 1;
-}
-
 /* Makes or finds the shared memory; the caller holds AddinShmemInitLock. */
 void
 ak_limits_attach(void)
@@ -136,7 +120,19 @@ ak_limits_attach(void)
 	subject_heads = heads + get_head_count();
 	locks = GetNamedLWLockTranche(TRANCHE_NAME);
 	if (!found)
-		initialize();
+	{
+		memset(table, 0, get_size());
+		ak_crypto_random_bytes(table->seed, sizeof(table->seed));
+		SpinLockInit(&table->mutex);
+		table->head_count = get_head_count();
+		pg_atomic_init_u32(&table->quotas, 0);
+		pg_atomic_init_u64(&table->unlimited, 0);
+		pg_atomic_init_u64(&table->logged_at, 0);
+		pg_atomic_init_u64(&table->next_sweep, 0);
+		for (int i = 0; i < ak_limit_max_entries; i++)
+			rows[i].next = i + 1 < ak_limit_max_entries ? i + 2 : 0;
+		table->free = 1;
+	}
 }
 
 /* Whether there is the shared memory, which is so if we were preloaded. */
@@ -240,11 +236,19 @@ get_account(Oid database, const pg_uuid_t *organization)
 		ACCOUNT_COUNT;
 }
 
-/* Takes a free row for an account; 0 if there is none for it. */
-static uint32
-take_row(uint32 account)
+/*
+ * A new row of this key, all zeros, in the account of an organization; NULL if
+ * there is no room for it.  Its partition is locked.
+ */
+AkSpent *
+ak_limits_enter(const AkSpentKey *key, uint32 head,
+				const pg_uuid_t *organization)
 {
+	uint32		account = get_account(key->database, organization);
+	uint32	   *subject_head = &subject_heads[get_subject_head(key->database,
+															   &key->subject)];
 	uint32		place = 0;
+	AkSpent    *spent;
 
 	SpinLockAcquire(&table->mutex);
 	if (table->used * 2 <= ak_limit_max_entries ||
@@ -257,70 +261,19 @@ take_row(uint32 account)
 		table->accounts[account]++;
 	}
 	SpinLockRelease(&table->mutex);
-	return place;
-}
-
-static void
-give_row_back(uint32 place)
-{
-	AkSpent    *spent = &rows[place - 1];
-
-	SpinLockAcquire(&table->mutex);
-	table->accounts[spent->account]--;
-	table->used--;
-	spent->next = table->free;
-	table->free = place;
-	SpinLockRelease(&table->mutex);
-}
-
-/* Puts a row into the chain of its subject. */
-static void
-link_to_subject(uint32 place)
-{
-	AkSpent    *spent = &rows[place - 1];
-	uint32	   *head = &subject_heads[get_subject_head(spent->key.database,
-													   &spent->key.subject)];
-
-	spent->before = 0;
-	spent->after = *head;
-	if (*head != 0)
-		rows[*head - 1].before = place;
-	*head = place;
-}
-
-static void
-unlink_from_subject(const AkSpent *spent)
-{
-	if (spent->after != 0)
-		rows[spent->after - 1].before = spent->before;
-	if (spent->before != 0)
-		rows[spent->before - 1].after = spent->after;
-	else
-		subject_heads[get_subject_head(spent->key.database,
-									   &spent->key.subject)] = spent->after;
-}
-
-/*
- * A new row of this key, all zeros, in the account of an organization; NULL if there
- * is no room for it.  Its partition is locked.
- */
-AkSpent *
-ak_limits_enter(const AkSpentKey *key, uint32 head,
-				const pg_uuid_t *organization)
-{
-	uint32		account = get_account(key->database, organization);
-	uint32		place = take_row(account);
-	AkSpent    *spent;
-
 	if (place == 0)
 		return NULL;
+
 	spent = &rows[place - 1];
 	memset(spent, 0, sizeof(*spent));
 	spent->key = *key;
 	spent->account = account;
 	spent->next = heads[head];
 	heads[head] = place;
-	link_to_subject(place);
+	spent->after = *subject_head;
+	if (*subject_head != 0)
+		rows[*subject_head - 1].before = place;
+	*subject_head = place;
 	if (key->kind == AK_SPENT_OF_QUOTA)
 		pg_atomic_fetch_add_u32(&table->quotas, 1);
 	return spent;
@@ -334,10 +287,22 @@ remove_row(uint32 *link)
 	AkSpent    *spent = &rows[place - 1];
 
 	*link = spent->next;
-	unlink_from_subject(spent);
+	if (spent->after != 0)
+		rows[spent->after - 1].before = spent->before;
+	if (spent->before != 0)
+		rows[spent->before - 1].after = spent->after;
+	else
+		subject_heads[get_subject_head(spent->key.database,
+									   &spent->key.subject)] = spent->after;
 	if (spent->key.kind == AK_SPENT_OF_QUOTA)
 		pg_atomic_fetch_sub_u32(&table->quotas, 1);
-	give_row_back(place);
+
+	SpinLockAcquire(&table->mutex);
+	table->accounts[spent->account]--;
+	table->used--;
+	spent->next = table->free;
+	table->free = place;
+	SpinLockRelease(&table->mutex);
 }
 
 /*
@@ -370,17 +335,6 @@ scan(AkSpentCallback callback, void *argument)
 	}
 }
 
-/* Takes a row out whose link is not known. */
-static void
-remove_place(uint32 place)
-{
-	uint32	   *link = &heads[ak_limits_head(&rows[place - 1].key)];
-
-	while (*link != place)
-		link = &rows[*link - 1].next;
-	remove_row(link);
-}
-
 /*
  * Removes the rows of a subject of this database: those of its limit with this
  * id, or, if that is 0, all.  The caller holds no partition.
@@ -403,7 +357,13 @@ ak_limits_free(const pg_uuid_t *subject, uint64 limit)
 			(limit == 0 || (key->which == limit &&
 							(key->kind == AK_SPENT_BY_SCOPE ||
 							 key->kind == AK_SPENT_BY_ORGANIZATION))))
-			remove_place(place);
+		{
+			uint32	   *link = &heads[ak_limits_head(key)];
+
+			while (*link != place)
+				link = &rows[*link - 1].next;
+			remove_row(link);
+		}
 	}
 	LWLockRelease(lock);
 }

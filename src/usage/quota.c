@@ -189,24 +189,10 @@ ak_quota_tidy_up(void)
 
 /* --- For the workers of standbys ------------------------------------------ */
 
-/* Raises 22023 for what no worker sends. */
-static void
-check_batch(const AkQuotaBatch *batch)
-{
-	for (int column = 0; column < AK_QUOTA_COLUMN_COUNT; column++)
-	{
-		ArrayType  *array = DatumGetArrayTypeP(batch->columns[column]);
-
-		if (ARR_NDIM(array) > 1 || array_contains_nulls(array) ||
-			ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)) != batch->count)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("the arrays differ in length, or have nulls in them"),
-					 ak_errid("invalid_batch")));
-	}
-}
-
-/* Of a primary: what a standby has counted. */
+/*
+ * Of a primary: what a standby has counted.  Raises 22023 for what no worker
+ * sends.
+ */
 Datum
 apikeys_merge_quota_usage(PG_FUNCTION_ARGS)
 {
@@ -222,7 +208,17 @@ apikeys_merge_quota_usage(PG_FUNCTION_ARGS)
 		batch.columns[column] = PG_GETARG_DATUM(2 + column);
 	counts = DatumGetArrayTypeP(batch.columns[AK_QUOTA_COUNTS]);
 	batch.count = ArrayGetNItems(ARR_NDIM(counts), ARR_DIMS(counts));
-	check_batch(&batch);
+	for (int column = 0; column < AK_QUOTA_COLUMN_COUNT; column++)
+	{
+		ArrayType  *array = DatumGetArrayTypeP(batch.columns[column]);
+
+		if (ARR_NDIM(array) > 1 || array_contains_nulls(array) ||
+			ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)) != batch.count)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("the arrays differ in length, or have nulls in them"),
+					 ak_errid("invalid_batch")));
+	}
 	deconstruct_array(DatumGetArrayTypeP(batch.columns[AK_QUOTA_PERIODS]),
 					  TEXTOID, -1, false, TYPALIGN_INT, &periods, NULL,
 					  &period_count);

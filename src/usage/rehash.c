@@ -40,7 +40,6 @@
 #define TRANCHE_NAME	"apikeys rehash"
 #define QUEUE_LENGTH	8192
 #define BATCH_SIZE		1024
-#define KEY_MAX			128		/* apikeys.is_public_key() */
 
 /* A process does not queue again what it has queued lately. */
 #define RECENT_COUNT		1024
@@ -53,7 +52,7 @@ typedef struct Entry
 	uint8		key_size;
 	uint8		old_size;
 	uint8		new_size;
-	char		public_key[KEY_MAX];
+	char		public_key[AK_PUBLIC_KEY_MAX_SIZE];
 	uint8		old_hash[AK_STORED_HASH_MAX];
 	uint8		new_hash[AK_NEW_HASH_MAX];
 } Entry;
@@ -83,15 +82,6 @@ ak_rehash_request(void)
 	RequestNamedLWLockTranche(TRANCHE_NAME, 1);
 }
 
-static void
-initialize(void)
-{
-	memset(queue, 0, sizeof(Queue));
-	queue->free_count = QUEUE_LENGTH;
-	for (int i = 0; i < QUEUE_LENGTH; i++)
-		queue->free[i] = i;
-}
-
 /* Creates or finds the shared memory; the caller holds AddinShmemInitLock. */
 void
 ak_rehash_attach(void)
@@ -101,7 +91,12 @@ ak_rehash_attach(void)
 	queue = ShmemInitStruct(TRANCHE_NAME, sizeof(Queue), &found);
 	lock = &GetNamedLWLockTranche(TRANCHE_NAME)->lock;
 	if (!found)
-		initialize();
+	{
+		memset(queue, 0, sizeof(Queue));
+		queue->free_count = QUEUE_LENGTH;
+		for (int i = 0; i < QUEUE_LENGTH; i++)
+			queue->free[i] = i;
+	}
 }
 
 /* --- Offering ------------------------------------------------------------ */
@@ -123,15 +118,6 @@ enqueue(const Entry *entry, bool *is_filling)
 	return has_room;
 }
 
-static uint64
-hash_entry(const Entry *entry)
-{
-	return hash_bytes_extended((const unsigned char *) entry->public_key,
-							   entry->key_size,
-							   hash_bytes_extended(entry->old_hash,
-												   entry->old_size, 0));
-}
-
 /*
  * Queues the hash that the secret of a claim would have now, if that is as hard to
  * guess, to replace the stored bytes, which proved the claim.  Raises no error of its own, and never
@@ -150,7 +136,8 @@ ak_rehash_offer(const text *public_key, const char *stored, size_t stored_size,
 
 	if (queue == NULL || RecoveryInProgress() ||
 		stored_size > AK_STORED_HASH_MAX ||
-		VARSIZE_ANY_EXHDR(public_key) > KEY_MAX || !ak_pepper_is_fresh())
+		VARSIZE_ANY_EXHDR(public_key) > AK_PUBLIC_KEY_MAX_SIZE ||
+		!ak_pepper_is_fresh())
 		return;
 	entry.peppers = ak_pepper_fingerprint();
 	entry.new_size = ak_secret_hash_renew(stored, stored_size, claim,
@@ -163,7 +150,10 @@ ak_rehash_offer(const text *public_key, const char *stored, size_t stored_size,
 	memcpy(entry.old_hash, stored, stored_size);
 
 	now = ak_clock_ms();
-	hash = hash_entry(&entry);
+	hash = hash_bytes_extended((const unsigned char *) entry.public_key,
+							   entry.key_size,
+							   hash_bytes_extended(entry.old_hash,
+												   entry.old_size, 0));
 	offer = &recent[hash % RECENT_COUNT];
 	if (offer->hash == hash && now - offer->at <= RECENT_INTERVAL_MS)
 		return;
@@ -249,16 +239,6 @@ compare_entries(const void *a, const void *b)
 		(int) left->key_size - (int) right->key_size;
 }
 
-static Datum
-make_bytes(const uint8 *bytes, size_t size)
-{
-	bytea	   *value = palloc(VARHDRSZ + size);
-
-	SET_VARSIZE(value, VARHDRSZ + size);
-	memcpy(VARDATA(value), bytes, size);
-	return PointerGetDatum(value);
-}
-
 /*
  * Stores a batch of the entries of this database, in the current transaction
  * and with the rights of the tables' owner.  Returns how many hashes it has taken.
@@ -291,7 +271,10 @@ ak_rehash_write(void)
 		columns[0][i] =
 			PointerGetDatum(cstring_to_text_with_len(entry->public_key,
 													 entry->key_size));
-		columns[1][i] = make_bytes(entry->old_hash, entry->old_size);
+		/* A bytea is stored like a text. */
+		columns[1][i] =
+			PointerGetDatum(cstring_to_text_with_len((const char *) entry->old_hash,
+													 entry->old_size));
 		columns[2][i] =
 			CStringGetTextDatum(ak_secret_hash_format((const char *) entry->new_hash,
 													  entry->new_size));

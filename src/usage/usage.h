@@ -8,6 +8,7 @@
 
 #include "postgres.h"
 
+#include "base/base.h"
 #include "core/counting.h"
 #include "core/netset.h"
 #include "core/reason.h"
@@ -175,6 +176,7 @@ ak_database_slot_want(AkDatabaseSlot *slot)
 
 extern void ak_usage_request(void);
 extern void ak_usage_attach(void);
+extern void ak_usage_init(void);
 extern AkDatabaseSlot *ak_usage_slot(void);
 extern void ak_usage_record(text *public_key, const AkUse *use);
 extern void ak_usage_record_grant(text *public_key, uint64 grant);
@@ -186,8 +188,6 @@ extern void ak_usage_forget_networks(text *public_key,
 /* --- counter_table.c ----------------------------------------------------- */
 
 #define AK_COUNTER_PARTITIONS	128
-
-#define AK_PUBLIC_KEY_MAX		128 /* apikeys.is_public_key() */
 
 /* What a counter counts of its API key; a head has all fields 0. */
 typedef struct AkCounted
@@ -205,7 +205,7 @@ typedef struct AkCounterKey
 	Oid			database;
 	Oid			table;			/* apikeys.key */
 	uint8		key_length;
-	char		public_key[AK_PUBLIC_KEY_MAX];	/* key_length bytes of it */
+	char		public_key[AK_PUBLIC_KEY_MAX_SIZE]; /* key_length of it */
 } AkCounterKey;
 
 typedef struct AkCounter
@@ -281,7 +281,7 @@ typedef struct AkCount
 {
 	Oid			table;			/* apikeys.key, when it was counted */
 	uint8		key_length;
-	char		public_key[AK_PUBLIC_KEY_MAX];
+	char		public_key[AK_PUBLIC_KEY_MAX_SIZE];
 	AkCounted	counted;
 	AkNetwork	address;		/* of the last one; family 0: none */
 	TimestampTz last_at;
@@ -357,9 +357,7 @@ extern void ak_usage_counters_take_back(Oid database, uint64 batch);
 extern void ak_usage_counters_take_back_one(Oid database,
 											const AkCount *count);
 
-/* --- new_keys.c ---------------------------------------------------------- */
-
-extern void ak_new_keys_init(void);
+/* --- usage_merge.c ------------------------------------------------------- */
 
 /*
  * Parts of the statements that add rows to the tables of counts.
@@ -383,8 +381,6 @@ extern void ak_new_keys_init(void);
 	"last_used_address = CASE WHEN excluded.last_used_at " \
 	"OPERATOR(pg_catalog.>=) u.last_used_at " \
 	"THEN excluded.last_used_address ELSE u.last_used_address END"
-
-/* --- usage_merge.c ------------------------------------------------------- */
 
 /* A batch as arrays of the same length; also the arguments of merge_usage(). */
 typedef enum AkBatchColumn

@@ -20,10 +20,10 @@
 	"AND s.version OPERATOR(pg_catalog.=) v.secret_version) "
 
 /*
- * Adds the rows of the common table expression "ended" that have this version
- * or a later one to those of another network or version.
+ * Adds the rows of the common table expression "ended", other than marks
+ * (version -1), to those of another network or version.
  */
-#define ADD_ENDED(network, version, first_version) \
+#define ADD_ENDED(network, version) \
 	"INSERT INTO apikeys.key_usage AS u " USAGE_COLUMNS \
 	"SELECT e.public_key, " network ", " \
 	"least(pg_catalog.sum(e.use_count), " \
@@ -31,8 +31,8 @@
 	"pg_catalog.max(e.last_used_at), " \
 	"(pg_catalog.array_agg(e.last_used_address " \
 	"ORDER BY e.last_used_at DESC))[1], " version " FROM ended AS e " \
-	"WHERE e.secret_version OPERATOR(pg_catalog.>=) " first_version \
-	" GROUP BY e.public_key, " network ", " version " " ADD_USES
+	"WHERE e.secret_version OPERATOR(pg_catalog.>=) 0 " \
+	"GROUP BY e.public_key, " network ", " version " " ADD_USES
 
 /*
  * Deletes the records of these keys if the keys no longer exist.  Otherwise
@@ -63,7 +63,7 @@ ak_usage_clean_up(text **public_keys, int count)
 			"WITH ended AS (DELETE FROM apikeys.key_usage AS v "
 			"WHERE v.public_key OPERATOR(pg_catalog.=) ANY ($1) "
 			"AND " SECRET_HAS_ENDED "RETURNING v.*) "
-			ADD_ENDED("e.network", "0::pg_catalog.int4", "0"),
+			ADD_ENDED("e.network", "0::pg_catalog.int4"),
 			1, {TEXTARRAYOID}
 		}
 	};
@@ -154,7 +154,7 @@ ak_usage_tidy_up(void)
 		"WHERE m.secret_version OPERATOR(pg_catalog.=) -1 "
 		"AND v.public_key OPERATOR(pg_catalog.=) m.public_key "
 		"AND v.network OPERATOR(pg_catalog.=) m.network RETURNING v.*) "
-		ADD_ENDED("NULL::pg_catalog.cidr", "e.secret_version", "0"),
+		ADD_ENDED("NULL::pg_catalog.cidr", "e.secret_version"),
 		.by_index = true
 	};
 
@@ -180,7 +180,7 @@ ak_usage_sweep(void)
 		{
 			"WITH ended AS (DELETE FROM apikeys.key_usage AS v "
 			"WHERE " SECRET_HAS_ENDED "RETURNING v.*) "
-			ADD_ENDED("e.network", "0::pg_catalog.int4", "0")
+			ADD_ENDED("e.network", "0::pg_catalog.int4")
 		}
 	};
 #undef OF_DELETED_KEYS

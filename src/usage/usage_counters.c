@@ -35,25 +35,6 @@ name_own_counter(const text *public_key, const AkCounted *counted,
 
 /* --- Counting ------------------------------------------------------------ */
 
-static void
-count_one(AkCounter *counter, const AkNetwork *address, uint64 cost,
-		  TimestampTz now)
-{
-	AkTally		one = {ak_tally_hour(now), 1, cost};
-
-	SpinLockAcquire(&counter->mutex);
-	ak_tally_add(counter->pending, &one);
-	if (now >= counter->last_at)
-	{
-		counter->last_at = now;
-		if (address)
-			counter->address = *address;
-		else
-			counter->address.family = 0;
-	}
-	SpinLockRelease(&counter->mutex);
-}
-
 /*
  * Returns the counter of this name or, for a use without room for more, the
  * head of the key; NULL if there is no room.  Takes the partition's lock,
@@ -88,6 +69,7 @@ static AkCounting
 add(const text *public_key, const AkCounted *counted,
 	const AkNetwork *address, uint64 cost, TimestampTz now)
 {
+	AkTally		one = {ak_tally_hour(now), 1, cost};
 	AkCounterName name;
 	AkCounter  *counter;
 	AkCounting	result = AK_NOT_COUNTED;
@@ -98,7 +80,17 @@ add(const text *public_key, const AkCounted *counted,
 	if (counter)
 	{
 		result = counter->hash == name.hash ? AK_COUNTED : AK_COUNTED_COARSELY;
-		count_one(counter, address, cost, now);
+		SpinLockAcquire(&counter->mutex);
+		ak_tally_add(counter->pending, &one);
+		if (now >= counter->last_at)
+		{
+			counter->last_at = now;
+			if (address)
+				counter->address = *address;
+			else
+				counter->address.family = 0;
+		}
+		SpinLockRelease(&counter->mutex);
 	}
 	ak_counters_unlock(name.partition);
 	return result;
@@ -243,21 +235,6 @@ ak_usage_counters_forget_networks(const text *public_key,
 
 /* --- Reading ------------------------------------------------------------- */
 
-static void
-copy_counter(const AkCounter *counter, const AkTally *tally, uint64 batch,
-			 AkCount *copy)
-{
-	memset(copy, 0, sizeof(*copy));
-	copy->table = counter->key.table;
-	copy->key_length = counter->key.key_length;
-	memcpy(copy->public_key, counter->key.public_key, copy->key_length);
-	copy->counted = counter->key.counted;
-	copy->address = counter->address;
-	copy->last_at = counter->last_at;
-	copy->tally = *tally;
-	copy->batch = batch;
-}
-
 /* A copy for each hour in which something was counted; returns how many. */
 static int
 copy_tallies(const AkCounter *counter, const AkTally *tallies, uint64 batch,
@@ -266,8 +243,22 @@ copy_tallies(const AkCounter *counter, const AkTally *tallies, uint64 batch,
 	int			count = 0;
 
 	for (int i = 0; i < AK_TALLIES; i++)
-		if (tallies[i].count > 0)
-			copy_counter(counter, &tallies[i], batch, &copies[count++]);
+	{
+		AkCount    *copy = &copies[count];
+
+		if (tallies[i].count == 0)
+			continue;
+		memset(copy, 0, sizeof(*copy));
+		copy->table = counter->key.table;
+		copy->key_length = counter->key.key_length;
+		memcpy(copy->public_key, counter->key.public_key, copy->key_length);
+		copy->counted = counter->key.counted;
+		copy->address = counter->address;
+		copy->last_at = counter->last_at;
+		copy->tally = tallies[i];
+		copy->batch = batch;
+		count++;
+	}
 	return count;
 }
 
@@ -289,22 +280,6 @@ read_counter(AkCounter *counter, AkCount **counts, int *count, int *allocated)
 	*count += copy_tallies(&read, read.pending, 0, &(*counts)[*count]);
 }
 
-/* Copies the counts of a head and its counters; returns their number. */
-static int
-read_key(AkCounter *head, AkCount **counts)
-{
-	int			allocated = 8;
-	int			count = 0;
-	dlist_iter	iterator;
-
-	*counts = palloc(allocated * sizeof(AkCount));
-	read_counter(head, counts, &count, &allocated);
-	dlist_foreach(iterator, &head->counters)
-		read_counter(dlist_container(AkCounter, link, iterator.cur), counts,
-					 &count, &allocated);
-	return count;
-}
-
 /*
  * Stores copies of a key's counters, of this database, in *counts (palloc'd),
  * and returns how many they are: of each counter first what is in flight and then
@@ -315,13 +290,22 @@ ak_usage_counters_read(const text *public_key, AkCount **counts)
 {
 	AkCounterName name;
 	AkCounter  *head;
-	int			count;
+	int			allocated = 8;
+	int			count = 0;
+	dlist_iter	iterator;
 
 	if (!name_own_counter(public_key, &counted_by_head, &name))
 		return 0;
 	ak_counters_lock(name.partition, LW_SHARED);
 	head = ak_counter_find(&name);
-	count = head ? read_key(head, counts) : 0;
+	if (head)
+	{
+		*counts = palloc(allocated * sizeof(AkCount));
+		read_counter(head, counts, &count, &allocated);
+		dlist_foreach(iterator, &head->counters)
+			read_counter(dlist_container(AkCounter, link, iterator.cur),
+						 counts, &count, &allocated);
+	}
 	ak_counters_unlock(name.partition);
 	return count;
 }
@@ -388,38 +372,6 @@ remove_if_empty(AkCounter *counter)
 }
 
 /*
- * Moves the pending counts of a counter into a batch, and removes the counter
- * if it is no longer needed; under an exclusive lock.
- */
-static void
-harvest_counter(AkCounter *counter, uint64 batch, AkHarvest *harvest)
-{
-	memcpy(counter->in_flight, counter->pending, sizeof(counter->in_flight));
-	ak_tally_clear(counter->pending);
-	counter->batch = batch;
-	if (ak_tally_total(counter->in_flight) > 0)
-		harvest->count += copy_tallies(counter, counter->in_flight, batch,
-									   &harvest->counts[harvest->count]);
-	else
-		remove_if_empty(counter);
-}
-
-static void
-add_stale(AkHarvest *harvest, const AkCounterKey *key)
-{
-	if (harvest->stale_count == harvest->stale_allocated)
-	{
-		harvest->stale_allocated = Max(64, harvest->stale_allocated * 2);
-		harvest->stale = harvest->stale ?
-			repalloc(harvest->stale,
-					 harvest->stale_allocated * sizeof(text *)) :
-			palloc(harvest->stale_allocated * sizeof(text *));
-	}
-	harvest->stale[harvest->stale_count++] =
-		cstring_to_text_with_len(key->public_key, key->key_length);
-}
-
-/*
  * Moves the key of a head to the harvest, if the transaction that deletes it
  * has ended.  A head that holds counts, too, stays.
  */
@@ -433,7 +385,16 @@ harvest_deletion(int partition, const Deletion *deletion, AkHarvest *harvest)
 		harvest->has_deleting = true;
 		return;
 	}
-	add_stale(harvest, &head->key);
+	if (harvest->stale_count == harvest->stale_allocated)
+	{
+		harvest->stale_allocated = Max(64, harvest->stale_allocated * 2);
+		harvest->stale = harvest->stale ?
+			repalloc(harvest->stale,
+					 harvest->stale_allocated * sizeof(text *)) :
+			palloc(harvest->stale_allocated * sizeof(text *));
+	}
+	harvest->stale[harvest->stale_count++] =
+		cstring_to_text_with_len(head->key.public_key, head->key.key_length);
 	ak_counters_lock(partition, LW_EXCLUSIVE);
 	if (TransactionIdEquals(head->deleter, deletion->deleter))
 	{
@@ -443,7 +404,10 @@ harvest_deletion(int partition, const Deletion *deletion, AkHarvest *harvest)
 	ak_counters_unlock(partition);
 }
 
-/* Harvests some counters of a partition, from "place" on, and advances it. */
+/*
+ * Moves the pending counts of some counters of a partition, from "place" on,
+ * into a batch, and removes those that are no longer needed; advances "place".
+ */
 static void
 harvest_slice(Oid database, uint64 batch, AkHarvestPlace *place,
 			  AkHarvest *harvest)
@@ -466,7 +430,15 @@ harvest_slice(Oid database, uint64 batch, AkHarvestPlace *place,
 			{
 				counter, counter->deleter
 			};
-		harvest_counter(counter, batch, harvest);
+		memcpy(counter->in_flight, counter->pending,
+			   sizeof(counter->in_flight));
+		ak_tally_clear(counter->pending);
+		counter->batch = batch;
+		if (ak_tally_total(counter->in_flight) > 0)
+			harvest->count += copy_tallies(counter, counter->in_flight, batch,
+										   &harvest->counts[harvest->count]);
+		else
+			remove_if_empty(counter);
 		counter = next;
 	}
 	ak_counters_unlock(partition);

@@ -287,9 +287,12 @@ merge_history(Datum *values, Snapshot snapshot)
 	ak_owner_execute_at(snapshot, &merge, values, NULL);
 }
 
-/* False if this batch, or a later one, is there already. */
-static bool
-note_batch(const pg_uuid_t *instance, uint64 number)
+/*
+ * Returns whether a batch, or a later one, was added; waits for a transaction
+ * that is adding it.  If not, notes it: after this transaction it never will be.
+ */
+bool
+ak_usage_settle(const pg_uuid_t *instance, uint64 number)
 {
 	static AkStatement note = {
 		"INSERT INTO apikeys.usage_flush AS f (instance, batch, flushed_at) "
@@ -308,7 +311,7 @@ note_batch(const pg_uuid_t *instance, uint64 number)
 
 	if (number == 1)
 		ak_owner_execute(&clean, NULL, NULL);
-	return ak_owner_execute(&note, values, NULL) > 0;
+	return ak_owner_execute(&note, values, NULL) == 0;
 }
 
 /*
@@ -364,7 +367,7 @@ ak_usage_merge(const pg_uuid_t *instance, uint64 number, AkBatch *batch)
 	Datum		values[ARGUMENT_COUNT];
 	ArrayType  *missing;
 
-	if (!note_batch(instance, number) || batch->count == 0)
+	if (ak_usage_settle(instance, number) || batch->count == 0)
 		return construct_empty_array(INT4OID);
 	ak_keystore_open(&store, AK_TABLE_BIT(AK_KEY) |
 					 AK_TABLE_BIT(AK_KEY_ROLE_USAGE));
@@ -376,17 +379,6 @@ ak_usage_merge(const pg_uuid_t *instance, uint64 number, AkBatch *batch)
 	merge_history(values, store.snapshot);
 	ak_keystore_close(&store);
 	return missing;
-}
-
-/*
- * Returns whether a batch was added.  If not, it never will be: a transaction
- * that is adding it is waited for, and a later one finds that the batch is
- * rejected.
- */
-bool
-ak_usage_settle(const pg_uuid_t *instance, uint64 number)
-{
-	return !note_batch(instance, number);
 }
 
 /* Column number of usage_flush, as in sql/parts/30_tables.sql. */

@@ -41,13 +41,6 @@ PG_FUNCTION_INFO_V1(apikeys_settle_usage);
 
 static PGconn *connection = NULL;
 
-/* Returns libpq's error message as one line. */
-static char *
-get_message(void)
-{
-	return pchomp(PQerrorMessage(connection));
-}
-
 /*
  * Waits until the socket can be read or written (WL_SOCKET_...), but no longer
  * than a moment; returns whether it can. Raises 08006 if the time since
@@ -131,7 +124,8 @@ query(const char *sql, int count, const char *const *parameters)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONNECTION_FAILURE),
 				 errmsg("could not send usage to the primary"),
-				 errdetail_internal("%s", get_message())));
+				 errdetail_internal("%s",
+									pchomp(PQerrorMessage(connection)))));
 	/* NULL: the end of the query's results. */
 	PQclear(get_result(begin));
 	return text;
@@ -187,14 +181,16 @@ ak_usage_primary_connect(const char *database)
 		ereport(ERROR,
 				(errcode(ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION),
 				 errmsg("could not connect to the primary to send usage"),
-				 errdetail_internal("%s", get_message())));
+				 errdetail_internal("%s",
+									pchomp(PQerrorMessage(connection)))));
 
 	/* Sending a batch must not block either. */
 	if (PQsetnonblocking(connection, 1) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONNECTION_FAILURE),
 				 errmsg("could not connect to the primary to send usage"),
-				 errdetail_internal("%s", get_message())));
+				 errdetail_internal("%s",
+									pchomp(PQerrorMessage(connection)))));
 
 	/*
 	 * The session there ends before this worker gives up, so it cannot add the
@@ -207,10 +203,22 @@ ak_usage_primary_connect(const char *database)
 		  "false))", 0, NULL);
 }
 
+/*
+ * The same as query(), with a batch as the parameters: its instance, its
+ * number, and its columns in their text form.
+ */
 static char *
-format_uuid(const pg_uuid_t *uuid)
+query_batch(const char *sql, const pg_uuid_t *instance, uint64 number,
+			const char *const *columns, int count)
 {
-	return DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(uuid)));
+	Datum		uuid = DirectFunctionCall1(uuid_out, UUIDPGetDatum(instance));
+	const char *parameters[2 + AK_BATCH_COLUMN_COUNT] = {
+		DatumGetCString(uuid), psprintf(UINT64_FORMAT, number)
+	};
+
+	for (int column = 0; column < count; column++)
+		parameters[2 + column] = columns[column];
+	return query(sql, 2 + count, parameters);
 }
 
 /*
@@ -220,12 +228,8 @@ format_uuid(const pg_uuid_t *uuid)
 bool
 ak_usage_primary_settle(const pg_uuid_t *instance, uint64 number)
 {
-	const char *parameters[] = {
-		format_uuid(instance), psprintf(UINT64_FORMAT, number)
-	};
-
-	return strcmp(query("SELECT apikeys.settle_usage($1, $2)",
-						lengthof(parameters), parameters), "t") == 0;
+	return strcmp(query_batch("SELECT apikeys.settle_usage($1, $2)",
+							  instance, number, NULL, 0), "t") == 0;
 }
 
 /* Returns the text form of a batch; in a transaction. */
@@ -246,14 +250,10 @@ char *
 ak_usage_primary_merge(const pg_uuid_t *instance, uint64 number,
 					   const AkTextBatch *batch)
 {
-	const char *parameters[2 + AK_BATCH_COLUMN_COUNT];
-
-	parameters[0] = format_uuid(instance);
-	parameters[1] = psprintf(UINT64_FORMAT, number);
-	memcpy(&parameters[2], batch->columns, sizeof(batch->columns));
-	return query("SELECT apikeys.merge_usage($1, $2, $3, $4, $5, $6, $7, "
-				 "$8, $9, $10, $11, $12, $13)",
-				 lengthof(parameters), parameters);
+	return query_batch("SELECT apikeys.merge_usage($1, $2, $3, $4, $5, $6, "
+					   "$7, $8, $9, $10, $11, $12, $13)",
+					   instance, number, batch->columns,
+					   AK_BATCH_COLUMN_COUNT);
 }
 
 /*
@@ -264,25 +264,11 @@ void
 ak_usage_primary_merge_quotas(const pg_uuid_t *instance, uint64 number,
 							  const char *const *columns)
 {
-	const char *parameters[2 + AK_QUOTA_COLUMN_COUNT];
-
-	parameters[0] = format_uuid(instance);
-	parameters[1] = psprintf(UINT64_FORMAT, number);
-	for (int column = 0; column < AK_QUOTA_COLUMN_COUNT; column++)
-		parameters[2 + column] = columns[column];
-	query("SELECT apikeys.merge_quota_usage($1, $2, $3, $4, $5, $6)",
-		  lengthof(parameters), parameters);
+	query_batch("SELECT apikeys.merge_quota_usage($1, $2, $3, $4, $5, $6)",
+				instance, number, columns, AK_QUOTA_COLUMN_COUNT);
 }
 
 /* --- On the primary, for the workers of standbys -------------------------- */
-
-static int
-get_array_length(Datum array)
-{
-	ArrayType  *value = DatumGetArrayTypeP(array);
-
-	return ArrayGetNItems(ARR_NDIM(value), ARR_DIMS(value));
-}
 
 /* Raises 22023 with a message about what no batch contains. */
 static void
@@ -355,46 +341,41 @@ check_times(Datum column, TimestampTz step)
 	}
 }
 
-/* Raises 22023 for what no batch contains. */
-static void
-check_batch(const AkBatch *batch)
-{
-	Datum	   *versions;
-	bool	   *null_versions;
-	int			count;
-
-	check_counts(batch->columns[AK_BATCH_COUNTS]);
-	check_counts(batch->columns[AK_BATCH_HOUR_COUNTS]);
-	check_counts(batch->columns[AK_BATCH_COSTS]);
-	check_reasons(batch->columns[AK_BATCH_REASONS]);
-	check_times(batch->columns[AK_BATCH_TIMES], 1);
-	check_times(batch->columns[AK_BATCH_HOURS], AK_HOUR);
-	deconstruct_array(DatumGetArrayTypeP(batch->columns[AK_BATCH_VERSIONS]),
-					  INT4OID, 4, true, TYPALIGN_INT,
-					  &versions, &null_versions, &count);
-	for (int i = 0; i < count; i++)
-		if (!null_versions[i] && DatumGetInt32(versions[i]) < 0)
-			refuse("a version must not be negative");
-}
-
 Datum
 apikeys_merge_usage(PG_FUNCTION_ARGS)
 {
 	AkBatch		batch;
+	Datum	   *versions;
+	bool	   *null_versions;
+	int			version_count;
 
 	ak_require_preload();
 	for (int column = 0; column < AK_BATCH_COLUMN_COUNT; column++)
 	{
+		ArrayType  *array = PG_GETARG_ARRAYTYPE_P(2 + column);
+		int			count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+
 		batch.columns[column] = PG_GETARG_DATUM(2 + column);
 		if (column == 0)
-			batch.count = get_array_length(batch.columns[column]);
-		else if (get_array_length(batch.columns[column]) != batch.count)
+			batch.count = count;
+		else if (count != batch.count)
 			ereport(ERROR,
 					(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
 					 errmsg("the arrays differ in length"),
 					 ak_errid("invalid_batch")));
 	}
-	check_batch(&batch);
+	check_counts(batch.columns[AK_BATCH_COUNTS]);
+	check_counts(batch.columns[AK_BATCH_HOUR_COUNTS]);
+	check_counts(batch.columns[AK_BATCH_COSTS]);
+	check_reasons(batch.columns[AK_BATCH_REASONS]);
+	check_times(batch.columns[AK_BATCH_TIMES], 1);
+	check_times(batch.columns[AK_BATCH_HOURS], AK_HOUR);
+	deconstruct_array(DatumGetArrayTypeP(batch.columns[AK_BATCH_VERSIONS]),
+					  INT4OID, 4, true, TYPALIGN_INT,
+					  &versions, &null_versions, &version_count);
+	for (int i = 0; i < version_count; i++)
+		if (!null_versions[i] && DatumGetInt32(versions[i]) < 0)
+			refuse("a version must not be negative");
 	PG_RETURN_ARRAYTYPE_P(ak_usage_merge(PG_GETARG_UUID_P(0),
 										 PG_GETARG_INT64(1), &batch));
 }
