@@ -93,6 +93,10 @@ choose_kept(ArrayType *missing, const AkHarvest *harvest)
 	int			count = ArrayGetNItems(ARR_NDIM(missing), ARR_DIMS(missing));
 	const int32 *places = (const int32 *) ARR_DATA_PTR(missing);
 
+	if (array_contains_nulls(missing))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("the primary has answered what cannot be")));
 	ak_keystore_open(&store, AK_TABLE_BIT(AK_DELETED_KEY));
 	for (int i = 0; i < count; i++)
 	{

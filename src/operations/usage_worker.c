@@ -314,7 +314,6 @@ static void
 work(void)
 {
 	Timetable	times;
-	uint64		answered = 0;	/* the last requested flush, done or failed */
 
 	plan(&times, true);
 	while (ak_usage_batches_are_possible())
@@ -326,16 +325,14 @@ work(void)
 		ak_database_slot_look(slot, &state);
 		shall_end = state.shall_leave || state.is_crowded ||
 			ShutdownRequestPending;
-		if (state.flushes_wanted > answered ||
+		if (state.is_asked ||
 			(state.is_pending &&
 			 (shall_end || now >= times.next ||
 			  (state.wants_room && now >= times.not_before))))
 		{
-			bool		done = ak_usage_flush(false,
-											  state.flushes_wanted > answered);
+			bool		done = ak_usage_flush(false, state.is_asked);
 
-			answered = state.flushes_wanted;
-			ak_database_slot_report(slot, answered, done);
+			ak_database_slot_report(slot, state.flushes_wanted, done);
 			plan(&times, done);
 			/* Waits for locks and sockets reset the latch. */
 			SetLatch(MyLatch);

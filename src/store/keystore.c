@@ -108,12 +108,14 @@ ak_keystore_open(AkKeystore *store, uint32 tables)
 /*
  * Opens the store to find the image of the key with this ak_locator_hash(),
  * and to read a set of other tables.  Prefetches the last known position of
- * the image.
+ * the image, which is in shared memory: raises 55000 if the library is not
+ * preloaded.
  */
 void
 ak_keystore_open_for_image(AkKeystore *store, uint64 image_hash,
 						   uint32 tables)
 {
+	ak_require_preload();
 	ak_locator_prefetch(image_hash);
 	ak_tables_lock(tables | AK_TABLE_BIT(AK_KEY_IMAGE));
 	take_snapshot(store);

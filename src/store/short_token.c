@@ -465,12 +465,6 @@ ak_short_token_seal(AkKeystore *store, AkShortToken *token)
 	pepper = ak_pepper_demand();
 	/* A copy: find_key() may read the peppers again. */
 	strlcpy(id, pepper ? pepper->id : AK_NO_PEPPER, sizeof(id));
-	if (!find_key(store, id, strlen(id), key))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("there is no key to make tokens with"),
-				 errhint("apikeys.renew_token_key() puts back the row of table apikeys.token_key."),
-				 ak_errid("token_key_missing")));
 	length = snprintf(footer, sizeof(footer), FOOTER_START "%s" FOOTER_END, id);
 	if (AK_PASETO_TEXT_SIZE(payload.len, length) > AK_SHORT_TOKEN_MAX)
 		ereport(ERROR,
@@ -479,6 +473,12 @@ ak_short_token_seal(AkKeystore *store, AkShortToken *token)
 						AK_SHORT_TOKEN_MAX),
 				 errhint("Name fewer or shorter patterns of scopes."),
 				 ak_errid("token_too_long")));
+	if (!find_key(store, id, strlen(id), key))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("there is no key to make tokens with"),
+				 errhint("apikeys.renew_token_key() puts back the row of table apikeys.token_key."),
+				 ak_errid("token_key_missing")));
 	work = palloc(AK_PASETO_NONCE_SIZE + payload.len + AK_PASETO_TAG_SIZE);
 	sealed = palloc(AK_PASETO_TEXT_SIZE(payload.len, length));
 	ak_crypto_random_bytes(token->nonce, sizeof(token->nonce));

@@ -124,7 +124,7 @@ read_peppers(const char *path, AkPepperSet *set, char **fault)
 	int			file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	ssize_t		size;
 	AkPepperFault found_fault;
-	bool		ok;
+	bool		ok = false;
 
 	if (file < 0)
 	{
@@ -133,11 +133,13 @@ read_peppers(const char *path, AkPepperSet *set, char **fault)
 	}
 	size = read_file(file, text, sizeof(text), fault);
 	close(file);
-	if (size < 0)
-		return false;
-	ok = ak_pepper_set_parse(text, size, set, &found_fault);
-	if (!ok)
-		*fault = psprintf("Line %d %s.", found_fault.line, found_fault.what);
+	if (size >= 0)
+	{
+		ok = ak_pepper_set_parse(text, size, set, &found_fault);
+		if (!ok)
+			*fault = psprintf("Line %d %s.", found_fault.line,
+							  found_fault.what);
+	}
 	ak_crypto_wipe(text, sizeof(text));
 	return ok;
 }

@@ -96,16 +96,11 @@ describe(const AkDigestOwner *owner)
 	return about;
 }
 
-/* Seals with the current pepper; palloc'd.  Raises 55000 if there is none. */
-static bytea *
-seal(const AkDigestOwner *owner, const Hashes *hashes)
+/* The pepper to seal with, before there is anything to wipe; raises 55000. */
+static const AkPepper *
+demand_pepper(void)
 {
 	const AkPepper *pepper = ak_pepper_demand();
-	uint8		key[AK_XCHACHA20_KEY_SIZE];
-	bytea	   *about = describe(owner);
-	bytea	   *sealed;
-	uint8	   *end;
-	size_t		id_size;
 
 	if (pepper == NULL)
 		ereport(ERROR,
@@ -114,7 +109,19 @@ seal(const AkDigestOwner *owner, const Hashes *hashes)
 				 errdetail("What answers challenges is not stored without one."),
 				 errhint("Set apikeys.pepper_file, or call apikeys.disable_digest for the key."),
 				 ak_errid("pepper_required")));
-	id_size = strlen(pepper->id);
+	return pepper;
+}
+
+/* Returns what is sealed; palloc'd. */
+static bytea *
+seal(const AkDigestOwner *owner, const AkPepper *pepper, const Hashes *hashes)
+{
+	uint8		key[AK_XCHACHA20_KEY_SIZE];
+	bytea	   *about = describe(owner);
+	size_t		id_size = strlen(pepper->id);
+	bytea	   *sealed;
+	uint8	   *end;
+
 	sealed = palloc(VARHDRSZ + 1 + id_size + AK_XCHACHA20_NONCE_SIZE +
 					hashes->size + AK_AEAD_TAG_SIZE);
 	end = (uint8 *) VARDATA(sealed);
@@ -142,6 +149,7 @@ ak_sealed_digest_make(const AkDigestOwner *owner, const char *secret,
 	AkDigestText name = ak_digest_text(owner->public_key);
 	AkDigestText realm = ak_digest_text(owner->realm);
 	AkDigestText password = {secret, secret_size};
+	const AkPepper *pepper = demand_pepper();
 	Hashes		hashes = {.size = AK_DIGEST_SHA256_SIZE};
 	bytea	   *sealed;
 
@@ -151,7 +159,7 @@ ak_sealed_digest_make(const AkDigestOwner *owner, const char *secret,
 	if (ak_digest_secret(ak_digest_hash, AK_DIGEST_MD5, name, realm, password,
 						 hashes.bytes + AK_DIGEST_SHA256_SIZE))
 		hashes.size = BOTH_SIZE;
-	sealed = seal(owner, &hashes);
+	sealed = seal(owner, pepper, &hashes);
 	ak_crypto_wipe(&hashes, sizeof(hashes));
 	return sealed;
 }
@@ -282,7 +290,8 @@ apikeys_reseal_digest(PG_FUNCTION_ARGS)
 
 	if (unseal(&owner, PG_GETARG_BYTEA_PP(0), &hashes) != AK_UNSEALED)
 		PG_RETURN_NULL();
-	resealed = seal(&owner, &hashes);
+	/* There is a pepper: it was unsealed with one. */
+	resealed = seal(&owner, demand_pepper(), &hashes);
 	ak_crypto_wipe(&hashes, sizeof(hashes));
 	PG_RETURN_BYTEA_P(resealed);
 }

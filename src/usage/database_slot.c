@@ -174,7 +174,8 @@ ak_database_slot_free(AkDatabaseSlot *slot)
 	slot->start_after = slot->away_until = slot->waiting_since = 0;
 	slot->shall_leave = slot->is_pending = false;
 	slot->wants_room = slot->wants_hashes = false;
-	slot->flushes_wanted = slot->flushes_done = slot->flushes_failed = 0;
+	slot->flushes_wanted = slot->flushes_answered = 0;
+	slot->flushes_done = slot->flushes_failed = 0;
 	slot->flushed_at = 0;
 	slot->failed_jobs = 0;
 	slot->batch = 0;
@@ -402,7 +403,7 @@ ak_database_slot_release(AkDatabaseSlot *slot, bool was_connected, int rest)
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	slot->worker = 0;
 	slot->worker_latch = NULL;
-	slot->start_after = slot->flushes_wanted > slot->flushes_done ?
+	slot->start_after = slot->flushes_wanted > slot->flushes_answered ?
 		0 : now + rest;
 	if (!was_connected)
 		slot->away_until = Max(slot->away_until, now + UNREACHABLE_MS);
@@ -422,6 +423,7 @@ ak_database_slot_look(const AkDatabaseSlot *slot, AkSlotState *state)
 	state->shall_leave = slot->shall_leave;
 	state->is_crowded = directory->is_crowded;
 	state->flushes_wanted = slot->flushes_wanted;
+	state->is_asked = slot->flushes_wanted > slot->flushes_answered;
 	LWLockRelease(lock);
 }
 
@@ -444,6 +446,7 @@ void
 ak_database_slot_report(AkDatabaseSlot *slot, uint64 wanted, bool done)
 {
 	LWLockAcquire(lock, LW_EXCLUSIVE);
+	slot->flushes_answered = wanted;
 	if (done)
 	{
 		slot->flushes_done = wanted;

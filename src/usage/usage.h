@@ -69,6 +69,7 @@ typedef struct AkDatabaseSlot
 	bool		wants_room;		/* the counters are filling, or full */
 	bool		wants_hashes;	/* the queue of hashes is filling */
 	uint64		flushes_wanted;
+	uint64		flushes_answered;	/* the last requested one, done or failed */
 	uint64		flushes_done;	/* the last requested one that is done */
 	uint64		flushes_failed;
 	TimestampTz flushed_at;		/* 0: never */
@@ -127,6 +128,7 @@ typedef struct AkSlotState
 	bool		wants_hashes;
 	bool		shall_leave;
 	bool		is_crowded;		/* another database waits for a slot */
+	bool		is_asked;		/* a session waits for a flush */
 	uint64		flushes_wanted; /* number of the last requested flush */
 } AkSlotState;
 

@@ -35,6 +35,7 @@ is($node->safe_psql('postgres', 'SELECT description, last_used_at IS NULL FROM a
 is($node->safe_psql('postgres', 'SELECT use_count, lost_count IS NULL FROM apikeys.usage'), '0|t', 'and what was counted of them');
 
 foreach my $call ("authorize('$key', '$secret', NULL, 'clusters.read')", "decide('$key', '$secret', NULL, 'clusters.read')",
+	"explain_authorize('$key', '192.0.2.1', 'clusters.read')",
 	"authenticate('$key', '$secret', NULL)", "digest_challenge('realm')", "set_quota('$key', 10, 'ever')", 'flush_usage()')
 {
 	my ($name) = $call =~ /^(\w+)/;
@@ -42,6 +43,31 @@ foreach my $call ("authorize('$key', '$secret', NULL, 'clusters.read')", "decide
 }
 is($node->safe_psql('postgres', 'SELECT preloaded, worker_alive, lost_count IS NULL FROM apikeys.status()'), 'f|f|t', 'status() tells');
 like($node->safe_psql('postgres', 'SELECT advice FROM apikeys.status()'), qr/shared_preload_libraries/, 'and what to do');
+# Each function at all, with a value for each argument: an error or an answer.
+my %values = (
+	'text' => "'$key'", 'text[]' => q('{clusters.read}'), 'uuid' => "'$org'", 'uuid[]' => "'{$org}'", 'inet' => q('192.0.2.1'),
+	'cidr' => q('192.0.2.0/24'), 'cidr[]' => q('{192.0.2.0/24}'), 'inet[]' => q('{192.0.2.1}'), 'apikeys.access_list' => q('{192.0.2.0/24}'),
+	'apikeys.secret_hash' => q(('sha256$$' || repeat('0', 64))), 'interval' => q('1 hour'), 'timestamp with time zone' => 'now()', 'date' => q('today'),
+	'boolean' => 'true', 'integer' => '1', 'bigint' => '1', 'bigint[]' => q('{1}'), 'integer[]' => q('{1}'), 'jsonb' => q('{}'), 'json' => q('{}'),
+	'regclass' => q('pg_class'), 'regrole' => 'CURRENT_USER::regrole', 'bytea' => q('\\x00'), 'name' => q('name'));
+my @functions = split /\n/, $node->safe_psql('postgres', q{
+	SELECT p.oid::regproc || '|' || string_agg(coalesce(format_type(t.type, NULL), ''), '|' ORDER BY t.number)
+	FROM pg_proc AS p LEFT JOIN LATERAL unnest(p.proargtypes) WITH ORDINALITY AS t (type, number) ON true
+	WHERE p.pronamespace IN ('apikeys'::regnamespace, 'apikeys_internal'::regnamespace)
+		AND p.prokind = 'f' AND p.prorettype <> 'trigger'::regtype AND p.proname !~ '(delete|drop)'
+		AND NOT EXISTS (SELECT FROM unnest(p.proargtypes) AS a (type) WHERE a.type IN ('internal'::regtype, 'cstring'::regtype))
+	GROUP BY p.oid ORDER BY p.oid});
+cmp_ok(scalar @functions, '>', 200, 'all functions');
+my $statements = '';
+foreach my $function (@functions)
+{
+	my ($name, @types) = split /\|/, $function;
+
+	$statements .= "BEGIN;\nSELECT * FROM $name(" . join(', ', map { ($values{$_} // 'NULL') . "::$_" } grep { $_ ne '' } @types) . ");\nROLLBACK;\n";
+}
+$node->psql('postgres', $statements, on_error_stop => 0, stdout => \my $answers, stderr => \my $errors);
+unlike(slurp_file($node->logfile), qr/terminated by signal/, 'no function ends the server');
+unlike($errors, qr/syntax error|XX000/, 'and all were called');
 unlike(slurp_file($node->logfile), qr/\Q$secret\E/, 'no secret is in the log');
 
 is($node->safe_psql('postgres', "SELECT apikeys.delete_key('$key')"), 't', 'a key is deleted');
