@@ -56,10 +56,6 @@ typedef struct AkLimitSet
 
 extern bool ak_limits_collect(const AkImage *key, const AkPolicy *policy,
 							  const text *scope, AkLimitSet *set);
-extern void ak_limits_collect_organization(const pg_uuid_t *organization,
-										   const AkPolicy *policy,
-										   AkLimitSet *set);
-extern void ak_limits_drop_organization(AkLimitSet *set);
 extern AkLimitsVerdict ak_limits_ask(AkKeystore *store, AkLimitSet *set,
 									 int64 cost, bool spends,
 									 bool wants_answer);
