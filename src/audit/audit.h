@@ -58,6 +58,8 @@ extern void ak_chain_end(AkChainScan *scan);
 
 extern int64 ak_chain_event_id(AkChainScan *events);
 extern TimestampTz ak_chain_event_time(AkChainScan *events);
+extern bool ak_chain_event_is_in_progress(AkChainScan *events,
+										  Snapshot snapshot);
 extern void ak_chain_get_seal(AkChainScan *seals, AkSeal *seal);
 
 extern void ak_audit_lock_for_write(void);
@@ -65,7 +67,6 @@ extern void ak_audit_unlock_after_write(void);
 extern bool ak_audit_is_being_written(void);
 
 extern bool ak_audit_lock_chain(bool wait);
-extern void ak_audit_wait_for_writers(void);
 extern Snapshot ak_audit_take_snapshot(void);
 
 /* --- audit_seal.c -------------------------------------------------------- */
@@ -76,22 +77,6 @@ extern void ak_audit_hash_end(AkBlake2b *hash, const AkSeal *seal,
 							  uint8 digest[AK_BLAKE2B_SIZE]);
 
 extern int64 ak_audit_seal(int max_seals, bool wait);
-
-/* --- audit_verify.c ------------------------------------------------------ */
-
-/* The result, as far as the chain is intact. */
-typedef struct AkVerification
-{
-	int64		seals;			/* without the last pruned one */
-	int64		events;			/* sealed ones */
-	int64		unsealed;		/* events after those; -1: not counted */
-	AkSeal		last;			/* the last seal; id 0 if there is none */
-	int64		pruned_seal;	/* 0: nothing was pruned */
-	char	   *problem;		/* the first one; NULL if there is none */
-} AkVerification;
-
-extern void ak_audit_verify(TimestampTz before, const AkSeal *known,
-							AkVerification *result);
 
 /* --- audit.c ------------------------------------------------------------- */
 

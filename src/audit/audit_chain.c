@@ -128,6 +128,20 @@ ak_chain_event_time(AkChainScan *events)
 	return get_int64(events->slot, EVENT_AT);
 }
 
+/*
+ * Whether the transaction that inserted the current event is still in progress,
+ * as the snapshot sees it.
+ */
+bool
+ak_chain_event_is_in_progress(AkChainScan *events, Snapshot snapshot)
+{
+	HeapTuple	row = ExecFetchSlotHeapTuple(events->slot, false, NULL);
+	TransactionId inserter = HeapTupleHeaderGetXmin(row->t_data);
+
+	return TransactionIdIsCurrentTransactionId(inserter) ||
+		XidInMVCCSnapshot(inserter, snapshot);
+}
+
 /* Returns the current seal. */
 void
 ak_chain_get_seal(AkChainScan *seals, AkSeal *seal)
@@ -297,19 +311,6 @@ ak_audit_take_snapshot(void)
 	return snapshot;
 }
 
-/*
- * Waits until each event that has its number now is in the table: those that
- * come later have higher numbers than all that are there.
- */
-void
-ak_audit_wait_for_writers(void)
-{
-	LOCKTAG		tag = make_tag(WRITERS);
-
-	(void) LockAcquire(&tag, ExclusiveLock, false, false);
-	(void) LockRelease(&tag, ExclusiveLock, false);
-}
-
 /* --- The feed ------------------------------------------------------------ */
 
 /*
@@ -323,17 +324,6 @@ ak_audit_wait_for_writers(void)
 
 PG_FUNCTION_INFO_V1(apikeys_first_unsettled_event);
 
-/* Whether the event's transaction is one that the snapshot has in progress. */
-static bool
-is_in_progress(AkChainScan *events, Snapshot snapshot)
-{
-	HeapTuple	row = ExecFetchSlotHeapTuple(events->slot, false, NULL);
-	TransactionId inserter = HeapTupleHeaderGetXmin(row->t_data);
-
-	return TransactionIdIsCurrentTransactionId(inserter) ||
-		XidInMVCCSnapshot(inserter, snapshot);
-}
-
 /*
  * first_unsettled_event(after): the number of the first event after that one
  * that is not settled; the greatest number if all are.
@@ -342,19 +332,25 @@ Datum
 apikeys_first_unsettled_event(PG_FUNCTION_ARGS)
 {
 	Snapshot	snapshot = GetActiveSnapshot();
+	LOCKTAG		writers = make_tag(WRITERS);
 	int64		result = PG_INT64_MAX;
 	AkSeal		last;
 	AkChainScan events;
 
 	PreventCommandDuringRecovery("audit_events_after()");
-	ak_audit_wait_for_writers();
+	/*
+	 * Each event that has its number now is in the table then: those that come
+	 * later have higher numbers than all that are there.
+	 */
+	(void) LockAcquire(&writers, ExclusiveLock, false, false);
+	(void) LockRelease(&writers, ExclusiveLock, false);
 	ak_chain_find_last_seal(snapshot, &last);
 	ak_chain_begin_events(&events, SnapshotAny,
 						  Max(PG_GETARG_INT64(0), last.last_event));
 	while (ak_chain_next(&events))
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (is_in_progress(&events, snapshot))
+		if (ak_chain_event_is_in_progress(&events, snapshot))
 		{
 			result = ak_chain_event_id(&events);
 			break;

@@ -8,10 +8,7 @@
 #include "base/base.h"
 #include "core/compat.h"
 
-#include "access/htup_details.h"
 #include "access/tableam.h"
-#include "access/transam.h"
-#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
@@ -65,19 +62,6 @@ PG_FUNCTION_INFO_V1(apikeys_seal_audit);
 /* --- The events ---------------------------------------------------------- */
 
 /*
- * Checks whether the transaction that inserted the event is still in progress.
- */
-static bool
-is_in_progress(const Sealing *sealing)
-{
-	HeapTuple	row = ExecFetchSlotHeapTuple(sealing->events.slot, false, NULL);
-	TransactionId inserter = HeapTupleHeaderGetXmin(row->t_data);
-
-	return TransactionIdIsCurrentTransactionId(inserter) ||
-		XidInMVCCSnapshot(inserter, sealing->snapshot);
-}
-
-/*
  * Finds the next event to seal.  Events that were rolled back, or deleted
  * before they were sealed, are skipped.
  */
@@ -88,7 +72,8 @@ next_event(Sealing *sealing)
 	{
 		CHECK_FOR_INTERRUPTS();
 		sealing->at_end = !ak_chain_next(&sealing->events) ||
-			is_in_progress(sealing);
+			ak_chain_event_is_in_progress(&sealing->events,
+										  sealing->snapshot);
 		if (!sealing->at_end &&
 			table_tuple_satisfies_snapshot(sealing->events.table,
 										   sealing->events.slot,
@@ -158,21 +143,6 @@ make_seal(Sealing *sealing)
 	return seal.event_count;
 }
 
-static void
-find_end_of_chain(Sealing *sealing)
-{
-	AkChain		chain;
-
-	ak_chain_read(sealing->snapshot, &chain);
-	ak_chain_find_last_seal(sealing->snapshot, &sealing->last);
-	if (chain.last_seal != sealing->last.id)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("audit seal chain is truncated"),
-				 errhint("apikeys.verify_audit() returns what is wrong."),
-				 ak_errid("audit_damaged")));
-}
-
 /*
  * Seals all events that can be sealed, with at most so many seals, in the
  * current transaction, which keeps others from sealing until it ends.  Returns
@@ -183,13 +153,21 @@ int64
 ak_audit_seal(int max_seals, bool wait)
 {
 	Sealing		sealing = {0};
+	AkChain		chain;
 	int64		sealed = 0;
 	int64		count = 1;
 
 	if (!ak_audit_lock_chain(wait))
 		return 0;
 	sealing.snapshot = ak_audit_take_snapshot();
-	find_end_of_chain(&sealing);
+	ak_chain_read(sealing.snapshot, &chain);
+	ak_chain_find_last_seal(sealing.snapshot, &sealing.last);
+	if (chain.last_seal != sealing.last.id)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("audit seal chain is truncated"),
+				 errhint("apikeys.verify_audit() returns what is wrong."),
+				 ak_errid("audit_damaged")));
 	sealing.event_context = AllocSetContextCreate(CurrentMemoryContext,
 												  "apikeys audit event",
 												  ALLOCSET_DEFAULT_SIZES);
@@ -319,20 +297,12 @@ add_text(AkBlake2b *hash, const char *text, int length)
 }
 
 static void
-add_jsonb(AkBlake2b *hash, Jsonb *value)
-{
-	StringInfoData text;
-
-	initStringInfo(&text);
-	(void) JsonbToCString(&text, &value->root, VARSIZE(value));
-	add_text(hash, text.data, text.len);
-}
-
-static void
 add_column(AkBlake2b *hash, Oid type, Datum value)
 {
 	bytea	   *bytes;
 	text	   *string;
+	Jsonb	   *document;
+	StringInfoData json;
 
 	switch (type)
 	{
@@ -349,7 +319,10 @@ add_column(AkBlake2b *hash, Oid type, Datum value)
 			add_bytes(hash, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
 			break;
 		case JSONBOID:
-			add_jsonb(hash, DatumGetJsonbP(value));
+			document = DatumGetJsonbP(value);
+			initStringInfo(&json);
+			(void) JsonbToCString(&json, &document->root, VARSIZE(document));
+			add_text(hash, json.data, json.len);
 			break;
 		case TEXTOID:
 			string = DatumGetTextPP(value);

@@ -36,6 +36,17 @@
  * last seal from the end; a seal stored elsewhere finds both.
  */
 
+/* The result, as far as the chain is intact. */
+typedef struct Verification
+{
+	int64		seals;			/* without the last pruned one */
+	int64		events;			/* sealed ones */
+	int64		unsealed;		/* events after those; -1: not counted */
+	AkSeal		last;			/* the last seal; id 0 if there is none */
+	int64		pruned_seal;	/* 0: nothing was pruned */
+	char	   *problem;		/* the first one; NULL if there is none */
+} Verification;
+
 typedef struct Reader
 {
 	AkChainScan events;
@@ -43,7 +54,7 @@ typedef struct Reader
 	MemoryContext event_context;
 	const AkSeal *known;		/* a seal stored elsewhere, or NULL */
 	bool		found_known;
-	AkVerification *result;
+	Verification *result;
 } Reader;
 
 PG_FUNCTION_INFO_V1(apikeys_verify_audit);
@@ -128,7 +139,7 @@ compare_with_known(Reader *reader, const AkSeal *seal)
 static bool
 read_seal(Reader *reader, const AkSeal *seal, TimestampTz before)
 {
-	AkVerification *result = reader->result;
+	Verification *result = reader->result;
 	AkBlake2b	hash;
 	uint8		digest[AK_BLAKE2B_SIZE];
 	TimestampTz latest = DT_NOBEGIN;
@@ -231,7 +242,7 @@ read_seals(Reader *reader, const AkChain *chain, TimestampTz before,
 static void
 read_end(Reader *reader, const AkChain *chain)
 {
-	AkVerification *result = reader->result;
+	Verification *result = reader->result;
 
 	if (result->last.id < chain->last_seal)
 		tell(reader, psprintf("seal " INT64_FORMAT " is missing",
@@ -283,9 +294,8 @@ find_child_tables(Reader *reader)
  * seal that the transaction has made itself would be visible, and the events
  * that it covers would not.
  */
-void
-ak_audit_verify(TimestampTz before, const AkSeal *known,
-				AkVerification *result)
+static void
+verify(TimestampTz before, const AkSeal *known, Verification *result)
 {
 	Reader		reader = {.known = known, .result = result};
 	Snapshot	snapshot;
@@ -315,23 +325,12 @@ ak_audit_verify(TimestampTz before, const AkSeal *known,
 
 /* --- For SQL ------------------------------------------------------------- */
 
-/* Reads a hash as verify_audit() returns it, in hex digits. */
-static void
-parse_hash(const text *digits, uint8 hash[AK_BLAKE2B_SIZE])
-{
-	if (!ak_crypto_hex_decode(VARDATA_ANY(digits), VARSIZE_ANY_EXHDR(digits),
-							  hash, AK_BLAKE2B_SIZE))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("a hash has %d hexadecimal digits",
-						2 * AK_BLAKE2B_SIZE),
-				 ak_errid("invalid_seal")));
-}
-
 /* Checks whether the caller gave a seal to compare with. */
 static bool
 get_known(FunctionCallInfo fcinfo, AkSeal *known)
 {
+	text	   *digits;
+
 	if (PG_ARGISNULL(0) && PG_ARGISNULL(1))
 		return false;
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
@@ -340,17 +339,15 @@ get_known(FunctionCallInfo fcinfo, AkSeal *known)
 				 errmsg("seal and hash must be given together"),
 				 ak_errid("invalid_seal")));
 	known->id = PG_GETARG_INT64(0);
-	parse_hash(PG_GETARG_TEXT_PP(1), known->hash);
+	digits = PG_GETARG_TEXT_PP(1);
+	if (!ak_crypto_hex_decode(VARDATA_ANY(digits), VARSIZE_ANY_EXHDR(digits),
+							  known->hash, AK_BLAKE2B_SIZE))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a hash has %d hexadecimal digits",
+						2 * AK_BLAKE2B_SIZE),
+				 ak_errid("invalid_seal")));
 	return true;
-}
-
-static Datum
-format_hash(const uint8 *hash)
-{
-	char		digits[2 * AK_BLAKE2B_SIZE];
-
-	hex_encode((const char *) hash, AK_BLAKE2B_SIZE, digits);
-	return PointerGetDatum(cstring_to_text_with_len(digits, sizeof(digits)));
 }
 
 Datum
@@ -358,11 +355,12 @@ apikeys_verify_audit(PG_FUNCTION_ARGS)
 {
 	AkSeal		known = {0};
 	bool		has_known = get_known(fcinfo, &known);
-	AkVerification result;
+	Verification result;
+	char		digits[2 * AK_BLAKE2B_SIZE];
 	Datum		values[9];
 	bool		nulls[9] = {false};
 
-	ak_audit_verify(DT_NOEND, has_known ? &known : NULL, &result);
+	verify(DT_NOEND, has_known ? &known : NULL, &result);
 	values[0] = BoolGetDatum(result.problem == NULL);
 	values[1] = Int64GetDatum(result.seals);
 	values[2] = Int64GetDatum(result.events);
@@ -370,7 +368,9 @@ apikeys_verify_audit(PG_FUNCTION_ARGS)
 	values[4] = TimestampTzGetDatum(result.last.sealed_at);
 	values[5] = Int64GetDatum(result.unsealed);
 	values[6] = Int64GetDatum(result.last.id);
-	values[7] = format_hash(result.last.hash);
+	hex_encode((const char *) result.last.hash, AK_BLAKE2B_SIZE, digits);
+	values[7] = PointerGetDatum(cstring_to_text_with_len(digits,
+														 sizeof(digits)));
 	nulls[3] = nulls[4] = nulls[6] = nulls[7] = result.last.id == 0;
 	nulls[5] = result.unsealed < 0;
 	nulls[8] = result.problem == NULL;
@@ -393,23 +393,9 @@ apikeys_verify_audit(PG_FUNCTION_ARGS)
 
 PG_FUNCTION_INFO_V1(apikeys_prune_audit);
 
-/* The seals and events to prune. */
-static void
-find_prunable(TimestampTz before, AkVerification *found)
-{
-	ak_audit_verify(before, NULL, found);
-	if (found->problem)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("cannot prune: audit log verification failed"),
-				 errdetail_internal("%s", found->problem),
-				 errhint("apikeys.verify_audit() returns what is wrong."),
-				 ak_errid("audit_damaged")));
-}
-
 /* Writes the event, and stores the new beginning of the chain. */
 static void
-note_pruning(TimestampTz before, const AkVerification *found)
+note_pruning(TimestampTz before, const Verification *found)
 {
 	static AkStatement note = {
 		"WITH event AS ("
@@ -446,7 +432,7 @@ note_pruning(TimestampTz before, const AkVerification *found)
 
 /* A transaction whose snapshot is older than the events cannot delete them. */
 static void
-delete_pruned(const AkVerification *found)
+delete_pruned(const Verification *found)
 {
 	static AkStatement delete_events = {
 		"DELETE FROM ONLY apikeys.audit_event WHERE id OPERATOR(pg_catalog.<=) $1",
@@ -471,7 +457,7 @@ Datum
 apikeys_prune_audit(PG_FUNCTION_ARGS)
 {
 	TimestampTz before;
-	AkVerification found;
+	Verification found;
 
 	PreventCommandDuringRecovery("prune_audit()");
 	PreventCommandIfReadOnly("prune_audit()");
@@ -482,7 +468,14 @@ apikeys_prune_audit(PG_FUNCTION_ARGS)
 				 ak_errid("null_argument")));
 	before = PG_GETARG_TIMESTAMPTZ(0);
 	(void) ak_audit_lock_chain(true);
-	find_prunable(before, &found);
+	verify(before, NULL, &found);
+	if (found.problem)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("cannot prune: audit log verification failed"),
+				 errdetail_internal("%s", found.problem),
+				 errhint("apikeys.verify_audit() returns what is wrong."),
+				 ak_errid("audit_damaged")));
 	if (found.seals > 0)
 	{
 		note_pruning(before, &found);

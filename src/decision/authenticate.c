@@ -10,19 +10,12 @@
 #include "core/crypto.h"
 #include "decision/decision.h"
 #include "identity/identity.h"
-#include "types/types.h"
 
 #include "access/htup_details.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
+#include "utils/guc.h"
 
-PG_FUNCTION_INFO_V1(apikeys_authenticate);
-PG_FUNCTION_INFO_V1(apikeys_authenticate_text);
-PG_FUNCTION_INFO_V1(apikeys_authenticate_token);
-PG_FUNCTION_INFO_V1(apikeys_authenticate_token_text);
-PG_FUNCTION_INFO_V1(apikeys_authenticate_digest);
-PG_FUNCTION_INFO_V1(apikeys_authenticate_digest_text);
 PG_FUNCTION_INFO_V1(apikeys_authenticate_request);
 PG_FUNCTION_INFO_V1(apikeys_split_api_key);
 
@@ -48,100 +41,27 @@ authenticate(const AkRequest *request)
 	return decision.public_key;
 }
 
-static void
-get_address(FunctionCallInfo fcinfo, int argument, bool is_text,
-			AkRequest *request, AkNetwork *address)
-{
-	if (PG_ARGISNULL(argument))
-		return;
-	if (is_text)
-		ak_network_from_text(PG_GETARG_TEXT_PP(argument), address);
-	else
-		ak_network_from_inet(PG_GETARG_INET_PP(argument), address);
-	request->address = address;
-}
-
-/* authenticate(), whose address is an inet or a text. */
+/* What authenticate() and its other forms return. */
 static Datum
-authenticate_key(FunctionCallInfo fcinfo, bool address_is_text)
-{
-	AkRequest	request = {.any_scope = true};
-	AkNetwork	address;
-
-	if (!PG_ARGISNULL(0))
-		request.public_key = ak_request_get_text(PG_GETARG_DATUM(0),
-												  AK_PUBLIC_KEY_MAX_SIZE);
-	if (!PG_ARGISNULL(1))
-		request.secret = ak_request_get_text(PG_GETARG_DATUM(1),
-											  AK_SECRET_MAX_SIZE);
-	get_address(fcinfo, 2, address_is_text, &request, &address);
-	PG_RETURN_TEXT_P(authenticate(&request));
-}
-
-/* authenticate_token(), the same with both in one string. */
-static Datum
-authenticate_token(FunctionCallInfo fcinfo, bool address_is_text)
-{
-	AkRequest	request = {.any_scope = true};
-	AkNetwork	address;
-	text	   *public_key;
-
-	get_address(fcinfo, 1, address_is_text, &request, &address);
-	if (!PG_ARGISNULL(0))
-		ak_request_set_token(&request, PG_GETARG_DATUM(0));
-	public_key = authenticate(&request);
-	ak_request_wipe_token(&request);
-	PG_RETURN_TEXT_P(public_key);
-}
-
-/* authenticate_digest(), the same by HTTP Digest. */
-static Datum
-authenticate_digest(FunctionCallInfo fcinfo, bool address_is_text)
+answer(FunctionCallInfo fcinfo, const AkForm *form)
 {
 	AkRequest	request = {.any_scope = true};
 	AkNetwork	address;
 	AkDigestClaim digest;
+	text	   *public_key;
 
-	get_address(fcinfo, 3, address_is_text, &request, &address);
-	ak_request_set_digest(&request, &digest, fcinfo->args);
-	PG_RETURN_TEXT_P(authenticate(&request));
+	/* First: it can raise an error, and there must be no secret to wipe then. */
+	request.address =
+		ak_identity_address_argument(fcinfo, form->proof,
+									 form->address_is_text, &address);
+	ak_request_set_key(&request, fcinfo, form->proof, &digest);
+	public_key = authenticate(&request);
+	if (form->proof == AK_BY_TOKEN)
+		ak_request_wipe_token(&request);
+	PG_RETURN_TEXT_P(public_key);
 }
 
-Datum
-apikeys_authenticate(PG_FUNCTION_ARGS)
-{
-	return authenticate_key(fcinfo, false);
-}
-
-Datum
-apikeys_authenticate_text(PG_FUNCTION_ARGS)
-{
-	return authenticate_key(fcinfo, true);
-}
-
-Datum
-apikeys_authenticate_token(PG_FUNCTION_ARGS)
-{
-	return authenticate_token(fcinfo, false);
-}
-
-Datum
-apikeys_authenticate_token_text(PG_FUNCTION_ARGS)
-{
-	return authenticate_token(fcinfo, true);
-}
-
-Datum
-apikeys_authenticate_digest(PG_FUNCTION_ARGS)
-{
-	return authenticate_digest(fcinfo, false);
-}
-
-Datum
-apikeys_authenticate_digest_text(PG_FUNCTION_ARGS)
-{
-	return authenticate_digest(fcinfo, true);
-}
+AK_IN_EACH_FORM(apikeys_authenticate, answer)
 
 /* split_api_key(): the halves of the one string; NULLs where it is none. */
 Datum
@@ -162,18 +82,124 @@ apikeys_split_api_key(PG_FUNCTION_ARGS)
 /* --- A request's headers -------------------------------------------------- */
 
 /*
- * The values read from the headers, each NULL or palloc'd.  Wiped when their
- * memory context is reset, also after an error.
+ * The headers of the HTTP request of the transaction, as set by PostgREST
+ * and similar servers: setting request.headers, a JSON object.
+ *
+ * The text is read with PostgreSQL's JSON lexer and not with its types, whose
+ * errors quote invalid input, which may be a secret.
+ */
+
+/*
+ * The requested headers and what is read from them, each NULL or palloc'd.
+ * Wiped when their memory context is reset, also after an error.
  */
 typedef struct HttpRequest
 {
 	MemoryContextCallback wipe;
-	AkRequestHeaders headers;
+	char	   *api_key;		/* of the header named in apikeys.api_key_header */
+	char	   *authorization;
+	char	   *forwarded_for;
 	char	   *decoded;
 	size_t		decoded_size;
 	text	   *public_key;		/* NULL if the request has no key */
 	text	   *secret;			/* or the token */
 } HttpRequest;
+
+/* Reads the next token; false for a syntax error. */
+static bool
+next(JsonLexContext *lexer)
+{
+	return json_lex(lexer) == JSON_SUCCESS;
+}
+
+static bool
+next_is(JsonLexContext *lexer, JsonTokenType type)
+{
+	return next(lexer) && lexer->token_type == type;
+}
+
+static bool
+names(const char *header, const char *name)
+{
+	return ak_header_name_equals(header, strlen(header), name, strlen(name));
+}
+
+/*
+ * Reads a name, a colon and a value.  The value of a requested header must be
+ * a string, and occur once; of other headers any scalar value is accepted.
+ */
+static bool
+read_header(JsonLexContext *lexer, HttpRequest *http)
+{
+	const char *name = lexer->strval->data;
+	char	  **place = NULL;
+
+	if (lexer->token_type != JSON_TOKEN_STRING)
+		return false;
+	if (names(name, ak_api_key_header))
+		place = &http->api_key;
+	else if (names(name, "Authorization"))
+		place = &http->authorization;
+	else if (names(name, "X-Forwarded-For"))
+		place = &http->forwarded_for;
+	if (!next_is(lexer, JSON_TOKEN_COLON) || !next(lexer))
+		return false;
+	switch (lexer->token_type)
+	{
+		case JSON_TOKEN_STRING:
+			if (place && *place)
+				return false;
+			if (place)
+				*place = pstrdup(lexer->strval->data);
+			return true;
+		case JSON_TOKEN_NUMBER:
+		case JSON_TOKEN_TRUE:
+		case JSON_TOKEN_FALSE:
+		case JSON_TOKEN_NULL:
+			return place == NULL;
+		default:
+			return false;
+	}
+}
+
+static bool
+read_object(JsonLexContext *lexer, HttpRequest *http)
+{
+	if (!next_is(lexer, JSON_TOKEN_OBJECT_START) || !next(lexer))
+		return false;
+	while (lexer->token_type != JSON_TOKEN_OBJECT_END)
+	{
+		if (!read_header(lexer, http) || !next(lexer))
+			return false;
+		if (lexer->token_type == JSON_TOKEN_COMMA)
+		{
+			if (!next_is(lexer, JSON_TOKEN_STRING))
+				return false;
+		}
+		else if (lexer->token_type != JSON_TOKEN_OBJECT_END)
+			return false;
+	}
+	return next_is(lexer, JSON_TOKEN_END);
+}
+
+/*
+ * Reads the headers; none if the setting is missing or empty.  Returns false
+ * if it is not a JSON object of strings.
+ */
+static bool
+read_headers(HttpRequest *http)
+{
+	const char *setting = GetConfigOption("request.headers", true, false);
+	JsonLexContext *lexer;
+	bool		are_read;
+
+	if (setting == NULL || *setting == '\0')
+		return true;
+	lexer = ak_json_lexer(unconstify(char *, setting), strlen(setting));
+	are_read = read_object(lexer, http);
+	ak_crypto_wipe(lexer->strval->data, lexer->strval->maxlen);
+	return are_read;
+}
 
 static void
 raise_malformed(const char *what)
@@ -185,24 +211,6 @@ raise_malformed(const char *what)
 			 ak_errid("malformed_request"),
 			 errhidestmt(true),
 			 errhidecontext(true)));
-}
-
-/*
- * Returns the client address of this connection; false for a Unix-domain
- * socket.
- */
-static bool
-get_peer(AkNetwork *peer)
-{
-	LOCAL_FCINFO(call, 0);
-	Datum		address;
-
-	InitFunctionCallInfoData(*call, NULL, 0, InvalidOid, NULL, NULL);
-	address = inet_client_addr(call);
-	if (call->isnull)
-		return false;
-	ak_network_from_inet(DatumGetInetPP(address), peer);
-	return true;
 }
 
 /* A Unix-domain socket is trusted if the addresses of this machine are. */
@@ -224,42 +232,23 @@ is_trusted(const AkNetset *trusted, const AkNetwork *peer)
  * connection or, if that is a trusted proxy, the one that the proxy reports.
  */
 static const AkNetwork *
-find_client(const AkRequestHeaders *headers, AkNetwork *address)
+find_client(const HttpRequest *http, AkNetwork *address)
 {
 	AkNetset	trusted;
 	AkHeader	header;
-	bool		has_peer = get_peer(address);
+	bool		has_peer = ak_identity_peer(address);
 
 	ak_trusted_proxies_view(&trusted);
 	if (!is_trusted(&trusted, has_peer ? address : NULL))
 		return has_peer ? address : NULL;
-	if (headers->forwarded_for == NULL)
+	if (http->forwarded_for == NULL)
 		return NULL;
-	header = ak_forwarded_address(headers->forwarded_for,
-								  strlen(headers->forwarded_for), &trusted,
+	header = ak_forwarded_address(http->forwarded_for,
+								  strlen(http->forwarded_for), &trusted,
 								  address);
 	if (header == AK_HEADER_MALFORMED)
 		raise_malformed("Header X-Forwarded-For is no list of addresses.");
 	return header == AK_HEADER_GOOD ? address : NULL;
-}
-
-/* The header for keys precedes the general one. */
-static AkHeader
-find_credentials(HttpRequest *http, AkCredentials *credentials)
-{
-	const AkRequestHeaders *headers = &http->headers;
-
-	if (headers->api_key)
-		return ak_credentials_from_key_header(headers->api_key,
-											  strlen(headers->api_key),
-											  credentials);
-	if (headers->authorization == NULL)
-		return AK_HEADER_ABSENT;
-	http->decoded_size = strlen(headers->authorization);
-	http->decoded = palloc(http->decoded_size + 1);
-	return ak_credentials_from_authorization(headers->authorization,
-											 http->decoded_size,
-											 http->decoded, credentials);
 }
 
 static void
@@ -268,11 +257,24 @@ authenticate_http(HttpRequest *http)
 	AkRequest	request = {.any_scope = true};
 	AkNetwork	address;
 	AkCredentials credentials;
-	AkHeader	header;
+	AkHeader	header = AK_HEADER_ABSENT;
 
-	if (!ak_request_headers_read(&http->headers))
+	if (!read_headers(http))
 		raise_malformed("Setting request.headers is no JSON object of strings.");
-	header = find_credentials(http, &credentials);
+	/* The header for keys precedes the general one. */
+	if (http->api_key)
+		header = ak_credentials_from_key_header(http->api_key,
+												strlen(http->api_key),
+												&credentials);
+	else if (http->authorization)
+	{
+		http->decoded_size = strlen(http->authorization);
+		http->decoded = palloc(http->decoded_size + 1);
+		header = ak_credentials_from_authorization(http->authorization,
+												   http->decoded_size,
+												   http->decoded,
+												   &credentials);
+	}
 	if (header == AK_HEADER_MALFORMED)
 		raise_malformed("A header holds no public key and private key.");
 	if (header == AK_HEADER_ABSENT)
@@ -287,7 +289,7 @@ authenticate_http(HttpRequest *http)
 													  credentials.public_key_length);
 		request.secret = http->secret;
 	}
-	request.address = find_client(&http->headers, &address);
+	request.address = find_client(http, &address);
 	http->public_key = authenticate(&request);
 }
 
@@ -296,7 +298,10 @@ wipe(void *argument)
 {
 	HttpRequest *http = argument;
 
-	ak_request_headers_wipe(&http->headers);
+	if (http->api_key)
+		ak_crypto_wipe(http->api_key, strlen(http->api_key));
+	if (http->authorization)
+		ak_crypto_wipe(http->authorization, strlen(http->authorization));
 	if (http->decoded)
 		ak_crypto_wipe(http->decoded, http->decoded_size);
 	if (http->secret)

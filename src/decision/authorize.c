@@ -7,6 +7,7 @@
 #include "base/base.h"
 #include "core/compat.h"
 #include "decision/decision.h"
+#include "identity/identity.h"
 #include "types/types.h"
 
 #include "access/htup_details.h"
@@ -38,21 +39,6 @@ enum
 #define PUT(column, datum) \
 	(values[DECISION_##column] = (datum), nulls[DECISION_##column] = false)
 
-/* How a key is proved. */
-typedef enum Proof
-{
-	BY_SECRET,					/* public key and secret */
-	BY_TOKEN,					/* both in one argument */
-	BY_DIGEST					/* a header, the method and the target */
-} Proof;
-
-/* What the arguments of a function are. */
-typedef struct Form
-{
-	Proof		proof;
-	bool		address_is_text;
-} Form;
-
 /* What is asked, with what it points to, and the answer. */
 typedef struct Call
 {
@@ -81,70 +67,39 @@ get_cost(FunctionCallInfo fcinfo, int argument)
 	return PG_GETARG_INT64(argument);
 }
 
-/* Whose key it is: the first arguments; returns how many they are. */
-static int
-get_key(FunctionCallInfo fcinfo, const Form *form, Call *call)
-{
-	AkRequest  *request = &call->request;
-
-	if (form->proof == BY_DIGEST)
-	{
-		ak_request_set_digest(request, &call->digest, fcinfo->args);
-		return 3;
-	}
-	if (form->proof == BY_TOKEN)
-	{
-		if (!PG_ARGISNULL(0))
-			ak_request_set_token(request, PG_GETARG_DATUM(0));
-		return 1;
-	}
-	if (!PG_ARGISNULL(0))
-		request->public_key = ak_request_get_text(PG_GETARG_DATUM(0),
-												  AK_PUBLIC_KEY_MAX_SIZE);
-	if (!PG_ARGISNULL(1))
-		request->secret = ak_request_get_text(PG_GETARG_DATUM(1),
-											  AK_SECRET_MAX_SIZE);
-	return 2;
-}
-
 /* Decides what the arguments ask. */
 static void
-decide(FunctionCallInfo fcinfo, const Form *form, bool wants_details,
+decide(FunctionCallInfo fcinfo, const AkForm *form, bool wants_details,
 	   Call *call)
 {
 	AkRequest  *request = &call->request;
-	int			next;
+	int			next = form->proof; /* the first argument after the proof */
 
 	ak_require_preload();
 	memset(request, 0, sizeof(*request));
 	request->wants_details = wants_details;
-	next = get_key(fcinfo, form, call);
+	ak_request_set_key(request, fcinfo, form->proof, &call->digest);
 	request->cost = get_cost(fcinfo, next + 3);
 	if (!PG_ARGISNULL(next + 1))
 	{
 		request->scope = PG_GETARG_TEXT_PP(next + 1);
 		ak_check_scopes(request->scope);
 	}
-	if (!PG_ARGISNULL(next))
-	{
-		if (form->address_is_text)
-			ak_network_from_text(PG_GETARG_TEXT_PP(next), &call->address);
-		else
-			ak_network_from_inet(PG_GETARG_INET_PP(next), &call->address);
-		request->address = &call->address;
-	}
+	request->address =
+		ak_identity_address_argument(fcinfo, next, form->address_is_text,
+									 &call->address);
 	if (!PG_ARGISNULL(next + 2))
 		request->project = PG_GETARG_UUID_P(next + 2);
 
 	ak_decision_open(request, &call->decision);
 	ak_decision_close(request, &call->decision);
-	if (form->proof == BY_TOKEN)
+	if (form->proof == AK_BY_TOKEN)
 		ak_request_wipe_token(request);
 }
 
 /* Returns whether the request is allowed. */
 static Datum
-answer_boolean(FunctionCallInfo fcinfo, const Form *form)
+answer_boolean(FunctionCallInfo fcinfo, const AkForm *form)
 {
 	Call		call;
 
@@ -154,7 +109,7 @@ answer_boolean(FunctionCallInfo fcinfo, const Form *form)
 
 /* Returns the public key, or raises an error. */
 static Datum
-answer_key(FunctionCallInfo fcinfo, const Form *form)
+answer_key(FunctionCallInfo fcinfo, const AkForm *form)
 {
 	Call		call;
 
@@ -164,28 +119,15 @@ answer_key(FunctionCallInfo fcinfo, const Form *form)
 	PG_RETURN_TEXT_P(call.decision.public_key);
 }
 
-/* The columns that tell of limits. */
-static void
-put_limit(const AkLimitAnswer *limit, Datum *values, bool *nulls)
-{
-	if (!limit->exists)
-		return;
-	PUT(REMAINING, Int64GetDatum(limit->remaining));
-	PUT(LIMIT_NAME, CStringGetTextDatum(limit->name));
-	if (limit->waits)
-		PUT(RETRY_AFTER, ak_limit_interval(limit->retry_after));
-	if (limit->resets)
-		PUT(RESET_AFTER, ak_limit_interval(limit->reset_after));
-}
-
 /* The decision with its reason. */
 static Datum
-answer_row(FunctionCallInfo fcinfo, const Form *form)
+answer_row(FunctionCallInfo fcinfo, const AkForm *form)
 {
 	Call		call;
 	const AkRequest *request = &call.request;
 	const AkDecision *decision = &call.decision;
 	const AkDetails *details = &decision->details;
+	const AkLimitAnswer *limit = &decision->limit;
 	Datum		values[DECISION_COLUMN_COUNT] = {0};
 	bool		nulls[DECISION_COLUMN_COUNT];
 
@@ -209,31 +151,21 @@ answer_row(FunctionCallInfo fcinfo, const Form *form)
 		PUT(ADDRESS, InetPGetDatum(ak_network_to_inet(request->address)));
 	if (decision->has_network)
 		PUT(NETWORK, InetPGetDatum(ak_network_to_inet(&decision->network)));
-	put_limit(&decision->limit, values, nulls);
+	if (limit->exists)
+	{
+		PUT(REMAINING, Int64GetDatum(limit->remaining));
+		PUT(LIMIT_NAME, CStringGetTextDatum(limit->name));
+		if (limit->waits)
+			PUT(RETRY_AFTER, ak_limit_interval(limit->retry_after));
+		if (limit->resets)
+			PUT(RESET_AFTER, ak_limit_interval(limit->reset_after));
+	}
 	PUT(HTTP_STATUS, Int32GetDatum(ak_reason_http_status(decision->reason)));
 	return ak_make_row(fcinfo, values, nulls);
 }
 
 /* --- For SQL ------------------------------------------------------------- */
 
-/* The same in six forms, of the suffixes that the functions have. */
-#define IN_EACH_FORM(name, answer) \
-	IN_FORM(name, answer, BY_SECRET, false) \
-	IN_FORM(name##_text, answer, BY_SECRET, true) \
-	IN_FORM(name##_token, answer, BY_TOKEN, false) \
-	IN_FORM(name##_token_text, answer, BY_TOKEN, true) \
-	IN_FORM(name##_digest, answer, BY_DIGEST, false) \
-	IN_FORM(name##_digest_text, answer, BY_DIGEST, true)
-
-#define IN_FORM(name, answer, proof, address_is_text) \
-	PG_FUNCTION_INFO_V1(name); \
-	Datum \
-	name(PG_FUNCTION_ARGS) \
-	{ \
-		static const Form form = {proof, address_is_text}; \
-		return answer(fcinfo, &form); \
-	}
-
-IN_EACH_FORM(apikeys_authorize, answer_boolean)
-IN_EACH_FORM(apikeys_decide, answer_row)
-IN_EACH_FORM(apikeys_require, answer_key)
+AK_IN_EACH_FORM(apikeys_authorize, answer_boolean)
+AK_IN_EACH_FORM(apikeys_decide, answer_row)
+AK_IN_EACH_FORM(apikeys_require, answer_key)

@@ -45,23 +45,6 @@
 
 /* --- The secret ----------------------------------------------------------- */
 
-/* The result of comparing a claim with one of the key's secrets. */
-static AkReason
-judge(AkVerdict verdict, bool is_live)
-{
-	switch (verdict)
-	{
-		case AK_SECRET_MATCHES:
-		case AK_SECRET_IS_OUTDATED:
-			return is_live ? AK_OK : AK_SECRET_EXPIRED;
-		case AK_PEPPER_UNKNOWN:
-			return AK_PEPPER_MISSING;
-		case AK_SECRET_DIFFERS:
-			break;
-	}
-	return AK_WRONG_SECRET;
-}
-
 /* One of the key's secrets, in its image. */
 typedef struct StoredSecret
 {
@@ -94,17 +77,18 @@ note_verdict(const AkRequest *request, const AkSecretClaim *claim,
 			 const StoredSecret *secret, AkVerdict verdict,
 			 AkDecision *decision)
 {
-	AkReason	outcome = judge(verdict, secret->is_live);
-
-	if (outcome == AK_OK)
-	{
-		decision->secret_version = ak_image_secret_version(&decision->key,
-														   secret->number);
-		if (verdict == AK_SECRET_IS_OUTDATED)
-			ak_rehash_offer(request->public_key, secret->hash.data,
-							secret->hash.size, claim);
-	}
-	return outcome;
+	if (verdict == AK_PEPPER_UNKNOWN)
+		return AK_PEPPER_MISSING;
+	if (verdict != AK_SECRET_MATCHES && verdict != AK_SECRET_IS_OUTDATED)
+		return AK_WRONG_SECRET;
+	if (!secret->is_live)
+		return AK_SECRET_EXPIRED;
+	decision->secret_version = ak_image_secret_version(&decision->key,
+													   secret->number);
+	if (verdict == AK_SECRET_IS_OUTDATED)
+		ak_rehash_offer(request->public_key, secret->hash.data,
+						secret->hash.size, claim);
+	return AK_OK;
 }
 
 /*
@@ -458,22 +442,6 @@ open_store(const AkRequest *request, AkSecretClaim *claim, AkKeystore *store)
 }
 
 /*
- * Returns the request.  If its public key is longer than any valid one, it is
- * replaced by a text that is no key: so the denial takes as long as that of
- * any unknown key, and does not depend on the length of the text.
- */
-static AkRequest
-shorten(const AkRequest *request)
-{
-	AkRequest	shortened = *request;
-
-	if (request->public_key &&
-		VARSIZE_ANY_EXHDR(request->public_key) > AK_PUBLIC_KEY_MAX_SIZE)
-		shortened.public_key = cstring_to_text("?");
-	return shortened;
-}
-
-/*
  * Decides a request whose scope is valid.  The caller can read what was found
  * of the key until ak_decision_close(), which it must call in the same
  * function; after an error the transaction does it.
@@ -481,9 +449,17 @@ shorten(const AkRequest *request)
 void
 ak_decision_open(const AkRequest *request, AkDecision *decision)
 {
-	AkRequest	shortened = shorten(request);
+	AkRequest	shortened = *request;
 	AkSecretClaim claim;
 
+	/*
+	 * A public key longer than any valid one is replaced by a text that is no
+	 * key: so the denial takes as long as that of any unknown key, and does
+	 * not depend on the length of the text.
+	 */
+	if (request->public_key &&
+		VARSIZE_ANY_EXHDR(request->public_key) > AK_PUBLIC_KEY_MAX_SIZE)
+		shortened.public_key = cstring_to_text("?");
 	memset(decision, 0, sizeof(*decision));
 	decision->public_key = request->public_key;
 	open_store(&shortened, &claim, &decision->store);

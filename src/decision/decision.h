@@ -14,6 +14,8 @@
 #include "store/store.h"
 #include "usage/limits.h"
 
+#include "fmgr.h"
+
 /* --- limits.c ------------------------------------------------------------ */
 
 /* What one limit says of a request; times in microseconds. */
@@ -54,10 +56,6 @@ typedef struct AkLimitSet
 
 extern bool ak_limits_collect(const AkImage *key, const AkPolicy *policy,
 							  const text *scope, AkLimitSet *set);
-extern void ak_limits_collect_organization(const pg_uuid_t *organization,
-										   const AkPolicy *policy,
-										   AkLimitSet *set);
-extern void ak_limits_drop_organization(AkLimitSet *set);
 extern AkLimitsVerdict ak_limits_ask(AkKeystore *store, AkLimitSet *set,
 									 int64 cost, bool spends,
 									 bool wants_answer);
@@ -117,9 +115,43 @@ typedef struct AkDecision
 	uint64		grants[AK_SCOPES_MAX];
 } AkDecision;
 
+/* How a key is proved; the value is the number of arguments that it takes. */
+typedef enum AkProof
+{
+	AK_BY_TOKEN = 1,			/* public key and secret in one */
+	AK_BY_SECRET = 2,			/* public key and secret */
+	AK_BY_DIGEST = 3			/* a header, the method and the target */
+} AkProof;
+
+/* What the arguments of a function are: those of the proof, then an address. */
+typedef struct AkForm
+{
+	AkProof		proof;
+	bool		address_is_text;
+} AkForm;
+
+/* Defines a function in six forms, of the suffixes that they have in SQL. */
+#define AK_IN_EACH_FORM(name, answer) \
+	AK_IN_FORM(name, answer, AK_BY_SECRET, false) \
+	AK_IN_FORM(name##_text, answer, AK_BY_SECRET, true) \
+	AK_IN_FORM(name##_token, answer, AK_BY_TOKEN, false) \
+	AK_IN_FORM(name##_token_text, answer, AK_BY_TOKEN, true) \
+	AK_IN_FORM(name##_digest, answer, AK_BY_DIGEST, false) \
+	AK_IN_FORM(name##_digest_text, answer, AK_BY_DIGEST, true)
+
+#define AK_IN_FORM(name, answer, proof, address_is_text) \
+	PG_FUNCTION_INFO_V1(name); \
+	Datum \
+	name(PG_FUNCTION_ARGS) \
+	{ \
+		static const AkForm form = {proof, address_is_text}; \
+		return answer(fcinfo, &form); \
+	}
+
+extern void ak_request_set_key(AkRequest *request, FunctionCallInfo fcinfo,
+							   AkProof proof, AkDigestClaim *digest);
 extern void ak_request_set_token(AkRequest *request, Datum api_key);
 extern void ak_request_wipe_token(AkRequest *request);
-extern text *ak_request_get_text(Datum argument, int max_size);
 
 /* --- decision.c ---------------------------------------------------------- */
 
@@ -130,24 +162,9 @@ extern void ak_decision_raise(const AkDecision *decision, int denied_code);
 
 /* --- digest_proof.c ------------------------------------------------------ */
 
-extern void ak_request_set_digest(AkRequest *request, AkDigestClaim *claim,
-								  const NullableDatum arguments[3]);
 extern AkReason ak_digest_prove(const AkRequest *request,
 								AkDecision *decision);
 extern int	ak_digest_count_live(AkKeystore *store, text *public_key,
 								 TimestampTz now);
-
-/* --- request.c ----------------------------------------------------------- */
-
-/* The requested headers; NULL if absent, else palloc'd. */
-typedef struct AkRequestHeaders
-{
-	char	   *api_key;		/* of the header named in apikeys.api_key_header */
-	char	   *authorization;
-	char	   *forwarded_for;
-} AkRequestHeaders;
-
-extern bool ak_request_headers_read(AkRequestHeaders *headers);
-extern void ak_request_headers_wipe(AkRequestHeaders *headers);
 
 #endif							/* AK_DECISION_H */

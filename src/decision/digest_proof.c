@@ -39,36 +39,6 @@ typedef struct DigestSecret
 	bool		is_live;
 } DigestSecret;
 
-/*
- * Reads authorization, method and target of a request; each can be NULL, as
- * which one that is too long is taken.
- */
-void
-ak_request_set_digest(AkRequest *request, AkDigestClaim *claim,
-					  const NullableDatum arguments[3])
-{
-	text	   *texts[3];
-
-	for (int i = 0; i < 3; i++)
-	{
-		texts[i] = arguments[i].isnull ? NULL :
-			ak_request_get_text(arguments[i].value, AK_DIGEST_TEXT_MAX);
-		/* of a longer one there is only the beginning, which proves nothing */
-		if (texts[i] && VARSIZE_ANY_EXHDR(texts[i]) > AK_DIGEST_TEXT_MAX)
-			texts[i] = NULL;
-	}
-	memset(claim, 0, sizeof(*claim));
-	request->digest = claim;
-	claim->method = texts[1];
-	claim->uri = texts[2];
-	if (texts[0] &&
-		ak_digest_parse(VARDATA_ANY(texts[0]), VARSIZE_ANY_EXHDR(texts[0]),
-						&claim->digest))
-		request->public_key =
-			cstring_to_text_with_len(claim->digest.username.data,
-									 claim->digest.username.size);
-}
-
 /* --- The secrets ------------------------------------------------------------ */
 
 static void
@@ -200,21 +170,6 @@ check_secrets(const AkRequest *request, AkDecision *decision)
 	return best;
 }
 
-static AkReason
-take_nonce(const AkNonce *nonce, uint32 count)
-{
-	switch (ak_nonces_take(nonce, count))
-	{
-		case AK_NONCE_TAKEN:
-			return AK_OK;
-		case AK_NONCE_USED_BEFORE:
-			return AK_NONCE_REPLAYED;
-		case AK_NONCE_FORGOTTEN:
-			break;
-	}
-	return AK_NONCE_STALE;
-}
-
 /* The nonce, the response, and whether it is the first with this nonce and count. */
 static AkReason
 check(const AkRequest *request, AkDecision *decision)
@@ -232,8 +187,18 @@ check(const AkRequest *request, AkDecision *decision)
 	if (claim->method == NULL || claim->uri == NULL)
 		return AK_WRONG_SECRET;
 	reason = check_secrets(request, decision);
-	return reason == AK_OK && decision->key_exists ?
-		take_nonce(&nonce, digest->count) : reason;
+	if (reason != AK_OK || !decision->key_exists)
+		return reason;
+	switch (ak_nonces_take(&nonce, digest->count))
+	{
+		case AK_NONCE_TAKEN:
+			return AK_OK;
+		case AK_NONCE_USED_BEFORE:
+			return AK_NONCE_REPLAYED;
+		case AK_NONCE_FORGOTTEN:
+			break;
+	}
+	return AK_NONCE_STALE;
 }
 
 /*

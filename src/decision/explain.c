@@ -30,6 +30,7 @@ typedef struct Inquiry
 	ReturnSetInfo *result;
 	AkKeystore	store;
 	AkImage		key;
+	AkPolicy	policy;			/* of its organization */
 	const AkNetwork *address;
 	const text *scope;
 	const pg_uuid_t *project;
@@ -98,6 +99,7 @@ static void
 explain_state(Inquiry *inquiry)
 {
 	const AkImage *key = &inquiry->key;
+	const AkPolicy *policy = &inquiry->policy;
 
 	put_check(inquiry, AK_KEY_DISABLED, !key->disabled,
 			  key->disabled ? "the key is disabled" : "the key is not disabled");
@@ -106,23 +108,15 @@ explain_state(Inquiry *inquiry)
 			  TIMESTAMP_NOT_FINITE(key->expires_at) ? "the key never expires" :
 			  psprintf("expires_at is %s",
 					   timestamptz_to_str(key->expires_at)));
-}
-
-static void
-explain_policy(Inquiry *inquiry)
-{
-	const AkImage *key = &inquiry->key;
-	AkPolicy	policy = ak_policy_get(&inquiry->store, &key->organization_id);
-
-	if (!policy.limits_lifetime)
+	if (!policy->limits_lifetime)
 		put_check(inquiry, AK_LIFETIME_EXCEEDED, true,
 				  "the organization does not limit the life of its keys");
 	else
 		put_check(inquiry, AK_LIFETIME_EXCEEDED,
 				  key->expires_at <=
-				  ak_policy_end_of_life(&policy, key->created_at),
+				  ak_policy_end_of_life(policy, key->created_at),
 				  psprintf("the organization lets the key live until %s",
-						   timestamptz_to_str(ak_policy_end_of_life(&policy,
+						   timestamptz_to_str(ak_policy_end_of_life(policy,
 																	key->created_at))));
 }
 
@@ -178,31 +172,21 @@ explain_listed(Inquiry *inquiry, AkReason reason, const AkNetset *set)
 	}
 }
 
-/* Where the organization has a list of its own. */
-static void
-explain_organization_address(Inquiry *inquiry)
-{
-	AkPolicy	policy = ak_policy_get(&inquiry->store,
-									   &inquiry->key.organization_id);
-	AkNetset	set;
-
-	if (policy.access_list == NULL)
-		return;
-	ak_access_list_view(policy.access_list, &set);
-	explain_listed(inquiry, AK_ORGANIZATION_ADDRESS_DENIED, &set);
-}
-
 static void
 explain_address(Inquiry *inquiry)
 {
 	const AkImage *key = &inquiry->key;
-	bool		required =
-		ak_policy_get(&inquiry->store,
-					  &key->organization_id).require_access_list;
+	const AkPolicy *policy = &inquiry->policy;
+	bool		required = policy->require_access_list;
 	AkListReader reader;
 	AkNetset	set;
 	bool		is_empty;
 
+	if (policy->access_list)
+	{
+		ak_access_list_view(policy->access_list, &set);
+		explain_listed(inquiry, AK_ORGANIZATION_ADDRESS_DENIED, &set);
+	}
 	ak_list_open(key->access_list, key->writer, &reader, &set);
 	is_empty = set.count4 + set.count6 == 0;
 	put_check(inquiry, AK_ACCESS_LIST_REQUIRED, !required || !is_empty,
@@ -338,13 +322,12 @@ explain_scopes(Inquiry *inquiry)
 static void
 explain_limits(Inquiry *inquiry)
 {
-	const AkImage *key = &inquiry->key;
-	AkPolicy	policy = ak_policy_get(&inquiry->store, &key->organization_id);
 	AkLimitSet	set;
 
 	ak_image_read_limits(&inquiry->key);
 	if (inquiry->scope == NULL ||
-		!ak_limits_collect(key, &policy, inquiry->scope, &set))
+		!ak_limits_collect(&inquiry->key, &inquiry->policy, inquiry->scope,
+						   &set))
 		return;
 	(void) ak_limits_ask(&inquiry->store, &set, 1, false, true);
 	for (int i = 0; i < set.count; i++)
@@ -386,14 +369,8 @@ explain(FunctionCallInfo fcinfo, bool address_is_text)
 				 errmsg("public_key must not be null"),
 				 ak_errid("null_argument")));
 	public_key = PG_GETARG_TEXT_PP(0);
-	if (!PG_ARGISNULL(1))
-	{
-		if (address_is_text)
-			ak_network_from_text(PG_GETARG_TEXT_PP(1), &address);
-		else
-			ak_network_from_inet(PG_GETARG_INET_PP(1), &address);
-		inquiry.address = &address;
-	}
+	inquiry.address = ak_identity_address_argument(fcinfo, 1, address_is_text,
+												   &address);
 	if (!PG_ARGISNULL(2))
 	{
 		inquiry.scope = PG_GETARG_TEXT_PP(2);
@@ -416,10 +393,10 @@ explain(FunctionCallInfo fcinfo, bool address_is_text)
 	if (!ak_keystore_find_image(&inquiry.store, public_key, &inquiry.key))
 		refuse();
 	ak_image_read_rest(&inquiry.key);
+	inquiry.policy = ak_policy_get(&inquiry.store,
+								   &inquiry.key.organization_id);
 	explain_secrets(&inquiry, public_key);
 	explain_state(&inquiry);
-	explain_policy(&inquiry);
-	explain_organization_address(&inquiry);
 	explain_address(&inquiry);
 	explain_scopes(&inquiry);
 	explain_limits(&inquiry);

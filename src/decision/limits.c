@@ -90,26 +90,24 @@ add_key_rate(AkLimitSet *set, const AkLimit *own, const AkLimit *fallback,
 }
 
 static void
-add_quota(AkLimitSet *set, const AkLimit *limit, const char *of,
-		  const pg_uuid_t *subject, int64 calendar)
-{
-	AkLimitCheck *check = get_next(set, limit, of, AK_SPENT_OF_QUOTA, subject);
-
-	check->key.which = limit->period;
-	check->key.start = ak_period_start(limit->period, calendar);
-	check->end = ak_period_end(limit->period, check->key.start);
-	check->calendar = calendar;
-	check->amount = limit->amount;
-}
-
-static void
 add_quotas(AkLimitSet *set, const AkLimit *limits, int count, const char *of,
 		   const pg_uuid_t *subject, int64 calendar, bool are_credits)
 {
 	for (int i = 0; i < count; i++)
-		if (limits[i].kind == AK_LIMIT_QUOTA &&
-			(limits[i].period == AK_PERIOD_EVER) == are_credits)
-			add_quota(set, &limits[i], of, subject, calendar);
+	{
+		const AkLimit *limit = &limits[i];
+		AkLimitCheck *check;
+
+		if (limit->kind != AK_LIMIT_QUOTA ||
+			(limit->period == AK_PERIOD_EVER) != are_credits)
+			continue;
+		check = get_next(set, limit, of, AK_SPENT_OF_QUOTA, subject);
+		check->key.which = limit->period;
+		check->key.start = ak_period_start(limit->period, calendar);
+		check->end = ak_period_end(limit->period, check->key.start);
+		check->calendar = calendar;
+		check->amount = limit->amount;
+	}
 }
 
 /* The one limit of this kind that is for all scopes, or NULL. */
@@ -206,22 +204,6 @@ add_organization_rates(AkLimitSet *set, const pg_uuid_t *organization,
 				 TransactionIdIsCurrentTransactionId(policy->writer));
 }
 
-/* Those of the periods before credits, and of each those of the key first. */
-static void
-add_all_quotas(AkLimitSet *set, int own_count, const AkImage *key,
-			   const AkPolicy *policy)
-{
-	int64		calendar = ak_clock_calendar();
-
-	for (int are_credits = 0; are_credits < 2; are_credits++)
-	{
-		add_quotas(set, set->own, own_count, "", &key->limits_id, calendar,
-				   are_credits);
-		add_quotas(set, policy->limits, policy->limit_count, "organization",
-				   &key->organization_id, calendar, are_credits);
-	}
-}
-
 /*
  * Collects the limits that apply to a request for these scopes, or, where that
  * is NULL, all that the key has; false if there are none.  The set is in the
@@ -233,14 +215,11 @@ ak_limits_collect(const AkImage *key, const AkPolicy *policy,
 {
 	bool		is_own;
 	int			own_count;
-	bool		have_quotas;
 
 	if (key->limits.size == 0 && policy->limit_count == 0)
 		return false;
 	is_own = TransactionIdIsCurrentTransactionId(key->writer);
 	own_count = read_own(key, set);
-	have_quotas = have_quota(set->own, own_count) ||
-		have_quota(policy->limits, policy->limit_count);
 	reserve(set, &key->organization_id, own_count + policy->limit_count);
 	for (int i = 0; i < own_count; i++)
 		if (set->own[i].scope_length > 0 &&
@@ -253,41 +232,22 @@ ak_limits_collect(const AkImage *key, const AkPolicy *policy,
 				 &key->limits_id, is_own ||
 				 TransactionIdIsCurrentTransactionId(policy->writer));
 	add_organization_rates(set, &key->organization_id, policy);
-	if (have_quotas)
-		add_all_quotas(set, own_count, key, policy);
-	return set->count > 0;
-}
+	if (have_quota(set->own, own_count) ||
+		have_quota(policy->limits, policy->limit_count))
+	{
+		int64		calendar = ak_clock_calendar();
 
-/*
- * Collects the limits of an organization as a whole, in the same way; not its
- * default for keys, of which each has what is left.
- */
-void
-ak_limits_collect_organization(const pg_uuid_t *organization,
-							   const AkPolicy *policy, AkLimitSet *set)
-{
-	int64		calendar = ak_clock_calendar();
-
-	reserve(set, organization, policy->limit_count);
-	add_organization_rates(set, organization, policy);
-	for (int are_credits = 0; are_credits < 2; are_credits++)
-		add_quotas(set, policy->limits, policy->limit_count, "organization",
-				   organization, calendar, are_credits);
-}
-
-/* Leaves those of the key alone in the set, with the default that is for it. */
-void
-ak_limits_drop_organization(AkLimitSet *set)
-{
-	int			kept = 0;
-
-	for (int i = 0; i < set->count; i++)
-		if (*set->applied[i].of == '\0')
+		/* The periods before credits, and of each those of the key first. */
+		for (int are_credits = 0; are_credits < 2; are_credits++)
 		{
-			set->applied[kept] = set->applied[i];
-			set->checks[kept++] = set->checks[i];
+			add_quotas(set, set->own, own_count, "", &key->limits_id,
+					   calendar, are_credits);
+			add_quotas(set, policy->limits, policy->limit_count,
+					   "organization", &key->organization_id, calendar,
+					   are_credits);
 		}
-	set->count = kept;
+	}
+	return set->count > 0;
 }
 
 /* What a limit is called in decisions and views; a constant, or palloc'd. */
@@ -397,17 +357,6 @@ choose(const AkLimitSet *set)
 	return chosen;
 }
 
-/* The place of the first limit that there was no room for. */
-static int
-find_without_room(const AkLimitSet *set)
-{
-	int			place = 0;
-
-	while (set->checks[place].has_room)
-		place++;
-	return place;
-}
-
 static AkReason
 answer_for(const AkLimitSet *set, int place, AkLimitsVerdict verdict,
 		   AkLimitAnswer *answer)
@@ -449,7 +398,15 @@ ak_limits_decide(AkKeystore *store, const AkImage *key,
 	verdict = ak_limits_ask(store, &set, cost, true, wants_answer);
 	if (verdict == AK_LIMITS_PASSED)
 		return AK_OK;
-	place = verdict == AK_LIMITS_FULL ? find_without_room(&set) : choose(&set);
+	if (verdict == AK_LIMITS_FULL)
+	{
+		/* the first one that there was no room for */
+		place = 0;
+		while (set.checks[place].has_room)
+			place++;
+	}
+	else
+		place = choose(&set);
 	return place < 0 ? AK_OK : answer_for(&set, place, verdict, answer);
 }
 
@@ -469,39 +426,50 @@ PG_FUNCTION_INFO_V1(apikeys_limits_status);
 
 /* A rate is shown in hours and shorter, however it was written. */
 static void
-put_limit(ReturnSetInfo *result, const AkApplied *applied,
-		  const AkLimitCheck *check)
-{
-	Datum		values[8] = {0};
-	bool		nulls[8];
-
-	memset(nulls, true, sizeof(nulls));
-	PUT(0, CStringGetTextDatum(ak_limits_name(applied)));
-	if (applied->limit->kind == AK_LIMIT_QUOTA)
-	{
-		PUT(4, Int64GetDatum(applied->limit->amount));
-		PUT(5, Int64GetDatum(check->used));
-	}
-	else
-	{
-		const AkRate *rate = &applied->limit->rate;
-
-		PUT(1, Int64GetDatum(rate->requests));
-		PUT(2, ak_limit_interval(rate->period));
-		PUT(3, Int64GetDatum(rate->burst));
-	}
-	PUT(6, Int64GetDatum(check->remaining));
-	if (check->resets)
-		PUT(7, ak_limit_interval(check->reset_after));
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-}
-
-static void
 put_limits(ReturnSetInfo *result, AkKeystore *store, AkLimitSet *set)
 {
 	(void) ak_limits_ask(store, set, 0, false, true);
 	for (int i = 0; i < set->count; i++)
-		put_limit(result, &set->applied[i], &set->checks[i]);
+	{
+		const AkLimit *limit = set->applied[i].limit;
+		const AkLimitCheck *check = &set->checks[i];
+		Datum		values[8] = {0};
+		bool		nulls[8];
+
+		memset(nulls, true, sizeof(nulls));
+		PUT(0, CStringGetTextDatum(ak_limits_name(&set->applied[i])));
+		if (limit->kind == AK_LIMIT_QUOTA)
+		{
+			PUT(4, Int64GetDatum(limit->amount));
+			PUT(5, Int64GetDatum(check->used));
+		}
+		else
+		{
+			PUT(1, Int64GetDatum(limit->rate.requests));
+			PUT(2, ak_limit_interval(limit->rate.period));
+			PUT(3, Int64GetDatum(limit->rate.burst));
+		}
+		PUT(6, Int64GetDatum(check->remaining));
+		if (check->resets)
+			PUT(7, ak_limit_interval(check->reset_after));
+		tuplestore_putvalues(result->setResult, result->setDesc, values,
+							 nulls);
+	}
+}
+
+/* Leaves those of the key alone in the set, with the default that is for it. */
+static void
+drop_organization(AkLimitSet *set)
+{
+	int			kept = 0;
+
+	for (int i = 0; i < set->count; i++)
+		if (*set->applied[i].of == '\0')
+		{
+			set->applied[kept] = set->applied[i];
+			set->checks[kept++] = set->checks[i];
+		}
+	set->count = kept;
 }
 
 /* --- For SQL -------------------------------------------------------------- */
@@ -535,7 +503,7 @@ apikeys_key_limits(PG_FUNCTION_ARGS)
 		policy = ak_policy_get(&store, &key.organization_id);
 		if (ak_limits_collect(&key, &policy, NULL, &set))
 		{
-			ak_limits_drop_organization(&set);
+			drop_organization(&set);
 			put_limits((ReturnSetInfo *) fcinfo->resultinfo, &store, &set);
 		}
 	}
@@ -543,6 +511,7 @@ apikeys_key_limits(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/* Of it as a whole; not its default for keys, of which each has what is left. */
 Datum
 apikeys_organization_limits(PG_FUNCTION_ARGS)
 {
@@ -550,13 +519,19 @@ apikeys_organization_limits(PG_FUNCTION_ARGS)
 	AkKeystore	store;
 	AkPolicy	policy;
 	AkLimitSet	set;
+	int64		calendar;
 
 	InitMaterializedSRF(fcinfo, 0);
 	if (!ak_limits_exist() || !ak_rights_reads_organization(organization))
 		return (Datum) 0;
 	ak_keystore_open(&store, AK_TABLE_BIT(AK_ORGANIZATION));
 	policy = ak_policy_get(&store, organization);
-	ak_limits_collect_organization(organization, &policy, &set);
+	calendar = ak_clock_calendar();
+	reserve(&set, organization, policy.limit_count);
+	add_organization_rates(&set, organization, &policy);
+	for (int are_credits = 0; are_credits < 2; are_credits++)
+		add_quotas(&set, policy.limits, policy.limit_count, "organization",
+				   organization, calendar, are_credits);
 	put_limits((ReturnSetInfo *) fcinfo->resultinfo, &store, &set);
 	ak_keystore_close(&store);
 	return (Datum) 0;

@@ -1,7 +1,6 @@
 /*
  * request.c
- *	  Reads what a request claims: from the arguments of a function, and from
- *	  the headers of an HTTP request.
+ *	  Reads what a request claims from the arguments of a function.
  */
 #include "postgres.h"
 
@@ -9,23 +8,17 @@
 #include "core/compat.h"
 #include "core/crypto.h"
 #include "decision/decision.h"
+#include "types/types.h"
 
 #include "access/detoast.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
-
-/* --- Arguments ----------------------------------------------------------- */
-
-/*
- * Reads what a request claims from the arguments of a function.
- */
 
 /*
  * Returns a text argument.  Of a text longer than max_size bytes only enough
  * is read to show that it is too long.
  */
-text *
-ak_request_get_text(Datum argument, int max_size)
+static text *
+get_text(Datum argument, int max_size)
 {
 	if (toast_raw_datum_size(argument) - VARHDRSZ <= max_size)
 		return DatumGetTextPP(argument);
@@ -40,7 +33,7 @@ ak_request_get_text(Datum argument, int max_size)
 void
 ak_request_set_token(AkRequest *request, Datum api_key)
 {
-	text	   *token = ak_request_get_text(api_key, AK_SHORT_TOKEN_MAX);
+	text	   *token = get_text(api_key, AK_SHORT_TOKEN_MAX);
 	AkCredentials credentials;
 
 	request->public_key = NULL;
@@ -61,6 +54,62 @@ ak_request_set_token(AkRequest *request, Datum api_key)
 											   credentials.secret_length);
 }
 
+/*
+ * Reads authorization, method and target of a request; each can be NULL, as
+ * which one that is too long is taken.
+ */
+static void
+set_digest(AkRequest *request, AkDigestClaim *claim,
+		   const NullableDatum arguments[3])
+{
+	text	   *texts[3];
+
+	for (int i = 0; i < 3; i++)
+	{
+		texts[i] = arguments[i].isnull ? NULL :
+			get_text(arguments[i].value, AK_DIGEST_TEXT_MAX);
+		/* of a longer one there is only the beginning, which proves nothing */
+		if (texts[i] && VARSIZE_ANY_EXHDR(texts[i]) > AK_DIGEST_TEXT_MAX)
+			texts[i] = NULL;
+	}
+	memset(claim, 0, sizeof(*claim));
+	request->digest = claim;
+	claim->method = texts[1];
+	claim->uri = texts[2];
+	if (texts[0] &&
+		ak_digest_parse(VARDATA_ANY(texts[0]), VARSIZE_ANY_EXHDR(texts[0]),
+						&claim->digest))
+		request->public_key =
+			cstring_to_text_with_len(claim->digest.username.data,
+									 claim->digest.username.size);
+}
+
+/*
+ * Sets what proves a key to the first arguments of a function; what they claim
+ * by HTTP Digest is stored in *digest.
+ */
+void
+ak_request_set_key(AkRequest *request, FunctionCallInfo fcinfo, AkProof proof,
+				   AkDigestClaim *digest)
+{
+	if (proof == AK_BY_DIGEST)
+	{
+		set_digest(request, digest, fcinfo->args);
+		return;
+	}
+	if (proof == AK_BY_TOKEN)
+	{
+		if (!PG_ARGISNULL(0))
+			ak_request_set_token(request, PG_GETARG_DATUM(0));
+		return;
+	}
+	if (!PG_ARGISNULL(0))
+		request->public_key = get_text(PG_GETARG_DATUM(0),
+									   AK_PUBLIC_KEY_MAX_SIZE);
+	if (!PG_ARGISNULL(1))
+		request->secret = get_text(PG_GETARG_DATUM(1), AK_SECRET_MAX_SIZE);
+}
+
 /* Overwrites the secret that ak_request_set_token() has made. */
 void
 ak_request_wipe_token(AkRequest *request)
@@ -68,135 +117,4 @@ ak_request_wipe_token(AkRequest *request)
 	if (request->secret)
 		ak_crypto_wipe(VARDATA(request->secret),
 					   VARSIZE(request->secret) - VARHDRSZ);
-}
-
-/* --- HTTP headers -------------------------------------------------------- */
-
-/*
- * The headers of the HTTP request of the transaction, as set by PostgREST
- * and similar servers: setting request.headers, a JSON object.
- *
- * The text is read with PostgreSQL's JSON lexer and not with its types, whose
- * errors quote invalid input, which may be a secret.
- */
-
-/* Reads the next token; false for a syntax error. */
-static bool
-next(JsonLexContext *lexer)
-{
-	return json_lex(lexer) == JSON_SUCCESS;
-}
-
-static bool
-next_is(JsonLexContext *lexer, JsonTokenType type)
-{
-	return next(lexer) && lexer->token_type == type;
-}
-
-static bool
-names(const char *header, const char *name)
-{
-	return ak_header_name_equals(header, strlen(header), name, strlen(name));
-}
-
-/* Returns where to store the value of the current header, or NULL. */
-static char **
-find_place(JsonLexContext *lexer, AkRequestHeaders *headers)
-{
-	const char *name = lexer->strval->data;
-
-	if (names(name, ak_api_key_header))
-		return &headers->api_key;
-	if (names(name, "Authorization"))
-		return &headers->authorization;
-	if (names(name, "X-Forwarded-For"))
-		return &headers->forwarded_for;
-	return NULL;
-}
-
-/*
- * Reads a name, a colon and a value.  The value of a requested header must be
- * a string, and occur once; of other headers any scalar value is accepted.
- */
-static bool
-read_header(JsonLexContext *lexer, AkRequestHeaders *headers)
-{
-	char	  **place;
-
-	if (lexer->token_type != JSON_TOKEN_STRING)
-		return false;
-	place = find_place(lexer, headers);
-	if (!next_is(lexer, JSON_TOKEN_COLON) || !next(lexer))
-		return false;
-	switch (lexer->token_type)
-	{
-		case JSON_TOKEN_STRING:
-			if (place && *place)
-				return false;
-			if (place)
-				*place = pstrdup(lexer->strval->data);
-			return true;
-		case JSON_TOKEN_NUMBER:
-		case JSON_TOKEN_TRUE:
-		case JSON_TOKEN_FALSE:
-		case JSON_TOKEN_NULL:
-			return place == NULL;
-		default:
-			return false;
-	}
-}
-
-static bool
-read_headers(JsonLexContext *lexer, AkRequestHeaders *headers)
-{
-	if (!next_is(lexer, JSON_TOKEN_OBJECT_START) || !next(lexer))
-		return false;
-	while (lexer->token_type != JSON_TOKEN_OBJECT_END)
-	{
-		if (!read_header(lexer, headers) || !next(lexer))
-			return false;
-		if (lexer->token_type == JSON_TOKEN_COMMA)
-		{
-			if (!next_is(lexer, JSON_TOKEN_STRING))
-				return false;
-		}
-		else if (lexer->token_type != JSON_TOKEN_OBJECT_END)
-			return false;
-	}
-	return next_is(lexer, JSON_TOKEN_END);
-}
-
-/*
- * Reads the headers; none if the setting is missing or empty.  Returns false
- * if it is not a JSON object of strings.  The caller always wipes them.
- */
-bool
-ak_request_headers_read(AkRequestHeaders *headers)
-{
-	const char *setting = GetConfigOption("request.headers", true, false);
-	JsonLexContext *lexer;
-	bool		are_read;
-
-	memset(headers, 0, sizeof(*headers));
-	if (setting == NULL || *setting == '\0')
-		return true;
-	lexer = ak_json_lexer(unconstify(char *, setting), strlen(setting));
-	are_read = read_headers(lexer, headers);
-	ak_crypto_wipe(lexer->strval->data, lexer->strval->maxlen);
-	return are_read;
-}
-
-static void
-wipe(char *value)
-{
-	if (value)
-		ak_crypto_wipe(value, strlen(value));
-}
-
-/* Overwrites the values, which may contain a secret. */
-void
-ak_request_headers_wipe(AkRequestHeaders *headers)
-{
-	wipe(headers->api_key);
-	wipe(headers->authorization);
 }

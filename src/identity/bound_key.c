@@ -67,12 +67,10 @@ typedef struct Recent
 	bool		permits;
 } Recent;
 
-struct AkBoundKey
+/* A bound key, with what it holds and what was answered. */
+typedef struct BoundKey
 {
-	text	   *public_key;
-	pg_uuid_t	organization_id;
-	int32		secret_version; /* of the secret that was proved */
-	AkShortToken *token;		/* it was bound by; NULL: by a secret */
+	AkBoundKey	known;
 	int			organization_count;
 	AkHeld	   *in_organization;
 	int			project_count;
@@ -85,7 +83,7 @@ struct AkBoundKey
 	int			last_scope;
 	HTAB	   *answers;
 	Recent		recent[RECENT_ANSWERS];
-};
+} BoundKey;
 
 /* Of a call whose scope is a constant: where it is in scopes[]. */
 typedef struct KnownScope
@@ -101,7 +99,7 @@ static uint64 last_scopes_id = 0;
 /* What a key holds while it is taken over. */
 typedef struct Taking
 {
-	AkBoundKey *key;
+	BoundKey   *key;
 	MemoryContext context;		/* of the key */
 	HTAB	   *copies;			/* of Copy */
 } Taking;
@@ -140,7 +138,7 @@ static bool
 take(const AkHeld *held, void *argument)
 {
 	Taking	   *taking = argument;
-	AkBoundKey *key = taking->key;
+	BoundKey   *key = taking->key;
 	MemoryContext old = MemoryContextSwitchTo(taking->context);
 	AkHeld	   *taken = held->grant.has_project ?
 		&key->in_projects[key->project_count++] :
@@ -162,30 +160,6 @@ compare_by_project(const void *a, const void *b)
 				  &((const AkHeld *) b)->grant.project_id, sizeof(pg_uuid_t));
 }
 
-static void
-take_all(AkBoundKey *key, AkKeystore *store, AkImage *image)
-{
-	Taking		taking = {.key = key, .context = CurrentMemoryContext};
-	HASHCTL		info = {0};
-
-	ak_image_read_projects(image);
-	key->in_organization = palloc(image->organization_roles.count *
-								  sizeof(AkHeld));
-	/* A token can leave of a role in the organization one in a project. */
-	key->in_projects = palloc_extended((image->project_roles.count +
-										image->organization_roles.count) *
-									   sizeof(AkHeld), MCXT_ALLOC_HUGE);
-	info.keysize = sizeof(AkPermission *);
-	info.entrysize = sizeof(Copy);
-	info.hcxt = CurrentMemoryContext;
-	taking.copies = hash_create("apikeys copied permissions", 16, &info,
-								HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	ak_grants_scan_image(store, image, NULL, true, key->token, take, &taking);
-	hash_destroy(taking.copies);
-	qsort(key->in_projects, key->project_count, sizeof(AkHeld),
-		  compare_by_project);
-}
-
 /*
  * The key with what it may do at this moment, in the memory context; bound by a
  * secret of that version, or by a token that came from it.  The store that the
@@ -197,56 +171,48 @@ ak_bound_key_make(MemoryContext context, const text *public_key,
 				  const AkShortToken *token)
 {
 	MemoryContext old = MemoryContextSwitchTo(context);
-	AkBoundKey *key = palloc0(sizeof(AkBoundKey));
+	BoundKey   *key = palloc0(sizeof(BoundKey));
+	Taking		taking = {.key = key, .context = context};
+	HASHCTL		info = {0};
 
-	key->public_key =
+	key->known.public_key =
 		(text *) DatumGetPointer(datumCopy(PointerGetDatum(public_key),
 										   false, -1));
-	key->organization_id = image->organization_id;
-	key->secret_version = secret_version;
+	key->known.organization_id = image->organization_id;
+	key->known.secret_version = secret_version;
 	if (token)
-		key->token = ak_short_token_copy(token);
-	take_all(key, store, image);
+		key->known.token = ak_short_token_copy(token);
+
+	ak_image_read_projects(image);
+	key->in_organization = palloc(image->organization_roles.count *
+								  sizeof(AkHeld));
+	/* A token can leave of a role in the organization one in a project. */
+	key->in_projects = palloc_extended((image->project_roles.count +
+										image->organization_roles.count) *
+									   sizeof(AkHeld), MCXT_ALLOC_HUGE);
+	info.keysize = sizeof(AkPermission *);
+	info.entrysize = sizeof(Copy);
+	info.hcxt = context;
+	taking.copies = hash_create("apikeys copied permissions", 16, &info,
+								HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	ak_grants_scan_image(store, image, NULL, true, key->known.token, take,
+						 &taking);
+	hash_destroy(taking.copies);
+	qsort(key->in_projects, key->project_count, sizeof(AkHeld),
+		  compare_by_project);
+
 	key->answers_context = AllocSetContextCreate(context, "apikeys answers",
 												 ALLOCSET_SMALL_SIZES);
 	key->scopes_id = ++last_scopes_id;
 	MemoryContextSwitchTo(old);
-	return key;
-}
-
-/* Returns the public key; not to be changed. */
-text *
-ak_bound_key_name(AkBoundKey *key)
-{
-	return key->public_key;
-}
-
-/* The version of the secret that it was bound by, or its token came from. */
-int32
-ak_bound_key_secret_version(const AkBoundKey *key)
-{
-	return key->secret_version;
-}
-
-/* The token that it was bound by, or NULL; as long as it is bound. */
-const AkShortToken *
-ak_bound_key_token(const AkBoundKey *key)
-{
-	return key->token;
-}
-
-/* The organization it belongs to. */
-const pg_uuid_t *
-ak_bound_key_organization(const AkBoundKey *key)
-{
-	return &key->organization_id;
+	return &key->known;
 }
 
 /* --- What the key permits ------------------------------------------------ */
 
 /* Makes room for one more answer. */
 static void
-make_room_for_answer(AkBoundKey *key)
+make_room_for_answer(BoundKey *key)
 {
 	HASHCTL		info = {0};
 
@@ -267,7 +233,7 @@ make_room_for_answer(AkBoundKey *key)
 
 /* Makes room for one more scope; this may clear all answers. */
 static void
-make_room_for_scope(AkBoundKey *key)
+make_room_for_scope(BoundKey *key)
 {
 	if (key->scope_count == MAX_SCOPES)
 	{
@@ -295,7 +261,7 @@ is_scope(const Scope *scope, const text *candidate)
  * scope.
  */
 static int
-find_scope(AkBoundKey *key, const text *candidate)
+find_scope(BoundKey *key, const text *candidate)
 {
 	Scope	   *scope;
 
@@ -330,21 +296,21 @@ find_scope(AkBoundKey *key, const text *candidate)
 }
 
 static bool
-project_belongs(const AkBoundKey *key, const pg_uuid_t *project)
+project_belongs(const BoundKey *key, const pg_uuid_t *project)
 {
 	AkKeystore	store;
 	bool		belongs;
 
 	ak_keystore_open(&store, AK_TABLE_BIT(AK_PROJECT));
 	belongs = ak_keystore_project_belongs(&store, project,
-										  &key->organization_id);
+										  &key->known.organization_id);
 	ak_keystore_close(&store);
 	return belongs;
 }
 
 /* The first grant in the project itself that allows the scope; or 0. */
 static uint64
-find_project_grant(const AkBoundKey *key, const Scope *scope,
+find_project_grant(const BoundKey *key, const Scope *scope,
 				   const pg_uuid_t *project)
 {
 	int			low = 0;
@@ -371,7 +337,7 @@ find_project_grant(const AkBoundKey *key, const Scope *scope,
 
 /* Finds out what the key permits in the project. */
 static pg_noinline bool
-answer(AkBoundKey *key, int scope_index, const pg_uuid_t *project)
+answer(BoundKey *key, int scope_index, const pg_uuid_t *project)
 {
 	Question	question = {*project, scope_index};
 	Answer	   *entry;
@@ -389,7 +355,7 @@ answer(AkBoundKey *key, int scope_index, const pg_uuid_t *project)
 			project_belongs(key, project))
 			grant = scope->in_every_project;
 		if (grant)
-			ak_usage_record_grant(key->public_key, grant);
+			ak_usage_record_grant(key->known.public_key, grant);
 		make_room_for_answer(key);
 		entry = hash_search(key->answers, &question, HASH_ENTER, &found);
 		entry->permits = grant != 0;
@@ -398,10 +364,10 @@ answer(AkBoundKey *key, int scope_index, const pg_uuid_t *project)
 }
 
 static pg_noinline bool
-permits_in_organization(AkBoundKey *key, Scope *scope)
+permits_in_organization(BoundKey *key, Scope *scope)
 {
 	if (scope->in_organization && !scope->was_recorded)
-		ak_usage_record_grant(key->public_key, scope->in_organization);
+		ak_usage_record_grant(key->known.public_key, scope->in_organization);
 	scope->was_recorded = true;
 	return scope->in_organization != 0;
 }
@@ -420,7 +386,7 @@ is_constant(FmgrInfo *function)
  * again without comparing it where it is a constant.
  */
 static pg_noinline int
-find_scope_of_call(AkBoundKey *key, FunctionCallInfo call)
+find_scope_of_call(BoundKey *key, FunctionCallInfo call)
 {
 	KnownScope *known = call->flinfo->fn_extra;
 	int			index = find_scope(key, DatumGetTextPP(call->args[0].value));
@@ -448,8 +414,9 @@ eight_bytes(const void *place)
  * not NULL, in that project.  Raises 22023 if the text is not a scope.
  */
 bool
-ak_bound_key_permits(AkBoundKey *key, FunctionCallInfo call)
+ak_bound_key_permits(AkBoundKey *bound, FunctionCallInfo call)
 {
+	BoundKey   *key = (BoundKey *) bound;
 	const KnownScope *known = call->flinfo->fn_extra;
 	int			index = known && known->scopes_id == key->scopes_id ?
 		known->index : find_scope_of_call(key, call);

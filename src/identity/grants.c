@@ -206,13 +206,16 @@ visit_member(const AkGrant *grant, void *argument)
 		scan->has_ended = !scan->callback(&held, scan->argument);
 }
 
-/* The tables that ak_own_grants_scan() reads, and that of roles. */
-uint32
-ak_own_grants_tables(void)
+/*
+ * Opens the store for ak_own_grants_scan(), to read projects, and to read some
+ * other tables.
+ */
+void
+ak_own_grants_open(AkKeystore *store, uint32 tables)
 {
-	return AK_TABLE_BIT(AK_ROLE) |
-		(ak_identity_token() ? AK_TABLE_BIT(AK_PROJECT) : 0) |
-		AK_TABLE_BIT(ak_identity_key() ? AK_KEY_IMAGE : AK_MEMBER);
+	ak_keystore_open(store, tables | AK_TABLE_BIT(AK_ROLE) |
+					 AK_TABLE_BIT(AK_PROJECT) |
+					 AK_TABLE_BIT(ak_identity_key() ? AK_KEY_IMAGE : AK_MEMBER));
 }
 
 /*

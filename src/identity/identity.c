@@ -233,7 +233,7 @@ text *
 ak_identity_key(void)
 {
 	check_process();
-	return acting && acting->key ? ak_bound_key_name(acting->key) : NULL;
+	return acting && acting->key ? acting->key->public_key : NULL;
 }
 
 /*
@@ -243,7 +243,7 @@ ak_identity_key(void)
 int32
 ak_identity_secret_version(void)
 {
-	return ak_bound_key_secret_version(acting->key);
+	return acting->key->secret_version;
 }
 
 /* The token that a key was bound by, or NULL; good as long as it is bound. */
@@ -251,7 +251,7 @@ const AkShortToken *
 ak_identity_token(void)
 {
 	check_process();
-	return acting && acting->key ? ak_bound_key_token(acting->key) : NULL;
+	return acting && acting->key ? acting->key->token : NULL;
 }
 
 /* Whether this is the bound key. */
@@ -293,9 +293,6 @@ ak_identity_reads_itself(const text *public_key)
 bool
 ak_identity_address(AkNetwork *address)
 {
-	LOCAL_FCINFO(call, 0);
-	Datum		peer;
-
 	check_process();
 	if (acting)
 	{
@@ -303,12 +300,39 @@ ak_identity_address(AkNetwork *address)
 		if (address->family || acting->key)
 			return address->family != 0;
 	}
+	return ak_identity_peer(address);
+}
+
+/* The client address of this connection; false for a Unix-domain socket. */
+bool
+ak_identity_peer(AkNetwork *address)
+{
+	LOCAL_FCINFO(call, 0);
+	Datum		peer;
+
 	InitFunctionCallInfoData(*call, NULL, 0, InvalidOid, NULL, NULL);
 	peer = inet_client_addr(call);
 	if (call->isnull)
 		return false;
 	ak_network_from_inet(DatumGetInetPP(peer), address);
 	return true;
+}
+
+/*
+ * Reads an argument that is an address, an inet or a text, into *address, and
+ * returns that; NULL if it is NULL.
+ */
+const AkNetwork *
+ak_identity_address_argument(FunctionCallInfo fcinfo, int argument,
+							 bool is_text, AkNetwork *address)
+{
+	if (PG_ARGISNULL(argument))
+		return NULL;
+	if (is_text)
+		ak_network_from_text(PG_GETARG_TEXT_PP(argument), address);
+	else
+		ak_network_from_inet(PG_GETARG_INET_PP(argument), address);
+	return address;
 }
 
 /* Returns the current principal as text; palloc'd. */
@@ -417,10 +441,13 @@ apikeys_principals(PG_FUNCTION_ARGS)
 										  TYPALIGN_INT));
 }
 
-/* Body of act_as(), with the address or NULL; returns the principal. */
-static text *
-act_as(FunctionCallInfo fcinfo, const AkNetwork *address)
+/* act_as(), whose address is an inet or a text; returns the principal. */
+static Datum
+act_as(FunctionCallInfo fcinfo, bool address_is_text)
 {
+	AkNetwork	address;
+	const AkNetwork *given =
+		ak_identity_address_argument(fcinfo, 1, address_is_text, &address);
 	text	   *principal;
 
 	check_process();
@@ -443,28 +470,20 @@ act_as(FunctionCallInfo fcinfo, const AkNetwork *address)
 				 errmsg("a key is bound to this transaction"),
 				 errhint("A key stays bound until the transaction ends."),
 				 ak_errid("key_is_bound")));
-	let_act(make_acting("", principal, address));
-	return principal;
+	let_act(make_acting("", principal, given));
+	PG_RETURN_TEXT_P(principal);
 }
 
 Datum
 apikeys_act_as(PG_FUNCTION_ARGS)
 {
-	AkNetwork	address;
-
-	if (!PG_ARGISNULL(1))
-		ak_network_from_inet(PG_GETARG_INET_PP(1), &address);
-	PG_RETURN_TEXT_P(act_as(fcinfo, PG_ARGISNULL(1) ? NULL : &address));
+	return act_as(fcinfo, false);
 }
 
 Datum
 apikeys_act_as_text(PG_FUNCTION_ARGS)
 {
-	AkNetwork	address;
-
-	if (!PG_ARGISNULL(1))
-		ak_network_from_text(PG_GETARG_TEXT_PP(1), &address);
-	PG_RETURN_TEXT_P(act_as(fcinfo, PG_ARGISNULL(1) ? NULL : &address));
+	return act_as(fcinfo, true);
 }
 
 /*
@@ -540,7 +559,7 @@ apikeys_current_organization(PG_FUNCTION_ARGS)
 	if (ak_identity_key() == NULL)
 		PG_RETURN_NULL();
 	organization = palloc(sizeof(pg_uuid_t));
-	*organization = *ak_bound_key_organization(acting->key);
+	*organization = acting->key->organization_id;
 	PG_RETURN_UUID_P(organization);
 }
 

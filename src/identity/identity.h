@@ -53,20 +53,29 @@ extern void ak_grants_scan_image(AkKeystore *store, AkImage *image,
 								 const AkShortToken *token,
 								 AkHeldCallback callback, void *argument);
 
+extern void ak_own_grants_open(AkKeystore *store, uint32 tables);
+extern void ak_own_grants_scan(AkKeystore *store, AkHeldCallback callback,
+							   void *argument);
+extern void ak_own_grants_record_use(uint64 id);
+
 /* --- bound_key.c --------------------------------------------------------- */
 
-typedef struct AkBoundKey AkBoundKey;
+/* What is known of a bound key; not to be changed. */
+typedef struct AkBoundKey
+{
+	text	   *public_key;
+	pg_uuid_t	organization_id;
+	int32		secret_version; /* of the secret that was proved, or that the
+								 * token came from */
+	AkShortToken *token;		/* it was bound by; NULL: by a secret */
+} AkBoundKey;
 
 extern AkBoundKey *ak_bound_key_make(MemoryContext context,
 									 const text *public_key,
 									 AkKeystore *store, AkImage *image,
 									 int32 secret_version,
 									 const AkShortToken *token);
-extern text *ak_bound_key_name(AkBoundKey *key);
-extern int32 ak_bound_key_secret_version(const AkBoundKey *key);
-extern const AkShortToken *ak_bound_key_token(const AkBoundKey *key);
-extern const pg_uuid_t *ak_bound_key_organization(const AkBoundKey *key);
-extern bool ak_bound_key_permits(AkBoundKey *key, FunctionCallInfo call);
+extern bool ak_bound_key_permits(AkBoundKey *bound, FunctionCallInfo call);
 
 /* --- identity.c ---------------------------------------------------------- */
 
@@ -84,15 +93,13 @@ extern text *ak_identity_user(void);
 extern List *ak_identity_roles(void);
 extern char *ak_identity_principal(void);
 extern bool ak_identity_address(AkNetwork *address);
+extern bool ak_identity_peer(AkNetwork *address);
+extern const AkNetwork *ak_identity_address_argument(FunctionCallInfo fcinfo,
+													 int argument,
+													 bool is_text,
+													 AkNetwork *address);
 extern bool ak_identity_is_superuser(void);
 extern bool ak_identity_sees_all(void);
-
-/* --- grants.c ------------------------------------------------------------ */
-
-extern uint32 ak_own_grants_tables(void);
-extern void ak_own_grants_scan(AkKeystore *store, AkHeldCallback callback,
-							   void *argument);
-extern void ak_own_grants_record_use(uint64 id);
 
 /* --- reach.c ------------------------------------------------------------- */
 

@@ -446,7 +446,7 @@ make_sources(OwnRowsState *state)
 
 	state->organizations = own.organizations;
 	state->source_count = own.count;
-	if (!own.is_all || own.count > MAX_ORGANIZATIONS)
+	if (!can_be_read(&own))
 	{
 		state->organizations = NULL;
 		state->source_count = 1;
@@ -479,19 +479,6 @@ fill_heap(OwnRowsState *state)
 	state->is_filled = true;
 }
 
-/* Advances past the row that was returned last: there is one. */
-static void
-advance(OwnRowsState *state)
-{
-	int			source = DatumGetInt32(binaryheap_first(state->heap));
-
-	state->rows[source] = ExecProcNode(state->sources[source]);
-	if (TupIsNull(state->rows[source]))
-		(void) binaryheap_remove_first(state->heap);
-	else
-		binaryheap_replace_first(state->heap, Int32GetDatum(source));
-}
-
 static TupleTableSlot *
 next_row(CustomScanState *node)
 {
@@ -510,7 +497,16 @@ next_row(CustomScanState *node)
 	if (!state->is_filled)
 		fill_heap(state);
 	else if (!binaryheap_empty(state->heap))
-		advance(state);
+	{
+		/* Advances past the row that was returned last. */
+		int			source = DatumGetInt32(binaryheap_first(state->heap));
+
+		state->rows[source] = ExecProcNode(state->sources[source]);
+		if (TupIsNull(state->rows[source]))
+			(void) binaryheap_remove_first(state->heap);
+		else
+			binaryheap_replace_first(state->heap, Int32GetDatum(source));
+	}
 	ExecClearTuple(slot);
 	if (binaryheap_empty(state->heap))
 		return slot;

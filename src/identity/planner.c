@@ -69,19 +69,6 @@ apikeys_is_readable_share(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(true);
 }
 
-/* Returns the share of rows with this id in the column. */
-static Selectivity
-estimate_one(PlannerInfo *root, Var *column, Oid equal, const pg_uuid_t *id)
-{
-	Const	   *value = makeConst(UUIDOID, -1, InvalidOid, UUID_LEN,
-								  UUIDPGetDatum(id), false, false);
-	Expr	   *clause = make_opclause(equal, BOOLOID, false, (Expr *) column,
-									   (Expr *) value, InvalidOid, InvalidOid);
-
-	set_opfuncid((OpExpr *) clause);
-	return clause_selectivity(root, (Node *) clause, 0, JOIN_INNER, NULL);
-}
-
 /* Checks whether the query itself compares the column for equality. */
 static bool
 is_restricted(PlannerInfo *root, const Var *column, Oid equal)
@@ -99,21 +86,9 @@ is_restricted(PlannerInfo *root, const Var *column, Oid equal)
 	return false;
 }
 
-/* Returns the share of rows whose column is one of the ids. */
-static Selectivity
-estimate_all(PlannerInfo *root, Var *column, Oid equal, const pg_uuid_t *ids,
-			 int count)
-{
-	int			estimated = Min(count, MAX_ESTIMATED);
-	Selectivity share = 0;
-
-	for (int i = 0; i < estimated; i++)
-		share += estimate_one(root, column, equal, &ids[i]);
-	return estimated ? share * count / estimated : 0;
-}
-
 /*
- * Without scopes: for the organizations in which the principal has any role.
+ * Returns the share of rows whose column is one of the organizations in which the
+ * principal has one of the scopes or, without scopes, any role.
  */
 static Selectivity
 estimate_share(PlannerInfo *root, Var *column, ArrayType *scopes)
@@ -122,17 +97,33 @@ estimate_share(PlannerInfo *root, Var *column, ArrayType *scopes)
 	VariableStatData statistics;
 	pg_uuid_t  *ids;
 	int			count;
+	int			estimated;
 	double		distinct;
 	bool		is_default;
-	Selectivity share;
+	Selectivity share = 0;
 
 	if (is_restricted(root, column, equal))
 		return 1;
 	count = ak_reach_organizations(scopes, &ids);
+	if (count == 0)
+		return 0;
 	examine_variable(root, (Node *) column, 0, &statistics);
 	distinct = get_variable_numdistinct(&statistics, &is_default);
 	ReleaseVariableStats(statistics);
-	share = estimate_all(root, column, equal, ids, count) *
+	estimated = Min(count, MAX_ESTIMATED);
+	for (int i = 0; i < estimated; i++)
+	{
+		Const	   *id = makeConst(UUIDOID, -1, InvalidOid, UUID_LEN,
+								   UUIDPGetDatum(&ids[i]), false, false);
+		Expr	   *clause = make_opclause(equal, BOOLOID, false,
+										   (Expr *) column, (Expr *) id,
+										   InvalidOid, InvalidOid);
+
+		set_opfuncid((OpExpr *) clause);
+		share += clause_selectivity(root, (Node *) clause, 0, JOIN_INNER,
+									NULL);
+	}
+	share = share * count / estimated *
 		Max(distinct, EXPECTED_ELEMENTS) / EXPECTED_ELEMENTS;
 	CLAMP_PROBABILITY(share);
 	return share;
@@ -207,18 +198,6 @@ count_organizations(void)
 		ReleaseSysCache(row);
 	}
 	return count;
-}
-
-/* Returns the scopes of a shared table, as a list of String. */
-static List *
-list_scopes(int shared_table)
-{
-	List	   *scopes = NIL;
-
-	for (int i = 0; i < shared_tables[shared_table].scope_count; i++)
-		scopes = lappend(scopes,
-						 makeString(pstrdup(shared_tables[shared_table].scopes[i])));
-	return scopes;
 }
 
 /*
@@ -378,7 +357,7 @@ static void
 choose_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 {
 	int			shared_table;
-	List	   *scopes;
+	List	   *scopes = NIL;
 	AkOwnRows	own;
 
 	if (previous_hook)
@@ -389,7 +368,9 @@ choose_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 	if (shared_table < 0 || !may_select(rel, rte->relid))
 		return;
 	rel->pathlist = prefer_ordered_part(rte->relid, rel->pathlist);
-	scopes = list_scopes(shared_table);
+	for (int i = 0; i < shared_tables[shared_table].scope_count; i++)
+		scopes = lappend(scopes,
+						 makeString(pstrdup(shared_tables[shared_table].scopes[i])));
 	own = ak_own_rows_find(scopes);
 	if ((double) own.count * SMALL_SHARE < count_organizations())
 		rel->pathlist = replace_walks(root, rel, rte->relid, scopes, &own);

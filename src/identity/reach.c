@@ -52,26 +52,6 @@ compare_ids(const void *a, const void *b)
 	return memcmp(a, b, sizeof(pg_uuid_t));
 }
 
-/* Sorts the ids and removes duplicates. */
-static void
-sort_ids(IdSet *set)
-{
-	int			count = 0;
-
-	qsort(set->ids, set->count, sizeof(pg_uuid_t), compare_ids);
-	for (int i = 0; i < set->count; i++)
-		if (i == 0 || compare_ids(&set->ids[i - 1], &set->ids[i]) != 0)
-			set->ids[count++] = set->ids[i];
-	set->count = count;
-}
-
-static bool
-has_id(const IdSet *set, const pg_uuid_t *id)
-{
-	return bsearch(id, set->ids, set->count, sizeof(pg_uuid_t),
-				   compare_ids) != NULL;
-}
-
 static ArrayType *
 make_id_array(const pg_uuid_t *ids, int count)
 {
@@ -128,7 +108,9 @@ collect_project(const AkHeld *held, void *argument)
 	IdSet	   *set = argument;
 	const AkGrant *grant = &held->grant;
 
-	if (set->without && has_id(set->without, &grant->organization_id))
+	if (set->without &&
+		bsearch(&grant->organization_id, set->without->ids,
+				set->without->count, sizeof(pg_uuid_t), compare_ids))
 		return true;
 	if (set->scopes ? !one_scope_is_allowed(set, &held->project) :
 		(!grant->has_project && held->project.count == 0))
@@ -143,21 +125,23 @@ collect_project(const AkHeld *held, void *argument)
 	return true;
 }
 
-/* Collects ids from the principal's grants with the callback. */
+/*
+ * Collects ids from the principal's grants with the callback: sorted, each
+ * once.
+ */
 static void
 scan_ids(IdSet *set, AkHeldCallback callback)
 {
+	int			count = 0;
+
 	set->allocated = 8;
 	set->ids = palloc(set->allocated * sizeof(pg_uuid_t));
 	ak_own_grants_scan(set->store, callback, set);
-	sort_ids(set);
-}
-
-static void
-open_store(AkKeystore *store)
-{
-	ak_keystore_open(store,
-					 ak_own_grants_tables() | AK_TABLE_BIT(AK_PROJECT));
+	qsort(set->ids, set->count, sizeof(pg_uuid_t), compare_ids);
+	for (int i = 0; i < set->count; i++)
+		if (i == 0 || compare_ids(&set->ids[i - 1], &set->ids[i]) != 0)
+			set->ids[count++] = set->ids[i];
+	set->count = count;
 }
 
 /* Raises 22023 if an element is not a scope. */
@@ -193,7 +177,7 @@ ak_reach_organizations(ArrayType *scopes, pg_uuid_t **ids)
 
 	if (scopes)
 		set_scopes(&set, scopes);
-	open_store(&store);
+	ak_own_grants_open(&store, 0);
 	scan_ids(&set, collect_organization);
 	ak_keystore_close(&store);
 	*ids = set.ids;
@@ -214,7 +198,7 @@ ak_reach_is_by_organization(ArrayType *scopes, pg_uuid_t **ids, int *count)
 
 	set_scopes(&set, scopes);
 	set_scopes(&projects, scopes);
-	open_store(&store);
+	ak_own_grants_open(&store, 0);
 	scan_ids(&set, collect_organization);
 	projects.without = &set;
 	scan_ids(&projects, collect_project);
@@ -253,7 +237,7 @@ apikeys_principal_other_projects(PG_FUNCTION_ARGS)
 	set_scopes(&organizations, PG_GETARG_ARRAYTYPE_P(1));
 	if (!PG_ARGISNULL(0))
 		set_scopes(&set, PG_GETARG_ARRAYTYPE_P(0));
-	open_store(&store);
+	ak_own_grants_open(&store, 0);
 	scan_ids(&organizations, collect_organization);
 	set.without = &organizations;
 	scan_ids(&set, collect_project);
@@ -299,7 +283,7 @@ apikeys_principal_project_keys(PG_FUNCTION_ARGS)
 
 	set_scopes(&organizations, PG_GETARG_ARRAYTYPE_P(0));
 	set_scopes(&projects, PG_GETARG_ARRAYTYPE_P(0));
-	open_store(&store);
+	ak_own_grants_open(&store, 0);
 	scan_ids(&organizations, collect_organization);
 	projects.without = &organizations;
 	scan_ids(&projects, collect_project);
@@ -331,7 +315,7 @@ apikeys_current_projects(PG_FUNCTION_ARGS)
 	ak_check_scope(scope);
 	set.scopes = &scope;
 	set.scope_count = 1;
-	open_store(&store);
+	ak_own_grants_open(&store, 0);
 	scan_ids(&set, collect_project);
 	ak_keystore_close(&store);
 	PG_RETURN_ARRAYTYPE_P(make_id_array(set.ids, set.count));

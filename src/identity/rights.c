@@ -37,16 +37,6 @@ PG_FUNCTION_INFO_V1(apikeys_manages_key);
 PG_FUNCTION_INFO_V1(apikeys_stops_key);
 PG_FUNCTION_INFO_V1(apikeys_rotates_itself);
 
-/*
- * Opens the store for the principal's grants, projects and some other tables.
- */
-static void
-open_store(AkKeystore *store, uint32 tables)
-{
-	ak_keystore_open(store, tables | ak_own_grants_tables() |
-					 AK_TABLE_BIT(AK_PROJECT));
-}
-
 /* --- At one place -------------------------------------------------------- */
 
 /* What the principal holds in an organization. */
@@ -178,7 +168,7 @@ ask(FunctionCallInfo fcinfo, bool is_use)
 	ak_check_scope(scope);
 	if (ak_identity_is_superuser())
 		return true;
-	open_store(&store, 0);
+	ak_own_grants_open(&store, 0);
 	search_place(&store, &place, &search);
 	held = find_allowing(&search, VARDATA_ANY(scope), VARSIZE_ANY_EXHDR(scope));
 	if (held && is_use)
@@ -240,7 +230,7 @@ apikeys_may_grant(PG_FUNCTION_ARGS)
 	grant.name.data = VARDATA_ANY(PG_GETARG_TEXT_PP(0));
 	grant.name.size = VARSIZE_ANY_EXHDR(PG_GETARG_TEXT_PP(0));
 	grant.is_permission = ak_grant_is_permission(&grant.name);
-	open_store(&store, 0);
+	ak_own_grants_open(&store, 0);
 	may = may_grant(&store, &grant);
 	ak_keystore_close(&store);
 	PG_RETURN_BOOL(may);
@@ -275,7 +265,7 @@ ak_rights_reads_organization(const pg_uuid_t *organization)
 	AkRowVersion version;
 	Visit		visit = {.place.organization = *organization};
 
-	open_store(&store, AK_TABLE_BIT(AK_ORGANIZATION));
+	ak_own_grants_open(&store, AK_TABLE_BIT(AK_ORGANIZATION));
 	if (!ak_keystore_find_policy(&store, organization, &policy, &version))
 		visit.is_found = false;
 	else if (ak_identity_sees_all())
@@ -322,7 +312,7 @@ apikeys_reads_project(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		PG_RETURN_BOOL(false);
 	visit.place.project = *PG_GETARG_UUID_P(0);
-	open_store(&store, 0);
+	ak_own_grants_open(&store, 0);
 	if (!ak_keystore_find_project(&store, &visit.place.project,
 								  &visit.place.organization))
 		visit.is_found = false;
@@ -384,7 +374,8 @@ ak_rights_reads_key(text *public_key)
 	KeyCheck	check = {&store};
 	AkPlace		place = {0};
 
-	open_store(&store, AK_TABLE_BIT(AK_KEY) | AK_TABLE_BIT(AK_KEY_ROLE));
+	ak_own_grants_open(&store,
+					   AK_TABLE_BIT(AK_KEY) | AK_TABLE_BIT(AK_KEY_ROLE));
 	if (ak_keystore_find_key(&store, public_key, &check.organization))
 	{
 		place.organization = check.organization;
@@ -411,7 +402,7 @@ ak_rights_reads_key_at(text *public_key, const pg_uuid_t *project)
 	AkPlace		place = {0};
 	bool		result = false;
 
-	open_store(&store, AK_TABLE_BIT(AK_KEY));
+	ak_own_grants_open(&store, AK_TABLE_BIT(AK_KEY));
 	if (ak_keystore_find_key(&store, public_key, &place.organization))
 	{
 		result = ak_identity_sees_all() ||
@@ -474,7 +465,7 @@ ak_rights_reads_keys_in(const pg_uuid_t *organization, const pg_uuid_t *project)
 	AkPlace		place = {*organization, true, *project};
 	bool		result;
 
-	open_store(&store, 0);
+	ak_own_grants_open(&store, 0);
 	result = reads_keys_at(&store, &place);
 	ak_keystore_close(&store);
 	return result;
@@ -534,7 +525,8 @@ check_key(FunctionCallInfo fcinfo, AkGrantCheck callback)
 
 	if (PG_ARGISNULL(0))
 		return false;
-	open_store(&store, AK_TABLE_BIT(AK_KEY) | AK_TABLE_BIT(AK_KEY_ROLE));
+	ak_own_grants_open(&store,
+					   AK_TABLE_BIT(AK_KEY) | AK_TABLE_BIT(AK_KEY_ROLE));
 	if (ak_keystore_find_key(&store, PG_GETARG_TEXT_PP(0),
 							 &check.organization))
 	{
@@ -591,7 +583,7 @@ apikeys_rotates_itself(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0) || !ak_identity_is_key(PG_GETARG_TEXT_PP(0)) ||
 		ak_identity_token())
 		PG_RETURN_BOOL(false);
-	open_store(&store, 0);
+	ak_own_grants_open(&store, 0);
 	ak_own_grants_scan(&store, visit_self_rotate, &visit);
 	ak_keystore_close(&store);
 	PG_RETURN_BOOL(visit.is_found);

@@ -47,20 +47,6 @@ PG_FUNCTION_INFO_V1(apikeys_door);
 PG_FUNCTION_INFO_V1(apikeys_door_key);
 PG_FUNCTION_INFO_V1(apikeys_door_first);
 
-static HeapTuple
-find_body(HeapTuple face)
-{
-	Form_pg_proc form = (Form_pg_proc) GETSTRUCT(face);
-	HeapTuple	body = SearchSysCache3(PROCNAMEARGSNSP,
-									   NameGetDatum(&form->proname),
-									   PointerGetDatum(&form->proargtypes),
-									   ObjectIdGetDatum(get_namespace_oid(BODIES, false)));
-
-	if (!HeapTupleIsValid(body))
-		elog(ERROR, "there is no %s.%s", BODIES, NameStr(form->proname));
-	return body;
-}
-
 /* The row of pg_proc of the face, which the caller releases. */
 static HeapTuple
 find_face(Oid face)
@@ -80,9 +66,14 @@ make_door(FmgrInfo *face)
 {
 	Door	   *door = MemoryContextAllocZero(face->fn_mcxt, sizeof(Door));
 	HeapTuple	face_tuple = find_face(face->fn_oid);
-	HeapTuple	body_tuple = find_body(face_tuple);
 	Form_pg_proc form = (Form_pg_proc) GETSTRUCT(face_tuple);
+	HeapTuple	body_tuple =
+		SearchSysCache3(PROCNAMEARGSNSP, NameGetDatum(&form->proname),
+						PointerGetDatum(&form->proargtypes),
+						ObjectIdGetDatum(get_namespace_oid(BODIES, false)));
 
+	if (!HeapTupleIsValid(body_tuple))
+		elog(ERROR, "there is no %s.%s", BODIES, NameStr(form->proname));
 	door->required = form->pronargs - form->pronargdefaults;
 	form = (Form_pg_proc) GETSTRUCT(body_tuple);
 	door->owner = form->proowner;

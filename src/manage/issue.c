@@ -82,62 +82,47 @@ apikeys_generate_public_key(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(public_key, length));
 }
 
-/* Makes a new secret; the caller wipes it. */
-static size_t
-make_secret(const char *prefix, char *secret)
-{
-	uint8		bits[AK_TOKEN_SECRET_BYTES];
-	size_t		length;
-
-	ak_crypto_random_bytes(bits, sizeof(bits));
-	length = ak_token_format_secret(prefix, bits, secret);
-	ak_crypto_wipe(bits, sizeof(bits));
-	return length;
-}
-
-/*
- * What HTTP Digest needs of a secret, by the arguments public_key, environment,
- * version and digest_realm; NULL without a realm.
- */
-static Datum
-make_digest(FunctionCallInfo fcinfo, const char *secret, size_t length,
-			bool *isnull)
-{
-	AkDigestOwner owner = {.public_key = PG_GETARG_TEXT_PP(0)};
-
-	*isnull = PG_ARGISNULL(3) || PG_ARGISNULL(2);
-	if (*isnull)
-		return (Datum) 0;
-	owner.version = PG_GETARG_INT32(2);
-	owner.realm = PG_GETARG_TEXT_PP(3);
-	return PointerGetDatum(ak_sealed_digest_make(&owner, secret, length));
-}
-
 /*
  * generate_secret(public_key, environment, version, digest_realm): a secret, its
- * hash, the end of the secret, and what HTTP Digest needs of it; NULL without a
- * public key.
+ * hash, the end of the secret, and what HTTP Digest needs of it, NULL without a
+ * realm or a version; NULL without a public key.
  */
 Datum
 apikeys_generate_secret(PG_FUNCTION_ARGS)
 {
 	text	   *public_key;
+	const char *prefix;
+	uint8		bits[AK_TOKEN_SECRET_BYTES];
 	char		secret[AK_TOKEN_TEXT_SIZE];
 	size_t		length;
-	Datum		values[4];
-	bool		nulls[4] = {false};
+	Datum		values[4] = {0};
+	bool		nulls[4] = {false, false, false, true};
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	public_key = PG_GETARG_TEXT_PP(0);
-	length = make_secret(get_prefix(fcinfo, 1), secret);
+	prefix = get_prefix(fcinfo, 1);
+	ak_crypto_random_bytes(bits, sizeof(bits));
+	length = ak_token_format_secret(prefix, bits, secret);
+	ak_crypto_wipe(bits, sizeof(bits));
 	values[0] = PointerGetDatum(cstring_to_text_with_len(secret, length));
 	values[1] =
 		PointerGetDatum(ak_secret_hash_make(VARDATA_ANY(public_key),
 											VARSIZE_ANY_EXHDR(public_key),
 											secret, length));
 	values[2] = CStringGetTextDatum(secret + length - HINT_LENGTH);
-	values[3] = make_digest(fcinfo, secret, length, &nulls[3]);
+	if (!PG_ARGISNULL(2) && !PG_ARGISNULL(3))
+	{
+		AkDigestOwner owner = {
+			.public_key = public_key,
+			.version = PG_GETARG_INT32(2),
+			.realm = PG_GETARG_TEXT_PP(3)
+		};
+
+		values[3] = PointerGetDatum(ak_sealed_digest_make(&owner, secret,
+														  length));
+		nulls[3] = false;
+	}
 	ak_crypto_wipe(secret, sizeof(secret));
 	return ak_make_row(fcinfo, values, nulls);
 }
@@ -357,19 +342,10 @@ apikeys_seal_token(PG_FUNCTION_ARGS)
 
 PG_FUNCTION_INFO_V1(apikeys_find_leaked);
 
-/* Adds the bytes as a row with one column, a text. */
-static void
-put_text(ReturnSetInfo *result, const char *bytes, size_t size)
-{
-	Datum		value = PointerGetDatum(cstring_to_text_with_len(bytes, size));
-	bool		isnull = false;
-
-	tuplestore_putvalues(result->setResult, result->setDesc, &value, &isnull);
-}
-
 Datum
 apikeys_find_leaked(PG_FUNCTION_ARGS)
 {
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	text	   *searched = PG_GETARG_TEXT_PP(0);
 	const char *bytes = VARDATA_ANY(searched);
 	size_t		size = VARSIZE_ANY_EXHDR(searched);
@@ -386,7 +362,14 @@ apikeys_find_leaked(PG_FUNCTION_ARGS)
 		reached += Min(PIECE_SIZE, size - reached);
 		while ((token = ak_token_find_secret(bytes, reached, &from,
 											 &length)) != NULL)
-			put_text((ReturnSetInfo *) fcinfo->resultinfo, token, length);
+		{
+			Datum		value =
+				PointerGetDatum(cstring_to_text_with_len(token, length));
+			bool		isnull = false;
+
+			tuplestore_putvalues(result->setResult, result->setDesc, &value,
+								 &isnull);
+		}
 	}
 	return (Datum) 0;
 }

@@ -146,21 +146,12 @@ sees_grant(HeldList *list, const AkGrant *grant)
 	return list->sees_last;
 }
 
-/* The id of a role of an organization is its name behind that of the organization. */
-static const char *
-copy_name(const AkGrant *grant)
-{
-	char	   *name = pnstrdup(grant->name.data, grant->name.size);
-	char	   *slash = grant->is_permission ? NULL : strrchr(name, '/');
-
-	return slash ? slash + 1 : name;
-}
-
 static bool
 add_held(const AkGrant *grant, void *argument)
 {
 	HeldList   *list = argument;
 	Held	   *held;
+	const char *slash;
 	pg_uuid_t  *project = NULL;
 
 	if (!sees_grant(list, grant))
@@ -179,7 +170,11 @@ add_held(const AkGrant *grant, void *argument)
 	held = &list->items[list->count++];
 	held->project = project;
 	held->is_permission = grant->is_permission;
-	held->name = copy_name(grant);
+	held->name = pnstrdup(grant->name.data, grant->name.size);
+	/* The id of an organization's role is its name behind the organization's. */
+	slash = grant->is_permission ? NULL : strrchr(held->name, '/');
+	if (slash)
+		held->name = slash + 1;
 	return true;
 }
 
@@ -472,13 +467,9 @@ prepend_secret(StringInfo elements, text *public_key, AkIndexScan *scan)
 				get_expiry(scan) == DT_NOEND);
 	appendStringInfoChar(&json, ',');
 	realm = slot_getattr(scan->slot, SECRET_DIGEST_REALM, &isnull);
-	if (isnull)
-		appendStringInfoString(&json, "\"digest_realm\":null,");
-	else
-	{
-		append_string(&json, "digest_realm", TextDatumGetCString(realm));
-		appendStringInfoChar(&json, ',');
-	}
+	append_string(&json, "digest_realm",
+				  isnull ? NULL : TextDatumGetCString(realm));
+	appendStringInfoChar(&json, ',');
 	ak_usage_report_last_use(public_key, version, &last);
 	append_time(&json, "last_used_at", last.at, last.at == DT_NOBEGIN);
 	appendStringInfo(&json, "}%s%s", elements->len > 0 ? "," : "",

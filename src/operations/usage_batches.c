@@ -149,28 +149,22 @@ send_to_primary(AkHarvest *harvest)
 	return kept;
 }
 
-/* Whether a sorted list of integers contains one; moves on in the list. */
-static bool
-is_next(List *list, int *place, int number)
-{
-	if (*place == list_length(list) || list_nth_int(list, *place) != number)
-		return false;
-	(*place)++;
-	return true;
-}
-
-/* Adds what was written to the database's figures; not what is kept. */
+/*
+ * Adds what was written to the database's figures; not what is kept, a list in
+ * ascending order.
+ */
 static void
 count_written(const AkHarvest *harvest, List *kept)
 {
-	int			place = 0;
+	int			next = 0;
 
 	for (int i = 0; i < harvest->count; i++)
 	{
 		const AkCount *count = &harvest->counts[i];
 
-		if (!is_next(kept, &place, i) &&
-			count->counted.kind < AK_REASON_COUNT)
+		if (next < list_length(kept) && list_nth_int(kept, next) == i)
+			next++;
+		else if (count->counted.kind < AK_REASON_COUNT)
 			pg_atomic_fetch_add_u64(&slot->written[count->counted.kind],
 									count->tally.count);
 	}

@@ -120,31 +120,32 @@ apikeys_pending_usage(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-static void
-put_hour(ReturnSetInfo *result, const AkCount *count)
-{
-	Datum		values[4];
-	bool		nulls[4] = {false};
-
-	values[0] = TimestampTzGetDatum(count->tally.hour * AK_HOUR);
-	values[1] = CStringGetTextDatum(ak_reason_name(count->counted.kind));
-	values[2] = Int64GetDatum(count->tally.count);
-	values[3] = Int64GetDatum(count->tally.cost);
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-}
-
 Datum
 apikeys_pending_history(PG_FUNCTION_ARGS)
 {
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	AkCount    *counts;
 	int			count = read_counts(PG_GETARG_TEXT_PP(0), &counts);
 	int64		merged = -1;
 
 	InitMaterializedSRF(fcinfo, 0);
 	for (int i = 0; i < count; i++)
-		if (counts[i].counted.kind != AK_COUNTER_GRANT &&
-			is_pending(&counts[i], &merged))
-			put_hour((ReturnSetInfo *) fcinfo->resultinfo, &counts[i]);
+	{
+		const AkCounted *counted = &counts[i].counted;
+		const AkTally *tally = &counts[i].tally;
+		Datum		values[4];
+		bool		nulls[4] = {false};
+
+		if (counted->kind == AK_COUNTER_GRANT ||
+			!is_pending(&counts[i], &merged))
+			continue;
+		values[0] = TimestampTzGetDatum(tally->hour * AK_HOUR);
+		values[1] = CStringGetTextDatum(ak_reason_name(counted->kind));
+		values[2] = Int64GetDatum(tally->count);
+		values[3] = Int64GetDatum(tally->cost);
+		tuplestore_putvalues(result->setResult, result->setDesc, values,
+							 nulls);
+	}
 	return (Datum) 0;
 }
 
@@ -322,14 +323,6 @@ apikeys_launcher_status(PG_FUNCTION_ARGS)
 	return ak_make_row(fcinfo, values, nulls);
 }
 
-/* The last batch that is known to be in the tables. */
-static uint64
-get_settled_batch(const AkDatabaseSlot *slot)
-{
-	return slot->batch_is_settled || slot->batch == 0 ?
-		slot->batch : slot->batch - 1;
-}
-
 /* Advice on the gravest of the jobs (AkJob bits) that failed: one did at least. */
 static const char *
 get_failure_advice(uint32 failed_jobs)
@@ -403,8 +396,12 @@ apikeys_usage_status(PG_FUNCTION_ARGS)
 	values[1] = BoolGetDatum(slot && slot->worker != 0);
 	if (slot)
 	{
+		/* the last batch that is known to be in the tables */
+		uint64		settled = slot->batch_is_settled || slot->batch == 0 ?
+			slot->batch : slot->batch - 1;
+
 		values[2] = Int64GetDatum(ak_usage_counters_pending(MyDatabaseId,
-															get_settled_batch(slot)));
+															settled));
 		values[3] = Int32GetDatum(ak_counters_used());
 		values[4] = Int32GetDatum(ak_usage_max_entries);
 		values[5] = Int64GetDatum(coarse);
