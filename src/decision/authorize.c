@@ -78,7 +78,6 @@ decide(FunctionCallInfo fcinfo, const AkForm *form, bool wants_details,
 	ak_require_preload();
 	memset(request, 0, sizeof(*request));
 	request->wants_details = wants_details;
-	ak_request_set_key(request, fcinfo, form->proof, &call->digest);
 	request->cost = get_cost(fcinfo, next + 3);
 	if (!PG_ARGISNULL(next + 1))
 	{
@@ -90,6 +89,8 @@ decide(FunctionCallInfo fcinfo, const AkForm *form, bool wants_details,
 									 &call->address);
 	if (!PG_ARGISNULL(next + 2))
 		request->project = PG_GETARG_UUID_P(next + 2);
+	/* Last, for nothing fails between it and what wipes it. */
+	ak_request_set_key(request, fcinfo, form->proof, &call->digest);
 
 	ak_decision_open(request, &call->decision);
 	ak_decision_close(request, &call->decision);
