@@ -67,19 +67,22 @@ get_int64(TupleTableSlot *slot, int column)
 	return isnull ? 0 : DatumGetInt64(value);
 }
 
+/* The rows with a higher id, of PG_INT64_MIN all: a forged one can have that. */
 static void
 begin_scan(AkChainScan *scan, AkTable table, AkIndex index, Snapshot snapshot,
 		   int64 after)
 {
 	ScanKeyData key;
+	int			key_count = after == PG_INT64_MIN ? 0 : 1;
 
 	ScanKeyInit(&key, 1, BTGreaterStrategyNumber, F_INT8GT,
 				Int64GetDatum(after));
 	scan->table = ak_table_open(table, AccessShareLock);
 	scan->index = index_open(ak_index_oid(index), AccessShareLock);
 	scan->slot = table_slot_create(scan->table, NULL);
-	scan->scan = ak_index_beginscan(scan->table, scan->index, snapshot, 1);
-	index_rescan(scan->scan, &key, 1, NULL, 0);
+	scan->scan = ak_index_beginscan(scan->table, scan->index, snapshot,
+									key_count);
+	index_rescan(scan->scan, &key, key_count, NULL, 0);
 }
 
 /* Begins to read events; end the scan in the same function. */
@@ -155,8 +158,9 @@ ak_chain_get_seal(AkChainScan *seals, AkSeal *seal)
 	seal->last_event = get_int64(slot, SEAL_LAST_EVENT);
 	seal->event_count = get_int64(slot, SEAL_EVENT_COUNT);
 	seal->sealed_at = get_int64(slot, SEAL_SEALED_AT);
-	memcpy(seal->hash, VARDATA_ANY(hash),
-		   Min(VARSIZE_ANY_EXHDR(hash), sizeof(seal->hash)));
+	/* One that was changed to another length is none, and that is found. */
+	if (VARSIZE_ANY_EXHDR(hash) == sizeof(seal->hash))
+		memcpy(seal->hash, VARDATA_ANY(hash), sizeof(seal->hash));
 }
 
 /* Returns the last of all seals. */
