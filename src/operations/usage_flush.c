@@ -63,18 +63,21 @@ ak_usage_flush_init(AkDatabaseSlot *own_slot)
 /*
  * Begins a transaction; what is allocated in it stays until the job's end.  Locks
  * the extension as DROP EXTENSION does before its tables, for that takes them in
- * another order.
+ * another order.  It does not wait, as any role can hold that lock (ALTER FUNCTION
+ * DEPENDS ON EXTENSION): without it a deadlock is possible, which PostgreSQL ends.
  */
 void
 ak_flush_begin(void)
 {
 	Oid			own;
+	LOCKTAG		tag;
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	own = get_extension_oid("apikeys", true);
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, ExtensionRelationId, own, 0);
 	if (OidIsValid(own))
-		LockDatabaseObject(ExtensionRelationId, own, 0, AccessShareLock);
+		(void) ak_try_lock(&tag, AccessShareLock);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	MemoryContextSwitchTo(batch_context);
 }

@@ -127,6 +127,17 @@ $flusher->quit;
 $holder->quit;
 query($create);
 
+# --- A lock on the extension that anybody can take --------------------------------------
+
+query('CREATE ROLE nobody_special LOGIN');
+my $guest = $node->background_psql('postgres', extra_params => [ '-U', 'nobody_special' ]);
+$guest->query(q{BEGIN; CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 1'; ALTER FUNCTION pg_temp.f() DEPENDS ON EXTENSION apikeys});
+query($use);
+query('SELECT apikeys.flush_usage()');
+is(query('SELECT sum(use_count) FROM apikeys.key_usage'), 1, 'the worker writes all the same');
+$guest->quit;
+query('DROP OWNED BY nobody_special; DROP ROLE nobody_special');
+
 # --- What cannot be a key ---------------------------------------------------------------
 
 is(query(q{
