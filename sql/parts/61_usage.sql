@@ -29,6 +29,11 @@ CREATE FUNCTION apikeys_internal.last_use(public_key text, organization uuid, or
 COMMENT ON FUNCTION apikeys_internal.last_use(text, uuid, uuid[]) IS
 	'Returns the last recorded or pending use of a key. NULL unless the principal reads the key; organizations are those in which it reads all keys, as returned by principal_organizations for the statement.';
 
+CREATE FUNCTION apikeys_internal.last_grant_use(public_key text, project uuid, held text) RETURNS timestamptz
+	LANGUAGE c STABLE PARALLEL RESTRICTED COST 20 AS 'MODULE_PATHNAME', 'apikeys_last_grant_use';
+COMMENT ON FUNCTION apikeys_internal.last_grant_use(text, uuid, text) IS
+	'Returns the last recorded or pending use of a role, named by its id, or a permission, behind an equals sign, of a key in a project or, NULL, in its organization; for who reads the role.';
+
 CREATE FUNCTION apikeys.flush_usage() RETURNS void
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_flush_usage';
 COMMENT ON FUNCTION apikeys.flush_usage() IS

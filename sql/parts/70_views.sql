@@ -244,14 +244,8 @@ SELECT
 FROM apikeys.key_role AS r
 	JOIN apikeys.key AS k ON k.public_key = r.public_key
 	CROSS JOIN LATERAL (
-		SELECT greatest(
-			(SELECT u.last_used_at
-				FROM apikeys.key_role_usage AS u
-				WHERE u.public_key = r.public_key AND u.project_id IS NOT DISTINCT FROM r.project_id
-					AND u.role = coalesce(r.role, '=' || r.permission)),
-			(SELECT max(p.last_at)
-				FROM apikeys_internal.pending_usage(r.public_key) AS p
-				WHERE p.grant_id = apikeys_internal.grant_id(coalesce(r.role, '=' || r.permission), r.project_id))) AS last_used_at) AS u
+		SELECT apikeys_internal.last_grant_use(r.public_key, r.project_id, coalesce(r.role, '=' || r.permission)) AS last_used_at
+		OFFSET 0) AS u
 WHERE u.last_used_at IS NULL OR u.last_used_at < statement_timestamp() - interval '30 days';
 COMMENT ON VIEW apikeys.unused_roles IS
 	'The roles and permissions of the keys visible to the reader that allowed no request, or none for 30 days: such keys can do more than they need. Of several roles that allow a request, one is counted.';

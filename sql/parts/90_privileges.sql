@@ -167,7 +167,7 @@ BEGIN ATOMIC
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.event_limit(integer)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.key_limits(text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.organization_limits(uuid)'),
-		('manage', 'EXECUTE ON FUNCTION apikeys_internal.grant_id(text, uuid)'),
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.last_grant_use(text, uuid, text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.role_name(text)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.may(text, uuid, uuid)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.would_allow(text, uuid, uuid)'),

@@ -26,6 +26,7 @@
 PG_FUNCTION_INFO_V1(apikeys_pending_usage);
 PG_FUNCTION_INFO_V1(apikeys_pending_history);
 PG_FUNCTION_INFO_V1(apikeys_last_use);
+PG_FUNCTION_INFO_V1(apikeys_last_grant_use);
 PG_FUNCTION_INFO_V1(apikeys_flush_usage);
 PG_FUNCTION_INFO_V1(apikeys_usage_status);
 PG_FUNCTION_INFO_V1(apikeys_lost_count);
@@ -234,6 +235,69 @@ apikeys_last_use(PG_FUNCTION_ARGS)
 	values[1] = InetPGetDatum(last.address);
 	nulls[1] = last.address == NULL;
 	return ak_make_row(fcinfo, values, nulls);
+}
+
+/*
+ * Finds in the table when a role or a permission ("held", as ak_grant_id_of() takes
+ * it) of a key was used last, with the snapshot of the statement; DT_NOBEGIN: never.
+ */
+static TimestampTz
+find_recorded_grant(text *public_key, const pg_uuid_t *project, text *held)
+{
+	ScanKeyData keys[3];
+	AkIndexScan scan;
+	TimestampTz last_at = DT_NOBEGIN;
+	bool		isnull;
+
+	ak_index_scan_text_key(&keys[0], public_key);
+	if (project)
+		ak_index_scan_uuid_key(&keys[1], project);
+	else
+		ScanKeyEntryInitialize(&keys[1], SK_ISNULL | SK_SEARCHNULL, 1,
+							   InvalidStrategy, InvalidOid, InvalidOid,
+							   InvalidOid, (Datum) 0);
+	ak_index_scan_text_key(&keys[2], held);
+	for (int i = 0; i < lengthof(keys); i++)
+		keys[i].sk_attno = i + 1;
+	ak_index_scan_open_for(GetActiveSnapshot(), AK_KEY_ROLE_USAGE,
+						   AK_KEY_ROLE_USAGE_BY_KEY, keys, lengthof(keys), &scan);
+	if (ak_index_scan_next_row(&scan))
+		last_at = DatumGetTimestampTz(slot_getattr(scan.slot,
+												   ROLE_USAGE_LAST_USED_AT,
+												   &isnull));
+	ak_index_scan_close(&scan);
+	return last_at;
+}
+
+/*
+ * Returns when a role or a permission of the key in argument 0 was used last, in the
+ * project in argument 1, or NULL.  Whoever reads the role reads that.
+ */
+Datum
+apikeys_last_grant_use(PG_FUNCTION_ARGS)
+{
+	text	   *public_key;
+	text	   *held;
+	const pg_uuid_t *project = PG_ARGISNULL(1) ? NULL : PG_GETARG_UUID_P(1);
+	uint64		id;
+	TimestampTz last_at;
+	AkCount    *counts;
+	int			count;
+	int64		merged = -1;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(2))
+		PG_RETURN_NULL();
+	public_key = PG_GETARG_TEXT_PP(0);
+	held = PG_GETARG_TEXT_PP(2);
+	id = ak_grant_id_of(held, project);
+	last_at = find_recorded_grant(public_key, project, held);
+	count = ak_counters_exist() ? ak_usage_counters_read(public_key, &counts) : 0;
+	for (int i = 0; i < count; i++)
+		if (counts[i].counted.grant == id && is_pending(&counts[i], &merged))
+			last_at = Max(last_at, counts[i].last_at);
+	if (last_at == DT_NOBEGIN)
+		PG_RETURN_NULL();
+	PG_RETURN_TIMESTAMPTZ(last_at);
 }
 
 /* --- The whole database -------------------------------------------------- */

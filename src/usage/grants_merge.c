@@ -18,14 +18,6 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
-/* Column numbers of key_role_usage, as in sql/parts/30_tables.sql. */
-enum
-{
-	ROLE_USAGE_PROJECT_ID = 2,
-	ROLE_USAGE_ROLE,
-	ROLE_USAGE_LAST_USED_AT
-};
-
 /* A grant of a key that was used, and the place of its count in the batch. */
 typedef struct UsedGrant
 {

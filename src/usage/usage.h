@@ -418,6 +418,14 @@ extern uint64 ak_usage_merged_batch(const pg_uuid_t *instance);
 
 /* --- grants_merge.c ------------------------------------------------------ */
 
+/* Column numbers of key_role_usage, as in sql/parts/30_tables.sql. */
+enum
+{
+	ROLE_USAGE_PROJECT_ID = 2,
+	ROLE_USAGE_ROLE,
+	ROLE_USAGE_LAST_USED_AT
+};
+
 extern void ak_usage_merge_grants(const AkBatch *batch, Snapshot snapshot);
 
 /* --- usage_cleanup.c ----------------------------------------------------- */

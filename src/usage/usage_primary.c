@@ -161,8 +161,16 @@ ak_usage_primary_connect(const char *database)
 	};
 	int64		begin = ak_clock_ms();
 	PostgresPollingStatusType status;
+	PQconninfoOption *options;
 
 	ak_usage_primary_disconnect();
+	/* What libpq says of a string that it cannot read may have a password in it. */
+	options = PQconninfoParse(ak_usage_primary_conninfo, NULL);
+	if (options == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("apikeys.usage_primary_conninfo is no connection string")));
+	PQconninfoFree(options);
 	connection = PQconnectStartParams(keywords, values, 1);
 	if (connection == NULL)
 		ereport(ERROR,
