@@ -64,7 +64,7 @@ COMMENT ON FUNCTION apikeys.add_member(uuid, text, text, uuid) IS
 CREATE FUNCTION apikeys.remove_member(organization uuid, principal text, role text, project uuid DEFAULT NULL) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.remove_member(uuid, text, text, uuid) IS
-	'Revokes a role of a principal in an organization or, with a project, in that project; returns whether anything changed. Requires apikeys.members.manage there.';
+	'Revokes a role of a principal in an organization or, with a project, in that project; returns whether anything changed. Requires apikeys.members.manage there, but of who ends a membership of its own.';
 
 CREATE FUNCTION apikeys.create_role(
 	name text, level text, organization_permissions text[] DEFAULT '{}', project_permissions text[] DEFAULT '{}',
@@ -357,8 +357,8 @@ COMMENT ON FUNCTION apikeys_internal.delete_project(uuid) IS 'Body of apikeys.de
 -- --- Members ----------------------------------------------------------------
 
 -- The organization is locked against deletion; with "alone" also against a
--- concurrent removal of an owner.
-CREATE FUNCTION apikeys_internal.lock_members(organization uuid, project uuid, alone boolean) RETURNS void
+-- concurrent removal of an owner.  Who is a member by "leaving" may end that.
+CREATE FUNCTION apikeys_internal.lock_members(organization uuid, project uuid, alone boolean, leaving text) RETURNS void
 	LANGUAGE plpgsql VOLATILE
 AS $$
 BEGIN
@@ -371,13 +371,20 @@ BEGIN
 		PERFORM FROM apikeys.project AS p
 			WHERE p.id = lock_members.project AND p.organization_id = lock_members.organization FOR KEY SHARE;
 	END IF;
-	IF NOT FOUND OR NOT apikeys_internal.may('apikeys.members.manage', organization, project) THEN
-		PERFORM apikeys_internal.refuse('apikeys.members.manage', organization, project);
+	IF FOUND AND (apikeys_internal.may('apikeys.members.manage', organization, project)
+		OR leaving = apikeys.principal() AND EXISTS (
+			SELECT FROM apikeys.member AS m
+			WHERE m.organization_id = lock_members.organization AND m.project_id IS NOT DISTINCT FROM lock_members.project
+				AND CASE WHEN leaving LIKE 'role:%'
+					THEN m.database_role = (SELECT r.oid FROM pg_roles AS r WHERE r.rolname = substr(leaving, 6))
+					ELSE m.principal = leaving END)) THEN
+		RETURN;
 	END IF;
+	PERFORM apikeys_internal.refuse('apikeys.members.manage', organization, project);
 END;
 $$;
-COMMENT ON FUNCTION apikeys_internal.lock_members(uuid, uuid, boolean) IS
-	'Locks an organization and a project of it for a change of their members, and raises an error unless the principal may manage them.';
+COMMENT ON FUNCTION apikeys_internal.lock_members(uuid, uuid, boolean, text) IS
+	'Locks an organization and a project of it for a change of their members, and raises an error unless the principal may manage them, or is the member that leaves; NULL: none does.';
 
 CREATE FUNCTION apikeys_internal.check_principal(candidate text) RETURNS void
 	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -410,7 +417,7 @@ CREATE FUNCTION apikeys_internal.add_member(organization uuid, principal text, r
 	LANGUAGE plpgsql VOLATILE
 AS $$
 BEGIN
-	PERFORM apikeys_internal.lock_members(organization, project, false);
+	PERFORM apikeys_internal.lock_members(organization, project, false, NULL);
 	PERFORM apikeys_internal.check_principal(principal);
 	INSERT INTO apikeys.member (organization_id, project_id, principal, role)
 		VALUES (add_member.organization, add_member.project, add_member.principal,
@@ -438,7 +445,7 @@ DECLARE
 			AND (r.organization_id IS NULL OR r.organization_id = remove_member.organization));
 	member_role regrole;
 BEGIN
-	PERFORM apikeys_internal.lock_members(organization, project, is_owner);
+	PERFORM apikeys_internal.lock_members(organization, project, is_owner, principal);
 	PERFORM apikeys_internal.check_principal(principal);
 	IF principal LIKE 'role:%' THEN
 		SELECT r.oid INTO member_role FROM pg_roles AS r WHERE r.rolname = substr(principal, 6);

@@ -55,12 +55,12 @@ CREATE FUNCTION apikeys.rotate_secret(
 	public_key text, overlap interval DEFAULT '0', expires_at timestamptz DEFAULT NULL) RETURNS text
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.rotate_secret(text, interval, timestamptz) IS
-	'Issues a new private key and returns it, this once; the old one expires at once or, with overlap, later, the new one with expires_at or as the organization requires. Requires to manage the key; a bound key with apikeys.self.rotate rotates its own.';
+	'Issues a new private key and returns it, this once; the old one expires at once or, with overlap, later, the new one with expires_at or as the organization requires. Requires to manage the key; a bound key with apikeys.self.rotate in its organization, or in every place where it has a role, rotates its own.';
 
 CREATE FUNCTION apikeys.revoke_secret(public_key text, version integer) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.revoke_secret(text, integer) IS
-	'Revokes one of the two live private keys of a key; returns true. Requires apikeys.keys.manage in one place where the key has a role, or a bound key with apikeys.self.rotate for its own.';
+	'Revokes one of the two live private keys of a key; returns true. Requires apikeys.keys.manage in one place where the key has a role, or a bound key with apikeys.self.rotate as for rotate_secret.';
 
 CREATE FUNCTION apikeys.disable_key(public_key text, reason text DEFAULT NULL) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';

@@ -362,7 +362,8 @@ choose_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 
 	if (previous_hook)
 		previous_hook(root, rel, rti, rte);
-	if (rte->rtekind != RTE_RELATION || rte->securityQuals == NIL)
+	if (rte->rtekind != RTE_RELATION || rte->securityQuals == NIL ||
+		rte->tablesample)
 		return;
 	shared_table = find_shared_table(rte->relid);
 	if (shared_table < 0 || !may_select(rel, rte->relid))

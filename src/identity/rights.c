@@ -97,14 +97,20 @@ search_allows(const PlaceSearch *search, const char *scope, size_t length)
 }
 
 static bool
-manages_keys_at(AkKeystore *store, const AkPlace *place)
+is_allowed_at(AkKeystore *store, const AkPlace *place, const char *scope)
 {
 	PlaceSearch search;
 
 	if (ak_identity_is_superuser())
 		return true;
 	search_place(store, place, &search);
-	return search_allows(&search, SCOPE_KEYS_MANAGE, strlen(SCOPE_KEYS_MANAGE));
+	return search_allows(&search, scope, strlen(scope));
+}
+
+static bool
+manages_keys_at(AkKeystore *store, const AkPlace *place)
+{
+	return is_allowed_at(store, place, SCOPE_KEYS_MANAGE);
 }
 
 /* Whether one of those held at the place covers a permission. */
@@ -189,10 +195,20 @@ apikeys_would_allow(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(ask(fcinfo, false));
 }
 
+/* Whether a token that was narrowed allows all of what is granted. */
+static bool
+token_covers(const AkShortToken *token, const AkPermissions *wanted)
+{
+	for (int i = 0; i < wanted->count; i++)
+		if (!ak_permissions_cover(&token->patterns, &wanted->items[i]))
+			return false;
+	return true;
+}
+
 /*
  * Whether the principal may grant a role or a permission at the place of the
  * grant: each of its permissions is covered by the principal's own there, or the
- * principal may grant any.
+ * principal may grant any, by a token any within that.
  */
 static bool
 may_grant(AkKeystore *store, const AkGrant *grant)
@@ -201,11 +217,16 @@ may_grant(AkKeystore *store, const AkGrant *grant)
 	grant->project_id};
 	PlaceSearch search;
 	AkHeld		wanted;
+	const AkShortToken *token = ak_identity_token();
 
 	if (!ak_grant_resolve(store, grant, &wanted))
 		return false;
 	if (ak_identity_is_superuser())
 		return true;
+	if (token && token->scopes &&
+		!(token_covers(token, &wanted.project) &&
+		  (place.has_project || token_covers(token, &wanted.organization))))
+		return false;
 	search_place(store, &place, &search);
 	return search_allows(&search, SCOPE_GRANT_ANY, strlen(SCOPE_GRANT_ANY)) ||
 		(all_are_covered(&wanted.project, &search, true) &&
@@ -340,6 +361,7 @@ typedef struct KeyCheck
 	AkKeystore *store;
 	pg_uuid_t	organization;
 	bool		has_grant;
+	bool		is_everywhere;	/* allowed in the organization, and so in all places */
 	bool		result;
 } KeyCheck;
 
@@ -514,6 +536,26 @@ check_key_stopped(const AkGrant *grant, void *argument)
 }
 
 /*
+ * In the organization, or in every place where the key holds something: else it
+ * could make itself a project to be allowed there.
+ */
+static bool
+check_key_rotated(const AkGrant *grant, void *argument)
+{
+	KeyCheck   *check = argument;
+	AkPlace		place = get_key_place(check, grant);
+	AkPlace		organization = {check->organization};
+
+	if (!check->has_grant)
+		check->is_everywhere = is_allowed_at(check->store, &organization,
+											 SCOPE_SELF_ROTATE);
+	check->has_grant = true;
+	check->result = check->is_everywhere ||
+		is_allowed_at(check->store, &place, SCOPE_SELF_ROTATE);
+	return check->result && !check->is_everywhere;
+}
+
+/*
  * What the check makes of the grants of the key in argument 0; for a key without
  * any, whether the principal manages the keys of the organization.
  */
@@ -558,33 +600,11 @@ apikeys_stops_key(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(check_key(fcinfo, check_key_stopped));
 }
 
-/* Wherever it is held. */
-static bool
-visit_self_rotate(const AkHeld *held, void *argument)
-{
-	Visit	   *visit = argument;
-
-	visit->is_found =
-		ak_permissions_allow(held->grant.has_project ?
-							 &held->project : &held->organization,
-							 SCOPE_SELF_ROTATE, strlen(SCOPE_SELF_ROTATE));
-	if (visit->is_found)
-		ak_own_grants_record_use(held->id);
-	return !visit->is_found;
-}
-
 /* Whether the key is the bound one, by no token, and may rotate its own secrets. */
 Datum
 apikeys_rotates_itself(PG_FUNCTION_ARGS)
 {
-	AkKeystore	store;
-	Visit		visit = {0};
-
-	if (PG_ARGISNULL(0) || !ak_identity_is_key(PG_GETARG_TEXT_PP(0)) ||
-		ak_identity_token())
-		PG_RETURN_BOOL(false);
-	ak_own_grants_open(&store, 0);
-	ak_own_grants_scan(&store, visit_self_rotate, &visit);
-	ak_keystore_close(&store);
-	PG_RETURN_BOOL(visit.is_found);
+	PG_RETURN_BOOL(!PG_ARGISNULL(0) &&
+				   ak_identity_is_key(PG_GETARG_TEXT_PP(0)) &&
+				   !ak_identity_token() && check_key(fcinfo, check_key_rotated));
 }

@@ -104,8 +104,10 @@ const may = (state, actor, scope, organization, project = null) =>
 
 // Nobody gives what it has not.
 function mayGrant(state, actor, grant, organization, project) {
-  if (may(state, actor, 'apikeys.roles.grant_any', organization, project)) return true;
   const wanted = permissionsOf(state, { ...grant, project });
+  if (actor.token?.scopes && ![...wanted.project, ...(project ? [] : wanted.organization)]
+    .every((w) => anyCovers(actor.token.scopes, w))) return false;
+  if (may(state, actor, 'apikeys.roles.grant_any', organization, project)) return true;
   const hasAll = (patterns, place) => patterns.every((w) => has(state, actor, w, organization, place));
   return project ? hasAll(wanted.project, project) : hasAll(wanted.organization, null) && hasAll(wanted.project, '*');
 }
@@ -173,10 +175,13 @@ function stopsKey(state, actor, name) {
   return key.grants.some((g) => managesKeysAt(state, actor, key.organization, g.project));
 }
 
-// In its organization, or in any project.
-const rotatesItself = (state, actor, name) =>
-  actor.kind === 'key' && actor.name === name && !actor.token &&
-  heldBy(state, actor).some((h) => anyCovers(h.project ? h.inProjects : h.there, 'apikeys.self.rotate'));
+// In its organization, or in every place where it holds something.
+function rotatesItself(state, actor, name) {
+  const key = state.keys[name];
+  if (actor.kind !== 'key' || actor.name !== name || actor.token || key.grants.length === 0) return false;
+  const isAllowed = (project) => may(state, actor, 'apikeys.self.rotate', key.organization, project);
+  return isAllowed(null) || key.grants.every((g) => isAllowed(g.project));
+}
 
 // --- An invariant over all verbs -------------------------------------------------
 
