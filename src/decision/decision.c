@@ -419,6 +419,15 @@ open_store(const AkRequest *request, AkSecretClaim *claim, AkKeystore *store)
 	uint32		tables = AK_TABLE_BIT(AK_ROLE) | AK_TABLE_BIT(AK_ORGANIZATION);
 	uint64		hash;
 
+	/* The latest state cannot be seen there. */
+	if (IsInParallelMode())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("a parallel plan cannot decide"),
+				 errhint("Mark the function that calls it PARALLEL UNSAFE."),
+				 ak_errid("parallel_plan"),
+				 errhidestmt(true),
+				 errhidecontext(true)));
 	if (request->project)
 		tables |= AK_TABLE_BIT(AK_PROJECT);
 	if (request->digest)

@@ -172,7 +172,9 @@ read_own(const AkImage *key, AkLimitSet *set)
 					(errcode(ERRCODE_DATA_CORRUPTED),
 					 errmsg("image of a key is damaged"),
 					 ak_errid("image_damaged"),
-					 errhint("SELECT apikeys.rebuild_images() makes all of them again.")));
+					 errhint("SELECT apikeys.rebuild_images() makes all of them again."),
+					 errhidestmt(true),
+					 errhidecontext(true)));
 	}
 	return count;
 }

@@ -142,7 +142,9 @@ raise_damaged(void)
 			(errcode(ERRCODE_DATA_CORRUPTED),
 			 errmsg("image of a key is damaged"),
 			 ak_errid("image_damaged"),
-			 errhint("Call apikeys.rebuild_images() to rebuild all images.")));
+			 errhint("Call apikeys.rebuild_images() to rebuild all images."),
+			 errhidestmt(true),
+			 errhidecontext(true)));
 }
 
 /* The same, but raises XX001 if the row is no image. */

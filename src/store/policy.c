@@ -72,7 +72,9 @@ keep_limits(struct varlena *stored, int *count)
 					(errcode(ERRCODE_DATA_CORRUPTED),
 					 errmsg("limit of an organization is damaged"),
 					 ak_errid("limit_damaged"),
-					 errhint("SELECT apikeys.rebuild_images() makes all images again.")));
+					 errhint("SELECT apikeys.rebuild_images() makes all images again."),
+					 errhidestmt(true),
+					 errhidecontext(true)));
 	if (*count == 0)
 		return NULL;
 	limits = MemoryContextAlloc(cache_context,
@@ -86,14 +88,14 @@ keep_limits(struct varlena *stored, int *count)
 }
 
 /*
- * The policy of an organization; the strictest there is if there is no such
- * organization.  Its list and limits live until the next call.  The store was
+ * The policy of an organization; if there is no such organization, as after a
+ * restore of a part, one by which no key lives.  Its list and limits live until the next call.  The store was
  * opened to read table organization.
  */
 AkPolicy
 ak_policy_get(AkKeystore *store, const pg_uuid_t *organization)
 {
-	AkPolicy	policy = {.require_access_list = true};
+	AkPolicy	policy = {.require_access_list = true,.limits_lifetime = true};
 	AkRowVersion version;
 	PolicyEntry *entry;
 	bool		found;

@@ -90,7 +90,9 @@ static SnapshotData toast_snapshot = {.snapshot_type = SNAPSHOT_TOAST};
 	ereport(ERROR, \
 			(errcode(ERRCODE_DATA_CORRUPTED), \
 			 errmsg("access list is damaged"), \
-			 ak_errid("access_list_damaged")))
+			 ak_errid("access_list_damaged"), \
+			 errhidestmt(true), \
+			 errhidecontext(true)))
 
 /*
  * Fills in only the counts of *set, for a list of that size with that number

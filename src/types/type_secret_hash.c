@@ -47,7 +47,9 @@ load_hash(const char *stored, size_t size, AkHashForm *hash)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("secret hash is damaged"),
-				 ak_errid("secret_hash_damaged")));
+				 ak_errid("secret_hash_damaged"),
+				 errhidestmt(true),
+				 errhidecontext(true)));
 }
 
 /* --- Making and checking ------------------------------------------------- */

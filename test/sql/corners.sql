@@ -75,6 +75,15 @@ SELECT apikeys_internal.key_hint(:'other', :'org', '{}') AS hint, apikeys_intern
 	(SELECT count(*) FROM apikeys_internal.key_limits(:'other')) AS limits, (SELECT count(*) FROM apikeys_internal.organization_limits(:'org')) AS limits_of_all;
 ROLLBACK;
 
+-- A key whose organization is not there, as after a restore of a part, is denied.
+BEGIN;
+SELECT public_key AS lone, private_key AS lone_secret FROM apikeys.create_key(:'org', 'Lone', '{ORG_READ_ONLY}', '{10.0.0.0/8}') \gset
+SELECT (apikeys.decide(:'lone', :'lone_secret', '10.1.2.3', 'clusters.read')).reason;
+SET LOCAL session_replication_role = replica;
+DELETE FROM apikeys.organization WHERE id = :'org';
+SELECT (apikeys.decide(:'lone', :'lone_secret', '10.1.2.3', 'clusters.read')).reason;
+ROLLBACK;
+
 -- NULLs.
 SELECT apikeys_internal.grant_id(NULL, :'one');
 

@@ -310,11 +310,13 @@ ROLLBACK;
 -- another principal nor a change.
 CREATE FUNCTION regress_identity_principal(text) RETURNS text LANGUAGE plpgsql STABLE PARALLEL SAFE AS 'BEGIN RETURN apikeys.principal(); END';
 CREATE FUNCTION regress_identity_disable(text) RETURNS boolean LANGUAGE plpgsql STABLE PARALLEL SAFE AS 'BEGIN RETURN apikeys.disable_key($1); END';
+CREATE FUNCTION regress_identity_decide(text) RETURNS boolean LANGUAGE plpgsql STABLE PARALLEL SAFE AS 'BEGIN RETURN apikeys.authorize($1, $1, NULL::inet, $1); END';
 SET parallel_leader_participation = off;
+SELECT count(regress_identity_decide(id::text)) FROM regress_identity_invoice;
 SELECT count(regress_identity_principal(id::text)) FROM regress_identity_invoice;
 SELECT count(regress_identity_disable(:'reader')) FROM regress_identity_invoice;
 RESET parallel_leader_participation;
-DROP FUNCTION regress_identity_principal, regress_identity_disable;
+DROP FUNCTION regress_identity_principal, regress_identity_disable, regress_identity_decide;
 RESET parallel_setup_cost;
 RESET parallel_tuple_cost;
 RESET min_parallel_table_scan_size;
