@@ -64,7 +64,7 @@ COMMENT ON FUNCTION apikeys.add_member(uuid, text, text, uuid) IS
 CREATE FUNCTION apikeys.remove_member(organization uuid, principal text, role text, project uuid DEFAULT NULL) RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_door';
 COMMENT ON FUNCTION apikeys.remove_member(uuid, text, text, uuid) IS
-	'Revokes a role of a principal in an organization or, with a project, in that project; returns whether anything changed. Requires apikeys.members.manage there, but of who ends a membership of its own.';
+	'Revokes a role of a principal in an organization or, with a project, in that project; returns whether anything changed. Requires apikeys.members.manage there, unless the membership is the principal''s own.';
 
 CREATE FUNCTION apikeys.create_role(
 	name text, level text, organization_permissions text[] DEFAULT '{}', project_permissions text[] DEFAULT '{}',

@@ -32,7 +32,7 @@ COMMENT ON FUNCTION apikeys_internal.last_use(text, uuid, uuid[]) IS
 CREATE FUNCTION apikeys_internal.last_grant_use(public_key text, project uuid, held text) RETURNS timestamptz
 	LANGUAGE c STABLE PARALLEL RESTRICTED COST 20 AS 'MODULE_PATHNAME', 'apikeys_last_grant_use';
 COMMENT ON FUNCTION apikeys_internal.last_grant_use(text, uuid, text) IS
-	'Returns the last recorded or pending use of a role, named by its id, or a permission, behind an equals sign, of a key in a project or, NULL, in its organization; for who reads the role.';
+	'Returns the last recorded or pending use of a role, named by its id, or a permission, behind an equals sign, of a key in a project or, NULL, in its organization. For a view that reads the role.';
 
 CREATE FUNCTION apikeys.flush_usage() RETURNS void
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_flush_usage';

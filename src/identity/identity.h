@@ -108,6 +108,8 @@ extern bool ak_reach_is_by_organization(ArrayType *scopes, pg_uuid_t **ids,
 										int *count);
 
 extern bool ak_reach_contains(ArrayType *ids, const pg_uuid_t *id);
+extern bool ak_reach_reads_key(text *public_key, const pg_uuid_t *organization,
+							   ArrayType *organizations);
 
 /* --- rights.c ------------------------------------------------------------ */
 
@@ -116,9 +118,6 @@ extern bool ak_rights_reads_key_at(text *public_key, const pg_uuid_t *project);
 extern bool ak_rights_reads_organization(const pg_uuid_t *organization);
 extern bool ak_rights_reads_keys_in(const pg_uuid_t *organization,
 									const pg_uuid_t *project);
-extern bool ak_rights_reads_key_of(text *public_key,
-								   const pg_uuid_t *organization,
-								   ArrayType *organizations);
 
 /* --- own_rows.c ---------------------------------------------------------- */
 

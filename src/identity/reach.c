@@ -20,6 +20,7 @@ PG_FUNCTION_INFO_V1(apikeys_principal_organizations);
 PG_FUNCTION_INFO_V1(apikeys_principal_other_projects);
 PG_FUNCTION_INFO_V1(apikeys_principal_project_keys);
 PG_FUNCTION_INFO_V1(apikeys_current_projects);
+PG_FUNCTION_INFO_V1(apikeys_reads_key_of);
 
 /* The places where the principal has one of the scopes, or any role. */
 typedef struct IdSet
@@ -319,4 +320,37 @@ apikeys_current_projects(PG_FUNCTION_ARGS)
 	scan_ids(&set, collect_project);
 	ak_keystore_close(&store);
 	PG_RETURN_ARRAYTYPE_P(make_id_array(set.ids, set.count));
+}
+
+/* --- Reading a key -------------------------------------------------------- */
+
+/*
+ * Whether the principal reads a key of an organization, if those with all keys
+ * readable are known; NULL: not.
+ */
+bool
+ak_reach_reads_key(text *public_key, const pg_uuid_t *organization,
+					   ArrayType *organizations)
+{
+	return ak_reach_contains(organizations, organization) ||
+		ak_rights_reads_key(public_key);
+}
+
+/* Called by policies for each row. */
+Datum
+apikeys_reads_key_of(PG_FUNCTION_ARGS)
+{
+	AkKeystore	store;
+	pg_uuid_t	organization;
+	bool		found;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_BOOL(false);
+	ak_keystore_open(&store, AK_TABLE_BIT(AK_KEY));
+	found = ak_keystore_find_key(&store, PG_GETARG_TEXT_PP(0), &organization);
+	ak_keystore_close(&store);
+	PG_RETURN_BOOL(found &&
+				   ak_reach_reads_key(PG_GETARG_TEXT_PP(0), &organization,
+										  PG_ARGISNULL(1) ? NULL :
+										  PG_GETARG_ARRAYTYPE_P(1)));
 }

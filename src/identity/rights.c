@@ -31,7 +31,6 @@ PG_FUNCTION_INFO_V1(apikeys_may_grant);
 PG_FUNCTION_INFO_V1(apikeys_reads_organization);
 PG_FUNCTION_INFO_V1(apikeys_reads_project);
 PG_FUNCTION_INFO_V1(apikeys_reads_key);
-PG_FUNCTION_INFO_V1(apikeys_reads_key_of);
 PG_FUNCTION_INFO_V1(apikeys_reads_key_role);
 PG_FUNCTION_INFO_V1(apikeys_manages_key);
 PG_FUNCTION_INFO_V1(apikeys_stops_key);
@@ -446,37 +445,6 @@ apikeys_reads_key(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(!PG_ARGISNULL(0) &&
 				   ak_rights_reads_key(PG_GETARG_TEXT_PP(0)));
-}
-
-/*
- * The same for a key of an organization, if the organizations with all keys readable
- * are known; NULL: not.
- */
-bool
-ak_rights_reads_key_of(text *public_key, const pg_uuid_t *organization,
-					   ArrayType *organizations)
-{
-	return ak_reach_contains(organizations, organization) ||
-		ak_rights_reads_key(public_key);
-}
-
-/* Called by policies for each row. */
-Datum
-apikeys_reads_key_of(PG_FUNCTION_ARGS)
-{
-	AkKeystore	store;
-	pg_uuid_t	organization;
-	bool		found;
-
-	if (PG_ARGISNULL(0))
-		PG_RETURN_BOOL(false);
-	ak_keystore_open(&store, AK_TABLE_BIT(AK_KEY));
-	found = ak_keystore_find_key(&store, PG_GETARG_TEXT_PP(0), &organization);
-	ak_keystore_close(&store);
-	PG_RETURN_BOOL(found &&
-				   ak_rights_reads_key_of(PG_GETARG_TEXT_PP(0), &organization,
-										  PG_ARGISNULL(1) ? NULL :
-										  PG_GETARG_ARRAYTYPE_P(1)));
 }
 
 /* Checks whether the principal reads keys in a project of an organization. */

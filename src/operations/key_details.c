@@ -398,8 +398,8 @@ open_secrets(FunctionCallInfo fcinfo, ScanKey key, AkIndexScan *scan)
 	text	   *public_key = PG_GETARG_TEXT_PP(0);
 
 	if (!sees_all_rows(AK_KEY_SECRET) &&
-		!ak_rights_reads_key_of(public_key, PG_GETARG_UUID_P(1),
-								PG_GETARG_ARRAYTYPE_P(2)))
+		!ak_reach_reads_key(public_key, PG_GETARG_UUID_P(1),
+							PG_GETARG_ARRAYTYPE_P(2)))
 		return false;
 	ak_index_scan_text_key(key, public_key);
 	ak_index_scan_open(GetActiveSnapshot(), AK_KEY_SECRET, AK_KEY_SECRET_BY_KEY,

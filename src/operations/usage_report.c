@@ -227,8 +227,8 @@ apikeys_last_use(PG_FUNCTION_ARGS)
 	public_key = PG_GETARG_TEXT_PP(0);
 	ak_usage_report_last_use(public_key, 0, &last);
 	if (last.at == DT_NOBEGIN ||
-		!ak_rights_reads_key_of(public_key, PG_GETARG_UUID_P(1),
-								PG_GETARG_ARRAYTYPE_P(2)))
+		!ak_reach_reads_key(public_key, PG_GETARG_UUID_P(1),
+							PG_GETARG_ARRAYTYPE_P(2)))
 		PG_RETURN_NULL();
 	values[0] = TimestampTzGetDatum(last.at);
 	nulls[0] = false;
@@ -271,7 +271,7 @@ find_recorded_grant(text *public_key, const pg_uuid_t *project, text *held)
 
 /*
  * Returns when a role or a permission of the key in argument 0 was used last, in the
- * project in argument 1, or NULL.  Whoever reads the role reads that.
+ * project in argument 1, or NULL.  Its caller reads the role.
  */
 Datum
 apikeys_last_grant_use(PG_FUNCTION_ARGS)
