@@ -283,7 +283,9 @@ const organizationVerbs = {
     return undefined;
   },
   remove_member(state, actor, o) {
-    demand(state, actor, 'apikeys.members.manage', o.organization, o.project);
+    const isOwn = o.principal === principalOf(actor) && state.members.some((m) => m.principal === o.principal &&
+      m.organization === o.organization && m.project === o.project);
+    if (!isOwn) demand(state, actor, 'apikeys.members.manage', o.organization, o.project);
     const rows = [o.role, `${o.organization}/${o.role}`].map((role) =>
       ({ organization: o.organization, project: o.project, principal: o.principal, role }));
     const kept = state.members.filter((m) => !rows.some((row) => sameMember(m, row)));
