@@ -303,7 +303,7 @@ is_deeply([ sort keys %raised ], [ sort keys %documented ],
 # And each is in what a test expects, except those whose tests look at the
 # message: damage, and what only faults of the server bring about.
 my %by_message = map { $_ => 1 } qw(access_list_damaged access_list_too_long
-  audit_damaged flush_failed image_damaged not_installed parallel_worker
+  audit_damaged flush_failed image_damaged not_installed parallel_plan parallel_worker
   secret_hash_damaged serialization_failure too_many_databases);
 my $expected = join '', map { slurp_file($_) }
   glob("$top/expected/*.out $top/test/isolation/expected/*.out $top/test/t/*.pl $top/test/model/*.js");
