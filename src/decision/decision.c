@@ -419,11 +419,11 @@ open_store(const AkRequest *request, AkSecretClaim *claim, AkKeystore *store)
 	uint32		tables = AK_TABLE_BIT(AK_ROLE) | AK_TABLE_BIT(AK_ORGANIZATION);
 	uint64		hash;
 
-	/* The latest state cannot be seen there. */
+	/* No new snapshot can be taken then, so a revocation could be missed. */
 	if (IsInParallelMode())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("a parallel plan cannot decide"),
+				 errmsg("cannot decide during a parallel operation"),
 				 errhint("Mark the function that calls it PARALLEL UNSAFE."),
 				 ak_errid("parallel_plan"),
 				 errhidestmt(true),

@@ -96,7 +96,7 @@ choose_kept(ArrayType *missing, const AkHarvest *harvest)
 	if (array_contains_nulls(missing))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("the primary has answered what cannot be")));
+				 errmsg("invalid answer of the primary to a batch of usage")));
 	ak_keystore_open(&store, AK_TABLE_BIT(AK_DELETED_KEY));
 	for (int i = 0; i < count; i++)
 	{

@@ -169,7 +169,7 @@ ak_usage_primary_connect(const char *database)
 	if (options == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
-				 errmsg("apikeys.usage_primary_conninfo is no connection string")));
+				 errmsg("apikeys.usage_primary_conninfo is not a valid connection string")));
 	PQconninfoFree(options);
 	connection = PQconnectStartParams(keywords, values, 1);
 	if (connection == NULL)
