@@ -493,7 +493,8 @@ ak_decision_close(const AkRequest *request, AkDecision *decision)
 	};
 
 	ak_keystore_close(&decision->store);
-	ak_usage_record(decision->key_exists ? decision->public_key : NULL, &use);
+	ak_usage_record(decision->key_exists || decision->reason == AK_UNKNOWN_KEY ?
+					decision->public_key : NULL, &use);
 	for (int i = 1; decision->reason == AK_OK && i < decision->grant_count; i++)
 		ak_usage_record_grant(decision->public_key, decision->grants[i]);
 }

@@ -255,8 +255,11 @@ find_place(const AkCounterName *name)
 	AkCounter **place = &roots[((Size) name->partition << root_bits) |
 							   (name->hash & (((Size) 1 << root_bits) - 1))];
 
-	while (*place && !is_named(*place, name))
+	while (*place)
 	{
+		ak_prefetch(&(*place)->key);
+		if (is_named(*place, name))
+			break;
 		place = &(*place)->children[bits & 1];
 		bits >>= 1;
 	}

@@ -216,11 +216,13 @@ typedef struct AkCounter
 	uint64		hash;
 	struct AkCounter *children[2];
 
-	AkCounterKey key;
+	/* What each count changes is next to what is read to find the counter. */
 	slock_t		mutex;
 	AkNetwork	address;		/* family 0: none */
 	TimestampTz last_at;
 	AkTally		pending[AK_TALLIES];
+	AkCounterKey key;
+
 	AkTally		in_flight[AK_TALLIES];
 	uint64		batch;			/* of what is in flight */
 	struct AkCounter *head;		/* of a head: itself */
@@ -344,6 +346,7 @@ extern AkCounting ak_usage_counters_add(const text *public_key,
 										const AkUse *use);
 extern AkCounting ak_usage_counters_add_grant(const text *public_key,
 											  uint64 grant, TimestampTz now);
+extern void ak_usage_counters_search_in_vain(const text *public_key);
 extern bool ak_usage_counters_note_deletion(const text *public_key,
 											TransactionId deleter);
 extern void ak_usage_counters_forget(const text *public_key, Oid table);

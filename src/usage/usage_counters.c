@@ -128,6 +128,23 @@ ak_usage_counters_add_grant(const text *public_key, uint64 grant,
 	return result == AK_COUNTED ? AK_COUNTED : AK_COUNTED_COARSELY;
 }
 
+/*
+ * Looks for a counter of what is no key, as if its denial were counted by one, so
+ * that the time does not tell which keys exist.
+ */
+void
+ak_usage_counters_search_in_vain(const text *public_key)
+{
+	AkCounted	counted = {.kind = AK_WRONG_SECRET};
+	AkCounterName name;
+
+	if (!name_own_counter(public_key, &counted, &name))
+		return;
+	ak_counters_lock(name.partition, LW_SHARED);
+	(void) ak_counter_find(&name);
+	ak_counters_unlock(name.partition);
+}
+
 static const AkCounted counted_by_head = {0};
 
 /*

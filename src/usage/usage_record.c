@@ -93,10 +93,14 @@ ak_usage_record(text *public_key, const AkUse *use)
 	slot = ak_usage_slot();
 	if (slot == NULL)
 		return;
-	if (public_key == NULL || use->reason == AK_UNKNOWN_KEY)
-		pg_atomic_fetch_add_u64(&slot->unknown_keys, 1);
-	else
+	if (public_key && use->reason != AK_UNKNOWN_KEY)
+	{
 		attend_to(slot, ak_usage_counters_add(public_key, use));
+		return;
+	}
+	pg_atomic_fetch_add_u64(&slot->unknown_keys, 1);
+	if (public_key)
+		ak_usage_counters_search_in_vain(public_key);
 }
 
 /*

@@ -17,8 +17,9 @@
 #   SECONDS_COUNTED=10     the same, where uses are counted: the default of
 #                          apikeys.usage_flush_interval, so that as much is written
 #                          as in the long run
-#   CHANGES=100            organizations, members and keys a second that are
-#                          made while decisions are measured
+#   CHANGES=100            changes a second while decisions are measured: a fifth of
+#                          them new organizations, two fifths members, a fifth
+#                          keys, a fifth changed keys; also five times as many
 #   IMPORT=200000          keys that are brought in at once
 #   CALLS=50000            calls in one measurement inside the server
 #   SHARED_BUFFERS=4GB     more than all tables of all databases: a million keys are
@@ -64,8 +65,6 @@ for size in 10000 1000000; do
   if ((size < KEYS)); then SIZES+=("$size"); fi
 done
 
-# How many organizations, members and keys a second are made, and keys changed,
-# while decisions are measured.
 CHANGES=${CHANGES:-100}
 
 # Sent as parameters, as an application would.
@@ -171,10 +170,12 @@ call() {
 }
 
 # run_wire SCRIPT TRACK_USAGE DATABASE KEYS [ARGUMENT...]: prints calls per second.
-# The worker's writing of what was counted is in it, as if it had been done by all
-# cores while the calls were made, as it is in the long run.
+# What was counted is written once, as in the long run: the first flush starts the
+# worker's interval, which ends with the calls, and the second one is in the
+# figure, as if all cores had done it while the calls were made.
 run_wire() {
   local calls begin
+  if [ "$2" = on ]; then flush "$3"; fi
   calls=$(call "$@")
   begin=$EPOCHREALTIME
   if [ "$2" = on ]; then flush "$3"; fi
@@ -199,19 +200,30 @@ measure_wire() {
     as_user tee -a "$WORK/wire/$1.latencies" >/dev/null || true
 }
 
-# Decisions alone, and while others are busy with organizations, members and keys.
-measure_management() {
+# measure_under CHANGES NAME ROUND SCRIPT TRACK_USAGE: while others make so many
+# changes a second, five in each transaction.
+measure_under() {
   local manager
-  add_figure management "$COUNTED, alone" "$1" \
-    "$(run_wire authorize on bench "$IN_USE")"
-  as_user "$WORK/bin/pgbench" -n -M prepared -c 2 -R "$CHANGES" \
-    -T $((SECONDS_COUNTED + 1)) -f "$WORK/tree/test/workshop/bench/wire/manage.sql" bench \
+  as_user "$WORK/bin/pgbench" -n -M prepared -c 2 -R $(($1 / 5)) \
+    -T $(($(seconds_of "$5") + 1)) -f "$WORK/tree/test/workshop/bench/wire/manage.sql" bench \
     2>&1 | as_user tee -a "$WORK/log/manage.log" >/dev/null &
   manager=$!
-  add_figure management "$COUNTED, under management" "$1" \
-    "$(run_wire authorize on bench "$IN_USE")"
+  add_figure management "$2, $1 changes a second" "$3" \
+    "$(run_wire "$4" "$5" bench "$IN_USE")"
   wait "$manager" ||
     say "manage: pgbench failed, see $WORK/log/manage.log" >&2
+}
+
+# Decisions alone, and while others are busy with organizations, members and keys;
+# beside them what is not the extension's, which shares the cores too.
+measure_management() {
+  add_figure management "primary-key SELECT, alone" "$1" \
+    "$(run_wire primary_key off bench "$IN_USE")"
+  measure_under $((5 * CHANGES)) 'primary-key SELECT' "$1" primary_key off
+  add_figure management "$COUNTED, alone" "$1" \
+    "$(run_wire authorize on bench "$IN_USE")"
+  measure_under "$CHANGES" "$COUNTED" "$1" authorize on
+  measure_under $((5 * CHANGES)) "$COUNTED" "$1" authorize on
 }
 
 # Among few keys and among many, of which all are in use, or as many as of the few.
@@ -405,8 +417,13 @@ promises() {
     done
     promise inside "$COUNTED" 'counted / primary-key subquery, in the server' \
       '<=' 0.5 inside 'primary-key subquery'
-    promise management "$COUNTED, under management" \
-      'under management / alone' '>=' 0.9 management "$COUNTED, alone"
+    for size in "$CHANGES" $((5 * CHANGES)); do
+      promise management "$COUNTED, $size changes a second" \
+        "$size changes a second / none" '>=' 0.9 management "$COUNTED, alone"
+    done
+    promise management "$COUNTED, $((5 * CHANGES)) changes a second" \
+      'the same / primary-key SELECT' '>=' 0.9 \
+      management "primary-key SELECT, $((5 * CHANGES)) changes a second"
     promise limits "${LIMITED[1]}" 'rate limit / none, a call over a socket' \
       '<=' 1.05 limits "${LIMITED[0]}"
     promise limits_64 "${LIMITED[1]}" 'rate limit / none, 64 clients on one key' \
@@ -543,7 +560,7 @@ report() {
   summarize limits "${LIMITED[0]}" | show '%10d %10d %10d %8s'
   chapter "Limits: 64 clients over the socket, usage counted: calls per second"
   summarize limits_64 "${LIMITED[0]}" | show '%10d %10d %10d %8s'
-  chapter "While $CHANGES organizations, members and keys a second are made: calls per second"
+  chapter "While organizations, members and keys are made and changed: calls per second"
   summarize management "$COUNTED, alone" |
     show '%10d %10d %10d %8s'
   chapter "Denials inside the server: nanoseconds per call"
