@@ -194,10 +194,11 @@ BEGIN
 			max_keys = set_organization_policy.max_keys
 		WHERE o.id = set_organization_policy.organization
 		RETURNING o.* INTO after;
-	IF before IS NOT DISTINCT FROM after THEN
+	-- Not by values, because '1 year' = '360 days'.
+	IF before *= after THEN
 		RETURN false;
 	END IF;
-	IF after.max_secret_lifetime IS DISTINCT FROM before.max_secret_lifetime THEN
+	IF after.max_secret_lifetime::text IS DISTINCT FROM before.max_secret_lifetime::text THEN
 		PERFORM apikeys_internal.limit_secrets(after);
 	END IF;
 	PERFORM apikeys_internal.note_event('organization.policy_changed', organization, NULL, NULL,

@@ -42,6 +42,7 @@ CREATE FUNCTION apikeys.find_keys(
 	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 	SET search_path = pg_catalog, pg_temp
 	SET plan_cache_mode = force_custom_plan
+	SET gin_fuzzy_search_limit = 0
 AS $$
 BEGIN
 	IF num_nonnulls(unused_since, expiring_before, created_by, project, description, organization, owner, metadata) = 0 THEN
@@ -78,19 +79,24 @@ CREATE FUNCTION apikeys.disable_keys(
 	SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	found_key text;
-BEGIN
-	FOR found_key IN
+	found constant text[] := ARRAY(
 		SELECT k.public_key
 		FROM apikeys.find_keys(unused_since, expiring_before, created_by, project, description, organization, owner, metadata) AS f
 			JOIN apikeys.key AS k ON k.public_key = f
-		WHERE k.disabled_at IS NULL
-	LOOP
-		IF NOT coalesce(dry_run, true) THEN
-			PERFORM apikeys.disable_key(found_key);
+		WHERE k.disabled_at IS NULL);
+BEGIN
+	IF NOT coalesce(dry_run, true) THEN
+		PERFORM apikeys.disable_key(f) FROM unnest(found) AS f;
+		-- Others may have changed a key that this waited for.
+		IF EXISTS (SELECT unnest(found)
+				EXCEPT SELECT apikeys.find_keys(unused_since, expiring_before, created_by, project, description, organization, owner, metadata)) THEN
+			RAISE serialization_failure USING
+				MESSAGE = 'a key that was found has changed',
+				HINT = 'Try again.',
+				CONSTRAINT = 'serialization_failure';
 		END IF;
-		RETURN NEXT found_key;
-	END LOOP;
+	END IF;
+	RETURN QUERY SELECT unnest(found);
 END;
 $$;
 COMMENT ON FUNCTION apikeys.disable_keys(timestamptz, timestamptz, text, uuid, text, uuid, boolean, text, jsonb) IS
@@ -104,16 +110,17 @@ CREATE FUNCTION apikeys.delete_keys(
 	SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	found_key text;
+	found text[] := ARRAY(SELECT apikeys.find_keys(unused_since, expiring_before, created_by, project, description, organization, owner, metadata));
 BEGIN
-	FOR found_key IN
-		SELECT f FROM apikeys.find_keys(unused_since, expiring_before, created_by, project, description, organization, owner, metadata) AS f
-	LOOP
-		IF NOT coalesce(dry_run, true) THEN
-			PERFORM apikeys.delete_key(found_key);
-		END IF;
-		RETURN NEXT found_key;
-	END LOOP;
+	IF NOT coalesce(dry_run, true) THEN
+		-- This changes nothing, and waits until others have.
+		PERFORM apikeys.update_key(f) FROM unnest(found) AS f;
+		found := ARRAY(
+			SELECT f FROM apikeys.find_keys(unused_since, expiring_before, created_by, project, description, organization, owner, metadata) AS f
+			WHERE f = ANY (found));
+		PERFORM apikeys.delete_key(f) FROM unnest(found) AS f;
+	END IF;
+	RETURN QUERY SELECT unnest(found);
 END;
 $$;
 COMMENT ON FUNCTION apikeys.delete_keys(timestamptz, timestamptz, text, uuid, text, uuid, boolean, text, jsonb) IS

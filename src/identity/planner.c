@@ -165,16 +165,24 @@ static const struct
 };
 
 static set_rel_pathlist_hook_type previous_hook = NULL;
+static get_relation_stats_hook_type previous_statistics_hook = NULL;
+
+/* Checks whether a table is in the extension's schema. */
+static bool
+is_in_schema(Oid table)
+{
+	Oid			schema = get_namespace_oid("apikeys", true);
+
+	return OidIsValid(schema) && get_rel_namespace(table) == schema;
+}
 
 /* Returns the index of a table in shared_tables, or -1. */
 static int
 find_shared_table(Oid table)
 {
-	Oid			schema = get_namespace_oid("apikeys", true);
 	const char *name;
 
-	if (!OidIsValid(schema) || get_rel_namespace(table) != schema ||
-		!OidIsValid(get_extension_oid("apikeys", true)))
+	if (!is_in_schema(table) || !OidIsValid(get_extension_oid("apikeys", true)))
 		return -1;
 	name = get_rel_name(table);
 	for (int i = 0; i < lengthof(shared_tables); i++)
@@ -339,14 +347,14 @@ prefer_ordered_part(Oid table, List *paths)
 }
 
 /*
- * Checks whether the user may select from the table, or from a column.  The
- * executor says later that it may not; the planner must not fail before, at a
- * function that is not granted either.
+ * Checks whether the user of "rel", which may be NULL, may select from the table,
+ * or from a column.  The executor says later that it may not; the planner must not
+ * fail before, at a function that is not granted either.
  */
 static bool
-may_select(RelOptInfo *rel, Oid table)
+may_select(const RelOptInfo *rel, Oid table)
 {
-	Oid			user = OidIsValid(rel->userid) ? rel->userid : GetUserId();
+	Oid			user = rel && OidIsValid(rel->userid) ? rel->userid : GetUserId();
 
 	return pg_class_aclcheck(table, user, ACL_SELECT) == ACLCHECK_OK ||
 		pg_attribute_aclcheck_all(table, user, ACL_SELECT,
@@ -372,9 +380,31 @@ choose_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 	for (int i = 0; i < shared_tables[shared_table].scope_count; i++)
 		scopes = lappend(scopes,
 						 makeString(pstrdup(shared_tables[shared_table].scopes[i])));
+	/* Where rows are locked, a scan must be able to check a single one again. */
+	if (root->rowMarks != NIL)
+		return;
 	own = ak_own_rows_find(scopes);
 	if ((double) own.count * SMALL_SHARE < count_organizations())
 		rel->pathlist = replace_walks(root, rel, rte->relid, scopes, &own);
+}
+
+/*
+ * Hides the statistics of the extension's tables from a user that may not select
+ * from them.  Otherwise leakproof operators are estimated by them, and the plan,
+ * which can be logged before the executor checks the privilege, tells of values.
+ */
+static bool
+hide_statistics(PlannerInfo *root, RangeTblEntry *rte, AttrNumber column,
+				VariableStatData *variable)
+{
+	if (rte->rtekind == RTE_RELATION && is_in_schema(rte->relid) &&
+		!may_select(variable->rel, rte->relid))
+	{
+		variable->statsTuple = NULL;
+		return true;
+	}
+	return previous_statistics_hook &&
+		previous_statistics_hook(root, rte, column, variable);
 }
 
 /* Called once, when the library is loaded. */
@@ -383,5 +413,7 @@ ak_planner_init(void)
 {
 	previous_hook = set_rel_pathlist_hook;
 	set_rel_pathlist_hook = choose_paths;
+	previous_statistics_hook = get_relation_stats_hook;
+	get_relation_stats_hook = hide_statistics;
 	ak_own_rows_init();
 }

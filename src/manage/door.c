@@ -9,8 +9,8 @@
  * again on every path (base/owner.c). SECURITY DEFINER cannot do this: it does
  * not know its immediate caller.
  *
- * The caller's arguments are passed on as values; behind the door no
- * expression of the caller is evaluated.  Defaults of arguments belong to the
+ * The caller's arguments are passed on as values, without the collations of their
+ * expressions; behind the door no expression of the caller is evaluated.  Defaults of arguments belong to the
  * face and are evaluated before.  An argument without a default must not be
  * NULL.
  */
@@ -22,6 +22,7 @@
 #include "access/htup_details.h"
 #include "access/parallel.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -110,6 +111,7 @@ enter(FunctionCallInfo fcinfo, int required)
 	FmgrInfo   *face = fcinfo->flinfo;
 	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
 	Door	   *door = face->fn_extra ? face->fn_extra : make_door(face);
+	Oid			collation = fcinfo->fncollation;
 	AkOwner		owner;
 	volatile bool is_done = false;
 	volatile Datum result = (Datum) 0;
@@ -126,6 +128,7 @@ enter(FunctionCallInfo fcinfo, int required)
 		set->allowedModes &= ~SFRM_ValuePerCall;
 
 	fcinfo->flinfo = &door->body;
+	fcinfo->fncollation = DEFAULT_COLLATION_OID;
 	ak_owner_begin(&owner, door->owner, true);
 	PG_TRY();
 	{
@@ -136,6 +139,7 @@ enter(FunctionCallInfo fcinfo, int required)
 	{
 		ak_owner_end(&owner, !is_done);
 		fcinfo->flinfo = face;
+		fcinfo->fncollation = collation;
 	}
 	PG_END_TRY();
 	return result;

@@ -470,6 +470,9 @@ SELECT pg_temp.attempt($_$SELECT apikeys.rotate_secret('regress-other-key')$_$) 
 RESET ROLE;
 SELECT pg_temp.digest() = :'digest_before' AS same;
 
+-- The collation of an argument is its own business.
+SELECT apikeys.disable_key('regress-key' COLLATE "POSIX"), apikeys.enable_key('regress-key' COLLATE "POSIX");
+
 DELETE FROM apikeys.key;
 DELETE FROM apikeys.organization;
 DELETE FROM apikeys.deleted_key;

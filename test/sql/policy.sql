@@ -46,6 +46,9 @@ SET ROLE regress_apikeys_policy_owner;
 SELECT apikeys.set_organization_policy(:'org', true, '30 days', '1 day');
 SELECT require_access_list, max_key_lifetime, max_rotation_overlap FROM apikeys.organization WHERE id = :'org';
 SELECT apikeys.set_organization_policy(:'org', NULL, '30 days', NULL);
+-- Also where PostgreSQL takes two lifetimes for equal.
+SELECT '1 month'::interval = '30 days' AS equal, apikeys.set_organization_policy(:'org', NULL, '1 month', NULL) AS changed;
+SELECT apikeys.set_organization_policy(:'org', NULL, '30 days', NULL);
 SELECT require_access_list, max_key_lifetime, max_rotation_overlap FROM apikeys.organization WHERE id = :'org';
 
 -- ---------------------------------------------------------------- each path, by each who acts

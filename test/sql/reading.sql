@@ -216,6 +216,21 @@ FROM (VALUES
 	(5, 'SELECT * FROM apikeys.audit_event ORDER BY id DESC LIMIT 20'),
 	(6, 'SELECT * FROM apikeys.keys WHERE expires_at > now() ORDER BY expires_at LIMIT 20')) AS q (number, statement)
 ORDER BY q.number;
+-- Where rows are locked, each is checked again after a wait, which that scan cannot.
+RESET ROLE;
+CREATE TABLE regress_reading.note AS SELECT public_key FROM apikeys.key;
+CREATE UNIQUE INDEX ON regress_reading.note (public_key);
+ANALYZE regress_reading.note;
+GRANT USAGE ON SCHEMA regress_reading TO regress_apikeys_owner;
+GRANT SELECT, UPDATE ON regress_reading.note TO regress_apikeys_owner;
+SET ROLE regress_apikeys_owner;
+SELECT lock,
+	regress_reading.nodes('SELECT n.public_key FROM apikeys.key AS k JOIN regress_reading.note AS n USING (public_key) ORDER BY k.created_at LIMIT 3' || lock,
+		'$.**{2 to last} ? (@."Custom Plan Provider" == "apikeys own rows")') AS own_rows
+FROM (VALUES (''), (' FOR UPDATE OF n')) AS l (lock);
+RESET ROLE;
+DROP TABLE regress_reading.note;
+SET ROLE regress_apikeys_owner;
 -- A count reads an index alone.
 SELECT regress_reading.nodes('SELECT count(*) FROM apikeys.keys',
 	'$.**{2 to last} ? (@."Node Type" == "Index Only Scan")') AS index_only;
