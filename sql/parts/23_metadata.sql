@@ -1,8 +1,8 @@
 -- Metadata is found by what it contains.  PostgreSQL's own operator is not marked
 -- LEAKPROOF, so that under row-level security no index could be asked with it.  This
--- one raises no error that depends on what is stored.  But the planner estimates with
--- a leakproof operator from the values of hidden rows, in any table: so it is granted
--- with access manage, and not to PUBLIC.
+-- one raises no error that depends on what is stored.  The planner would estimate with
+-- a leakproof operator from the values of hidden rows, in any table: so its estimates
+-- are constants, and it is granted with access manage, and not to PUBLIC.
 
 CREATE FUNCTION apikeys_internal.metadata_contains(metadata jsonb, part jsonb) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_metadata_contains';
@@ -11,7 +11,7 @@ COMMENT ON FUNCTION apikeys_internal.metadata_contains(jsonb, jsonb) IS
 
 CREATE OPERATOR apikeys.@> (
 	LEFTARG = jsonb, RIGHTARG = jsonb, FUNCTION = apikeys_internal.metadata_contains,
-	RESTRICT = matchingsel, JOIN = matchingjoinsel
+	RESTRICT = contsel, JOIN = contjoinsel
 );
 COMMENT ON OPERATOR apikeys.@> (jsonb, jsonb) IS
 	'Checks whether metadata contains the other value; uses an index under row-level security. Access manage.';

@@ -130,6 +130,13 @@ ak_tuplesort_get_datum(Tuplesortstate *sort, Datum *value)
 #define ak_relation_locator(relation) ((relation)->rd_node)
 #endif
 
+/* A setting of the worker, for what 17 added. */
+#if PG_VERSION_NUM >= 170000
+#define AK_NO_TRANSACTION_TIMEOUT {"transaction_timeout", "0"},
+#else
+#define AK_NO_TRANSACTION_TIMEOUT
+#endif
+
 /* The number of the transaction, counted in this session. */
 #if PG_VERSION_NUM >= 170000
 #define ak_local_transaction() (MyProc->vxid.lxid)

@@ -193,6 +193,7 @@ extern AkHashError ak_hash_form_parse(const char *text, AkHashForm *hash,
 extern size_t ak_hash_form_print(const AkHashForm *hash,
 								 char text[AK_HASH_TEXT_SIZE]);
 extern uint32_t ak_hash_form_cost(const AkHashForm *hash);
+extern uint32_t ak_hash_form_memory(const AkHashForm *hash);
 extern const char *ak_hash_form_algorithm(const AkHashForm *hash);
 
 /* --- token.c ------------------------------------------------------------- */

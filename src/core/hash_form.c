@@ -83,26 +83,25 @@ parse_base64(const char **text, const char *end, size_t min_digits)
 
 /*
  * Checks whether a text is an argon2id string (PHC string format) within the
- * limits of crypto.h; stores its memory times its passes in *cost.
+ * limits of crypto.h; stores its memory, in KiB, and that times its passes.
  */
 static AkHashError
-parse_argon2id(const char *text, size_t size, uint64_t *cost)
+parse_argon2id(const char *text, size_t size, uint64_t *memory, uint64_t *cost)
 {
 	const char *end = text + size;
-	uint64_t	memory;
 	uint64_t	passes;
 	uint64_t	lanes;
 
 	if (size >= AK_ARGON2ID_TEXT_SIZE ||
-		!parse_parameter(&text, end, "$argon2id$v=19$m=", ',', &memory) ||
+		!parse_parameter(&text, end, "$argon2id$v=19$m=", ',', memory) ||
 		!parse_parameter(&text, end, "t=", ',', &passes) ||
 		!parse_parameter(&text, end, "p=", '$', &lanes) ||
 		!parse_base64(&text, end, 11) ||
 		text == end || *text++ != '$' ||
 		!parse_base64(&text, end, 22) || text != end)
 		return AK_HASH_MALFORMED;
-	*cost = memory * passes;
-	return memory <= AK_ARGON2ID_MAX_MEMORY_KIB &&
+	*cost = *memory * passes;
+	return *memory <= AK_ARGON2ID_MAX_MEMORY_KIB &&
 		*cost <= AK_ARGON2ID_MAX_COST_KIB && lanes <= AK_ARGON2ID_MAX_LANES ?
 		AK_HASH_OK : AK_HASH_TOO_COSTLY;
 }
@@ -113,11 +112,12 @@ parse_argon2id(const char *text, size_t size, uint64_t *cost)
 static AkHashError
 check_hash(const AkHashForm *hash)
 {
+	uint64_t	memory;
 	uint64_t	cost;
 
 	if (hash->algorithm == AK_ARGON2ID)
 		return parse_argon2id((const char *) hash->digest, hash->digest_size,
-							  &cost);
+							  &memory, &cost);
 	for (int i = 0; i < DIGEST_COUNT; i++)
 		if (digests[i].algorithm == hash->algorithm &&
 			digests[i].digest_size == hash->digest_size &&
@@ -252,12 +252,26 @@ ak_hash_form_print(const AkHashForm *hash, char text[AK_HASH_TEXT_SIZE])
 uint32_t
 ak_hash_form_cost(const AkHashForm *hash)
 {
+	uint64_t	memory;
 	uint64_t	cost = 0;
 
 	if (hash->algorithm == AK_ARGON2ID)
 		(void) parse_argon2id((const char *) hash->digest, hash->digest_size,
-							  &cost);
+							  &memory, &cost);
 	return (uint32_t) cost;
+}
+
+/* Returns the memory, in KiB, that computing an argon2id hash takes; 0 for others. */
+uint32_t
+ak_hash_form_memory(const AkHashForm *hash)
+{
+	uint64_t	memory = 0;
+	uint64_t	cost;
+
+	if (hash->algorithm == AK_ARGON2ID)
+		(void) parse_argon2id((const char *) hash->digest, hash->digest_size,
+							  &memory, &cost);
+	return (uint32_t) memory;
 }
 
 /* Returns the name of the algorithm. */

@@ -183,6 +183,24 @@ read_object(JsonLexContext *lexer, HttpRequest *http)
 }
 
 /*
+ * Checks whether JSON has escapes beyond ASCII: PostgreSQL 15 raises an error of its
+ * own for those that an encoding lacks, with the statement.
+ */
+static bool
+has_wide_escape(const char *json)
+{
+	const char *escape = json;
+
+	while ((escape = strstr(escape, "\\u")) != NULL)
+	{
+		escape += 2;
+		if (strncmp(escape, "00", 2) != 0 || escape[2] > '7')
+			return true;
+	}
+	return false;
+}
+
+/*
  * Reads the headers; none if the setting is missing or empty.  Returns false
  * if it is not a JSON object of strings.
  */
@@ -195,6 +213,8 @@ read_headers(HttpRequest *http)
 
 	if (setting == NULL || *setting == '\0')
 		return true;
+	if (GetDatabaseEncoding() != PG_UTF8 && has_wide_escape(setting))
+		return false;
 	lexer = ak_json_lexer(unconstify(char *, setting), strlen(setting));
 	are_read = read_object(lexer, http);
 	ak_crypto_wipe(lexer->strval->data, lexer->strval->maxlen);

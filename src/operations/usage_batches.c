@@ -323,6 +323,23 @@ write_all(void)
 	return failures == 0;
 }
 
+/* Returns the last batch that the tables of this server show. */
+static uint64
+get_seen_batch(void)
+{
+	AkKeystore	store;
+	uint64		batch;
+
+	if (destination == OWN_TABLES)
+		return slot->batch;
+	ak_flush_begin();
+	ak_keystore_open(&store, AK_TABLE_BIT(AK_USAGE_FLUSH));
+	batch = ak_quota_last_batch(store.snapshot);
+	ak_keystore_close(&store);
+	ak_flush_commit();
+	return batch;
+}
+
 /* What was used of quotas, in a batch of its own. */
 static bool
 write_quotas(void)
@@ -330,12 +347,14 @@ write_quotas(void)
 	AkQuotaHarvest harvest;
 	AkQuotaBatch batch;
 	const char *columns[AK_QUOTA_COLUMN_COUNT];
+	uint64		seen;
 
 	if (!ak_limits_have_quotas())
 		return true;
+	seen = get_seen_batch();
 	slot->batch_is_settled = slot->batch_cleans = false;
 	slot->batch++;
-	ak_limits_harvest(MyDatabaseId, slot->batch, &harvest);
+	ak_limits_harvest(MyDatabaseId, slot->batch, seen, &harvest);
 	if (harvest.count > 0)
 	{
 		ak_flush_begin();

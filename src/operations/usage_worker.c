@@ -270,6 +270,7 @@ configure(void)
 		{"lock_timeout", "2s"},
 		/* An unreachable standby does not keep the server from stopping. */
 		{"synchronous_commit", "local"},
+		AK_NO_TRANSACTION_TIMEOUT
 	};
 
 	for (int i = 0; i < lengthof(settings); i++)

@@ -229,10 +229,17 @@ static AkVerdict
 verify_argon2id(const AkHashForm *hash, const AkSecretClaim *claim)
 {
 	char		text[AK_ARGON2ID_TEXT_SIZE] = {0};
+	void	   *memory;
 
 	if (!is_affordable(hash) || claim->is_none)
 		return AK_SECRET_DIFFERS;
 	memcpy(text, hash->digest, hash->digest_size);
+	/* libsodium says the same of another secret and of a lack of memory. */
+	memory = palloc_extended((Size) ak_hash_form_memory(hash) * 1024,
+							 MCXT_ALLOC_HUGE | MCXT_ALLOC_NO_OOM);
+	if (memory == NULL)
+		return AK_SECRET_LACKS_MEMORY;
+	pfree(memory);
 	return ak_crypto_argon2id_verify(text, claim->secret, claim->secret_size) ?
 		AK_SECRET_IS_OUTDATED : AK_SECRET_DIFFERS;
 }

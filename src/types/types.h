@@ -132,7 +132,8 @@ typedef enum AkVerdict
 	AK_SECRET_DIFFERS,
 	AK_SECRET_MATCHES,
 	AK_SECRET_IS_OUTDATED,		/* matches, and a new hash would be another */
-	AK_PEPPER_UNKNOWN			/* cannot be decided without it */
+	AK_PEPPER_UNKNOWN,			/* cannot be decided without it */
+	AK_SECRET_LACKS_MEMORY		/* nor without memory */
 } AkVerdict;
 
 extern struct varlena *ak_secret_hash_make(const char *public_key,

@@ -7,8 +7,8 @@
  * key.  All counters of one key are under the lock of one
  * partition, and linked to a head.  The head counts the uses that have no
  * counter with more detail.  Room is taken from one pool.  Its last quarter is
- * reserved for heads and counters without detail, so that every other key can
- * be counted however many details one key has.  Its last eighth is not
+ * reserved for heads and counters without detail, so that the uses of every other key
+ * can be counted however many details one key has, and whatever is denied.  Its last eighth is not
  * available to a database that has more than half of the room, if other
  * databases have ever counted.  Heads that note deletions take a quarter of it at
  * most: they come as fast as keys are deleted, and stay until that has ended.
@@ -127,10 +127,11 @@ ak_counter_name_head(const AkCounterName *name, AkCounterName *head)
 	hash_name(head);
 }
 
+/* Also a denial is a detail: it takes no room from uses. */
 static bool
 has_detail(const AkCounterKey *key)
 {
-	return key->counted.secret_version != 0 || key->counted.grant != 0 ||
+	return key->counted.kind != 0 || key->counted.secret_version != 0 || key->counted.grant != 0 ||
 		key->counted.network.family != 0;
 }
 

@@ -267,7 +267,8 @@ ak_guesses_know(const char *stored, size_t stored_size,
  * Computes a hash that takes long, and answers as ak_secret_hash_verify();
  * AK_SECRET_DIFFERS, at once, if there were too many wrong secrets, or too many are
  * compared now.  However many hashes it is compared with, a guess is counted once.
- * The caller has read the hash, so that computing it raises no error.
+ * The caller has read the hash, so that computing it raises no error; if it lacks
+ * memory, 53200 is raised after that.
  */
 AkVerdict
 ak_guess_verify(AkGuess *guess, const char *stored, size_t stored_size,
@@ -291,6 +292,17 @@ ak_guess_verify(AkGuess *guess, const char *stored, size_t stored_size,
 	verdict = ak_secret_hash_verify(stored, stored_size, claim);
 	pg_atomic_fetch_sub_u32(&table->computing, 1);
 	guess->was_computed = true;
+	if (verdict == AK_SECRET_LACKS_MEMORY)
+	{
+		give_back(guess);
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory"),
+				 errdetail("The argon2id hash of a secret could not be computed."),
+				 ak_errid("out_of_memory"),
+				 errhidestmt(true),
+				 errhidecontext(true)));
+	}
 	if (verdict == AK_SECRET_IS_OUTDATED)
 	{
 		uint64		halves[2];

@@ -117,7 +117,7 @@ extern void ak_limits_note_no_room(void);
 extern void ak_limits_status(AkLimitsStatus *status);
 
 extern bool ak_limits_have_quotas(void);
-extern void ak_limits_harvest(Oid database, uint64 batch,
+extern void ak_limits_harvest(Oid database, uint64 batch, uint64 seen,
 							  AkQuotaHarvest *harvest);
 extern void ak_limits_take_back(Oid database, uint64 batch);
 extern void ak_limits_purge(Oid database);
@@ -197,6 +197,7 @@ typedef struct AkQuotaBatch
 	int			count;
 } AkQuotaBatch;
 
+extern uint64 ak_quota_last_batch(Snapshot snapshot);
 extern void ak_quota_read(Snapshot snapshot, AkLimitCheck *check);
 extern void ak_quota_make_batch(AkQuotaHarvest *harvest, AkQuotaBatch *batch);
 extern bool ak_quota_merge(const pg_uuid_t *instance, uint64 number,

@@ -13,6 +13,7 @@
 #include "usage/limits.h"
 
 #include "access/xlog.h"
+#include "common/int.h"
 
 /* What the table of quotas says is asked for again after so long. */
 #define READ_INTERVAL_US	INT64_C(1000000)
@@ -166,7 +167,8 @@ get_remaining(AkLimitCheck *check)
 	if (quota)
 		unwritten = quota->pending +
 			(quota->written_batch < quota->batch ? quota->in_flight : 0);
-	check->used = written + unwritten;
+	if (pg_add_s64_overflow(written, unwritten, &check->used))
+		check->used = PG_INT64_MAX;
 	return Max(ak_share_of(left, check->share) - unwritten, 0);
 }
 

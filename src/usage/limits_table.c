@@ -12,8 +12,9 @@
  * Each row is in the account of an organization.  While more than half of the rows
  * are taken, an account gets another one only if it has less than an eighth of
  * them: one organization can fill half of the table, and does not take the rest from
- * the others.  Accounts are fewer than organizations can be; a secret seed decides
- * who shares one.
+ * the others.  What is spent of the limits of the organization itself always gets one,
+ * as long as there are any: its keys cannot switch those off.  Accounts are fewer than
+ * organizations can be; a secret seed decides who shares one.
  *
  * A count of a quota stands on what the table says (written), to which it adds
  * what was used since (pending), and what is being written (in flight) with the
@@ -39,6 +40,8 @@
 #include "core/crypto.h"
 #include "usage/limits.h"
 
+#include "access/xlog.h"
+#include "common/int.h"
 #include "miscadmin.h"
 #include "port/atomics.h"
 #include "port/pg_bitutils.h"
@@ -57,6 +60,9 @@
  * looked at, which takes about a fiftieth of that.
  */
 #define SWEEP_INTERVAL_US	2
+
+/* Clocks of servers differ: the quota of a period stays so long after its end. */
+#define KEEP_ENDED_US		INT64_C(3600000000)
 
 #define ACCOUNT_COUNT		1024
 
@@ -252,6 +258,7 @@ ak_limits_enter(const AkSpentKey *key, uint32 head,
 
 	SpinLockAcquire(&table->mutex);
 	if (table->used * 2 <= ak_limit_max_entries ||
+		memcmp(&key->subject, organization, UUID_LEN) == 0 ||
 		table->accounts[account] * 8 < ak_limit_max_entries)
 		place = table->free;
 	if (place != 0)
@@ -370,29 +377,45 @@ ak_limits_free(const pg_uuid_t *subject, uint64 limit)
 
 /* --- Making room ---------------------------------------------------------- */
 
-static bool
-is_full_bucket(AkSpent *spent, void *argument)
+typedef struct Times
 {
-	return spent->key.kind != AK_SPENT_OF_QUOTA &&
-		ak_gcra_level(&spent->of.rate.rate, &spent->of.rate.bucket,
-					  *(int64 *) argument) == 0;
+	int64		now;			/* ak_clock_us() */
+	int64		calendar;
+	bool		in_recovery;
+} Times;
+
+/*
+ * A bucket that is full, or, on a standby, which may have nowhere to write it, a
+ * quota of a period that has ended.
+ */
+static bool
+denies_nothing(AkSpent *spent, void *argument)
+{
+	const Times *times = argument;
+
+	if (spent->key.kind != AK_SPENT_OF_QUOTA)
+		return ak_gcra_level(&spent->of.rate.rate, &spent->of.rate.bucket,
+							 times->now) == 0;
+	return times->in_recovery &&
+		ak_period_end((AkPeriod) spent->key.which, spent->key.start) <
+		times->calendar - KEEP_ENDED_US;
 }
 
 /*
- * Frees the rows of buckets that are full; no partition is locked.  It is done by
+ * Frees the rows that deny nothing; no partition is locked.  It is done by
  * one process, and not all the time, so that a table that is full costs little.
  */
 void
 ak_limits_free_full(void)
 {
-	int64		now = ak_clock_us();
+	Times		times = {ak_clock_us(), ak_clock_calendar(), RecoveryInProgress()};
 	uint64		next = pg_atomic_read_u64(&table->next_sweep);
 
-	if (now >= (int64) next &&
+	if (times.now >= (int64) next &&
 		pg_atomic_compare_exchange_u64(&table->next_sweep, &next,
-									   now + (int64) ak_limit_max_entries *
+									   times.now + (int64) ak_limit_max_entries *
 									   SWEEP_INTERVAL_US))
-		scan(is_full_bucket, &now);
+		scan(denies_nothing, &times);
 }
 
 /* Counts a decision that found no room, and says so in the log; nothing is locked. */
@@ -433,9 +456,18 @@ typedef struct HarvestWork
 {
 	Oid			database;
 	uint64		batch;
+	uint64		seen;
 	AkQuotaHarvest *harvest;
 	int			allocated;
 } HarvestWork;
+
+static int64
+add(int64 a, int64 b)
+{
+	int64		sum;
+
+	return pg_add_s64_overflow(a, b, &sum) ? PG_INT64_MAX : sum;
+}
 
 /* What was in flight before has been written. */
 static bool
@@ -452,13 +484,13 @@ harvest_row(AkSpent *spent, void *argument)
 		return false;
 	if (quota->written_batch < quota->batch)
 	{
-		quota->written += quota->in_flight;
+		quota->written = add(quota->written, quota->in_flight);
 		quota->written_batch = quota->batch;
 	}
 	quota->in_flight = quota->pending;
 	quota->pending = 0;
 	if (quota->in_flight == 0)
-		return true;
+		return quota->written_batch <= work->seen;
 	quota->batch = work->batch;
 	count = &harvest->counts[harvest->count++];
 	count->subject = spent->key.subject;
@@ -470,13 +502,16 @@ harvest_row(AkSpent *spent, void *argument)
 
 /*
  * Takes what a database has pending of quotas into a batch, after all that was in
- * flight before has been written, and removes the rows that hold nothing.  What
- * there is no memory for stays for the next batch.
+ * flight before has been written, and removes the rows that hold nothing.  "seen" is
+ * the last batch that the tables of this server show: until they show what a
+ * standby has sent, only the row knows it.  What there is no memory for stays for the
+ * next batch.
  */
 void
-ak_limits_harvest(Oid database, uint64 batch, AkQuotaHarvest *harvest)
+ak_limits_harvest(Oid database, uint64 batch, uint64 seen,
+				  AkQuotaHarvest *harvest)
 {
-	HarvestWork work = {database, batch, harvest};
+	HarvestWork work = {database, batch, seen, harvest};
 
 	work.allocated = pg_atomic_read_u32(&table->quotas) + 100;
 	harvest->counts = palloc_extended(work.allocated * sizeof(AkQuotaCount),
@@ -494,7 +529,7 @@ take_back_row(AkSpent *spent, void *argument)
 	if (spent->key.kind == AK_SPENT_OF_QUOTA &&
 		spent->key.database == work->database && quota->batch == work->batch)
 	{
-		quota->pending += quota->in_flight;
+		quota->pending = add(quota->pending, quota->in_flight);
 		quota->in_flight = 0;
 	}
 	return false;

@@ -49,6 +49,19 @@ read_number(AkIndexScan *scan, AttrNumber column)
 	return number;
 }
 
+/* Returns the last batch of this server that the snapshot sees. */
+uint64
+ak_quota_last_batch(Snapshot snapshot)
+{
+	ScanKeyData key;
+	AkIndexScan scan;
+
+	ak_index_scan_uuid_key(&key, ak_database_slots_instance());
+	ak_index_scan_open(snapshot, AK_USAGE_FLUSH, AK_USAGE_FLUSH_BY_INSTANCE,
+					   &key, false, &scan);
+	return read_number(&scan, USAGE_FLUSH_BATCH);
+}
+
 /*
  * Fills in what the snapshot sees as written of a quota, and the last batch of
  * this server that it sees.
@@ -73,10 +86,7 @@ ak_quota_read(Snapshot snapshot, AkLimitCheck *check)
 						   keys, lengthof(keys), &scan);
 	check->written = read_number(&scan, QUOTA_USAGE_USED);
 
-	ak_index_scan_uuid_key(&keys[0], ak_database_slots_instance());
-	ak_index_scan_open(snapshot, AK_USAGE_FLUSH, AK_USAGE_FLUSH_BY_INSTANCE,
-					   &keys[0], false, &scan);
-	check->merged = read_number(&scan, USAGE_FLUSH_BATCH);
+	check->merged = ak_quota_last_batch(snapshot);
 	check->is_read = true;
 }
 

@@ -149,6 +149,36 @@ my @texts = split /\n/, $node->safe_psql('postgres', q{
 	SELECT split_part(s.hash::text, '$', -1) FROM apikeys.key_secret AS s
 	UNION ALL SELECT private_key FROM secret});
 is(scalar(grep { index($plans, $_) >= 0 } @texts), 0, scalar(@texts) . ' secrets and hashes, none of them is in a plan');
+# Nor do estimates tell a role without SELECT which values are frequent.
+$node->safe_psql(
+	'postgres', q{
+	CREATE ROLE decider LOGIN;
+	SELECT apikeys.grant_access('decider', 'decide');
+	SELECT apikeys.add_member(apikeys.organization('Acme'), 'user:frequent', 'GROUP_READ_ONLY',
+		apikeys.create_project(apikeys.organization('Acme'), 'project ' || n))
+	FROM generate_series(1, 200) AS n;
+	ANALYZE apikeys.member});
+
+# The rows that a role expects, before it is told that it may not read them.
+sub estimate
+{
+	my ($role, $principal) = @_;
+	my $said;
+
+	$node->psql(
+		'postgres', qq{
+		SET ROLE $role;
+		SET client_min_messages = log;
+		SET debug_print_plan = on;
+		SELECT FROM apikeys.member WHERE principal = '$principal'},
+		stderr => \$said);
+	return ($said =~ /:plan_rows (\d+)/)[0];
+}
+
+cmp_ok(estimate('none', 'user:frequent'), '>', 100, 'who may read a table is told what is frequent');
+is(estimate('decider', 'user:frequent'), estimate('decider', 'user:nobody') // 'nothing',
+	'who may not is not');
+
 $node->stop;
 
 done_testing();

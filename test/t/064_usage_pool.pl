@@ -142,7 +142,6 @@ is(use_keys(2000, 2009), 10, 'ten more keys are used');
 is(status('used_entries, coarse_count, lost_count'),
 	"$ROOM|3001|10", 'that is lost, the room being full');
 
-# Denials need no detail either.
 query(q{SELECT apikeys.authorize('key1', 'wrong', '10.0.0.1', 'clusters.read')});
 is(status('lost_count'), 11, 'so is a denial');
 
@@ -368,6 +367,19 @@ is( query(
 	'their counts stay');
 my @said = slurp_file($node->logfile, $log) =~ /has reached its maximum/g;
 is(scalar @said, 1, 'the log says so once');
+
+# --- Denials of many keys -----------------------------------------------------------
+
+$holder = hold_back();
+my $lost = status('lost_count');
+query(q{SELECT count(apikeys.authorize('key' || n, 'wrong', '10.0.0.1', 'clusters.read')) FROM generate_series(50, 1999) AS n});
+cmp_ok(status('lost_count'), '>', $lost, 'denials of many keys do not find room');
+$lost = status('lost_count');
+is(use_keys(2000, 2499), 500, 'then other keys are used');
+is(status('lost_count'), $lost, 'and each use is counted');
+$holder->query_safe('COMMIT');
+$holder->quit;
+flush_usage();
 
 $node->stop;
 done_testing();

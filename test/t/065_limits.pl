@@ -44,7 +44,7 @@ if (system("$compiler -shared -fPIC -O1 -o $directory/clock.so $here/../clock/cl
 }
 
 my $node = PostgreSQL::Test::Cluster->new('limits');
-$node->init;
+$node->init(allows_streaming => 1);
 $node->append_conf(
 	'postgresql.conf', qq{
 shared_preload_libraries = 'apikeys'
@@ -551,6 +551,25 @@ run_event("do set_rate_limit(K3, 5, '1000 days', scope => 'clusters.*')");
 is( decode('UTF-8', $node->safe_psql($database, "SET apikeys.limit_overflow = 'deny'; " . decide('K3'))),
 	'no | rate_limited | NULL | – | 0 | NULL | clusters.*', 'where there is no room for one of two limits');
 run_row('K3', 'yes', 'ok', 'NULL', '–', '8', '17280000', 'key');
+
+# The keys of an organization do not take the room for its own limit.
+$monotonic = $begin_full + 70_000_000;
+set_clock(($noon + 70) * 1_000_000);
+run_event("do set_organization_rate_limit(O, 1, '1000 days', each_key => false)");
+run_row('K4', 'yes', 'ok', 'NULL', '–', '0', '86400000', 'organization');
+run_row('K4', 'no', 'rate_limited', '86400000', '86400000', '0', '86400000', 'organization');
+
+# Where nothing is written, quotas of periods that have ended give their places up.
+make_case();
+run_event("do set_quota($_, 2, 'hour')") for 'K', 'K2', 'K3';
+$node->stop;
+open my $signal, '>', $node->data_dir . '/standby.signal';
+close $signal;
+with_clock(sub { $node->start });
+run_row($_, 'yes', 'ok', 'NULL', '–', '1', '3530', 'hour') for 'K', 'K2', 'K3';
+set_clock(($noon + 3 * 3600) * 1_000_000);
+run_row('2 × K', 'yes', 'ok', 'NULL', '–', '0', '3600', 'hour');
+run_row('K', 'no', 'quota_exceeded', '3600', '3600', '0', '3600', 'hour');
 
 $node->stop;
 done_testing();

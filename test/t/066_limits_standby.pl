@@ -24,7 +24,7 @@ $primary->safe_psql(
 	INSERT INTO apikeys.organization (id, name)
 		VALUES ('10000000-0000-0000-0000-000000000000', 'Acme');
 	INSERT INTO apikeys.key (public_key, organization_id, description)
-		SELECT k, '10000000-0000-0000-0000-000000000000', 'a key' FROM unnest('{K,K2,K3,K4,R,Q}'::text[]) AS k;
+		SELECT k, '10000000-0000-0000-0000-000000000000', 'a key' FROM unnest('{K,K2,K3,K4,L,R,Q}'::text[]) AS k;
 	INSERT INTO apikeys.key_secret (public_key, version, hash, hint)
 		SELECT public_key, 1,
 			('sha256$$' || encode(sha256('a secret'), 'hex'))::apikeys.secret_hash, ''
@@ -35,6 +35,7 @@ $primary->safe_psql(
 	SELECT apikeys.set_quota('K2', 10, 'ever');
 	SELECT apikeys.set_quota('K3', 100, 'ever');
 	SELECT apikeys.set_quota('K4', 10, 'ever');
+	SELECT apikeys.set_quota('L', 10, 'ever');
 	SELECT apikeys.set_rate_limit('R', 10, '1000 h');
 	SELECT apikeys.set_quota('Q', 1000, 'ever')});
 $primary->backup('base');
@@ -162,6 +163,19 @@ $standby->safe_psql('postgres', 'SELECT pg_wal_replay_resume()');
 flush_usage($standby);
 is(written(), $passed, 'and all is written');
 set_share($_, 1) for $primary, $standby;
+
+# What a standby has used itself it knows, however long replay stands still.
+$standby->safe_psql('postgres', 'SELECT pg_wal_replay_pause()');
+is(use_key($standby, 'L', 5), 'ok 5', 'five are used where replay stands still');
+flush_usage($standby) for 1 .. 3;
+is(use_key($standby, 'L', 5), 'ok 0', 'and five more, after the first were sent');
+flush_usage($standby) for 1 .. 3;
+is(use_key($standby, 'L', 1), 'quota_exceeded 0', 'and that is all');
+$standby->safe_psql('postgres', 'SELECT pg_wal_replay_resume()');
+$primary->wait_for_catchup($standby);
+flush_usage($standby) for 1 .. 2;
+is($standby->safe_psql('postgres', 'SELECT limit_entries FROM apikeys.status()'), 2,
+	'what has come back gives its room up, and buckets do not');
 
 # The primary is lost, with the three units that it has not written.
 is(use_key($standby, 'K2', 1), 'quota_exceeded 0', 'ten are used of the other quota, on both');

@@ -228,4 +228,28 @@ is(guess($primary, "costly@{[500 - $_]}", $there, 1),
 	0, 'one after the other is compared')
   for 1 .. 5;
 
+# --- Without memory ------------------------------------------------------------
+# A secret that cannot be compared is not a wrong one.
+$primary->safe_psql(
+	'postgres', q{
+	CREATE FUNCTION outcome(key text) RETURNS text LANGUAGE plpgsql AS $$
+	DECLARE
+		identifier text;
+	BEGIN
+		RETURN (apikeys.decide(key, 'a guess', '198.51.100.1'::inet, 'clusters.read')).reason;
+	EXCEPTION WHEN out_of_memory THEN
+		GET STACKED DIAGNOSTICS identifier = CONSTRAINT_NAME;
+		RETURN identifier;
+	END;
+	$$});
+my $session = $primary->background_psql('postgres');
+set_limit($primary, 10000);
+is($session->query_safe("SELECT outcome('costly450')"), 'wrong_secret', 'with memory a guess is wrong');
+my $pid = $session->query_safe('SELECT pg_backend_pid()');
+my $pages = (split / /, slurp_file("/proc/$pid/statm"))[0];
+my $room = $pages * qx(getconf PAGESIZE) + 4 * 1024 * 1024;
+system_or_bail('prlimit', '--pid', $pid, "--as=$room:");
+is($session->query_safe("SELECT outcome('costly451')"), 'out_of_memory', 'without it is not compared');
+$session->quit;
+
 done_testing();
