@@ -266,7 +266,7 @@ uint32_t
 ak_hash_form_memory(const AkHashForm *hash)
 {
 	uint64_t	memory = 0;
-	uint64_t	cost;
+	uint64_t	cost = 0;
 
 	if (hash->algorithm == AK_ARGON2ID)
 		(void) parse_argon2id((const char *) hash->digest, hash->digest_size,

@@ -151,6 +151,18 @@ SELECT apikeys.set_quota('regress_limits_other', NULL, 'ever'), apikeys.set_quot
 SELECT pg_temp.ask('clusters.read', 51, key => 'regress_limits_other');
 ROLLBACK;
 
+-- What is written and what is not are together more than a count can be.
+SELECT apikeys.set_quota('regress_limits_other', 9223372036854775807, 'ever') \g /dev/null
+SELECT apikeys.decide('regress_limits_other', 'a secret', '192.0.2.1'::inet, 'clusters.read', cost => 1) \g /dev/null
+SELECT apikeys.flush_usage() \g /dev/null
+SELECT apikeys.decide('regress_limits_other', 'a secret', '192.0.2.1'::inet, 'clusters.read', cost => 5) \g /dev/null
+UPDATE apikeys.quota_usage AS u SET used = 9223372036854775807 FROM apikeys.key AS k
+	WHERE k.public_key = 'regress_limits_other' AND u.subject = k.limits_id AND u.period = 'ever';
+SELECT pg_sleep(1.1) \g /dev/null
+SELECT used FROM apikeys.limits WHERE public_key = 'regress_limits_other' AND limit_name = 'credits';
+SELECT pg_temp.ask('clusters.read', 1, key => 'regress_limits_other');
+SELECT apikeys.set_quota('regress_limits_other', NULL, 'ever') \g /dev/null
+
 -- A batch of a standby is added once.
 SELECT gen_random_uuid() AS instance, limits_id FROM apikeys.key WHERE public_key = 'regress_limits_other' \gset
 SELECT apikeys.merge_quota_usage(:'instance', 1, ARRAY[:'limits_id']::uuid[], '{day}', '{2027-01-01 00:00+00}', '{5}');

@@ -77,5 +77,22 @@ is($node->safe_psql('postgres', $last_address), '127.0.0.1', 'an event over TCP'
 $node->safe_psql('postgres', q{SELECT apikeys.create_organization('by a socket', 'user:owner')});
 is($node->safe_psql('postgres', $last_address), 'none', 'and over a socket');
 
+# Headers are JSON, also in a database whose encoding lacks most characters.
+$node->safe_psql('postgres', q{CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'});
+$node->safe_psql('latin', 'CREATE EXTENSION apikeys');
+foreach (['A\u0041 \u007f', 'API key is not valid'], ['\u0130', 'malformed request'], ['\u0080', 'malformed request'])
+{
+	my ($header, $message) = @$_;
+	my $said;
+
+	$node->psql(
+		'latin', qq{
+		BEGIN;
+		SELECT set_config('request.headers', '{"authorization": "Bearer unknown.key", "x-name": "$header"}', true);
+		SELECT apikeys.authenticate_request()},
+		stderr => \$said);
+	like($said, qr/ERROR:  $message/, "a header with an escape: $header");
+}
+
 $node->stop;
 done_testing();
