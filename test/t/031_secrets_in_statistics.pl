@@ -133,6 +133,10 @@ $node->safe_psql('postgres', qq{
 	SET auto_explain.log_min_duration = 0;
 	SET auto_explain.log_nested_statements = on;
 	SET auto_explain.log_verbose = on;
+	SELECT current_setting('auto_explain.log_parameter_max_length', true) IS NOT NULL AS logs_parameters \\gset
+	\\if :logs_parameters
+		SET auto_explain.log_parameter_max_length = 0;
+	\\endif
 	CREATE TABLE source AS SELECT 'explained' AS public_key, hash::text, 'a key' AS description, '{ORG_READ_ONLY}'::text[] AS roles
 		FROM apikeys.key_secret WHERE public_key = '$key' ORDER BY version DESC LIMIT 1;
 	CREATE TABLE made AS SELECT k.* FROM apikeys.create_key(apikeys.organization('Acme'), 'a key', '{ORG_OWNER}') AS k;
@@ -172,7 +176,7 @@ sub estimate
 		SET debug_print_plan = on;
 		SELECT FROM apikeys.member WHERE principal = '$principal'},
 		stderr => \$said);
-	return ($said =~ /:plan_rows (\d+)/)[0];
+	return ($said =~ /plan_rows (\d+)/)[0];
 }
 
 cmp_ok(estimate('none', 'user:frequent'), '>', 100, 'who may read a table is told what is frequent');

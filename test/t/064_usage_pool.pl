@@ -371,7 +371,7 @@ is(scalar @said, 1, 'the log says so once');
 # --- Denials of many keys -----------------------------------------------------------
 
 $holder = hold_back();
-my $lost = status('lost_count');
+$lost = status('lost_count');
 query(q{SELECT count(apikeys.authorize('key' || n, 'wrong', '10.0.0.1', 'clusters.read')) FROM generate_series(50, 1999) AS n});
 cmp_ok(status('lost_count'), '>', $lost, 'denials of many keys do not find room');
 $lost = status('lost_count');
