@@ -14,7 +14,7 @@ COMMENT ON FUNCTION apikeys_internal.is_private_key(text) IS
 CREATE FUNCTION apikeys_internal.is_public_key(candidate text) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_is_public_key';
 COMMENT ON FUNCTION apikeys_internal.is_public_key(text) IS
-	'Checks whether a text can be a public key: 1 to 128 letters, digits and characters of _.~+/=-, and no private key in it.';
+	'Checks whether a text can be a public key: 1 to 128 letters, digits and characters of _.~+/=-, not one or two dots alone, and no private key in it.';
 
 CREATE FUNCTION apikeys_internal.is_principal(candidate text) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_is_principal';

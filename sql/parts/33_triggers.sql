@@ -69,7 +69,9 @@ BEGIN
 				CONSTRAINT = 'database_role_not_found';
 		END IF;
 	ELSE
-		SELECT 'role:' || r.rolname INTO NEW.principal FROM pg_roles AS r WHERE r.oid = NEW.database_role;
+		-- A role can be renamed to what no principal is called.
+		SELECT CASE WHEN apikeys_internal.is_principal('role:' || r.rolname) THEN 'role:' || r.rolname ELSE NEW.principal END
+			INTO NEW.principal FROM pg_roles AS r WHERE r.oid = NEW.database_role;
 		IF NOT FOUND THEN
 			RAISE undefined_object USING
 				MESSAGE = 'PostgreSQL role does not exist',

@@ -444,21 +444,24 @@ DECLARE
 		SELECT r.id FROM apikeys.role AS r
 		WHERE r.name = remove_member.role
 			AND (r.organization_id IS NULL OR r.organization_id = remove_member.organization));
-	member_role regrole;
 BEGIN
 	PERFORM apikeys_internal.lock_members(organization, project, is_owner, principal);
 	PERFORM apikeys_internal.check_principal(principal);
 	IF principal LIKE 'role:%' THEN
-		SELECT r.oid INTO member_role FROM pg_roles AS r WHERE r.rolname = substr(principal, 6);
-		-- A PostgreSQL role that was dropped is removed by the name it had.
 		DELETE FROM apikeys.member AS m
 			WHERE m.organization_id = remove_member.organization
 				AND m.project_id IS NOT DISTINCT FROM remove_member.project
 				AND m.role = ANY (role_ids)
-				AND CASE WHEN member_role IS NOT NULL THEN m.database_role = member_role
-					ELSE m.principal = remove_member.principal
-						AND NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = m.database_role)
-				END;
+				AND m.database_role = (SELECT r.oid FROM pg_roles AS r WHERE r.rolname = substr(remove_member.principal, 6));
+		-- One that was renamed or dropped is also removed by the name that the list has,
+		-- but not by who leaves.
+		IF NOT FOUND AND apikeys_internal.may('apikeys.members.manage', organization, project) THEN
+			DELETE FROM apikeys.member AS m
+				WHERE m.organization_id = remove_member.organization
+					AND m.project_id IS NOT DISTINCT FROM remove_member.project
+					AND m.role = ANY (role_ids)
+					AND m.principal = remove_member.principal;
+		END IF;
 	ELSE
 		DELETE FROM apikeys.member AS m
 			WHERE m.principal = remove_member.principal AND m.database_role IS NULL

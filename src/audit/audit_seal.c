@@ -257,20 +257,17 @@ add_bytes(AkBlake2b *hash, const void *bytes, size_t length)
 }
 
 /*
- * Returns text in UTF-8, palloc'd; NULL if it is UTF-8 already or cannot be
- * converted.  The latter is not an error, because one such text would keep all
- * events from being sealed.
+ * Returns text in UTF-8, palloc'd; NULL if it cannot be converted, which is not
+ * an error, because one such text would keep all events from being sealed.
  */
 static char *
-convert_text(const char *text, int length)
+convert_text(int encoding, const char *text, int length)
 {
-	int			encoding = GetDatabaseEncoding();
 	Oid			conversion;
 	char	   *converted;
 	int			room;
 
-	if (encoding == PG_UTF8 || encoding == PG_SQL_ASCII ||
-		length > (PG_INT32_MAX - 1) / MAX_CONVERSION_GROWTH)
+	if (length > (PG_INT32_MAX - 1) / MAX_CONVERSION_GROWTH)
 		return NULL;
 	conversion = FindDefaultConversionProc(encoding, PG_UTF8);
 	if (!OidIsValid(conversion))
@@ -288,12 +285,23 @@ convert_text(const char *text, int length)
 static void
 add_text(AkBlake2b *hash, const char *text, int length)
 {
-	char	   *converted = convert_text(text, length);
+	int			encoding = GetDatabaseEncoding();
+	char	   *converted;
 
-	if (converted)
-		add_bytes(hash, converted, strlen(converted));
-	else
+	if (encoding == PG_UTF8 || encoding == PG_SQL_ASCII)
+	{
 		add_bytes(hash, text, length);
+		return;
+	}
+	converted = convert_text(encoding, text, length);
+	if (converted)
+	{
+		add_bytes(hash, converted, strlen(converted));
+		return;
+	}
+	/* It is not the UTF-8 of another text with the same bytes. */
+	add_length(hash, -2);
+	add_bytes(hash, text, length);
 }
 
 static void

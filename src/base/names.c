@@ -151,8 +151,14 @@ consists_of(const text *candidate, size_t max_size, const char *others)
 Datum
 apikeys_is_public_key(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(consists_of(PG_GETARG_TEXT_PP(0), AK_PUBLIC_KEY_MAX_SIZE,
-							   "_.~+/=-"));
+	text	   *candidate = PG_GETARG_TEXT_PP(0);
+	const char *bytes = VARDATA_ANY(candidate);
+	size_t		size = VARSIZE_ANY_EXHDR(candidate);
+
+	/* No path of a URL has these as names (RFC 3986, section 5.2.4). */
+	if (size >= 1 && size <= 2 && bytes[0] == '.' && bytes[size - 1] == '.')
+		PG_RETURN_BOOL(false);
+	PG_RETURN_BOOL(consists_of(candidate, AK_PUBLIC_KEY_MAX_SIZE, "_.~+/=-"));
 }
 
 Datum

@@ -118,6 +118,20 @@ ak_database_slots_instance(void)
 	return &instance;
 }
 
+/*
+ * Raises 22023 if that is this server: its batches come from its workers, and from
+ * nobody who calls a function.
+ */
+void
+ak_refuse_own_instance(const pg_uuid_t *instance)
+{
+	if (memcmp(instance, ak_database_slots_instance(), UUID_LEN) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the instance must be another server"),
+				 ak_errid("invalid_batch")));
+}
+
 /* --- Finding ------------------------------------------------------------- */
 
 static AkDatabaseSlot *

@@ -214,6 +214,7 @@ apikeys_merge_quota_usage(PG_FUNCTION_ARGS)
 	int			period_count;
 
 	ak_require_preload();
+	ak_refuse_own_instance(PG_GETARG_UUID_P(0));
 	for (int column = 0; column < AK_QUOTA_COLUMN_COUNT; column++)
 		batch.columns[column] = PG_GETARG_DATUM(2 + column);
 	counts = DatumGetArrayTypeP(batch.columns[AK_QUOTA_COUNTS]);

@@ -107,6 +107,7 @@ extern void ak_database_slots_request(void);
 extern void ak_database_slots_attach(void);
 
 extern const pg_uuid_t *ak_database_slots_instance(void);
+extern void ak_refuse_own_instance(const pg_uuid_t *instance);
 extern AkDatabaseSlot *ak_database_slot_get(void);
 extern AkDatabaseSlot *ak_database_slot_find(Oid database);
 extern void ak_database_slot_free(AkDatabaseSlot *slot);

@@ -358,6 +358,7 @@ apikeys_merge_usage(PG_FUNCTION_ARGS)
 	int			version_count;
 
 	ak_require_preload();
+	ak_refuse_own_instance(PG_GETARG_UUID_P(0));
 	for (int column = 0; column < AK_BATCH_COLUMN_COUNT; column++)
 	{
 		ArrayType  *array = PG_GETARG_ARRAYTYPE_P(2 + column);
@@ -392,5 +393,6 @@ Datum
 apikeys_settle_usage(PG_FUNCTION_ARGS)
 {
 	ak_require_preload();
+	ak_refuse_own_instance(PG_GETARG_UUID_P(0));
 	PG_RETURN_BOOL(ak_usage_settle(PG_GETARG_UUID_P(0), PG_GETARG_INT64(1)));
 }

@@ -135,6 +135,33 @@ SELECT apikeys.decide('regress_corner', 'a secret', NULL, 'organization.read');
 ROLLBACK;
 SELECT reason FROM apikeys.decide('regress_corner', 'a secret', NULL, 'organization.read');
 
+-- A PostgreSQL role that was renamed is removed by either name, and restored whatever its
+-- name is now.  Who leaves ends no other's membership.
+CREATE ROLE regress_apikeys_corner_renamed;
+SELECT apikeys.add_member(:'org', 'role:regress_apikeys_corner_renamed', 'ORG_READ_ONLY');
+ALTER ROLE regress_apikeys_corner_renamed RENAME TO "regress_apikeys_corner  2";
+INSERT INTO apikeys.member (organization_id, principal, database_role, role)
+	VALUES (:'org', 'role:regress_apikeys_corner_old', '"regress_apikeys_corner  2"'::regrole, 'ORG_MEMBER')
+	RETURNING principal, database_role;
+CREATE ROLE regress_apikeys_corner_renamed;
+SELECT apikeys.grant_access('regress_apikeys_corner_renamed', 'manage') \g /dev/null
+SET ROLE regress_apikeys_corner_renamed;
+SELECT apikeys.remove_member(:'org', 'role:regress_apikeys_corner_renamed', 'ORG_READ_ONLY');
+RESET ROLE;
+SELECT apikeys.add_member(:'org', 'role:regress_apikeys_corner_renamed', 'ORG_MEMBER');
+SET ROLE regress_apikeys_corner_renamed;
+SELECT apikeys.remove_member(:'org', 'role:regress_apikeys_corner_renamed', 'ORG_READ_ONLY');
+RESET ROLE;
+SELECT apikeys.remove_member(:'org', 'role:regress_apikeys_corner_renamed', 'ORG_MEMBER'),
+	apikeys.remove_member(:'org', 'role:regress_apikeys_corner_renamed', 'ORG_READ_ONLY'),
+	apikeys.remove_member(:'org', 'role:regress_apikeys_corner_old', 'ORG_MEMBER');
+SELECT count(*) FROM apikeys.member WHERE organization_id = :'org' AND database_role IS NOT NULL;
+DROP OWNED BY regress_apikeys_corner_renamed;
+DROP ROLE regress_apikeys_corner_renamed, "regress_apikeys_corner  2";
+
+-- A public key can be a name in the path of a URL.
+SELECT k, apikeys_internal.is_public_key(k) FROM unnest('{.,..,...,.a,a.,..a}'::text[]) AS k;
+
 SELECT apikeys.delete_key(public_key) FROM apikeys.key WHERE organization_id = :'org';
 SELECT apikeys.delete_project(:'one');
 SELECT apikeys.delete_organization(id) FROM org \g /dev/null

@@ -174,6 +174,12 @@ SELECT apikeys.merge_quota_usage(:'instance', 3, ARRAY[:'limits_id']::uuid[], '{
 SELECT apikeys.merge_quota_usage(:'instance', 3, '{NULL}', '{day}', '{2027-01-01 00:00+00}', '{1}');
 SELECT apikeys.merge_quota_usage(:'instance', 3, '{}', '{day}', '{2027-01-01 00:00+00}', '{1}');
 
+-- A server's own batches come from nobody else.
+SELECT instance AS own FROM apikeys.usage_flush WHERE instance <> :'instance' ORDER BY flushed_at DESC LIMIT 1 \gset
+SELECT apikeys.settle_usage(:'own', 4611686018427387904);
+SELECT apikeys.merge_quota_usage(:'own', 4611686018427387904, '{}', '{}', '{}', '{}');
+SELECT apikeys.merge_usage(:'own', 4611686018427387904, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}');
+
 DELETE FROM apikeys.key WHERE public_key LIKE 'regress\_limits\_%';
 SELECT apikeys.flush_usage();
 SELECT count(*) FROM apikeys.quota_usage WHERE subject = :'limits_id';

@@ -214,6 +214,21 @@ foreach my $database (qw(restored latin))
 		'and goes on');
 }
 
+# Text is hashed in UTF-8, also where its encoding lacks some bytes: no other text has the
+# same hash.
+query(q{CREATE DATABASE windows TEMPLATE template0 ENCODING 'WIN1252' LOCALE 'C'});
+is( query(
+		q{
+	CREATE EXTENSION apikeys;
+	SELECT apikeys.create_organization('Acme', 'user:' || convert_from('\xc164e16d', 'WIN1252')) \g /dev/null
+	SELECT apikeys.seal_audit() \g /dev/null
+	SELECT intact FROM apikeys.verify_audit();
+	UPDATE apikeys.audit_event SET detail = replace(detail::text, convert_from('\xc1', 'WIN1252'), convert_from('\xc381', 'WIN1252'))::jsonb,
+		principal = replace(principal, convert_from('\xc1', 'WIN1252'), convert_from('\xc381', 'WIN1252'));
+	SELECT intact FROM apikeys.verify_audit()}, 'windows'),
+	"t\nf",
+	'a text whose bytes are those that were hashed is another one');
+
 # --- A standby ------------------------------------------------------------------------
 
 $node->backup('backup');

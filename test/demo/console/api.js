@@ -215,7 +215,8 @@ async function addEntries(context) {
     const { ipAddress, cidrBlock } = Object(entry)
     if ((ipAddress === undefined) === (cidrBlock === undefined))
       throw invalidEntries('Exactly one of ipAddress and cidrBlock has to be there.')
-    const network = String(ipAddress ?? cidrBlock)
+    const network = ipAddress ?? cidrBlock
+    if (typeof network !== 'string') throw invalidEntries('ipAddress and cidrBlock are strings.')
     if (network.includes(',')) throw invalidEntries('An entry is one address or one network.')
     return network
   })
@@ -252,7 +253,9 @@ function description({ desc }) {
 function roles(body) {
   if (!Array.isArray(body?.roles))
     throw new ApiError(400, 'MISSING_ATTRIBUTE', 'The attribute roles is missing.', ['roles'])
-  return body.roles.map(String)
+  if (!body.roles.every((role) => typeof role === 'string'))
+    throw new ApiError(400, 'INVALID_ATTRIBUTE', 'The attribute roles is an array of strings.', ['roles'])
+  return body.roles
 }
 
 // --- What goes out ---

@@ -28,13 +28,13 @@ async function add({ query, place, form }) {
 }
 
 async function remove({ query, place, form }) {
-  await query('SELECT apikeys.remove_member($1, $2, $3, $4)', [
+  const [{ changed }] = await query('SELECT apikeys.remove_member($1, $2, $3, $4) AS changed', [
     place.organization,
     text(form.principal),
     text(form.role),
     place.project
   ])
-  return { redirect: `${place.base}/members`, notice: 'The role is taken away.' }
+  return { redirect: `${place.base}/members`, notice: changed ? 'The role is taken away.' : 'This member did not have the role.' }
 }
 
 module.exports = [
