@@ -11,6 +11,7 @@
 #include "core/counting.h"
 #include "usage/usage.h"
 
+#include "common/int.h"
 #include "port/atomics.h"
 #include "utils/snapshot.h"
 #include "utils/uuid.h"
@@ -48,11 +49,19 @@ typedef struct AkSpentRate
 
 typedef struct AkSpentQuota
 {
-	int64		written;		/* by batches up to this, and by others */
-	uint64		written_batch;
+	int64		written;		/* as the table says */
 	int64		pending;
 	int64		in_flight;
 	uint64		batch;			/* of what is in flight */
+
+	/*
+	 * What this server has written in batches up to written_batch, and the table
+	 * may not show yet: of batches up to older_batch, and of later ones.
+	 */
+	uint64		written_batch;
+	uint64		older_batch;
+	int64		older;
+	int64		later;
 	int64		read_at;		/* ak_clock_us(): when the table was asked */
 } AkSpentQuota;
 
@@ -71,6 +80,15 @@ typedef struct AkSpent
 } AkSpent;
 
 StaticAssertDecl(sizeof(AkSpent) <= 128, "a limit takes little memory");
+
+/* The sum, or the largest count. */
+static inline int64
+ak_count_add(int64 a, int64 b)
+{
+	int64		sum;
+
+	return pg_add_s64_overflow(a, b, &sum) ? PG_INT64_MAX : sum;
+}
 
 /* Some partitions. */
 typedef struct AkPartitionSet

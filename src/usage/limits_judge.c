@@ -13,7 +13,6 @@
 #include "usage/limits.h"
 
 #include "access/xlog.h"
-#include "common/int.h"
 
 /* What the table of quotas says is asked for again after so long. */
 #define READ_INTERVAL_US	INT64_C(1000000)
@@ -138,38 +137,50 @@ wants_read(const AkLimitCheck *check, int64 now, bool in_recovery,
 		 (quota->written_batch < quota->batch && quota->batch <= last_batch));
 }
 
-/* What was read is newer, unless it lacks what we have written. */
+/*
+ * Takes over what was read; the table grows, so the larger figure is the newer one.
+ * On a standby it lacks the last batches: what they held is counted until it shows
+ * them all, which errs by the batches between two looks, and to the safe side.
+ */
 static void
 take_over_read(AkLimitCheck *check, int64 now)
 {
 	AkSpentQuota *quota = &check->spent->of.quota;
 
-	if (check->merged >= quota->written_batch)
+	quota->written = Max(quota->written, check->written);
+	quota->written_batch = Max(quota->written_batch, check->merged);
+	if (check->merged >= quota->older_batch)
 	{
-		quota->written = check->written;
-		quota->written_batch = check->merged;
+		quota->older = quota->later;
+		quota->later = 0;
+		quota->older_batch = quota->written_batch;
 	}
+	if (check->merged >= quota->older_batch)
+		quota->older = 0;
 	quota->read_at = now;
 }
 
 /*
- * What is left for this server: its share of what is not written yet, without what
- * it has used since.  What was used goes into the check.
+ * What is left for this server: its share of what the table shows no use of, without
+ * what it has used since.  What was used goes into the check.
  */
 static int64
 get_remaining(AkLimitCheck *check)
 {
 	const AkSpentQuota *quota = check->spent ? &check->spent->of.quota : NULL;
 	int64		written = quota ? quota->written : check->written;
-	int64		unwritten = 0;
+	int64		since = 0;
 	int64		left = Max(check->amount - written, 0);
 
 	if (quota)
-		unwritten = quota->pending +
-			(quota->written_batch < quota->batch ? quota->in_flight : 0);
-	if (pg_add_s64_overflow(written, unwritten, &check->used))
-		check->used = PG_INT64_MAX;
-	return Max(ak_share_of(left, check->share) - unwritten, 0);
+	{
+		since = ak_count_add(ak_count_add(quota->older, quota->later),
+							 quota->pending);
+		if (quota->written_batch < quota->batch)
+			since = ak_count_add(since, quota->in_flight);
+	}
+	check->used = ak_count_add(written, since);
+	return Max(ak_share_of(left, check->share) - since, 0);
 }
 
 static void

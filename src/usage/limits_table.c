@@ -17,8 +17,9 @@
  * organizations can be; a secret seed decides who shares one.
  *
  * A count of a quota stands on what the table says (written), to which it adds
- * what was used since (pending), and what is being written (in flight) with the
- * number of its batch; usage_counters.c tells of batches.
+ * what was used since (pending), what is being written (in flight) with the number of
+ * its batch, and what was written and the table does not show yet (older, later);
+ * usage_counters.c tells of batches.
  *
  * Locking: the rows are in partitions, each with an LWLock, which is held
  * exclusively to find, enter, change and remove rows.  Who needs several takes them
@@ -41,7 +42,6 @@
 #include "usage/limits.h"
 
 #include "access/xlog.h"
-#include "common/int.h"
 #include "miscadmin.h"
 #include "port/atomics.h"
 #include "port/pg_bitutils.h"
@@ -461,14 +461,6 @@ typedef struct HarvestWork
 	int			allocated;
 } HarvestWork;
 
-static int64
-add(int64 a, int64 b)
-{
-	int64		sum;
-
-	return pg_add_s64_overflow(a, b, &sum) ? PG_INT64_MAX : sum;
-}
-
 /* What was in flight before has been written. */
 static bool
 harvest_row(AkSpent *spent, void *argument)
@@ -484,7 +476,7 @@ harvest_row(AkSpent *spent, void *argument)
 		return false;
 	if (quota->written_batch < quota->batch)
 	{
-		quota->written = add(quota->written, quota->in_flight);
+		quota->later = ak_count_add(quota->later, quota->in_flight);
 		quota->written_batch = quota->batch;
 	}
 	quota->in_flight = quota->pending;
@@ -529,7 +521,7 @@ take_back_row(AkSpent *spent, void *argument)
 	if (spent->key.kind == AK_SPENT_OF_QUOTA &&
 		spent->key.database == work->database && quota->batch == work->batch)
 	{
-		quota->pending = add(quota->pending, quota->in_flight);
+		quota->pending = ak_count_add(quota->pending, quota->in_flight);
 		quota->in_flight = 0;
 	}
 	return false;

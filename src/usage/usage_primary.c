@@ -202,11 +202,13 @@ ak_usage_primary_connect(const char *database)
 
 	/*
 	 * The session there ends before this worker gives up, so it cannot add the
-	 * batch later; and soon if this worker has ended, and holds no rows then.
+	 * batch later; and soon if this worker has ended, and holds no rows then.  As
+	 * no timeout ends a wait for a synchronous standby, it waits for none.
 	 */
 	query("SELECT pg_catalog.concat("
 		  "pg_catalog.set_config('lock_timeout', '20s', false), "
 		  "pg_catalog.set_config('statement_timeout', '25s', false), "
+		  "pg_catalog.set_config('synchronous_commit', 'local', false), "
 		  "pg_catalog.set_config('client_connection_check_interval', '1s', "
 		  "false))", 0, NULL);
 }

@@ -24,7 +24,7 @@ $primary->safe_psql(
 	INSERT INTO apikeys.organization (id, name)
 		VALUES ('10000000-0000-0000-0000-000000000000', 'Acme');
 	INSERT INTO apikeys.key (public_key, organization_id, description)
-		SELECT k, '10000000-0000-0000-0000-000000000000', 'a key' FROM unnest('{K,K2,K3,K4,L,R,Q}'::text[]) AS k;
+		SELECT k, '10000000-0000-0000-0000-000000000000', 'a key' FROM unnest('{K,K2,K3,K4,L,M,R,Q}'::text[]) AS k;
 	INSERT INTO apikeys.key_secret (public_key, version, hash, hint)
 		SELECT public_key, 1,
 			('sha256$$' || encode(sha256('a secret'), 'hex'))::apikeys.secret_hash, ''
@@ -36,6 +36,7 @@ $primary->safe_psql(
 	SELECT apikeys.set_quota('K3', 100, 'ever');
 	SELECT apikeys.set_quota('K4', 10, 'ever');
 	SELECT apikeys.set_quota('L', 10, 'ever');
+	SELECT apikeys.set_quota('M', 100, 'ever');
 	SELECT apikeys.set_rate_limit('R', 10, '1000 h');
 	SELECT apikeys.set_quota('Q', 1000, 'ever')});
 $primary->backup('base');
@@ -157,6 +158,8 @@ is($unknown, 700 + 210 + 63, 'a server that writes gets its share of what is lef
 $passed += count_passed($standby, 'Q', 1000);
 my $overrun = $passed - 2000;
 note("passed beyond the quota: $overrun, bound " . 0.3 * $unknown);
+flush_usage($standby);
+is(count_passed($standby, 'Q', 1000), 0, 'and its own batches do not divide what is left again');
 cmp_ok($overrun, '>', 0, 'a standby that lags lets through what others have used meanwhile');
 cmp_ok($overrun, '<=', 0.3 * $unknown, 'its share of that at most');
 $standby->safe_psql('postgres', 'SELECT pg_wal_replay_resume()');
@@ -171,6 +174,20 @@ flush_usage($standby) for 1 .. 3;
 is(use_key($standby, 'L', 5), 'ok 0', 'and five more, after the first were sent');
 flush_usage($standby) for 1 .. 3;
 is(use_key($standby, 'L', 1), 'quota_exceeded 0', 'and that is all');
+$standby->safe_psql('postgres', 'SELECT pg_wal_replay_resume()');
+$primary->wait_for_catchup($standby);
+
+# And it learns what others have used, whatever it sends itself meanwhile.
+is(use_key($standby, 'M', 10), 'ok 90', 'ten are used on a standby');
+flush_usage($standby);
+$primary->wait_for_catchup($standby);
+is(use_key($primary, 'M', 40), 'ok 50', 'forty on the primary');
+flush_usage($primary);
+$primary->wait_for_catchup($standby);
+$standby->safe_psql('postgres', 'SELECT pg_wal_replay_pause()');
+is(use_key($standby, 'M', 5), 'ok 45', 'then five on the standby');
+flush_usage($standby) for 1 .. 2;
+is(use_key($standby, 'M', 5), 'ok 40', 'and five more');
 $standby->safe_psql('postgres', 'SELECT pg_wal_replay_resume()');
 $primary->wait_for_catchup($standby);
 flush_usage($standby) for 1 .. 2;
