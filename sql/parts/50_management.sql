@@ -454,7 +454,7 @@ BEGIN
 				AND m.role = ANY (role_ids)
 				AND m.database_role = (SELECT r.oid FROM pg_roles AS r WHERE r.rolname = substr(remove_member.principal, 6));
 		-- One that was renamed or dropped is also removed by the name that the list has,
-		-- but not by who leaves.
+		-- but not by the member that leaves.
 		IF NOT FOUND AND apikeys_internal.may('apikeys.members.manage', organization, project) THEN
 			DELETE FROM apikeys.member AS m
 				WHERE m.organization_id = remove_member.organization
