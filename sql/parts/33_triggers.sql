@@ -138,7 +138,8 @@ CREATE TRIGGER secret_deleted AFTER DELETE ON apikeys.key_secret
 COMMENT ON TRIGGER secret_deleted ON apikeys.key_secret IS 'Adds the uses of deleted secrets to those of the key.';
 
 -- The images of keys: at the end of the statement, or with each row where rows
--- arrive by logical replication.  Bodies of verbs call make_images or
+-- arrive by logical replication, where those of key_role wait for the end of the
+-- transaction, since a key may have thousands.  Bodies of verbs call make_images or
 -- insert_keys instead.
 CREATE FUNCTION apikeys_internal.key_changed() RETURNS trigger
 	LANGUAGE c AS 'MODULE_PATHNAME', 'apikeys_key_changed';
@@ -184,8 +185,10 @@ CREATE TRIGGER key_role_rows_updated AFTER UPDATE ON apikeys.key_role REFERENCIN
 	FOR EACH STATEMENT EXECUTE FUNCTION apikeys_internal.key_changed();
 CREATE TRIGGER key_role_rows_deleted AFTER DELETE ON apikeys.key_role REFERENCING OLD TABLE AS deleted
 	FOR EACH STATEMENT EXECUTE FUNCTION apikeys_internal.key_changed();
-CREATE TRIGGER key_role_replicated AFTER INSERT OR UPDATE OR DELETE ON apikeys.key_role
-	FOR EACH ROW EXECUTE FUNCTION apikeys_internal.key_changed();
+CREATE CONSTRAINT TRIGGER key_role_replicated AFTER INSERT OR UPDATE OR DELETE ON apikeys.key_role
+	DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION apikeys_internal.key_changed();
+CREATE TRIGGER key_role_truncating BEFORE TRUNCATE ON apikeys.key_role
+	FOR EACH STATEMENT EXECUTE FUNCTION apikeys_internal.key_changed();
 CREATE TRIGGER key_role_truncated AFTER TRUNCATE ON apikeys.key_role
 	FOR EACH STATEMENT EXECUTE FUNCTION apikeys_internal.key_changed();
 CREATE TRIGGER key_secret_rows_inserted AFTER INSERT ON apikeys.key_secret REFERENCING NEW TABLE AS inserted
@@ -217,6 +220,7 @@ COMMENT ON TRIGGER key_role_rows_inserted ON apikeys.key_role IS 'Rebuilds the i
 COMMENT ON TRIGGER key_role_rows_updated ON apikeys.key_role IS 'Rebuilds the images of the keys.';
 COMMENT ON TRIGGER key_role_rows_deleted ON apikeys.key_role IS 'Rebuilds the images of the keys.';
 COMMENT ON TRIGGER key_role_replicated ON apikeys.key_role IS 'Rebuilds the image of the key when rows arrive by logical replication.';
+COMMENT ON TRIGGER key_role_truncating ON apikeys.key_role IS 'Rebuilds the images of keys whose rows arrived before in the transaction.';
 COMMENT ON TRIGGER key_role_truncated ON apikeys.key_role IS 'Rebuilds all images.';
 COMMENT ON TRIGGER key_secret_rows_inserted ON apikeys.key_secret IS 'Rebuilds the images of the keys.';
 COMMENT ON TRIGGER key_secret_rows_updated ON apikeys.key_secret IS 'Rebuilds the images of the keys.';

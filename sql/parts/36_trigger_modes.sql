@@ -17,6 +17,7 @@ BEGIN ATOMIC
 			('key_limit', 'key_limit_truncated', 'ALWAYS'),
 			('key_role', 'key_role_replicated', 'REPLICA'),
 			('key_role', 'key_role_truncated', 'ALWAYS'),
+			('key_role', 'key_role_truncating', 'ALWAYS'),
 			('key_secret', 'key_secret_replicated', 'REPLICA'),
 			('key_secret', 'key_secret_truncated', 'ALWAYS'),
 			('key_secret', 'secret_inserted', 'ALWAYS'),

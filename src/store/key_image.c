@@ -9,7 +9,8 @@
  * if two transactions change one key, the second waits for the first and then
  * sees its changes (in READ COMMITTED; in the stricter levels it fails to
  * serialize). Logical replication has no statements, so a trigger for each row
- * does it.
+ * does it; for rows of key_role, of which a key may have thousands, at the end of
+ * the transaction, and once for rows of one key that follow each other.
  */
 #include "postgres.h"
 
@@ -152,10 +153,69 @@ make_all_images(void)
 
 /* --- For SQL ------------------------------------------------------------- */
 
+/* The key whose image was made last for a row, and the state that it was made from. */
+static struct
+{
+	TransactionId transaction;
+	SubTransactionId subtransaction;
+	CommandId	command;
+	int			size;
+	char		public_key[AK_PUBLIC_KEY_MAX_SIZE];
+} last_made;
+
+/* Checks whether nothing has changed since the image of the key was made. */
+static bool
+is_made(const text *key)
+{
+	return last_made.transaction == GetTopTransactionIdIfAny() &&
+		last_made.subtransaction == GetCurrentSubTransactionId() &&
+		last_made.command == GetCurrentCommandId(false) &&
+		last_made.size == VARSIZE_ANY_EXHDR(key) &&
+		memcmp(last_made.public_key, VARDATA_ANY(key), last_made.size) == 0;
+}
+
+static void
+note_made(const text *key)
+{
+	last_made.transaction = GetTopTransactionIdIfAny();
+	last_made.subtransaction = GetCurrentSubTransactionId();
+	last_made.command = GetCurrentCommandId(false);
+	last_made.size = VARSIZE_ANY_EXHDR(key);
+	memcpy(last_made.public_key, VARDATA_ANY(key), last_made.size);
+}
+
 static void
 follow_changes(Datum keys, const TriggerData *trigger)
 {
+	ArrayType  *array = DatumGetArrayTypeP(keys);
+	text	   *first = (text *) ARR_DATA_PTR(array);
+	bool		is_row = TRIGGER_FIRED_FOR_ROW(trigger->tg_event) &&
+		ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)) == 1 &&
+		VARSIZE_ANY_EXHDR(first) <= AK_PUBLIC_KEY_MAX_SIZE;
+
+	if (is_row && is_made(first))
+		return;
 	ak_key_image_make(keys);
+	if (is_row)
+		note_made(first);
+}
+
+/*
+ * Runs the row triggers of key_role that wait for the end of the transaction: their
+ * rows are gone after a TRUNCATE.  One that is replicated does not ask for them.
+ */
+static void
+end_waiting(void)
+{
+	static AkStatement run = {
+		"SET CONSTRAINTS apikeys.key_role_replicated IMMEDIATE"
+	};
+	static AkStatement wait_again = {
+		"SET CONSTRAINTS apikeys.key_role_replicated DEFERRED"
+	};
+
+	ak_owner_execute(&run, NULL, NULL);
+	ak_owner_execute(&wait_again, NULL, NULL);
 }
 
 /*
@@ -170,7 +230,9 @@ apikeys_key_changed(PG_FUNCTION_ARGS)
 										  AK_TABLE_BIT(AK_KEY_LIMIT) |
 										  AK_TABLE_BIT(AK_KEY_SECRET));
 
-	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
+	if (TRIGGER_FIRED_BEFORE(trigger->tg_event))
+		end_waiting();
+	else if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
 		make_all_images();
 	else if (!ak_owner_is_acting())
 		ak_changed_keys_each(trigger, follow_changes);

@@ -171,7 +171,45 @@ is($subscriber->safe_psql('postgres', $ask_many),
 change(q{DELETE FROM apikeys.key WHERE public_key ~ '^many.*[02468]$'});
 is($subscriber->safe_psql('postgres', $ask_many),
 	'ok|250', 'those are deleted');
-change(q{TRUNCATE apikeys.key_role});
+
+# A key that holds much: its image is made once for all rows of a transaction.
+$subscriber->safe_psql(
+	'postgres', q{
+	CREATE SEQUENCE made;
+	CREATE FUNCTION count_made() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM nextval('public.made'); RETURN NULL; END$$;
+	CREATE TRIGGER count_made AFTER INSERT OR UPDATE ON apikeys.key_image FOR EACH ROW EXECUTE FUNCTION count_made();
+	ALTER TABLE apikeys.key_image ENABLE ALWAYS TRIGGER count_made;
+});
+change(qq{
+	SELECT apikeys.set_organization_roles('many1', '{}', ARRAY(SELECT 'a.p' || n FROM generate_series(1, 1000) AS n));
+	SELECT apikeys.set_organization_roles('many3', '{}', '{b.p}')});
+is( $subscriber->safe_psql(
+		'postgres',
+		q{SELECT public_key, cardinality(organization_roles) FROM apikeys.key_image WHERE public_key IN ('many1', 'many3') ORDER BY 1}
+	),
+	"many1|1000\nmany3|1",
+	'a thousand permissions');
+is($subscriber->safe_psql('postgres', 'SELECT last_value FROM made'),
+	'2', 'and one image for each of the two keys');
+change(q{BEGIN;
+	SELECT apikeys.set_organization_roles('many1', '{}', '{b.p}');
+	SELECT apikeys.set_organization_roles('many3', '{}', '{b.q}');
+	SAVEPOINT s;
+	SELECT apikeys.set_organization_roles('many1', '{}', '{b.q}');
+	ROLLBACK TO s;
+	SELECT apikeys.set_organization_roles('many1', '{}', '{b.r}');
+	COMMIT});
+is( $subscriber->safe_psql(
+		'postgres',
+		q{SELECT public_key, organization_roles FROM apikeys.key_image WHERE public_key IN ('many1', 'many3') ORDER BY 1}
+	),
+	"many1|{=b.r}\nmany3|{=b.q}",
+	'two keys that are changed in turn');
+
+change(q{BEGIN;
+	SELECT apikeys.set_organization_roles('many1', '{}', '{b.s}');
+	TRUNCATE apikeys.key_role;
+	COMMIT});
 is($subscriber->safe_psql('postgres', $ask_many),
 	'scope_denied|250', 'a table is emptied');
 
