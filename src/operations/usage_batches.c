@@ -281,14 +281,17 @@ must_leave_rest(void)
 /*
  * Writes all batches; false if some is left.  After a failure it goes on, with
  * smaller ones, at once or on a standby at the next flush: somebody may hold a row
- * of one key, and counts of others do not wait for that.
+ * of one key, and counts of others do not wait for that.  After too many, the next
+ * flush begins there.
  */
 static bool
 write_all(void)
 {
 	int			failures = 0;
+	bool		is_rest = slot->rest > 0;
 
-	memset(&place, 0, sizeof(place));
+	place = (AkHarvestPlace) {.partition = slot->rest};
+	slot->rest = 0;
 	while (place.partition < AK_COUNTER_PARTITIONS)
 	{
 		int			partition = place.partition;
@@ -311,7 +314,15 @@ write_all(void)
 				return false;
 			settle_last_batch();
 			if (++failures == MOST_FAILURES)
+			{
+				slot->rest = place.partition % AK_COUNTER_PARTITIONS;
 				return false;
+			}
+		}
+		if (is_rest && place.partition == AK_COUNTER_PARTITIONS)
+		{
+			place = (AkHarvestPlace) {0};
+			is_rest = false;
 		}
 		if (must_leave_rest())
 			return failures == 0 && place.partition == AK_COUNTER_PARTITIONS;

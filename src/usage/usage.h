@@ -83,6 +83,7 @@ typedef struct AkDatabaseSlot
 	uint64		batch;
 	bool		batch_is_settled;
 	bool		batch_cleans;	/* it removes what is recorded of deleted keys */
+	int			rest;			/* the partition where the next flush begins */
 
 	/*
 	 * Whether records may be left of keys and secrets that are no more, and of

@@ -466,6 +466,27 @@ is( $node->safe_psql('copied',
 is( $node->safe_psql('copied', q{SELECT lost_count FROM apikeys.status()}),
 	0, 'and loses nothing');
 
+# --- Rows that somebody holds ----------------------------------------------------------
+
+# In more batches than a flush tries again: the next one goes on behind them.
+query('CREATE DATABASE held');
+make_keys('held', 16_000);
+my $use_all = q{SELECT count(*) FROM apikeys.key WHERE apikeys.authorize(public_key, 'a secret', '192.0.2.1', 'clusters.read')};
+query($use_all, 'held');
+flush_usage('held');
+$locker = $node->background_psql('held');
+$locker->query_safe('BEGIN; SELECT count(*) FROM (SELECT FROM apikeys.key_usage ORDER BY md5(public_key) LIMIT 12 FOR UPDATE) AS u');
+query($use_all, 'held');
+$node->psql('held', 'SELECT apikeys.flush_usage()') for 1 .. 4;
+my $unwritten = query('SELECT 32000 - sum(use_count) FROM apikeys.key_usage', 'held');
+cmp_ok($unwritten, '<=', 12 * 700, 'a dozen rows that are held keep back no more than their batches');
+is(query('SELECT pending_entries FROM apikeys.status()', 'held'), $unwritten, 'which are pending');
+$locker->query_safe('COMMIT');
+$locker->quit;
+flush_usage('held');
+is(query('SELECT sum(use_count) FROM apikeys.key_usage', 'held'), 32_000, 'until the rows are free');
+query('DROP DATABASE held');
+
 # --- A full table ----------------------------------------------------------------------
 
 $node->append_conf('postgresql.conf', 'apikeys.usage_max_entries = 1000');
