@@ -51,11 +51,6 @@ CREATE FUNCTION apikeys_internal.reads_key(public_key text, organizations uuid[]
 COMMENT ON FUNCTION apikeys_internal.reads_key(text, uuid[]) IS
 	'Checks whether the principal reads a key; organizations are those in which it reads all keys, as principal_organizations returned them for the statement.';
 
-CREATE FUNCTION apikeys_internal.reads_key_role(public_key text, organization uuid, project uuid) RETURNS boolean
-	LANGUAGE c STABLE PARALLEL RESTRICTED COST 10 AS 'MODULE_PATHNAME', 'apikeys_reads_key_role';
-COMMENT ON FUNCTION apikeys_internal.reads_key_role(text, uuid, uuid) IS
-	'Checks whether the principal is the key, or reads keys in the project. Returns false without a project.';
-
 CREATE FUNCTION apikeys_internal.stops_key(public_key text) RETURNS boolean
 	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_stops_key';
 COMMENT ON FUNCTION apikeys_internal.stops_key(text) IS

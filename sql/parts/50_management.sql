@@ -269,11 +269,7 @@ DECLARE
 	new_id uuid;
 	owner text;
 BEGIN
-	PERFORM FROM apikeys.organization AS o WHERE o.id = create_project.organization FOR KEY SHARE;
-	IF NOT FOUND OR NOT (apikeys_internal.may('apikeys.projects.create', organization)
-		OR apikeys_internal.may('apikeys.projects.manage', organization)) THEN
-		PERFORM apikeys_internal.refuse('apikeys.projects.create', organization);
-	END IF;
+	PERFORM apikeys_internal.keep_with(organization, 'apikeys.projects.create', 'apikeys.projects.manage');
 	PERFORM apikeys_internal.check_name('name', name);
 	INSERT INTO apikeys.project (organization_id, name)
 		VALUES (create_project.organization, create_project.name)
@@ -357,29 +353,41 @@ COMMENT ON FUNCTION apikeys_internal.delete_project(uuid) IS 'Body of apikeys.de
 
 -- --- Members ----------------------------------------------------------------
 
+CREATE FUNCTION apikeys_internal.may_change_members(organization uuid, project uuid, leaving text) RETURNS boolean
+	LANGUAGE sql STABLE PARALLEL RESTRICTED
+BEGIN ATOMIC
+	SELECT apikeys_internal.may('apikeys.members.manage', organization, project)
+		OR coalesce(leaving = apikeys.principal(), false) AND EXISTS (
+			SELECT FROM apikeys.member AS m
+			WHERE m.organization_id = may_change_members.organization
+				AND m.project_id IS NOT DISTINCT FROM may_change_members.project
+				AND CASE WHEN leaving LIKE 'role:%'
+					THEN m.database_role = (SELECT r.oid FROM pg_roles AS r WHERE r.rolname = substr(leaving, 6))
+					ELSE m.principal = leaving END);
+END;
+COMMENT ON FUNCTION apikeys_internal.may_change_members(uuid, uuid, text) IS
+	'Checks whether the principal may manage the members of an organization or, with a project, of that project of it, or is the member that leaves. Never NULL.';
+
 -- The organization is locked against deletion; with "alone" also against a
--- concurrent removal of an owner.  Who is a member by "leaving" may end that.
+-- concurrent removal of an owner.  Who is a member by "leaving" may end that.  A
+-- stranger waits for nobody.
 CREATE FUNCTION apikeys_internal.lock_members(organization uuid, project uuid, alone boolean, leaving text) RETURNS void
 	LANGUAGE plpgsql VOLATILE
 AS $$
 BEGIN
-	IF alone THEN
-		PERFORM FROM apikeys.organization AS o WHERE o.id = lock_members.organization FOR NO KEY UPDATE;
-	ELSE
-		PERFORM FROM apikeys.organization AS o WHERE o.id = lock_members.organization FOR KEY SHARE;
-	END IF;
-	IF project IS NOT NULL THEN
-		PERFORM FROM apikeys.project AS p
-			WHERE p.id = lock_members.project AND p.organization_id = lock_members.organization FOR KEY SHARE;
-	END IF;
-	IF FOUND AND (apikeys_internal.may('apikeys.members.manage', organization, project)
-		OR leaving = apikeys.principal() AND EXISTS (
-			SELECT FROM apikeys.member AS m
-			WHERE m.organization_id = lock_members.organization AND m.project_id IS NOT DISTINCT FROM lock_members.project
-				AND CASE WHEN leaving LIKE 'role:%'
-					THEN m.database_role = (SELECT r.oid FROM pg_roles AS r WHERE r.rolname = substr(leaving, 6))
-					ELSE m.principal = leaving END)) THEN
-		RETURN;
+	IF apikeys_internal.may_change_members(organization, project, leaving) THEN
+		IF alone THEN
+			PERFORM FROM apikeys.organization AS o WHERE o.id = lock_members.organization FOR NO KEY UPDATE;
+		ELSE
+			PERFORM FROM apikeys.organization AS o WHERE o.id = lock_members.organization FOR KEY SHARE;
+		END IF;
+		IF project IS NOT NULL THEN
+			PERFORM FROM apikeys.project AS p
+				WHERE p.id = lock_members.project AND p.organization_id = lock_members.organization FOR KEY SHARE;
+		END IF;
+		IF FOUND AND apikeys_internal.may_change_members(organization, project, leaving) THEN
+			RETURN;
+		END IF;
 	END IF;
 	PERFORM apikeys_internal.refuse('apikeys.members.manage', organization, project);
 END;
@@ -394,7 +402,7 @@ BEGIN
 	IF NOT apikeys_internal.is_principal(candidate) THEN
 		RAISE invalid_parameter_value USING
 			MESSAGE = 'invalid principal',
-			DETAIL = 'A member is role:<PostgreSQL role> or user:<user of the application>, 255 bytes at most.',
+			DETAIL = 'A member is role:<PostgreSQL role> or user:<user of the application>, 255 bytes at most, with single spaces between words, without control, format or other blank characters.',
 			CONSTRAINT = 'invalid_principal';
 	END IF;
 END;

@@ -27,11 +27,7 @@ BEGIN
 		END IF;
 		RETURN;
 	END IF;
-	PERFORM FROM apikeys.organization AS o WHERE o.id = check_role_manager.organization FOR KEY SHARE;
-	IF NOT FOUND OR NOT (apikeys_internal.may('apikeys.members.manage', organization)
-		OR apikeys_internal.may('apikeys.keys.manage', organization)) THEN
-		PERFORM apikeys_internal.refuse('apikeys.members.manage', organization);
-	END IF;
+	PERFORM apikeys_internal.keep_with(organization, 'apikeys.members.manage', 'apikeys.keys.manage');
 END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.check_role_manager(uuid) IS

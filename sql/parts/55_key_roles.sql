@@ -99,12 +99,16 @@ DECLARE
 	before constant apikeys.key := apikeys_internal.lock_key(public_key);
 BEGIN
 	-- A key that is given more is managed; of one that only loses roles, these are grantable.
-	IF NOT (
-		(SELECT array_agg(apikeys_internal.find_role(r, before.organization_id)) FROM unnest(roles) AS r)
-			<@ ARRAY(SELECT r.role FROM apikeys.key_role AS r
-				WHERE r.public_key = before.public_key AND r.project_id IS NULL AND r.role IS NOT NULL)
-		AND coalesce(permissions, '{}') <@ ARRAY(SELECT r.permission FROM apikeys.key_role AS r
-				WHERE r.public_key = before.public_key AND r.project_id IS NULL AND r.permission IS NOT NULL)) THEN
+	IF EXISTS (
+			SELECT apikeys_internal.find_role(named, before.organization_id) FROM unnest(roles) AS named
+			EXCEPT
+			SELECT r.role FROM apikeys.key_role AS r
+			WHERE r.public_key = before.public_key AND r.project_id IS NULL AND r.role IS NOT NULL)
+		OR EXISTS (
+			SELECT unnest(permissions)
+			EXCEPT
+			SELECT r.permission FROM apikeys.key_role AS r
+			WHERE r.public_key = before.public_key AND r.project_id IS NULL AND r.permission IS NOT NULL) THEN
 		PERFORM apikeys_internal.check_managed(public_key);
 	END IF;
 	PERFORM apikeys_internal.replace_roles(before, NULL, roles, permissions);

@@ -173,25 +173,25 @@ COMMENT ON COLUMN apikeys.usage.lost_count IS 'Uses and denials, of all keys in 
 
 -- With the rights of the owner: SELECT on the hash is not granted to anybody.
 CREATE VIEW apikeys_internal.key_secret_form WITH (security_barrier = true) AS
-SELECT s.public_key, s.version, apikeys_internal.algorithm(s.hash) AS algorithm, apikeys_internal.pepper(s.hash) AS pepper
-FROM apikeys.key_secret AS s
-UNION ALL
-SELECT s.public_key, s.version, 'digest', apikeys_internal.digest_pepper(s.digest)
-FROM apikeys.key_secret AS s WHERE s.digest IS NOT NULL;
+SELECT s.public_key, s.expires_at, f.algorithm, f.pepper
+FROM apikeys.key_secret AS s CROSS JOIN LATERAL (VALUES
+	(apikeys_internal.algorithm(s.hash), apikeys_internal.pepper(s.hash)),
+	(CASE WHEN s.digest IS NOT NULL THEN 'digest' END, apikeys_internal.digest_pepper(s.digest))) AS f (algorithm, pepper)
+WHERE f.algorithm IS NOT NULL;
 COMMENT ON VIEW apikeys_internal.key_secret_form IS
 	'How each secret is hashed, and what HTTP Digest needs of it is sealed.';
 COMMENT ON COLUMN apikeys_internal.key_secret_form.public_key IS 'The key.';
-COMMENT ON COLUMN apikeys_internal.key_secret_form.version IS 'The secret.';
+COMMENT ON COLUMN apikeys_internal.key_secret_form.expires_at IS 'When the secret expires; NULL: never.';
 COMMENT ON COLUMN apikeys_internal.key_secret_form.algorithm IS 'The algorithm of its hash, or digest.';
 COMMENT ON COLUMN apikeys_internal.key_secret_form.pepper IS 'The id of its pepper, 0 for none; NULL for a hash of another system.';
 
--- A barrier, so that a condition of the reader is never evaluated for secrets that
+-- A barrier, so that a condition of the reader is never evaluated for keys that
 -- are not visible to it.
 CREATE VIEW apikeys.rehash_status WITH (security_invoker = true, security_barrier = true) AS
 SELECT f.algorithm, f.pepper, apikeys_internal.pepper_state(f.pepper) AS state, count(*) AS secret_count
-FROM apikeys.key_secret AS s
-	JOIN apikeys_internal.key_secret_form AS f ON f.public_key = s.public_key AND f.version = s.version
-WHERE s.expires_at IS NULL OR s.expires_at > statement_timestamp()
+FROM apikeys.key AS k
+	JOIN apikeys_internal.key_secret_form AS f ON f.public_key = k.public_key
+WHERE f.expires_at IS NULL OR f.expires_at > statement_timestamp()
 GROUP BY f.algorithm, f.pepper;
 COMMENT ON VIEW apikeys.rehash_status IS
 	'How the live secrets of the keys visible to the reader are hashed. Secrets that are not in state current are rehashed in the background when they are used (those hashed by argon2id only with a pepper); what is sealed for HTTP Digest by reseal_digests.';

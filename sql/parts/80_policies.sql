@@ -70,7 +70,9 @@ COMMENT ON POLICY key_reader_select ON apikeys.key IS
 CREATE POLICY key_role_reader_select ON apikeys.key_role FOR SELECT
 	USING (organization_id = ANY ((SELECT apikeys_internal.principal_organizations(
 			'apikeys.keys.read', 'apikeys.keys.manage'))::uuid[])
-		OR apikeys_internal.reads_key_role(public_key, organization_id, project_id));
+		OR public_key = (SELECT apikeys_internal.own_reader())
+		OR project_id = ANY ((SELECT apikeys_internal.principal_other_projects(
+			'{apikeys.keys.read,apikeys.keys.manage}', '{apikeys.keys.read,apikeys.keys.manage}'))::uuid[]));
 COMMENT ON POLICY key_role_reader_select ON apikeys.key_role IS
 	'apikeys.keys.read or .manage in the organization reads the roles of its keys; in a project the roles granted there; a key its own.';
 

@@ -150,7 +150,6 @@ BEGIN ATOMIC
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.is_readable_share(uuid, text[])'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.visited_organization()'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.principal_project_keys(text[])'),
-		('manage', 'EXECUTE ON FUNCTION apikeys_internal.reads_key_role(text, uuid, uuid)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.last_use(text, uuid, uuid[])'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.key_roles(text, uuid, uuid[])'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.key_projects(text, uuid, uuid[], uuid[], uuid[])'),

@@ -146,6 +146,7 @@ extern Datum ak_make_row(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
 /* In bytes; a public key is not longer. */
 #define AK_PUBLIC_KEY_MAX_SIZE	128
 
+extern int	ak_compare_texts(const void *a, const void *b);
 extern bool ak_is_name(const text *candidate);
 extern bool ak_is_principal(const text *candidate);
 extern bool ak_is_permission(const text *candidate);

@@ -48,6 +48,22 @@ PG_FUNCTION_INFO_V1(apikeys_is_private_key);
 PG_FUNCTION_INFO_V1(apikeys_is_public_key);
 PG_FUNCTION_INFO_V1(apikeys_is_role_name);
 
+/* --- Order --------------------------------------------------------------- */
+
+/* Compares two Datums of text, in the order of collation "C". */
+int
+ak_compare_texts(const void *a, const void *b)
+{
+	const text *one = DatumGetTextPP(*(const Datum *) a);
+	const text *other = DatumGetTextPP(*(const Datum *) b);
+	int			one_size = VARSIZE_ANY_EXHDR(one);
+	int			other_size = VARSIZE_ANY_EXHDR(other);
+	int			order = memcmp(VARDATA_ANY(one), VARDATA_ANY(other),
+							   Min(one_size, other_size));
+
+	return order != 0 ? order : one_size - other_size;
+}
+
 /* --- Names --------------------------------------------------------------- */
 
 /*

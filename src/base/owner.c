@@ -18,10 +18,15 @@
 #include "core/compat.h"
 
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/objectaccess.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_trigger.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -31,8 +36,10 @@
 #include "optimizer/cost.h"
 #include "pgtime.h"
 #include "tcop/dest.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/plancache.h"
 #include "utils/regproc.h"
 #include "utils/rls.h"
@@ -156,45 +163,147 @@ ak_owner_caller(void)
 /* --- Functions of other roles -------------------------------------------- */
 
 static needs_fmgr_hook_type next_needs_fmgr_hook = NULL;
+static ExecutorStart_hook_type next_start_hook = NULL;
 
-/*
- * Checks whether the function belongs to a superuser or the owner, or runs
- * with its definer's rights.
- */
+static void
+refuse_function(Oid function)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("function %s cannot run on behalf of the owner of the extension",
+					format_procedure(function)),
+			 errhint("If a table refers to one of the extension's with ON DELETE CASCADE, its trigger functions must be SECURITY DEFINER."),
+			 ak_errid("function_not_trusted")));
+}
+
+/* Checks whether the function runs with its definer's rights. */
 static bool
-is_trusted(Oid function)
+is_definers(Oid function, Oid *owner)
 {
 	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	Form_pg_proc form;
-	bool		trusted;
+	bool		is_definers = true; /* the look-up that follows fails */
 
-	if (!HeapTupleIsValid(tuple))
-		return true;			/* the look-up that follows fails */
-	form = (Form_pg_proc) GETSTRUCT(tuple);
-	trusted = form->prosecdef || form->proowner == acting->owner ||
-		superuser_arg(form->proowner);
-	ReleaseSysCache(tuple);
-	return trusted;
+	*owner = BOOTSTRAP_SUPERUSERID;
+	if (HeapTupleIsValid(tuple))
+	{
+		is_definers = ((Form_pg_proc) GETSTRUCT(tuple))->prosecdef;
+		*owner = ((Form_pg_proc) GETSTRUCT(tuple))->proowner;
+		ReleaseSysCache(tuple);
+	}
+	return is_definers;
 }
 
 /*
  * PostgreSQL calls this for every function that is not built in, when it looks
- * the function up.  Before version 18, an AFTER trigger runs as the role that
- * ends the statement and not as the role that caused the event: if a table
- * refers to one of the extension's with ON DELETE CASCADE, the triggers of
- * that table would run with the rights of the owner.
+ * the function up: with the owner's rights runs what belongs to a superuser or
+ * the owner, or has rights of its own.
  */
 static bool
-refuse_function(Oid function)
+check_function(Oid function)
 {
-	if (ak_owner_is_acting() && !is_trusted(function))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("function %s cannot run on behalf of the owner of the extension",
-						format_procedure(function)),
-				 errhint("If a table refers to one of the extension's with ON DELETE CASCADE, its trigger functions must be SECURITY DEFINER."),
-				 ak_errid("function_not_trusted")));
+	Oid			owner;
+
+	if (ak_owner_is_acting() && !is_definers(function, &owner) &&
+		owner != acting->owner && !superuser_arg(owner))
+		refuse_function(function);
 	return next_needs_fmgr_hook && next_needs_fmgr_hook(function);
+}
+
+/* Refuses each trigger of a table that would run after the statement. */
+static void
+refuse_late_triggers(Oid table)
+{
+	Relation	relation = table_open(table, NoLock);
+	const TriggerDesc *triggers = relation->trigdesc;
+	Oid			owner;
+
+	for (int i = 0; triggers && i < triggers->numtriggers; i++)
+	{
+		const Trigger *trigger = &triggers->triggers[i];
+
+		if (!trigger->tgisinternal && TRIGGER_FOR_AFTER(trigger->tgtype) &&
+			!is_definers(trigger->tgfoid, &owner))
+			refuse_function(trigger->tgfoid);
+	}
+	table_close(relation, NoLock);
+}
+
+/*
+ * If a table refers to one of the extension's with ON DELETE CASCADE, its owner
+ * deletes its rows, in a statement without triggers: before version 18 these run
+ * when the statement of the extension ends, with the rights of the extension's
+ * owner.  So does what rules of that table change.  Whose functions the triggers
+ * call does not matter: arguments and rows are chosen by the table's owner.
+ */
+static void
+start_executor(QueryDesc *query, int flags)
+{
+	ListCell   *cell;
+
+	if (next_start_hook)
+		next_start_hook(query, flags);
+	else
+		standard_ExecutorStart(query, flags);
+	if (acting == NULL || GetUserId() == acting->owner ||
+		(flags & EXEC_FLAG_SKIP_TRIGGERS) == 0)
+		return;
+	foreach(cell, query->plannedstmt->rtable)
+	{
+		const RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
+
+		if (entry->rtekind == RTE_RELATION &&
+			entry->rellockmode == RowExclusiveLock)
+			refuse_late_triggers(entry->relid);
+	}
+}
+
+/* --- What others do not look into ---------------------------------------- */
+
+static object_access_hook_type next_access_hook = NULL;
+
+/* Checks whether USAGE on a schema is granted to the current user. */
+static bool
+may_use_schema(Oid schema)
+{
+	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
+	Oid			owner;
+	Datum		list;
+	bool		isnull;
+	bool		may;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
+	list = SysCacheGetAttr(NAMESPACEOID, tuple, Anum_pg_namespace_nspacl,
+						   &isnull);
+	may = superuser() ||
+		aclmask(isnull ? acldefault(OBJECT_SCHEMA, owner) : DatumGetAclP(list),
+				GetUserId(), owner, ACL_USAGE, ACLMASK_ANY) != 0;
+	ReleaseSysCache(tuple);
+	return may;
+}
+
+/*
+ * The functions that policies and views call rely on what these pass to them, and
+ * the predefined roles pg_read_all_data and pg_write_all_data imply USAGE on every
+ * schema.  On that of these functions it does not count.
+ */
+static void
+check_access(ObjectAccessType access, Oid class, Oid object, int part,
+			 void *argument)
+{
+	if (next_access_hook)
+		next_access_hook(access, class, object, part, argument);
+	if (access == OAT_NAMESPACE_SEARCH &&
+		object == get_namespace_oid("apikeys_internal", true) &&
+		!may_use_schema(object))
+	{
+		ObjectAccessNamespaceSearch *search = argument;
+
+		if (search->ereport_on_violation)
+			aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_SCHEMA, "apikeys_internal");
+		search->result = false;
+	}
 }
 
 /* Called once, when the library is loaded. */
@@ -202,7 +311,14 @@ void
 ak_owner_init(void)
 {
 	next_needs_fmgr_hook = needs_fmgr_hook;
-	needs_fmgr_hook = refuse_function;
+	needs_fmgr_hook = check_function;
+	if (AK_TRIGGERS_RUN_LATE)
+	{
+		next_start_hook = ExecutorStart_hook;
+		ExecutorStart_hook = start_executor;
+	}
+	next_access_hook = object_access_hook;
+	object_access_hook = check_access;
 }
 
 /* --- Statements ---------------------------------------------------------- */

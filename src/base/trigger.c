@@ -139,20 +139,6 @@ typedef struct Batch
 	Datum		keys[BATCH_SIZE];
 } Batch;
 
-/* In the order of collation "C". */
-static int
-compare_keys(const void *a, const void *b)
-{
-	const text *one = DatumGetTextPP(*(const Datum *) a);
-	const text *other = DatumGetTextPP(*(const Datum *) b);
-	int			one_size = VARSIZE_ANY_EXHDR(one);
-	int			other_size = VARSIZE_ANY_EXHDR(other);
-	int			order = memcmp(VARDATA_ANY(one), VARDATA_ANY(other),
-							   Min(one_size, other_size));
-
-	return order != 0 ? order : one_size - other_size;
-}
-
 /* There is at least one key. */
 static void
 flush_batch(Batch *batch)
@@ -176,7 +162,7 @@ add_key(Batch *batch, Datum key)
 	MemoryContext old;
 
 	if (batch->count > 0 &&
-		compare_keys(&batch->keys[batch->count - 1], &key) == 0)
+		ak_compare_texts(&batch->keys[batch->count - 1], &key) == 0)
 		return;
 	if (batch->count == BATCH_SIZE)
 		flush_batch(batch);
@@ -294,7 +280,7 @@ ak_changed_keys_each(const TriggerData *trigger, AkKeysCallback callback)
 			count += read_table_keys(trigger, trigger->tg_newtable, NULL,
 									 keys + count);
 		}
-		qsort(keys, count, sizeof(Datum), compare_keys);
+		qsort(keys, count, sizeof(Datum), ak_compare_texts);
 		for (int i = 0; i < count; i++)
 			add_key(batch, keys[i]);
 	}

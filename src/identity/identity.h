@@ -58,6 +58,38 @@ extern void ak_own_grants_scan(AkKeystore *store, AkHeldCallback callback,
 							   void *argument);
 extern void ak_own_grants_record_use(uint64 id);
 
+/* --- places.c ------------------------------------------------------------ */
+
+/* What the principal holds in an organization, found once for many places. */
+typedef struct AkOwnGrants
+{
+	AkKeystore *store;
+	pg_uuid_t	organization;
+	const AkPlace *only;		/* what counts at this place; NULL: all */
+	AkHeld	   *items;			/* by project; the organization itself first */
+	int			count;
+	int			allocated;
+} AkOwnGrants;
+
+/* What of it counts at a place: in its project, and in its organization. */
+typedef struct AkPlaceSearch
+{
+	const AkPlace *place;
+	const AkHeld *items[2];
+	int			counts[2];
+} AkPlaceSearch;
+
+extern void ak_own_grants_read(AkKeystore *store,
+							   const pg_uuid_t *organization,
+							   const AkPlace *only, AkOwnGrants *own);
+extern void ak_place_search(const AkOwnGrants *own, const AkPlace *place,
+							AkPlaceSearch *search);
+extern const AkHeld *ak_place_find_allowing(const AkPlaceSearch *search,
+											const char *scope, size_t length);
+extern bool ak_place_allows(const AkPlaceSearch *search, const char *scope);
+extern bool ak_place_covers(const AkPlaceSearch *search,
+							const AkPermissions *wanted, bool in_project);
+
 /* --- bound_key.c --------------------------------------------------------- */
 
 /* What is known of a bound key; not to be changed. */
@@ -116,8 +148,13 @@ extern bool ak_reach_reads_key(text *public_key, const pg_uuid_t *organization,
 extern bool ak_rights_reads_key(text *public_key);
 extern bool ak_rights_reads_key_at(text *public_key, const pg_uuid_t *project);
 extern bool ak_rights_reads_organization(const pg_uuid_t *organization);
-extern bool ak_rights_reads_keys_in(const pg_uuid_t *organization,
-									const pg_uuid_t *project);
+
+typedef struct AkKeyReader AkKeyReader;
+
+extern AkKeyReader *ak_key_reader_open(const pg_uuid_t *organization);
+extern bool ak_key_reader_reads_in(AkKeyReader *reader,
+								   const pg_uuid_t *project);
+extern void ak_key_reader_close(AkKeyReader *reader);
 
 /* --- own_rows.c ---------------------------------------------------------- */
 

@@ -14,7 +14,8 @@
  * other organizations.  So for principals that read a small share of a table,
  * such paths are removed (set_rel_pathlist_hook of optimizer/paths.h).  If there
  * is an index for it, a merge of the reader's organizations replaces them
- * (own_rows.c).
+ * (own_rows.c).  For principals that read keys by projects, all paths are removed
+ * that do not find rows by an index.
  *
  * A plan that is reused for another principal is correct, but may be slower.
  */
@@ -33,6 +34,7 @@
 #include "nodes/nodeFuncs.h"
 #include "nodes/supportnodes.h"
 #include "nodes/value.h"
+#include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
@@ -157,11 +159,14 @@ apikeys_readable_share_support(PG_FUNCTION_ARGS)
 static const struct
 {
 	const char *table;
+	bool		is_paged;		/* people read it in an order, page by page */
 	const char *scopes[2];
 	int			scope_count;
 }			shared_tables[] = {
-	{"key", {"apikeys.keys.read", "apikeys.keys.manage"}, 2},
-	{"audit_event", {"apikeys.audit.read"}, 1},
+	{"key", true, {"apikeys.keys.read", "apikeys.keys.manage"}, 2},
+	{"key_history", false, {"apikeys.keys.read", "apikeys.keys.manage"}, 2},
+	{"key_day", false, {"apikeys.keys.read", "apikeys.keys.manage"}, 2},
+	{"audit_event", true, {"apikeys.audit.read"}, 1},
 };
 
 static set_rel_pathlist_hook_type previous_hook = NULL;
@@ -308,6 +313,55 @@ replace_walks(PlannerInfo *root, RelOptInfo *rel, Oid table, List *scopes,
 	return index_only ? lappend(paths, index_only) : paths;
 }
 
+/* Returns the paths that use an index, as if there were no others and no order. */
+static List *
+get_index_paths(PlannerInfo *root, RelOptInfo *rel)
+{
+	List	   *others = rel->pathlist;
+	List	   *order = root->query_pathkeys;
+	bool		index_only = enable_indexonlyscan;
+	List	   *volatile paths = NIL;
+
+	rel->pathlist = root->query_pathkeys = NIL;
+	enable_indexonlyscan = false;
+	PG_TRY();
+	{
+		create_index_paths(root, rel);
+		paths = rel->pathlist;
+	}
+	PG_FINALLY();
+	{
+		rel->pathlist = others;
+		root->query_pathkeys = order;
+		enable_indexonlyscan = index_only;
+	}
+	PG_END_TRY();
+	return paths;
+}
+
+/*
+ * Returns the paths that find rows by an index, without those that read a whole
+ * index; NIL if all of these need an outer row.
+ */
+static List *
+find_by_index(PlannerInfo *root, RelOptInfo *rel)
+{
+	List	   *paths = get_index_paths(root, rel);
+	bool		is_found = false;
+	ListCell   *cell;
+
+	foreach(cell, paths)
+	{
+		Path	   *path = lfirst(cell);
+
+		if (IsA(path, IndexPath) && ((IndexPath *) path)->indexclauses == NIL)
+			paths = foreach_delete_current(paths, cell);
+		else
+			is_found |= path->param_info == NULL;
+	}
+	return is_found ? paths : NIL;
+}
+
 /* Checks whether a path reads an index for one organization or project. */
 static bool
 is_part(Oid table, Path *path)
@@ -346,15 +400,22 @@ prefer_ordered_part(Oid table, List *paths)
 	return has_ordered_part ? rest : paths;
 }
 
+/* Returns the user that "rel", which may be NULL, is read as. */
+static Oid
+get_reader(const RelOptInfo *rel)
+{
+	return rel && OidIsValid(rel->userid) ? rel->userid : GetUserId();
+}
+
 /*
- * Checks whether the user of "rel", which may be NULL, may select from the table,
+ * Checks whether the reader of "rel", which may be NULL, may select from the table,
  * or from a column.  The executor says later that it may not; the planner must not
  * fail before, at a function that is not granted either.
  */
 static bool
 may_select(const RelOptInfo *rel, Oid table)
 {
-	Oid			user = rel && OidIsValid(rel->userid) ? rel->userid : GetUserId();
+	Oid			user = get_reader(rel);
 
 	return pg_class_aclcheck(table, user, ACL_SELECT) == ACLCHECK_OK ||
 		pg_attribute_aclcheck_all(table, user, ACL_SELECT,
@@ -366,6 +427,7 @@ choose_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 {
 	int			shared_table;
 	List	   *scopes = NIL;
+	List	   *by_index;
 	AkOwnRows	own;
 
 	if (previous_hook)
@@ -376,21 +438,38 @@ choose_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 	shared_table = find_shared_table(rte->relid);
 	if (shared_table < 0 || !may_select(rel, rte->relid))
 		return;
-	rel->pathlist = prefer_ordered_part(rte->relid, rel->pathlist);
+	if (shared_tables[shared_table].is_paged)
+		rel->pathlist = prefer_ordered_part(rte->relid, rel->pathlist);
 	for (int i = 0; i < shared_tables[shared_table].scope_count; i++)
 		scopes = lappend(scopes,
 						 makeString(pstrdup(shared_tables[shared_table].scopes[i])));
-	/* Where rows are locked, a scan must be able to check a single one again. */
-	if (root->rowMarks != NIL)
-		return;
 	own = ak_own_rows_find(scopes);
-	if ((double) own.count * SMALL_SHARE < count_organizations())
+	/*
+	 * A condition with the names of thousands of keys would be compared with each
+	 * row, which the planner takes for ten.
+	 */
+	by_index = own.is_all ? NIL : find_by_index(root, rel);
+	if (by_index != NIL)
+		rel->pathlist = by_index;
+	/* Where rows are locked, a scan must be able to check a single one again. */
+	else if (shared_tables[shared_table].is_paged && root->rowMarks == NIL &&
+			 (double) own.count * SMALL_SHARE < count_organizations())
 		rel->pathlist = replace_walks(root, rel, rte->relid, scopes, &own);
 }
 
+/* Checks whether the reader of "rel", which may be NULL, may select the column. */
+static bool
+may_select_column(const RelOptInfo *rel, Oid table, AttrNumber column)
+{
+	Oid			user = get_reader(rel);
+
+	return pg_class_aclcheck(table, user, ACL_SELECT) == ACLCHECK_OK ||
+		pg_attribute_aclcheck(table, column, user, ACL_SELECT) == ACLCHECK_OK;
+}
+
 /*
- * Hides the statistics of the extension's tables from a user that may not select
- * from them.  Otherwise leakproof operators are estimated by them, and the plan,
+ * Hides the statistics of the extension's columns from a user that may not select
+ * them.  Otherwise leakproof operators are estimated by them, and the plan,
  * which can be logged before the executor checks the privilege, tells of values.
  */
 static bool
@@ -398,7 +477,7 @@ hide_statistics(PlannerInfo *root, RangeTblEntry *rte, AttrNumber column,
 				VariableStatData *variable)
 {
 	if (rte->rtekind == RTE_RELATION && is_in_schema(rte->relid) &&
-		!may_select(variable->rel, rte->relid))
+		!may_select_column(variable->rel, rte->relid, column))
 	{
 		variable->statsTuple = NULL;
 		return true;

@@ -271,8 +271,8 @@ add_name(text *name, void *argument)
 
 /*
  * Returns the keys that have a role in a project where the principal has one
- * of the scopes, except those of organizations where it has one of them.  A
- * key may occur several times.
+ * of the scopes, except those of organizations where it has one of them; sorted,
+ * each once.
  */
 Datum
 apikeys_principal_project_keys(PG_FUNCTION_ARGS)
@@ -281,6 +281,7 @@ apikeys_principal_project_keys(PG_FUNCTION_ARGS)
 	IdSet		organizations = {&store};
 	IdSet		projects = {&store};
 	NameSet		keys = {palloc(8 * sizeof(Datum)), 0, 8};
+	int			count = 0;
 
 	set_scopes(&organizations, PG_GETARG_ARRAYTYPE_P(0));
 	set_scopes(&projects, PG_GETARG_ARRAYTYPE_P(0));
@@ -295,7 +296,11 @@ apikeys_principal_project_keys(PG_FUNCTION_ARGS)
 									  &keys);
 	}
 	ak_keystore_close(&store);
-	PG_RETURN_ARRAYTYPE_P(construct_array(keys.names, keys.count, TEXTOID, -1,
+	qsort(keys.names, keys.count, sizeof(Datum), ak_compare_texts);
+	for (int i = 0; i < keys.count; i++)
+		if (i == 0 || ak_compare_texts(&keys.names[i - 1], &keys.names[i]) != 0)
+			keys.names[count++] = keys.names[i];
+	PG_RETURN_ARRAYTYPE_P(construct_array(keys.names, count, TEXTOID, -1,
 										  false, TYPALIGN_INT));
 }
 

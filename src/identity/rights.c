@@ -31,114 +31,27 @@ PG_FUNCTION_INFO_V1(apikeys_may_grant);
 PG_FUNCTION_INFO_V1(apikeys_reads_organization);
 PG_FUNCTION_INFO_V1(apikeys_reads_project);
 PG_FUNCTION_INFO_V1(apikeys_reads_key);
-PG_FUNCTION_INFO_V1(apikeys_reads_key_role);
 PG_FUNCTION_INFO_V1(apikeys_manages_key);
 PG_FUNCTION_INFO_V1(apikeys_stops_key);
 PG_FUNCTION_INFO_V1(apikeys_rotates_itself);
 
 /* --- At one place -------------------------------------------------------- */
 
-/* What the principal holds in an organization. */
-typedef struct PlaceSearch
-{
-	const AkPlace *place;
-	List	   *held;			/* of AkHeld */
-} PlaceSearch;
-
 static bool
-collect_held(const AkHeld *held, void *argument)
+is_allowed_at(const AkOwnGrants *own, const AkPlace *place, const char *scope)
 {
-	PlaceSearch *search = argument;
-
-	if (memcmp(&held->grant.organization_id, &search->place->organization,
-			   sizeof(pg_uuid_t)) == 0)
-		search->held = lappend(search->held,
-							   memcpy(palloc(sizeof(AkHeld)), held,
-									  sizeof(AkHeld)));
-	return true;
-}
-
-/*
- * Fills in the search; it stays empty if the project does not belong to the
- * organization.
- */
-static void
-search_place(AkKeystore *store, const AkPlace *place, PlaceSearch *search)
-{
-	search->place = place;
-	search->held = NIL;
-	if (!place->has_project ||
-		ak_keystore_project_belongs(store, &place->project,
-									&place->organization))
-		ak_own_grants_scan(store, collect_held, search);
-}
-
-/* The first one that allows the scope; NULL: none does. */
-static const AkHeld *
-find_allowing(const PlaceSearch *search, const char *scope, size_t length)
-{
-	ListCell   *cell;
-
-	foreach(cell, search->held)
-		if (ak_held_allows(lfirst(cell), search->place, scope, length))
-			return lfirst(cell);
-	return NULL;
-}
-
-static bool
-search_allows(const PlaceSearch *search, const char *scope, size_t length)
-{
-	const AkHeld *held = find_allowing(search, scope, length);
-
-	if (held)
-		ak_own_grants_record_use(held->id);
-	return held != NULL;
-}
-
-static bool
-is_allowed_at(AkKeystore *store, const AkPlace *place, const char *scope)
-{
-	PlaceSearch search;
+	AkPlaceSearch search;
 
 	if (ak_identity_is_superuser())
 		return true;
-	search_place(store, place, &search);
-	return search_allows(&search, scope, strlen(scope));
+	ak_place_search(own, place, &search);
+	return ak_place_allows(&search, scope);
 }
 
 static bool
-manages_keys_at(AkKeystore *store, const AkPlace *place)
+manages_keys_at(const AkOwnGrants *own, const AkPlace *place)
 {
-	return is_allowed_at(store, place, SCOPE_KEYS_MANAGE);
-}
-
-/* Whether one of those held at the place covers a permission. */
-static bool
-is_covered(const AkPermission *wanted, const PlaceSearch *search,
-		   bool in_project)
-{
-	ListCell   *cell;
-
-	foreach(cell, search->held)
-	{
-		const AkPermissions *own = ak_held_permissions(lfirst(cell),
-													   search->place,
-													   in_project);
-
-		if (own && ak_permissions_cover(own, wanted))
-			return true;
-	}
-	return false;
-}
-
-static bool
-all_are_covered(const AkPermissions *wanted, const PlaceSearch *search,
-				bool in_project)
-{
-	for (int i = 0; i < wanted->count; i++)
-		if (!is_covered(&wanted->items[i], search, in_project))
-			return false;
-	return true;
+	return is_allowed_at(own, place, SCOPE_KEYS_MANAGE);
 }
 
 /* Reads an organization and an optional project from two arguments. */
@@ -163,7 +76,8 @@ ask(FunctionCallInfo fcinfo, bool is_use)
 {
 	AkKeystore	store;
 	AkPlace		place;
-	PlaceSearch search;
+	AkOwnGrants	own;
+	AkPlaceSearch search;
 	text	   *scope;
 	const AkHeld *held;
 
@@ -174,8 +88,9 @@ ask(FunctionCallInfo fcinfo, bool is_use)
 	if (ak_identity_is_superuser())
 		return true;
 	ak_own_grants_open(&store, 0);
-	search_place(&store, &place, &search);
-	held = find_allowing(&search, VARDATA_ANY(scope), VARSIZE_ANY_EXHDR(scope));
+	ak_own_grants_read(&store, &place.organization, &place, &own);
+	ak_place_search(&own, &place, &search);
+	held = ak_place_find_allowing(&search, VARDATA_ANY(scope), VARSIZE_ANY_EXHDR(scope));
 	if (held && is_use)
 		ak_own_grants_record_use(held->id);
 	ak_keystore_close(&store);
@@ -210,15 +125,15 @@ token_covers(const AkShortToken *token, const AkPermissions *wanted)
  * principal may grant any, by a token any within that.
  */
 static bool
-may_grant(AkKeystore *store, const AkGrant *grant)
+may_grant(const AkOwnGrants *own, const AkGrant *grant)
 {
 	AkPlace		place = {grant->organization_id, grant->has_project,
 	grant->project_id};
-	PlaceSearch search;
+	AkPlaceSearch search;
 	AkHeld		wanted;
 	const AkShortToken *token = ak_identity_token();
 
-	if (!ak_grant_resolve(store, grant, &wanted))
+	if (!ak_grant_resolve(own->store, grant, &wanted))
 		return false;
 	if (ak_identity_is_superuser())
 		return true;
@@ -226,11 +141,11 @@ may_grant(AkKeystore *store, const AkGrant *grant)
 		!(token_covers(token, &wanted.project) &&
 		  (place.has_project || token_covers(token, &wanted.organization))))
 		return false;
-	search_place(store, &place, &search);
-	return search_allows(&search, SCOPE_GRANT_ANY, strlen(SCOPE_GRANT_ANY)) ||
-		(all_are_covered(&wanted.project, &search, true) &&
+	ak_place_search(own, &place, &search);
+	return ak_place_allows(&search, SCOPE_GRANT_ANY) ||
+		(ak_place_covers(&search, &wanted.project, true) &&
 		 (place.has_project ||
-		  all_are_covered(&wanted.organization, &search, false)));
+		  ak_place_covers(&search, &wanted.organization, false)));
 }
 
 /* The first argument is as ak_grant_is_permission() takes it. */
@@ -240,6 +155,7 @@ apikeys_may_grant(PG_FUNCTION_ARGS)
 	AkKeystore	store;
 	AkPlace		place;
 	AkGrant		grant = {0};
+	AkOwnGrants	own;
 	bool		may;
 
 	if (PG_ARGISNULL(0) || !get_place(fcinfo, 1, &place))
@@ -251,7 +167,8 @@ apikeys_may_grant(PG_FUNCTION_ARGS)
 	grant.name.size = VARSIZE_ANY_EXHDR(PG_GETARG_TEXT_PP(0));
 	grant.is_permission = ak_grant_is_permission(&grant.name);
 	ak_own_grants_open(&store, 0);
-	may = may_grant(&store, &grant);
+	ak_own_grants_read(&store, &place.organization, &place, &own);
+	may = may_grant(&own, &grant);
 	ak_keystore_close(&store);
 	PG_RETURN_BOOL(may);
 }
@@ -345,19 +262,19 @@ apikeys_reads_project(PG_FUNCTION_ARGS)
 }
 
 static bool
-reads_keys_at(AkKeystore *store, const AkPlace *place)
+reads_keys_at(const AkOwnGrants *own, const AkPlace *place)
 {
-	PlaceSearch search;
+	AkPlaceSearch search;
 
-	search_place(store, place, &search);
-	return search_allows(&search, SCOPE_KEYS_READ, strlen(SCOPE_KEYS_READ)) ||
-		search_allows(&search, SCOPE_KEYS_MANAGE, strlen(SCOPE_KEYS_MANAGE));
+	ak_place_search(own, place, &search);
+	return ak_place_allows(&search, SCOPE_KEYS_READ) ||
+		ak_place_allows(&search, SCOPE_KEYS_MANAGE);
 }
 
 /* A look at what a key holds. */
 typedef struct KeyCheck
 {
-	AkKeystore *store;
+	AkOwnGrants	own;
 	pg_uuid_t	organization;
 	bool		has_grant;
 	bool		is_everywhere;	/* allowed in the organization, and so in all places */
@@ -380,7 +297,7 @@ check_key_read(const AkGrant *grant, void *argument)
 	KeyCheck   *check = argument;
 	AkPlace		place = get_key_place(check, grant);
 
-	check->result = grant->has_project && reads_keys_at(check->store, &place);
+	check->result = grant->has_project && reads_keys_at(&check->own, &place);
 	return !check->result;
 }
 
@@ -392,7 +309,7 @@ bool
 ak_rights_reads_key(text *public_key)
 {
 	AkKeystore	store;
-	KeyCheck	check = {&store};
+	KeyCheck	check = {0};
 	AkPlace		place = {0};
 
 	ak_own_grants_open(&store,
@@ -401,8 +318,12 @@ ak_rights_reads_key(text *public_key)
 	{
 		place.organization = check.organization;
 		check.result = ak_identity_sees_all() ||
-			ak_identity_reads_itself(public_key) ||
-			reads_keys_at(&store, &place);
+			ak_identity_reads_itself(public_key);
+		if (!check.result)
+		{
+			ak_own_grants_read(&store, &check.organization, NULL, &check.own);
+			check.result = reads_keys_at(&check.own, &place);
+		}
 		if (!check.result)
 			ak_keystore_check_key_roles(&store, public_key, check_key_read,
 										&check);
@@ -420,20 +341,24 @@ bool
 ak_rights_reads_key_at(text *public_key, const pg_uuid_t *project)
 {
 	AkKeystore	store;
+	AkOwnGrants	own;
 	AkPlace		place = {0};
 	bool		result = false;
 
 	ak_own_grants_open(&store, AK_TABLE_BIT(AK_KEY));
 	if (ak_keystore_find_key(&store, public_key, &place.organization))
 	{
-		result = ak_identity_sees_all() ||
-			ak_identity_reads_itself(public_key) ||
-			reads_keys_at(&store, &place);
+		result = ak_identity_sees_all() || ak_identity_reads_itself(public_key);
+		if (!result)
+		{
+			ak_own_grants_read(&store, &place.organization, NULL, &own);
+			result = reads_keys_at(&own, &place);
+		}
 		if (!result && project)
 		{
 			place.has_project = true;
 			place.project = *project;
-			result = reads_keys_at(&store, &place);
+			result = reads_keys_at(&own, &place);
 		}
 	}
 	ak_keystore_close(&store);
@@ -447,33 +372,39 @@ apikeys_reads_key(PG_FUNCTION_ARGS)
 				   ak_rights_reads_key(PG_GETARG_TEXT_PP(0)));
 }
 
-/* Checks whether the principal reads keys in a project of an organization. */
-bool
-ak_rights_reads_keys_in(const pg_uuid_t *organization, const pg_uuid_t *project)
+/* What a reader of an organization's keys holds there, and where it is read. */
+struct AkKeyReader
 {
 	AkKeystore	store;
-	AkPlace		place = {*organization, true, *project};
-	bool		result;
+	AkOwnGrants	own;
+};
 
-	ak_own_grants_open(&store, 0);
-	result = reads_keys_at(&store, &place);
-	ak_keystore_close(&store);
-	return result;
+/* Begins to ask in which projects of an organization the principal reads keys; palloc'd. */
+AkKeyReader *
+ak_key_reader_open(const pg_uuid_t *organization)
+{
+	AkKeyReader *reader = palloc(sizeof(AkKeyReader));
+
+	ak_own_grants_open(&reader->store, 0);
+	ak_own_grants_read(&reader->store, organization, NULL, &reader->own);
+	return reader;
 }
 
-/*
- * Checks whether the principal reads a role of a key by the project it is
- * granted in, or because it is the key.  Policies find an organization's
- * readers without it.
- */
-Datum
-apikeys_reads_key_role(PG_FUNCTION_ARGS)
+bool
+ak_key_reader_reads_in(AkKeyReader *reader, const pg_uuid_t *project)
 {
-	if (!PG_ARGISNULL(0) && ak_identity_reads_itself(PG_GETARG_TEXT_PP(0)))
-		PG_RETURN_BOOL(true);
-	PG_RETURN_BOOL(!PG_ARGISNULL(1) && !PG_ARGISNULL(2) &&
-				   ak_rights_reads_keys_in(PG_GETARG_UUID_P(1),
-										   PG_GETARG_UUID_P(2)));
+	AkPlace		place = {reader->own.organization, true, *project};
+
+	return reads_keys_at(&reader->own, &place);
+}
+
+void
+ak_key_reader_close(AkKeyReader *reader)
+{
+	ak_keystore_close(&reader->store);
+	if (reader->own.items)
+		pfree(reader->own.items);
+	pfree(reader);
 }
 
 /* --- Managing and stopping a key ----------------------------------------- */
@@ -487,8 +418,8 @@ check_key_managed(const AkGrant *grant, void *argument)
 
 	held.organization_id = check->organization;
 	check->has_grant = true;
-	check->result = manages_keys_at(check->store, &place) &&
-		may_grant(check->store, &held);
+	check->result = manages_keys_at(&check->own, &place) &&
+		may_grant(&check->own, &held);
 	return check->result;
 }
 
@@ -499,7 +430,7 @@ check_key_stopped(const AkGrant *grant, void *argument)
 	AkPlace		place = get_key_place(check, grant);
 
 	check->has_grant = true;
-	check->result = manages_keys_at(check->store, &place);
+	check->result = manages_keys_at(&check->own, &place);
 	return !check->result;
 }
 
@@ -515,11 +446,11 @@ check_key_rotated(const AkGrant *grant, void *argument)
 	AkPlace		organization = {check->organization};
 
 	if (!check->has_grant)
-		check->is_everywhere = is_allowed_at(check->store, &organization,
+		check->is_everywhere = is_allowed_at(&check->own, &organization,
 											 SCOPE_SELF_ROTATE);
 	check->has_grant = true;
 	check->result = check->is_everywhere ||
-		is_allowed_at(check->store, &place, SCOPE_SELF_ROTATE);
+		is_allowed_at(&check->own, &place, SCOPE_SELF_ROTATE);
 	return check->result && !check->is_everywhere;
 }
 
@@ -531,7 +462,7 @@ static bool
 check_key(FunctionCallInfo fcinfo, AkGrantCheck callback)
 {
 	AkKeystore	store;
-	KeyCheck	check = {&store};
+	KeyCheck	check = {0};
 
 	if (PG_ARGISNULL(0))
 		return false;
@@ -542,10 +473,11 @@ check_key(FunctionCallInfo fcinfo, AkGrantCheck callback)
 	{
 		AkPlace		place = {check.organization};
 
+		ak_own_grants_read(&store, &check.organization, NULL, &check.own);
 		ak_keystore_check_key_roles(&store, PG_GETARG_TEXT_PP(0), callback,
 									&check);
 		if (!check.has_grant)
-			check.result = manages_keys_at(&store, &place);
+			check.result = manages_keys_at(&check.own, &place);
 	}
 	ak_keystore_close(&store);
 	return check.result;

@@ -124,6 +124,7 @@ typedef struct HeldList
 	bool		sees_last;		/* those in the project of the last grant */
 	bool		has_last;
 	pg_uuid_t	last;
+	AkKeyReader *reader;		/* NULL: not asked yet */
 	Held	   *items;
 	int			count;
 	int			allocated;
@@ -140,8 +141,9 @@ sees_grant(HeldList *list, const AkGrant *grant)
 	{
 		list->has_last = true;
 		list->last = grant->project_id;
-		list->sees_last = ak_rights_reads_keys_in(&list->organization,
-												  &list->last);
+		if (list->reader == NULL)
+			list->reader = ak_key_reader_open(&list->organization);
+		list->sees_last = ak_key_reader_reads_in(list->reader, &list->last);
 	}
 	return list->sees_last;
 }
@@ -211,6 +213,8 @@ read_held(FunctionCallInfo fcinfo, HeldList *list)
 	list->allocated = 8;
 	list->items = palloc(list->allocated * sizeof(Held));
 	ak_keystore_check_key_roles(&store, public_key, add_held, list);
+	if (list->reader)
+		ak_key_reader_close(list->reader);
 	qsort(list->items, list->count, sizeof(Held), compare_held);
 }
 

@@ -132,6 +132,58 @@ SELECT pg_temp.tries('regress_apikeys_alice', 'SELECT apikeys.delete_project(''3
 SELECT DISTINCT who FROM regress_faults_seen;
 DROP TABLE regress_faults_3, regress_faults_seen;
 DROP FUNCTION regress_faults_seen;
+-- A superuser's function is no better where the owner of the table chooses what it
+-- is called with, nor where a rule of the table brings it in.
+CREATE FUNCTION regress_faults_tell() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE format('INSERT INTO %s VALUES ($1)', TG_ARGV[0]) USING current_user;
+	RETURN NULL;
+END;
+$$;
+CREATE TABLE regress_faults_told (who text);
+INSERT INTO apikeys.project (id, organization_id, name) VALUES ('4d000000-0000-0000-0000-000000000000', :'org', 'P5');
+SET ROLE regress_apikeys_alice;
+CREATE TABLE regress_faults_4 (id uuid REFERENCES apikeys.project ON DELETE CASCADE);
+CREATE TRIGGER t AFTER DELETE ON regress_faults_4 FOR EACH ROW EXECUTE FUNCTION regress_faults_tell('public.regress_faults_told');
+INSERT INTO regress_faults_4 VALUES ('4d000000-0000-0000-0000-000000000000');
+RESET ROLE;
+SELECT pg_temp.tries('regress_apikeys_alice', 'SELECT apikeys.delete_project(''4d000000-0000-0000-0000-000000000000'')') IN ('42501', '42501 function_not_trusted');
+SET ROLE regress_apikeys_alice;
+DROP TRIGGER t ON regress_faults_4;
+CREATE TABLE regress_faults_5 (id uuid);
+CREATE TRIGGER t AFTER INSERT ON regress_faults_5 FOR EACH STATEMENT EXECUTE FUNCTION regress_faults_tell('public.regress_faults_told');
+CREATE RULE r AS ON DELETE TO regress_faults_4 DO ALSO INSERT INTO regress_faults_5 VALUES (OLD.id);
+RESET ROLE;
+SELECT pg_temp.tries('regress_apikeys_alice', 'SELECT apikeys.delete_project(''4d000000-0000-0000-0000-000000000000'')') IN ('42501', '42501 function_not_trusted');
+SELECT who FROM regress_faults_told;
+-- One on our own table, that a superuser has made, runs.
+CREATE TRIGGER regress_faults_t AFTER DELETE ON apikeys.project FOR EACH ROW EXECUTE FUNCTION regress_faults_tell('public.regress_faults_told');
+DROP TABLE regress_faults_4, regress_faults_5;
+SELECT pg_temp.tries('regress_apikeys_alice', 'SELECT apikeys.delete_project(''4d000000-0000-0000-0000-000000000000'')');
+SELECT count(*) FROM regress_faults_told;
+DROP TRIGGER regress_faults_t ON apikeys.project;
+DROP TABLE regress_faults_told;
+DROP FUNCTION regress_faults_tell;
+
+-- ------------------------------------------------------------------ who looks behind the views
+-- Predefined roles imply USAGE on every schema, and what views call trusts them.
+CREATE ROLE regress_apikeys_data;
+SELECT apikeys.grant_access('regress_apikeys_data', 'manage');
+GRANT pg_read_all_data, pg_write_all_data TO regress_apikeys_data;
+SELECT pg_temp.tries('regress_apikeys_data', 'SELECT * FROM apikeys.keys'),
+	pg_temp.tries('regress_apikeys_data', 'SELECT * FROM apikeys.rehash_status'),
+	pg_temp.tries('regress_apikeys_data', 'SELECT * FROM apikeys_internal.key_secret_form'),
+	pg_temp.tries('regress_apikeys_data', format('SELECT apikeys_internal.key_hint(%L, %L, ARRAY[%2$L]::uuid[])', :'wide', :'org')),
+	pg_temp.tries('regress_apikeys_data', 'SELECT ''apikeys_internal.key_secret_form''::regclass');
+SET search_path = apikeys_internal;
+SELECT pg_temp.tries('regress_apikeys_data', 'SELECT * FROM key_secret_form'),
+	pg_temp.tries('regress_apikeys_data', 'SELECT principal_roles()');
+RESET search_path;
+SET ROLE regress_apikeys_data;
+SELECT count(*) FROM apikeys.keys;
+RESET ROLE;
+DROP OWNED BY regress_apikeys_data;
+DROP ROLE regress_apikeys_data;
 
 -- ------------------------------------------------------------------ who stops others
 -- No role may lock a table.

@@ -161,12 +161,21 @@ $node->safe_psql(
 	SELECT apikeys.add_member(apikeys.organization('Acme'), 'user:frequent', 'GROUP_READ_ONLY',
 		apikeys.create_project(apikeys.organization('Acme'), 'project ' || n))
 	FROM generate_series(1, 200) AS n;
-	ANALYZE apikeys.member});
+	ANALYZE apikeys.member;
+	CREATE ROLE manager;
+	SELECT apikeys.grant_access('manager', 'manage');
+	INSERT INTO apikeys.organization (id, name) VALUES ('20000000-0000-0000-0000-000000000000', 'Sealed');
+	INSERT INTO apikeys.key (public_key, organization_id, description)
+		SELECT 'sealed' || n, '20000000-0000-0000-0000-000000000000', 'a key' FROM generate_series(1, 1000) AS n;
+	INSERT INTO apikeys.key_secret (public_key, version, hash, hint)
+		SELECT public_key, 1, ('sha256$$' || encode(sha256(public_key::bytea), 'hex'))::apikeys.secret_hash, ''
+		FROM apikeys.key WHERE public_key ~ '^sealed';
+	ANALYZE apikeys.key_secret});
 
 # The rows that a role expects, before it is told that it may not read them.
 sub estimate
 {
-	my ($role, $principal) = @_;
+	my ($role, $condition) = @_;
 	my $said;
 
 	$node->psql(
@@ -174,14 +183,17 @@ sub estimate
 		SET ROLE $role;
 		SET client_min_messages = log;
 		SET debug_print_plan = on;
-		SELECT FROM apikeys.member WHERE principal = '$principal'},
+		SELECT FROM apikeys.$condition},
 		stderr => \$said);
 	return ($said =~ /plan_rows (\d+)/)[0];
 }
 
-cmp_ok(estimate('none', 'user:frequent'), '>', 100, 'who may read a table is told what is frequent');
-is(estimate('decider', 'user:frequent'), estimate('decider', 'user:nobody') // 'nothing',
+cmp_ok(estimate('none', "member WHERE principal = 'user:frequent'"), '>', 100, 'who may read a table is told what is frequent');
+is(estimate('decider', "member WHERE principal = 'user:frequent'"), estimate('decider', "member WHERE principal = 'user:nobody'") // 'nothing',
 	'who may not is not');
+my $none = 'key_secret WHERE digest IS NULL';
+cmp_ok(estimate('none', $none), '>', 900, 'nor, of a table that it may read, of a column that it may not');
+cmp_ok(estimate('manager', $none) // 0, '<', 100, 'who manages');
 
 $node->stop;
 
