@@ -212,7 +212,7 @@ define_limit_settings(GucContext at_start)
 {
 	DefineCustomIntVariable("apikeys.limit_max_entries",
 							"How many limits that something was spent of fit into shared memory, for all databases.",
-							"A rate takes one until all that was spent has come back, a quota until it is written. While more than half are taken, an organization that has an eighth gets no more for its keys.",
+							"A rate takes one until all that was spent has come back, a quota until it is written, and on a standby replayed. While more than half are taken, an organization that has an eighth gets no more for its keys.",
 							&ak_limit_max_entries,
 							50000,
 							3,

@@ -281,8 +281,8 @@ must_leave_rest(void)
 /*
  * Writes all batches; false if some is left.  After a failure it goes on, with
  * smaller ones, at once or on a standby at the next flush: somebody may hold a row
- * of one key, and counts of others do not wait for that.  After too many, the next
- * flush begins there.
+ * of one key, and counts in other batches do not wait for that.  After too many, the
+ * next flush begins there.
  */
 static bool
 write_all(void)
@@ -341,8 +341,6 @@ get_seen_batch(void)
 	AkKeystore	store;
 	uint64		batch;
 
-	if (destination == OWN_TABLES)
-		return slot->batch;
 	ak_flush_begin();
 	ak_keystore_open(&store, AK_TABLE_BIT(AK_USAGE_FLUSH));
 	batch = ak_quota_last_batch(store.snapshot);
@@ -362,7 +360,7 @@ write_quotas(void)
 
 	if (!ak_limits_have_quotas())
 		return true;
-	seen = get_seen_batch();
+	seen = destination == OWN_TABLES ? slot->batch : get_seen_batch();
 	slot->batch_is_settled = slot->batch_cleans = false;
 	slot->batch++;
 	ak_limits_harvest(MyDatabaseId, slot->batch, seen, &harvest);
@@ -377,6 +375,7 @@ write_quotas(void)
 				columns[column] = OidOutputFunctionCall(F_ARRAY_OUT,
 														batch.columns[column]);
 		ak_flush_commit();
+		slot->has_sent = destination == PRIMARY;
 		if (destination == PRIMARY)
 			ak_usage_primary_merge_quotas(ak_database_slots_instance(),
 										  slot->batch, columns);
@@ -422,6 +421,12 @@ ak_usage_batches_write(const char *database)
 		ak_flush_commit();
 	}
 	settle_last_batch();
+	/* A standby that was promoted: what it sent may be lost with its primary. */
+	if (destination == OWN_TABLES && slot->has_sent)
+	{
+		ak_limits_take_back_lost(MyDatabaseId, get_seen_batch());
+		slot->has_sent = false;
+	}
 	is_written = write_all();
 	if (is_written || destination == OWN_TABLES)
 		is_written &= ak_flush_try(AK_JOB_USAGE, "writing quotas",

@@ -138,6 +138,7 @@ extern bool ak_limits_have_quotas(void);
 extern void ak_limits_harvest(Oid database, uint64 batch, uint64 seen,
 							  AkQuotaHarvest *harvest);
 extern void ak_limits_take_back(Oid database, uint64 batch);
+extern void ak_limits_take_back_lost(Oid database, uint64 seen);
 extern void ak_limits_purge(Oid database);
 
 /* --- limits_given_up.c --------------------------------------------------- */

@@ -461,7 +461,18 @@ typedef struct HarvestWork
 	int			allocated;
 } HarvestWork;
 
-/* What was in flight before has been written. */
+/* What was in flight has been written. */
+static void
+end_flight(AkSpentQuota *quota)
+{
+	if (quota->written_batch < quota->batch)
+	{
+		quota->later = ak_count_add(quota->later, quota->in_flight);
+		quota->written_batch = quota->batch;
+	}
+	quota->in_flight = 0;
+}
+
 static bool
 harvest_row(AkSpent *spent, void *argument)
 {
@@ -474,11 +485,7 @@ harvest_row(AkSpent *spent, void *argument)
 		spent->key.database != work->database ||
 		harvest->count == work->allocated)
 		return false;
-	if (quota->written_batch < quota->batch)
-	{
-		quota->later = ak_count_add(quota->later, quota->in_flight);
-		quota->written_batch = quota->batch;
-	}
+	end_flight(quota);
 	quota->in_flight = quota->pending;
 	quota->pending = 0;
 	if (quota->in_flight == 0)
@@ -534,6 +541,41 @@ ak_limits_take_back(Oid database, uint64 batch)
 	HarvestWork work = {database, batch};
 
 	scan(take_back_row, &work);
+}
+
+static bool
+take_back_lost_row(AkSpent *spent, void *argument)
+{
+	HarvestWork *work = argument;
+	AkSpentQuota *quota = &spent->of.quota;
+
+	if (spent->key.kind != AK_SPENT_OF_QUOTA ||
+		spent->key.database != work->database)
+		return false;
+	end_flight(quota);
+	if (quota->written_batch > work->seen)
+	{
+		quota->pending = ak_count_add(quota->pending, quota->later);
+		if (quota->older_batch > work->seen)
+			quota->pending = ak_count_add(quota->pending, quota->older);
+		quota->older = quota->later = 0;
+		quota->written_batch = quota->older_batch = quota->batch = work->seen;
+	}
+	return false;
+}
+
+/*
+ * Makes pending again what a standby that is promoted has sent in batches after
+ * "seen", the last that its tables show: it is lost with the primary.  Of some
+ * batches that follow each other the row does not know how much was in which, and
+ * takes all for lost.
+ */
+void
+ak_limits_take_back_lost(Oid database, uint64 seen)
+{
+	HarvestWork work = {database, 0, seen};
+
+	scan(take_back_lost_row, &work);
 }
 
 static bool

@@ -84,6 +84,7 @@ typedef struct AkDatabaseSlot
 	bool		batch_is_settled;
 	bool		batch_cleans;	/* it removes what is recorded of deleted keys */
 	int			rest;			/* the partition where the next flush begins */
+	bool		has_sent;		/* what was used of quotas went to a primary */
 
 	/*
 	 * Whether records may be left of keys and secrets that are no more, and of

@@ -118,7 +118,8 @@ drop_former_counts(AkHarvest *harvest)
 /*
  * Sorts the counts in the order of the index, so that two merges lock rows in
  * the same order, and makes arrays of them, in the current memory context.
- * Removes from the harvest those of an extension that was dropped.
+ * Removes from the harvest those of an extension that was dropped.  What was counted
+ * while the clock was ahead counts as of now.
  */
 void
 ak_usage_make_batch(AkHarvest *harvest, AkBatch *batch)
@@ -127,6 +128,7 @@ ak_usage_make_batch(AkHarvest *harvest, AkBatch *batch)
 	Datum	   *values[AK_BATCH_COLUMN_COUNT];
 	bool	   *nulls[AK_BATCH_COLUMN_COUNT];
 	Datum	   *columns = batch->columns;
+	TimestampTz now = GetCurrentTimestamp();
 
 	drop_former_counts(harvest);
 	count = harvest->count;
@@ -150,7 +152,7 @@ ak_usage_make_batch(AkHarvest *harvest, AkBatch *batch)
 		set_network(&row->counted.network, &values[AK_BATCH_NETWORKS][i],
 					&nulls[AK_BATCH_NETWORKS][i]);
 		values[AK_BATCH_COUNTS][i] = Int64GetDatum(get_sum(harvest, i));
-		values[AK_BATCH_TIMES][i] = TimestampTzGetDatum(row->last_at);
+		values[AK_BATCH_TIMES][i] = TimestampTzGetDatum(Min(row->last_at, now));
 		set_network(&row->address, &values[AK_BATCH_ADDRESSES][i],
 					&nulls[AK_BATCH_ADDRESSES][i]);
 		values[AK_BATCH_VERSIONS][i] =
@@ -159,7 +161,7 @@ ak_usage_make_batch(AkHarvest *harvest, AkBatch *batch)
 		nulls[AK_BATCH_GRANTS][i] = row->counted.grant == 0;
 		nulls[AK_BATCH_HOURS][i] = row->counted.kind == AK_COUNTER_GRANT;
 		values[AK_BATCH_HOURS][i] =
-			TimestampTzGetDatum(row->tally.hour * AK_HOUR);
+			TimestampTzGetDatum(Min(row->tally.hour, now / AK_HOUR) * AK_HOUR);
 		values[AK_BATCH_HOUR_COUNTS][i] = Int64GetDatum(row->tally.count);
 		values[AK_BATCH_COSTS][i] = Int64GetDatum(row->tally.cost);
 	}

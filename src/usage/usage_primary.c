@@ -141,8 +141,27 @@ ak_usage_primary_disconnect(void)
 }
 
 /*
- * Connects to a database of the primary.  Raises 08001 if that fails; a
- * caller that catches an error disconnects.
+ * Raises 55000 if the database of that name is another one there: this server has
+ * not replayed yet that databases were renamed.
+ */
+static void
+check_database(void)
+{
+	char	   *oid = query("SELECT d.oid FROM pg_catalog.pg_database AS d "
+							"WHERE d.datname OPERATOR(pg_catalog.=) "
+							"pg_catalog.current_database()", 0, NULL);
+
+	if (strtoul(oid, NULL, 10) != MyDatabaseId)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the primary has another database of the same name"),
+				 errhint("This ends when the standby has replayed what was renamed.")));
+	pfree(oid);
+}
+
+/*
+ * Connects to a database of the primary.  Raises 08001 if that fails, and 55000 if
+ * it is another database; a caller that catches an error disconnects.
  */
 void
 ak_usage_primary_connect(const char *database)
@@ -211,6 +230,7 @@ ak_usage_primary_connect(const char *database)
 		  "pg_catalog.set_config('synchronous_commit', 'local', false), "
 		  "pg_catalog.set_config('client_connection_check_interval', '1s', "
 		  "false))", 0, NULL);
+	check_database();
 }
 
 /*

@@ -264,6 +264,21 @@ cmp_ok(scalar(@failures), '<=', 1, 'the worker of the dropped one is not started
 is($standby->safe_psql('postgres',
 		q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'apikeys worker' AND datname IS DISTINCT FROM 'postgres' AND datname NOT IN ('one', 'two')}), 0, 'and is gone');
 
+# While the standby has not replayed that they were renamed, it sends to neither.
+$standby->safe_psql('postgres', 'SELECT pg_wal_replay_pause()');
+$standby->safe_psql('one', $use);
+$primary->safe_psql('postgres', $_)
+  foreach 'ALTER DATABASE one RENAME TO three', 'ALTER DATABASE two RENAME TO one', 'ALTER DATABASE three RENAME TO two';
+$offset = -s $standby->logfile;
+$standby->psql('one', 'SELECT apikeys.flush_usage()');
+like(slurp_file($standby->logfile, $offset), qr/the primary has another database of the same name/, 'databases that are exchanged are told apart');
+$standby->safe_psql('postgres', 'SELECT pg_wal_replay_resume()');
+$primary->wait_for_catchup($standby);
+$standby->safe_psql('two', 'SELECT apikeys.flush_usage()');
+is($primary->safe_psql('two', q{SELECT use_count FROM apikeys.key_usage WHERE public_key = 'key1'}) . ' '
+	  . $primary->safe_psql('one', q{SELECT use_count FROM apikeys.key_usage WHERE public_key = 'key1'}), '20 10',
+	'and what was counted goes to its own');
+
 # --- Promotion ----------------------------------------------------------------------
 
 use_key($standby, 'key4', 5, '192.0.2.1');

@@ -24,7 +24,7 @@ $primary->safe_psql(
 	INSERT INTO apikeys.organization (id, name)
 		VALUES ('10000000-0000-0000-0000-000000000000', 'Acme');
 	INSERT INTO apikeys.key (public_key, organization_id, description)
-		SELECT k, '10000000-0000-0000-0000-000000000000', 'a key' FROM unnest('{K,K2,K3,K4,L,M,R,Q}'::text[]) AS k;
+		SELECT k, '10000000-0000-0000-0000-000000000000', 'a key' FROM unnest('{K,K2,K3,K4,L,M,P,R,Q}'::text[]) AS k;
 	INSERT INTO apikeys.key_secret (public_key, version, hash, hint)
 		SELECT public_key, 1,
 			('sha256$$' || encode(sha256('a secret'), 'hex'))::apikeys.secret_hash, ''
@@ -37,6 +37,7 @@ $primary->safe_psql(
 	SELECT apikeys.set_quota('K4', 10, 'ever');
 	SELECT apikeys.set_quota('L', 10, 'ever');
 	SELECT apikeys.set_quota('M', 100, 'ever');
+	SELECT apikeys.set_quota('P', 100, 'ever');
 	SELECT apikeys.set_rate_limit('R', 10, '1000 h');
 	SELECT apikeys.set_quota('Q', 1000, 'ever')});
 $primary->backup('base');
@@ -201,8 +202,22 @@ flush_usage($primary);
 is(use_key($primary, 'K4', 3), 'ok 1', 'and three more');
 $primary->wait_for_catchup($standby);
 is(use_key($standby, 'K4', 1), 'ok 3', 'of which the standby knows nothing');
+# What the standby has sent, and nothing has come back of, is lost with the primary too.
+$standby->safe_psql('postgres', "ALTER SYSTEM SET primary_conninfo = ''");
+$standby->reload;
+$standby->poll_query_until('postgres', 'SELECT count(*) = 0 FROM pg_stat_wal_receiver');
+is(use_key($standby, 'P', 60), 'ok 40', 'sixty are used of a fourth on the standby');
+flush_usage($standby);
+is($primary->safe_psql('postgres', q{SELECT sum(used) FROM apikeys.quota_usage JOIN apikeys.key ON limits_id = subject WHERE public_key = 'P'}),
+	60, 'and sent');
 $primary->stop('immediate');
 $standby->promote;
+is(use_key($standby, 'P', 1), 'ok 39', 'but the standby knows what it has used');
+flush_usage($standby);
+is(use_key($standby, 'P', 1), 'ok 38', 'and writes it again');
+flush_usage($standby) for 1 .. 2;
+is($standby->safe_psql('postgres', q{SELECT sum(used) FROM apikeys.quota_usage JOIN apikeys.key ON limits_id = subject WHERE public_key = 'P'}),
+	62, 'once');
 is(use_key($standby, 'K4', 1), 'ok 2', 'it goes on from what is replicated and its own');
 is(use_key($standby, 'K', 1), 'rate_limited 0', 'and its buckets are as they were');
 flush_usage($standby);
