@@ -106,6 +106,16 @@ CREATE FUNCTION apikeys_internal.give_up_limits(subject uuid, limit_id uuid) RET
 COMMENT ON FUNCTION apikeys_internal.give_up_limits(uuid, uuid) IS
 	'The same of one limit that is no more, of a limits_id of a key or of an organization.';
 
+CREATE FUNCTION apikeys_internal.note_new_limits(subject uuid) RETURNS void
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_note_new_limits';
+COMMENT ON FUNCTION apikeys_internal.note_new_limits(uuid) IS
+	'If this transaction is rolled back, frees the room in memory of what was spent of all limits of a limits_id that is new.';
+
+CREATE FUNCTION apikeys_internal.note_new_limits(subject uuid, limit_id uuid) RETURNS void
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_note_new_limits';
+COMMENT ON FUNCTION apikeys_internal.note_new_limits(uuid, uuid) IS
+	'The same of one limit that is new, of a limits_id of a key or of an organization.';
+
 -- Removes the row that is not wanted, keeps the id of one that is changed.
 CREATE FUNCTION apikeys_internal.put_key_limit(
 	before apikeys.key, kind text, scope text, requests bigint, per interval, burst bigint, amount bigint, action text) RETURNS boolean
@@ -144,6 +154,8 @@ BEGIN
 	END IF;
 	IF new_row.id IS NULL THEN
 		PERFORM apikeys_internal.give_up_limits(before.limits_id, old_row.id);
+	ELSIF old_row.id IS NULL THEN
+		PERFORM apikeys_internal.note_new_limits(before.limits_id, new_row.id);
 	END IF;
 	PERFORM apikeys_internal.make_images(ARRAY[before.public_key]);
 	PERFORM apikeys_internal.note_event(action, before.organization_id, NULL, before.public_key, changed);
@@ -159,6 +171,7 @@ CREATE FUNCTION apikeys_internal.put_organization_limit(
 AS $$
 DECLARE
 	old_row apikeys.organization_limit;
+	new_id uuid;
 	changed jsonb;
 BEGIN
 	SELECT l.* INTO old_row FROM apikeys.organization_limit AS l
@@ -178,7 +191,11 @@ BEGIN
 			VALUES (organization, put_organization_limit.kind, put_organization_limit.requests,
 				put_organization_limit.per, put_organization_limit.burst, put_organization_limit.amount)
 			ON CONFLICT ON CONSTRAINT organization_limit_pkey DO UPDATE SET
-				requests = excluded.requests, per = excluded.per, burst = excluded.burst, amount = excluded.amount;
+				requests = excluded.requests, per = excluded.per, burst = excluded.burst, amount = excluded.amount
+			RETURNING l.id INTO new_id;
+		IF old_row.id IS NULL THEN
+			PERFORM apikeys_internal.note_new_limits(organization, new_id);
+		END IF;
 	END IF;
 	PERFORM apikeys_internal.note_event(action, organization, NULL, NULL, changed);
 	RETURN true;
@@ -308,10 +325,12 @@ CREATE FUNCTION apikeys_internal.reset_limits(public_key text) RETURNS boolean
 AS $$
 DECLARE
 	before constant apikeys.key := apikeys_internal.lock_key(public_key);
+	new_id constant uuid := gen_random_uuid();
 BEGIN
 	PERFORM apikeys_internal.require_preload();
 	PERFORM apikeys_internal.check_managed(public_key);
-	UPDATE apikeys.key AS k SET limits_id = gen_random_uuid() WHERE k.public_key = before.public_key;
+	UPDATE apikeys.key AS k SET limits_id = new_id WHERE k.public_key = before.public_key;
+	PERFORM apikeys_internal.note_new_limits(new_id);
 	PERFORM apikeys_internal.end_limits(before.limits_id);
 	PERFORM apikeys_internal.make_images(ARRAY[before.public_key]);
 	PERFORM apikeys_internal.note_event('key.limits_reset', before.organization_id, NULL, before.public_key, '{}');

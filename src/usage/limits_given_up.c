@@ -5,7 +5,8 @@
  * A limit that is removed, the limits_id that a key has no longer, and an
  * organization that is deleted are noted in the transaction.  After its
  * commit their rows are freed, for nothing finds them any more.  After a rollback,
- * also to a savepoint, they are as before.  No code of the extension runs at the
+ * also to a savepoint, they are as before; and those of limits and limits_ids that are
+ * new in it are freed, for they never were.  No code of the extension runs at the
  * commit of a prepared transaction and on a standby: there the rows stay until their
  * buckets are full, within what an organization may take (limits_table.c).  So does
  * what a decision with an older snapshot spends afterwards.
@@ -19,11 +20,13 @@
 #include "utils/memutils.h"
 
 PG_FUNCTION_INFO_V1(apikeys_give_up_limits);
+PG_FUNCTION_INFO_V1(apikeys_note_new_limits);
 
 typedef struct GivenUp
 {
 	pg_uuid_t	subject;
 	uint64		limit;			/* half of its id; 0: all of the subject */
+	bool		is_new;			/* freed after a rollback, not after a commit */
 	SubTransactionId by;
 } GivenUp;
 
@@ -31,16 +34,17 @@ static GivenUp *given_up = NULL;	/* in TopTransactionContext */
 static int	given_up_count = 0;
 static int	allocated = 0;
 
-/* After a commit no error may be raised. */
+/* No error may be raised here. */
 static void
 end_transaction(XactEvent event, void *argument)
 {
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
 		event != XACT_EVENT_PREPARE)
 		return;
-	if (event == XACT_EVENT_COMMIT)
+	if (event != XACT_EVENT_PREPARE)
 		for (int i = 0; i < given_up_count; i++)
-			ak_limits_free(&given_up[i].subject, given_up[i].limit);
+			if (given_up[i].is_new == (event == XACT_EVENT_ABORT))
+				ak_limits_free(&given_up[i].subject, given_up[i].limit);
 	given_up = NULL;
 	given_up_count = allocated = 0;
 }
@@ -52,7 +56,12 @@ end_subtransaction(SubXactEvent event, SubTransactionId own,
 {
 	if (event == SUBXACT_EVENT_ABORT_SUB)
 		while (given_up_count > 0 && given_up[given_up_count - 1].by >= own)
-			given_up_count--;
+		{
+			const GivenUp *last = &given_up[--given_up_count];
+
+			if (last->is_new)
+				ak_limits_free(&last->subject, last->limit);
+		}
 }
 
 /* Called once, when the library is loaded. */
@@ -63,18 +72,14 @@ ak_limits_init(void)
 	RegisterSubXactCallback(end_subtransaction, NULL);
 }
 
-/*
- * give_up_limits(subject), give_up_limits(subject, limit): frees, if and after this
- * transaction commits, what was spent of all limits of this limits_id or
- * organization, or of one of them.
- */
-Datum
-apikeys_give_up_limits(PG_FUNCTION_ARGS)
+/* Notes the subject in argument 0 or, of it, only the limit in argument 1. */
+static void
+note(FunctionCallInfo fcinfo, bool is_new)
 {
 	GivenUp    *added;
 
 	if (!ak_limits_exist())
-		PG_RETURN_VOID();
+		return;
 	if (given_up_count == allocated)
 	{
 		int			wanted = Max(16, 2 * allocated);
@@ -89,6 +94,26 @@ apikeys_give_up_limits(PG_FUNCTION_ARGS)
 	added->subject = *PG_GETARG_UUID_P(0);
 	if (PG_NARGS() > 1)
 		memcpy(&added->limit, PG_GETARG_UUID_P(1), sizeof(added->limit));
+	added->is_new = is_new;
 	added->by = GetCurrentSubTransactionId();
+}
+
+/*
+ * give_up_limits(subject), give_up_limits(subject, limit): frees, if and after this
+ * transaction commits, what was spent of all limits of this limits_id or
+ * organization, or of one of them.
+ */
+Datum
+apikeys_give_up_limits(PG_FUNCTION_ARGS)
+{
+	note(fcinfo, false);
+	PG_RETURN_VOID();
+}
+
+/* note_new_limits(subject), note_new_limits(subject, limit): if it is rolled back. */
+Datum
+apikeys_note_new_limits(PG_FUNCTION_ARGS)
+{
+	note(fcinfo, true);
 	PG_RETURN_VOID();
 }

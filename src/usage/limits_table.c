@@ -12,8 +12,8 @@
  * Each row is in the account of an organization.  While more than half of the rows
  * are taken, an account gets another one only if it has less than an eighth of
  * them: one organization can fill half of the table, and does not take the rest from
- * the others.  What is spent of the limits of the organization itself always gets one,
- * as long as there are any: its keys cannot switch those off.  Accounts are fewer than
+ * the others.  What is spent of the limits of the organization itself gets some more
+ * than half: its keys cannot switch those off.  Accounts are fewer than
  * organizations can be; a secret seed decides who shares one.
  *
  * A count of a quota stands on what the table says (written), to which it adds
@@ -51,6 +51,12 @@
 #include "storage/spin.h"
 
 #define TRANCHE_NAME	"apikeys limits"
+
+/*
+ * An organization has fewer limits of its own than these; rows of former ones can be
+ * left of prepared transactions.
+ */
+#define OWN_ROWS			20
 
 /* That there is no room is told so often. */
 #define LOG_INTERVAL_US		INT64_C(60000000)
@@ -258,7 +264,8 @@ ak_limits_enter(const AkSpentKey *key, uint32 head,
 
 	SpinLockAcquire(&table->mutex);
 	if (table->used * 2 <= ak_limit_max_entries ||
-		memcmp(&key->subject, organization, UUID_LEN) == 0 ||
+		(memcmp(&key->subject, organization, UUID_LEN) == 0 &&
+		 table->accounts[account] * 2 <= ak_limit_max_entries + 2 * OWN_ROWS) ||
 		table->accounts[account] * 8 < ak_limit_max_entries)
 		place = table->free;
 	if (place != 0)

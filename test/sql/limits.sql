@@ -188,3 +188,41 @@ DELETE FROM apikeys.deleted_key WHERE public_key LIKE 'regress\_limits\_%';
 DELETE FROM apikeys.usage_flush WHERE instance = :'instance';
 DROP OWNED BY regress_apikeys_limits;
 DROP ROLE regress_apikeys_limits;
+
+-- What a transaction that is rolled back has spent of limits that are new in it takes
+-- no room afterwards, in a subtransaction or not.
+SELECT apikeys.create_organization('regress rolled back') AS rolled_back \gset
+SELECT api_key, public_key FROM apikeys.create_key(:'rolled_back', 'a key', '{ORG_READ_ONLY}') \gset
+SELECT apikeys.set_organization_rate_limit(:'rolled_back', 1, '1000 days'), apikeys.set_rate_limit(:'public_key', 1, '1000 days'),
+	apikeys.set_rate_limit(:'public_key', 1, '1000 days', scope => 'clusters.*');
+CREATE FUNCTION pg_temp.spend(organization uuid, key text, api_key text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM apikeys.set_organization_rate_limit(organization, NULL), apikeys.set_organization_rate_limit(organization, 1, '1000 days'),
+		apikeys.set_rate_limit(key, NULL, scope => 'clusters.*'), apikeys.set_rate_limit(key, 1, '1000 days', scope => 'clusters.*'),
+		apikeys.reset_limits(key);
+	RETURN (apikeys.decide_token(api_key, '192.0.2.1', 'clusters.read')).reason;
+END;
+$$;
+CREATE FUNCTION pg_temp.spend_for_nothing(organization uuid, key text, api_key text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	reason text;
+BEGIN
+	reason := pg_temp.spend(organization, key, api_key);
+	RAISE EXCEPTION 'rolled back';
+EXCEPTION WHEN raise_exception THEN
+	RETURN reason;
+END;
+$$;
+SELECT limit_entries AS entries FROM apikeys.status() \gset
+SELECT pg_temp.spend_for_nothing(:'rolled_back', :'public_key', :'api_key') FROM generate_series(1, 3);
+BEGIN;
+SELECT pg_temp.spend(:'rolled_back', :'public_key', :'api_key');
+SELECT limit_entries - :entries AS added FROM apikeys.status();
+ROLLBACK;
+SELECT limit_entries - :entries AS added FROM apikeys.status();
+BEGIN;
+SELECT pg_temp.spend(:'rolled_back', :'public_key', :'api_key');
+COMMIT;
+SELECT limit_entries - :entries AS added FROM apikeys.status();
+SELECT apikeys.delete_key(:'public_key'), apikeys.delete_organization(:'rolled_back');
+SELECT limit_entries - :entries AS added FROM apikeys.status();
