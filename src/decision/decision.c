@@ -251,40 +251,6 @@ prove_key(const AkRequest *request, const AkSecretClaim *claim,
 	return AK_UNKNOWN_KEY;
 }
 
-/* --- The address --------------------------------------------------------- */
-
-static AkReason
-check_address(const AkRequest *request, const AkPolicy *policy,
-			  AkDecision *decision)
-{
-	AkListReader reader;
-	AkNetset	set;
-
-	ak_list_open(decision->key.access_list, decision->key.writer, &reader,
-				 &set);
-	if (request->address)
-		decision->has_network = ak_netset_find(&set, request->address,
-											   &decision->network);
-	ak_list_close(&reader);
-	if (set.count4 + set.count6 == 0)
-		return policy->require_access_list ? AK_ACCESS_LIST_REQUIRED : AK_OK;
-	return decision->has_network ? AK_OK : AK_ADDRESS_DENIED;
-}
-
-/* Whether the organization lets the address in, whatever the key does. */
-static bool
-organization_admits(const AkRequest *request, const AkPolicy *policy)
-{
-	AkNetset	set;
-	AkNetwork	network;
-
-	if (policy->access_list == NULL)
-		return true;
-	ak_access_list_view(policy->access_list, &set);
-	return request->address &&
-		ak_netset_find(&set, request->address, &network);
-}
-
 /* --- The scope ------------------------------------------------------------ */
 
 /* A look for the first grant of the key that allows a scope at a place. */
@@ -382,16 +348,9 @@ find_reason(const AkRequest *request, const AkSecretClaim *claim,
 	if (reason != AK_OK)
 		return reason;
 	ak_image_read_rest(key);
-	if (key->disabled)
-		return AK_KEY_DISABLED;
-	if (key->expires_at <= decision->now)
-		return AK_KEY_EXPIRED;
 	policy = ak_policy_get(&decision->store, &key->organization_id);
-	if (key->expires_at > ak_policy_end_of_life(&policy, key->created_at))
-		return AK_LIFETIME_EXCEEDED;
-	if (!organization_admits(request, &policy))
-		return AK_ORGANIZATION_ADDRESS_DENIED;
-	reason = check_address(request, &policy, decision);
+	reason = ak_admit_key(key, &policy, decision->now, request->address,
+						  &decision->has_network, &decision->network);
 	if (reason != AK_OK)
 		return reason;
 	reason = check_scopes(request, decision);

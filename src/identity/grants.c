@@ -215,14 +215,30 @@ ak_own_grants_open(AkKeystore *store, uint32 tables)
 {
 	ak_keystore_open(store, tables | AK_TABLE_BIT(AK_ROLE) |
 					 AK_TABLE_BIT(AK_PROJECT) |
-					 AK_TABLE_BIT(ak_identity_key() ? AK_KEY_IMAGE : AK_MEMBER));
+					 (ak_identity_key() ?
+					  AK_TABLE_BIT(AK_KEY_IMAGE) | AK_TABLE_BIT(AK_ORGANIZATION) :
+					  AK_TABLE_BIT(AK_MEMBER)));
+}
+
+/* Whether the bound key can still be used, from the address that it was bound with. */
+static bool
+is_admitted(AkKeystore *store, const AkImage *image, TimestampTz now)
+{
+	AkPolicy	policy = ak_policy_get(store, &image->organization_id);
+	AkNetwork	address;
+	AkNetwork	network;
+	bool		is_known = ak_identity_address(&address);
+	bool		has_network;
+
+	return ak_admit_key(image, &policy, now, is_known ? &address : NULL,
+						&has_network, &network) == AK_OK;
 }
 
 /*
  * Calls back with what the principal holds.  A bound key has its own, and nothing
- * of the PostgreSQL role that carries it: as it is now, so that a key that was
- * disabled since, or has expired, holds nothing; nor does one whose secret was
- * revoked since, or whose token has ended.
+ * of the PostgreSQL role that carries it: as it is now, so that a key that cannot be
+ * used any more, or not from the address that it was bound with, holds nothing; nor
+ * does one whose secret was revoked since, or whose token has ended.
  */
 void
 ak_own_grants_scan(AkKeystore *store, AkHeldCallback callback, void *argument)
@@ -239,11 +255,12 @@ ak_own_grants_scan(AkKeystore *store, AkHeldCallback callback, void *argument)
 		TimestampTz now = GetCurrentTimestamp();
 
 		if (!ak_keystore_find_any_image(store, key, &image) ||
-			image.disabled || image.expires_at <= now ||
 			!ak_image_secret_lives(&image, ak_identity_secret_version(), now) ||
 			(token && token->expires_at <= now))
 			return;
 		ak_image_read_rest(&image);
+		if (!is_admitted(store, &image, now))
+			return;
 		ak_grants_scan_image(store, &image, NULL, true, token, callback,
 							 argument);
 	}

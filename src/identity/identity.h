@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "core/netset.h"
+#include "core/reason.h"
 #include "store/store.h"
 
 #include "nodes/pathnodes.h"
@@ -89,6 +90,12 @@ extern const AkHeld *ak_place_find_allowing(const AkPlaceSearch *search,
 extern bool ak_place_allows(const AkPlaceSearch *search, const char *scope);
 extern bool ak_place_covers(const AkPlaceSearch *search,
 							const AkPermissions *wanted, bool in_project);
+
+/* --- admission.c --------------------------------------------------------- */
+
+extern AkReason ak_admit_key(const AkImage *key, const AkPolicy *policy,
+							 TimestampTz now, const AkNetwork *address,
+							 bool *has_network, AkNetwork *network);
 
 /* --- bound_key.c --------------------------------------------------------- */
 
