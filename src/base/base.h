@@ -166,6 +166,7 @@ typedef struct AkOwner
 	Oid			caller;
 	int			caller_context;
 	int			settings_level; /* 0: no setting was changed */
+	bool		has_others;		/* rows of tables of other roles have changed */
 } AkOwner;
 
 extern void ak_owner_init(void);

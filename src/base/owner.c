@@ -18,15 +18,16 @@
 #include "core/compat.h"
 
 #include "access/htup_details.h"
+#include "access/genam.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
-#include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -38,6 +39,7 @@
 #include "tcop/dest.h"
 #include "utils/acl.h"
 #include "utils/array.h"
+#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/plancache.h"
@@ -119,6 +121,7 @@ ak_owner_begin(AkOwner *owner, Oid as_role, bool by_index)
 	GetUserIdAndSecContext(&owner->caller, &owner->caller_context);
 	owner->owner = as_role;
 	owner->outer = acting;
+	owner->has_others = false;
 	owner->settings_level = pin_settings(by_index);
 	SetUserIdAndSecContext(as_role, owner->caller_context |
 						   SECURITY_LOCAL_USERID_CHANGE);
@@ -165,96 +168,101 @@ ak_owner_caller(void)
 static needs_fmgr_hook_type next_needs_fmgr_hook = NULL;
 static ExecutorStart_hook_type next_start_hook = NULL;
 
-static void
-refuse_function(Oid function)
+static Oid
+get_table_owner(Oid table)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("function %s cannot run on behalf of the owner of the extension",
-					format_procedure(function)),
-			 errhint("If a table refers to one of the extension's with ON DELETE CASCADE, its trigger functions must be SECURITY DEFINER."),
-			 ak_errid("function_not_trusted")));
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", table);
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
 }
 
-/* Checks whether the function runs with its definer's rights. */
+/* Whether a trigger of a table that belongs to no superuser calls the function. */
 static bool
-is_definers(Oid function, Oid *owner)
+serves_others(Oid function)
+{
+	Relation	triggers = table_open(TriggerRelationId, AccessShareLock);
+	SysScanDesc scan;
+	ScanKeyData key;
+	HeapTuple	row;
+	bool		serves = false;
+
+	ScanKeyInit(&key, Anum_pg_trigger_tgfoid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(function));
+	scan = systable_beginscan(triggers, InvalidOid, false, NULL, 1, &key);
+	while (!serves && HeapTupleIsValid(row = systable_getnext(scan)))
+	{
+		Oid			owner =
+			get_table_owner(((Form_pg_trigger) GETSTRUCT(row))->tgrelid);
+
+		serves = owner != acting->owner && !superuser_arg(owner);
+	}
+	systable_endscan(scan);
+	table_close(triggers, AccessShareLock);
+	return serves;
+}
+
+/*
+ * Checks whether the function runs with its definer's rights, or belongs to a
+ * superuser or the owner; such a trigger function is no better than the owner of the
+ * table, who chooses what it is called with.
+ */
+static bool
+is_trusted(Oid function)
 {
 	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	bool		is_definers = true; /* the look-up that follows fails */
+	Form_pg_proc form;
+	bool		trusted;
 
-	*owner = BOOTSTRAP_SUPERUSERID;
-	if (HeapTupleIsValid(tuple))
-	{
-		is_definers = ((Form_pg_proc) GETSTRUCT(tuple))->prosecdef;
-		*owner = ((Form_pg_proc) GETSTRUCT(tuple))->proowner;
-		ReleaseSysCache(tuple);
-	}
-	return is_definers;
+	if (!HeapTupleIsValid(tuple))
+		return true;			/* the look-up that follows fails */
+	form = (Form_pg_proc) GETSTRUCT(tuple);
+	trusted = form->prosecdef ||
+		((form->proowner == acting->owner || superuser_arg(form->proowner)) &&
+		 !(acting->has_others && form->prorettype == TRIGGEROID &&
+		   serves_others(function)));
+	ReleaseSysCache(tuple);
+	return trusted;
 }
 
 /*
  * PostgreSQL calls this for every function that is not built in, when it looks
- * the function up: with the owner's rights runs what belongs to a superuser or
- * the owner, or has rights of its own.
+ * the function up.  Before version 18, an AFTER trigger runs as the role that ends
+ * the statement and not as the role that caused the event: if a table refers to one
+ * of the extension's with ON DELETE CASCADE, the triggers of that table, and of those
+ * that its rules change, would run with the rights of the owner.
  */
 static bool
 check_function(Oid function)
 {
-	Oid			owner;
-
-	if (ak_owner_is_acting() && !is_definers(function, &owner) &&
-		owner != acting->owner && !superuser_arg(owner))
-		refuse_function(function);
+	if (ak_owner_is_acting() && !is_trusted(function))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("function %s cannot run on behalf of the owner of the extension",
+						format_procedure(function)),
+				 errhint("If a table refers to one of the extension's with ON DELETE CASCADE, its trigger functions must be SECURITY DEFINER."),
+				 ak_errid("function_not_trusted")));
 	return next_needs_fmgr_hook && next_needs_fmgr_hook(function);
 }
 
-/* Refuses each trigger of a table that would run after the statement. */
-static void
-refuse_late_triggers(Oid table)
-{
-	Relation	relation = table_open(table, NoLock);
-	const TriggerDesc *triggers = relation->trigdesc;
-	Oid			owner;
-
-	for (int i = 0; triggers && i < triggers->numtriggers; i++)
-	{
-		const Trigger *trigger = &triggers->triggers[i];
-
-		if (!trigger->tgisinternal && TRIGGER_FOR_AFTER(trigger->tgtype) &&
-			!is_definers(trigger->tgfoid, &owner))
-			refuse_function(trigger->tgfoid);
-	}
-	table_close(relation, NoLock);
-}
-
 /*
- * If a table refers to one of the extension's with ON DELETE CASCADE, its owner
- * deletes its rows, in a statement without triggers: before version 18 these run
- * when the statement of the extension ends, with the rights of the extension's
- * owner.  So does what rules of that table change.  Whose functions the triggers
- * call does not matter: arguments and rows are chosen by the table's owner.
+ * Notes that rows of a table of another role change within a statement of the owner:
+ * what foreign keys do to them is done as that role, and without its triggers.
  */
 static void
 start_executor(QueryDesc *query, int flags)
 {
-	ListCell   *cell;
-
+	if (acting && GetUserId() != acting->owner &&
+		(flags & EXEC_FLAG_SKIP_TRIGGERS) && query->operation != CMD_SELECT)
+		acting->has_others = true;
 	if (next_start_hook)
 		next_start_hook(query, flags);
 	else
 		standard_ExecutorStart(query, flags);
-	if (acting == NULL || GetUserId() == acting->owner ||
-		(flags & EXEC_FLAG_SKIP_TRIGGERS) == 0)
-		return;
-	foreach(cell, query->plannedstmt->rtable)
-	{
-		const RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
-
-		if (entry->rtekind == RTE_RELATION &&
-			entry->rellockmode == RowExclusiveLock)
-			refuse_late_triggers(entry->relid);
-	}
 }
 
 /* --- What others do not look into ---------------------------------------- */
@@ -312,29 +320,13 @@ ak_owner_init(void)
 {
 	next_needs_fmgr_hook = needs_fmgr_hook;
 	needs_fmgr_hook = check_function;
-	if (AK_TRIGGERS_RUN_LATE)
-	{
-		next_start_hook = ExecutorStart_hook;
-		ExecutorStart_hook = start_executor;
-	}
+	next_start_hook = ExecutorStart_hook;
+	ExecutorStart_hook = start_executor;
 	next_access_hook = object_access_hook;
 	object_access_hook = check_access;
 }
 
 /* --- Statements ---------------------------------------------------------- */
-
-static Oid
-get_table_owner(Oid table)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", table);
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
 
 static void
 prepare(AkStatement *statement)

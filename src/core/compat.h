@@ -54,12 +54,6 @@ ak_try_lock(const LOCKTAG *tag, LOCKMODE mode)
 #endif
 }
 
-/*
- * Before 18, an AFTER trigger runs as the role that ends the statement, and not as
- * the one that caused the event.
- */
-#define AK_TRIGGERS_RUN_LATE	(PG_VERSION_NUM < 180000)
-
 /* 16 has one function for all kinds of objects. */
 static inline bool
 ak_owns_database(Oid database, Oid role)

@@ -341,10 +341,11 @@ get_index_paths(PlannerInfo *root, RelOptInfo *rel)
 
 /*
  * Returns the paths that find rows by an index, without those that read a whole
- * index; NIL if all of these need an outer row.
+ * index; of these only the ones that were there in an order, if has_order.  NIL if
+ * all but those need an outer row.
  */
 static List *
-find_by_index(PlannerInfo *root, RelOptInfo *rel)
+find_by_index(PlannerInfo *root, RelOptInfo *rel, bool has_order)
 {
 	List	   *paths = get_index_paths(root, rel);
 	bool		is_found = false;
@@ -359,7 +360,17 @@ find_by_index(PlannerInfo *root, RelOptInfo *rel)
 		else
 			is_found |= path->param_info == NULL;
 	}
-	return is_found ? paths : NIL;
+	if (!is_found)
+		return NIL;
+	foreach(cell, rel->pathlist)
+	{
+		Path	   *path = lfirst(cell);
+
+		if (IsA(path, IndexPath) && path->pathkeys != NIL &&
+			(has_order || ((IndexPath *) path)->indexclauses != NIL))
+			paths = lappend(paths, path);
+	}
+	return paths;
 }
 
 /* Checks whether a path reads an index for one organization or project. */
@@ -448,11 +459,12 @@ choose_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 	 * A condition with the names of thousands of keys would be compared with each
 	 * row, which the planner takes for ten.
 	 */
-	by_index = own.is_all ? NIL : find_by_index(root, rel);
+	by_index = own.is_all ? NIL : find_by_index(root, rel, own.count > 0);
 	if (by_index != NIL)
 		rel->pathlist = by_index;
 	/* Where rows are locked, a scan must be able to check a single one again. */
-	else if (shared_tables[shared_table].is_paged && root->rowMarks == NIL &&
+	if ((by_index == NIL || own.count > 0) &&
+		shared_tables[shared_table].is_paged && root->rowMarks == NIL &&
 			 (double) own.count * SMALL_SHARE < count_organizations())
 		rel->pathlist = replace_walks(root, rel, rte->relid, scopes, &own);
 }

@@ -18,10 +18,12 @@
 #include "core/compat.h"
 #include "store/store.h"
 
+#include "access/htup_details.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "utils/array.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #define COLUMNS \
@@ -153,7 +155,10 @@ make_all_images(void)
 
 /* --- For SQL ------------------------------------------------------------- */
 
-/* The key whose image was made last for a row, and the state that it was made from. */
+/*
+ * The key whose image was made last for a row of key_role: it has what was changed by
+ * commands before this one.
+ */
 static struct
 {
 	TransactionId transaction;
@@ -163,13 +168,23 @@ static struct
 	char		public_key[AK_PUBLIC_KEY_MAX_SIZE];
 } last_made;
 
-/* Checks whether nothing has changed since the image of the key was made. */
+/* Returns the command that inserted or deleted the row, in this transaction. */
+static CommandId
+get_command(const TriggerData *trigger)
+{
+	HeapTupleHeader row = trigger->tg_trigtuple->t_data;
+
+	return TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ?
+		HeapTupleHeaderGetCmin(row) : HeapTupleHeaderGetCmax(row);
+}
+
+/* Checks whether the image of the key was made after the row was changed. */
 static bool
-is_made(const text *key)
+is_made(const text *key, const TriggerData *trigger)
 {
 	return last_made.transaction == GetTopTransactionIdIfAny() &&
 		last_made.subtransaction == GetCurrentSubTransactionId() &&
-		last_made.command == GetCurrentCommandId(false) &&
+		get_command(trigger) < last_made.command &&
 		last_made.size == VARSIZE_ANY_EXHDR(key) &&
 		memcmp(last_made.public_key, VARDATA_ANY(key), last_made.size) == 0;
 }
@@ -187,17 +202,17 @@ note_made(const text *key)
 static void
 follow_changes(Datum keys, const TriggerData *trigger)
 {
-	ArrayType  *array = DatumGetArrayTypeP(keys);
-	text	   *first = (text *) ARR_DATA_PTR(array);
-	bool		is_row = TRIGGER_FIRED_FOR_ROW(trigger->tg_event) &&
-		ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)) == 1 &&
-		VARSIZE_ANY_EXHDR(first) <= AK_PUBLIC_KEY_MAX_SIZE;
+	text	   *key = (text *) ARR_DATA_PTR(DatumGetArrayTypeP(keys));
+	bool		may_repeat = TRIGGER_FIRED_FOR_ROW(trigger->tg_event) &&
+		!TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) &&
+		RelationGetRelid(trigger->tg_relation) == ak_table_oid(AK_KEY_ROLE) &&
+		VARSIZE_ANY_EXHDR(key) <= AK_PUBLIC_KEY_MAX_SIZE;
 
-	if (is_row && is_made(first))
+	if (may_repeat && is_made(key, trigger))
 		return;
 	ak_key_image_make(keys);
-	if (is_row)
-		note_made(first);
+	if (may_repeat)
+		note_made(key);
 }
 
 /*

@@ -155,10 +155,52 @@ CREATE TRIGGER t AFTER INSERT ON regress_faults_5 FOR EACH STATEMENT EXECUTE FUN
 CREATE RULE r AS ON DELETE TO regress_faults_4 DO ALSO INSERT INTO regress_faults_5 VALUES (OLD.id);
 RESET ROLE;
 SELECT pg_temp.tries('regress_apikeys_alice', 'SELECT apikeys.delete_project(''4d000000-0000-0000-0000-000000000000'')') IN ('42501', '42501 function_not_trusted');
+-- Nor through a partition, that a rule or the foreign key itself brings in, nor where a
+-- trigger before it replaces the one that was there.
+SET ROLE regress_apikeys_alice;
+CREATE TABLE regress_faults_6 (id uuid) PARTITION BY HASH (id);
+CREATE TABLE regress_faults_6a PARTITION OF regress_faults_6 FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+CREATE TRIGGER t AFTER INSERT ON regress_faults_6a FOR EACH ROW EXECUTE FUNCTION regress_faults_tell('public.regress_faults_told');
+CREATE OR REPLACE RULE r AS ON DELETE TO regress_faults_4 DO ALSO INSERT INTO regress_faults_6 VALUES (OLD.id);
+RESET ROLE;
+SELECT pg_temp.tries('regress_apikeys_alice', 'SELECT apikeys.delete_project(''4d000000-0000-0000-0000-000000000000'')') IN ('42501', '42501 function_not_trusted');
+SET ROLE regress_apikeys_alice;
+DROP RULE r ON regress_faults_4;
+CREATE TABLE regress_faults_7 (id uuid REFERENCES apikeys.project ON DELETE SET NULL) PARTITION BY LIST (id);
+CREATE TABLE regress_faults_7a PARTITION OF regress_faults_7 FOR VALUES IN ('4d000000-0000-0000-0000-000000000000');
+CREATE TABLE regress_faults_7b PARTITION OF regress_faults_7 FOR VALUES IN (NULL);
+CREATE TRIGGER t AFTER INSERT ON regress_faults_7b FOR EACH ROW EXECUTE FUNCTION regress_faults_tell('public.regress_faults_told');
+INSERT INTO regress_faults_7 VALUES ('4d000000-0000-0000-0000-000000000000');
+RESET ROLE;
+SELECT pg_temp.tries('regress_apikeys_alice', 'SELECT apikeys.delete_project(''4d000000-0000-0000-0000-000000000000'')') IN ('42501', '42501 function_not_trusted');
+SET ROLE regress_apikeys_alice;
+DROP TABLE regress_faults_7;
+CREATE FUNCTION regress_faults_nothing() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN RETURN NULL; END';
+CREATE FUNCTION regress_faults_swap() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+	CREATE OR REPLACE TRIGGER t AFTER DELETE ON public.regress_faults_8 FOR EACH ROW EXECUTE FUNCTION public.regress_faults_tell('public.regress_faults_told');
+	RETURN NULL;
+END;
+$$;
+CREATE TABLE regress_faults_8 (id uuid REFERENCES apikeys.project ON DELETE CASCADE);
+CREATE TRIGGER t AFTER DELETE ON regress_faults_4 FOR EACH ROW EXECUTE FUNCTION regress_faults_swap();
+CREATE TRIGGER t AFTER DELETE ON regress_faults_8 FOR EACH ROW EXECUTE FUNCTION regress_faults_nothing();
+INSERT INTO regress_faults_8 VALUES ('4d000000-0000-0000-0000-000000000000');
+RESET ROLE;
+SELECT pg_temp.tries('regress_apikeys_alice', 'SELECT apikeys.delete_project(''4d000000-0000-0000-0000-000000000000'')') IN ('42501', '42501 function_not_trusted');
 SELECT who FROM regress_faults_told;
+-- A trigger that does not fire is in nobody's way.
+SET ROLE regress_apikeys_alice;
+DROP TABLE regress_faults_4, regress_faults_6, regress_faults_8;
+DROP FUNCTION regress_faults_swap, regress_faults_nothing;
+CREATE TRIGGER i AFTER INSERT ON regress_faults_5 FOR EACH ROW EXECUTE FUNCTION regress_faults_tell('public.regress_faults_told');
+ALTER TABLE regress_faults_5 ADD FOREIGN KEY (id) REFERENCES apikeys.project ON DELETE CASCADE;
+SELECT apikeys.create_project(:'org', 'P6') AS p6 \gset
+RESET ROLE;
+SELECT pg_temp.tries('regress_apikeys_alice', format('SELECT apikeys.delete_project(%L)', :'p6'));
+DROP TABLE regress_faults_5;
 -- One on our own table, that a superuser has made, runs.
 CREATE TRIGGER regress_faults_t AFTER DELETE ON apikeys.project FOR EACH ROW EXECUTE FUNCTION regress_faults_tell('public.regress_faults_told');
-DROP TABLE regress_faults_4, regress_faults_5;
 SELECT pg_temp.tries('regress_apikeys_alice', 'SELECT apikeys.delete_project(''4d000000-0000-0000-0000-000000000000'')');
 SELECT count(*) FROM regress_faults_told;
 DROP TRIGGER regress_faults_t ON apikeys.project;

@@ -205,6 +205,24 @@ is( $subscriber->safe_psql(
 	),
 	"many1|{=b.r}\nmany3|{=b.q}",
 	'two keys that are changed in turn');
+foreach my $changes ("SELECT apikeys.set_quota('many1', 100, 'day'); SELECT apikeys.disable_key('many1')",
+	"SELECT FROM apikeys.update_key('many3', description => 'another'); SELECT apikeys.disable_key('many3')",
+	"SELECT apikeys.disable_key('many5'); SELECT apikeys.enable_key('many5'); SELECT apikeys.disable_key('many5')",
+	"SELECT FROM apikeys.set_organization_roles('many7', '{}', '{b.p}'); SELECT apikeys.disable_key('many7'); SELECT FROM apikeys.set_organization_roles('many7', '{}', '{b.q}')")
+{
+	change("BEGIN; $changes; COMMIT");
+}
+is( $subscriber->safe_psql(
+		'postgres',
+		q{SELECT string_agg(i.public_key || i.disabled::text, ' ' ORDER BY 1) FROM apikeys.key_image AS i WHERE i.public_key IN ('many1', 'many3', 'many5', 'many7')}
+	),
+	'many1true many3true many5true many7true', 'several changes of a key in one transaction');
+is( $subscriber->safe_psql(
+		'postgres', q{
+		SELECT count(*) FROM apikeys.key_image AS i FULL JOIN apikeys.key_image_source AS s USING (public_key)
+		WHERE i::text IS DISTINCT FROM s::text}),
+	'0', 'each image is what it has to be');
+change("SELECT apikeys.enable_key(k) FROM unnest('{many1,many3,many5,many7}'::text[]) AS k");
 
 change(q{BEGIN;
 	SELECT apikeys.set_organization_roles('many1', '{}', '{b.s}');
