@@ -201,26 +201,26 @@ ok($node->poll_query_until('postgres', "SELECT (apikeys.decide_token('$token', '
 
 # --- Limits ---------------------------------------------------------------------------
 
+# What so many sessions answer that begin the statement at the same time.
 sub at_once
 {
 	my ($count, $statement) = @_;
-	my @sessions = map { $node->background_psql('postgres', on_error_stop => 0) } 1 .. $count;
-	my @answers;
+	my $start = time() + 2;
+	my (@runs, @answers);
 
-	$_->query('SELECT 1') foreach @sessions;
-	foreach my $one (@sessions)
+	foreach my $i (0 .. $count - 1)
 	{
-		$one->{stdin} .= "$statement\n;\n\\echo done\n";
+		$answers[$i] = '';
+		push @runs, IPC::Run::start(
+			[
+				'psql', '-XAtq', '-d', $node->connstr('postgres'),
+				'-c', "DO 'BEGIN PERFORM pg_sleep($start - extract(epoch FROM clock_timestamp())); END'",
+				'-c', $statement
+			],
+			'<', \undef, '>', \$answers[$i], '2>', '/dev/null');
 	}
-	$_->{run}->pump_nb foreach @sessions;
-	foreach my $one (@sessions)
-	{
-		IPC::Run::pump($one->{run}) until $one->{stdout} =~ /done/;
-		push @answers, $one->{stdout} =~ /^([^\n]*)\n/;
-		$one->{stdout} = $one->{stderr} = '';
-		$one->quit;
-	}
-	return @answers;
+	$_->finish foreach @runs;
+	return map { /^(\S+)$/m ? $1 : '' } @answers;
 }
 ($key, $secret) = new_key();
 query("SELECT apikeys.set_rate_limit('$key', 1, '1 hour', 1)");
