@@ -311,7 +311,7 @@ ak_limits_ask(AkKeystore *store, AkLimitSet *set, int64 cost, bool spends,
 									  reads >= MAX_READS)) == AK_LIMITS_WANT_READ)
 		read_quotas(store, set, reads++ == 0);
 	if (slot && spends && cost > 0 && set->count > 0 &&
-		ak_limits_have_quotas())
+		ak_limits_quota_count() > 0)
 		ak_database_slot_want(slot);
 	return verdict;
 }

@@ -358,7 +358,7 @@ write_quotas(void)
 	const char *columns[AK_QUOTA_COLUMN_COUNT];
 	uint64		seen;
 
-	if (!ak_limits_have_quotas())
+	if (ak_limits_quota_count() == 0)
 		return true;
 	seen = destination == OWN_TABLES ? slot->batch : get_seen_batch();
 	slot->batch_is_settled = slot->batch_cleans = false;

@@ -134,12 +134,19 @@ extern void ak_limits_free_full(void);
 extern void ak_limits_note_no_room(void);
 extern void ak_limits_status(AkLimitsStatus *status);
 
-extern bool ak_limits_have_quotas(void);
+/* Whether the row shall be removed. */
+typedef bool (*AkSpentCallback) (AkSpent *spent, void *argument);
+
+extern void ak_limits_scan(AkSpentCallback callback, void *argument);
+extern uint32 ak_limits_quota_count(void);
+extern void ak_limits_purge(Oid database);
+
+/* --- limits_writing.c ---------------------------------------------------- */
+
 extern void ak_limits_harvest(Oid database, uint64 batch, uint64 seen,
 							  AkQuotaHarvest *harvest);
 extern void ak_limits_take_back(Oid database, uint64 batch);
 extern void ak_limits_take_back_lost(Oid database, uint64 seen);
-extern void ak_limits_purge(Oid database);
 
 /* --- limits_given_up.c --------------------------------------------------- */
 

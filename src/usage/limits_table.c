@@ -72,9 +72,6 @@
 
 #define ACCOUNT_COUNT		1024
 
-/* Whether the row shall be removed. */
-typedef bool (*AkSpentCallback) (AkSpent *spent, void *argument);
-
 typedef struct Table
 {
 	uint64		seed[AK_SHORT_HASH_SEED_SIZE / sizeof(uint64)];
@@ -323,8 +320,8 @@ remove_row(uint32 *link)
  * Calls back with each row, under the lock of its partition, and removes those for
  * which it returns true; the caller holds no partition.
  */
-static void
-scan(AkSpentCallback callback, void *argument)
+void
+ak_limits_scan(AkSpentCallback callback, void *argument)
 {
 	for (int partition = 0; partition < AK_LIMIT_PARTITIONS; partition++)
 	{
@@ -422,7 +419,7 @@ ak_limits_free_full(void)
 		pg_atomic_compare_exchange_u64(&table->next_sweep, &next,
 									   times.now + (int64) ak_limit_max_entries *
 									   SWEEP_INTERVAL_US))
-		scan(denies_nothing, &times);
+		ak_limits_scan(denies_nothing, &times);
 }
 
 /* Counts a decision that found no room, and says so in the log; nothing is locked. */
@@ -450,139 +447,13 @@ ak_limits_status(AkLimitsStatus *status)
 	status->unlimited = pg_atomic_read_u64(&table->unlimited);
 }
 
-/* --- Writing, by the database's worker only ------------------------------- */
+/* --- Of a database ------------------------------------------------------- */
 
-/* Whether there is anything to write, of any database. */
-bool
-ak_limits_have_quotas(void)
+/* How many rows of quotas there are, of all databases. */
+uint32
+ak_limits_quota_count(void)
 {
-	return pg_atomic_read_u32(&table->quotas) > 0;
-}
-
-typedef struct HarvestWork
-{
-	Oid			database;
-	uint64		batch;
-	uint64		seen;
-	AkQuotaHarvest *harvest;
-	int			allocated;
-} HarvestWork;
-
-/* What was in flight has been written. */
-static void
-end_flight(AkSpentQuota *quota)
-{
-	if (quota->written_batch < quota->batch)
-	{
-		quota->later = ak_count_add(quota->later, quota->in_flight);
-		quota->written_batch = quota->batch;
-	}
-	quota->in_flight = 0;
-}
-
-static bool
-harvest_row(AkSpent *spent, void *argument)
-{
-	HarvestWork *work = argument;
-	AkSpentQuota *quota = &spent->of.quota;
-	AkQuotaHarvest *harvest = work->harvest;
-	AkQuotaCount *count;
-
-	if (spent->key.kind != AK_SPENT_OF_QUOTA ||
-		spent->key.database != work->database ||
-		harvest->count == work->allocated)
-		return false;
-	end_flight(quota);
-	quota->in_flight = quota->pending;
-	quota->pending = 0;
-	if (quota->in_flight == 0)
-		return quota->written_batch <= work->seen;
-	quota->batch = work->batch;
-	count = &harvest->counts[harvest->count++];
-	count->subject = spent->key.subject;
-	count->period = (int) spent->key.which;
-	count->start = spent->key.start;
-	count->count = quota->in_flight;
-	return false;
-}
-
-/*
- * Takes what a database has pending of quotas into a batch, after all that was in
- * flight before has been written, and removes the rows that hold nothing.  "seen" is
- * the last batch that the tables of this server show: until they show what a
- * standby has sent, only the row knows it.  What there is no memory for stays for the
- * next batch.
- */
-void
-ak_limits_harvest(Oid database, uint64 batch, uint64 seen,
-				  AkQuotaHarvest *harvest)
-{
-	HarvestWork work = {database, batch, seen, harvest};
-
-	work.allocated = pg_atomic_read_u32(&table->quotas) + 100;
-	harvest->counts = palloc_extended(work.allocated * sizeof(AkQuotaCount),
-									  MCXT_ALLOC_HUGE);
-	harvest->count = 0;
-	scan(harvest_row, &work);
-}
-
-static bool
-take_back_row(AkSpent *spent, void *argument)
-{
-	HarvestWork *work = argument;
-	AkSpentQuota *quota = &spent->of.quota;
-
-	if (spent->key.kind == AK_SPENT_OF_QUOTA &&
-		spent->key.database == work->database && quota->batch == work->batch)
-	{
-		quota->pending = ak_count_add(quota->pending, quota->in_flight);
-		quota->in_flight = 0;
-	}
-	return false;
-}
-
-/* Makes pending again what was in flight with a batch that was not written. */
-void
-ak_limits_take_back(Oid database, uint64 batch)
-{
-	HarvestWork work = {database, batch};
-
-	scan(take_back_row, &work);
-}
-
-static bool
-take_back_lost_row(AkSpent *spent, void *argument)
-{
-	HarvestWork *work = argument;
-	AkSpentQuota *quota = &spent->of.quota;
-
-	if (spent->key.kind != AK_SPENT_OF_QUOTA ||
-		spent->key.database != work->database)
-		return false;
-	end_flight(quota);
-	if (quota->written_batch > work->seen)
-	{
-		quota->pending = ak_count_add(quota->pending, quota->later);
-		if (quota->older_batch > work->seen)
-			quota->pending = ak_count_add(quota->pending, quota->older);
-		quota->older = quota->later = 0;
-		quota->written_batch = quota->older_batch = quota->batch = work->seen;
-	}
-	return false;
-}
-
-/*
- * Makes pending again what a standby that is promoted has sent in batches after
- * "seen", the last that its tables show: it is lost with the primary.  Of some
- * batches that follow each other the row does not know how much was in which, and
- * takes all for lost.
- */
-void
-ak_limits_take_back_lost(Oid database, uint64 seen)
-{
-	HarvestWork work = {database, 0, seen};
-
-	scan(take_back_lost_row, &work);
+	return pg_atomic_read_u32(&table->quotas);
 }
 
 static bool
@@ -597,5 +468,5 @@ is_of_database(AkSpent *spent, void *argument)
 void
 ak_limits_purge(Oid database)
 {
-	scan(is_of_database, &database);
+	ak_limits_scan(is_of_database, &database);
 }

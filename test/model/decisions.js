@@ -7,7 +7,7 @@
 // compared in days, raised to whole ones.  The days of a unit are prime numbers
 // above every burst, so that no two rates ever wait for the same time.
 'use strict';
-const { anyCovers, permissionsOf } = require('./rights.js');
+const { anyCovers, permissionsOf, standingBy } = require('./rights.js');
 
 const DAY = 24 * 3600 * 1000;
 
@@ -16,16 +16,8 @@ const DAY = 24 * 3600 * 1000;
 const within = (address, networks) => networks.filter((n) => address !== null && n.contains.includes(address));
 
 // The reason up to the scope, for a key whose secret or token is proved.
-function standing(state, key, address, networks) {
-  const { requireList, maxYears, list } = state.organizations[key.organization];
-  const matching = (entries) => within(address, networks.filter((n) => entries.includes(n.text)));
-  if (key.disabled) return 'key_disabled';
-  if (key.years === 0) return 'key_expired';
-  if (maxYears !== null && (key.years === null || key.years > maxYears)) return 'lifetime_exceeded';
-  if (list.length && !matching(list).length) return 'organization_address_denied';
-  if (!key.list.length) return requireList ? 'access_list_required' : 'ok';
-  return matching(key.list).length ? 'ok' : 'address_denied';
-}
+const standing = (state, key, address, networks) => standingBy(state, key,
+  (entries) => within(address, networks.filter((n) => entries.includes(n.text))).length > 0);
 
 // The most specific entry of the key's list.
 const matchingNetwork = (key, address, networks) =>

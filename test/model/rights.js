@@ -63,11 +63,25 @@ function permissionsOf(state, grant) {
 
 const principalOf = (actor) => (actor.kind === 'superuser' ? 'role:postgres' : `${actor.kind}:${actor.name}`);
 
-// A key that is disabled or has expired holds nothing, nor does one whose secret has.
+// Why a key cannot be used, whatever its roles, or ok; which lists have its address,
+// hasAddress says.
+function standingBy(state, key, hasAddress) {
+  const { requireList, maxYears, list } = state.organizations[key.organization];
+  if (key.disabled) return 'key_disabled';
+  if (key.years === 0) return 'key_expired';
+  if (maxYears !== null && (key.years === null || key.years > maxYears)) return 'lifetime_exceeded';
+  if (list.length && !hasAddress(list)) return 'organization_address_denied';
+  if (!key.list.length) return requireList ? 'access_list_required' : 'ok';
+  return hasAddress(key.list) ? 'ok' : 'address_denied';
+}
+
+// A key that could not be bound any more holds nothing, nor does one whose secret has
+// expired.  Without networks, it is not bound.
 function grantsOf(state, actor) {
   if (actor.kind === 'key') {
     const key = state.keys[actor.name];
     if (!key || key.disabled || key.years === 0) return [];
+    if (actor.networks && standingBy(state, key, (list) => list.some((entry) => actor.networks.includes(entry))) !== 'ok') return [];
     if (actor.version && !key.secrets.some((s) => s.version === actor.version && s.days !== 0)) return [];
     return key.grants.map((grant) => ({ ...grant, organization: key.organization }));
   }
@@ -212,5 +226,5 @@ function ungranted(before, after, actor) {
 
 module.exports = {
   ROLES, anyCovers, clone, covers, findRole, has, heldBy, managesKey, may, mayGrant, permissionsOf, principalOf,
-  readsKey, readsOrganization, readsProject, roleOf, rotatesItself, stopsKey, ungranted, visibleTo,
+  readsKey, readsOrganization, readsProject, roleOf, rotatesItself, standingBy, stopsKey, ungranted, visibleTo,
 };
