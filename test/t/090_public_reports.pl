@@ -9,7 +9,7 @@ use Test::More;
 use Time::HiRes qw(usleep);
 
 my $node = PostgreSQL::Test::Cluster->new('reports');
-$node->init;
+$node->init(extra => [ '--encoding', 'UTF8', '--locale', 'C' ]);
 PostgreSQL::Test::Utils::append_to_file($node->data_dir . '/peppers', 'a:' . 'a1' x 32 . "\n");
 chmod(0600, $node->data_dir . '/peppers');
 $node->append_conf('postgresql.conf', qq{
