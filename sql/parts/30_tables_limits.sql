@@ -100,7 +100,7 @@ CREATE FUNCTION apikeys_internal.end_limits(subject uuid) RETURNS void
 	LANGUAGE plpgsql VOLATILE
 AS $$
 BEGIN
-	PERFORM apikeys_internal.give_up_limits(subject);
+	PERFORM apikeys_internal.free_limits(subject);
 	INSERT INTO apikeys.quota_usage (subject, period, starts_at, used)
 		SELECT end_limits.subject, 'ended', '-infinity', 0
 		WHERE EXISTS (SELECT FROM apikeys.quota_usage AS u WHERE u.subject = end_limits.subject)

@@ -167,27 +167,27 @@ $$;
 COMMENT ON FUNCTION apikeys_internal.keep_project(uuid) IS
 	'Locks a project that is visible to the principal, and its organization, against deletion until the end of the transaction, and returns the organization.';
 
-CREATE FUNCTION apikeys_internal.may_one(organization uuid, scopes text[]) RETURNS boolean
+CREATE FUNCTION apikeys_internal.may_any(organization uuid, scopes text[]) RETURNS boolean
 	LANGUAGE sql STABLE PARALLEL RESTRICTED
 	RETURN EXISTS (SELECT FROM unnest(scopes) AS s (scope) WHERE apikeys_internal.may(s.scope, organization));
-COMMENT ON FUNCTION apikeys_internal.may_one(uuid, text[]) IS
+COMMENT ON FUNCTION apikeys_internal.may_any(uuid, text[]) IS
 	'Checks whether the principal has one of the scopes in the organization. Never NULL.';
 
 -- A stranger waits for nobody, and so does not learn that the organization exists.
-CREATE FUNCTION apikeys_internal.keep_with(organization uuid, VARIADIC scopes text[]) RETURNS void
+CREATE FUNCTION apikeys_internal.keep_organization_for(organization uuid, VARIADIC scopes text[]) RETURNS void
 	LANGUAGE plpgsql VOLATILE
 AS $$
 BEGIN
-	IF apikeys_internal.may_one(organization, scopes) THEN
-		PERFORM FROM apikeys.organization AS o WHERE o.id = keep_with.organization FOR KEY SHARE;
-		IF FOUND AND apikeys_internal.may_one(organization, scopes) THEN
+	IF apikeys_internal.may_any(organization, scopes) THEN
+		PERFORM FROM apikeys.organization AS o WHERE o.id = keep_organization_for.organization FOR KEY SHARE;
+		IF FOUND AND apikeys_internal.may_any(organization, scopes) THEN
 			RETURN;
 		END IF;
 	END IF;
 	PERFORM apikeys_internal.refuse(scopes[1], organization);
 END;
 $$;
-COMMENT ON FUNCTION apikeys_internal.keep_with(uuid, text[]) IS
+COMMENT ON FUNCTION apikeys_internal.keep_organization_for(uuid, text[]) IS
 	'Locks an organization in which the principal has one of the scopes against deletion until the end of the transaction.';
 
 CREATE FUNCTION apikeys_internal.check_name(kind text, candidate text) RETURNS void

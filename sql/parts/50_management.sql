@@ -269,7 +269,7 @@ DECLARE
 	new_id uuid;
 	owner text;
 BEGIN
-	PERFORM apikeys_internal.keep_with(organization, 'apikeys.projects.create', 'apikeys.projects.manage');
+	PERFORM apikeys_internal.keep_organization_for(organization, 'apikeys.projects.create', 'apikeys.projects.manage');
 	PERFORM apikeys_internal.check_name('name', name);
 	INSERT INTO apikeys.project (organization_id, name)
 		VALUES (create_project.organization, create_project.name)

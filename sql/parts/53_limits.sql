@@ -96,25 +96,10 @@ $$;
 COMMENT ON FUNCTION apikeys_internal.check_quota(bigint, text) IS
 	'Raises an error for what cannot be a quota; NULL amount stands for none.';
 
-CREATE FUNCTION apikeys_internal.give_up_limits(subject uuid) RETURNS void
-	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_give_up_limits';
-COMMENT ON FUNCTION apikeys_internal.give_up_limits(uuid) IS
-	'Once this transaction has committed, frees the room in memory of what was spent of all limits of a limits_id of a key, or of an organization, that is no more.';
-
-CREATE FUNCTION apikeys_internal.give_up_limits(subject uuid, limit_id uuid) RETURNS void
-	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_give_up_limits';
-COMMENT ON FUNCTION apikeys_internal.give_up_limits(uuid, uuid) IS
-	'The same of one limit that is no more, of a limits_id of a key or of an organization.';
-
-CREATE FUNCTION apikeys_internal.note_new_limits(subject uuid) RETURNS void
-	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_note_new_limits';
-COMMENT ON FUNCTION apikeys_internal.note_new_limits(uuid) IS
-	'If this transaction is rolled back, frees the room in memory of what was spent of all limits of a limits_id that is new.';
-
-CREATE FUNCTION apikeys_internal.note_new_limits(subject uuid, limit_id uuid) RETURNS void
-	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_note_new_limits';
-COMMENT ON FUNCTION apikeys_internal.note_new_limits(uuid, uuid) IS
-	'The same of one limit that is new, of a limits_id of a key or of an organization.';
+CREATE FUNCTION apikeys_internal.free_limits(subject uuid, limit_id uuid DEFAULT NULL, if_rolled_back boolean DEFAULT false) RETURNS void
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_free_limits';
+COMMENT ON FUNCTION apikeys_internal.free_limits(uuid, uuid, boolean) IS
+	'Frees, once this transaction has committed or only if it is rolled back, the room in memory of what was spent of all limits, or of one, of a limits_id of a key or of an organization.';
 
 -- Removes the row that is not wanted, keeps the id of one that is changed.
 CREATE FUNCTION apikeys_internal.put_key_limit(
@@ -153,9 +138,9 @@ BEGIN
 		RETURN false;
 	END IF;
 	IF new_row.id IS NULL THEN
-		PERFORM apikeys_internal.give_up_limits(before.limits_id, old_row.id);
+		PERFORM apikeys_internal.free_limits(before.limits_id, old_row.id);
 	ELSIF old_row.id IS NULL THEN
-		PERFORM apikeys_internal.note_new_limits(before.limits_id, new_row.id);
+		PERFORM apikeys_internal.free_limits(before.limits_id, new_row.id, if_rolled_back => true);
 	END IF;
 	PERFORM apikeys_internal.make_images(ARRAY[before.public_key]);
 	PERFORM apikeys_internal.note_event(action, before.organization_id, NULL, before.public_key, changed);
@@ -185,7 +170,7 @@ BEGIN
 	IF coalesce(requests, amount) IS NULL THEN
 		DELETE FROM apikeys.organization_limit AS l
 			WHERE l.organization_id = organization AND l.kind = put_organization_limit.kind;
-		PERFORM apikeys_internal.give_up_limits(organization, old_row.id);
+		PERFORM apikeys_internal.free_limits(organization, old_row.id);
 	ELSE
 		INSERT INTO apikeys.organization_limit AS l (organization_id, kind, requests, per, burst, amount)
 			VALUES (organization, put_organization_limit.kind, put_organization_limit.requests,
@@ -194,7 +179,7 @@ BEGIN
 				requests = excluded.requests, per = excluded.per, burst = excluded.burst, amount = excluded.amount
 			RETURNING l.id INTO new_id;
 		IF old_row.id IS NULL THEN
-			PERFORM apikeys_internal.note_new_limits(organization, new_id);
+			PERFORM apikeys_internal.free_limits(organization, new_id, if_rolled_back => true);
 		END IF;
 	END IF;
 	PERFORM apikeys_internal.note_event(action, organization, NULL, NULL, changed);
@@ -330,7 +315,7 @@ BEGIN
 	PERFORM apikeys_internal.require_preload();
 	PERFORM apikeys_internal.check_managed(public_key);
 	UPDATE apikeys.key AS k SET limits_id = new_id WHERE k.public_key = before.public_key;
-	PERFORM apikeys_internal.note_new_limits(new_id);
+	PERFORM apikeys_internal.free_limits(new_id, if_rolled_back => true);
 	PERFORM apikeys_internal.end_limits(before.limits_id);
 	PERFORM apikeys_internal.make_images(ARRAY[before.public_key]);
 	PERFORM apikeys_internal.note_event('key.limits_reset', before.organization_id, NULL, before.public_key, '{}');

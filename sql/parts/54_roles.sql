@@ -27,7 +27,7 @@ BEGIN
 		END IF;
 		RETURN;
 	END IF;
-	PERFORM apikeys_internal.keep_with(organization, 'apikeys.members.manage', 'apikeys.keys.manage');
+	PERFORM apikeys_internal.keep_organization_for(organization, 'apikeys.members.manage', 'apikeys.keys.manage');
 END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.check_role_manager(uuid) IS

@@ -58,8 +58,8 @@ compare_held(const void *a, const void *b)
  * opened with ak_own_grants_open(), and stays open as long.
  */
 void
-ak_own_grants_read(AkKeystore *store, const pg_uuid_t *organization, const AkPlace *only,
-		 AkOwnGrants *own)
+ak_own_grants_read(AkKeystore *store, const pg_uuid_t *organization,
+				   const AkPlace *only, AkOwnGrants *own)
 {
 	memset(own, 0, sizeof(AkOwnGrants));
 	own->store = store;
@@ -98,9 +98,11 @@ find_held(const AkOwnGrants *own, const AkGrant *where, const AkHeld **first)
  * organization.
  */
 void
-ak_place_search(const AkOwnGrants *own, const AkPlace *place, AkPlaceSearch *search)
+ak_place_search(const AkOwnGrants *own, const AkPlace *place,
+				AkPlaceSearch *search)
 {
-	AkGrant		where = {.has_project = place->has_project,.project_id = place->project};
+	AkGrant		where = {.has_project = place->has_project,
+	.project_id = place->project};
 
 	memset(search, 0, sizeof(AkPlaceSearch));
 	search->place = place;

@@ -340,9 +340,9 @@ get_index_paths(PlannerInfo *root, RelOptInfo *rel)
 }
 
 /*
- * Returns the paths that find rows by an index, without those that read a whole
- * index; of these only the ones that were there in an order, if has_order.  NIL if
- * all but those need an outer row.
+ * Returns the paths that find rows by an index, and those of the relation that have an
+ * order: that read a whole index only if has_order.  NIL if none of the former does
+ * without an outer row.
  */
 static List *
 find_by_index(PlannerInfo *root, RelOptInfo *rel, bool has_order)
@@ -465,7 +465,7 @@ choose_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 	/* Where rows are locked, a scan must be able to check a single one again. */
 	if ((by_index == NIL || own.count > 0) &&
 		shared_tables[shared_table].is_paged && root->rowMarks == NIL &&
-			 (double) own.count * SMALL_SHARE < count_organizations())
+		(double) own.count * SMALL_SHARE < count_organizations())
 		rel->pathlist = replace_walks(root, rel, rte->relid, scopes, &own);
 }
 

@@ -90,7 +90,8 @@ ask(FunctionCallInfo fcinfo, bool is_use)
 	ak_own_grants_open(&store, 0);
 	ak_own_grants_read(&store, &place.organization, &place, &own);
 	ak_place_search(&own, &place, &search);
-	held = ak_place_find_allowing(&search, VARDATA_ANY(scope), VARSIZE_ANY_EXHDR(scope));
+	held = ak_place_find_allowing(&search, VARDATA_ANY(scope),
+								  VARSIZE_ANY_EXHDR(scope));
 	if (held && is_use)
 		ak_own_grants_record_use(held->id);
 	ak_keystore_close(&store);
@@ -274,8 +275,7 @@ reads_keys_at(const AkOwnGrants *own, const AkPlace *place)
 /* A look at what a key holds. */
 typedef struct KeyCheck
 {
-	AkOwnGrants	own;
-	pg_uuid_t	organization;
+	AkOwnGrants own;
 	bool		has_grant;
 	bool		is_everywhere;	/* allowed in the organization, and so in all places */
 	bool		result;
@@ -285,7 +285,7 @@ typedef struct KeyCheck
 static AkPlace
 get_key_place(const KeyCheck *check, const AkGrant *grant)
 {
-	AkPlace		place = {check->organization, grant->has_project,
+	AkPlace		place = {check->own.organization, grant->has_project,
 	grant->project_id};
 
 	return place;
@@ -314,16 +314,14 @@ ak_rights_reads_key(text *public_key)
 
 	ak_own_grants_open(&store,
 					   AK_TABLE_BIT(AK_KEY) | AK_TABLE_BIT(AK_KEY_ROLE));
-	if (ak_keystore_find_key(&store, public_key, &check.organization))
+	if (!ak_keystore_find_key(&store, public_key, &place.organization))
+		check.result = false;
+	else if (ak_identity_sees_all() || ak_identity_reads_itself(public_key))
+		check.result = true;
+	else
 	{
-		place.organization = check.organization;
-		check.result = ak_identity_sees_all() ||
-			ak_identity_reads_itself(public_key);
-		if (!check.result)
-		{
-			ak_own_grants_read(&store, &check.organization, NULL, &check.own);
-			check.result = reads_keys_at(&check.own, &place);
-		}
+		ak_own_grants_read(&store, &place.organization, NULL, &check.own);
+		check.result = reads_keys_at(&check.own, &place);
 		if (!check.result)
 			ak_keystore_check_key_roles(&store, public_key, check_key_read,
 										&check);
@@ -343,17 +341,17 @@ ak_rights_reads_key_at(text *public_key, const pg_uuid_t *project)
 	AkKeystore	store;
 	AkOwnGrants	own;
 	AkPlace		place = {0};
-	bool		result = false;
+	bool		result;
 
 	ak_own_grants_open(&store, AK_TABLE_BIT(AK_KEY));
-	if (ak_keystore_find_key(&store, public_key, &place.organization))
+	if (!ak_keystore_find_key(&store, public_key, &place.organization))
+		result = false;
+	else if (ak_identity_sees_all() || ak_identity_reads_itself(public_key))
+		result = true;
+	else
 	{
-		result = ak_identity_sees_all() || ak_identity_reads_itself(public_key);
-		if (!result)
-		{
-			ak_own_grants_read(&store, &place.organization, NULL, &own);
-			result = reads_keys_at(&own, &place);
-		}
+		ak_own_grants_read(&store, &place.organization, NULL, &own);
+		result = reads_keys_at(&own, &place);
 		if (!result && project)
 		{
 			place.has_project = true;
@@ -416,7 +414,7 @@ check_key_managed(const AkGrant *grant, void *argument)
 	AkPlace		place = get_key_place(check, grant);
 	AkGrant		held = *grant;
 
-	held.organization_id = check->organization;
+	held.organization_id = check->own.organization;
 	check->has_grant = true;
 	check->result = manages_keys_at(&check->own, &place) &&
 		may_grant(&check->own, &held);
@@ -443,7 +441,7 @@ check_key_rotated(const AkGrant *grant, void *argument)
 {
 	KeyCheck   *check = argument;
 	AkPlace		place = get_key_place(check, grant);
-	AkPlace		organization = {check->organization};
+	AkPlace		organization = {check->own.organization};
 
 	if (!check->has_grant)
 		check->is_everywhere = is_allowed_at(&check->own, &organization,
@@ -463,17 +461,16 @@ check_key(FunctionCallInfo fcinfo, AkGrantCheck callback)
 {
 	AkKeystore	store;
 	KeyCheck	check = {0};
+	AkPlace		place = {0};
 
 	if (PG_ARGISNULL(0))
 		return false;
 	ak_own_grants_open(&store,
 					   AK_TABLE_BIT(AK_KEY) | AK_TABLE_BIT(AK_KEY_ROLE));
 	if (ak_keystore_find_key(&store, PG_GETARG_TEXT_PP(0),
-							 &check.organization))
+							 &place.organization))
 	{
-		AkPlace		place = {check.organization};
-
-		ak_own_grants_read(&store, &check.organization, NULL, &check.own);
+		ak_own_grants_read(&store, &place.organization, NULL, &check.own);
 		ak_keystore_check_key_roles(&store, PG_GETARG_TEXT_PP(0), callback,
 									&check);
 		if (!check.has_grant)

@@ -375,10 +375,12 @@ write_quotas(void)
 				columns[column] = OidOutputFunctionCall(F_ARRAY_OUT,
 														batch.columns[column]);
 		ak_flush_commit();
-		slot->has_sent = destination == PRIMARY;
 		if (destination == PRIMARY)
+		{
+			slot->has_sent = true;
 			ak_usage_primary_merge_quotas(ak_database_slots_instance(),
 										  slot->batch, columns);
+		}
 		pg_atomic_write_u64(&slot->quota_batch, slot->batch);
 	}
 	slot->batch_is_settled = true;

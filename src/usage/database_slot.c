@@ -193,7 +193,9 @@ ak_database_slot_free(AkDatabaseSlot *slot)
 	slot->flushed_at = 0;
 	slot->failed_jobs = 0;
 	slot->batch = 0;
-	slot->batch_is_settled = false;
+	slot->batch_is_settled = slot->batch_cleans = false;
+	slot->rest = 0;
+	slot->has_sent = false;
 	slot->wants_sweep = true;
 	slot->last_deleter = InvalidTransactionId;
 	pg_atomic_write_u32(&slot->counted_for, InvalidOid);

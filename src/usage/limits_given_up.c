@@ -5,8 +5,8 @@
  * A limit that is removed, the limits_id that a key has no longer, and an
  * organization that is deleted are noted in the transaction.  After its
  * commit their rows are freed, for nothing finds them any more.  After a rollback,
- * also to a savepoint, they are as before; and those of limits and limits_ids that are
- * new in it are freed, for they never were.  No code of the extension runs at the
+ * also to a savepoint, they are as before; and those of limits and limits_ids that
+ * are new in it are freed, for they never were.  No code of the extension runs at the
  * commit of a prepared transaction and on a standby: there the rows stay until their
  * buckets are full, within what an organization may take (limits_table.c).  So does
  * what a decision with an older snapshot spends afterwards.
@@ -19,14 +19,13 @@
 #include "access/xact.h"
 #include "utils/memutils.h"
 
-PG_FUNCTION_INFO_V1(apikeys_give_up_limits);
-PG_FUNCTION_INFO_V1(apikeys_note_new_limits);
+PG_FUNCTION_INFO_V1(apikeys_free_limits);
 
 typedef struct GivenUp
 {
 	pg_uuid_t	subject;
 	uint64		limit;			/* half of its id; 0: all of the subject */
-	bool		is_new;			/* freed after a rollback, not after a commit */
+	bool		if_rolled_back; /* freed then, and not after a commit */
 	SubTransactionId by;
 } GivenUp;
 
@@ -43,7 +42,7 @@ end_transaction(XactEvent event, void *argument)
 		return;
 	if (event != XACT_EVENT_PREPARE)
 		for (int i = 0; i < given_up_count; i++)
-			if (given_up[i].is_new == (event == XACT_EVENT_ABORT))
+			if (given_up[i].if_rolled_back == (event == XACT_EVENT_ABORT))
 				ak_limits_free(&given_up[i].subject, given_up[i].limit);
 	given_up = NULL;
 	given_up_count = allocated = 0;
@@ -59,7 +58,7 @@ end_subtransaction(SubXactEvent event, SubTransactionId own,
 		{
 			const GivenUp *last = &given_up[--given_up_count];
 
-			if (last->is_new)
+			if (last->if_rolled_back)
 				ak_limits_free(&last->subject, last->limit);
 		}
 }
@@ -72,14 +71,18 @@ ak_limits_init(void)
 	RegisterSubXactCallback(end_subtransaction, NULL);
 }
 
-/* Notes the subject in argument 0 or, of it, only the limit in argument 1. */
-static void
-note(FunctionCallInfo fcinfo, bool is_new)
+/*
+ * free_limits(subject, limit_id, if_rolled_back): frees, after this transaction has
+ * committed or only if it is rolled back, what was spent of all limits of a
+ * limits_id or an organization, or of one of them.
+ */
+Datum
+apikeys_free_limits(PG_FUNCTION_ARGS)
 {
 	GivenUp    *added;
 
-	if (!ak_limits_exist())
-		return;
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(2) || !ak_limits_exist())
+		PG_RETURN_VOID();
 	if (given_up_count == allocated)
 	{
 		int			wanted = Max(16, 2 * allocated);
@@ -92,28 +95,9 @@ note(FunctionCallInfo fcinfo, bool is_new)
 	added = &given_up[given_up_count++];
 	memset(added, 0, sizeof(*added));
 	added->subject = *PG_GETARG_UUID_P(0);
-	if (PG_NARGS() > 1)
+	if (!PG_ARGISNULL(1))
 		memcpy(&added->limit, PG_GETARG_UUID_P(1), sizeof(added->limit));
-	added->is_new = is_new;
+	added->if_rolled_back = PG_GETARG_BOOL(2);
 	added->by = GetCurrentSubTransactionId();
-}
-
-/*
- * give_up_limits(subject), give_up_limits(subject, limit): frees, if and after this
- * transaction commits, what was spent of all limits of this limits_id or
- * organization, or of one of them.
- */
-Datum
-apikeys_give_up_limits(PG_FUNCTION_ARGS)
-{
-	note(fcinfo, false);
-	PG_RETURN_VOID();
-}
-
-/* note_new_limits(subject), note_new_limits(subject, limit): if it is rolled back. */
-Datum
-apikeys_note_new_limits(PG_FUNCTION_ARGS)
-{
-	note(fcinfo, true);
 	PG_RETURN_VOID();
 }

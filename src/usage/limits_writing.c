@@ -8,8 +8,6 @@
 #include "core/compat.h"
 #include "usage/limits.h"
 
-#include "utils/memutils.h"
-
 typedef struct HarvestWork
 {
 	Oid			database;

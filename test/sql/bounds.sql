@@ -141,7 +141,7 @@ BEGIN
 		SELECT format('SELECT %s(%s)::text', p.oid::regproc,
 			(SELECT string_agg(CASE
 					WHEN a.position <> given.position THEN 'NULL'
-					WHEN a.type IN ('text'::regtype, 'integer'::regtype, 'bigint'::regtype, 'interval'::regtype) THEN quote_literal(1)
+					WHEN a.type IN ('text'::regtype, 'integer'::regtype, 'bigint'::regtype, 'interval'::regtype, 'boolean'::regtype) THEN quote_literal(1)
 					WHEN a.type = 'uuid'::regtype THEN quote_literal('bad00000-0000-4000-8000-000000000001')
 					WHEN a.type = 'timestamp with time zone'::regtype THEN quote_literal('2026-01-01')
 					ELSE quote_literal('{}') END || '::' || a.type::regtype, ', ' ORDER BY a.position)

@@ -190,10 +190,10 @@ sub estimate
 
 cmp_ok(estimate('none', "member WHERE principal = 'user:frequent'"), '>', 100, 'who may read a table is told what is frequent');
 is(estimate('decider', "member WHERE principal = 'user:frequent'"), estimate('decider', "member WHERE principal = 'user:nobody'") // 'nothing',
-	'who may not is not');
+	'who may not read it is not');
 my $none = 'key_secret WHERE digest IS NULL';
-cmp_ok(estimate('none', $none), '>', 900, 'nor, of a table that it may read, of a column that it may not');
-cmp_ok(estimate('manager', $none) // 0, '<', 100, 'who manages');
+cmp_ok(estimate('none', $none), '>', 900, 'a superuser is told how many have no digest');
+cmp_ok(estimate('manager', $none) // 0, '<', 100, 'who may read the table, but not the column, is not');
 
 $node->stop;
 
