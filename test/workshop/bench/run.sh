@@ -307,6 +307,8 @@ measure_import_in_two() {
 new_key_rounds() {
   local round
   psql_file import_tables.sql
+  # From here on WAL is written to files that exist, as on a server in use.
+  as_user "$WORK/bin/psql" -X -q -d bench -c CHECKPOINT
   for round in $(seq "$ROUNDS"); do
     measure_create "$round"
     psql_file import.sql -v round="$round" |
