@@ -166,7 +166,6 @@ typedef struct AkOwner
 	Oid			caller;
 	int			caller_context;
 	int			settings_level; /* 0: no setting was changed */
-	bool		has_others;		/* rows of tables of other roles have changed */
 } AkOwner;
 
 extern void ak_owner_init(void);
@@ -184,7 +183,7 @@ typedef struct AkStatement
 {
 	const char *sql;
 	int			argument_count;
-	Oid			types[12];
+	Oid			types[13];
 
 	bool		by_index;		/* see ak_plan_by_index(); set by the door */
 
@@ -205,6 +204,10 @@ extern bool ak_owner_get_int64(AkStatement *statement, Datum *values,
 
 extern void ak_quiet_insert(SPIPlanPtr plan, Datum *values,
 							const char *nulls);
+
+/* --- references.c -------------------------------------------------------- */
+
+extern void ak_references_check(Oid own_table, Oid owner);
 
 /* --- trigger.c ----------------------------------------------------------- */
 

@@ -17,17 +17,13 @@
 #include "base/base.h"
 #include "core/compat.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
-#include "catalog/pg_trigger.h"
-#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -35,12 +31,13 @@
 #include "miscadmin.h"
 #include "nodes/params.h"
 #include "optimizer/cost.h"
+#include "parser/parsetree.h"
 #include "pgtime.h"
 #include "tcop/dest.h"
 #include "utils/acl.h"
 #include "utils/array.h"
-#include "utils/fmgroids.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/plancache.h"
 #include "utils/regproc.h"
 #include "utils/rls.h"
@@ -120,7 +117,6 @@ ak_owner_begin(AkOwner *owner, Oid as_role, bool by_index)
 	GetUserIdAndSecContext(&owner->caller, &owner->caller_context);
 	owner->owner = as_role;
 	owner->outer = acting;
-	owner->has_others = false;
 	owner->settings_level = pin_settings(by_index);
 	SetUserIdAndSecContext(as_role, owner->caller_context |
 						   SECURITY_LOCAL_USERID_CHANGE);
@@ -180,35 +176,9 @@ get_table_owner(Oid table)
 	return owner;
 }
 
-/* Whether a trigger of a table that belongs to no superuser calls the function. */
-static bool
-serves_others(Oid function)
-{
-	Relation	triggers = table_open(TriggerRelationId, AccessShareLock);
-	SysScanDesc scan;
-	ScanKeyData key;
-	HeapTuple	row;
-	bool		serves = false;
-
-	ScanKeyInit(&key, Anum_pg_trigger_tgfoid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(function));
-	scan = systable_beginscan(triggers, InvalidOid, false, NULL, 1, &key);
-	while (!serves && HeapTupleIsValid(row = systable_getnext(scan)))
-	{
-		Oid			owner =
-			get_table_owner(((Form_pg_trigger) GETSTRUCT(row))->tgrelid);
-
-		serves = owner != acting->owner && !superuser_arg(owner);
-	}
-	systable_endscan(scan);
-	table_close(triggers, AccessShareLock);
-	return serves;
-}
-
 /*
  * Checks whether the function runs with its definer's rights, or belongs to a
- * superuser or the owner; such a trigger function is no better than the owner of the
- * table, who chooses what it is called with.
+ * superuser or the owner.
  */
 static bool
 is_trusted(Oid function)
@@ -220,20 +190,16 @@ is_trusted(Oid function)
 	if (!HeapTupleIsValid(tuple))
 		return true;			/* the look-up that follows fails */
 	form = (Form_pg_proc) GETSTRUCT(tuple);
-	trusted = form->prosecdef ||
-		((form->proowner == acting->owner || superuser_arg(form->proowner)) &&
-		 !(acting->has_others && form->prorettype == TRIGGEROID &&
-		   serves_others(function)));
+	trusted = form->prosecdef || form->proowner == acting->owner ||
+		superuser_arg(form->proowner);
 	ReleaseSysCache(tuple);
 	return trusted;
 }
 
 /*
  * PostgreSQL calls this for every function that is not built in, when it looks
- * the function up.  Before version 18, an AFTER trigger runs as the role that ends
- * the statement and not as the role that caused the event: if a table refers to one
- * of the extension's with ON DELETE CASCADE, the triggers of that table, and of those
- * that its rules change, would run with the rights of the owner.
+ * the function up: for example one of another role that a trigger reaches, which a
+ * superuser has made on a table of the extension.
  */
 static bool
 check_function(Oid function)
@@ -243,21 +209,32 @@ check_function(Oid function)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("function %s cannot run on behalf of the owner of the extension",
 						format_procedure(function)),
-				 errhint("If a table refers to one of the extension's with ON DELETE CASCADE, its trigger functions must be SECURITY DEFINER."),
+				 errhint("What triggers of the extension's tables reach must belong to a superuser, or be SECURITY DEFINER."),
 				 ak_errid("function_not_trusted")));
 	return next_needs_fmgr_hook && next_needs_fmgr_hook(function);
 }
 
-/*
- * Notes that rows of a table of another role change within a statement of the owner:
- * what foreign keys do to them is done as that role, and without its triggers.
- */
+/* Checks what refers to rows that a statement of the owner deletes (references.c). */
+static void
+check_references(const PlannedStmt *statement)
+{
+	ListCell   *cell;
+
+	foreach(cell, statement->resultRelations)
+	{
+		Oid			table = rt_fetch(lfirst_int(cell), statement->rtable)->relid;
+
+		if (get_rel_namespace(table) == get_namespace_oid("apikeys", false))
+			ak_references_check(table, acting->owner);
+	}
+}
+
 static void
 start_executor(QueryDesc *query, int flags)
 {
-	if (acting && GetUserId() != acting->owner &&
-		(flags & EXEC_FLAG_SKIP_TRIGGERS) && query->operation != CMD_SELECT)
-		acting->has_others = true;
+	if (ak_owner_is_acting() && (query->operation == CMD_DELETE ||
+								 query->plannedstmt->hasModifyingCTE))
+		check_references(query->plannedstmt);
 	if (next_start_hook)
 		next_start_hook(query, flags);
 	else
