@@ -99,6 +99,46 @@ CREATE TRIGGER key_deleted AFTER DELETE ON apikeys.key
 	FOR EACH ROW EXECUTE FUNCTION apikeys_internal.key_deleted();
 COMMENT ON TRIGGER key_deleted ON apikeys.key IS 'Records the public key of a deleted key, and removes its usage.';
 
+-- What was spent is known by the limits_id of a key or its organization, and by the
+-- id of the limit.  The limits of a key that is deleted end with its limits_id.
+CREATE FUNCTION apikeys_internal.limits_ended() RETURNS trigger
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF TG_RELID = 'apikeys.key'::regclass THEN
+		PERFORM apikeys_internal.end_limits(OLD.limits_id);
+	ELSIF TG_RELID = 'apikeys.organization'::regclass THEN
+		PERFORM apikeys_internal.end_limits(OLD.id);
+	ELSIF TG_RELID = 'apikeys.key_limit'::regclass THEN
+		PERFORM apikeys_internal.free_limits(k.limits_id, OLD.id)
+			FROM apikeys.key AS k WHERE k.public_key = OLD.public_key;
+	ELSE
+		PERFORM apikeys_internal.check_trigger(TG_RELID, 'apikeys.organization_limit');
+		PERFORM apikeys_internal.free_limits(OLD.organization_id, OLD.id);
+	END IF;
+	RETURN NULL;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.limits_ended() IS
+	'Trigger function: frees what was spent of limits that are no more.';
+CREATE TRIGGER key_limits_ended AFTER DELETE ON apikeys.key
+	FOR EACH ROW EXECUTE FUNCTION apikeys_internal.limits_ended();
+CREATE TRIGGER key_limits_reset AFTER UPDATE OF limits_id ON apikeys.key
+	FOR EACH ROW WHEN (OLD.limits_id OPERATOR(pg_catalog.<>) NEW.limits_id)
+	EXECUTE FUNCTION apikeys_internal.limits_ended();
+CREATE TRIGGER key_limit_ended AFTER DELETE ON apikeys.key_limit
+	FOR EACH ROW EXECUTE FUNCTION apikeys_internal.limits_ended();
+CREATE TRIGGER organization_limits_ended AFTER DELETE ON apikeys.organization
+	FOR EACH ROW EXECUTE FUNCTION apikeys_internal.limits_ended();
+CREATE TRIGGER organization_limit_ended AFTER DELETE ON apikeys.organization_limit
+	FOR EACH ROW EXECUTE FUNCTION apikeys_internal.limits_ended();
+COMMENT ON TRIGGER key_limits_ended ON apikeys.key IS 'Frees what was spent of the limits of a deleted key.';
+COMMENT ON TRIGGER key_limits_reset ON apikeys.key IS 'Frees what was spent of the limits of a key before they were reset.';
+COMMENT ON TRIGGER key_limit_ended ON apikeys.key_limit IS 'Frees what was spent of a removed limit.';
+COMMENT ON TRIGGER organization_limits_ended ON apikeys.organization IS 'Frees what was spent of the limits of a deleted organization.';
+COMMENT ON TRIGGER organization_limit_ended ON apikeys.organization_limit IS 'Frees what was spent of a removed limit.';
+
 -- An entry that is removed and added again starts at zero.
 CREATE FUNCTION apikeys_internal.access_list_changed() RETURNS trigger
 	LANGUAGE c AS 'MODULE_PATHNAME', 'apikeys_access_list_changed';
@@ -163,11 +203,6 @@ CREATE FUNCTION apikeys_internal.taken_keys(public_keys text[]) RETURNS text[]
 	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_taken_keys';
 COMMENT ON FUNCTION apikeys_internal.taken_keys(text[]) IS
 	'Returns those of the public keys that a key has, or had before it was deleted.';
-
-CREATE FUNCTION apikeys_internal.note_new_keys(keys text[]) RETURNS void
-	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_note_new_keys';
-COMMENT ON FUNCTION apikeys_internal.note_new_keys(text[]) IS
-	'Lets what is counted of new keys be forgotten if they are rolled back.';
 
 CREATE TRIGGER key_rows_inserted AFTER INSERT ON apikeys.key REFERENCING NEW TABLE AS inserted
 	FOR EACH STATEMENT EXECUTE FUNCTION apikeys_internal.key_changed();

@@ -11,8 +11,13 @@ BEGIN ATOMIC
 		JOIN pg_proc AS p ON p.oid = t.tgfoid
 		LEFT JOIN pg_constraint AS f ON f.oid = t.tgconstraint AND f.contype = 'f' AND f.connamespace = c.relnamespace
 		LEFT JOIN (VALUES
+			('key', 'access_list_changed', 'ALWAYS'),
+			('key', 'key_deleted', 'ALWAYS'),
+			('key', 'key_limits_ended', 'ALWAYS'),
+			('key', 'key_limits_reset', 'ALWAYS'),
 			('key', 'key_replicated', 'REPLICA'),
 			('key', 'key_truncated', 'ALWAYS'),
+			('key_limit', 'key_limit_ended', 'ALWAYS'),
 			('key_limit', 'key_limit_replicated', 'REPLICA'),
 			('key_limit', 'key_limit_truncated', 'ALWAYS'),
 			('key_role', 'key_role_replicated', 'REPLICA'),
@@ -20,9 +25,12 @@ BEGIN ATOMIC
 			('key_role', 'key_role_truncating', 'ALWAYS'),
 			('key_secret', 'key_secret_replicated', 'REPLICA'),
 			('key_secret', 'key_secret_truncated', 'ALWAYS'),
+			('key_secret', 'secret_deleted', 'ALWAYS'),
 			('key_secret', 'secret_inserted', 'ALWAYS'),
 			('member', 'member_role_noted', 'ALWAYS'),
+			('organization', 'organization_limits_ended', 'ALWAYS'),
 			('organization_limit', 'organization_limit_changed', 'ALWAYS'),
+			('organization_limit', 'organization_limit_ended', 'ALWAYS'),
 			('organization_limit', 'organization_limit_truncated', 'ALWAYS'),
 			('role', 'role_named', 'ALWAYS')) AS s (relation, trigger, mode)
 			ON s.relation = c.relname AND s.trigger = t.tgname

@@ -223,7 +223,6 @@ BEGIN
 			CONSTRAINT = 'organization_has_keys';
 	END IF;
 	DELETE FROM apikeys.organization AS o WHERE o.id = delete_organization.organization;
-	PERFORM apikeys_internal.end_limits(organization);
 	PERFORM apikeys_internal.note_event('organization.deleted', organization, NULL, NULL,
 		jsonb_build_object('old', jsonb_build_object('name', old_name)));
 	RETURN true;

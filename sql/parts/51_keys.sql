@@ -146,7 +146,6 @@ BEGIN
 	PERFORM apikeys_internal.insert_keys(organization, project, ARRAY[created], ARRAY[issued.hash::text],
 		ARRAY[issued.hint], ARRAY[description], ARRAY[(role_ids || ARRAY(SELECT '=' || p FROM unnest(direct) AS p))::text],
 		ARRAY[list::text], ARRAY[ends], ARRAY[owner], ARRAY[data], created_for);
-	PERFORM apikeys_internal.note_new_keys(ARRAY[created]);
 	PERFORM apikeys_internal.limit_secrets(policy, ARRAY[created]);
 	PERFORM apikeys_internal.note_event('key.created', organization, project, created,
 		jsonb_build_object('new', jsonb_build_object('description', description, 'roles', to_jsonb(roles),

@@ -139,7 +139,6 @@ BEGIN
 				ELSE ARRAY(SELECT role_ids[array_position(known_roles, n)] FROM unnest(g::text[]) AS n)::text END
 			FROM unnest(roles) AS g),
 		access_lists, expirations, NULL, NULL, policy.environment);
-	PERFORM apikeys_internal.note_new_keys(public_keys);
 	PERFORM apikeys_internal.limit_secrets(policy, public_keys);
 	PERFORM apikeys_internal.note_key_events('key.imported', organization, public_keys, ARRAY(
 		SELECT jsonb_build_object('new', jsonb_build_object('description', s.description,

@@ -137,9 +137,7 @@ BEGIN
 	IF changed IS NULL THEN
 		RETURN false;
 	END IF;
-	IF new_row.id IS NULL THEN
-		PERFORM apikeys_internal.free_limits(before.limits_id, old_row.id);
-	ELSIF old_row.id IS NULL THEN
+	IF old_row.id IS NULL THEN
 		PERFORM apikeys_internal.free_limits(before.limits_id, new_row.id, if_rolled_back => true);
 	END IF;
 	PERFORM apikeys_internal.make_images(ARRAY[before.public_key]);
@@ -170,7 +168,6 @@ BEGIN
 	IF coalesce(requests, amount) IS NULL THEN
 		DELETE FROM apikeys.organization_limit AS l
 			WHERE l.organization_id = organization AND l.kind = put_organization_limit.kind;
-		PERFORM apikeys_internal.free_limits(organization, old_row.id);
 	ELSE
 		INSERT INTO apikeys.organization_limit AS l (organization_id, kind, requests, per, burst, amount)
 			VALUES (organization, put_organization_limit.kind, put_organization_limit.requests,
@@ -316,7 +313,6 @@ BEGIN
 	PERFORM apikeys_internal.check_managed(public_key);
 	UPDATE apikeys.key AS k SET limits_id = new_id WHERE k.public_key = before.public_key;
 	PERFORM apikeys_internal.free_limits(new_id, if_rolled_back => true);
-	PERFORM apikeys_internal.end_limits(before.limits_id);
 	PERFORM apikeys_internal.make_images(ARRAY[before.public_key]);
 	PERFORM apikeys_internal.note_event('key.limits_reset', before.organization_id, NULL, before.public_key, '{}');
 	RETURN true;

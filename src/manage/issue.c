@@ -15,7 +15,6 @@
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
-#include "executor/spi.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -145,7 +144,7 @@ get_trigger_key(FunctionCallInfo fcinfo, AkTable table)
 
 /*
  * Trigger of table key, after a row was deleted.  Does not wait for decisions
- * with the key.
+ * with the key.  On a subscriber the row of deleted_key arrives too.
  */
 Datum
 apikeys_key_deleted(PG_FUNCTION_ARGS)
@@ -155,23 +154,12 @@ apikeys_key_deleted(PG_FUNCTION_ARGS)
 		"VALUES ($1) ON CONFLICT DO NOTHING",
 		1, {TEXTOID}
 	};
-	static AkStatement end_limits = {
-		"SELECT apikeys_internal.end_limits($1)",
-		1, {UUIDOID}, .by_index = true
-	};
 	text	   *public_key = get_trigger_key(fcinfo, AK_KEY);
 	Datum		values[] = {PointerGetDatum(public_key)};
-	TriggerData *trigger = (TriggerData *) fcinfo->context;
-	int			limits_id = SPI_fnumber(RelationGetDescr(trigger->tg_relation),
-										"limits_id");
-	Datum		limits;
-	bool		isnull;
 
-	ak_owner_execute(&note, values, NULL);
+	if (SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
+		ak_owner_execute(&note, values, NULL);
 	ak_usage_forget(public_key);
-	limits = ak_trigger_get_column(trigger, trigger->tg_trigtuple, limits_id,
-								   &isnull);
-	ak_owner_execute(&end_limits, &limits, NULL);
 	PG_RETURN_POINTER(NULL);
 }
 

@@ -3,7 +3,7 @@
  *	  Frees what was spent of limits that are no more.
  *
  * A limit that is removed, the limits_id that a key has no longer, and an
- * organization that is deleted are noted in the transaction.  After its
+ * organization that is deleted are noted in the transaction, by triggers.  After its
  * commit their rows are freed, for nothing finds them any more.  After a rollback,
  * also to a savepoint, they are as before; and those of limits and limits_ids that
  * are new in it are freed, for they never were.  No code of the extension runs at the

@@ -189,6 +189,7 @@ extern void ak_usage_forget_database(Oid database);
 extern void ak_usage_forget(text *public_key);
 extern void ak_usage_forget_networks(text *public_key,
 									 const AkNetset *access_list);
+extern void ak_usage_note_new_keys(ArrayType *names, ArrayType *limits_ids);
 
 /* --- counter_table.c ----------------------------------------------------- */
 

@@ -21,8 +21,6 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-PG_FUNCTION_INFO_V1(apikeys_note_new_keys);
-
 /* Requests the shared memory; called once, in the postmaster. */
 void
 ak_usage_request(void)
@@ -179,7 +177,8 @@ ak_usage_forget_networks(text *public_key, const AkNetset *access_list)
  * A transaction can use a key that it has made itself.  If it is rolled back,
  * also to a savepoint, there never was such a key: what was counted of it in
  * shared memory is forgotten, or it would be added to the next key of that name,
- * which may be another organization's.  No code of the extension runs where a
+ * which may be another organization's; and what was spent of its limits is freed,
+ * for nothing else would do it.  No code of the extension runs where a
  * prepared transaction is rolled back: there it is kept like that of any key that
  * does not exist (operations/usage_flush.c).
  */
@@ -189,19 +188,28 @@ typedef struct NewKeys
 	SubTransactionId by;
 	Oid			table;			/* of keys; not looked up in an abort */
 	ArrayType  *names;
+	ArrayType  *limits_ids;
 } NewKeys;
 
 static NewKeys *newest = NULL;	/* in TopTransactionContext */
+
+static int
+get_count(const ArrayType *array)
+{
+	return ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+}
 
 /* Called where no error may be raised: allocates nothing. */
 static void
 forget_new_keys(const NewKeys *keys)
 {
-	int			count = ArrayGetNItems(ARR_NDIM(keys->names),
-									   ARR_DIMS(keys->names));
+	const pg_uuid_t *limits_ids = (pg_uuid_t *) ARR_DATA_PTR(keys->limits_ids);
+	int			count = get_count(keys->names);
 	array_iter	iterator;
 	bool		isnull;
 
+	for (int i = 0; i < get_count(keys->limits_ids); i++)
+		ak_limits_free(&limits_ids[i], 0);
 	if (ak_counters_used() == 0)
 		return;
 	array_iter_setup(&iterator, (AnyArrayType *) keys->names);
@@ -242,22 +250,25 @@ ak_usage_init(void)
 	RegisterSubXactCallback(end_subtransaction, NULL);
 }
 
-/* note_new_keys(keys): forgets, if they are rolled back, what is counted of them. */
-Datum
-apikeys_note_new_keys(PG_FUNCTION_ARGS)
+/*
+ * Forgets, if this (sub)transaction is rolled back, what is counted of the keys
+ * that it has made, and what is spent of their limits; copies both arrays.
+ */
+void
+ak_usage_note_new_keys(ArrayType *names, ArrayType *limits_ids)
 {
 	MemoryContext old;
 	NewKeys    *keys;
 
 	if (!ak_counters_exist())
-		PG_RETURN_VOID();
+		return;
 	old = MemoryContextSwitchTo(TopTransactionContext);
 	keys = palloc(sizeof(NewKeys));
 	keys->before = newest;
 	keys->by = GetCurrentSubTransactionId();
 	keys->table = ak_table_oid(AK_KEY);
-	keys->names = PG_GETARG_ARRAYTYPE_P_COPY(0);
+	keys->names = DatumGetArrayTypePCopy(PointerGetDatum(names));
+	keys->limits_ids = DatumGetArrayTypePCopy(PointerGetDatum(limits_ids));
 	MemoryContextSwitchTo(old);
 	newest = keys;
-	PG_RETURN_VOID();
 }

@@ -33,7 +33,8 @@ $publisher->safe_psql(
 			CROSS JOIN LATERAL (SELECT n) AS dependent (m)
 			CROSS JOIN LATERAL apikeys.create_project_key('$project', 'key ' || m, '{reader}', '{192.0.2.0/24}') AS k;
 	CREATE PUBLICATION keys FOR TABLE apikeys.organization, apikeys.project, apikeys.role,
-		apikeys.member, apikeys.key, apikeys.key_role, apikeys.key_secret, apikeys.deleted_key;
+		apikeys.member, apikeys.key, apikeys.key_network, apikeys.key_role, apikeys.key_secret,
+		apikeys.key_limit, apikeys.organization_limit, apikeys.deleted_key;
 });
 
 # Tables in a publication of all tables can still be changed.
@@ -172,6 +173,55 @@ change(q{DELETE FROM apikeys.key WHERE public_key ~ '^many.*[02468]$'});
 is($subscriber->safe_psql('postgres', $ask_many),
 	'ok|250', 'those are deleted');
 
+# What the subscriber counts.
+
+sub on_subscriber
+{
+	my ($query) = @_;
+	return $subscriber->safe_psql('postgres', $query);
+}
+
+# What was spent of a limit ends with it: the limit, the limits of a key, the key,
+# the organization.
+sub entries
+{
+	return on_subscriber('SELECT limit_entries FROM apikeys.status()');
+}
+is(entries(), 0, 'nothing is spent');
+my $limited = $keys{8}[0];
+change("SELECT apikeys.set_rate_limit('$limited', 1, '200 days')");
+is(join(' ', map { reason($subscriber, 8) } 1 .. 2), 'ok rate_limited', 'a limit arrives');
+is(entries(), 1, 'something is spent of it');
+change("SELECT apikeys.reset_limits('$limited')");
+is(entries(), 0, 'it is reset');
+is(reason($subscriber, 8), 'ok', 'as if nothing had been spent');
+change("SELECT apikeys.set_organization_rate_limit('$organization', 100, '200 days')");
+is(reason($subscriber, 7), 'ok', 'a limit of the organization');
+is(entries(), 2, 'something is spent of it');
+change("SELECT apikeys.set_organization_rate_limit('$organization', NULL)");
+is(entries(), 1, 'it ends');
+
+# An entry that was removed and added again starts at zero, with the time of that.
+my $counted = qq{SELECT coalesce(sum(use_count), 0) FROM apikeys.access_list_entries WHERE public_key = '$limited'};
+my $dated = qq{SELECT network, created_at FROM apikeys.access_list_entries WHERE public_key = '$limited'};
+change("SELECT apikeys.set_quota('$limited', 100, 'ever')");
+change("SELECT apikeys.set_rate_limit('$limited', NULL)");
+is(reason($subscriber, 8), 'ok', 'a use by an entry');
+on_subscriber('SELECT apikeys.flush_usage()');
+isnt(on_subscriber($counted), 0, 'is counted');
+change("SELECT apikeys.update_key('$limited', access_list => '{198.51.100.0/24}')");
+change("SELECT apikeys.update_key('$limited', access_list => '{192.0.2.0/24}')");
+is(on_subscriber($counted), 0, 'the same entry, later, has no use');
+is(on_subscriber($dated), $publisher->safe_psql('postgres', $dated), 'and is as old as on the publisher');
+
+my $kept = qq{SELECT EXISTS (SELECT FROM apikeys.quota_usage), EXISTS (SELECT FROM apikeys.key_usage WHERE public_key = '$limited'),
+	EXISTS (SELECT FROM apikeys.key_network WHERE public_key = '$limited')};
+is(on_subscriber($kept), 't|t|t', 'what is kept of a key');
+change("SELECT apikeys.delete_key('$limited')");
+on_subscriber('SELECT apikeys.flush_usage()');
+is(on_subscriber($kept), 'f|f|f', 'goes with it');
+is(entries(), 0, 'also from memory');
+
 # A key that holds much: its image is made once for all rows of a transaction.
 $subscriber->safe_psql(
 	'postgres', q{
@@ -270,8 +320,8 @@ change(qq{SELECT apikeys.remove_member('$organization', 'role:late', 'ORG_OWNER'
 
 # The tables are the same, except hashes: each server's worker stores better
 # ones of secrets that are used there, as those of other systems here.
-foreach my $table (qw(organization project role member key key_role key_secret
-	deleted_key))
+foreach my $table (qw(organization project role member key key_network key_role
+	key_secret key_limit organization_limit deleted_key))
 {
 	my $columns = $table eq 'key_secret' ?
 	  '(t.public_key, t.version, t.hint, t.created_at, t.expires_at)' : 't';
