@@ -28,3 +28,27 @@ COMMENT ON OPERATOR CLASS apikeys_internal.metadata_ops USING gin IS
 	'As jsonb_path_ops, for the operator of schema apikeys.';
 COMMENT ON OPERATOR FAMILY apikeys_internal.metadata_ops USING gin IS
 	'As jsonb_path_ops, for the operator of schema apikeys.';
+
+CREATE FUNCTION apikeys_internal.gin_extract_uuid(value uuid, count internal) RETURNS internal
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_gin_extract_uuid';
+CREATE FUNCTION apikeys_internal.gin_extract_uuid(
+	query uuid, count internal, strategy smallint, partial internal, extra internal, nulls internal, mode internal) RETURNS internal
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_gin_extract_uuid';
+CREATE FUNCTION apikeys_internal.gin_consistent_uuid(
+	found internal, strategy smallint, query uuid, count integer, extra internal, recheck internal, keys internal,
+	nulls internal) RETURNS boolean
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_gin_consistent_uuid';
+COMMENT ON FUNCTION apikeys_internal.gin_extract_uuid(uuid, internal) IS 'Support function of organization_ops: the key of a value.';
+COMMENT ON FUNCTION apikeys_internal.gin_extract_uuid(uuid, internal, smallint, internal, internal, internal, internal) IS
+	'Support function of organization_ops: the key of a query.';
+COMMENT ON FUNCTION apikeys_internal.gin_consistent_uuid(internal, smallint, uuid, integer, internal, internal, internal, internal) IS
+	'Support function of organization_ops: whether the key was found.';
+
+CREATE OPERATOR CLASS apikeys_internal.organization_ops FOR TYPE uuid USING gin AS
+	OPERATOR 1 pg_catalog.= (uuid, uuid),
+	FUNCTION 1 pg_catalog.uuid_cmp(uuid, uuid),
+	FUNCTION 2 apikeys_internal.gin_extract_uuid(uuid, internal),
+	FUNCTION 3 apikeys_internal.gin_extract_uuid(uuid, internal, smallint, internal, internal, internal, internal),
+	FUNCTION 4 apikeys_internal.gin_consistent_uuid(internal, smallint, uuid, integer, internal, internal, internal, internal);
+COMMENT ON OPERATOR CLASS apikeys_internal.organization_ops USING gin IS 'Equality of organizations.';
+COMMENT ON OPERATOR FAMILY apikeys_internal.organization_ops USING gin IS 'Equality of organizations.';

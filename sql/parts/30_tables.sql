@@ -197,10 +197,11 @@ CREATE INDEX key_organization_created_idx ON apikeys.key (organization_id, creat
 CREATE INDEX key_organization_description_idx ON apikeys.key (organization_id, description, public_key);
 CREATE INDEX key_organization_expires_idx ON apikeys.key (organization_id, expires_at) WHERE expires_at IS NOT NULL;
 CREATE INDEX key_expires_idx ON apikeys.key (expires_at) WHERE expires_at IS NOT NULL;
-CREATE INDEX key_owner_idx ON apikeys.key (owner, organization_id, public_key) WHERE owner IS NOT NULL;
-CREATE INDEX key_metadata_idx ON apikeys.key USING gin (metadata apikeys_internal.metadata_ops) WHERE metadata <> '{}';
-COMMENT ON INDEX apikeys.key_metadata_idx IS 'Finds the keys whose metadata contains something.';
-COMMENT ON INDEX apikeys.key_owner_idx IS 'Finds the keys of an owner.';
+CREATE INDEX key_owner_idx ON apikeys.key (organization_id, owner, public_key) WHERE owner IS NOT NULL;
+CREATE INDEX key_metadata_idx ON apikeys.key
+	USING gin (organization_id apikeys_internal.organization_ops, metadata apikeys_internal.metadata_ops) WHERE metadata <> '{}';
+COMMENT ON INDEX apikeys.key_metadata_idx IS 'Finds the keys of an organization whose metadata contains something.';
+COMMENT ON INDEX apikeys.key_owner_idx IS 'Finds the keys of an organization that an owner has.';
 COMMENT ON INDEX apikeys.key_created_idx IS 'Pages of keys by creation.';
 COMMENT ON INDEX apikeys.key_organization_created_idx IS 'Pages of an organization''s keys by creation.';
 COMMENT ON INDEX apikeys.key_organization_description_idx IS 'Pages of an organization''s keys by description.';

@@ -305,12 +305,12 @@ BEGIN
 	IF latest IS NOT NULL AND public_keys IS NULL THEN
 		PERFORM apikeys_internal.check_sees_secrets(organization.id);
 	END IF;
-	-- Some thousand keys at a time, by name.
+	-- Some thousand keys at a time, by name, locked in that order as other verbs do.
 	WHILE latest IS NOT NULL AND last IS NOT NULL LOOP
 		limited := coalesce(public_keys, ARRAY(
 			SELECT k.public_key FROM apikeys.key AS k
 			WHERE k.organization_id = organization.id AND k.public_key > last
-			ORDER BY k.public_key LIMIT 5000));
+			ORDER BY k.public_key LIMIT 5000 FOR NO KEY UPDATE));
 		last := CASE WHEN public_keys IS NULL THEN limited[cardinality(limited)] END;
 		WITH s AS (
 			UPDATE apikeys.key_secret AS s SET expires_at = latest

@@ -90,8 +90,8 @@ BEGIN
 					ON u.day = g.at::date AND u.public_key = usage_chart.public_key AND u.day > today - days)
 		SELECT rtrim(format('%s %s  %s%s%s', to_char(d.day, 'YYYY-MM-DD'),
 			lpad(d.uses::text, max(length(d.uses::text)) OVER ()),
-			repeat('#', ceil(d.uses * width / greatest(d.most, 1))::integer),
-			repeat('x', ceil(d.denials * width / greatest(d.most, 1))::integer),
+			repeat('#', ceil(d.uses::numeric * width / greatest(d.most, 1))::integer),
+			repeat('x', ceil(d.denials::numeric * width / greatest(d.most, 1))::integer),
 			CASE WHEN d.denials > 0 THEN format(' %s denied', d.denials) ELSE '' END))
 		FROM d
 		ORDER BY d.day;

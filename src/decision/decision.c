@@ -150,7 +150,8 @@ check_secrets(const AkRequest *request, const AkSecretClaim *claim,
 			verdict = ak_secret_hash_verify(hash->data, hash->size, claim);
 		else if (!secret.is_live)
 			continue;
-		else if (ak_guesses_know(hash->data, hash->size, claim))
+		else if (ak_guesses_know(&decision->key.organization_id, hash->data,
+								 hash->size, claim))
 			verdict = AK_SECRET_IS_OUTDATED;
 		else
 		{

@@ -162,11 +162,19 @@ make_acting(const char *prefix, const text *name, const AkNetwork *address)
 
 /*
  * Makes it act until the end of the (sub)transaction, in place of what this one has
- * named before.
+ * named before.  Raises 42501 in code that ANALYZE, REINDEX and the like, or verbs, run
+ * for somebody else, who goes on after it.
  */
 static void
 let_act(Acting *made)
 {
+	if (InSecurityRestrictedOperation() || ak_owner_is_acting())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("no principal can be named within a security-restricted operation"),
+				 ak_errid("restricted_operation"),
+				 errhidestmt(true),
+				 errhidecontext(true)));
 	made->subtransaction = GetCurrentSubTransactionId();
 	MemoryContextSetParent(made->context, TopTransactionContext);
 	made->before = without(acting, made->subtransaction);

@@ -218,9 +218,9 @@ count_organizations(void)
  * together.
  */
 static bool
-is_by_place(Oid table, const IndexPath *path)
+is_by_place(Oid table, const IndexOptInfo *index)
 {
-	AttrNumber	first = path->indexinfo->indexkeys[0];
+	AttrNumber	first = index->indexkeys[0];
 	const char *column;
 
 	if (first == 0)
@@ -228,6 +228,17 @@ is_by_place(Oid table, const IndexPath *path)
 	column = get_attname(table, first, false);
 	return strcmp(column, "organization_id") == 0 ||
 		strcmp(column, "project_id") == 0;
+}
+
+/* Checks whether a path reads an index for one organization or project. */
+static bool
+is_part(Oid table, Path *path)
+{
+	return IsA(path, IndexPath) &&
+		is_by_place(table, ((IndexPath *) path)->indexinfo) &&
+		((IndexPath *) path)->indexclauses != NIL &&
+		linitial_node(IndexClause,
+					  ((IndexPath *) path)->indexclauses)->indexcol == 0;
 }
 
 /*
@@ -238,7 +249,7 @@ static bool
 is_walk(Oid table, Path *path)
 {
 	return IsA(path, IndexPath) && path->pathkeys != NIL &&
-		path->param_info == NULL && !is_by_place(table, (IndexPath *) path);
+		path->param_info == NULL && !is_part(table, path);
 }
 
 /*
@@ -313,16 +324,74 @@ replace_walks(PlannerInfo *root, RelOptInfo *rel, Oid table, List *scopes,
 	return index_only ? lappend(paths, index_only) : paths;
 }
 
-/* Returns the paths that use an index, as if there were no others and no order. */
-static List *
-get_index_paths(PlannerInfo *root, RelOptInfo *rel)
+/*
+ * Checks whether an index finds rows by what a reader has, places and keys, or by their
+ * number.  By any other it would read the rows of all who have the same value, and its
+ * time tell of them.
+ */
+static bool
+is_by_reader(Oid table, const IndexOptInfo *index)
 {
+	AttrNumber	first = index->indexkeys[0];
+	const char *column;
+
+	if (is_by_place(table, index))
+		return true;
+	if (first == 0)
+		return false;
+	column = get_attname(table, first, false);
+	return strcmp(column, "public_key") == 0 || strcmp(column, "id") == 0;
+}
+
+static bool
+finds_by_reader(Oid table, const Path *path)
+{
+	List	   *parts = NIL;
+	ListCell   *cell;
+
+	if (IsA(path, BitmapHeapPath))
+		return finds_by_reader(table, ((BitmapHeapPath *) path)->bitmapqual);
+	if (IsA(path, IndexPath))
+	{
+		foreach(cell, ((IndexPath *) path)->indexclauses)
+			if (lfirst_node(IndexClause, cell)->indexcol == 0)
+				return is_by_reader(table, ((IndexPath *) path)->indexinfo);
+		return false;
+	}
+	if (IsA(path, BitmapAndPath))
+		parts = ((BitmapAndPath *) path)->bitmapquals;
+	else if (IsA(path, BitmapOrPath))
+		parts = ((BitmapOrPath *) path)->bitmapquals;
+	foreach(cell, parts)
+		if (!finds_by_reader(table, lfirst(cell)))
+			return false;
+	return true;
+}
+
+/*
+ * Returns the paths that find rows by what a reader has, as if there were no others
+ * and no order: by indexes of that, and a condition on their first column.
+ */
+static List *
+get_index_paths(PlannerInfo *root, RelOptInfo *rel, Oid table)
+{
+	List	   *indexes = rel->indexlist;
 	List	   *others = rel->pathlist;
 	List	   *order = root->query_pathkeys;
 	bool		index_only = enable_indexonlyscan;
 	List	   *volatile paths = NIL;
+	ListCell   *cell;
 
-	rel->pathlist = root->query_pathkeys = NIL;
+	rel->pathlist = root->query_pathkeys = rel->indexlist = NIL;
+	foreach(cell, indexes)
+		if (is_by_reader(table, lfirst(cell)))
+		{
+			IndexOptInfo *index = makeNode(IndexOptInfo);
+
+			*index = *lfirst_node(IndexOptInfo, cell);
+			index->amoptionalkey = false;
+			rel->indexlist = lappend(rel->indexlist, index);
+		}
 	enable_indexonlyscan = false;
 	PG_TRY();
 	{
@@ -332,6 +401,7 @@ get_index_paths(PlannerInfo *root, RelOptInfo *rel)
 	PG_FINALLY();
 	{
 		rel->pathlist = others;
+		rel->indexlist = indexes;
 		root->query_pathkeys = order;
 		enable_indexonlyscan = index_only;
 	}
@@ -340,26 +410,41 @@ get_index_paths(PlannerInfo *root, RelOptInfo *rel)
 }
 
 /*
+ * Returns the paths of a relation without those that exist only to find rows by a
+ * value which others have too; if there were some, others in place of them.
+ */
+static List *
+replace_lookups(PlannerInfo *root, RelOptInfo *rel, Oid table)
+{
+	List	   *rest = NIL;
+	ListCell   *cell;
+
+	foreach(cell, rel->pathlist)
+	{
+		Path	   *path = lfirst(cell);
+
+		if (path->pathkeys != NIL || finds_by_reader(table, path))
+			rest = lappend(rest, path);
+	}
+	if (list_length(rest) == list_length(rel->pathlist))
+		return rest;
+	return list_concat(rest, get_index_paths(root, rel, table));
+}
+
+/*
  * Returns the paths that find rows by an index, and those of the relation that have an
  * order: that read a whole index only if has_order.  NIL if none of the former does
  * without an outer row.
  */
 static List *
-find_by_index(PlannerInfo *root, RelOptInfo *rel, bool has_order)
+find_by_index(PlannerInfo *root, RelOptInfo *rel, Oid table, bool has_order)
 {
-	List	   *paths = get_index_paths(root, rel);
+	List	   *paths = get_index_paths(root, rel, table);
 	bool		is_found = false;
 	ListCell   *cell;
 
 	foreach(cell, paths)
-	{
-		Path	   *path = lfirst(cell);
-
-		if (IsA(path, IndexPath) && ((IndexPath *) path)->indexclauses == NIL)
-			paths = foreach_delete_current(paths, cell);
-		else
-			is_found |= path->param_info == NULL;
-	}
+		is_found |= ((Path *) lfirst(cell))->param_info == NULL;
 	if (!is_found)
 		return NIL;
 	foreach(cell, rel->pathlist)
@@ -367,20 +452,11 @@ find_by_index(PlannerInfo *root, RelOptInfo *rel, bool has_order)
 		Path	   *path = lfirst(cell);
 
 		if (IsA(path, IndexPath) && path->pathkeys != NIL &&
-			(has_order || ((IndexPath *) path)->indexclauses != NIL))
+			(((IndexPath *) path)->indexclauses == NIL ? has_order :
+			 finds_by_reader(table, path)))
 			paths = lappend(paths, path);
 	}
 	return paths;
-}
-
-/* Checks whether a path reads an index for one organization or project. */
-static bool
-is_part(Oid table, Path *path)
-{
-	return IsA(path, IndexPath) && is_by_place(table, (IndexPath *) path) &&
-		((IndexPath *) path)->indexclauses != NIL &&
-		linitial_node(IndexClause,
-					  ((IndexPath *) path)->indexclauses)->indexcol == 0;
 }
 
 /*
@@ -459,9 +535,10 @@ choose_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 	 * A condition with the names of thousands of keys would be compared with each
 	 * row, which the planner takes for ten.
 	 */
-	by_index = own.is_all ? NIL : find_by_index(root, rel, own.count > 0);
-	if (by_index != NIL)
-		rel->pathlist = by_index;
+	by_index = own.is_all ? NIL :
+		find_by_index(root, rel, rte->relid, own.count > 0);
+	rel->pathlist = by_index != NIL ? by_index :
+		replace_lookups(root, rel, rte->relid);
 	/* Where rows are locked, a scan must be able to check a single one again. */
 	if ((by_index == NIL || own.count > 0) &&
 		shared_tables[shared_table].is_paged && root->rowMarks == NIL &&

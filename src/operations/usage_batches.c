@@ -422,13 +422,16 @@ ak_usage_batches_write(const char *database)
 		ak_usage_tidy_up();
 		ak_flush_commit();
 	}
-	settle_last_batch();
-	/* A standby that was promoted: what it sent may be lost with its primary. */
+	/*
+	 * A standby that was promoted: what it sent may be lost with its primary.  The
+	 * tables tell so before the number of the last batch is noted.
+	 */
 	if (destination == OWN_TABLES && slot->has_sent)
 	{
 		ak_limits_take_back_lost(MyDatabaseId, get_seen_batch());
 		slot->has_sent = false;
 	}
+	settle_last_batch();
 	is_written = write_all();
 	if (is_written || destination == OWN_TABLES)
 		is_written &= ak_flush_try(AK_JOB_USAGE, "writing quotas",

@@ -150,7 +150,9 @@ make_cache(void)
 
 	if (cache_context)
 		MemoryContextSetParent(cache_context, CurrentMemoryContext);
+	/* Out of memory, there is none. */
 	cache = NULL;
+	cache_context = NULL;
 	cache_context = AllocSetContextCreate(TopMemoryContext, "apikeys roles",
 										  ALLOCSET_SMALL_SIZES);
 	info.keysize = ID_SIZE;

@@ -8,7 +8,8 @@
  * partition, and linked to a head.  The head counts the uses that have no
  * counter with more detail.  Room is taken from one pool.  Its last quarter is
  * reserved for heads and counters without detail, so that the uses of every other key
- * can be counted however many details one key has, and whatever is denied.  Its last eighth is not
+ * can be counted however many details one key has, and whatever is denied; and the
+ * eighth before that for these and denials, so that no uses hide them.  Its last eighth is not
  * available to a database that has more than half of the room, if other
  * databases have ever counted.  Heads that note deletions take a quarter of it at
  * most: they come as fast as keys are deleted, and stay until that has ended.
@@ -135,6 +136,17 @@ has_detail(const AkCounterKey *key)
 		key->counted.network.family != 0;
 }
 
+/* How many counters there may be for another one of this detail. */
+static uint32
+get_detail_room(const AkCounterKey *key)
+{
+	bool		is_denial = key->counted.kind != AK_OK &&
+		key->counted.kind != AK_COUNTER_GRANT;
+
+	return ak_usage_max_entries - ak_usage_max_entries / 4 -
+		(is_denial ? 0 : ak_usage_max_entries / 8);
+}
+
 /* --- Shared memory ------------------------------------------------------- */
 
 /* The number of roots of a partition, a power of two. */
@@ -214,11 +226,12 @@ ak_counters_are_filling(void)
 	return pool->used > ak_usage_max_entries / 2;
 }
 
-/* Checks whether a counter with detail may be allocated now; takes no lock. */
+/* Checks whether a counter of this name may be allocated now; takes no lock. */
 bool
-ak_counters_have_room_for_detail(void)
+ak_counters_have_room(const AkCounterName *name)
 {
-	return pool->used < ak_usage_max_entries - ak_usage_max_entries / 4;
+	return pool->used < (has_detail(&name->key) ? get_detail_room(&name->key) :
+						 ak_usage_max_entries);
 }
 
 /* Takes the lock of a partition. */
@@ -282,7 +295,6 @@ static AkCounter *
 add_counter(const AkCounterName *name, AkCounter *head)
 {
 	Account    *account = &pool->accounts[name->key.database % ACCOUNT_COUNT];
-	bool		wants_detail = has_detail(&name->key);
 	uint32		limit = ak_usage_max_entries;
 	AkCounter  *counter = NULL;
 
@@ -292,8 +304,8 @@ add_counter(const AkCounterName *name, AkCounter *head)
 		account->is_open = true;
 		pool->accounts_opened++;
 	}
-	if (wants_detail)
-		limit -= ak_usage_max_entries / 4;
+	if (has_detail(&name->key))
+		limit = get_detail_room(&name->key);
 	else if (pool->accounts_opened > 1 &&
 			 account->used > ak_usage_max_entries / 2)
 		limit -= ak_usage_max_entries / 8;
@@ -336,8 +348,7 @@ ak_counter_enter(const AkCounterName *name)
 	AkCounter  *counter = ak_counter_find(name);
 	AkCounter  *head;
 
-	if (counter ||
-		(has_detail(&name->key) && !ak_counters_have_room_for_detail()))
+	if (counter || !ak_counters_have_room(name))
 		return counter;
 	ak_counter_name_head(name, &head_name);
 	head = ak_counter_find(&head_name);

@@ -41,7 +41,8 @@
  * So that this locks out nobody, the table of proofs remembers which secrets
  * were proved by which hashes, as keyed digests: such a secret is known
  * again at once from anywhere, until the worker has replaced its hash by a cheap
- * one.  Only a proof writes there, so guesses push out none.
+ * one.  Only a proof writes there, so guesses push out none; and those of an
+ * organization push out others only in the sixteenth of the table that is its own.
  *
  * Locking: a spinlock for each bucket of cells, with nothing inside but
  * counting.c.  A proof is two atomics; halves of two proofs match no secret.  How
@@ -52,7 +53,10 @@
 #define TABLE_NAME		"apikeys guesses"
 #define BUCKET_COUNT	1024
 #define BUCKET_CELLS	4
-#define PROOF_COUNT		4096
+
+/* Proofs of the server, and those among which each organization has its own. */
+#define PROOF_COUNT		65536
+#define ORGANIZATION_PROOFS	4096
 
 /*
  * So many times the limit of a key from a network is that of an organization.  At
@@ -129,32 +133,48 @@ append(char **end, const void *data, size_t size)
 	*end += size;
 }
 
-/*
- * What the guess is counted under: its database with the network and public key, or
- * with the organization.
- */
+/* What guesses are counted under of an organization of this database. */
 static uint64
-make_mark(const AkGuess *guess, AkGuessOf of)
+mark_organization(const pg_uuid_t *organization)
+{
+	char		bytes[sizeof(Oid) + UUID_LEN];
+	char	   *end = bytes;
+
+	append(&end, &MyDatabaseId, sizeof(Oid));
+	append(&end, organization, UUID_LEN);
+	return ak_crypto_short_hash(table->seed, bytes, sizeof(bytes));
+}
+
+/* The same of a key of this database, from a network. */
+static uint64
+mark_key(const text *public_key, AkNetwork network)
 {
 	char		bytes[sizeof(Oid) + sizeof(AkNetwork) +
 					  AK_PUBLIC_KEY_MAX_SIZE];
 	char	   *end = bytes;
+	size_t		key_size = VARSIZE_ANY_EXHDR(public_key);
 
+	Assert(key_size <= AK_PUBLIC_KEY_MAX_SIZE);
+	if (network.family == 6)
+		ak_network_mask(&network, NETWORK6_PREFIX);
 	append(&end, &MyDatabaseId, sizeof(Oid));
-	if (of == AK_GUESS_OF_ORGANIZATION)
-		append(&end, guess->organization, sizeof(pg_uuid_t));
-	else
-	{
-		AkNetwork	network = *guess->address;
-		size_t		key_size = VARSIZE_ANY_EXHDR(guess->public_key);
-
-		Assert(key_size <= AK_PUBLIC_KEY_MAX_SIZE);
-		if (network.family == 6)
-			ak_network_mask(&network, NETWORK6_PREFIX);
-		append(&end, &network, sizeof(network));
-		append(&end, VARDATA_ANY(guess->public_key), key_size);
-	}
+	append(&end, &network, sizeof(network));
+	append(&end, VARDATA_ANY(public_key), key_size);
 	return ak_crypto_short_hash(table->seed, bytes, end - bytes);
+}
+
+static uint64
+make_mark(const AkGuess *guess, AkGuessOf of)
+{
+	switch (of)
+	{
+		case AK_GUESS_OF_KEY:
+			return mark_key(guess->public_key, *guess->address);
+		case AK_GUESS_OF_ORGANIZATION:
+			return mark_organization(guess->organization);
+		default:
+			return 0;
+	}
 }
 
 static Bucket *
@@ -175,7 +195,7 @@ get_limit(AkGuessOf of)
 static bool
 take(AkGuess *guess, AkGuessOf of)
 {
-	uint64		mark = of == AK_GUESS_OF_SERVER ? 0 : make_mark(guess, of);
+	uint64		mark = make_mark(guess, of);
 	Bucket	   *bucket = get_bucket(of, mark);
 	int64		now = ak_clock_ms() * 1000;
 
@@ -238,8 +258,8 @@ start_computing(const AkGuess *guess)
 
 /* Where the proof is kept that a claim is so by a hash, and its halves. */
 static Proof *
-find_proof(const char *stored, size_t stored_size, const AkSecretClaim *claim,
-		   uint64 halves[2])
+find_proof(const pg_uuid_t *organization, const char *stored,
+		   size_t stored_size, const AkSecretClaim *claim, uint64 halves[2])
 {
 	uint8		digest[AK_BLAKE2B_SIZE];
 	uint64		words[AK_BLAKE2B_SIZE / sizeof(uint64)];
@@ -248,16 +268,21 @@ find_proof(const char *stored, size_t stored_size, const AkSecretClaim *claim,
 					  claim->secret, claim->secret_size);
 	memcpy(words, digest, sizeof(words));
 	memcpy(halves, words, 2 * sizeof(uint64));
-	return &table->proofs[words[2] % PROOF_COUNT];
+	return &table->proofs[(mark_organization(organization) +
+						   words[2] % ORGANIZATION_PROOFS) % PROOF_COUNT];
 }
 
-/* Whether a claim was proved by a hash lately, and that is remembered. */
+/*
+ * Whether a claim was proved lately by a hash of a key of the organization, and that
+ * is remembered.
+ */
 bool
-ak_guesses_know(const char *stored, size_t stored_size,
-				const AkSecretClaim *claim)
+ak_guesses_know(const pg_uuid_t *organization, const char *stored,
+				size_t stored_size, const AkSecretClaim *claim)
 {
 	uint64		halves[2];
-	Proof	   *proof = find_proof(stored, stored_size, claim, halves);
+	Proof	   *proof = find_proof(organization, stored, stored_size, claim,
+								   halves);
 
 	return pg_atomic_read_u64(&proof->halves[0]) == halves[0] &&
 		pg_atomic_read_u64(&proof->halves[1]) == halves[1];
@@ -306,7 +331,8 @@ ak_guess_verify(AkGuess *guess, const char *stored, size_t stored_size,
 	if (verdict == AK_SECRET_IS_OUTDATED)
 	{
 		uint64		halves[2];
-		Proof	   *proof = find_proof(stored, stored_size, claim, halves);
+		Proof	   *proof = find_proof(guess->organization, stored, stored_size,
+									   claim, halves);
 
 		pg_atomic_write_u64(&proof->halves[0], halves[0]);
 		pg_atomic_write_u64(&proof->halves[1], halves[1]);

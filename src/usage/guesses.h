@@ -42,7 +42,8 @@ typedef struct AkGuess
 
 extern void ak_guesses_request(void);
 extern void ak_guesses_attach(void);
-extern bool ak_guesses_know(const char *stored, size_t stored_size,
+extern bool ak_guesses_know(const pg_uuid_t *organization,
+							const char *stored, size_t stored_size,
 							const AkSecretClaim *claim);
 extern AkVerdict ak_guess_verify(AkGuess *guess, const char *stored,
 								 size_t stored_size,

@@ -250,7 +250,6 @@ extern void ak_counters_attach(void);
 extern bool ak_counters_exist(void);
 extern int	ak_counters_used(void);
 extern bool ak_counters_are_filling(void);
-extern bool ak_counters_have_room_for_detail(void);
 
 extern bool ak_counter_name(const char *public_key, size_t length,
 							Oid database, Oid table,
@@ -258,6 +257,7 @@ extern bool ak_counter_name(const char *public_key, size_t length,
 							AkCounterName *name);
 extern void ak_counter_name_head(const AkCounterName *name,
 								 AkCounterName *head);
+extern bool ak_counters_have_room(const AkCounterName *name);
 extern void ak_counters_lock(int partition, LWLockMode mode);
 extern void ak_counters_unlock(int partition);
 extern AkCounter *ak_counter_find(const AkCounterName *name);

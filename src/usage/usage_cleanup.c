@@ -129,10 +129,10 @@ ak_usage_mark_removed(text *public_key)
 		"FROM apikeys.key_usage AS u "
 		"WHERE u.public_key OPERATOR(pg_catalog.=) $1 "
 		"AND u.network IS NOT NULL "
-		"AND NOT EXISTS (SELECT FROM apikeys.key AS k, "
+		"AND NOT (u.network OPERATOR(pg_catalog.=) ANY ("
+		"SELECT n.network FROM apikeys.key AS k, "
 		"LATERAL apikeys.networks(k.access_list) AS n (network) "
-		"WHERE k.public_key OPERATOR(pg_catalog.=) $1 "
-		"AND n.network OPERATOR(pg_catalog.=) u.network) "
+		"WHERE k.public_key OPERATOR(pg_catalog.=) $1)) "
 		"ON CONFLICT ON CONSTRAINT key_usage_key DO NOTHING",
 		1, {TEXTOID}
 	};

@@ -52,7 +52,7 @@ lock_counter(const AkCounterName *name, bool is_use)
 		return counter;
 	if (is_use)
 		ak_counter_name_head(name, &head);
-	if (is_use && !ak_counters_have_room_for_detail())
+	if (is_use && !ak_counters_have_room(name))
 		counter = ak_counter_find(&head);
 	if (counter)
 		return counter;

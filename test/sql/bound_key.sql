@@ -147,7 +147,24 @@ SELECT apikeys.delete_key(:'own');
 COMMIT;
 SELECT apikeys.authenticate(:'own', :'own_secret', NULL);
 
+-- What runs where a superuser analyzes a table names nobody for what comes after it.
+CREATE FUNCTION pg_temp.name_user(x integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+	PERFORM apikeys.act_as('user:regress_bound_key');
+	RETURN x;
+EXCEPTION WHEN insufficient_privilege THEN
+	RETURN -x;
+END;
+$$;
+CREATE TEMPORARY TABLE analyzed AS SELECT 1 AS x;
+CREATE INDEX ON analyzed (pg_temp.name_user(x));
 RESET ROLE;
+BEGIN;
+ANALYZE analyzed;
+SELECT apikeys.principal() LIKE 'role:%' AS is_the_caller;
+ROLLBACK;
+DROP TABLE analyzed;
+
 SELECT apikeys.drop_role('regress_bound_key_manager');
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA apikeys FROM regress_apikeys_bound_key_carrier;
 DROP OWNED BY regress_apikeys_bound_key_carrier;

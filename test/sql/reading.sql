@@ -345,6 +345,25 @@ ALTER TABLE apikeys.key_day ALTER COLUMN organization_id RESET (n_distinct);
 ALTER TABLE apikeys.audit_event ALTER COLUMN organization_id RESET (n_distinct);
 ANALYZE apikeys.key, apikeys.key_history, apikeys.key_day, apikeys.audit_event;
 
+-- A value that others have too is not looked up among those of all: the time would
+-- tell that they have it.
+SET session_replication_role = replica;
+UPDATE apikeys.key SET metadata = '{"plan": "rare"}', owner = 'rare' WHERE public_key IN ('key306', 'key307', 'key308', 'key309');
+RESET session_replication_role;
+ANALYZE apikeys.key;
+CREATE FUNCTION regress_reading.lookups(reader name) RETURNS SETOF bigint LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM set_config('role', reader, true);
+	RETURN QUERY SELECT regress_reading.nodes('SELECT * FROM apikeys.key WHERE ' || condition,
+		'$.**{2 to last} ? (@."Index Name" like_regex "metadata|owner" && !(@."Index Cond" like_regex "organization_id"))')
+	FROM unnest(ARRAY['metadata OPERATOR(apikeys.@>) ''{"plan": "rare"}'' AND metadata <> ''{}''', 'owner = ''rare''']) AS condition;
+	PERFORM set_config('role', 'none', true);
+END;
+$$;
+SELECT r.reader, p FROM unnest('{regress_apikeys_owner,regress_apikeys_project,regress_apikeys_many}'::name[]) AS r (reader)
+	CROSS JOIN LATERAL regress_reading.lookups(r.reader) AS p WHERE p > 0;
+SELECT DISTINCT regress_reading.lookups('none') AS superuser;
+
 -- A column that is not asked for is not computed.
 SET ROLE regress_apikeys_owner;
 SELECT regress_reading.nodes('SELECT public_key, description, status, created_at FROM apikeys.keys',

@@ -7,7 +7,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $ROOM = 4000;
-my $DETAIL_ROOM = 3000;
+my $DETAIL_ROOM = 2500;
 
 my $node = PostgreSQL::Test::Cluster->new('pool');
 $node->init;
@@ -122,25 +122,31 @@ query(q{INSERT INTO apikeys.key_usage (public_key, use_count, last_used_at, secr
 my $holder = hold_back();
 is(use_from('key1', 4000), 4000, 'a key is used from more addresses than there is room for');
 is(status('used_entries, coarse_count, lost_count'),
-	"$DETAIL_ROOM|1001|0",
-	'detail takes three quarters of it, the rest is counted by the key');
+	"$DETAIL_ROOM|1501|0",
+	'detail takes five eighths of it, the rest is counted by the key');
 is( query(
 		q{SELECT use_count FROM apikeys.usage WHERE public_key = 'key1'}),
 	4000,
 	'the count of the key is exact');
-is(query("$by_entry 'key1'"), '2999|1', 'those of its entries are incomplete');
+is(query("$by_entry 'key1'"), '2499|1', 'those of its entries are incomplete');
 like(status('advice'), qr/usage_max_entries/, 'status() says so');
+
+# Denials of other keys are counted where uses are not in detail.
+is(query(q{SELECT count(*) FROM generate_series(3000, 3249) AS n, apikeys.authorize('key' || n, 'wrong', '10.0.0.1', 'clusters.read') AS a WHERE NOT a}),
+	250, 'then 250 wrong secrets are sent');
+is(status('used_entries, coarse_count, lost_count'),
+	($DETAIL_ROOM + 500) . '|1501|0', 'each denial is counted, with its key');
 
 # Other keys.
 is(use_keys(100, 1099), 1000, 'then a thousand other keys are used');
 is(status('used_entries, coarse_count, lost_count'),
-	"$ROOM|2001|0", 'each use is counted in the room that was left');
+	"$ROOM|2501|0", 'each use is counted in the room that was left');
 is(use_keys(100, 1099), 1000, 'and again');
 is(status('used_entries, coarse_count, lost_count'),
-	"$ROOM|3001|0", 'in the same');
+	"$ROOM|3501|0", 'in the same');
 is(use_keys(2000, 2009), 10, 'ten more keys are used');
 is(status('used_entries, coarse_count, lost_count'),
-	"$ROOM|3001|10", 'that is lost, the room being full');
+	"$ROOM|3501|10", 'that is lost, the room being full');
 
 query(q{SELECT apikeys.authorize('key1', 'wrong', '10.0.0.1', 'clusters.read')});
 is(status('lost_count'), 11, 'so is a denial');
@@ -153,14 +159,14 @@ $holder->quit;
 flush_usage();
 is(query(q{SELECT count(*) FROM apikeys.key_usage WHERE public_key = 'key6000'}), 0, 'nothing is left of a key that is deleted without a note');
 is(query($written), 2000 + 4000 + 2000, 'all that was counted is written');
-is(query($written_coarsely), 3001, 'as it was counted');
+is(query($written_coarsely), 3501, 'as it was counted');
 is( query(
 		q{SELECT sum(use_count) FROM apikeys.usage WHERE public_key IN ('key1', 'key100', 'key1099')}),
 	4004,
 	'and belongs to its keys');
 is(use_keys(2000, 2009), 10, 'keys are used after that');
 is(status('used_entries, coarse_count, lost_count'),
-	'20|3001|11', 'and counted with all detail again');
+	'20|3501|11', 'and counted with all detail again');
 flush_usage();
 
 # --- Another database ---------------------------------------------------------------
@@ -190,7 +196,7 @@ my $lost = status('lost_count');
 $holder = hold_back();
 is(use_keys(0, 5999), 6000, 'a database uses more keys than there is room for');
 is(status("used_entries, lost_count - $lost"),
-	'3500|4000', 'it takes seven eighths');
+	'3500|3750', 'it takes seven eighths');
 is(use_keys(0, 299, 'other'), 300, 'another database uses keys after that');
 is(status('used_entries, lost_count', 'other'),
 	'3800|0', 'and loses none of its uses');
@@ -255,10 +261,10 @@ $node->start;
 my $left = q{
 	SELECT (SELECT count(DISTINCT public_key) FROM apikeys.key_usage WHERE public_key IN ('key1', 'key2')),
 		(SELECT count(*) FROM apikeys.key_denial)};
-is(query($left), '2|3', 'a crash forgets which keys were deleted');
+is(query($left), '2|253', 'a crash forgets which keys were deleted');
 use_keys(5, 5);
 flush_usage();
-is(query($left), '0|1', 'what is recorded of them is deleted all the same');
+is(query($left), '0|251', 'what is recorded of them is deleted all the same');
 is(query(q{SELECT sum(use_count) FROM apikeys.key_usage WHERE public_key = 'key3'}),
 	500, 'and nothing else');
 

@@ -210,6 +210,14 @@ is(use_key($standby, 'P', 60), 'ok 40', 'sixty are used of a fourth on the stand
 flush_usage($standby);
 is($primary->safe_psql('postgres', q{SELECT sum(used) FROM apikeys.quota_usage JOIN apikeys.key ON limits_id = subject WHERE public_key = 'P'}),
 	60, 'and sent');
+# A batch is being sent when that ends.
+is(use_key($standby, 'M', 1), 'ok 39', 'one of another is used');
+my $locker = $primary->background_psql('postgres');
+$locker->query_safe('BEGIN; LOCK TABLE apikeys.key_usage');
+my $flusher = $standby->background_psql('postgres');
+$flusher->query_until(qr/asked/, "\\echo asked\nSELECT apikeys.flush_usage();\n");
+ok($primary->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"),
+	'its count is on the way');
 $primary->stop('immediate');
 $standby->promote;
 is(use_key($standby, 'P', 1), 'ok 39', 'but the standby knows what it has used');
@@ -224,6 +232,7 @@ flush_usage($standby);
 is(use_key($standby, 'K3', 48), 'ok 0', 'nothing is lost of what was written');
 is(use_key($standby, 'K3', 1), 'quota_exceeded 0', 'to the last unit');
 
+$_->{run}->kill_kill foreach $locker, $flusher;
 $standby->stop;
 
 done_testing();

@@ -107,9 +107,10 @@ count_findings() {
 
 run_sanitized() {
   require_server
+  # With these sanitizers gcc takes inlined variables for changed before a longjmp.
   # shellcheck disable=SC2086 # names, many to a line
   count_run sanitizers env PG_CONFIG="$CACHE/server/bin/pg_config" \
-    COPT="$SANITIZERS" TEST_NAME="$NAME-suites" \
+    COPT="$SANITIZERS -Wno-clobbered" TEST_NAME="$NAME-suites" \
     "$TOP/test/run-tests.sh" $SUITES
   count_findings sanitizers 'AddressSanitizer|runtime error:|TRAP:' \
     "$TOP/tmp/$NAME-suites/log/" "$TOP/tmp/$NAME-suites/results/"
