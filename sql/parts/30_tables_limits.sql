@@ -94,18 +94,3 @@ COMMENT ON INDEX apikeys.quota_usage_ended_idx IS 'Finds what the worker is to d
 COMMENT ON COLUMN apikeys.quota_usage.period IS 'hour, day, week, month or ever; ended: all rows of the subject are to be deleted.';
 COMMENT ON COLUMN apikeys.quota_usage.starts_at IS 'Start of the period, in UTC; -infinity: ever.';
 COMMENT ON COLUMN apikeys.quota_usage.used IS 'Units of cost.';
-
--- A verb locks no row that the worker adds to: it would wait for the transaction.
-CREATE FUNCTION apikeys_internal.end_limits(subject uuid) RETURNS void
-	LANGUAGE plpgsql VOLATILE
-AS $$
-BEGIN
-	PERFORM apikeys_internal.free_limits(subject);
-	INSERT INTO apikeys.quota_usage (subject, period, starts_at, used)
-		SELECT end_limits.subject, 'ended', '-infinity', 0
-		WHERE EXISTS (SELECT FROM apikeys.quota_usage AS u WHERE u.subject = end_limits.subject)
-		ON CONFLICT DO NOTHING;
-END;
-$$;
-COMMENT ON FUNCTION apikeys_internal.end_limits(uuid) IS
-	'Frees what was spent of the limits of a limits_id or an organization that is no more, in memory after the commit; what is written, the background worker deletes.';

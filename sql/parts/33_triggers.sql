@@ -102,24 +102,7 @@ COMMENT ON TRIGGER key_deleted ON apikeys.key IS 'Records the public key of a de
 -- What was spent is known by the limits_id of a key or its organization, and by the
 -- id of the limit.  The limits of a key that is deleted end with its limits_id.
 CREATE FUNCTION apikeys_internal.limits_ended() RETURNS trigger
-	LANGUAGE plpgsql
-	SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	IF TG_RELID = 'apikeys.key'::regclass THEN
-		PERFORM apikeys_internal.end_limits(OLD.limits_id);
-	ELSIF TG_RELID = 'apikeys.organization'::regclass THEN
-		PERFORM apikeys_internal.end_limits(OLD.id);
-	ELSIF TG_RELID = 'apikeys.key_limit'::regclass THEN
-		PERFORM apikeys_internal.free_limits(k.limits_id, OLD.id)
-			FROM apikeys.key AS k WHERE k.public_key = OLD.public_key;
-	ELSE
-		PERFORM apikeys_internal.check_trigger(TG_RELID, 'apikeys.organization_limit');
-		PERFORM apikeys_internal.free_limits(OLD.organization_id, OLD.id);
-	END IF;
-	RETURN NULL;
-END;
-$$;
+	LANGUAGE c AS 'MODULE_PATHNAME', 'apikeys_limits_ended';
 COMMENT ON FUNCTION apikeys_internal.limits_ended() IS
 	'Trigger function: frees what was spent of limits that are no more.';
 CREATE TRIGGER key_limits_ended AFTER DELETE ON apikeys.key

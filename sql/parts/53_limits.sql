@@ -96,10 +96,10 @@ $$;
 COMMENT ON FUNCTION apikeys_internal.check_quota(bigint, text) IS
 	'Raises an error for what cannot be a quota; NULL amount stands for none.';
 
-CREATE FUNCTION apikeys_internal.free_limits(subject uuid, limit_id uuid DEFAULT NULL, if_rolled_back boolean DEFAULT false) RETURNS void
-	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_free_limits';
-COMMENT ON FUNCTION apikeys_internal.free_limits(uuid, uuid, boolean) IS
-	'Frees, once this transaction has committed or only if it is rolled back, the room in memory of what was spent of all limits, or of one, of a limits_id of a key or of an organization.';
+CREATE FUNCTION apikeys_internal.note_new_limits(subject uuid, limit_id uuid DEFAULT NULL) RETURNS void
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_note_new_limits';
+COMMENT ON FUNCTION apikeys_internal.note_new_limits(uuid, uuid) IS
+	'Lets what is spent of a new limits_id, or of a new limit, be freed if that is rolled back.';
 
 -- Removes the row that is not wanted, keeps the id of one that is changed.
 CREATE FUNCTION apikeys_internal.put_key_limit(
@@ -138,7 +138,7 @@ BEGIN
 		RETURN false;
 	END IF;
 	IF old_row.id IS NULL THEN
-		PERFORM apikeys_internal.free_limits(before.limits_id, new_row.id, if_rolled_back => true);
+		PERFORM apikeys_internal.note_new_limits(before.limits_id, new_row.id);
 	END IF;
 	PERFORM apikeys_internal.make_images(ARRAY[before.public_key]);
 	PERFORM apikeys_internal.note_event(action, before.organization_id, NULL, before.public_key, changed);
@@ -176,7 +176,7 @@ BEGIN
 				requests = excluded.requests, per = excluded.per, burst = excluded.burst, amount = excluded.amount
 			RETURNING l.id INTO new_id;
 		IF old_row.id IS NULL THEN
-			PERFORM apikeys_internal.free_limits(organization, new_id, if_rolled_back => true);
+			PERFORM apikeys_internal.note_new_limits(organization, new_id);
 		END IF;
 	END IF;
 	PERFORM apikeys_internal.note_event(action, organization, NULL, NULL, changed);
@@ -312,7 +312,7 @@ BEGIN
 	PERFORM apikeys_internal.require_preload();
 	PERFORM apikeys_internal.check_managed(public_key);
 	UPDATE apikeys.key AS k SET limits_id = new_id WHERE k.public_key = before.public_key;
-	PERFORM apikeys_internal.free_limits(new_id, if_rolled_back => true);
+	PERFORM apikeys_internal.note_new_limits(new_id);
 	PERFORM apikeys_internal.make_images(ARRAY[before.public_key]);
 	PERFORM apikeys_internal.note_event('key.limits_reset', before.organization_id, NULL, before.public_key, '{}');
 	RETURN true;

@@ -516,6 +516,7 @@ test('a private key is shown to the session that made it, and nowhere else', asy
   const url = page.location.replace(/\/secret$/, '')
   const other = await signedIn('anna')
   assert.equal((await other.get(page.location)).location, url)
+  await anna.submit(`${base}/keys`, { description: 'made meanwhile', roles: ['ORG_MEMBER'] })
   assert.ok((await anna.get(page.location)).text.includes(privateKey))
   await anna.submit(page.location)
   assert.equal((await anna.get(page.location)).location, url)

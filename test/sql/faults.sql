@@ -106,8 +106,8 @@ WHERE k.description = 'by a trigger' AND (k.created_by <> e.principal OR e.princ
 SELECT count(apikeys.delete_key(public_key)) IN (0, 1) FROM apikeys.key WHERE description = 'by a trigger';
 DROP TABLE regress_faults_1, regress_faults_2;
 
--- A table of another role refers to ours.  None of its code runs behind the door, be it
--- a trigger, whoever owns its function, a rule or what a rule or a part brings in, or an
+-- A table of another role refers to ours.  None of its code runs behind the door, not a
+-- trigger, also of a superuser's function, nor a rule or what a rule or a part brings in, nor an
 -- expression: neither after the statement with the rights of the extension's owner, as
 -- up to 17, nor in the middle of it.
 GRANT USAGE, CREATE ON SCHEMA public TO regress_apikeys_alice;

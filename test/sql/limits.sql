@@ -226,3 +226,28 @@ COMMIT;
 SELECT limit_entries - :entries AS added FROM apikeys.status();
 SELECT apikeys.delete_key(:'public_key'), apikeys.delete_organization(:'rolled_back');
 SELECT limit_entries - :entries AS added FROM apikeys.status();
+
+-- Nor does what is spent by a key that is made and rolled back, also to a savepoint.
+CREATE FUNCTION pg_temp.make(organization uuid) RETURNS text LANGUAGE plpgsql AS $body$
+DECLARE
+	made apikeys.new_key;
+BEGIN
+	made := apikeys.create_key(organization, 'a key', '{ORG_READ_ONLY}');
+	PERFORM apikeys.set_quota(made.public_key, 9, 'ever');
+	PERFORM apikeys.import_key(organization, 'regress_limits_made', ('sha256$$' || encode(sha256('a'), 'hex'))::apikeys.secret_hash, 'a key', '{ORG_READ_ONLY}');
+	RETURN concat_ws(' ', (apikeys.decide_token(made.api_key, '192.0.2.1', 'clusters.read')).reason,
+		(apikeys.decide('regress_limits_made', 'a', '192.0.2.1'::inet, 'clusters.read')).reason);
+END;
+$body$;
+SELECT apikeys.create_organization('regress limits made') AS made \gset
+SELECT apikeys.set_organization_rate_limit(:'made', 1, '1000 days', each_key => true);
+BEGIN;
+SAVEPOINT a;
+SELECT pg_temp.make(:'made');
+SELECT limit_entries - :entries AS added FROM apikeys.status();
+ROLLBACK TO a;
+SELECT limit_entries - :entries AS added FROM apikeys.status();
+SELECT pg_temp.make(:'made');
+ROLLBACK;
+SELECT limit_entries - :entries AS added FROM apikeys.status();
+SELECT apikeys.delete_organization(:'made');

@@ -132,8 +132,8 @@ async function create({ query, place, form }) {
 // The private key is in the session's memory until "Done" or for ten minutes;
 // the database has a hash only.
 function shownSecret({ session, params }) {
-  const { secret } = session
-  return secret?.publicKey === params.key && secret.until > Date.now() ? secret : null
+  for (const [key, { until }] of session.secrets) if (until <= Date.now()) session.secrets.delete(key)
+  return session.secrets.get(params.key)
 }
 
 async function secret(context) {
@@ -152,8 +152,8 @@ async function secret(context) {
   }
 }
 
-async function forgetSecret({ session, place }) {
-  session.secret = undefined
+async function forgetSecret({ session, place, params }) {
+  session.secrets.delete(params.key)
   return { redirect: `${place.base}/keys` }
 }
 

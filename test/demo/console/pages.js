@@ -60,7 +60,7 @@ async function answer(request, response, kind, work, page) {
   }
   const { session } = request
   const { view, redirect, notice, issued, ...data } = result
-  if (issued) session.secret = { ...issued, until: Date.now() + SECRET_LIFE }
+  if (issued) session.secrets.set(issued.publicKey, { ...issued, until: Date.now() + SECRET_LIFE })
   if (!redirect) return render(request, response, refusal?.status ?? 200, view, { ...data, refusal })
   session.notice = notice
   response.redirect(303, redirect)

@@ -66,7 +66,7 @@ function signIn(request, response, user, password) {
   for (const [id, session] of sessions) if (isOver(session)) sessions.delete(id)
   // A new id: one that somebody planted before is worth nothing.
   const id = randomBytes(32).toString('base64url')
-  sessions.set(id, { id, token: tokenOf(id), user, startedAt: Date.now(), usedAt: Date.now() })
+  sessions.set(id, { id, token: tokenOf(id), user, secrets: new Map(), startedAt: Date.now(), usedAt: Date.now() })
   setCookie(response, id)
   return true
 }
