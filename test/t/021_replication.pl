@@ -241,6 +241,14 @@ is( $subscriber->safe_psql(
 	'a thousand permissions');
 is($subscriber->safe_psql('postgres', 'SELECT last_value FROM made'),
 	'2', 'and one image for each of the two keys');
+change(
+	qq{
+	INSERT INTO apikeys.key_role (public_key, organization_id, permission)
+		SELECT k, '$organization', 'c.p' || n FROM generate_series(1, 100) AS n, unnest('{many1,many3}'::text[]) AS k ORDER BY n;
+});
+change(q{DELETE FROM apikeys.key_role WHERE permission ~ '^c'});
+is($subscriber->safe_psql('postgres', 'SELECT last_value FROM made'),
+	'6', 'also where their rows are mixed');
 change(q{BEGIN;
 	SELECT apikeys.set_organization_roles('many1', '{}', '{b.p}');
 	SELECT apikeys.set_organization_roles('many3', '{}', '{b.q}');
