@@ -149,11 +149,15 @@ SELECT apikeys.authenticate(:'own', :'own_secret', NULL);
 
 -- What runs where a superuser analyzes a table names nobody for what comes after it.
 CREATE FUNCTION pg_temp.name_user(x integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+	identifier text;
 BEGIN
 	PERFORM apikeys.act_as('user:regress_bound_key');
 	RETURN x;
 EXCEPTION WHEN insufficient_privilege THEN
-	RETURN -x;
+	GET STACKED DIAGNOSTICS identifier = CONSTRAINT_NAME;
+	RAISE WARNING '%', identifier;
+	RETURN x;
 END;
 $$;
 CREATE TEMPORARY TABLE analyzed AS SELECT 1 AS x;
