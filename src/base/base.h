@@ -174,6 +174,7 @@ extern void ak_owner_end(AkOwner *owner, bool is_error);
 extern bool ak_owner_is_acting(void);
 extern Oid	ak_owner_caller(void);
 extern void ak_plan_by_index(void);
+extern Oid	ak_table_owner(Oid table);
 
 /*
  * A statement with the types of its arguments, to be a static variable: the
@@ -207,7 +208,8 @@ extern void ak_quiet_insert(SPIPlanPtr plan, Datum *values,
 
 /* --- references.c -------------------------------------------------------- */
 
-extern void ak_references_check(Oid own_table, Oid owner);
+extern void ak_references_check(Relation table, bool is_delete,
+								const Bitmapset *changed, Oid owner);
 
 /* --- trigger.c ----------------------------------------------------------- */
 

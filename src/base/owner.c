@@ -31,13 +31,11 @@
 #include "miscadmin.h"
 #include "nodes/params.h"
 #include "optimizer/cost.h"
-#include "parser/parsetree.h"
 #include "pgtime.h"
 #include "tcop/dest.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/guc.h"
-#include "utils/lsyscache.h"
 #include "utils/plancache.h"
 #include "utils/regproc.h"
 #include "utils/rls.h"
@@ -163,16 +161,18 @@ ak_owner_caller(void)
 static needs_fmgr_hook_type next_needs_fmgr_hook = NULL;
 static ExecutorStart_hook_type next_start_hook = NULL;
 
-static Oid
-get_table_owner(Oid table)
+/* Returns the owner of a table, InvalidOid if there is no such table. */
+Oid
+ak_table_owner(Oid table)
 {
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
-	Oid			owner;
+	Oid			owner = InvalidOid;
 
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", table);
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
+	if (HeapTupleIsValid(tuple))
+	{
+		owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+		ReleaseSysCache(tuple);
+	}
 	return owner;
 }
 
@@ -214,31 +214,40 @@ check_function(Oid function)
 	return next_needs_fmgr_hook && next_needs_fmgr_hook(function);
 }
 
-/* Checks what refers to rows that a statement of the owner deletes (references.c). */
+/* Checks what refers to the rows that a part of a statement changes (references.c). */
 static void
-check_references(const PlannedStmt *statement)
+check_references(PlanState *part, EState *state)
 {
-	ListCell   *cell;
+	ModifyTableState *change = (ModifyTableState *) part;
 
-	foreach(cell, statement->resultRelations)
+	if (!IsA(part, ModifyTableState) ||
+		(change->operation != CMD_DELETE && change->operation != CMD_UPDATE))
+		return;
+	for (int i = 0; i < change->mt_nrels; i++)
 	{
-		Oid			table = rt_fetch(lfirst_int(cell), statement->rtable)->relid;
+		ResultRelInfo *target = &change->resultRelInfo[i];
+		bool		is_delete = change->operation == CMD_DELETE;
 
-		if (get_rel_namespace(table) == get_namespace_oid("apikeys", false))
-			ak_references_check(table, acting->owner);
+		ak_references_check(target->ri_RelationDesc, is_delete,
+							is_delete ? NULL : ExecGetUpdatedCols(target, state),
+							acting->owner);
 	}
 }
 
 static void
 start_executor(QueryDesc *query, int flags)
 {
-	if (ak_owner_is_acting() && (query->operation == CMD_DELETE ||
-								 query->plannedstmt->hasModifyingCTE))
-		check_references(query->plannedstmt);
+	ListCell   *cell;
+
 	if (next_start_hook)
 		next_start_hook(query, flags);
 	else
 		standard_ExecutorStart(query, flags);
+	if (!ak_owner_is_acting())
+		return;
+	check_references(query->planstate, query->estate);
+	foreach(cell, query->estate->es_auxmodifytables)
+		check_references(lfirst(cell), query->estate);
 }
 
 /* --- What others do not look into ---------------------------------------- */
@@ -331,7 +340,7 @@ execute(AkStatement *statement, Snapshot snapshot, Datum *values,
 	volatile uint64 processed = 0;
 	volatile bool is_done = false;
 
-	ak_owner_begin(&owner, get_table_owner(ak_table_oid(AK_KEY)),
+	ak_owner_begin(&owner, ak_table_owner(ak_table_oid(AK_KEY)),
 				   statement->by_index);
 	PG_TRY();
 	{

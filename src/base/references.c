@@ -2,12 +2,13 @@
  * references.c
  *	  Foreign keys of other roles' tables that refer to the extension's.
  *
- * What a foreign key does to the rows of a table when a row that they refer to is
- * deleted is done as the owner of that table, in the middle of the statement, and
- * its AFTER triggers are run by the role that ends the statement (before PostgreSQL
- * 18).  So code of that owner could run with the rights of the extension's owner, or
- * change settings that its statements rely on.  A statement of the extension that
- * deletes rows therefore fails, unless no code of others can be reached.
+ * What a foreign key does to the rows of a table, where a row that they refer to is
+ * deleted or gets another name, is done as the owner of that table, in the middle of
+ * the statement, and its AFTER triggers are run by the role that ends the statement
+ * (before PostgreSQL 18).  So code of that owner could run with the rights of the
+ * extension's owner, or change settings that its statements rely on.  A statement of
+ * the extension therefore fails where a foreign key of a role that is no superuser
+ * would do anything to rows, or would compare them by a cast.
  */
 #include "postgres.h"
 
@@ -15,152 +16,167 @@
 #include "core/compat.h"
 
 #include "access/htup_details.h"
+#include "access/sysattr.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_class.h"
-#include "catalog/pg_index.h"
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
+#include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/relcache.h"
 #include "utils/syscache.h"
 
-/* Checks whether a foreign key compares columns of the same types: without a cast. */
-static bool
-has_same_types(Relation table, Relation referenced, Oid constraint)
+/* What is looked for. */
+typedef struct Search
 {
-	ListCell   *cell;
+	Oid			own_schema;
+	Oid			owner;
+	List	   *followed;		/* constraints, so that none is twice */
+} Search;
 
-	foreach(cell, RelationGetFKeyList(table))
-	{
-		const ForeignKeyCacheInfo *key = lfirst(cell);
+/* A foreign key that refers to a table, and what is called for it. */
+typedef struct Reference
+{
+	Oid			table;
+	Oid			constraint;
+	Oid			function;
+} Reference;
 
-		for (int i = 0; key->conoid == constraint && i < key->nkeys; i++)
-			if (TupleDescAttr(RelationGetDescr(table),
-							  key->conkey[i] - 1)->atttypid !=
-				TupleDescAttr(RelationGetDescr(referenced),
-							  key->confkey[i] - 1)->atttypid)
-				return false;
-	}
-	return true;
+/* Checks whether a function of foreign keys does more than check. */
+static bool
+is_action(Oid function)
+{
+	return function != F_RI_FKEY_NOACTION_DEL &&
+		function != F_RI_FKEY_NOACTION_UPD &&
+		function != F_RI_FKEY_RESTRICT_DEL &&
+		function != F_RI_FKEY_RESTRICT_UPD;
 }
 
-/* Checks whether a trigger that is not of a foreign key fires for the event. */
+/*
+ * Checks whether a foreign key refers to one of the changed columns, a set as in
+ * ExecGetUpdatedCols() or NULL for all, and stores whether it does so without a cast.
+ */
 static bool
-has_trigger(Relation table, int16 event)
+is_concerned(Oid constraint, const Bitmapset *changed, bool *has_same_types)
 {
-	TriggerDesc *triggers = table->trigdesc;
+	HeapTuple	tuple = SearchSysCache1(CONSTROID,
+										ObjectIdGetDatum(constraint));
+	int			count;
+	AttrNumber	referring[INDEX_MAX_KEYS];
+	AttrNumber	referred[INDEX_MAX_KEYS];
+	bool		concerned = changed == NULL;
+	Form_pg_constraint form;
 
-	for (int i = 0; triggers && i < triggers->numtriggers; i++)
-		if (!triggers->triggers[i].tgisinternal &&
-			triggers->triggers[i].tgenabled != TRIGGER_DISABLED &&
-			(triggers->triggers[i].tgtype & event))
-			return true;
-	return false;
-}
-
-/* Checks whether an expression is evaluated where a row is changed. */
-static bool
-has_expression(Relation table)
-{
-	const TupleConstr *constraints = RelationGetDescr(table)->constr;
-	bool		found = constraints &&
-		(constraints->num_check > 0 || constraints->has_generated_stored);
-	ListCell   *cell;
-
-	foreach(cell, RelationGetIndexList(table))
+	*has_same_types = true;
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	form = (Form_pg_constraint) GETSTRUCT(tuple);
+	DeconstructFkConstraintRow(tuple, &count, referring, referred, NULL, NULL,
+							   NULL, NULL, NULL);
+	for (int i = 0; i < count; i++)
 	{
-		HeapTuple	index = SearchSysCache1(INDEXRELID,
-											ObjectIdGetDatum(lfirst_oid(cell)));
-
-		found = found || !HeapTupleIsValid(index) ||
-			!heap_attisnull(index, Anum_pg_index_indexprs, NULL) ||
-			!heap_attisnull(index, Anum_pg_index_indpred, NULL);
-		if (HeapTupleIsValid(index))
-			ReleaseSysCache(index);
+		concerned = concerned ||
+			bms_is_member(referred[i] - FirstLowInvalidHeapAttributeNumber,
+						  changed);
+		*has_same_types = *has_same_types &&
+			get_atttype(form->conrelid, referring[i]) ==
+			get_atttype(form->confrelid, referred[i]);
 	}
-	return found;
-}
-
-/* Checks whether code of the table's owner can run where the action is taken. */
-static bool
-runs_code(Relation table, Relation referenced, const Trigger *action)
-{
-	if (!has_same_types(table, referenced, action->tgconstraint))
-		return true;
-	switch (action->tgfoid)
-	{
-		case F_RI_FKEY_NOACTION_DEL:
-		case F_RI_FKEY_RESTRICT_DEL:
-			return false;
-		case F_RI_FKEY_CASCADE_DEL:
-			if (has_trigger(table, TRIGGER_TYPE_DELETE))
-				return true;
-			break;
-		case F_RI_FKEY_SETNULL_DEL:
-			if (has_trigger(table, TRIGGER_TYPE_UPDATE) || has_expression(table))
-				return true;
-			break;
-		default:
-			return true;
-	}
-	/* A row of one that has parts can be in another table. */
-	return table->rd_rules != NULL || table->rd_rel->relkind != RELKIND_RELATION ||
-		table->rd_rel->relispartition || table->rd_rel->relhassubclass;
+	ReleaseSysCache(tuple);
+	return concerned;
 }
 
 static void
-check(Relation referenced, Oid own_schema, Oid owner, List *checked)
+raise_not_trusted(Oid table)
 {
-	TriggerDesc *triggers = referenced->trigdesc;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("the foreign key of table %s cannot be followed on behalf of the owner of the extension",
+					quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)),
+											   get_rel_name(table))),
+			 errdetail("The owner of the table is no superuser, and its code could run in the middle of the statement."),
+			 errhint("Let the foreign key have no ON DELETE and ON UPDATE, and columns of the types that it refers to."),
+			 ak_errid("reference_not_trusted")));
+}
+
+/*
+ * Stores the foreign keys that refer to a table, palloc'd, and returns how many: the
+ * triggers of a relation are good only until a catalog is looked up.
+ */
+static int
+find_references(Relation referred, bool is_delete, Reference **references)
+{
+	TriggerDesc *triggers = referred->trigdesc;
+	int			count = 0;
+
+	if (triggers == NULL)
+		return 0;
+	*references = palloc(triggers->numtriggers * sizeof(Reference));
+	for (int i = 0; i < triggers->numtriggers; i++)
+	{
+		const Trigger *trigger = &triggers->triggers[i];
+
+		if (RI_FKey_trigger_type(trigger->tgfoid) == RI_TRIGGER_PK &&
+			(is_delete ? TRIGGER_FOR_DELETE(trigger->tgtype) :
+			 TRIGGER_FOR_UPDATE(trigger->tgtype)))
+			(*references)[count++] = (Reference)
+			{
+				trigger->tgconstrrelid, trigger->tgconstraint, trigger->tgfoid
+			};
+	}
+	return count;
+}
+
+/* Checks the foreign keys that refer to a table, and to those they change. */
+static void
+check(Relation referred, bool is_delete, const Bitmapset *changed, Search *search)
+{
+	Reference  *references = NULL;
+	int			count = find_references(referred, is_delete, &references);
 
 	check_stack_depth();
-	for (int i = 0; triggers && i < triggers->numtriggers; i++)
+	CHECK_FOR_INTERRUPTS();
+	for (int i = 0; i < count; i++)
 	{
-		const Trigger *action = &triggers->triggers[i];
+		const Reference *reference = &references[i];
+		Oid			owner = ak_table_owner(reference->table);
+		bool		has_same_types;
 		Relation	table;
 
-		if (!TRIGGER_FOR_DELETE(action->tgtype) ||
-			RI_FKey_trigger_type(action->tgfoid) != RI_TRIGGER_PK ||
-			get_rel_namespace(action->tgconstrrelid) == own_schema)
+		/* One that is not there was dropped. */
+		if (!OidIsValid(owner) ||
+			get_rel_namespace(reference->table) == search->own_schema ||
+			!is_concerned(reference->constraint, changed, &has_same_types))
 			continue;
-		/* Locked like by a writer, so that it stays as it is. */
-		table = table_open(action->tgconstrrelid, RowExclusiveLock);
-		if (table->rd_rel->relowner != owner &&
-			!superuser_arg(table->rd_rel->relowner) &&
-			runs_code(table, referenced, action))
-			ereport(ERROR,
-					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					 errmsg("the foreign key of table %s cannot be followed on behalf of the owner of the extension",
-							quote_qualified_identifier(get_namespace_name(RelationGetNamespace(table)),
-													   RelationGetRelationName(table))),
-					 errdetail("A trigger, a rule or other code of the table's owner would run in the middle of it."),
-					 errhint("Let the foreign key be ON DELETE NO ACTION, or let the table have no triggers, rules and parts."),
-					 ak_errid("reference_not_trusted")));
-		if (action->tgfoid != F_RI_FKEY_NOACTION_DEL &&
-			action->tgfoid != F_RI_FKEY_RESTRICT_DEL &&
-			!list_member_oid(checked, RelationGetRelid(table)))
-			check(table, own_schema, owner,
-				  lappend_oid(list_copy(checked), RelationGetRelid(table)));
+		if (owner != search->owner && !superuser_arg(owner) &&
+			(is_action(reference->function) || !has_same_types))
+			raise_not_trusted(reference->table);
+		if (!is_action(reference->function) ||
+			list_member_oid(search->followed, reference->constraint))
+			continue;
+		search->followed = lappend_oid(search->followed, reference->constraint);
+		table = table_open(reference->table, AccessShareLock);
+		check(table, reference->function == F_RI_FKEY_CASCADE_DEL, NULL, search);
 		table_close(table, NoLock);
 	}
 }
 
 /*
- * Checks the foreign keys that refer to a table of the extension, from which rows
- * are going to be deleted as its owner, and those that refer to their tables in turn;
- * locks the tables until the end of the transaction.  Raises 42501 if code of another
- * role that is no superuser could run.
+ * Checks the foreign keys that refer to a table of the extension of which rows are
+ * going to be deleted, or these columns changed, as its owner, and in turn those that
+ * refer to the tables of superusers that they change.  Raises 42501 if code of
+ * another role could run.
  */
 void
-ak_references_check(Oid own_table, Oid owner)
+ak_references_check(Relation table, bool is_delete, const Bitmapset *changed,
+					Oid owner)
 {
-	Relation	table = table_open(own_table, NoLock);
+	Search		search = {get_namespace_oid("apikeys", false), owner, NIL};
 
-	check(table, get_namespace_oid("apikeys", false), owner, NIL);
-	table_close(table, NoLock);
+	if (RelationGetNamespace(table) == search.own_schema)
+		check(table, is_delete, changed, &search);
 }
