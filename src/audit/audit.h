@@ -76,6 +76,12 @@ extern void ak_audit_hash_event(AkBlake2b *hash, TupleTableSlot *event);
 extern void ak_audit_hash_end(AkBlake2b *hash, const AkSeal *seal,
 							  uint8 digest[AK_BLAKE2B_SIZE]);
 
+/*
+ * Most events of a seal, so that pruning, which deletes whole seals, is fine
+ * enough.
+ */
+#define AK_SEAL_MAX_EVENTS	10000
+
 extern int64 ak_audit_seal(int max_seals, bool wait);
 
 /* --- audit.c ------------------------------------------------------------- */

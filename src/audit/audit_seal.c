@@ -41,12 +41,6 @@
  * investigated, and not be covered.
  */
 
-/*
- * Most events of a seal, so that pruning, which deletes whole seals, is fine
- * enough.
- */
-#define MAX_EVENTS		10000
-
 /* The state of sealing. */
 typedef struct Sealing
 {
@@ -123,7 +117,7 @@ make_seal(Sealing *sealing)
 	AkBlake2b	hash;
 
 	ak_audit_hash_begin(&hash, &sealing->last);
-	while (seal.event_count < MAX_EVENTS && next_event(sealing))
+	while (seal.event_count < AK_SEAL_MAX_EVENTS && next_event(sealing))
 	{
 		MemoryContext old = MemoryContextSwitchTo(sealing->event_context);
 

@@ -231,7 +231,8 @@ drop_history(void)
 
 /*
  * Events of open transactions are sealed later, so data stays pending.  A
- * transaction that writes an event after this check sets the flag again.
+ * transaction that writes an event after this check sets the flag again: who waits
+ * for a flush does not wait for what others write meanwhile.
  */
 static bool
 seal_audit(void)
@@ -248,7 +249,7 @@ seal_audit(void)
 		sealed = ak_audit_seal(SEALS_AT_ONCE, false);
 		ak_flush_commit();
 		MemoryContextReset(batch_context);
-	} while (sealed > 0 && !must_stop());
+	} while (sealed == SEALS_AT_ONCE * AK_SEAL_MAX_EVENTS && !must_stop());
 	return true;
 }
 
