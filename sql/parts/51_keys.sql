@@ -351,6 +351,8 @@ AS $$
 DECLARE
 	before constant apikeys.key := apikeys_internal.lock_key(public_key);
 BEGIN
+	-- Before what takes as long as the caller likes: others wait for the lock.
+	PERFORM apikeys_internal.check_managed(public_key);
 	RETURN apikeys_internal.change_key(before, NULL,
 		apikeys.access_list(before.access_list::cidr[] || apikeys_internal.networks_of(networks)), NULL);
 END;
@@ -380,12 +382,13 @@ CREATE FUNCTION apikeys_internal.remove_from_access_list(public_key text, VARIAD
 AS $$
 DECLARE
 	before constant apikeys.key := apikeys_internal.lock_key(public_key);
-	-- As a list stores them: an IPv4-mapped network is the IPv4 network.
-	kept constant apikeys.access_list := apikeys_internal.access_list_without(
-		before.access_list, apikeys.access_list(apikeys_internal.networks_of(networks)));
+	kept apikeys.access_list;
 BEGIN
+	PERFORM apikeys_internal.check_managed(public_key);
+	-- As a list stores them: an IPv4-mapped network is the IPv4 network.
+	kept := apikeys_internal.access_list_without(
+		before.access_list, apikeys.access_list(apikeys_internal.networks_of(networks)));
 	IF apikeys.cardinality(kept) = 0 AND apikeys.cardinality(before.access_list) > 0 THEN
-		PERFORM apikeys_internal.check_managed(public_key);
 		RAISE object_not_in_prerequisite_state USING
 			MESSAGE = 'cannot remove the last entry of the access list',
 			DETAIL = 'An empty list allows every address.',

@@ -98,6 +98,10 @@ AS $$
 DECLARE
 	before constant apikeys.key := apikeys_internal.lock_key(public_key);
 BEGIN
+	-- Before what takes as long as the caller likes: others wait for the lock.
+	IF NOT apikeys_internal.may('apikeys.keys.manage', before.organization_id) THEN
+		PERFORM apikeys_internal.refuse('apikeys.keys.manage', before.organization_id);
+	END IF;
 	-- A key that is given more is managed; of one that only loses roles, these are grantable.
 	IF EXISTS (
 			SELECT apikeys_internal.find_role(named, before.organization_id) FROM unnest(roles) AS named
