@@ -249,7 +249,7 @@ seal_audit(void)
 		sealed = ak_audit_seal(SEALS_AT_ONCE, false);
 		ak_flush_commit();
 		MemoryContextReset(batch_context);
-	} while (sealed == SEALS_AT_ONCE * AK_SEAL_MAX_EVENTS && !must_stop());
+	} while (sealed == (int64) SEALS_AT_ONCE * AK_SEAL_MAX_EVENTS && !must_stop());
 	return true;
 }
 
