@@ -409,6 +409,18 @@ get_index_paths(PlannerInfo *root, RelOptInfo *rel, Oid table)
 	return paths;
 }
 
+/* Checks whether one of the paths does without an outer row. */
+static bool
+is_enough(const List *paths)
+{
+	ListCell   *cell;
+
+	foreach(cell, paths)
+		if (((Path *) lfirst(cell))->param_info == NULL)
+			return true;
+	return false;
+}
+
 /*
  * Returns the paths of a relation without those that exist only to find rows by a
  * value which others have too; if there were some, others in place of them.
@@ -426,9 +438,9 @@ replace_lookups(PlannerInfo *root, RelOptInfo *rel, Oid table)
 		if (path->pathkeys != NIL || finds_by_reader(table, path))
 			rest = lappend(rest, path);
 	}
-	if (list_length(rest) == list_length(rel->pathlist))
-		return rest;
-	return list_concat(rest, get_index_paths(root, rel, table));
+	if (list_length(rest) < list_length(rel->pathlist))
+		rest = list_concat(rest, get_index_paths(root, rel, table));
+	return is_enough(rest) ? rest : rel->pathlist;
 }
 
 /*
@@ -440,12 +452,9 @@ static List *
 find_by_index(PlannerInfo *root, RelOptInfo *rel, Oid table, bool has_order)
 {
 	List	   *paths = get_index_paths(root, rel, table);
-	bool		is_found = false;
 	ListCell   *cell;
 
-	foreach(cell, paths)
-		is_found |= ((Path *) lfirst(cell))->param_info == NULL;
-	if (!is_found)
+	if (!is_enough(paths))
 		return NIL;
 	foreach(cell, rel->pathlist)
 	{
