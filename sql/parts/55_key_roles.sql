@@ -100,6 +100,7 @@ DECLARE
 BEGIN
 	-- Before what takes as long as the caller likes: others wait for the lock.
 	IF NOT apikeys_internal.may('apikeys.keys.manage', before.organization_id) THEN
+		PERFORM apikeys_internal.check_managed(public_key);
 		PERFORM apikeys_internal.refuse('apikeys.keys.manage', before.organization_id);
 	END IF;
 	-- A key that is given more is managed; of one that only loses roles, these are grantable.

@@ -369,6 +369,10 @@ const keyVerbs = {
   },
   set_organization_roles(state, actor, o) {
     const key = seeKey(state, actor, o.key);
+    if (!may(state, actor, 'apikeys.keys.manage', key.organization)) {
+      demandManaged(state, actor, o.key);
+      demand(state, actor, 'apikeys.keys.manage', key.organization);
+    }
     const holds = (field, value) => key.grants.some((g) => !g.project && g[field] === value);
     // Who only takes away need not manage the key.
     if (!o.roles.every((r) => holds('role', findRole(state, r, key.organization))) ||
