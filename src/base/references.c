@@ -35,7 +35,7 @@ typedef struct Search
 {
 	Oid			own_schema;
 	Oid			owner;
-	List	   *followed;		/* constraints, so that none is twice */
+	List	   *followed;		/* tables, so that none is twice */
 } Search;
 
 /* A foreign key that refers to a table, and what is called for it. */
@@ -108,7 +108,7 @@ raise_not_trusted(Oid table)
  * triggers of a relation are good only until a catalog is looked up.
  */
 static int
-find_references(Relation referred, bool is_delete, Reference **references)
+find_references(Relation referred, int16 events, Reference **references)
 {
 	TriggerDesc *triggers = referred->trigdesc;
 	int			count = 0;
@@ -121,8 +121,7 @@ find_references(Relation referred, bool is_delete, Reference **references)
 		const Trigger *trigger = &triggers->triggers[i];
 
 		if (RI_FKey_trigger_type(trigger->tgfoid) == RI_TRIGGER_PK &&
-			(is_delete ? TRIGGER_FOR_DELETE(trigger->tgtype) :
-			 TRIGGER_FOR_UPDATE(trigger->tgtype)))
+			(trigger->tgtype & events))
 			(*references)[count++] = (Reference)
 			{
 				trigger->tgconstrrelid, trigger->tgconstraint, trigger->tgfoid
@@ -131,12 +130,15 @@ find_references(Relation referred, bool is_delete, Reference **references)
 	return count;
 }
 
-/* Checks the foreign keys that refer to a table, and to those they change. */
+/*
+ * Checks the foreign keys that refer to a table, for these events (TRIGGER_TYPE_DELETE,
+ * TRIGGER_TYPE_UPDATE), and for any those that refer to tables which they change.
+ */
 static void
-check(Relation referred, bool is_delete, const Bitmapset *changed, Search *search)
+check(Relation referred, int16 events, const Bitmapset *changed, Search *search)
 {
 	Reference  *references = NULL;
-	int			count = find_references(referred, is_delete, &references);
+	int			count = find_references(referred, events, &references);
 
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
@@ -156,11 +158,11 @@ check(Relation referred, bool is_delete, const Bitmapset *changed, Search *searc
 			(is_action(reference->function) || !has_same_types))
 			raise_not_trusted(reference->table);
 		if (!is_action(reference->function) ||
-			list_member_oid(search->followed, reference->constraint))
+			list_member_oid(search->followed, reference->table))
 			continue;
-		search->followed = lappend_oid(search->followed, reference->constraint);
+		search->followed = lappend_oid(search->followed, reference->table);
 		table = table_open(reference->table, AccessShareLock);
-		check(table, reference->function == F_RI_FKEY_CASCADE_DEL, NULL, search);
+		check(table, TRIGGER_TYPE_DELETE | TRIGGER_TYPE_UPDATE, NULL, search);
 		table_close(table, NoLock);
 	}
 }
@@ -178,5 +180,6 @@ ak_references_check(Relation table, bool is_delete, const Bitmapset *changed,
 	Search		search = {get_namespace_oid("apikeys", false), owner, NIL};
 
 	if (RelationGetNamespace(table) == search.own_schema)
-		check(table, is_delete, changed, &search);
+		check(table, is_delete ? TRIGGER_TYPE_DELETE : TRIGGER_TYPE_UPDATE,
+			  changed, &search);
 }

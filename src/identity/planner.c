@@ -230,15 +230,20 @@ is_by_place(Oid table, const IndexOptInfo *index)
 		strcmp(column, "project_id") == 0;
 }
 
+/* Checks whether a path has a condition on the first column of its index. */
+static bool
+has_first_column(const IndexPath *path)
+{
+	return path->indexclauses != NIL &&
+		linitial_node(IndexClause, path->indexclauses)->indexcol == 0;
+}
+
 /* Checks whether a path reads an index for one organization or project. */
 static bool
 is_part(Oid table, Path *path)
 {
-	return IsA(path, IndexPath) &&
-		is_by_place(table, ((IndexPath *) path)->indexinfo) &&
-		((IndexPath *) path)->indexclauses != NIL &&
-		linitial_node(IndexClause,
-					  ((IndexPath *) path)->indexclauses)->indexcol == 0;
+	return IsA(path, IndexPath) && has_first_column((IndexPath *) path) &&
+		is_by_place(table, ((IndexPath *) path)->indexinfo);
 }
 
 /*
@@ -352,12 +357,8 @@ finds_by_reader(Oid table, const Path *path)
 	if (IsA(path, BitmapHeapPath))
 		return finds_by_reader(table, ((BitmapHeapPath *) path)->bitmapqual);
 	if (IsA(path, IndexPath))
-	{
-		foreach(cell, ((IndexPath *) path)->indexclauses)
-			if (lfirst_node(IndexClause, cell)->indexcol == 0)
-				return is_by_reader(table, ((IndexPath *) path)->indexinfo);
-		return false;
-	}
+		return has_first_column((IndexPath *) path) &&
+			is_by_reader(table, ((IndexPath *) path)->indexinfo);
 	if (IsA(path, BitmapAndPath))
 		parts = ((BitmapAndPath *) path)->bitmapquals;
 	else if (IsA(path, BitmapOrPath))

@@ -150,7 +150,7 @@ make_cache(void)
 
 	if (cache_context)
 		MemoryContextSetParent(cache_context, CurrentMemoryContext);
-	/* Out of memory, there is none. */
+	/* The old one is gone with its parent, also if there is no memory for a new one. */
 	cache = NULL;
 	cache_context = NULL;
 	cache_context = AllocSetContextCreate(TopMemoryContext, "apikeys roles",

@@ -136,13 +136,15 @@ has_detail(const AkCounterKey *key)
 		key->counted.network.family != 0;
 }
 
-/* How many counters there may be for another one of this detail. */
+/* There may be another counter of this key while there are fewer than these. */
 static uint32
-get_detail_room(const AkCounterKey *key)
+get_room(const AkCounterKey *key)
 {
 	bool		is_denial = key->counted.kind != AK_OK &&
 		key->counted.kind != AK_COUNTER_GRANT;
 
+	if (!has_detail(key))
+		return ak_usage_max_entries;
 	return ak_usage_max_entries - ak_usage_max_entries / 4 -
 		(is_denial ? 0 : ak_usage_max_entries / 8);
 }
@@ -230,8 +232,7 @@ ak_counters_are_filling(void)
 bool
 ak_counters_have_room(const AkCounterName *name)
 {
-	return pool->used < (has_detail(&name->key) ? get_detail_room(&name->key) :
-						 ak_usage_max_entries);
+	return pool->used < get_room(&name->key);
 }
 
 /* Takes the lock of a partition. */
@@ -295,7 +296,7 @@ static AkCounter *
 add_counter(const AkCounterName *name, AkCounter *head)
 {
 	Account    *account = &pool->accounts[name->key.database % ACCOUNT_COUNT];
-	uint32		limit = ak_usage_max_entries;
+	uint32		limit = get_room(&name->key);
 	AkCounter  *counter = NULL;
 
 	SpinLockAcquire(&pool->mutex);
@@ -304,10 +305,8 @@ add_counter(const AkCounterName *name, AkCounter *head)
 		account->is_open = true;
 		pool->accounts_opened++;
 	}
-	if (has_detail(&name->key))
-		limit = get_detail_room(&name->key);
-	else if (pool->accounts_opened > 1 &&
-			 account->used > ak_usage_max_entries / 2)
+	if (!has_detail(&name->key) && pool->accounts_opened > 1 &&
+		account->used > ak_usage_max_entries / 2)
 		limit -= ak_usage_max_entries / 8;
 	if (pool->used < limit)
 	{
