@@ -17,7 +17,6 @@
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/array.h"
-#include "utils/arrayaccess.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -206,17 +205,14 @@ forget_new_keys(const NewKeys *keys)
 	const pg_uuid_t *limits_ids = (pg_uuid_t *) ARR_DATA_PTR(keys->limits_ids);
 	int			count = get_count(keys->names);
 	array_iter	iterator;
-	bool		isnull;
 
 	for (int i = 0; i < get_count(keys->limits_ids); i++)
 		ak_limits_free(&limits_ids[i], 0);
 	if (ak_counters_used() == 0)
 		return;
-	array_iter_setup(&iterator, (AnyArrayType *) keys->names);
+	ak_text_iter_setup(&iterator, keys->names);
 	for (int i = 0; i < count; i++)
-		ak_usage_counters_forget(DatumGetTextPP(array_iter_next(&iterator, &isnull, i,
-																-1, false,
-																TYPALIGN_INT)),
+		ak_usage_counters_forget(DatumGetTextPP(ak_text_iter_next(&iterator, i)),
 								 keys->table);
 }
 
