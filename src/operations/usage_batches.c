@@ -403,8 +403,8 @@ ak_usage_batches_are_possible(void)
 }
 
 /*
- * Writes all that is counted and used of quotas; returns whether all of it was
- * written, and raises errors.  The database is that of the primary to send to.
+ * Writes all that is counted and used of quotas, which is possible; returns whether
+ * all of it was written, and raises errors.  The database is that of the primary to send to.
  */
 bool
 ak_usage_batches_write(const char *database)
@@ -412,8 +412,6 @@ ak_usage_batches_write(const char *database)
 	bool		is_written;
 
 	destination = choose_destination();
-	if (destination == NOWHERE)
-		return true;
 	if (destination == PRIMARY)
 		ak_usage_primary_connect(database);
 	else

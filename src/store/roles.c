@@ -260,16 +260,13 @@ ak_permissions_find(const AkPermissions *permissions,
 }
 
 /*
- * Whether one of the permissions covers the one that is wanted, and one of those
- * that they are within does, too.
+ * Whether one of the permissions covers the one that is wanted, whatever they are
+ * within: of a token, its patterns are asked themselves.
  */
 bool
 ak_permissions_cover(const AkPermissions *permissions,
 					 const AkPermission *wanted)
 {
-	if (permissions->within &&
-		!ak_permissions_cover(permissions->within, wanted))
-		return false;
 	CHECK_FOR_INTERRUPTS();
 	for (int i = 0; i < permissions->count; i++)
 		if (ak_permission_covers(permissions->items[i].text,

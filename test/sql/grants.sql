@@ -203,6 +203,15 @@ SELECT apikeys.create_role('NULL', 'organization', '{a.b}', '{}', NULL, :'org');
 SET LOCAL array_nulls = off;
 SELECT apikeys.import_key(:'org', 'regress.null', 'sha256$$0000000000000000000000000000000000000000000000000000000000000000', 'odd', ARRAY[NULL]::text[]);
 ROLLBACK;
+-- More roles at one place than are usual, of which one allows.
+BEGIN;
+RESET ROLE;
+SELECT count(apikeys.create_role('MANY' || n, 'organization', CASE n WHEN 20 THEN '{apikeys.keys.manage,a.b}'::text[] ELSE '{a.b}' END, '{}', NULL, :'org'))
+FROM generate_series(1, 20) AS n;
+SELECT count(apikeys.add_member(:'org', 'user:regress-many', 'MANY' || n)) FROM generate_series(1, 20) AS n;
+SELECT apikeys.act_as('user:regress-many') \g /dev/null
+SELECT public_key IS NOT NULL AS is_made FROM apikeys.create_key(:'org', 'By one of many', '{MANY20}');
+ROLLBACK;
 -- Images say what the tables say.
 SELECT count(*) FROM (SELECT i::text FROM apikeys.key_image AS i EXCEPT SELECT s::text FROM apikeys.key_image_source AS s) AS d;
 SELECT count(*) FROM (SELECT s::text FROM apikeys.key_image_source AS s EXCEPT SELECT i::text FROM apikeys.key_image AS i) AS d;

@@ -93,6 +93,7 @@ SELECT pg_temp.try('regress_guesses_both', 'correct horse', '198.51.100.8'), pg_
 -- A guess that is compared with two hashes is one.
 SELECT pg_temp.guess('regress_guesses_two', '198.51.100.7', 99);
 SELECT pg_temp.try('regress_guesses_two', 'correct horse', '198.51.100.7');
+SELECT pg_temp.guess('regress_guesses_two', '198.51.100.7', 500);
 -- Where no address is given nobody can be told from others: only all keys of an
 -- organization together are slowed.
 SELECT pg_temp.guess('regress_guesses_unaddressed', NULL, 350);

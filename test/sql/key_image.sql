@@ -84,6 +84,27 @@ INSERT INTO apikeys.key_role (public_key, organization_id, role) VALUES (:'key',
 RESET session_replication_role;
 SELECT disabled, organization_roles FROM apikeys.key_image WHERE public_key = :'key';
 TABLE difference;
+-- Rows of one key that change in a statement, and in subtransactions, of which one is
+-- rolled back.
+BEGIN;
+SET LOCAL session_replication_role = replica;
+INSERT INTO apikeys.key_role (public_key, organization_id, role) VALUES (:'key', :'org', 'ORG_READ_ONLY');
+UPDATE apikeys.key_role SET role = CASE role WHEN 'ORG_MEMBER' THEN 'ORG_BILLING_ADMIN' ELSE 'ORG_BILLING_READ_ONLY' END WHERE public_key = :'key';
+SAVEPOINT one;
+INSERT INTO apikeys.key_role (public_key, organization_id, role) VALUES (:'key', :'org', 'ORG_OWNER');
+SET CONSTRAINTS ALL IMMEDIATE;
+SELECT organization_roles FROM apikeys.key_image WHERE public_key = :'key';
+ROLLBACK TO one;
+SELECT organization_roles FROM apikeys.key_image WHERE public_key = :'key';
+SET CONSTRAINTS ALL IMMEDIATE;
+SAVEPOINT two;
+DELETE FROM apikeys.key_role WHERE public_key = :'key' AND role = 'ORG_BILLING_ADMIN';
+SELECT organization_roles FROM apikeys.key_image WHERE public_key = :'key';
+RELEASE two;
+INSERT INTO apikeys.key_role (public_key, organization_id, role) VALUES (:'key', :'org', 'ORG_MEMBER');
+COMMIT;
+SELECT organization_roles FROM apikeys.key_image WHERE public_key = :'key';
+TABLE difference;
 
 -- Tables that are emptied.
 TRUNCATE apikeys.key_role;

@@ -155,6 +155,29 @@ SELECT reason FROM unnest(ARRAY['sesame', :'second', :'third']) WITH ORDINALITY 
 ROLLBACK;
 
 RESET ROLE;
+
+-- ---------------------------------------------------------------- policies of many
+-- A process keeps them only up to a size, and reads the others again.
+INSERT INTO apikeys.organization (name, access_list)
+	SELECT 'regress_policy_many_' || n, l.list
+	FROM generate_series(1, 600) AS n,
+		(SELECT array_agg('2001:db8::' || to_hex(i) || ':1/128')::text::apikeys.access_list AS list FROM generate_series(1, 1000) AS i) AS l;
+INSERT INTO apikeys.key (public_key, organization_id, description) SELECT o.name, o.id, 'a key' FROM apikeys.organization AS o WHERE o.name LIKE 'regress_policy_many_%';
+INSERT INTO apikeys.key_secret (public_key, version, hash, hint) SELECT k.public_key, 1, ('sha256$$' || encode(sha256('sesame'), 'hex'))::apikeys.secret_hash, 'same'
+FROM apikeys.key AS k WHERE k.public_key LIKE 'regress_policy_many_%';
+INSERT INTO apikeys.key_role (public_key, organization_id, role) SELECT k.public_key, k.organization_id, 'ORG_READ_ONLY' FROM apikeys.key AS k WHERE k.public_key LIKE 'regress_policy_many_%';
+CREATE FUNCTION pg_temp.decide_all() RETURNS TABLE (reason text, keys bigint)
+BEGIN ATOMIC
+	SELECT d.reason, count(*) FROM apikeys.key AS k, apikeys.decide(k.public_key, 'sesame', '2001:db8::3e8:1', 'clusters.read') AS d
+	WHERE k.public_key LIKE 'regress_policy_many_%' GROUP BY d.reason ORDER BY d.reason;
+END;
+SELECT * FROM pg_temp.decide_all();
+UPDATE apikeys.organization SET access_list = '{2001:db8::1}' WHERE name IN ('regress_policy_many_1', 'regress_policy_many_600');
+SELECT * FROM pg_temp.decide_all();
+DROP FUNCTION pg_temp.decide_all;
+DELETE FROM apikeys.key WHERE public_key LIKE 'regress_policy_many_%';
+DELETE FROM apikeys.organization WHERE name LIKE 'regress_policy_many_%';
+
 DELETE FROM apikeys.key WHERE organization_id = :'org';
 DELETE FROM apikeys.deleted_key WHERE public_key LIKE 'regress%';
 DELETE FROM apikeys.organization WHERE id = :'org';

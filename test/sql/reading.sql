@@ -303,6 +303,17 @@ SET ROLE regress_apikeys_owner;
 SELECT regress_reading.nodes('SELECT description FROM apikeys.key ORDER BY upper(description) LIMIT 3',
 	'$.**{2 to last} ? (@."Index Name" == "regress_reading_idx")') AS over_all_keys;
 SELECT description FROM apikeys.key ORDER BY upper(description) LIMIT 3;
+-- Nor does one find its rows by it, or by half of a condition.
+SELECT q.number, regress_reading.nodes('SELECT public_key FROM apikeys.key WHERE ' || q.condition,
+		'$.**{2 to last} ? (@."Index Name" == "regress_reading_idx" || @."Index Name" == "key_metadata_idx")') AS by_others_values
+FROM (VALUES (1, $$upper(description) = 'KEY 6'$$), (2, $$public_key = 'key6' OR metadata @> '{"a": 1}'$$),
+	(3, $$metadata @> '{"a": 1}' OR upper(description) = 'KEY 6'$$)) AS q (number, condition)
+ORDER BY q.number;
+SELECT public_key FROM apikeys.key WHERE upper(description) = 'KEY 6' OR metadata @> '{"a": 1}' OR public_key IN ('key6', 'key7');
+-- Without such scans a count is right as well.
+SET enable_indexonlyscan = off;
+SELECT count(*) FROM apikeys.keys;
+RESET enable_indexonlyscan;
 RESET ROLE;
 DROP INDEX apikeys.regress_reading_idx;
 -- Where the planner is left with a scan of all rows, that is what it makes, and the

@@ -545,11 +545,17 @@ run_row('K', 'no', 'rate_limited', '86399990', '86399990', '0', '86399990', 'key
 # A key with room for one of its limits and not for the other: that is named.
 $monotonic = $begin_full + 50_000_000;
 set_clock(($noon + 50) * 1_000_000);
+run_event('do set_rate_limit(K3, NULL)');
+run_event("do set_rate_limit(K3, 5, '1000 days', scope => 'clusters.*')");
+run_row('K3', 'yes', 'ok', 'NULL', '–', '4', '17280000', 'clusters.*');
 run_event("do set_rate_limit(K3, 10, '1000 days')");
+is( decode('UTF-8', $node->safe_psql($database, "SET apikeys.limit_overflow = 'deny'; " . decide('K3'))),
+	'no | rate_limited | NULL | – | 0 | NULL | key', 'where there is no room for one of two limits');
+run_event("do set_rate_limit(K3, NULL, scope => 'clusters.*')");
 run_row('K3', 'yes', 'ok', 'NULL', '–', '9', '8640000', 'key');
 run_event("do set_rate_limit(K3, 5, '1000 days', scope => 'clusters.*')");
 is( decode('UTF-8', $node->safe_psql($database, "SET apikeys.limit_overflow = 'deny'; " . decide('K3'))),
-	'no | rate_limited | NULL | – | 0 | NULL | clusters.*', 'where there is no room for one of two limits');
+	'no | rate_limited | NULL | – | 0 | NULL | clusters.*', 'or for the other');
 run_row('K3', 'yes', 'ok', 'NULL', '–', '8', '17280000', 'key');
 
 # The keys of an organization do not take the room for its own limit.
