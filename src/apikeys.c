@@ -72,7 +72,6 @@ _PG_init(void)
 	ak_planner_init();
 	ak_notices_init();
 	ak_limits_init();
-	ak_usage_init();
 
 	ak_is_preloaded = process_shared_preload_libraries_in_progress;
 	if (!ak_is_preloaded)

@@ -91,6 +91,8 @@ COMMENT ON TABLE apikeys.quota_usage IS
 COMMENT ON COLUMN apikeys.quota_usage.subject IS 'The limits_id of a key, or an organization.';
 CREATE INDEX quota_usage_ended_idx ON apikeys.quota_usage (subject) WHERE period = 'ended';
 COMMENT ON INDEX apikeys.quota_usage_ended_idx IS 'Finds what the worker is to delete.';
+CREATE INDEX quota_usage_starts_at_idx ON apikeys.quota_usage (starts_at);
+COMMENT ON INDEX apikeys.quota_usage_starts_at_idx IS 'Finds periods that ended long ago, which the worker deletes.';
 COMMENT ON COLUMN apikeys.quota_usage.period IS 'hour, day, week, month or ever; ended: all rows of the subject are to be deleted.';
 COMMENT ON COLUMN apikeys.quota_usage.starts_at IS 'Start of the period, in UTC; -infinity: ever.';
 COMMENT ON COLUMN apikeys.quota_usage.used IS 'Units of cost.';

@@ -152,9 +152,7 @@ CREATE FUNCTION apikeys_internal.set_organization_policy(
 	LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
-	-- A key is locked before its organization, as where its secret is rotated.
-	own_list constant apikeys.access_list := (
-		SELECT k.access_list FROM apikeys.key AS k WHERE k.public_key = apikeys.current_key() FOR SHARE);
+	own_list apikeys.access_list;
 	-- A transaction that creates a key or a secret meanwhile waits, where its life or their
 	-- number is limited, and one that began before fails if it cannot see the new limit.
 	before constant apikeys.organization := apikeys_internal.lock_organization(organization,
@@ -180,11 +178,6 @@ BEGIN
 		RAISE invalid_parameter_value USING
 			MESSAGE = 'max_rotation_overlap must not be negative and at most 1000 years',
 			CONSTRAINT = 'invalid_overlap';
-	ELSIF require_access_list AND NOT before.require_access_list AND own_list OPERATOR(apikeys.=) '{}' THEN
-		RAISE object_not_in_prerequisite_state USING
-			MESSAGE = 'the acting key has no access list itself',
-			HINT = 'Add a network to its access list first.',
-			CONSTRAINT = 'own_access_list';
 	END IF;
 	UPDATE apikeys.organization AS o SET
 			require_access_list = coalesce(set_organization_policy.require_access_list, o.require_access_list),
@@ -200,6 +193,17 @@ BEGIN
 	END IF;
 	IF after.max_secret_lifetime::text IS DISTINCT FROM before.max_secret_lifetime::text THEN
 		PERFORM apikeys_internal.limit_secrets(after);
+	END IF;
+	-- The acting key, after the others that are locked by their names.
+	IF after.require_access_list AND NOT before.require_access_list THEN
+		SELECT k.access_list INTO own_list FROM apikeys.key AS k
+			WHERE k.public_key = apikeys.current_key() FOR SHARE;
+		IF own_list OPERATOR(apikeys.=) '{}' THEN
+			RAISE object_not_in_prerequisite_state USING
+				MESSAGE = 'the acting key has no access list itself',
+				HINT = 'Add a network to its access list first.',
+				CONSTRAINT = 'own_access_list';
+		END IF;
 	END IF;
 	PERFORM apikeys_internal.note_event('organization.policy_changed', organization, NULL, NULL,
 		jsonb_build_object('old', to_jsonb(before) - '{id,name,created_at,metadata,access_list,environment,limits}'::text[],

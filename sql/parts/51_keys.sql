@@ -457,6 +457,11 @@ DECLARE
 	issued record;
 BEGIN
 	PERFORM apikeys_internal.refuse_token('rotate secrets');
+	IF apikeys_internal.reads_key(public_key) THEN
+		PERFORM FROM apikeys.organization AS o
+			WHERE o.id = (SELECT k.organization_id FROM apikeys.key AS k WHERE k.public_key = rotate_secret.public_key)
+			FOR KEY SHARE;
+	END IF;
 	before := apikeys_internal.lock_key(public_key);
 	IF NOT apikeys_internal.rotates_itself(public_key) THEN
 		PERFORM apikeys_internal.check_managed(public_key);

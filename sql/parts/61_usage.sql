@@ -5,21 +5,21 @@ CREATE FUNCTION apikeys_internal.grant_id(held text, project uuid) RETURNS bigin
 COMMENT ON FUNCTION apikeys_internal.grant_id(text, uuid) IS
 	'Returns the number that stands for a role in a project, or with NULL in the organization, in the result of pending_usage; it differs between kinds of machines.';
 
-CREATE FUNCTION apikeys_internal.pending_usage(public_key text,
+CREATE FUNCTION apikeys_internal.pending_usage(public_key text, organization uuid,
 		OUT network cidr, OUT reason text, OUT count bigint, OUT last_at timestamptz, OUT last_address inet,
 		OUT version integer, OUT grant_id bigint)
 	RETURNS SETOF record
 	LANGUAGE c STABLE STRICT PARALLEL RESTRICTED ROWS 2
 	AS 'MODULE_PATHNAME', 'apikeys_pending_usage';
-COMMENT ON FUNCTION apikeys_internal.pending_usage(text) IS
-	'Returns the uses (reason NULL) and denials of a key that are counted in this server''s memory and not yet written, by entry of the access list, version of the secret and role (grant_id); count 0: what a role allowed to a bound key. Only of a key that the principal reads.';
+COMMENT ON FUNCTION apikeys_internal.pending_usage(text, uuid) IS
+	'Returns the uses (reason NULL) and denials of a key of that organization that are counted in this server''s memory and not yet written, by entry of the access list, version of the secret and role (grant_id); count 0: what a role allowed to a bound key. Only of a key that the principal reads.';
 
-CREATE FUNCTION apikeys_internal.pending_history(public_key text,
+CREATE FUNCTION apikeys_internal.pending_history(public_key text, organization uuid,
 		OUT hour timestamptz, OUT reason text, OUT count bigint, OUT cost bigint)
 	RETURNS SETOF record
 	LANGUAGE c STABLE STRICT PARALLEL RESTRICTED ROWS 2
 	AS 'MODULE_PATHNAME', 'apikeys_pending_history';
-COMMENT ON FUNCTION apikeys_internal.pending_history(text) IS
+COMMENT ON FUNCTION apikeys_internal.pending_history(text, uuid) IS
 	'Returns what pending_usage does, by the hour of the calls: uses (reason ok), with what they cost, and denials. Only of a key that the principal reads.';
 
 CREATE FUNCTION apikeys_internal.last_use(public_key text, organization uuid, organizations uuid[],
@@ -29,9 +29,9 @@ CREATE FUNCTION apikeys_internal.last_use(public_key text, organization uuid, or
 COMMENT ON FUNCTION apikeys_internal.last_use(text, uuid, uuid[]) IS
 	'Returns the last recorded or pending use of a key. NULL unless the principal reads the key; organizations are those in which it reads all keys, as returned by principal_organizations for the statement.';
 
-CREATE FUNCTION apikeys_internal.last_grant_use(public_key text, project uuid, held text) RETURNS timestamptz
+CREATE FUNCTION apikeys_internal.last_grant_use(public_key text, project uuid, held text, organization uuid) RETURNS timestamptz
 	LANGUAGE c STABLE PARALLEL RESTRICTED COST 20 AS 'MODULE_PATHNAME', 'apikeys_last_grant_use';
-COMMENT ON FUNCTION apikeys_internal.last_grant_use(text, uuid, text) IS
+COMMENT ON FUNCTION apikeys_internal.last_grant_use(text, uuid, text, uuid) IS
 	'Returns the last recorded or pending use of a role, named by its id, or a permission, behind an equals sign, of a key in a project or, NULL, in its organization. For a view that reads the role.';
 
 CREATE FUNCTION apikeys.flush_usage() RETURNS void
@@ -91,10 +91,10 @@ COMMENT ON FUNCTION apikeys_internal.add_counts(bigint, bigint) IS
 -- Called by the workers of standbys.
 CREATE FUNCTION apikeys.merge_usage(instance uuid, batch bigint, public_keys text[], reasons text[], networks cidr[],
 		counts bigint[], last_at timestamptz[], addresses inet[], versions integer[], grant_ids bigint[],
-		hours timestamptz[], hour_counts bigint[], costs bigint[]) RETURNS integer[]
+		hours timestamptz[], hour_counts bigint[], costs bigint[], organizations uuid[]) RETURNS integer[]
 	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_merge_usage';
-COMMENT ON FUNCTION apikeys.merge_usage(uuid, bigint, text[], text[], cidr[], bigint[], timestamptz[], inet[], integer[], bigint[], timestamptz[], bigint[], bigint[]) IS
-	'Adds a standby''s batch of uses (reason NULL) and denials to the tables, once, and returns which elements, counted from 1, have no key. For the role of apikeys.usage_primary_conninfo; EXECUTE is not part of any access.';
+COMMENT ON FUNCTION apikeys.merge_usage(uuid, bigint, text[], text[], cidr[], bigint[], timestamptz[], inet[], integer[], bigint[], timestamptz[], bigint[], bigint[], uuid[]) IS
+	'Adds a standby''s batch of uses (reason NULL) and denials to the tables, once, and returns which elements, counted from 1, have no key of their organization. For the role of apikeys.usage_primary_conninfo; EXECUTE is not part of any access.';
 
 CREATE FUNCTION apikeys.settle_usage(instance uuid, batch bigint) RETURNS boolean
 	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_settle_usage';

@@ -93,7 +93,7 @@ FROM apikeys.key AS k
 	LEFT JOIN LATERAL (
 		SELECT p.network, sum(p.count)::bigint AS count, max(p.last_at) AS last_at,
 			(array_agg(p.last_address ORDER BY p.last_at DESC))[1] AS last_address
-		FROM apikeys_internal.pending_usage(k.public_key) AS p
+		FROM apikeys_internal.pending_usage(k.public_key, k.organization_id) AS p
 		WHERE p.reason IS NULL AND p.count > 0
 		GROUP BY p.network) AS p ON p.network = n.network;
 COMMENT ON VIEW apikeys.access_list_entries IS
@@ -113,7 +113,7 @@ SELECT
 			FROM apikeys.key_usage AS u
 			WHERE u.public_key = k.public_key), 0)
 		+ coalesce((SELECT sum(p.count)
-			FROM apikeys_internal.pending_usage(k.public_key) AS p
+			FROM apikeys_internal.pending_usage(k.public_key, k.organization_id) AS p
 			WHERE p.reason IS NULL), 0), 9223372036854775807)::bigint AS use_count,
 	k.last_used_at,
 	k.last_used_address,
@@ -122,7 +122,7 @@ SELECT
 			FROM apikeys.key_denial AS c
 			WHERE c.public_key = k.public_key), 0)
 		+ coalesce((SELECT sum(p.count)
-			FROM apikeys_internal.pending_usage(k.public_key) AS p
+			FROM apikeys_internal.pending_usage(k.public_key, k.organization_id) AS p
 			WHERE p.reason IS NOT NULL), 0), 9223372036854775807)::bigint AS denial_count,
 	(SELECT coalesce(jsonb_object_agg(r.reason, r.count), '{}')
 		FROM (
@@ -133,7 +133,7 @@ SELECT
 				WHERE e.public_key = k.public_key
 				UNION ALL
 				SELECT p.reason, p.count
-				FROM apikeys_internal.pending_usage(k.public_key) AS p
+				FROM apikeys_internal.pending_usage(k.public_key, k.organization_id) AS p
 				WHERE p.reason IS NOT NULL) AS c
 			GROUP BY c.reason) AS r) AS denials,
 	greatest(
@@ -141,7 +141,7 @@ SELECT
 			FROM apikeys.key_denial AS c
 			WHERE c.public_key = k.public_key),
 		(SELECT max(p.last_at)
-			FROM apikeys_internal.pending_usage(k.public_key) AS p
+			FROM apikeys_internal.pending_usage(k.public_key, k.organization_id) AS p
 			WHERE p.reason IS NOT NULL)) AS last_denied_at,
 	(SELECT c.address
 		FROM (
@@ -150,10 +150,10 @@ SELECT
 			WHERE e.public_key = k.public_key
 			UNION ALL
 			SELECT p.last_at, p.last_address
-			FROM apikeys_internal.pending_usage(k.public_key) AS p
+			FROM apikeys_internal.pending_usage(k.public_key, k.organization_id) AS p
 			WHERE p.reason IS NOT NULL) AS c
 		ORDER BY c.at DESC LIMIT 1) AS last_denied_address,
-	(SELECT count(*) FROM apikeys_internal.pending_usage(k.public_key)) AS pending_entries,
+	(SELECT count(*) FROM apikeys_internal.pending_usage(k.public_key, k.organization_id)) AS pending_entries,
 	apikeys_internal.lost_count() AS lost_count,
 	k.organization_id
 FROM apikeys.keys AS k;
@@ -244,7 +244,7 @@ SELECT
 FROM apikeys.key_role AS r
 	JOIN apikeys.key AS k ON k.public_key = r.public_key
 	CROSS JOIN LATERAL (
-		SELECT apikeys_internal.last_grant_use(r.public_key, r.project_id, coalesce(r.role, '=' || r.permission)) AS last_used_at
+		SELECT apikeys_internal.last_grant_use(r.public_key, r.project_id, coalesce(r.role, '=' || r.permission), r.organization_id) AS last_used_at
 		OFFSET 0) AS u
 WHERE u.last_used_at IS NULL OR u.last_used_at < statement_timestamp() - interval '30 days';
 COMMENT ON VIEW apikeys.unused_roles IS

@@ -16,7 +16,7 @@ FROM (
 		FROM apikeys.key_history AS h
 		UNION ALL
 		SELECT k.public_key, k.organization_id, p.hour, p.reason, p.count, p.cost
-		FROM apikeys.key AS k CROSS JOIN LATERAL apikeys_internal.pending_history(k.public_key) AS p
+		FROM apikeys.key AS k CROSS JOIN LATERAL apikeys_internal.pending_history(k.public_key, k.organization_id) AS p
 	) AS c (public_key, organization_id, hour, reason, count, cost)
 	GROUP BY c.public_key, c.organization_id, c.hour, c.reason) AS r
 GROUP BY r.public_key, r.organization_id, r.hour;
@@ -46,7 +46,7 @@ FROM (
 		FROM apikeys.key_day AS h
 		UNION ALL
 		SELECT k.public_key, k.organization_id, (p.hour AT TIME ZONE 'UTC')::date, p.reason, p.count, p.cost
-		FROM apikeys.key AS k CROSS JOIN LATERAL apikeys_internal.pending_history(k.public_key) AS p
+		FROM apikeys.key AS k CROSS JOIN LATERAL apikeys_internal.pending_history(k.public_key, k.organization_id) AS p
 	) AS c (public_key, organization_id, day, reason, count, cost)
 	GROUP BY c.public_key, c.organization_id, c.day, c.reason) AS r
 GROUP BY r.public_key, r.organization_id, r.day;

@@ -7,7 +7,6 @@
 #define AK_COMPAT_H
 
 #include "catalog/pg_database.h"
-#include "catalog/pg_type_d.h"
 #include "common/jsonapi.h"
 #include "executor/executor.h"
 #include "fmgr.h"
@@ -16,7 +15,6 @@
 #include "storage/buf_internals.h"
 #include "storage/lock.h"
 #include "utils/acl.h"
-#include "utils/arrayaccess.h"
 #include "utils/guc.h"
 #include "utils/guc_tables.h"
 #include "utils/tuplesort.h"
@@ -223,33 +221,6 @@ ak_buffer_count_use(Buffer buffer)
 #define ak_index_beginscan(table, index, snapshot, key_count) \
 	index_beginscan(table, index, snapshot, key_count, 0)
 #endif
-
-/*
- * Walks an array of texts, none of them NULL, without allocating: "it" is set up
- * once, and each call returns the next datum, the number "i" from 0.  19 gives
- * the type to the set-up and not to each step.
- */
-static inline void
-ak_text_iter_setup(array_iter *it, ArrayType *texts)
-{
-#if PG_VERSION_NUM >= 190000
-	array_iter_setup(it, (AnyArrayType *) texts, -1, false, TYPALIGN_INT);
-#else
-	array_iter_setup(it, (AnyArrayType *) texts);
-#endif
-}
-
-static inline Datum
-ak_text_iter_next(array_iter *it, int i)
-{
-	bool		isnull;
-
-#if PG_VERSION_NUM >= 190000
-	return array_iter_next(it, &isnull, i);
-#else
-	return array_iter_next(it, &isnull, i, -1, false, TYPALIGN_INT);
-#endif
-}
 
 /* Runs a query that was started, to its end; 18 always does so once. */
 static inline void

@@ -454,9 +454,12 @@ ak_decision_close(const AkRequest *request, AkDecision *decision)
 
 	ak_keystore_close(&decision->store);
 	ak_usage_record(decision->key_exists || decision->reason == AK_UNKNOWN_KEY ?
-					decision->public_key : NULL, &use);
+					decision->public_key : NULL,
+					&decision->key.organization_id, &use);
 	for (int i = 1; decision->reason == AK_OK && i < decision->grant_count; i++)
-		ak_usage_record_grant(decision->public_key, decision->grants[i]);
+		ak_usage_record_grant(decision->public_key,
+							  &decision->key.organization_id,
+							  decision->grants[i]);
 }
 
 /* Whether the secret, or that of the token, was proved to be a live one of the key. */

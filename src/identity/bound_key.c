@@ -308,6 +308,14 @@ project_belongs(const BoundKey *key, const pg_uuid_t *project)
 	return belongs;
 }
 
+/* Records that a grant allowed something. */
+static void
+record_grant(const BoundKey *key, uint64 grant)
+{
+	ak_usage_record_grant(key->known.public_key, &key->known.organization_id,
+						  grant);
+}
+
 /* The first grant in the project itself that allows the scope; or 0. */
 static uint64
 find_project_grant(const BoundKey *key, const Scope *scope,
@@ -355,7 +363,7 @@ answer(BoundKey *key, int scope_index, const pg_uuid_t *project)
 			project_belongs(key, project))
 			grant = scope->in_every_project;
 		if (grant)
-			ak_usage_record_grant(key->known.public_key, grant);
+			record_grant(key, grant);
 		make_room_for_answer(key);
 		entry = hash_search(key->answers, &question, HASH_ENTER, &found);
 		entry->permits = grant != 0;
@@ -367,7 +375,7 @@ static pg_noinline bool
 permits_in_organization(BoundKey *key, Scope *scope)
 {
 	if (scope->in_organization && !scope->was_recorded)
-		ak_usage_record_grant(key->known.public_key, scope->in_organization);
+		record_grant(key, scope->in_organization);
 	scope->was_recorded = true;
 	return scope->in_organization != 0;
 }

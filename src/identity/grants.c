@@ -275,8 +275,8 @@ ak_own_grants_scan(AkKeystore *store, AkHeldCallback callback, void *argument)
 void
 ak_own_grants_record_use(uint64 id)
 {
-	text	   *bound = ak_identity_key();
+	const AkBoundKey *bound = ak_identity_bound_key();
 
 	if (bound)
-		ak_usage_record_grant(bound, id);
+		ak_usage_record_grant(bound->public_key, &bound->organization_id, id);
 }

@@ -233,15 +233,21 @@ ak_identity_bind(text *public_key, AkKeystore *store, AkImage *image,
 				 errhidecontext(true)));
 }
 
-/*
- * Returns the public key of the bound key, or NULL; valid as long as it is
- * bound.
- */
+/* Returns the bound key, or NULL; valid as long as it is bound. */
+const AkBoundKey *
+ak_identity_bound_key(void)
+{
+	check_process();
+	return acting ? acting->key : NULL;
+}
+
+/* Returns its public key, or NULL. */
 text *
 ak_identity_key(void)
 {
-	check_process();
-	return acting && acting->key ? acting->key->public_key : NULL;
+	const AkBoundKey *bound = ak_identity_bound_key();
+
+	return bound ? bound->public_key : NULL;
 }
 
 /*

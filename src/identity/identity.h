@@ -123,6 +123,7 @@ extern void ak_identity_bind(text *public_key, AkKeystore *store,
 							 AkImage *image, const AkNetwork *address,
 							 int32 secret_version,
 							 const AkShortToken *token);
+extern const AkBoundKey *ak_identity_bound_key(void);
 extern text *ak_identity_key(void);
 extern const AkShortToken *ak_identity_token(void);
 extern int32 ak_identity_secret_version(void);

@@ -61,11 +61,12 @@ typedef struct OwnRowsState
 	int			order_count;
 	binaryheap *heap;			/* of source numbers; NULL: not started */
 	bool		is_filled;
+	bool		is_rescan;		/* when it is filled next */
 } OwnRowsState;
 
 /*
  * The organization that an index is about to be read for, otherwise NULL: the
- * index condition of the children reads it when they are rescanned.
+ * index condition of the children reads it before they return their first row.
  */
 static const pg_uuid_t *visited = NULL;
 
@@ -221,6 +222,7 @@ make_path(PlannerInfo *root, RelOptInfo *rel, IndexOptInfo *index,
 {
 	IndexPath  *volatile one = NULL;
 	CustomPath *path = makeNode(CustomPath);
+	const pg_uuid_t *outer = visited;
 
 	/* Estimates are made for the first organization. */
 	visited = own->count > 0 ? own->organizations : NULL;
@@ -234,7 +236,7 @@ make_path(PlannerInfo *root, RelOptInfo *rel, IndexOptInfo *index,
 	}
 	PG_FINALLY();
 	{
-		visited = NULL;
+		visited = outer;
 	}
 	PG_END_TRY();
 	path->path.pathtype = T_CustomScan;
@@ -419,18 +421,27 @@ compare_sources(Datum a, Datum b, void *argument)
 	return 0;
 }
 
-/* Rescans a source, for its organization. */
+/*
+ * Reads the first row of a source, for its organization.  The index condition is
+ * computed here at the latest: also below a condition that is checked once, where a
+ * rescan is put off until the first row is read.  That condition may execute
+ * functions, and these other scans of this kind.
+ */
 static void
-rescan_source(OwnRowsState *state, int source)
+read_first(OwnRowsState *state, int source)
 {
+	const pg_uuid_t *outer = visited;
+
 	visited = state->organizations ? &state->organizations[source] : NULL;
 	PG_TRY();
 	{
-		ExecReScan(state->sources[source]);
+		if (state->is_rescan)
+			ExecReScan(state->sources[source]);
+		state->rows[source] = ExecProcNode(state->sources[source]);
 	}
 	PG_FINALLY();
 	{
-		visited = NULL;
+		visited = outer;
 	}
 	PG_END_TRY();
 }
@@ -460,7 +471,6 @@ make_sources(OwnRowsState *state)
 		state->sources[i] = ExecInitNode(source, estate, state->eflags);
 		state->base.custom_ps = lappend(state->base.custom_ps,
 										state->sources[i]);
-		rescan_source(state, i);
 	}
 	state->heap = binaryheap_allocate(Max(state->source_count, 1),
 									  compare_sources, state);
@@ -471,7 +481,7 @@ fill_heap(OwnRowsState *state)
 {
 	for (int i = 0; i < state->source_count; i++)
 	{
-		state->rows[i] = ExecProcNode(state->sources[i]);
+		read_first(state, i);
 		if (!TupIsNull(state->rows[i]))
 			binaryheap_add_unordered(state->heap, Int32GetDatum(i));
 	}
@@ -536,14 +546,12 @@ rescan(CustomScanState *node)
 
 	if (state->heap == NULL)
 		return;
-	for (int i = 0; i < state->source_count; i++)
-	{
-		if (node->ss.ps.chgParam)
+	if (node->ss.ps.chgParam)
+		for (int i = 0; i < state->source_count; i++)
 			UpdateChangedParamSet(state->sources[i], node->ss.ps.chgParam);
-		rescan_source(state, i);
-	}
 	binaryheap_reset(state->heap);
 	state->is_filled = false;
+	state->is_rescan = true;
 }
 
 static const CustomExecMethods exec_methods = {

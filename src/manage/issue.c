@@ -172,6 +172,7 @@ apikeys_access_list_changed(PG_FUNCTION_ARGS)
 		trigger->tg_newtuple : trigger->tg_trigtuple;
 	AttrNumber	column = get_attnum(RelationGetRelid(trigger->tg_relation),
 									"access_list");
+	pg_uuid_t  *organization;
 	AkNetset	access_list;
 	bool		isnull;
 
@@ -179,9 +180,13 @@ apikeys_access_list_changed(PG_FUNCTION_ARGS)
 															   column,
 															   &isnull)),
 						&access_list);
+	organization = DatumGetUUIDP(ak_trigger_get_column(trigger, row,
+													   get_attnum(RelationGetRelid(trigger->tg_relation),
+																  "organization_id"),
+													   &isnull));
 	ak_usage_forget_networks(DatumGetTextPP(ak_trigger_get_column(trigger, row,
 																  1, &isnull)),
-							 &access_list);
+							 organization, &access_list);
 	PG_RETURN_POINTER(NULL);
 }
 

@@ -13,7 +13,7 @@
 #include "base/base.h"
 #include "core/compat.h"
 #include "store/store.h"
-#include "usage/usage.h"
+#include "usage/limits.h"
 
 #include "access/tableam.h"
 #include "access/xact.h"
@@ -218,7 +218,7 @@ apikeys_insert_keys(PG_FUNCTION_ARGS)
 	}
 	PG_END_TRY();
 	check_not_deleted(values[PUBLIC_KEYS]);
-	ak_usage_note_new_keys(public_keys, limits_ids);
+	ak_limits_note_new(limits_ids);
 	PG_RETURN_VOID();
 }
 

@@ -450,7 +450,8 @@ apikeys_key_hint(PG_FUNCTION_ARGS)
 
 /* Prepends the secret that the scan is at to the elements of an array. */
 static void
-prepend_secret(StringInfo elements, text *public_key, AkIndexScan *scan)
+prepend_secret(StringInfo elements, text *public_key,
+			   const pg_uuid_t *organization, AkIndexScan *scan)
 {
 	bool		isnull;
 	int32		version =
@@ -474,7 +475,7 @@ prepend_secret(StringInfo elements, text *public_key, AkIndexScan *scan)
 	append_string(&json, "digest_realm",
 				  isnull ? NULL : TextDatumGetCString(realm));
 	appendStringInfoChar(&json, ',');
-	ak_usage_report_last_use(public_key, version, &last);
+	ak_usage_report_last_use(public_key, organization, version, &last);
 	append_time(&json, "last_used_at", last.at, last.at == DT_NOBEGIN);
 	appendStringInfo(&json, "}%s%s", elements->len > 0 ? "," : "",
 					 elements->data);
@@ -495,7 +496,8 @@ apikeys_key_secrets(PG_FUNCTION_ARGS)
 	{
 		while (ak_index_scan_next_row(&scan))
 			if (get_expiry(&scan) > GetCurrentStatementStartTimestamp())
-				prepend_secret(&elements, PG_GETARG_TEXT_PP(0), &scan);
+				prepend_secret(&elements, PG_GETARG_TEXT_PP(0),
+							   PG_GETARG_UUID_P(1), &scan);
 		ak_index_scan_close(&scan);
 	}
 	initStringInfo(&json);

@@ -43,7 +43,8 @@ typedef struct AkLastUse
 	inet	   *address;		/* NULL: unknown */
 } AkLastUse;
 
-extern void ak_usage_report_last_use(text *public_key, int32 version,
+extern void ak_usage_report_last_use(text *public_key,
+									 const pg_uuid_t *organization, int32 version,
 									 AkLastUse *last);
 
 #endif							/* AK_OPERATIONS_H */

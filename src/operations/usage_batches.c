@@ -68,17 +68,24 @@ ak_usage_batches_init(AkDatabaseSlot *own_slot)
 
 /* --- One batch ----------------------------------------------------------- */
 
-/* Checks whether counts of a key that does not exist are kept. */
+/*
+ * Checks whether counts of a key that does not exist are kept: it may be committed
+ * later, if no other organization has the name.
+ */
 static bool
 shall_keep(AkKeystore *store, const AkCount *count)
 {
 	text	   *public_key = cstring_to_text_with_len(count->public_key,
 													  count->key_length);
+	pg_uuid_t	organization;
 
-	return !ak_counters_are_filling() &&
-		!TimestampDifferenceExceeds(count->last_at, GetCurrentTimestamp(),
-									KEEP_UNKNOWN_MS) &&
-		!ak_keystore_was_deleted(store, public_key);
+	if (ak_counters_are_filling() ||
+		TimestampDifferenceExceeds(count->last_at, GetCurrentTimestamp(),
+								   KEEP_UNKNOWN_MS) ||
+		ak_keystore_was_deleted(store, public_key))
+		return false;
+	return !ak_keystore_find_key(store, public_key, &organization) ||
+		memcmp(&organization, &count->organization, UUID_LEN) == 0;
 }
 
 /*
@@ -97,7 +104,7 @@ choose_kept(ArrayType *missing, const AkHarvest *harvest)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("invalid answer of the primary to a batch of usage")));
-	ak_keystore_open(&store, AK_TABLE_BIT(AK_DELETED_KEY));
+	ak_keystore_open(&store, AK_TABLE_BIT(AK_KEY) | AK_TABLE_BIT(AK_DELETED_KEY));
 	for (int i = 0; i < count; i++)
 	{
 		int			place = places[i] - 1;

@@ -89,14 +89,27 @@ put_count(ReturnSetInfo *result, const AkCount *count, uint64 sum)
 }
 
 /*
- * Returns how many counts there are of a key that the principal reads, and
- * stores copies of them in *counts (palloc'd).
+ * Returns how many counts there are of a key, of that organization, and stores copies
+ * of them in *counts (palloc'd).
  */
 static int
-read_counts(text *public_key, AkCount **counts)
+read_counts(const text *public_key, const pg_uuid_t *organization,
+			AkCount **counts)
 {
-	int			count = ak_counters_exist() ?
-		ak_usage_counters_read(public_key, counts) : 0;
+	return ak_counters_exist() ?
+		ak_usage_counters_read(public_key, organization, counts) : 0;
+}
+
+/*
+ * The same of the key in argument 0, of the organization in argument 1; none of one
+ * that the principal does not read.  (Its callers are views, which have the
+ * organization from the key's row.)
+ */
+static int
+read_own_counts(FunctionCallInfo fcinfo, AkCount **counts)
+{
+	text	   *public_key = PG_GETARG_TEXT_PP(0);
+	int			count = read_counts(public_key, PG_GETARG_UUID_P(1), counts);
 
 	return count > 0 && ak_rights_reads_key(public_key) ? count : 0;
 }
@@ -105,7 +118,7 @@ Datum
 apikeys_pending_usage(PG_FUNCTION_ARGS)
 {
 	AkCount    *counts;
-	int			count = read_counts(PG_GETARG_TEXT_PP(0), &counts);
+	int			count = read_own_counts(fcinfo, &counts);
 	int64		merged = -1;
 
 	InitMaterializedSRF(fcinfo, 0);
@@ -126,7 +139,7 @@ apikeys_pending_history(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	AkCount    *counts;
-	int			count = read_counts(PG_GETARG_TEXT_PP(0), &counts);
+	int			count = read_own_counts(fcinfo, &counts);
 	int64		merged = -1;
 
 	InitMaterializedSRF(fcinfo, 0);
@@ -180,11 +193,11 @@ find_recorded_use(text *public_key, int32 version, AkLastUse *last)
 
 /* Finds it in the counters in memory. */
 static void
-find_pending_use(text *public_key, int32 version, AkLastUse *last)
+find_pending_use(const text *public_key, const pg_uuid_t *organization,
+				 int32 version, AkLastUse *last)
 {
 	AkCount    *counts;
-	int			count = ak_counters_exist() ?
-		ak_usage_counters_read(public_key, &counts) : 0;
+	int			count = read_counts(public_key, organization, &counts);
 	int64		merged = -1;
 
 	for (int i = 0; i < count; i++)
@@ -200,16 +213,17 @@ find_pending_use(text *public_key, int32 version, AkLastUse *last)
 }
 
 /*
- * Finds the last use of a key or, if the version is not 0, of that secret of it;
- * last->address is palloc'd.  Checks no rights.
+ * Finds the last use of a key, of that organization, or, if the version is not 0, of
+ * that secret of it; last->address is palloc'd.  Checks no rights.
  */
 void
-ak_usage_report_last_use(text *public_key, int32 version, AkLastUse *last)
+ak_usage_report_last_use(text *public_key, const pg_uuid_t *organization,
+						 int32 version, AkLastUse *last)
 {
 	last->at = DT_NOBEGIN;
 	last->address = NULL;
 	find_recorded_use(public_key, version, last);
-	find_pending_use(public_key, version, last);
+	find_pending_use(public_key, organization, version, last);
 }
 
 /*
@@ -225,7 +239,7 @@ apikeys_last_use(PG_FUNCTION_ARGS)
 	bool		nulls[2];
 
 	public_key = PG_GETARG_TEXT_PP(0);
-	ak_usage_report_last_use(public_key, 0, &last);
+	ak_usage_report_last_use(public_key, PG_GETARG_UUID_P(1), 0, &last);
 	if (last.at == DT_NOBEGIN ||
 		!ak_reach_reads_key(public_key, PG_GETARG_UUID_P(1),
 							PG_GETARG_ARRAYTYPE_P(2)))
@@ -270,8 +284,9 @@ find_recorded_grant(text *public_key, const pg_uuid_t *project, text *held)
 }
 
 /*
- * Returns when a role or a permission of the key in argument 0 was used last, in the
- * project in argument 1, or NULL.  Its caller reads the role.
+ * Returns when a role or a permission of the key in argument 0, of the organization in
+ * argument 3, was used last, in the project in argument 1, or NULL.  Its caller reads
+ * the role.
  */
 Datum
 apikeys_last_grant_use(PG_FUNCTION_ARGS)
@@ -285,13 +300,13 @@ apikeys_last_grant_use(PG_FUNCTION_ARGS)
 	int			count;
 	int64		merged = -1;
 
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(2))
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(2) || PG_ARGISNULL(3))
 		PG_RETURN_NULL();
 	public_key = PG_GETARG_TEXT_PP(0);
 	held = PG_GETARG_TEXT_PP(2);
 	id = ak_grant_id_of(held, project);
 	last_at = find_recorded_grant(public_key, project, held);
-	count = ak_counters_exist() ? ak_usage_counters_read(public_key, &counts) : 0;
+	count = read_counts(public_key, PG_GETARG_UUID_P(3), &counts);
 	for (int i = 0; i < count; i++)
 		if (counts[i].counted.grant == id && is_pending(&counts[i], &merged))
 			last_at = Max(last_at, counts[i].last_at);

@@ -387,7 +387,7 @@ apikeys_worker_main(Datum argument)
 	BackgroundWorkerUnblockSignals();
 
 	slot = ak_database_slot_find(database);
-	if (slot == NULL || !ak_database_slot_claim(slot))
+	if (slot == NULL || !ak_database_slot_claim(slot, database))
 		proc_exit(0);
 	before_shmem_exit(release_slot, (Datum) 0);
 

@@ -2,9 +2,10 @@
  * counter_table.c
  *	  Counters in shared memory: one pool, locks in partitions.
  *
- * A counter is identified by its database, the table of its key (another one if
- * the extension is created again), its key (an API key) and what it counts of the
- * key.  All counters of one key are under the lock of one
+ * A counter is identified by its database, its key (an API key), the organization
+ * of that, and what it counts of the key: a name that a rollback has freed may
+ * become the key of another organization, and so may one of an extension that is
+ * created again.  All counters of one key are under the lock of one
  * partition, and linked to a head.  The head counts the uses that have no
  * counter with more detail.  Room is taken from one pool.  Its last quarter is
  * reserved for heads and counters without detail, so that the uses of every other key
@@ -101,14 +102,15 @@ hash_name(AkCounterName *name)
  * Fills in the name of a counter; returns false if no key can have this name.
  */
 bool
-ak_counter_name(const char *public_key, size_t length, Oid database,
-				Oid table, const AkCounted *counted, AkCounterName *name)
+ak_counter_name(const char *public_key, size_t length,
+				const pg_uuid_t *organization, Oid database,
+				const AkCounted *counted, AkCounterName *name)
 {
 	if (length > AK_PUBLIC_KEY_MAX_SIZE)
 		return false;
 	memset(&name->key, 0, offsetof(AkCounterKey, public_key));
 	name->key.database = database;
-	name->key.table = table;
+	name->key.organization = *organization;
 	name->key.key_length = length;
 	name->key.counted.kind = counted->kind;
 	name->key.counted.secret_version = counted->secret_version;

@@ -384,16 +384,17 @@ ak_database_slot_let_back(AkDatabaseSlot *slot)
 
 /*
  * Makes the caller the database's worker; false if there is one already, or
- * none may run now.
+ * none may run now, or the slot is another database's by now.
  */
 bool
-ak_database_slot_claim(AkDatabaseSlot *slot)
+ak_database_slot_claim(AkDatabaseSlot *slot, Oid database)
 {
 	int64		now = ak_clock_ms();
 	bool		is_free;
 
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	is_free = slot->worker == 0 && now >= slot->away_until;
+	is_free = slot->database == database && slot->worker == 0 &&
+		now >= slot->away_until;
 	if (is_free)
 	{
 		slot->worker = MyProcPid;

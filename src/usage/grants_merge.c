@@ -76,8 +76,8 @@ drop_recorded_grants(AkIndexScan *recorded, UsedGrant *used, int count,
 }
 
 /*
- * Makes a column of the used grants that are to be recorded, NULL for the others;
- * false if there are none.
+ * Makes a column of the used grants that are to be recorded, NULL for the others and
+ * where the organization is; false if there are none.
  */
 static bool
 choose_grants(const AkBatch *batch, Snapshot snapshot, Datum *chosen)
@@ -85,7 +85,9 @@ choose_grants(const AkBatch *batch, Snapshot snapshot, Datum *chosen)
 	Datum	   *keys;
 	Datum	   *times;
 	Datum	   *grants;
+	Datum	   *organizations;
 	bool	   *nulls;
+	bool	   *missing;
 	int			count;
 	bool		are_any = false;
 	UsedGrant  *used = palloc(batch->count * sizeof(UsedGrant));
@@ -98,6 +100,11 @@ choose_grants(const AkBatch *batch, Snapshot snapshot, Datum *chosen)
 	deconstruct_array(DatumGetArrayTypeP(batch->columns[AK_BATCH_GRANTS]),
 					  INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
 					  &grants, &nulls, &count);
+	deconstruct_array(DatumGetArrayTypeP(batch->columns[AK_BATCH_ORGANIZATIONS]),
+					  UUIDOID, UUID_LEN, false, TYPALIGN_CHAR,
+					  &organizations, &missing, &count);
+	for (int i = 0; i < count; i++)
+		nulls[i] |= missing[i];
 	for (int i = 0, end; i < count; i = end)
 	{
 		int			used_count = 0;

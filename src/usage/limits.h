@@ -151,6 +151,7 @@ extern void ak_limits_take_back_lost(Oid database, uint64 seen);
 /* --- limits_given_up.c --------------------------------------------------- */
 
 extern void ak_limits_init(void);
+extern void ak_limits_note_new(ArrayType *limits_ids);
 
 /* --- limits_judge.c ------------------------------------------------------ */
 

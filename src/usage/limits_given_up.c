@@ -110,6 +110,21 @@ give_up(const pg_uuid_t *subject, const pg_uuid_t *limit_id, bool if_rolled_back
 	added->by = GetCurrentSubTransactionId();
 }
 
+/*
+ * Frees, if this (sub)transaction is rolled back, what is spent of the limits of keys
+ * that are new in it.
+ */
+void
+ak_limits_note_new(ArrayType *limits_ids)
+{
+	const pg_uuid_t *ids = (pg_uuid_t *) ARR_DATA_PTR(limits_ids);
+	int			count = ArrayGetNItems(ARR_NDIM(limits_ids),
+									   ARR_DIMS(limits_ids));
+
+	for (int i = 0; i < count; i++)
+		give_up(&ids[i], NULL, true);
+}
+
 /* note_new_limits(subject, limit_id). */
 Datum
 apikeys_note_new_limits(PG_FUNCTION_ARGS)

@@ -142,8 +142,8 @@ ak_quota_make_batch(AkQuotaHarvest *harvest, AkQuotaBatch *batch)
 
 /*
  * Adds a batch to the table, in the current transaction and with the rights of
- * its owner, unless that was done before; whether it was not.  Of periods that
- * have ended long ago the rows are deleted.
+ * its owner, unless that was done before; whether it was not.  Whether there is such a
+ * subject is not asked: its key may not be committed yet.
  */
 bool
 ak_quota_merge(const pg_uuid_t *instance, uint64 number, AkQuotaBatch *batch)
@@ -162,39 +162,42 @@ ak_quota_merge(const pg_uuid_t *instance, uint64 number, AkQuotaBatch *batch)
 		{UUIDARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID},
 		.by_index = true
 	};
-	static AkStatement clean = {
-		"DELETE FROM apikeys.quota_usage AS u "
-		"WHERE u.subject OPERATOR(pg_catalog.=) ANY ($1) "
-		"AND u.period OPERATOR(pg_catalog.=) "
-		"ANY ('{hour,day,week,month}'::pg_catalog.text[]) "
-		"AND u.starts_at OPERATOR(pg_catalog.<) (pg_catalog.now() "
-		"OPERATOR(pg_catalog.-) '70 days'::pg_catalog.interval)",
-		1, {UUIDARRAYOID}, .by_index = true
-	};
 
 	if (ak_usage_settle(instance, number))
 		return false;
 	if (batch->count > 0)
-	{
 		ak_owner_execute(&merge, batch->columns, NULL);
-		ak_owner_execute(&clean, &batch->columns[AK_QUOTA_SUBJECTS], NULL);
-	}
 	return true;
 }
 
-/* Deletes what has ended, in the current transaction; called by the worker. */
+/*
+ * Deletes, in the current transaction, some of what has ended: limits, and periods long
+ * ago.  Called by the worker.
+ */
 void
 ak_quota_tidy_up(void)
 {
-	static AkStatement tidy = {
-		"DELETE FROM apikeys.quota_usage AS u "
-		"WHERE u.subject OPERATOR(pg_catalog.=) ANY (ARRAY("
-		"SELECT e.subject FROM apikeys.quota_usage AS e "
-		"WHERE e.period OPERATOR(pg_catalog.=) 'ended' LIMIT 10000))",
-		0, {0}, .by_index = true
+	static AkStatement statements[] = {
+		{
+			"DELETE FROM apikeys.quota_usage AS u "
+			"WHERE u.subject OPERATOR(pg_catalog.=) ANY (ARRAY("
+			"SELECT e.subject FROM apikeys.quota_usage AS e "
+			"WHERE e.period OPERATOR(pg_catalog.=) 'ended' LIMIT 10000))",
+			.by_index = true
+		},
+		{
+			"DELETE FROM apikeys.quota_usage AS u WHERE u.ctid OPERATOR(pg_catalog.=) "
+			"ANY (ARRAY(SELECT o.ctid FROM apikeys.quota_usage AS o "
+			"WHERE o.starts_at OPERATOR(pg_catalog.>) '-infinity' "
+			"AND o.starts_at OPERATOR(pg_catalog.<) (pg_catalog.now() "
+			"OPERATOR(pg_catalog.-) '70 days'::pg_catalog.interval) "
+			"ORDER BY o.starts_at LIMIT 10000))",
+			.by_index = true
+		}
 	};
 
-	ak_owner_execute(&tidy, NULL, NULL);
+	for (int i = 0; i < lengthof(statements); i++)
+		ak_owner_execute(&statements[i], NULL, NULL);
 }
 
 /* --- For the workers of standbys ------------------------------------------ */

@@ -135,7 +135,7 @@ typedef struct AkSlotState
 	uint64		flushes_wanted; /* number of the last requested flush */
 } AkSlotState;
 
-extern bool ak_database_slot_claim(AkDatabaseSlot *slot);
+extern bool ak_database_slot_claim(AkDatabaseSlot *slot, Oid database);
 extern void ak_database_slot_release(AkDatabaseSlot *slot,
 									 bool was_connected, int rest);
 extern void ak_database_slot_look(const AkDatabaseSlot *slot,
@@ -181,15 +181,16 @@ ak_database_slot_want(AkDatabaseSlot *slot)
 
 extern void ak_usage_request(void);
 extern void ak_usage_attach(void);
-extern void ak_usage_init(void);
 extern AkDatabaseSlot *ak_usage_slot(void);
-extern void ak_usage_record(text *public_key, const AkUse *use);
-extern void ak_usage_record_grant(text *public_key, uint64 grant);
+extern void ak_usage_record(const text *public_key,
+							const pg_uuid_t *organization, const AkUse *use);
+extern void ak_usage_record_grant(const text *public_key,
+								  const pg_uuid_t *organization, uint64 grant);
 extern void ak_usage_forget_database(Oid database);
 extern void ak_usage_forget(text *public_key);
 extern void ak_usage_forget_networks(text *public_key,
+									 const pg_uuid_t *organization,
 									 const AkNetset *access_list);
-extern void ak_usage_note_new_keys(ArrayType *names, ArrayType *limits_ids);
 
 /* --- counter_table.c ----------------------------------------------------- */
 
@@ -209,7 +210,7 @@ typedef struct AkCounterKey
 {
 	AkCounted	counted;
 	Oid			database;
-	Oid			table;			/* apikeys.key */
+	pg_uuid_t	organization;	/* all 0: a deletion is noted */
 	uint8		key_length;
 	char		public_key[AK_PUBLIC_KEY_MAX_SIZE]; /* key_length of it */
 } AkCounterKey;
@@ -252,9 +253,8 @@ extern int	ak_counters_used(void);
 extern bool ak_counters_are_filling(void);
 
 extern bool ak_counter_name(const char *public_key, size_t length,
-							Oid database, Oid table,
-							const AkCounted *counted,
-							AkCounterName *name);
+							const pg_uuid_t *organization, Oid database,
+							const AkCounted *counted, AkCounterName *name);
 extern void ak_counter_name_head(const AkCounterName *name,
 								 AkCounterName *head);
 extern bool ak_counters_have_room(const AkCounterName *name);
@@ -287,7 +287,7 @@ ak_counter_is_head(const AkCounter *counter)
 /* A copy of what a counter says of one hour. */
 typedef struct AkCount
 {
-	Oid			table;			/* apikeys.key, when it was counted */
+	pg_uuid_t	organization;
 	uint8		key_length;
 	char		public_key[AK_PUBLIC_KEY_MAX_SIZE];
 	AkCounted	counted;
@@ -347,16 +347,20 @@ typedef struct AkHarvest
 } AkHarvest;
 
 extern AkCounting ak_usage_counters_add(const text *public_key,
+										const pg_uuid_t *organization,
 										const AkUse *use);
 extern AkCounting ak_usage_counters_add_grant(const text *public_key,
+											  const pg_uuid_t *organization,
 											  uint64 grant, TimestampTz now);
 extern void ak_usage_counters_search_in_vain(const text *public_key);
 extern bool ak_usage_counters_note_deletion(const text *public_key,
 											TransactionId deleter);
-extern void ak_usage_counters_forget(const text *public_key, Oid table);
-extern void ak_usage_counters_forget_networks(const text *public_key,
-											  const AkNetset *access_list);
-extern int	ak_usage_counters_read(const text *public_key, AkCount **counts);
+extern Datum ak_usage_counters_forget_networks(const text *public_key,
+											   const pg_uuid_t *organization,
+											   const AkNetset *access_list);
+extern int	ak_usage_counters_read(const text *public_key,
+								   const pg_uuid_t *organization,
+								   AkCount **counts);
 extern int64 ak_usage_counters_pending(Oid database, uint64 settled);
 
 extern void ak_usage_counters_harvest(Oid database, uint64 batch, int wanted,
@@ -405,6 +409,7 @@ typedef enum AkBatchColumn
 	AK_BATCH_HOURS,				/* timestamptz[]; NULL: of a role only */
 	AK_BATCH_HOUR_COUNTS,		/* bigint[]: what was counted in the hour */
 	AK_BATCH_COSTS,				/* bigint[]: what those uses cost */
+	AK_BATCH_ORGANIZATIONS,		/* uuid[]: of the keys */
 	AK_BATCH_COLUMN_COUNT
 } AkBatchColumn;
 
@@ -438,7 +443,7 @@ extern void ak_usage_merge_grants(const AkBatch *batch, Snapshot snapshot);
 /* --- usage_cleanup.c ----------------------------------------------------- */
 
 extern void ak_usage_clean_up(text **public_keys, int count);
-extern void ak_usage_mark_removed(text *public_key);
+extern void ak_usage_mark_removed(text *public_key, Datum in_flight);
 extern void ak_usage_tidy_up(void);
 extern void ak_usage_sweep(void);
 extern uint64 ak_usage_drop_history(TimestampTz before, int most);

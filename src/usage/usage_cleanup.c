@@ -113,32 +113,33 @@ ak_usage_drop_history(TimestampTz before, int most)
 
 /*
  * Marks what is written of the uses of a key by networks that are not in its
- * access list: the entries were removed, and start from zero if they are added
- * again.
+ * access list, and what may be being written, by the networks of the other argument:
+ * the entries were removed, and start from zero if they are added again.
  * Until ak_usage_tidy_up() has added those uses to the key's others, view
- * access_list_entries ignores them.  To mark is to insert a row, of version -1:
- * a merge of uses never waits for a change of a list.
+ * access_list_entries ignores them.  To mark is to insert a row, of version -1: a merge
+ * of uses never waits for a change of a list.
  */
 void
-ak_usage_mark_removed(text *public_key)
+ak_usage_mark_removed(text *public_key, Datum in_flight)
 {
 	static AkStatement mark = {
 		"INSERT INTO apikeys.key_usage " USAGE_COLUMNS
-		"SELECT DISTINCT u.public_key, u.network, 0, "
+		"SELECT $1, u.network, 0, "
 		"'-infinity'::pg_catalog.timestamptz, NULL::pg_catalog.inet, -1 "
-		"FROM apikeys.key_usage AS u "
-		"WHERE u.public_key OPERATOR(pg_catalog.=) $1 "
-		"AND u.network IS NOT NULL "
+		"FROM (SELECT o.network FROM apikeys.key_usage AS o "
+		"WHERE o.public_key OPERATOR(pg_catalog.=) $1 "
+		"UNION SELECT pg_catalog.unnest($2)) AS u (network) "
+		"WHERE u.network IS NOT NULL "
 		"AND NOT (u.network OPERATOR(pg_catalog.=) ANY ("
 		"SELECT n.network FROM apikeys.key AS k, "
 		"LATERAL apikeys.networks(k.access_list) AS n (network) "
 		"WHERE k.public_key OPERATOR(pg_catalog.=) $1)) "
 		"ON CONFLICT ON CONSTRAINT key_usage_key DO NOTHING",
-		1, {TEXTOID}
+		2, {TEXTOID, CIDRARRAYOID}
 	};
-	Datum		value = PointerGetDatum(public_key);
+	Datum		values[] = {PointerGetDatum(public_key), in_flight};
 
-	ak_owner_execute(&mark, &value, NULL);
+	ak_owner_execute(&mark, values, NULL);
 }
 
 /*
@@ -177,6 +178,14 @@ ak_usage_sweep(void)
 		{"DELETE FROM apikeys.key_usage AS u " OF_DELETED_KEYS},
 		{"DELETE FROM apikeys.key_denial AS u " OF_DELETED_KEYS},
 		{"DELETE FROM apikeys.key_role_usage AS u " OF_DELETED_KEYS},
+		/* Of what was never committed, or deleted while it was written first. */
+		{
+			"DELETE FROM apikeys.quota_usage AS u "
+			"WHERE NOT EXISTS (SELECT FROM apikeys.key AS k "
+			"WHERE k.limits_id OPERATOR(pg_catalog.=) u.subject) "
+			"AND NOT EXISTS (SELECT FROM apikeys.organization AS o "
+			"WHERE o.id OPERATOR(pg_catalog.=) u.subject)"
+		},
 		{
 			"WITH ended AS (DELETE FROM apikeys.key_usage AS v "
 			"WHERE " SECRET_HAS_ENDED "RETURNING v.*) "

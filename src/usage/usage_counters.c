@@ -18,19 +18,23 @@
 #include "usage/usage.h"
 
 #include "access/transam.h"
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "storage/procarray.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+/* Of what is no key, and of any deletion. */
+static const pg_uuid_t no_organization = {0};
+
 /* Returns false if no key can have this name. */
 static bool
-name_own_counter(const text *public_key, const AkCounted *counted,
-				 AkCounterName *name)
+name_own_counter(const text *public_key, const pg_uuid_t *organization,
+				 const AkCounted *counted, AkCounterName *name)
 {
 	return ak_counter_name(VARDATA_ANY(public_key),
-						   VARSIZE_ANY_EXHDR(public_key), MyDatabaseId,
-						   ak_table_oid(AK_KEY), counted, name);
+						   VARSIZE_ANY_EXHDR(public_key), organization,
+						   MyDatabaseId, counted, name);
 }
 
 /* --- Counting ------------------------------------------------------------ */
@@ -66,15 +70,16 @@ lock_counter(const AkCounterName *name, bool is_use)
 }
 
 static AkCounting
-add(const text *public_key, const AkCounted *counted,
-	const AkNetwork *address, uint64 cost, TimestampTz now)
+add(const text *public_key, const pg_uuid_t *organization,
+	const AkCounted *counted, const AkNetwork *address, uint64 cost,
+	TimestampTz now)
 {
 	AkTally		one = {ak_tally_hour(now), 1, cost};
 	AkCounterName name;
 	AkCounter  *counter;
 	AkCounting	result = AK_NOT_COUNTED;
 
-	if (!name_own_counter(public_key, counted, &name))
+	if (!name_own_counter(public_key, organization, counted, &name))
 		return AK_COUNTED;
 	counter = lock_counter(&name, counted->kind == AK_OK);
 	if (counter)
@@ -96,9 +101,10 @@ add(const text *public_key, const AkCounted *counted,
 	return result;
 }
 
-/* Counts a use or a denial of a key of this database. */
+/* Counts a use or a denial of a key, of that organization of this database. */
 AkCounting
-ak_usage_counters_add(const text *public_key, const AkUse *use)
+ak_usage_counters_add(const text *public_key, const pg_uuid_t *organization,
+					  const AkUse *use)
 {
 	AkCounted	counted = {.kind = use->reason};
 	uint64		cost = 0;
@@ -111,7 +117,7 @@ ak_usage_counters_add(const text *public_key, const AkUse *use)
 		if (use->network)
 			counted.network = *use->network;
 	}
-	return add(public_key, &counted, use->address, cost, use->at);
+	return add(public_key, organization, &counted, use->address, cost, use->at);
 }
 
 /*
@@ -119,11 +125,12 @@ ak_usage_counters_add(const text *public_key, const AkUse *use)
  * is not a use of the key: if it cannot be counted, no use is lost.
  */
 AkCounting
-ak_usage_counters_add_grant(const text *public_key, uint64 grant,
+ak_usage_counters_add_grant(const text *public_key,
+							const pg_uuid_t *organization, uint64 grant,
 							TimestampTz now)
 {
 	AkCounted	counted = {.kind = AK_COUNTER_GRANT,.grant = grant};
-	AkCounting	result = add(public_key, &counted, NULL, 0, now);
+	AkCounting	result = add(public_key, organization, &counted, NULL, 0, now);
 
 	return result == AK_COUNTED ? AK_COUNTED : AK_COUNTED_COARSELY;
 }
@@ -138,7 +145,7 @@ ak_usage_counters_search_in_vain(const text *public_key)
 	AkCounted	counted = {.kind = AK_WRONG_SECRET};
 	AkCounterName name;
 
-	if (!name_own_counter(public_key, &counted, &name))
+	if (!name_own_counter(public_key, &no_organization, &counted, &name))
 		return;
 	ak_counters_lock(name.partition, LW_SHARED);
 	(void) ak_counter_find(&name);
@@ -158,45 +165,12 @@ ak_usage_counters_note_deletion(const text *public_key, TransactionId deleter)
 	AkCounterName name;
 	bool		is_noted;
 
-	if (!name_own_counter(public_key, &counted_by_head, &name))
+	if (!name_own_counter(public_key, &no_organization, &counted_by_head, &name))
 		return true;
 	ak_counters_lock(name.partition, LW_EXCLUSIVE);
 	is_noted = ak_counter_set_deleter(&name, deleter);
 	ak_counters_unlock(name.partition);
 	return is_noted;
-}
-
-static void
-clear(AkCounter *counter)
-{
-	ak_tally_clear(counter->pending);
-	ak_tally_clear(counter->in_flight);
-}
-
-/*
- * Forgets what was counted of a key of this database that was never committed;
- * "table" is that of keys.  The counters stay until the worker removes them.
- * Raises no error.
- */
-void
-ak_usage_counters_forget(const text *public_key, Oid table)
-{
-	AkCounterName name;
-	AkCounter  *head;
-	dlist_iter	iterator;
-
-	if (!ak_counter_name(VARDATA_ANY(public_key), VARSIZE_ANY_EXHDR(public_key),
-						 MyDatabaseId, table, &counted_by_head, &name))
-		return;
-	ak_counters_lock(name.partition, LW_EXCLUSIVE);
-	head = ak_counter_find(&name);
-	if (head)
-	{
-		clear(head);
-		dlist_foreach(iterator, &head->counters)
-			clear(dlist_container(AkCounter, link, iterator.cur));
-	}
-	ak_counters_unlock(name.partition);
 }
 
 /*
@@ -215,20 +189,37 @@ move_pending(AkCounter *from, AkCounter *to)
 	}
 }
 
+/* The networks of a list as cidr[]. */
+static Datum
+make_networks(const AkNetwork *networks, int count)
+{
+	Datum	   *elements = palloc(count * sizeof(Datum));
+
+	for (int i = 0; i < count; i++)
+		elements[i] = InetPGetDatum(ak_network_to_inet(&networks[i]));
+	return PointerGetDatum(construct_array(elements, count, CIDROID, -1, false,
+										   TYPALIGN_INT));
+}
+
 /*
- * Counts uses of a key of this database by networks that are not in its access
- * list as uses without a network.
+ * Counts pending uses of a key by networks that are not in its access list as uses
+ * without a network.  Returns those of them of which uses may be being written, as
+ * cidr[], palloc'd.
  */
-void
+Datum
 ak_usage_counters_forget_networks(const text *public_key,
+								  const pg_uuid_t *organization,
 								  const AkNetset *access_list)
 {
 	AkCounterName name;
 	AkCounter  *head;
 	dlist_iter	iterator;
+	int			allocated = 8;
+	int			count = 0;
+	AkNetwork  *in_flight = palloc(allocated * sizeof(AkNetwork));
 
-	if (!name_own_counter(public_key, &counted_by_head, &name))
-		return;
+	if (!name_own_counter(public_key, organization, &counted_by_head, &name))
+		return make_networks(in_flight, 0);
 	ak_counters_lock(name.partition, LW_EXCLUSIVE);
 	head = ak_counter_find(&name);
 	if (head)
@@ -238,16 +229,25 @@ ak_usage_counters_forget_networks(const text *public_key,
 			AkCounted	counted = counter->key.counted;
 			AkCounter  *other;
 
-			if (ak_tally_total(counter->pending) == 0 ||
-				counted.network.family == 0 ||
+			if (counted.network.family == 0 ||
 				ak_netset_contains_entry(access_list, &counted.network))
 				continue;
+			if (ak_tally_total(counter->in_flight) > 0)
+			{
+				if (count == allocated)
+					in_flight = repalloc_huge(in_flight, (allocated *= 2) *
+											  sizeof(AkNetwork));
+				in_flight[count++] = counted.network;
+			}
+			if (ak_tally_total(counter->pending) == 0)
+				continue;
 			memset(&counted.network, 0, sizeof(counted.network));
-			(void) name_own_counter(public_key, &counted, &name);
+			(void) name_own_counter(public_key, organization, &counted, &name);
 			other = ak_counter_enter(&name);
 			move_pending(counter, other ? other : head);
 		}
 	ak_counters_unlock(name.partition);
+	return make_networks(in_flight, count);
 }
 
 /* --- Reading ------------------------------------------------------------- */
@@ -266,7 +266,7 @@ copy_tallies(const AkCounter *counter, const AkTally *tallies, uint64 batch,
 		if (tallies[i].count == 0)
 			continue;
 		memset(copy, 0, sizeof(*copy));
-		copy->table = counter->key.table;
+		copy->organization = counter->key.organization;
 		copy->key_length = counter->key.key_length;
 		memcpy(copy->public_key, counter->key.public_key, copy->key_length);
 		copy->counted = counter->key.counted;
@@ -303,7 +303,8 @@ read_counter(AkCounter *counter, AkCount **counts, int *count, int *allocated)
  * what is pending, each by hour.
  */
 int
-ak_usage_counters_read(const text *public_key, AkCount **counts)
+ak_usage_counters_read(const text *public_key, const pg_uuid_t *organization,
+					   AkCount **counts)
 {
 	AkCounterName name;
 	AkCounter  *head;
@@ -311,7 +312,7 @@ ak_usage_counters_read(const text *public_key, AkCount **counts)
 	int			count = 0;
 	dlist_iter	iterator;
 
-	if (!name_own_counter(public_key, &counted_by_head, &name))
+	if (!name_own_counter(public_key, organization, &counted_by_head, &name))
 		return 0;
 	ak_counters_lock(name.partition, LW_SHARED);
 	head = ak_counter_find(&name);
@@ -519,8 +520,8 @@ ak_usage_counters_take_back_one(Oid database, const AkCount *count)
 	AkCounterName name;
 	AkCounter  *counter;
 
-	if (!ak_counter_name(count->public_key, count->key_length, database,
-						 count->table, &count->counted, &name))
+	if (!ak_counter_name(count->public_key, count->key_length,
+						 &count->organization, database, &count->counted, &name))
 		return;
 	ak_counters_lock(name.partition, LW_EXCLUSIVE);
 	counter = ak_counter_find(&name);

@@ -37,6 +37,8 @@ compare_rows(const AkCount *left, const AkCount *right)
 	if (difference == 0)
 		difference = (int) left->key_length - (int) right->key_length;
 	if (difference == 0)
+		difference = memcmp(&left->organization, &right->organization, UUID_LEN);
+	if (difference == 0)
 		difference = (int) left->counted.kind - (int) right->counted.kind;
 	if (difference == 0)
 		difference = memcmp(&left->counted.network, &right->counted.network,
@@ -100,38 +102,19 @@ set_network(const AkNetwork *network, Datum *value, bool *isnull)
 }
 
 /*
- * Drops the counts of an extension that was dropped; until the transaction ends,
- * the others stay those of this one.
- */
-static void
-drop_former_counts(AkHarvest *harvest)
-{
-	int			count = 0;
-
-	ak_tables_lock(AK_TABLE_BIT(AK_KEY));
-	for (int i = 0; i < harvest->count; i++)
-		if (harvest->counts[i].table == ak_table_oid(AK_KEY))
-			harvest->counts[count++] = harvest->counts[i];
-	harvest->count = count;
-}
-
-/*
  * Sorts the counts in the order of the index, so that two merges lock rows in
- * the same order, and makes arrays of them, in the current memory context.
- * Removes from the harvest those of an extension that was dropped.  What was counted
- * while the clock was ahead counts as of now.
+ * the same order, and makes arrays of them, in the current memory context; the harvest
+ * stays as long as they.  What was counted while the clock was ahead counts as of now.
  */
 void
 ak_usage_make_batch(AkHarvest *harvest, AkBatch *batch)
 {
-	int			count;
+	int			count = harvest->count;
 	Datum	   *values[AK_BATCH_COLUMN_COUNT];
 	bool	   *nulls[AK_BATCH_COLUMN_COUNT];
 	Datum	   *columns = batch->columns;
 	TimestampTz now = GetCurrentTimestamp();
 
-	drop_former_counts(harvest);
-	count = harvest->count;
 	qsort(harvest->counts, count, sizeof(AkCount), compare_counts);
 	for (int column = 0; column < AK_BATCH_COLUMN_COUNT; column++)
 	{
@@ -164,6 +147,7 @@ ak_usage_make_batch(AkHarvest *harvest, AkBatch *batch)
 			TimestampTzGetDatum(Min(row->tally.hour, now / AK_HOUR) * AK_HOUR);
 		values[AK_BATCH_HOUR_COUNTS][i] = Int64GetDatum(row->tally.count);
 		values[AK_BATCH_COSTS][i] = Int64GetDatum(row->tally.cost);
+		values[AK_BATCH_ORGANIZATIONS][i] = UUIDPGetDatum(&row->organization);
 	}
 
 #define MAKE_COLUMN(column, ...) \
@@ -183,16 +167,15 @@ ak_usage_make_batch(AkHarvest *harvest, AkBatch *batch)
 	MAKE_COLUMN(AK_BATCH_HOUR_COUNTS, INT8OID, 8, FLOAT8PASSBYVAL,
 				TYPALIGN_DOUBLE);
 	MAKE_COLUMN(AK_BATCH_COSTS, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+	MAKE_COLUMN(AK_BATCH_ORGANIZATIONS, UUIDOID, UUID_LEN, false,
+				TYPALIGN_CHAR);
 #undef MAKE_COLUMN
 	batch->count = count;
 }
 
 /* --- Merging ------------------------------------------------------------- */
 
-/* The columns of a batch, and the organizations of its keys. */
-#define ORGANIZATIONS	AK_BATCH_COLUMN_COUNT
-#define ARGUMENT_COUNT	(AK_BATCH_COLUMN_COUNT + 1)
-
+/* The columns of a batch; the organization is NULL where its key is not there. */
 #define ARGUMENT_TYPES \
 	{TEXTARRAYOID, TEXTARRAYOID, CIDRARRAYOID, INT8ARRAYOID, \
 	TIMESTAMPTZARRAYOID, INETARRAYOID, INT4ARRAYOID, INT8ARRAYOID, \
@@ -214,7 +197,7 @@ merge_uses(Datum *values, Snapshot snapshot)
 		"address, version, organization_id) "
 		"WHERE b.organization_id IS NOT NULL AND b.reason IS NULL "
 		"AND b.count OPERATOR(pg_catalog.<>) 0 " ADD_USES,
-		ARGUMENT_COUNT, ARGUMENT_TYPES, .by_index = true
+		AK_BATCH_COLUMN_COUNT, ARGUMENT_TYPES, .by_index = true
 	};
 
 	ak_owner_execute_at(snapshot, &merge, values, NULL);
@@ -241,7 +224,7 @@ merge_denials(Datum *values, Snapshot snapshot)
 		"last_denied_address = CASE WHEN excluded.last_denied_at "
 		"OPERATOR(pg_catalog.>=) d.last_denied_at "
 		"THEN excluded.last_denied_address ELSE d.last_denied_address END",
-		ARGUMENT_COUNT, ARGUMENT_TYPES, .by_index = true
+		AK_BATCH_COLUMN_COUNT, ARGUMENT_TYPES, .by_index = true
 	};
 
 	ak_owner_execute_at(snapshot, &merge, values, NULL);
@@ -280,7 +263,7 @@ merge_history(Datum *values, Snapshot snapshot)
 		INSERT_INTO("key_history", "hour")
 		"SELECT b.organization_id, b.public_key, b.hour, b.reason, "
 		SUM("b.count") ", " SUM("b.cost") " FROM b " ADD_TO("key_history"),
-		ARGUMENT_COUNT, ARGUMENT_TYPES, .by_index = true
+		AK_BATCH_COLUMN_COUNT, ARGUMENT_TYPES, .by_index = true
 	};
 #undef SUM
 #undef INSERT_INTO
@@ -317,40 +300,42 @@ ak_usage_settle(const pg_uuid_t *instance, uint64 number)
 }
 
 /*
- * Sets the organization of the key of each row, NULL where there is no such key.
- * Returns these rows, counted from 1.
+ * Returns the rows, counted from 1, of which there is no such key of the
+ * organization, and sets the organization of these to NULL.
  */
 static ArrayType *
-find_organizations(const AkBatch *batch, AkKeystore *store,
-				   Datum *organizations)
+find_missing(AkBatch *batch, AkKeystore *store)
 {
 	Datum	   *keys;
-	pg_uuid_t  *ids = palloc(batch->count * sizeof(pg_uuid_t));
-	Datum	   *values = palloc(batch->count * sizeof(Datum));
-	bool	   *nulls = palloc(batch->count * sizeof(bool));
+	Datum	   *organizations;
+	bool	   *nulls;
 	Datum	   *missing = palloc(batch->count * sizeof(Datum));
+	pg_uuid_t	organization;
+	bool		is_there = false;
 	int			missing_count = 0;
 	int			count;
 
 	deconstruct_array(DatumGetArrayTypeP(batch->columns[AK_BATCH_PUBLIC_KEYS]),
 					  TEXTOID, -1, false, TYPALIGN_INT, &keys, NULL, &count);
+	deconstruct_array(DatumGetArrayTypeP(batch->columns[AK_BATCH_ORGANIZATIONS]),
+					  UUIDOID, UUID_LEN, false, TYPALIGN_CHAR, &organizations,
+					  &nulls, &count);
 	for (int i = 0; i < count; i++)
 	{
-		values[i] = UUIDPGetDatum(&ids[i]);
 		/* Rows of one key are beside each other. */
-		if (i > 0 && datumIsEqual(keys[i - 1], keys[i], false, -1))
+		if (i == 0 || !datumIsEqual(keys[i - 1], keys[i], false, -1))
+			is_there = ak_keystore_find_key(store, DatumGetTextPP(keys[i]),
+											&organization);
+		if (!is_there || nulls[i] ||
+			memcmp(DatumGetUUIDP(organizations[i]), &organization, UUID_LEN) != 0)
 		{
-			ids[i] = ids[i - 1];
-			nulls[i] = nulls[i - 1];
-		}
-		else
-			nulls[i] = !ak_keystore_find_key(store, DatumGetTextPP(keys[i]),
-											 &ids[i]);
-		if (nulls[i])
+			nulls[i] = true;
 			missing[missing_count++] = Int32GetDatum(i + 1);
+		}
 	}
-	*organizations = ak_usage_make_column(values, nulls, count, UUIDOID, UUID_LEN,
-								 false, TYPALIGN_CHAR);
+	batch->columns[AK_BATCH_ORGANIZATIONS] =
+		ak_usage_make_column(organizations, nulls, count, UUIDOID, UUID_LEN,
+							 false, TYPALIGN_CHAR);
 	return construct_array(missing, missing_count, INT4OID, sizeof(int32),
 						   true, TYPALIGN_INT);
 }
@@ -358,7 +343,7 @@ find_organizations(const AkBatch *batch, AkKeystore *store,
 /*
  * Adds a batch to the tables, in the current transaction and with the rights
  * of their owner, unless it was already added.  Returns which of its rows,
- * counted from 1, were left out because the key does not exist.  All
+ * counted from 1, were left out because there is no such key of the organization.  All
  * statements see the keys with one snapshot; otherwise the counts of a key
  * that is committed meanwhile could be neither added nor reported as left out.
  */
@@ -366,19 +351,17 @@ ArrayType *
 ak_usage_merge(const pg_uuid_t *instance, uint64 number, AkBatch *batch)
 {
 	AkKeystore	store;
-	Datum		values[ARGUMENT_COUNT];
 	ArrayType  *missing;
 
 	if (ak_usage_settle(instance, number) || batch->count == 0)
 		return construct_empty_array(INT4OID);
 	ak_keystore_open(&store, AK_TABLE_BIT(AK_KEY) |
 					 AK_TABLE_BIT(AK_KEY_ROLE_USAGE));
-	memcpy(values, batch->columns, sizeof(batch->columns));
-	missing = find_organizations(batch, &store, &values[ORGANIZATIONS]);
-	merge_uses(values, store.snapshot);
-	merge_denials(values, store.snapshot);
+	missing = find_missing(batch, &store);
+	merge_uses(batch->columns, store.snapshot);
+	merge_denials(batch->columns, store.snapshot);
 	ak_usage_merge_grants(batch, store.snapshot);
-	merge_history(values, store.snapshot);
+	merge_history(batch->columns, store.snapshot);
 	ak_keystore_close(&store);
 	return missing;
 }

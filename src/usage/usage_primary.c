@@ -281,7 +281,7 @@ ak_usage_primary_merge(const pg_uuid_t *instance, uint64 number,
 					   const AkTextBatch *batch)
 {
 	return query_batch("SELECT apikeys.merge_usage($1, $2, $3, $4, $5, $6, "
-					   "$7, $8, $9, $10, $11, $12, $13)",
+					   "$7, $8, $9, $10, $11, $12, $13, $14)",
 					   instance, number, batch->columns,
 					   AK_BATCH_COLUMN_COUNT);
 }

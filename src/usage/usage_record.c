@@ -17,7 +17,6 @@
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/array.h"
-#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 /* Requests the shared memory; called once, in the postmaster. */
@@ -41,7 +40,7 @@ ak_usage_attach(void)
 /*
  * The slot to count in, or NULL.  What was spent of limits before the extension
  * was dropped and created again, which the worker may not have seen, is forgotten.
- * (Counters name the table that they count for.)
+ * (Counters name the organization that they count for.)
  */
 AkDatabaseSlot *
 ak_usage_slot(void)
@@ -77,11 +76,13 @@ attend_to(AkDatabaseSlot *slot, AkCounting counting)
 }
 
 /*
- * Records a use of a key or a denial; the public key is NULL where it is not known
- * whose key was meant.  Raises no error of its own and waits for no lock on a row.
+ * Records a use of a key, of that organization, or a denial; the public key is NULL
+ * where it is not known whose key was meant.  Raises no error of its own and waits for
+ * no lock on a row.
  */
 void
-ak_usage_record(text *public_key, const AkUse *use)
+ak_usage_record(const text *public_key, const pg_uuid_t *organization,
+				const AkUse *use)
 {
 	AkDatabaseSlot *slot;
 
@@ -92,7 +93,7 @@ ak_usage_record(text *public_key, const AkUse *use)
 		return;
 	if (public_key && use->reason != AK_UNKNOWN_KEY)
 	{
-		attend_to(slot, ak_usage_counters_add(public_key, use));
+		attend_to(slot, ak_usage_counters_add(public_key, organization, use));
 		return;
 	}
 	pg_atomic_fetch_add_u64(&slot->unknown_keys, 1);
@@ -106,13 +107,14 @@ ak_usage_record(text *public_key, const AkUse *use)
  * write.
  */
 void
-ak_usage_record_grant(text *public_key, uint64 grant)
+ak_usage_record_grant(const text *public_key, const pg_uuid_t *organization,
+					  uint64 grant)
 {
 	AkDatabaseSlot *slot = ak_track_usage && ak_counters_exist() ?
 		ak_usage_slot() : NULL;
 
 	if (slot)
-		attend_to(slot, ak_usage_counters_add_grant(public_key, grant,
+		attend_to(slot, ak_usage_counters_add_grant(public_key, organization, grant,
 													GetCurrentTimestamp()));
 }
 
@@ -163,108 +165,12 @@ ak_usage_forget(text *public_key)
  * once, also if the transaction is rolled back.  They stay uses of the key.
  */
 void
-ak_usage_forget_networks(text *public_key, const AkNetset *access_list)
+ak_usage_forget_networks(text *public_key, const pg_uuid_t *organization,
+						 const AkNetset *access_list)
 {
-	if (ak_counters_exist())
-		ak_usage_counters_forget_networks(public_key, access_list);
-	ak_usage_mark_removed(public_key);
-}
+	Datum		in_flight = ak_counters_exist() ?
+		ak_usage_counters_forget_networks(public_key, organization, access_list) :
+		PointerGetDatum(construct_empty_array(CIDROID));
 
-/* --- New keys that are rolled back --------------------------------------- */
-
-/*
- * A transaction can use a key that it has made itself.  If it is rolled back,
- * also to a savepoint, there never was such a key: what was counted of it in
- * shared memory is forgotten, or it would be added to the next key of that name,
- * which may be another organization's; and what was spent of its limits is freed,
- * for nothing else would do it.  No code of the extension runs where a
- * prepared transaction is rolled back: there it is kept like that of any key that
- * does not exist (operations/usage_flush.c).
- */
-typedef struct NewKeys
-{
-	struct NewKeys *before;		/* noted before these */
-	SubTransactionId by;
-	Oid			table;			/* of keys; not looked up in an abort */
-	ArrayType  *names;
-	ArrayType  *limits_ids;
-} NewKeys;
-
-static NewKeys *newest = NULL;	/* in TopTransactionContext */
-
-static int
-get_count(const ArrayType *array)
-{
-	return ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
-}
-
-/* Called where no error may be raised: allocates nothing. */
-static void
-forget_new_keys(const NewKeys *keys)
-{
-	const pg_uuid_t *limits_ids = (pg_uuid_t *) ARR_DATA_PTR(keys->limits_ids);
-	int			count = get_count(keys->names);
-	array_iter	iterator;
-
-	for (int i = 0; i < get_count(keys->limits_ids); i++)
-		ak_limits_free(&limits_ids[i], 0);
-	if (ak_counters_used() == 0)
-		return;
-	ak_text_iter_setup(&iterator, keys->names);
-	for (int i = 0; i < count; i++)
-		ak_usage_counters_forget(DatumGetTextPP(ak_text_iter_next(&iterator, i)),
-								 keys->table);
-}
-
-static void
-end_transaction(XactEvent event, void *argument)
-{
-	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
-		event != XACT_EVENT_PREPARE)
-		return;
-	if (event == XACT_EVENT_ABORT)
-		for (; newest; newest = newest->before)
-			forget_new_keys(newest);
-	newest = NULL;
-}
-
-/* Subtransactions are numbered in their order, those inside of one after it. */
-static void
-end_subtransaction(SubXactEvent event, SubTransactionId own,
-				   SubTransactionId parent, void *argument)
-{
-	if (event == SUBXACT_EVENT_ABORT_SUB)
-		for (; newest && newest->by >= own; newest = newest->before)
-			forget_new_keys(newest);
-}
-
-/* Called once, when the library is loaded. */
-void
-ak_usage_init(void)
-{
-	RegisterXactCallback(end_transaction, NULL);
-	RegisterSubXactCallback(end_subtransaction, NULL);
-}
-
-/*
- * Forgets, if this (sub)transaction is rolled back, what is counted of the keys
- * that it has made, and what is spent of their limits; copies both arrays.
- */
-void
-ak_usage_note_new_keys(ArrayType *names, ArrayType *limits_ids)
-{
-	MemoryContext old;
-	NewKeys    *keys;
-
-	if (!ak_counters_exist())
-		return;
-	old = MemoryContextSwitchTo(TopTransactionContext);
-	keys = palloc(sizeof(NewKeys));
-	keys->before = newest;
-	keys->by = GetCurrentSubTransactionId();
-	keys->table = ak_table_oid(AK_KEY);
-	keys->names = DatumGetArrayTypePCopy(PointerGetDatum(names));
-	keys->limits_ids = DatumGetArrayTypePCopy(PointerGetDatum(limits_ids));
-	MemoryContextSwitchTo(old);
-	newest = keys;
+	ak_usage_mark_removed(public_key, in_flight);
 }

@@ -221,8 +221,8 @@ RESET apikeys.notify;
 -- A hash that takes seconds, in a column or among the secrets of a key.
 SELECT pg_temp.tries('none', format('SELECT apikeys.import_key(%L, ''regress_slow'', ''$argon2id$v=19$m=262144,t=16,p=16$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA'', ''a key'', ''{}'')', :'org'));
 -- Counters at the end of bigint.
-SELECT apikeys.merge_usage('10000000-0000-0000-0000-000000000000', 1, ARRAY[:'wide'], '{NULL}', '{NULL}', '{9223372036854775807}', '{2001-01-01}', '{NULL}', '{1}', '{NULL}', '{2001-01-01}', '{9223372036854775807}', '{9223372036854775807}');
-SELECT apikeys.merge_usage('10000000-0000-0000-0000-000000000000', 2, ARRAY[:'wide'], '{NULL}', '{NULL}', '{1}', '{2001-01-01}', '{NULL}', '{1}', '{NULL}', '{2001-01-01}', '{1}', '{1}');
+SELECT apikeys.merge_usage('10000000-0000-0000-0000-000000000000', 1, ARRAY[:'wide'], '{NULL}', '{NULL}', '{9223372036854775807}', '{2001-01-01}', '{NULL}', '{1}', '{NULL}', '{2001-01-01}', '{9223372036854775807}', '{9223372036854775807}', ARRAY[:'org']::uuid[]);
+SELECT apikeys.merge_usage('10000000-0000-0000-0000-000000000000', 2, ARRAY[:'wide'], '{NULL}', '{NULL}', '{1}', '{2001-01-01}', '{NULL}', '{1}', '{NULL}', '{2001-01-01}', '{1}', '{1}', ARRAY[:'org']::uuid[]);
 SELECT use_count FROM apikeys.usage WHERE public_key = :'wide';
 SELECT use_count, cost FROM apikeys.usage_by_hour WHERE public_key = :'wide';
 

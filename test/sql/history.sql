@@ -73,9 +73,9 @@ SELECT use_count, cost FROM hours WHERE description = 'Project key';
 SELECT apikeys.merge_usage('1c000000-0000-0000-0000-000000000000', 1, array_fill(:'public_key'::text, ARRAY[4]), ARRAY[NULL, NULL, NULL, 'wrong_secret'],
 	array_fill(NULL::cidr, ARRAY[4]), '{30,0,4,6}', array_fill('2026-03-01 00:00:01+00'::timestamptz, ARRAY[4]), array_fill(NULL::inet, ARRAY[4]),
 	'{1,1,2,NULL}', array_fill(NULL::bigint, ARRAY[4]),
-	'{2026-02-28 23:00+00,2026-03-01 00:00+00,2026-02-28 23:00+00,2026-03-01 00:00+00}', '{10,20,4,6}', '{100,200,4,0}');
+	'{2026-02-28 23:00+00,2026-03-01 00:00+00,2026-02-28 23:00+00,2026-03-01 00:00+00}', '{10,20,4,6}', '{100,200,4,0}', array_fill(:'acme'::uuid, ARRAY[4]));
 SELECT apikeys.merge_usage('1c000000-0000-0000-0000-000000000000', 2, ARRAY[:'public_key'], '{NULL}', '{NULL}', '{1}', '{2026-02-28 22:59:59+00}', '{NULL}', '{1}', '{NULL}',
-	'{2026-02-28 22:00+00}', '{1}', '{9}');
+	'{2026-02-28 22:00+00}', '{1}', '{9}', ARRAY[:'acme']::uuid[]);
 SELECT hour AT TIME ZONE 'UTC' AS hour, use_count, denial_count, denials, cost FROM apikeys.usage_by_hour
 WHERE public_key = :'public_key' AND hour < '2026-03-02' ORDER BY 1;
 SELECT to_char(day, 'YYYY-MM-DD') AS day, use_count, denial_count, denials, cost FROM apikeys.usage_by_day
@@ -151,8 +151,9 @@ SELECT * FROM apikeys.usage_chart('nokey');
 -- lie together: a worker writes what is new in the order of organizations.
 BEGIN;
 SELECT apikeys.merge_usage('1c000000-0000-0000-0000-000000000000', 3, array_agg(k.public_key ORDER BY k.public_key), array_agg(NULL::text), array_agg(NULL::cidr), array_agg(1::bigint),
-	array_agg(timestamptz '2020-01-01 12:00+00'), array_agg(NULL::inet), array_agg(1), array_agg(NULL::bigint), array_agg(timestamptz '2020-01-01 12:00+00'), array_agg(1::bigint), array_agg(1::bigint))
-FROM (SELECT public_key FROM apikeys.key ORDER BY random()) AS k;
+	array_agg(timestamptz '2020-01-01 12:00+00'), array_agg(NULL::inet), array_agg(1), array_agg(NULL::bigint), array_agg(timestamptz '2020-01-01 12:00+00'), array_agg(1::bigint), array_agg(1::bigint),
+	array_agg(k.organization_id ORDER BY k.public_key))
+FROM (SELECT public_key, organization_id FROM apikeys.key ORDER BY random()) AS k;
 SELECT count(*) > 2 AS several, array_agg(organization_id ORDER BY ctid) = array_agg(organization_id ORDER BY organization_id) AS together FROM apikeys.key_day WHERE day = '2020-01-01';
 SELECT count(*) > 2 AS several, array_agg(organization_id ORDER BY ctid) = array_agg(organization_id ORDER BY organization_id) AS together FROM apikeys.key_history WHERE hour = '2020-01-01 12:00+00';
 SET LOCAL enable_seqscan = off;

@@ -229,7 +229,7 @@ BEGIN;
 SELECT apikeys.act_as('user:one', '192.0.2.1'::pg_catalog.inet), apikeys.act_as('user:one', '192.0.2.1'::pg_catalog.text);
 SELECT apikeys.principal();
 COMMIT;
-SELECT apikeys.merge_usage('10000000-0000-0000-0000-000000000000', 1, ARRAY[:'public_key', :'public_key'], ARRAY[NULL, 'wrong_secret'], '{NULL,NULL}', '{1,2}', '{2001-01-01,2001-01-01}', '{NULL,NULL}', '{1,NULL}', ARRAY[apikeys_internal.grant_id('ORG_OWNER', NULL), NULL], '{2001-01-01,2001-01-01}', '{1,2}', '{1,0}');
+SELECT apikeys.merge_usage('10000000-0000-0000-0000-000000000000', 1, ARRAY[:'public_key', :'public_key'], ARRAY[NULL, 'wrong_secret'], '{NULL,NULL}', '{1,2}', '{2001-01-01,2001-01-01}', '{NULL,NULL}', '{1,NULL}', ARRAY[apikeys_internal.grant_id('ORG_OWNER', NULL), NULL], '{2001-01-01,2001-01-01}', '{1,2}', '{1,0}', ARRAY[pg_temp.id('org'), pg_temp.id('org')]);
 SELECT apikeys.seal_audit() \g /dev/null
 SELECT v.intact FROM apikeys.verify_audit() AS v;
 SELECT apikeys.prune_audit(pg_catalog.clock_timestamp()) \g /dev/null

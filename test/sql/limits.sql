@@ -178,7 +178,7 @@ SELECT apikeys.merge_quota_usage(:'instance', 3, '{}', '{day}', '{2027-01-01 00:
 SELECT instance AS own FROM apikeys.usage_flush WHERE instance <> :'instance' ORDER BY flushed_at DESC LIMIT 1 \gset
 SELECT apikeys.settle_usage(:'own', 4611686018427387904);
 SELECT apikeys.merge_quota_usage(:'own', 4611686018427387904, '{}', '{}', '{}', '{}');
-SELECT apikeys.merge_usage(:'own', 4611686018427387904, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}');
+SELECT apikeys.merge_usage(:'own', 4611686018427387904, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}');
 
 DELETE FROM apikeys.key WHERE public_key LIKE 'regress\_limits\_%';
 SELECT apikeys.flush_usage();
@@ -188,6 +188,16 @@ DELETE FROM apikeys.deleted_key WHERE public_key LIKE 'regress\_limits\_%';
 DELETE FROM apikeys.usage_flush WHERE instance = :'instance';
 DROP OWNED BY regress_apikeys_limits;
 DROP ROLE regress_apikeys_limits;
+
+-- Of what is written of quotas, periods that began long ago are deleted, whosever.
+SELECT apikeys.create_organization('regress old periods') AS old_periods \gset
+INSERT INTO apikeys.quota_usage (subject, period, starts_at, used) VALUES (gen_random_uuid(), 'month', '2001-01-01', 1), (:'old_periods', 'day', now() - interval '80 days', 1),
+	(:'old_periods', 'month', now() - interval '60 days', 1), (:'old_periods', 'ever', '-infinity', 1);
+SELECT apikeys.create_key(:'old_periods', 'a key', '{ORG_READ_ONLY}') AS new_key \gset
+SELECT apikeys.delete_key((:'new_key'::apikeys.new_key).public_key);
+SELECT apikeys.flush_usage();
+SELECT period FROM apikeys.quota_usage WHERE subject = :'old_periods' OR starts_at = '2001-01-01' ORDER BY period;
+SELECT apikeys.delete_organization(:'old_periods');
 
 -- What a transaction that is rolled back has spent of limits that are new in it takes
 -- no room afterwards, in a subtransaction or not.

@@ -296,6 +296,31 @@ ROLLBACK;
 RESET plan_cache_mode;
 RESET ROLE;
 
+-- Rows are found each time the scan begins again, also below a condition that is checked
+-- once for each of the other table's rows, and by a function in that condition.
+CREATE FUNCTION regress_reading.newest(is_wanted boolean) RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN (SELECT k.public_key FROM apikeys.key AS k WHERE is_wanted ORDER BY k.created_at DESC LIMIT 1);
+END;
+$$;
+SET ROLE regress_apikeys_owner;
+SELECT d.d, (SELECT count(*) FROM apikeys.key AS k WHERE k.created_at < d.d AND now() > '2020-01-01') AS keys,
+	(SELECT count(*) FROM apikeys.keys AS k WHERE k.created_at < d.d AND EXISTS (SELECT FROM apikeys.role)) AS seen
+FROM (VALUES (timestamptz '2026-01-01 01:00'), ('2026-01-01 03:00'), ('2027-01-01')) AS d (d);
+SELECT n, (SELECT e.id IS NOT NULL FROM apikeys.audit_event AS e WHERE e.id > n AND now() > '2020-01-01' ORDER BY e.id DESC LIMIT 1) AS found,
+	(SELECT k.public_key FROM apikeys.key AS k WHERE k.public_key <> n::text AND regress_reading.newest(n > 0) IS NOT NULL ORDER BY k.created_at DESC LIMIT 1) AS newest
+FROM generate_series(0, 3) AS n;
+PREPARE gated (timestamptz) AS SELECT count(*) FROM (VALUES (1), (2), (3)) AS v (n),
+	LATERAL (SELECT k.public_key FROM apikeys.key AS k WHERE k.public_key <> v.n::text AND ($1 IS NULL OR now() > $1) ORDER BY k.created_at LIMIT 2) AS k;
+SET plan_cache_mode = force_generic_plan;
+EXECUTE gated ('2020-01-01');
+EXECUTE gated (NULL);
+EXECUTE gated ('2999-01-01');
+RESET plan_cache_mode;
+DEALLOCATE gated;
+RESET ROLE;
+DROP FUNCTION regress_reading.newest;
+
 -- An index on an expression has no counterpart by organization: what is read in its
 -- order is sorted.
 CREATE INDEX regress_reading_idx ON apikeys.key (upper(description));

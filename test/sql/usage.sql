@@ -35,7 +35,7 @@ PREPARE use (inet) AS SELECT apikeys.authorize(:'public_key', :'private_key', $1
 PREPARE use_project_key (inet) AS SELECT apikeys.authorize(:'project_key', :'project_secret', $1, 'clusters.read', :'alpha');
 CREATE TEMPORARY VIEW pending AS
 SELECT p.network, p.reason, p.count, now() - p.last_at < interval '5 minutes' AS lately, p.last_address
-FROM apikeys.key AS k, apikeys_internal.pending_usage(k.public_key) AS p ORDER BY p.reason NULLS FIRST, p.network NULLS FIRST;
+FROM apikeys.key AS k, apikeys_internal.pending_usage(k.public_key, k.organization_id) AS p ORDER BY p.reason NULLS FIRST, p.network NULLS FIRST;
 CREATE TEMPORARY VIEW written AS
 SELECT network, use_count, now() - last_used_at < interval '5 minutes' AS lately, last_used_address
 FROM apikeys.key_usage AS u JOIN apikeys.key USING (public_key) ORDER BY network NULLS FIRST;
@@ -138,19 +138,19 @@ SELECT use_count, denial_count FROM apikeys.usage WHERE public_key = :'public_ke
 EXECUTE use_project_key ('192.0.2.1');
 SET ROLE regress_apikeys_reader;
 SELECT public_key = :'project_key', use_count, pending_entries FROM apikeys.usage;
-SELECT count FROM apikeys_internal.pending_usage(:'project_key');
-SELECT count(*) FROM apikeys_internal.pending_usage(:'public_key');
+SELECT count FROM apikeys_internal.pending_usage(:'project_key', :'acme');
+SELECT count(*) FROM apikeys_internal.pending_usage(:'public_key', :'acme');
 SET ROLE regress_apikeys_nobody;
 SELECT count(*) FROM apikeys.usage;
-SELECT count(*) FROM apikeys_internal.pending_usage(:'project_key');
+SELECT count(*) FROM apikeys_internal.pending_usage(:'project_key', :'acme');
 SELECT count(*) FROM apikeys.key_denial;
-SELECT count(*) FROM apikeys_internal.pending_usage('nokey');
-SELECT count(*) FROM apikeys_internal.pending_usage(NULL);
-SELECT count(*) FROM apikeys_internal.pending_usage(repeat('x', 1000));
+SELECT count(*) FROM apikeys_internal.pending_usage('nokey', :'acme');
+SELECT count(*) FROM apikeys_internal.pending_usage(NULL, :'acme');
+SELECT count(*) FROM apikeys_internal.pending_usage(repeat('x', 1000), :'acme');
 SELECT preloaded FROM apikeys.status();
 SELECT apikeys.flush_usage();
 SELECT apikeys.settle_usage(gen_random_uuid(), 1);
-SELECT apikeys.merge_usage(gen_random_uuid(), 1, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}');
+SELECT apikeys.merge_usage(gen_random_uuid(), 1, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}');
 INSERT INTO apikeys.key_denial VALUES ('x', 'ok', 1, now());
 SELECT count(*) FROM apikeys.usage_flush;
 RESET ROLE;
@@ -163,7 +163,7 @@ PREPARE merge (bigint) AS
 SELECT apikeys.merge_usage(:'instance', $1, ARRAY[:'public_key', 'nokey', :'public_key', :'project_key'], ARRAY[NULL, NULL, 'scope_denied', NULL],
 	'{192.0.2.0/24,NULL,NULL,NULL}', '{10,20,30,40}', ARRAY['2001-01-01', 'now', :'later', :'later']::timestamptz[], '{192.0.2.99,NULL,192.0.2.98,2001:db8::1}',
 	'{1,1,NULL,1}', ARRAY[NULL, NULL, NULL, apikeys_internal.grant_id('GROUP_READ_ONLY', :'alpha')],
-	'{2001-01-01,2001-01-01,2001-01-01,2001-01-01}', '{10,20,30,40}', '{100,0,0,400}');
+	'{2001-01-01,2001-01-01,2001-01-01,2001-01-01}', '{10,20,30,40}', '{100,0,0,400}', array_fill(:'acme'::uuid, '{4}'));
 EXECUTE merge (3);
 EXECUTE merge (3);
 EXECUTE merge (2);
@@ -175,32 +175,32 @@ SELECT use_count, last_used_address FROM apikeys.key_usage WHERE public_key = :'
 SELECT role, last_used_at = :'later' AS later FROM apikeys.key_role_usage WHERE public_key = :'project_key';
 -- Nothing is done by halves.
 \set VERBOSITY terse
-SELECT apikeys.merge_usage(:'instance', 5, '{a}', '{}', '{NULL}', '{1}', '{now}', '{NULL}', '{1}', '{NULL}', '{NULL}', '{1}', '{1}');
-SELECT apikeys.merge_usage(:'instance', 5, ARRAY[:'public_key', NULL], '{NULL,NULL}', '{NULL,NULL}', '{1,1}', '{now,now}', '{NULL,NULL}', '{1,1}', '{NULL,NULL}', '{2001-01-01,2001-01-01}', '{1,1}', '{1,1}');
-SELECT apikeys.merge_usage(:'instance', 5, ARRAY[:'public_key'], '{NULL}', '{NULL}', '{NULL}', '{now}', '{NULL}', '{1}', '{NULL}', '{2001-01-01}', '{1}', '{1}');
-SELECT apikeys.merge_usage(NULL, 5, NULL, '{NULL}', '{NULL}', '{NULL}', '{now}', '{NULL}', '{1}', '{NULL}', '{2001-01-01}', '{1}', '{1}');
+SELECT apikeys.merge_usage(:'instance', 5, '{a}', '{}', '{NULL}', '{1}', '{now}', '{NULL}', '{1}', '{NULL}', '{NULL}', '{1}', '{1}', array_fill(:'acme'::uuid, '{1}'));
+SELECT apikeys.merge_usage(:'instance', 5, ARRAY[:'public_key', NULL], '{NULL,NULL}', '{NULL,NULL}', '{1,1}', '{now,now}', '{NULL,NULL}', '{1,1}', '{NULL,NULL}', '{2001-01-01,2001-01-01}', '{1,1}', '{1,1}', array_fill(:'acme'::uuid, '{2}'));
+SELECT apikeys.merge_usage(:'instance', 5, ARRAY[:'public_key'], '{NULL}', '{NULL}', '{NULL}', '{now}', '{NULL}', '{1}', '{NULL}', '{2001-01-01}', '{1}', '{1}', array_fill(:'acme'::uuid, '{1}'));
+SELECT apikeys.merge_usage(NULL, 5, NULL, '{NULL}', '{NULL}', '{NULL}', '{now}', '{NULL}', '{1}', '{NULL}', '{2001-01-01}', '{1}', '{1}', array_fill(:'acme'::uuid, '{1}'));
 SELECT batch FROM apikeys.usage_flush WHERE instance = :'instance';
 
 -- Counts stop at the largest bigint; negative counts are rejected.
 BEGIN;
-SELECT apikeys.merge_usage(:'instance', 6, ARRAY[:'public_key', :'public_key'], '{NULL,wrong_secret}', '{198.51.100.0/24,NULL}', '{9223372036854775806,9223372036854775807}', '{now,now}', '{NULL,NULL}', '{1,NULL}', '{NULL,NULL}', '{2001-01-01,2001-01-01}', '{9223372036854775806,9223372036854775807}', '{9223372036854775806,0}');
-SELECT apikeys.merge_usage(:'instance', 7, ARRAY[:'public_key', :'public_key'], '{NULL,wrong_secret}', '{198.51.100.0/24,NULL}', '{2,9223372036854775807}', '{now,now}', '{NULL,NULL}', '{1,NULL}', '{NULL,NULL}', '{2001-01-01,2001-01-01}', '{2,9223372036854775807}', '{2,0}');
+SELECT apikeys.merge_usage(:'instance', 6, ARRAY[:'public_key', :'public_key'], '{NULL,wrong_secret}', '{198.51.100.0/24,NULL}', '{9223372036854775806,9223372036854775807}', '{now,now}', '{NULL,NULL}', '{1,NULL}', '{NULL,NULL}', '{2001-01-01,2001-01-01}', '{9223372036854775806,9223372036854775807}', '{9223372036854775806,0}', array_fill(:'acme'::uuid, '{2}'));
+SELECT apikeys.merge_usage(:'instance', 7, ARRAY[:'public_key', :'public_key'], '{NULL,wrong_secret}', '{198.51.100.0/24,NULL}', '{2,9223372036854775807}', '{now,now}', '{NULL,NULL}', '{1,NULL}', '{NULL,NULL}', '{2001-01-01,2001-01-01}', '{2,9223372036854775807}', '{2,0}', array_fill(:'acme'::uuid, '{2}'));
 SELECT use_count FROM apikeys.key_usage WHERE public_key = :'public_key' AND network = '198.51.100.0/24';
 SELECT use_count, denial_count, denials FROM apikeys.usage WHERE public_key = :'public_key';
 SELECT use_count, denial_count, denials, cost FROM apikeys.usage_by_hour WHERE public_key = :'public_key' AND hour = '2001-01-01';
 -- Also when those of a network or a secret that is gone are added.
-SELECT apikeys.merge_usage(:'instance', 8, ARRAY[:'public_key'], '{NULL}', '{198.51.100.0/24}', '{9223372036854775807}', '{now}', '{NULL}', '{77}', '{NULL}', '{2001-01-01 01:00}', '{9223372036854775807}', '{9223372036854775807}');
+SELECT apikeys.merge_usage(:'instance', 8, ARRAY[:'public_key'], '{NULL}', '{198.51.100.0/24}', '{9223372036854775807}', '{now}', '{NULL}', '{77}', '{NULL}', '{2001-01-01 01:00}', '{9223372036854775807}', '{9223372036854775807}', array_fill(:'acme'::uuid, '{1}'));
 SELECT use_count FROM apikeys.usage WHERE public_key = :'public_key';
 SELECT day, use_count, denial_count, denials, cost FROM apikeys.usage_by_day WHERE public_key = :'public_key' AND day = '2001-01-01';
 ROLLBACK;
-SELECT apikeys.merge_usage(:'instance', 6, ARRAY[:'public_key'], '{NULL}', '{NULL}', '{-1}', '{now}', '{NULL}', '{1}', '{NULL}', '{2001-01-01}', '{1}', '{1}');
-SELECT apikeys.merge_usage(:'instance', 6, ARRAY[:'public_key'], '{NULL}', '{NULL}', '{1}', '{now}', '{NULL}', '{-1}', '{NULL}', '{2001-01-01}', '{1}', '{1}');
-SELECT apikeys.merge_usage(:'instance', 6, ARRAY[:'public_key'], '{NULL}', '{NULL}', '{1}', '{now}', '{NULL}', '{1}', '{NULL}', '{2001-01-01}', '{-1}', '{1}');
-SELECT apikeys.merge_usage(:'instance', 6, ARRAY[:'public_key'], '{NULL}', '{NULL}', '{1}', '{now}', '{NULL}', '{1}', '{NULL}', '{2001-01-01}', '{1}', '{NULL}');
-SELECT apikeys.merge_usage(:'instance', 6, ARRAY[:'public_key'], '{NULL}', '{NULL}', '{1}', '{now}', '{NULL}', '{1}', '{NULL}', '{2001-01-01 00:30}', '{1}', '{1}');
+SELECT apikeys.merge_usage(:'instance', 6, ARRAY[:'public_key'], '{NULL}', '{NULL}', '{-1}', '{now}', '{NULL}', '{1}', '{NULL}', '{2001-01-01}', '{1}', '{1}', array_fill(:'acme'::uuid, '{1}'));
+SELECT apikeys.merge_usage(:'instance', 6, ARRAY[:'public_key'], '{NULL}', '{NULL}', '{1}', '{now}', '{NULL}', '{-1}', '{NULL}', '{2001-01-01}', '{1}', '{1}', array_fill(:'acme'::uuid, '{1}'));
+SELECT apikeys.merge_usage(:'instance', 6, ARRAY[:'public_key'], '{NULL}', '{NULL}', '{1}', '{now}', '{NULL}', '{1}', '{NULL}', '{2001-01-01}', '{-1}', '{1}', array_fill(:'acme'::uuid, '{1}'));
+SELECT apikeys.merge_usage(:'instance', 6, ARRAY[:'public_key'], '{NULL}', '{NULL}', '{1}', '{now}', '{NULL}', '{1}', '{NULL}', '{2001-01-01}', '{1}', '{NULL}', array_fill(:'acme'::uuid, '{1}'));
+SELECT apikeys.merge_usage(:'instance', 6, ARRAY[:'public_key'], '{NULL}', '{NULL}', '{1}', '{now}', '{NULL}', '{1}', '{NULL}', '{2001-01-01 00:30}', '{1}', '{1}', array_fill(:'acme'::uuid, '{1}'));
 -- Nor are times that a clock goes ahead to, and reasons of no denial.
 PREPARE merge_one (text, timestamptz, timestamptz) AS
-SELECT apikeys.merge_usage(:'instance', 6, ARRAY[:'public_key'], ARRAY[$1], '{NULL}', '{1}', ARRAY[$2], '{NULL}', '{NULL}', '{NULL}', ARRAY[$3], '{1}', '{0}');
+SELECT apikeys.merge_usage(:'instance', 6, ARRAY[:'public_key'], ARRAY[$1], '{NULL}', '{1}', ARRAY[$2], '{NULL}', '{NULL}', '{NULL}', ARRAY[$3], '{1}', '{0}', array_fill(:'acme'::uuid, '{1}'));
 EXECUTE merge_one (NULL, now() + interval '8 days', '2001-01-01');
 EXECUTE merge_one (NULL, 'infinity', '2001-01-01');
 EXECUTE merge_one (NULL, '-infinity', '2001-01-01');
@@ -209,7 +209,7 @@ EXECUTE merge_one (NULL, now(), '294000-01-01');
 EXECUTE merge_one ('ok', now(), '2001-01-01');
 EXECUTE merge_one ('', now(), '2001-01-01');
 EXECUTE merge_one ('wrong_secret ', now(), '2001-01-01');
-SELECT apikeys.merge_usage(:'instance', 6, ARRAY[:'public_key'], '{NULL}', '{NULL}', '{1}', '{now}', '{NULL}', '{1}', '{NULL}', '{infinity}', '{1}', '{1}');
+SELECT apikeys.merge_usage(:'instance', 6, ARRAY[:'public_key'], '{NULL}', '{NULL}', '{1}', '{now}', '{NULL}', '{1}', '{NULL}', '{infinity}', '{1}', '{1}', array_fill(:'acme'::uuid, '{1}'));
 
 -- An entry that is removed from a list and added again starts at zero, whether
 -- its uses were written or not, and its uses stay with the key.
@@ -248,7 +248,7 @@ SELECT use_count AS count_before FROM apikeys.usage WHERE public_key = :'public_
 CREATE TEMPORARY VIEW counters AS
 SELECT p.version, p.grant_id = apikeys_internal.grant_id('ORG_READ_ONLY', NULL) AS by_organization_role,
 	p.grant_id = apikeys_internal.grant_id('GROUP_BACKUP_ADMIN', r.project_id) AS by_project_role, p.reason, sum(p.count) AS count
-FROM apikeys.key_role AS r, apikeys_internal.pending_usage(r.public_key) AS p WHERE r.role = 'GROUP_BACKUP_ADMIN'
+FROM apikeys.key_role AS r, apikeys_internal.pending_usage(r.public_key, r.organization_id) AS p WHERE r.role = 'GROUP_BACKUP_ADMIN'
 GROUP BY 1, 2, 3, 4 ORDER BY 1, 2;
 SELECT FROM apikeys.set_project_roles(:'public_key', :'alpha', '{GROUP_BACKUP_ADMIN}');
 SELECT apikeys.rotate_secret(:'public_key', '1 hour') AS second_secret \gset
@@ -284,9 +284,9 @@ DELETE FROM apikeys.key_role_usage;
 SELECT use_count AS count_before FROM apikeys.usage WHERE public_key = :'public_key' \gset
 BEGIN;
 SELECT apikeys.authenticate(:'public_key', :'private_key', '192.0.2.7') = :'public_key';
-SELECT version IS NOT NULL, grant_id, count FROM apikeys_internal.pending_usage(:'public_key');
+SELECT version IS NOT NULL, grant_id, count FROM apikeys_internal.pending_usage(:'public_key', :'acme');
 SELECT count(*) FILTER (WHERE apikeys.permits('backups.create', :'alpha')), count(*) FILTER (WHERE apikeys.permits('clusters.write')) FROM generate_series(1, 10);
-SELECT grant_id = apikeys_internal.grant_id('GROUP_BACKUP_ADMIN', :'alpha'), count FROM apikeys_internal.pending_usage(:'public_key') ORDER BY 1;
+SELECT grant_id = apikeys_internal.grant_id('GROUP_BACKUP_ADMIN', :'alpha'), count FROM apikeys_internal.pending_usage(:'public_key', :'acme') ORDER BY 1;
 SELECT count(*) FILTER (WHERE apikeys.permits('clusters.read')) FROM generate_series(1, 10);
 COMMIT;
 SELECT use_count - :count_before FROM apikeys.usage WHERE public_key = :'public_key';
@@ -322,7 +322,7 @@ PREPARE merge_roles (bigint, timestamptz) AS
 SELECT apikeys.merge_usage(:'instance', $1, array_fill(:'many_key'::text, n), array_fill(NULL::text, n), array_fill(NULL::cidr, n),
 	array_fill(0::bigint, n), array_fill($2, n), array_fill(NULL::inet, n), array_fill(0, n),
 	(SELECT array_agg(apikeys_internal.grant_id('=area' || i || '.read', :'alpha')) FROM generate_series(1, 1000) AS i),
-	array_fill(NULL::timestamptz, n), array_fill(1::bigint, n), array_fill(0::bigint, n)) FROM (VALUES ('{1000}'::integer[])) AS l (n);
+	array_fill(NULL::timestamptz, n), array_fill(1::bigint, n), array_fill(0::bigint, n), array_fill(:'acme'::uuid, n)) FROM (VALUES ('{1000}'::integer[])) AS l (n);
 CREATE TEMPORARY VIEW rows_read AS
 SELECT (SELECT sum(pg_stat_get_xact_tuples_returned(i.indexrelid)) FROM pg_index AS i WHERE i.indrelid = c.oid)
 	+ pg_stat_get_xact_tuples_returned(c.oid) AS count FROM pg_class AS c WHERE c.oid = 'apikeys.key_role'::regclass;
@@ -348,28 +348,29 @@ SELECT use_count, pending_entries FROM apikeys.usage WHERE public_key = :'new_ke
 SELECT apikeys.flush_usage();
 SELECT use_count, pending_entries FROM apikeys.usage WHERE public_key = :'new_key';
 
--- What was counted of a key that is rolled back is not another key's of that name.
+-- What was counted of a key that is rolled back is not another organization's key of
+-- that name: neither what the worker has in hand nor what is pending.
+SELECT apikeys.create_organization('Globex', 'user:2') AS globex \gset
 BEGIN;
-SAVEPOINT s;
 SELECT apikeys.import_key(:'acme', 'regress_again', ('sha256$$' || encode(sha256('one'), 'hex'))::apikeys.secret_hash, 'One', '{ORG_READ_ONLY}');
 SELECT apikeys.authorize('regress_again', 'one', '192.0.2.1', 'clusters.read'), apikeys.authorize('regress_again', 'two', '192.0.2.1', 'clusters.read');
-ROLLBACK TO s;
-SELECT apikeys.import_key(:'acme', 'regress_again', ('sha256$$' || encode(sha256('one'), 'hex'))::apikeys.secret_hash, 'One', '{ORG_READ_ONLY}');
-SELECT use_count, denial_count FROM apikeys.usage WHERE public_key = 'regress_again';
-SELECT apikeys.authorize('regress_again', 'one', '192.0.2.1', 'clusters.read');
--- Also if the worker has it in hand.
 SELECT apikeys.flush_usage();
 SELECT apikeys.authorize('regress_again', 'one', '192.0.2.1', 'clusters.read');
+SELECT use_count, denial_count FROM apikeys.usage WHERE public_key = 'regress_again';
 ROLLBACK;
-BEGIN;
-SELECT apikeys.import_key(:'acme', 'regress_again', ('sha256$$' || encode(sha256('one'), 'hex'))::apikeys.secret_hash, 'One', '{ORG_READ_ONLY}');
-SAVEPOINT s;
-SELECT apikeys.authorize('regress_again', 'one', '192.0.2.1', 'clusters.read');
-ROLLBACK TO s;
-COMMIT;
-SELECT use_count, denial_count FROM apikeys.usage WHERE public_key = 'regress_again';
+SELECT apikeys.import_key(:'globex', 'regress_again', ('sha256$$' || encode(sha256('one'), 'hex'))::apikeys.secret_hash, 'One', '{ORG_READ_ONLY}');
+SELECT use_count, denial_count, last_used_at IS NULL AS unused FROM apikeys.usage WHERE public_key = 'regress_again';
 SELECT apikeys.flush_usage();
-SELECT use_count, denial_count FROM apikeys.usage WHERE public_key = 'regress_again';
+SELECT use_count, denial_count, last_used_at IS NULL AS unused FROM apikeys.usage WHERE public_key = 'regress_again';
+SELECT role, last_used_at FROM apikeys.key_role_usage WHERE public_key = 'regress_again';
+SELECT apikeys.authorize('regress_again', 'one', '192.0.2.1', 'clusters.read');
+SELECT apikeys.flush_usage();
+SELECT use_count, denial_count, last_used_at IS NULL AS unused FROM apikeys.usage WHERE public_key = 'regress_again';
+-- A standby's counts name the organization as well.
+SELECT apikeys.merge_usage(:'instance', 90, '{regress_again,regress_again}', '{NULL,NULL}', '{NULL,NULL}', '{5,7}', '{2001-01-01,2001-01-01}', '{NULL,NULL}', '{1,1}',
+	ARRAY[apikeys_internal.grant_id('ORG_READ_ONLY', NULL), NULL], '{2001-01-01,2001-01-01}', '{5,7}', '{5,7}', ARRAY[:'acme', NULL]::uuid[]);
+SELECT use_count FROM apikeys.usage WHERE public_key = 'regress_again';
+SELECT apikeys.delete_key('regress_again'), apikeys.delete_organization(:'globex');
 
 -- Recorded uses are deleted with the key, after the commit.
 EXECUTE use ('192.0.2.9');

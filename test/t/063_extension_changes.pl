@@ -47,13 +47,14 @@ $creator->query('COMMIT');
 ok($node->poll_query_until('postgres', q{SELECT sum(use_count) = 1 FROM apikeys.key_usage}), 'the use is written after it');
 
 query('DROP EXTENSION apikeys');
-$creator->query("BEGIN; $create");
+my $create_other = $create =~ s/10000000/20000000/gr;
+$creator->query("BEGIN; $create_other");
 $creator->query($use);
 $creator->query('ROLLBACK');
 query($create);
 query($use);
 query('SELECT apikeys.flush_usage()');
-is(query('SELECT sum(use_count) FROM apikeys.key_usage'), 1, 'what was rolled back was forgotten');
+is(query('SELECT sum(use_count) FROM apikeys.key_usage'), 1, 'what was rolled back is not that of another organization');
 
 # --- Dropped and created by another session --------------------------------------------
 
@@ -93,10 +94,10 @@ $node->reload;
 $node->poll_query_until('postgres', q{SELECT current_setting('apikeys.usage_flush_interval') = '1h'});
 query('SELECT apikeys.flush_usage()');
 query('DROP EXTENSION apikeys');
-query("BEGIN; $create $use ROLLBACK");
+query("BEGIN; $create_other $use ROLLBACK");
 query($create);
 query('SELECT apikeys.flush_usage()');
-is(query('SELECT count(*) FROM apikeys.key_usage'), 0, 'a use is not written for a key of the next extension');
+is(query('SELECT count(*) FROM apikeys.key_usage'), 0, 'a use is not written for a key of the next extension, of another organization');
 query($use);
 query('SELECT apikeys.flush_usage()');
 is(query('SELECT sum(use_count) FROM apikeys.key_usage'), 1, 'whose own uses are');
