@@ -353,6 +353,8 @@ ak_usage_merge(const pg_uuid_t *instance, uint64 number, AkBatch *batch)
 	AkKeystore	store;
 	ArrayType  *missing;
 
+	/* Where DROP EXTENSION locks tables meanwhile, it is waited for without any. */
+	ak_tables_lock(AK_TABLE_BIT(AK_KEY));
 	if (ak_usage_settle(instance, number) || batch->count == 0)
 		return construct_empty_array(INT4OID);
 	ak_keystore_open(&store, AK_TABLE_BIT(AK_KEY) |
