@@ -156,9 +156,20 @@ ak_owner_caller(void)
 	return frame->caller;
 }
 
+/*
+ * Checks whether anything acts as the owner further out: also where the current user
+ * is another one, as PostgreSQL checks a foreign key as the owner of its table.
+ */
+bool
+ak_owner_is_under_way(void)
+{
+	return acting != NULL;
+}
+
 /* --- Functions of other roles -------------------------------------------- */
 
 static needs_fmgr_hook_type next_needs_fmgr_hook = NULL;
+static fmgr_hook_type next_fmgr_hook = NULL;
 static ExecutorStart_hook_type next_start_hook = NULL;
 
 /* Returns the owner of a table, InvalidOid if there is no such table. */
@@ -176,42 +187,55 @@ ak_table_owner(Oid table)
 	return owner;
 }
 
-/*
- * Checks whether the function runs with its definer's rights, or belongs to a
- * superuser or the owner.
- */
+/* Checks whether the function belongs to a superuser or the owner. */
 static bool
 is_trusted(Oid function)
 {
 	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	Form_pg_proc form;
-	bool		trusted;
+	Oid			owner;
 
 	if (!HeapTupleIsValid(tuple))
 		return true;			/* the look-up that follows fails */
-	form = (Form_pg_proc) GETSTRUCT(tuple);
-	trusted = form->prosecdef || form->proowner == acting->owner ||
-		superuser_arg(form->proowner);
+	owner = ((Form_pg_proc) GETSTRUCT(tuple))->proowner;
 	ReleaseSysCache(tuple);
-	return trusted;
+	return owner == acting->owner || superuser_arg(owner);
 }
 
 /*
- * PostgreSQL calls this for every function that is not built in, when it looks
- * the function up: for example one of another role that a trigger reaches, which a
- * superuser has made on a table of the extension.
+ * While something acts as the owner, no code of other roles runs, whoever the current
+ * user is: it could change settings that the rest relies on, or be run by PostgreSQL
+ * with other rights later.  It is reached by triggers that a superuser has made on a
+ * table of the extension, and by indexes of a table that refers to one, whose
+ * expressions the planner computes.
  */
-static bool
+static void
 check_function(Oid function)
 {
-	if (ak_owner_is_acting() && !is_trusted(function))
+	if (acting && !is_trusted(function))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("function %s cannot run on behalf of the owner of the extension",
+				 errmsg("function %s cannot run in a statement of the extension",
 						format_procedure(function)),
-				 errhint("What triggers of the extension's tables reach must belong to a superuser, or be SECURITY DEFINER."),
+				 errhint("What triggers of the extension's tables and indexes of tables that refer to them reach must belong to a superuser."),
 				 ak_errid("function_not_trusted")));
+}
+
+/* PostgreSQL calls this for each function that is not built in, when it looks it up. */
+static bool
+look_up(Oid function)
+{
+	check_function(function);
 	return next_needs_fmgr_hook && next_needs_fmgr_hook(function);
+}
+
+/* And this, and not that, for one with settings or a definer, when it calls it. */
+static void
+call(FmgrHookEventType event, FmgrInfo *function, Datum *argument)
+{
+	if (event == FHET_START)
+		check_function(function->fn_oid);
+	if (next_fmgr_hook)
+		next_fmgr_hook(event, function, argument);
 }
 
 /* Checks what refers to the rows that a part of a statement changes (references.c). */
@@ -304,7 +328,9 @@ void
 ak_owner_init(void)
 {
 	next_needs_fmgr_hook = needs_fmgr_hook;
-	needs_fmgr_hook = check_function;
+	needs_fmgr_hook = look_up;
+	next_fmgr_hook = fmgr_hook;
+	fmgr_hook = call;
 	next_start_hook = ExecutorStart_hook;
 	ExecutorStart_hook = start_executor;
 	next_access_hook = object_access_hook;

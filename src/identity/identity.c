@@ -168,7 +168,7 @@ make_acting(const char *prefix, const text *name, const AkNetwork *address)
 static void
 let_act(Acting *made)
 {
-	if (InSecurityRestrictedOperation() || ak_owner_is_acting())
+	if (InSecurityRestrictedOperation() || ak_owner_is_under_way())
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("no principal can be named within a security-restricted operation"),

@@ -66,14 +66,15 @@ make_id_array(const pg_uuid_t *ids, int count)
 
 /*
  * Checks whether an id is in an array that a function of this file returned;
- * NULL: empty.
+ * NULL: empty, as is what none of them returns.
  */
 bool
 ak_reach_contains(ArrayType *ids, const pg_uuid_t *id)
 {
-	return ids && bsearch(id, ARR_DATA_PTR(ids),
-						  ArrayGetNItems(ARR_NDIM(ids), ARR_DIMS(ids)),
-						  sizeof(pg_uuid_t), compare_ids) != NULL;
+	return ids && ARR_ELEMTYPE(ids) == UUIDOID && !ARR_HASNULL(ids) &&
+		bsearch(id, ARR_DATA_PTR(ids),
+				ArrayGetNItems(ARR_NDIM(ids), ARR_DIMS(ids)),
+				sizeof(pg_uuid_t), compare_ids) != NULL;
 }
 
 static bool

@@ -160,6 +160,27 @@ INSERT INTO regress_faults_4 VALUES ('4d000000-0000-0000-0000-000000000000');
 RESET ROLE;
 SELECT pg_temp.deletes() AS "no action";
 DELETE FROM regress_faults_4;
+-- Nor do functions of its indexes, which the planner calls, as the owner of the table,
+-- while the foreign key is checked.
+SET ROLE regress_apikeys_alice;
+CREATE FUNCTION regress_faults_index(text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+	IF current_setting('regress.armed', true) = 'yes' THEN
+		RAISE EXCEPTION 'ran as %', current_user;
+	END IF;
+	RETURN true;
+END;
+$$;
+CREATE INDEX ON regress_faults_4 (id) WHERE regress_faults_index('x');
+RESET ROLE;
+SET regress.armed = 'yes';
+SELECT pg_temp.deletes() AS "function of an index";
+RESET regress.armed;
+SET ROLE regress_apikeys_alice;
+DROP TABLE regress_faults_4;
+CREATE TABLE regress_faults_4 (id uuid REFERENCES apikeys.project);
+RESET ROLE;
+DROP FUNCTION regress_faults_index;
 -- A superuser's table may do more, and have triggers, of superusers' functions; but not a
 -- table that refers to it.
 CREATE TABLE regress_faults_7 (id uuid UNIQUE REFERENCES apikeys.project ON DELETE SET NULL);
@@ -176,10 +197,23 @@ SELECT pg_temp.deletes() AS "table that refers to the table";
 DROP TABLE regress_faults_8;
 SELECT pg_temp.deletes() AS "no code of others";
 SELECT count(*), count(id) FROM regress_faults_7;
--- Nor is a superuser's trigger on our own table in the way.
+-- Nor is a superuser's trigger on our own table, of a superuser's function, in the way.
 CREATE TRIGGER regress_faults_t AFTER DELETE ON apikeys.project FOR EACH ROW EXECUTE FUNCTION regress_faults_tell();
 INSERT INTO apikeys.project (id, organization_id, name) VALUES ('4d000000-0000-0000-0000-000000000000', :'org', 'P5');
 SELECT pg_temp.deletes();
+-- Another role's is, also one with settings or its definer's rights, who could bind a key
+-- of its own.
+INSERT INTO apikeys.project (id, organization_id, name) VALUES ('4d000000-0000-0000-0000-000000000000', :'org', 'P5');
+ALTER FUNCTION regress_faults_tell OWNER TO regress_apikeys_alice;
+SELECT pg_temp.deletes() AS "another's";
+ALTER FUNCTION regress_faults_tell SET work_mem = '4MB';
+SELECT pg_temp.deletes() AS "with settings";
+ALTER FUNCTION regress_faults_tell SECURITY DEFINER;
+SELECT pg_temp.deletes() AS "definer's rights and settings";
+ALTER FUNCTION regress_faults_tell RESET ALL;
+SELECT pg_temp.deletes() AS "definer's rights";
+ALTER FUNCTION regress_faults_tell OWNER TO CURRENT_USER;
+SELECT pg_temp.deletes() AS "a superuser's";
 DROP TRIGGER regress_faults_t ON apikeys.project;
 DROP TABLE regress_faults_4, regress_faults_7;
 DROP CAST (regress_faults_type AS uuid);
