@@ -216,8 +216,17 @@ COMMENT ON CAST (apikeys.access_list AS jsonb) IS 'The entries, as an array of s
 
 -- What drivers send for an array of strings.
 CREATE FUNCTION apikeys_internal.access_list_of(networks text[]) RETURNS apikeys.access_list
-	LANGUAGE sql STABLE STRICT PARALLEL SAFE
+	LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE
+AS $$
+BEGIN
+	-- Before what takes long and cannot be cancelled.
+	IF pg_catalog.cardinality(networks) OPERATOR(pg_catalog.>) 1000000 THEN
+		RAISE program_limit_exceeded USING
+			MESSAGE = 'access list has more than 1000000 networks', CONSTRAINT = 'access_list_too_long';
+	END IF;
 	RETURN pg_catalog.concat('{', pg_catalog.array_to_string(networks, ',', 'NULL'), '}')::apikeys.access_list;
+END;
+$$;
 COMMENT ON FUNCTION apikeys_internal.access_list_of(text[]) IS
 	'Returns the access list of networks that are given as text.';
 CREATE CAST (text[] AS apikeys.access_list) WITH FUNCTION apikeys_internal.access_list_of(text[]) AS IMPLICIT;

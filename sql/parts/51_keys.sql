@@ -238,8 +238,9 @@ BEGIN
 		RETURN before.access_list;
 	END IF;
 	UPDATE apikeys.key AS k SET
-			description = after.description, access_list = after.access_list, expires_at = after.expires_at,
-			owner = after.owner, metadata = after.metadata
+			description = after.description, expires_at = after.expires_at, owner = after.owner, metadata = after.metadata,
+			-- A list that stays is not stored again.
+			access_list = CASE WHEN after.access_list OPERATOR(apikeys.=) k.access_list THEN k.access_list ELSE after.access_list END
 		WHERE k.public_key = before.public_key;
 	PERFORM apikeys_internal.make_images(ARRAY[before.public_key]);
 	PERFORM apikeys_internal.note_event('key.updated', before.organization_id, NULL, before.public_key, changed);

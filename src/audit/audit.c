@@ -15,12 +15,15 @@
 #include "types/types.h"
 
 #include "access/xact.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "commands/async.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/guc.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
@@ -47,11 +50,13 @@ PG_FUNCTION_INFO_V1(apikeys_note_key_events);
 
 /*
  * Fills in the principal, its address and the login role, and executes the
- * statement, which inserts events with these columns.
+ * statement, which inserts events with these columns.  Meanwhile nothing is sent to
+ * the client, as plans would be by debug_print_plan: it may not read, and others wait.
  */
 static void
 insert_events(AkStatement *insert, Datum *values, char *nulls)
 {
+	int			level = NewGUCNestLevel();
 	AkNetwork	address;
 
 	values[PRINCIPAL] = CStringGetTextDatum(ak_identity_principal());
@@ -61,9 +66,11 @@ insert_events(AkStatement *insert, Datum *values, char *nulls)
 		nulls[ADDRESS] = 'n';
 	values[DATABASE_ROLE] =
 		CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false));
+	ak_set_locally("client_min_messages", "error");
 	ak_audit_lock_for_write();
 	ak_owner_execute(insert, values, nulls);
 	ak_audit_unlock_after_write();
+	AtEOXact_GUC(true, level);
 }
 
 /*
@@ -95,6 +102,24 @@ apikeys_note_event(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/* The event of a key. */
+typedef struct KeyEvent
+{
+	Datum		public_key;
+	Datum		detail;
+} KeyEvent;
+
+static int
+compare_events(const void *a, const void *b)
+{
+	return DatumGetInt32(DirectFunctionCall2Coll(bttextcmp, C_COLLATION_OID,
+												 ((const KeyEvent *) a)->public_key,
+												 ((const KeyEvent *) b)->public_key));
+}
+
+/* So many are inserted at once: others wait while they are. */
+#define EVENTS_AT_ONCE	100
+
 /*
  * note_key_events(action, organization, public_keys, details): the same for
  * several keys of one organization, in the order of the keys.
@@ -106,21 +131,44 @@ apikeys_note_key_events(PG_FUNCTION_ARGS)
 		"INSERT INTO apikeys.audit_event (" COLUMNS ") "
 		"SELECT $1, $2, $3, e.public_key, e.detail, $6, $7, $8 "
 		"FROM ROWS FROM (pg_catalog.unnest($4), pg_catalog.unnest($5)) "
-		"AS e (public_key, detail) "
-		"ORDER BY e.public_key COLLATE \"C\"",
+		"AS e (public_key, detail)",
 		COLUMN_COUNT,
 		{TEXTOID, UUIDOID, UUIDOID, TEXTARRAYOID, JSONBARRAYOID, TEXTOID, INETOID, TEXTOID}
 	};
-	ArrayType  *keys = PG_GETARG_ARRAYTYPE_P(2);
-	int			count = ArrayGetNItems(ARR_NDIM(keys), ARR_DIMS(keys));
 	Datum		values[COLUMN_COUNT] = {0};
 	char		nulls[COLUMN_COUNT + 1] = "  n     ";
+	Datum	   *keys;
+	Datum	   *details;
+	KeyEvent   *events;
+	int			count;
 
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(2), TEXTOID, -1, false,
+					  TYPALIGN_INT, &keys, NULL, &count);
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(3), JSONBOID, -1, false,
+					  TYPALIGN_INT, &details, NULL, &count);
+	events = palloc(count * sizeof(KeyEvent));
+	for (int i = 0; i < count; i++)
+		events[i] = (KeyEvent) {keys[i], details[i]};
+	qsort(events, count, sizeof(KeyEvent), compare_events);
 	values[ACTION] = PG_GETARG_DATUM(0);
 	values[ORGANIZATION_ID] = PG_GETARG_DATUM(1);
-	values[PUBLIC_KEY] = PointerGetDatum(keys);
-	values[DETAIL] = PG_GETARG_DATUM(3);
-	insert_events(&insert, values, nulls);
+	for (int i = 0; i < count; i += EVENTS_AT_ONCE)
+	{
+		int			some = Min(EVENTS_AT_ONCE, count - i);
+
+		for (int j = 0; j < some; j++)
+		{
+			keys[j] = events[i + j].public_key;
+			details[j] = events[i + j].detail;
+		}
+		values[PUBLIC_KEY] =
+			PointerGetDatum(construct_array(keys, some, TEXTOID, -1, false,
+											TYPALIGN_INT));
+		values[DETAIL] =
+			PointerGetDatum(construct_array(details, some, JSONBOID, -1, false,
+											TYPALIGN_INT));
+		insert_events(&insert, values, nulls);
+	}
 	ak_notices_count(TextDatumGetCString(values[ACTION]), NULL, count);
 	PG_RETURN_VOID();
 }

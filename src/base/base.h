@@ -169,6 +169,7 @@ typedef struct AkOwner
 } AkOwner;
 
 extern void ak_owner_init(void);
+extern void ak_set_locally(const char *name, const char *value);
 extern void ak_owner_begin(AkOwner *owner, Oid as_role, bool by_index);
 extern void ak_owner_end(AkOwner *owner, bool is_error);
 extern bool ak_owner_is_acting(void);

@@ -47,8 +47,12 @@
 /* The innermost active section; NULL: the code runs as its caller. */
 static AkOwner *acting = NULL;
 
-static void
-set_locally(const char *name, const char *value)
+/*
+ * Sets a setting of the session until AtEOXact_GUC() ends the nesting level that the
+ * caller has begun.
+ */
+void
+ak_set_locally(const char *name, const char *value)
 {
 	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
@@ -63,9 +67,9 @@ void
 ak_plan_by_index(void)
 {
 	if (enable_seqscan)
-		set_locally("enable_seqscan", "off");
+		ak_set_locally("enable_seqscan", "off");
 	if (jit_enabled)
-		set_locally("jit", "off");
+		ak_set_locally("jit", "off");
 }
 
 /*
@@ -87,17 +91,17 @@ pin_settings(bool by_index)
 		return 0;
 	level = NewGUCNestLevel();
 	if (!is_pinned)
-		set_locally("search_path", SEARCH_PATH);
+		ak_set_locally("search_path", SEARCH_PATH);
 	if (!is_utc)
-		set_locally("timezone", "UTC");
+		ak_set_locally("timezone", "UTC");
 	if (IntervalStyle != INTSTYLE_POSTGRES)
-		set_locally("intervalstyle", "postgres");
+		ak_set_locally("intervalstyle", "postgres");
 	if (DateStyle != USE_ISO_DATES)
-		set_locally("datestyle", "ISO");
+		ak_set_locally("datestyle", "ISO");
 	if (!row_security)
-		set_locally("row_security", "on");
+		ak_set_locally("row_security", "on");
 	if (!Array_nulls)
-		set_locally("array_nulls", "on");
+		ak_set_locally("array_nulls", "on");
 	if (by_index)
 		ak_plan_by_index();
 	return level;
@@ -202,8 +206,8 @@ is_trusted(Oid function)
 }
 
 /*
- * While something acts as the owner, no code of other roles runs, whoever the current
- * user is: it could change settings that the rest relies on, or be run by PostgreSQL
+ * While something acts as the owner, no code of other roles runs, also where they are
+ * the current user: it could change settings that the rest relies on, or be run by PostgreSQL
  * with other rights later.  It is reached by triggers that a superuser has made on a
  * table of the extension, and by indexes of a table that refers to one, whose
  * expressions the planner computes.

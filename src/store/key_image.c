@@ -84,8 +84,12 @@ PG_FUNCTION_INFO_V1(apikeys_rebuild_images);
 static void
 write_images(Datum keys)
 {
+	/* What is stored out of line, and may be megabytes, is not stored again. */
+#define UNLESS_SAME(column, equals) \
+	column " = CASE WHEN i." column " OPERATOR(" equals ") excluded." column \
+	" THEN i." column " ELSE excluded." column " END"
 	static AkStatement write = {
-		"INSERT INTO apikeys.key_image (" COLUMNS ") "
+		"INSERT INTO apikeys.key_image AS i (" COLUMNS ") "
 		SOURCE_OF_KEYS
 		"ON CONFLICT (public_key) DO UPDATE SET "
 		"organization_id = excluded.organization_id, "
@@ -94,12 +98,13 @@ write_images(Datum keys)
 		"secret_expirations = excluded.secret_expirations, "
 		"secret_versions = excluded.secret_versions, "
 		"organization_roles = excluded.organization_roles, "
-		"access_list = excluded.access_list, "
-		"project_roles = excluded.project_roles, "
-		"projects = excluded.projects, details = excluded.details, "
-		"limits = excluded.limits",
+		UNLESS_SAME("access_list", "apikeys.=") ", "
+		UNLESS_SAME("project_roles", "pg_catalog.=") ", "
+		UNLESS_SAME("projects", "pg_catalog.=") ", "
+		"details = excluded.details, limits = excluded.limits",
 		1, {TEXTARRAYOID}, .by_index = true
 	};
+#undef UNLESS_SAME
 
 	ak_owner_execute(&write, &keys, NULL);
 }

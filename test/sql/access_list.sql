@@ -232,3 +232,7 @@ SELECT count(*) FILTER (WHERE list::cidr[] IS DISTINCT FROM ARRAY(SELECT DISTINC
 	count(*) FILTER (WHERE list::text::access_list <> list) AS "text differs",
 	count(*) FILTER (WHERE networks <> '{}' AND list - networks[1] + networks[1] <> list) AS "- + differs"
 FROM answered;
+-- Far too many are refused before anything is done with them.
+\set VERBOSITY terse
+SELECT apikeys.cardinality(array_fill('192.0.2.1'::text, '{1000001}')::apikeys.access_list);
+SELECT apikeys.cardinality(array_fill('192.0.2.1'::text, '{1000000}')::apikeys.access_list);

@@ -30,6 +30,18 @@ CREATE FUNCTION pg_temp.ask() RETURNS TABLE (inside text, outside text, keys big
 SELECT * FROM pg_temp.ask();
 SELECT * FROM pg_temp.ask();
 
+-- A change of something else does not store the list again, in either table.
+CREATE FUNCTION pg_temp.stored(OUT bytes bigint) LANGUAGE sql AS $body$
+	SELECT sum(pg_relation_size(c.reltoastrelid))::bigint FROM pg_class AS c WHERE c.oid IN ('apikeys.key'::regclass, 'apikeys.key_image'::regclass) $body$;
+SELECT bytes AS before FROM pg_temp.stored() \gset
+SELECT count(apikeys.disable_key('regress_largest')), count(apikeys.enable_key('regress_largest')) FROM generate_series(1, 3);
+SELECT count(apikeys.update_key('regress_largest', 'large ' || n)) FROM generate_series(1, 3) AS n;
+SELECT apikeys.set_rate_limit('regress_largest', 1000, '1 s'), apikeys.rotate_secret('regress_largest', '1 day') IS NOT NULL AS rotated;
+SELECT bytes - :before AS more FROM pg_temp.stored();
+SELECT apikeys.set_rate_limit('regress_largest', NULL), apikeys.revoke_secret('regress_largest', 2);
+UPDATE apikeys.key_secret SET expires_at = NULL WHERE public_key = 'regress_largest' AND version = 1;
+SELECT pg_temp.reason('regress_largest', (SELECT max(n) FROM apikeys.networks(access_list) AS n)) FROM apikeys.key WHERE public_key = 'regress_largest';
+
 -- One that is remembered, changed: in the transaction, after it, and taken back.
 SELECT pg_temp.reason('regress_large_1', '192.0.2.1');
 BEGIN;

@@ -121,6 +121,22 @@ foreach my $verb (@verbs)
 	isnt(state_of(), $before, "$name: committed, it is done") unless $name eq 'check_import';
 	is(images_differ(), '0', "$name: the images agree");
 }
+# --- A client that does not read ---------------------------------------------------
+
+# While an event is inserted others wait, so that nothing is sent to the client: not even
+# the plan, which it can ask for.
+my ($answer, $messages);
+$node->psql('postgres', q{
+	SET client_min_messages = log;
+	SET debug_print_plan = on;
+	SET debug_print_parse = on;
+	SET debug_print_rewritten = on;
+	SELECT apikeys.create_project('10000000-0000-0000-0000-000000000000', 'Talkative') IS NOT NULL},
+	stdout => \$answer, stderr => \$messages, extra_params => [ '-U', 'manager' ]);
+is($answer, 't', 'a project is created');
+like($messages, qr/:resname owner|:resname name/, 'with plans for the client');
+unlike($messages, qr/:resname database_role/, 'but not of the event');
+
 $node->stop;
 
 done_testing();
