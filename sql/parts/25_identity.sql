@@ -21,9 +21,9 @@ CREATE FUNCTION apikeys.act_as(principal text, address text) RETURNS text
 COMMENT ON FUNCTION apikeys.act_as(text, text) IS
 	'The same as act_as(text, inet), for drivers that send the address as text.';
 
-CREATE FUNCTION apikeys_internal.principal_address() RETURNS inet
-	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_principal_address';
-COMMENT ON FUNCTION apikeys_internal.principal_address() IS
+CREATE FUNCTION apikeys.current_address() RETURNS inet
+	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_current_address';
+COMMENT ON FUNCTION apikeys.current_address() IS
 	'Returns the address of the bound key or of the named user, else that of the connection; NULL if it is unknown.';
 
 -- The key that is bound to the transaction.  STABLE, so that a policy that contains

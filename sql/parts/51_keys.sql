@@ -189,7 +189,7 @@ CREATE FUNCTION apikeys_internal.check_own_address(public_key text, access_list 
 AS $$
 BEGIN
 	IF public_key = apikeys.current_key()
-		AND NOT coalesce(access_list OPERATOR(apikeys.@>) apikeys_internal.principal_address(), false)
+		AND NOT coalesce(access_list OPERATOR(apikeys.@>) apikeys.current_address(), false)
 		AND apikeys.cardinality(access_list) > 0 THEN
 		RAISE object_not_in_prerequisite_state USING
 			MESSAGE = 'access list must include the current client address',
@@ -424,7 +424,7 @@ CREATE FUNCTION apikeys_internal.add_current_address(public_key text) RETURNS in
 AS $$
 DECLARE
 	before constant apikeys.key := apikeys_internal.lock_key(public_key);
-	address constant inet := apikeys_internal.principal_address();
+	address constant inet := apikeys.current_address();
 BEGIN
 	IF address IS NULL THEN
 		PERFORM apikeys_internal.check_managed(before.public_key);

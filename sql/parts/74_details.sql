@@ -71,7 +71,7 @@ AS $$
 #variable_conflict use_column
 BEGIN
 	RETURN QUERY SELECT k.public_key, k.description, k.organization_id, k.organization, k.owner, k.metadata, k.environment, k.organization_roles, k.projects,
-		k.access_list, apikeys_internal.principal_address(), k.created_at, k.expires_at, k.secret_expires_at
+		k.access_list, apikeys.current_address(), k.created_at, k.expires_at, k.secret_expires_at
 	FROM apikeys.keys AS k WHERE k.public_key = apikeys_internal.own_reader();
 END;
 $$;

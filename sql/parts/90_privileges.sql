@@ -312,5 +312,5 @@ TO PUBLIC;
 
 -- Called by policies on user tables.
 GRANT EXECUTE ON FUNCTION
-	apikeys.current_key(), apikeys.current_organization(), apikeys.current_projects(text), apikeys.permits(text, uuid)
+	apikeys.current_key(), apikeys.current_address(), apikeys.current_organization(), apikeys.current_projects(text), apikeys.permits(text, uuid)
 TO PUBLIC;

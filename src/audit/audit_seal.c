@@ -18,8 +18,10 @@
 #include "tcop/utility.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/json.h"
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
+#include "utils/numeric.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
@@ -213,7 +215,7 @@ apikeys_seal_audit(PG_FUNCTION_ARGS)
  * uuid			16 bytes
  * inet			address family (2: IPv4, 3: IPv6), length of the prefix, 0,
  *					length of the address, each a byte; the address
- * jsonb			its text form, in UTF-8
+ * jsonb			the text form that it has where the encoding is UTF-8
  *
  * Text is hashed as it is stored where the database's encoding is SQL_ASCII,
  * and where it cannot be converted.
@@ -298,13 +300,147 @@ add_text(AkBlake2b *hash, const char *text, int length)
 	add_bytes(hash, text, length);
 }
 
+/* A member of an object, or with no name an element of an array. */
+typedef struct Member
+{
+	char	   *name;			/* in UTF-8 */
+	JsonbValue	value;
+} Member;
+
+/* As jsonb orders the names of an object. */
+static int
+compare_members(const void *a, const void *b)
+{
+	const char *left = ((const Member *) a)->name;
+	const char *right = ((const Member *) b)->name;
+	size_t		left_length = strlen(left);
+	size_t		right_length = strlen(right);
+
+	if (left_length != right_length)
+		return left_length < right_length ? -1 : 1;
+	return memcmp(left, right, left_length);
+}
+
+static char *
+convert_string(const JsonbValue *string)
+{
+	return convert_text(GetDatabaseEncoding(), string->val.string.val,
+						string->val.string.len);
+}
+
+/* Reads what is directly in a container; false if a name cannot be converted. */
+static bool
+read_members(JsonbContainer *container, Member **members, int *count)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(container);
+	JsonbValue	value;
+	JsonbIteratorToken token;
+	char	   *name = NULL;
+
+	*count = 0;
+	*members = palloc((JsonContainerSize(container) + 1) * sizeof(Member));
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY && (name = convert_string(&value)) == NULL)
+			return false;
+		if (token == WJB_VALUE || token == WJB_ELEM)
+			(*members)[(*count)++] = (Member) {name, value};
+	}
+	return true;
+}
+
+static bool append_container(StringInfo json, JsonbContainer *container);
+
+static bool
+append_value(StringInfo json, JsonbValue *value)
+{
+	char	   *string;
+
+	switch (value->type)
+	{
+		case jbvNull:
+			appendStringInfoString(json, "null");
+			return true;
+		case jbvBool:
+			appendStringInfoString(json, value->val.boolean ? "true" : "false");
+			return true;
+		case jbvNumeric:
+			appendStringInfoString(json,
+								   DatumGetCString(DirectFunctionCall1(numeric_out,
+																	   NumericGetDatum(value->val.numeric))));
+			return true;
+		case jbvString:
+			string = convert_string(value);
+			if (string)
+				escape_json(json, string);
+			return string != NULL;
+		case jbvBinary:
+			return append_container(json, value->val.binary.data);
+		default:
+			return false;
+	}
+}
+
+/*
+ * Appends the text form that a document has in a database whose encoding is UTF-8:
+ * jsonb orders the names in an object by their bytes.  Returns false if a text in it
+ * cannot be converted.
+ */
+static bool
+append_container(StringInfo json, JsonbContainer *container)
+{
+	bool		is_object = JsonContainerIsObject(container);
+	bool		is_alone = JsonContainerIsScalar(container);
+	Member	   *members;
+	int			count;
+
+	check_stack_depth();
+	if (!read_members(container, &members, &count))
+		return false;
+	if (is_object)
+		qsort(members, count, sizeof(Member), compare_members);
+	if (!is_alone)
+		appendStringInfoChar(json, is_object ? '{' : '[');
+	for (int i = 0; i < count; i++)
+	{
+		if (i > 0)
+			appendStringInfoString(json, ", ");
+		if (is_object)
+		{
+			escape_json(json, members[i].name);
+			appendStringInfoString(json, ": ");
+		}
+		if (!append_value(json, &members[i].value))
+			return false;
+	}
+	if (!is_alone)
+		appendStringInfoChar(json, is_object ? '}' : ']');
+	return true;
+}
+
+static void
+add_document(AkBlake2b *hash, Jsonb *document)
+{
+	int			encoding = GetDatabaseEncoding();
+	StringInfoData json;
+
+	initStringInfo(&json);
+	if (encoding != PG_UTF8 && encoding != PG_SQL_ASCII &&
+		append_container(&json, &document->root))
+	{
+		add_bytes(hash, json.data, json.len);
+		return;
+	}
+	resetStringInfo(&json);
+	(void) JsonbToCString(&json, &document->root, VARSIZE(document));
+	add_text(hash, json.data, json.len);
+}
+
 static void
 add_column(AkBlake2b *hash, Oid type, Datum value)
 {
 	bytea	   *bytes;
 	text	   *string;
-	Jsonb	   *document;
-	StringInfoData json;
 
 	switch (type)
 	{
@@ -321,10 +457,7 @@ add_column(AkBlake2b *hash, Oid type, Datum value)
 			add_bytes(hash, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
 			break;
 		case JSONBOID:
-			document = DatumGetJsonbP(value);
-			initStringInfo(&json);
-			(void) JsonbToCString(&json, &document->root, VARSIZE(document));
-			add_text(hash, json.data, json.len);
+			add_document(hash, DatumGetJsonbP(value));
 			break;
 		case TEXTOID:
 			string = DatumGetTextPP(value);

@@ -58,7 +58,7 @@ PG_FUNCTION_INFO_V1(apikeys_principal);
 PG_FUNCTION_INFO_V1(apikeys_principals);
 PG_FUNCTION_INFO_V1(apikeys_act_as);
 PG_FUNCTION_INFO_V1(apikeys_act_as_text);
-PG_FUNCTION_INFO_V1(apikeys_principal_address);
+PG_FUNCTION_INFO_V1(apikeys_current_address);
 PG_FUNCTION_INFO_V1(apikeys_principal_roles);
 PG_FUNCTION_INFO_V1(apikeys_current_key);
 PG_FUNCTION_INFO_V1(apikeys_own_reader);
@@ -519,7 +519,7 @@ apikeys_principal_roles(PG_FUNCTION_ARGS)
 
 /* SQL interface of ak_identity_address(). */
 Datum
-apikeys_principal_address(PG_FUNCTION_ARGS)
+apikeys_current_address(PG_FUNCTION_ARGS)
 {
 	AkNetwork	address;
 

@@ -214,6 +214,24 @@ foreach my $database (qw(restored latin))
 		'and goes on');
 }
 
+# The names in a document are in another order in another encoding.
+query(q{
+	CREATE DATABASE from_latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C';
+	CREATE DATABASE to_utf8 TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'});
+$original = query(q{
+	CREATE EXTENSION apikeys;
+	SELECT apikeys.create_organization('Acme') \g /dev/null
+	SELECT apikeys.set_organization_metadata(apikeys.organization('Acme'), jsonb_build_object(
+		convert_from('\xe9', 'LATIN1'), 1, 'zz', jsonb_build_array('a', NULL, true, 1.50, jsonb_build_object(convert_from('\xe961', 'LATIN1'), '', 'abc', '"\\'), '{}'::jsonb, '[]'::jsonb))) \g /dev/null
+	SELECT apikeys.seal_audit() \g /dev/null
+	SELECT intact, last_hash FROM apikeys.verify_audit()}, 'from_latin');
+like($original, qr/^t\|/, 'a document with names outside ASCII is sealed');
+command_ok([ 'pg_dump', '-f', "$folder/latin", '-d', $node->connstr('from_latin') ], 'dumped');
+$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-o', "$folder/out", '-f', "$folder/latin", '-d', 'to_utf8' ], 'restored');
+is(query('SELECT intact, last_hash FROM apikeys.verify_audit()', 'to_utf8'), $original, 'with the same hash');
+isnt(query('SELECT metadata::text FROM apikeys.organization', 'to_utf8'), query(q{SELECT convert_from(convert_to(metadata::text, 'UTF8'), 'UTF8') FROM apikeys.organization}, 'from_latin'),
+	'though in another order');
+
 # Text is hashed in UTF-8, also where its encoding lacks some bytes: no other text has the
 # same hash.
 query(q{CREATE DATABASE windows TEMPLATE template0 ENCODING 'WIN1252' LOCALE 'C'});

@@ -12,7 +12,10 @@ const pool = new Pool({
   statement_timeout: TIME_LIMIT,
   connectionTimeoutMillis: TIME_LIMIT
 })
-pool.on('error', (error) => console.error('connection lost:', error.code))
+// A connection that is lost while a request has it ends the request, and nothing else.
+const noteLost = (error) => console.error('connection lost:', error.code)
+pool.on('error', noteLost)
+pool.on('connect', (client) => client.on('error', noteLost))
 
 class BusyError extends Error {
   constructor() {

@@ -131,10 +131,7 @@ async function create({ query, place, form }) {
 
 // The private key is in the session's memory until "Done" or for ten minutes;
 // the database has a hash only.
-function shownSecret({ session, params }) {
-  for (const [key, { until }] of session.secrets) if (until <= Date.now()) session.secrets.delete(key)
-  return session.secrets.get(params.key)
-}
+const shownSecret = ({ session, params }) => session.secrets.get(params.key)
 
 async function secret(context) {
   const key = await findKey(context)

@@ -15,6 +15,12 @@ const chapters = [require('./keys'), require('./members'), require('./audit'), r
 
 const SECRET_LIFE = 10 * 60 * 1000 // how long a page shows a new private key
 
+function keepSecret({ secrets }, issued) {
+  secrets.set(issued.publicKey, issued)
+  const forget = () => secrets.get(issued.publicKey) === issued && secrets.delete(issued.publicKey)
+  setTimeout(forget, SECRET_LIFE).unref()
+}
+
 const eta = new Eta({ views: path.join(__dirname, 'views'), cache: true })
 
 function render(request, response, status, view, data) {
@@ -60,7 +66,7 @@ async function answer(request, response, kind, work, page) {
   }
   const { session } = request
   const { view, redirect, notice, issued, ...data } = result
-  if (issued) session.secrets.set(issued.publicKey, { ...issued, until: Date.now() + SECRET_LIFE })
+  if (issued) keepSecret(session, issued)
   if (!redirect) return render(request, response, refusal?.status ?? 200, view, { ...data, refusal })
   session.notice = notice
   response.redirect(303, redirect)

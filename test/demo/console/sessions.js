@@ -51,15 +51,23 @@ function isGenuine(request) {
   return site === 'same-origin' && typeof token === 'string' && isSame(token, request.session.token)
 }
 
-// Whether user and password are right; nobody guesses fast.
+// The network that somebody has: an IPv4 address, or the first half of an IPv6 one.
+function networkOf(ip) {
+  if (!ip.includes(':') || ip.includes('.')) return ip
+  const [head, tail = ''] = ip.split('::').map((part) => part.split(':').filter(Boolean))
+  return [...head, ...Array(8 - head.length - tail.length).fill('0'), ...tail].slice(0, 4).join(':')
+}
+
+// Whether user and password are right; nobody guesses fast from one network.
 function signIn(request, response, user, password) {
   const minute = Math.floor(Date.now() / 60000)
   if (failures.get('minute') !== minute) failures.clear()
   failures.set('minute', minute)
-  const count = failures.get(request.ip) ?? 0
+  const network = networkOf(request.ip)
+  const count = failures.get(network) ?? 0
   const known = users.get(user)
   if (count >= ATTEMPTS || !isSame(password, known ?? '') || known === undefined) {
-    failures.set(request.ip, count + 1)
+    failures.set(network, count + 1)
     return false
   }
   sessions.delete(request.session.id)

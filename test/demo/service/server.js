@@ -24,7 +24,7 @@ const pool = new Pool({ max: Number(POOL) })
 const sessions = new Map(Object.entries(JSON.parse(SESSIONS)))
 
 class HttpError extends Error {
-  constructor (status, message, headers = {}) { super(message); Object.assign(this, { status, headers }) }
+  constructor (status, message, headers) { super(message); Object.assign(this, { status, headers }) }
 }
 // The same for every reason: who has proved no key learns nothing about it.
 const unauthorized = (scheme = 'Basic') =>
@@ -61,13 +61,15 @@ function isOverRate (publicKey) {
 
 const bearer = (request) => /^bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1]
 
+const DECISION = 'd.allowed, d.reason, d.http_status, d.public_key, ceil(extract(epoch FROM d.retry_after)) AS wait'
+
 // What the client proves its key with, and the calls that take it.
 function proof (request) {
   const token = bearer(request)
   if (token !== undefined) {
     return {
       values: [token, address(request)],
-      decide: ['decide_token', 'SELECT allowed, reason, http_status, public_key FROM apikeys.decide_token($1, $2, $3, $4)'],
+      decide: ['decide_token', `SELECT ${DECISION} FROM apikeys.decide_token($1, $2, $3, $4) AS d`],
       authenticate: ['authenticate_token', 'SELECT apikeys.authenticate_token($1, $2)']
     }
   }
@@ -75,7 +77,7 @@ function proof (request) {
   const [, publicKey = null, secret = null] = /^([^:\0]+):([^\0]+)$/.exec(Buffer.from(encoded, 'base64').toString()) ?? []
   return {
     values: [publicKey, secret, address(request)],
-    decide: ['decide', 'SELECT allowed, reason, http_status, public_key FROM apikeys.decide($1, $2, $3, $4, $5)'],
+    decide: ['decide', `SELECT ${DECISION} FROM apikeys.decide($1, $2, $3, $4, $5) AS d`],
     authenticate: ['authenticate', 'SELECT apikeys.authenticate($1, $2, $3)']
   }
 }
@@ -91,7 +93,9 @@ async function asKey (request, scope, project, work) {
   const { values, decide, authenticate } = proof(request)
   const { rows: [decision] } = await pool.query(statement(...decide, [...values, scope, project]))
   if (decision.http_status === 401) throw unauthorized()
-  if (!decision.allowed) throw new HttpError(decision.http_status, decision.reason)
+  if (!decision.allowed) {
+    throw new HttpError(decision.http_status, decision.reason, decision.wait && { 'Retry-After': String(decision.wait) })
+  }
   if (isOverRate(decision.public_key)) throw new HttpError(429, 'too many requests', { 'Retry-After': '60' })
   return transaction(async (query) => {
     await query(...authenticate, values)
@@ -164,5 +168,8 @@ const server = http.createServer(async (request, response) => {
   response.writeHead(status, { 'Content-Type': 'application/json', ...headers })
   response.end(status === 204 ? undefined : JSON.stringify(body))
 })
-pool.on('error', (error) => console.error('connection lost:', error.code))
+// A connection that is lost while a request has it ends the request, and nothing else.
+const noteLost = (error) => console.error('connection lost:', error.code)
+pool.on('error', noteLost)
+pool.on('connect', (client) => client.on('error', noteLost))
 server.listen(Number(PORT), () => console.log(`listening on ${server.address().port}`))
