@@ -329,6 +329,20 @@ test('a console that is busy says so, and is not busy for long', async () => {
   assert.equal((await request()).status, 200)
 })
 
+test('a connection that is lost ends its request, and not the console', async () => {
+  const { url } = await start({ POOL: '1' })
+  const anna = await signedIn('anna', url)
+  const form = () => anna.post(`${base}/keys/${key}`, { description: 'a key of Acme' })
+  await unchanged(() =>
+    whileLocked(key, async () => {
+      const answer = form()
+      while (!(await value("SELECT count(pg_terminate_backend(pid))::integer FROM pg_stat_activity WHERE usename = 'console' AND wait_event_type = 'Lock'")));
+      assert.ok((await answer).status >= 500)
+    })
+  )
+  assert.equal((await form()).status, 303)
+})
+
 test('all statements of a request together have a time limit', async () => {
   Object.assign(process.env, { PGUSER: 'console', PGDATABASE: DATABASE, TIME_LIMIT: '1' })
   const { asUser, pool } = require(`${CONSOLE}/database`)
