@@ -126,7 +126,7 @@ $holder->query('COMMIT');
 $dropper->quit;
 $flusher->quit;
 $holder->quit;
-query($create);
+query($create_other);
 
 # --- A lock on the extension that anybody can take --------------------------------------
 
