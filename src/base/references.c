@@ -8,7 +8,8 @@
  * (before PostgreSQL 18).  So code of that owner could run with the rights of the
  * extension's owner, or change settings that its statements rely on.  A statement of
  * the extension therefore fails where a foreign key of a role that is no superuser
- * would do anything to rows, or would compare them by a cast.
+ * would do anything to rows, would compare them by a cast, or is checked at the end of
+ * the transaction, when nothing of the extension is under way any more.
  */
 #include "postgres.h"
 
@@ -20,6 +21,7 @@
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_constraint.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
@@ -58,10 +60,11 @@ is_action(Oid function)
 
 /*
  * Checks whether a foreign key refers to one of the changed columns, a set as in
- * ExecGetUpdatedCols() or NULL for all, and stores whether it does so without a cast.
+ * ExecGetUpdatedCols() or NULL for all, and stores whether it does so without a cast
+ * and at once, not at the end of the transaction.
  */
 static bool
-is_concerned(Oid constraint, const Bitmapset *changed, bool *has_same_types)
+is_concerned(Oid constraint, const Bitmapset *changed, bool *is_plain)
 {
 	HeapTuple	tuple = SearchSysCache1(CONSTROID,
 										ObjectIdGetDatum(constraint));
@@ -71,10 +74,10 @@ is_concerned(Oid constraint, const Bitmapset *changed, bool *has_same_types)
 	bool		concerned = changed == NULL;
 	Form_pg_constraint form;
 
-	*has_same_types = true;
 	if (!HeapTupleIsValid(tuple))
 		return false;
 	form = (Form_pg_constraint) GETSTRUCT(tuple);
+	*is_plain = !form->condeferrable;
 	DeconstructFkConstraintRow(tuple, &count, referring, referred, NULL, NULL,
 							   NULL, NULL, NULL);
 	for (int i = 0; i < count; i++)
@@ -82,7 +85,7 @@ is_concerned(Oid constraint, const Bitmapset *changed, bool *has_same_types)
 		concerned = concerned ||
 			bms_is_member(referred[i] - FirstLowInvalidHeapAttributeNumber,
 						  changed);
-		*has_same_types = *has_same_types &&
+		*is_plain = *is_plain &&
 			get_atttype(form->conrelid, referring[i]) ==
 			get_atttype(form->confrelid, referred[i]);
 	}
@@ -99,7 +102,7 @@ raise_not_trusted(Oid table)
 					quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)),
 											   get_rel_name(table))),
 			 errdetail("The owner of the table is no superuser, and its code could run in the middle of the statement."),
-			 errhint("Let the foreign key have no ON DELETE and ON UPDATE, and columns of the types that it refers to."),
+			 errhint("Let the foreign key have no ON DELETE and ON UPDATE, be not deferrable, and have columns of the types that it refers to."),
 			 ak_errid("reference_not_trusted")));
 }
 
@@ -130,6 +133,39 @@ find_references(Relation referred, int16 events, Reference **references)
 	return count;
 }
 
+static bool
+is_trusted(Oid table, const Search *search)
+{
+	Oid			owner = ak_table_owner(table);
+
+	return owner == search->owner || superuser_arg(owner);
+}
+
+static void check(Relation referred, int16 events, const Bitmapset *changed,
+				  Search *search);
+
+/* Checks what refers to a table, or its partitions, which a foreign key changes. */
+static void
+follow(Oid changed_table, Search *search)
+{
+	ListCell   *cell;
+
+	foreach(cell, find_all_inheritors(changed_table, AccessShareLock, NULL))
+	{
+		Oid			oid = lfirst_oid(cell);
+		Relation	table;
+
+		if (!is_trusted(oid, search))
+			raise_not_trusted(oid);
+		if (list_member_oid(search->followed, oid))
+			continue;
+		search->followed = lappend_oid(search->followed, oid);
+		table = table_open(oid, NoLock);
+		check(table, TRIGGER_TYPE_DELETE | TRIGGER_TYPE_UPDATE, NULL, search);
+		table_close(table, NoLock);
+	}
+}
+
 /*
  * Checks the foreign keys that refer to a table, for these events (TRIGGER_TYPE_DELETE,
  * TRIGGER_TYPE_UPDATE), and for any those that refer to tables which they change.
@@ -145,25 +181,18 @@ check(Relation referred, int16 events, const Bitmapset *changed, Search *search)
 	for (int i = 0; i < count; i++)
 	{
 		const Reference *reference = &references[i];
-		Oid			owner = ak_table_owner(reference->table);
-		bool		has_same_types;
-		Relation	table;
+		bool		is_plain;
 
 		/* One that is not there was dropped. */
-		if (!OidIsValid(owner) ||
+		if (!OidIsValid(ak_table_owner(reference->table)) ||
 			get_rel_namespace(reference->table) == search->own_schema ||
-			!is_concerned(reference->constraint, changed, &has_same_types))
+			!is_concerned(reference->constraint, changed, &is_plain))
 			continue;
-		if (owner != search->owner && !superuser_arg(owner) &&
-			(is_action(reference->function) || !has_same_types))
+		if ((is_action(reference->function) || !is_plain) &&
+			!is_trusted(reference->table, search))
 			raise_not_trusted(reference->table);
-		if (!is_action(reference->function) ||
-			list_member_oid(search->followed, reference->table))
-			continue;
-		search->followed = lappend_oid(search->followed, reference->table);
-		table = table_open(reference->table, AccessShareLock);
-		check(table, TRIGGER_TYPE_DELETE | TRIGGER_TYPE_UPDATE, NULL, search);
-		table_close(table, NoLock);
+		if (is_action(reference->function))
+			follow(reference->table, search);
 	}
 }
 

@@ -409,6 +409,16 @@ ak_usage_batches_are_possible(void)
 	return choose_destination() != NOWHERE;
 }
 
+/* Somebody may keep a row of one entry: what is counted does not wait for that. */
+static bool
+tidy_up(void)
+{
+	ak_flush_begin();
+	ak_usage_tidy_up();
+	ak_flush_commit();
+	return true;
+}
+
 /*
  * Writes all that is counted and used of quotas, which is possible; returns whether
  * all of it was written, and raises errors.  The database is that of the primary to send to.
@@ -417,16 +427,14 @@ bool
 ak_usage_batches_write(const char *database)
 {
 	bool		is_written;
+	bool		is_tidy = true;
 
 	destination = choose_destination();
 	if (destination == PRIMARY)
 		ak_usage_primary_connect(database);
 	else
-	{
-		ak_flush_begin();
-		ak_usage_tidy_up();
-		ak_flush_commit();
-	}
+		is_tidy = ak_flush_try(AK_JOB_USAGE, "adding up the uses of removed entries",
+							   tidy_up, false);
 	/*
 	 * A standby that was promoted: what it sent may be lost with its primary.  The
 	 * tables tell so before the number of the last batch is noted.
@@ -442,5 +450,5 @@ ak_usage_batches_write(const char *database)
 		is_written &= ak_flush_try(AK_JOB_USAGE, "writing quotas",
 								   write_quotas, false);
 	ak_usage_primary_disconnect();
-	return is_written;
+	return is_written && is_tidy;
 }

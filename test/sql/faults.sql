@@ -160,6 +160,14 @@ INSERT INTO regress_faults_4 VALUES ('4d000000-0000-0000-0000-000000000000');
 RESET ROLE;
 SELECT pg_temp.deletes() AS "no action";
 DELETE FROM regress_faults_4;
+-- But not at the end of the transaction, when its owner's code could act as who is named.
+SET ROLE regress_apikeys_alice;
+ALTER TABLE regress_faults_4 ALTER CONSTRAINT regress_faults_4_id_fkey DEFERRABLE INITIALLY DEFERRED;
+RESET ROLE;
+SELECT pg_temp.deletes() AS "deferred";
+SET ROLE regress_apikeys_alice;
+ALTER TABLE regress_faults_4 ALTER CONSTRAINT regress_faults_4_id_fkey NOT DEFERRABLE;
+RESET ROLE;
 -- Nor do functions of its indexes, which the planner calls, as the owner of the table,
 -- while the foreign key is checked.
 SET ROLE regress_apikeys_alice;
@@ -195,6 +203,14 @@ CREATE TABLE regress_faults_8 (id uuid REFERENCES regress_faults_7 (id) ON UPDAT
 RESET ROLE;
 SELECT pg_temp.deletes() AS "table that refers to the table";
 DROP TABLE regress_faults_8;
+CREATE TABLE regress_faults_9 (id uuid REFERENCES apikeys.project ON DELETE CASCADE) PARTITION BY LIST (id);
+CREATE TABLE regress_faults_10 PARTITION OF regress_faults_9 DEFAULT;
+SELECT pg_temp.deletes(), apikeys.create_project(:'org', 'P11') IS NOT NULL AS "partitions of superusers";
+INSERT INTO apikeys.project (id, organization_id, name) VALUES ('4d000000-0000-0000-0000-000000000000', :'org', 'P5');
+INSERT INTO regress_faults_7 VALUES ('4d000000-0000-0000-0000-000000000000');
+ALTER TABLE regress_faults_10 OWNER TO regress_apikeys_alice;
+SELECT pg_temp.deletes() AS "partition of another";
+DROP TABLE regress_faults_9;
 SELECT pg_temp.deletes() AS "no code of others";
 SELECT count(*), count(id) FROM regress_faults_7;
 -- Nor is a superuser's trigger on our own table, of a superuser's function, in the way.
