@@ -416,6 +416,8 @@ sleep 1 while kill 0, $worker;
 $node->poll_query_until($database, 'SELECT true');
 run_row('K', 'yes', 'ok', 'NULL', '–', '2', '43200', 'day');
 
+# A stop writes what is pending, if the worker is there.
+$node->poll_query_until($database, q{SELECT true FROM pg_stat_activity WHERE backend_type = 'apikeys worker'});
 with_clock(sub { $node->restart });
 run_row('K', 'yes', 'ok', 'NULL', '–', '1', '43200', 'day');
 is(limit('K', 'key', 'remaining'), 49, 'a bucket is full after a restart');
