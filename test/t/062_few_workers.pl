@@ -26,7 +26,7 @@ sub query
 
 my $use = q{SELECT apikeys.authorize('key1', 'a secret', '192.0.2.1', 'clusters.read')};
 my $workers = q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'apikeys worker'};
-my @databases = map { "database$_" } 1 .. 20;
+my @databases = map { "database$_" } 1 .. 100;
 
 query('CREATE DATABASE original');
 query(q{

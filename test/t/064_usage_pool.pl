@@ -29,7 +29,7 @@ sub query
 }
 
 # Keys key0 to key(COUNT - 1), with the same secret.  The access lists of the first
-# forty have 4096 addresses, 10.0.0.0 to 10.0.15.255.
+# fifty have 4096 addresses, 10.0.0.0 to 10.0.15.255.
 sub make_keys
 {
 	my ($database, $count) = @_;
@@ -41,7 +41,7 @@ sub make_keys
 			VALUES ('10000000-0000-0000-0000-000000000000', 'Acme');
 		INSERT INTO apikeys.key (public_key, organization_id, description, access_list)
 			SELECT 'key' || n, '10000000-0000-0000-0000-000000000000', 'a key',
-				CASE WHEN n < 40 THEN a.list ELSE '{10.0.0.0/8}' END
+				CASE WHEN n < 50 THEN a.list ELSE '{10.0.0.0/8}' END
 			FROM generate_series(0, $count - 1) AS n,
 				(SELECT array_agg(('10.0.' || i / 256 || '.' || i % 256)::cidr)::apikeys.access_list AS list
 					FROM generate_series(0, 4095) AS i) AS a;
@@ -222,28 +222,28 @@ my $script = "$node->{_basedir}/use.sql";
 append_to_file(
 	$script, q{
 \set i :i + 1
-\set pair :client_id * 1000 + :i
-\set key :pair / 500
-\set third :pair % 500 / 256
-\set fourth :pair % 500 % 256
+\set pair :client_id * 3125 + :i
+\set key :pair / 4096
+\set third :pair % 4096 / 256
+\set fourth :pair % 256
 SELECT apikeys.authorize('key' || :key, 'a secret', ('10.0.' || :third || '.' || :fourth)::inet, 'clusters.read');
 });
 $node->command_ok(
 	[
-		'pgbench', '-n', '-c', '16', '-j', '2', '-t', '1000', '-D', 'i=-1',
+		'pgbench', '-n', '-c', '64', '-j', '2', '-t', '3125', '-D', 'i=-1',
 		'-f', $script, 'postgres'
 	],
-	'sixteen clients use 16,000 pairs of a key and an address');
+	'64 clients use 200,000 pairs of a key and an address');
 flush_usage();
 is(query("SELECT ($written) + lost_count FROM apikeys.status()"),
-	16000, 'what is counted and what is lost are all there is');
+	200_000, 'what is counted and what is lost are all there is');
 is(status('lost_count'), 0, 'and nothing is lost');
 is( query("SELECT coalesce(($written_coarsely), 0) = coarse_count FROM apikeys.status()"),
 	't',
 	'what was counted coarsely is told');
 is( query(
 		'SELECT count(*), min(n), max(n) FROM (SELECT sum(use_count) AS n FROM apikeys.key_usage GROUP BY public_key) AS k'),
-	'32|500|500',
+	'49|3392|4096',
 	'each key has its uses');
 is(status('used_entries'), 0, 'all room is given back');
 
@@ -266,7 +266,7 @@ use_keys(5, 5);
 flush_usage();
 is(query($left), '0|251', 'what is recorded of them is deleted all the same');
 is(query(q{SELECT sum(use_count) FROM apikeys.key_usage WHERE public_key = 'key3'}),
-	500, 'and nothing else');
+	4096, 'and nothing else');
 
 # --- An entry that is removed and added again ---------------------------------------------
 
