@@ -485,6 +485,24 @@ $locker->query_safe('COMMIT');
 $locker->quit;
 flush_usage('held');
 is(query('SELECT sum(use_count) FROM apikeys.key_usage', 'held'), 32_000, 'until the rows are free');
+
+# A row that a table refers to stays, and with it the flushes that would add it up fail;
+# but all others count on.
+query(q{
+	UPDATE apikeys.key SET access_list = '{192.0.2.0/24}' WHERE public_key = 'key1';
+	SELECT apikeys.authorize('key1', 'a secret', '192.0.2.1', 'clusters.read')}, 'held');
+flush_usage('held');
+query(q{
+	CREATE TABLE keeper (public_key text COLLATE "C", network cidr, secret_version integer, number integer,
+		FOREIGN KEY (public_key, network, secret_version) REFERENCES apikeys.key_usage (public_key, network, secret_version));
+	INSERT INTO keeper SELECT public_key, network, secret_version FROM apikeys.key_usage WHERE network = '192.0.2.0/24';
+	UPDATE apikeys.key SET access_list = '{192.0.0.0/16}' WHERE public_key = 'key1'}, 'held');
+query($use_all, 'held');
+like(($node->psql('held', 'SELECT apikeys.flush_usage()'))[2], qr{usage could not be written}, 'whoever asks for a flush is told of a row that is kept');
+is(query('SELECT sum(use_count) FROM apikeys.key_usage', 'held'), 48_001, 'what others use is written');
+query('DROP TABLE keeper', 'held');
+flush_usage('held');
+is(query(q{SELECT count(*), sum(use_count) FROM apikeys.key_usage WHERE public_key = 'key1'}, 'held'), '2|4', 'and added up when nobody keeps it');
 query('DROP DATABASE held');
 
 # --- A full table ----------------------------------------------------------------------
