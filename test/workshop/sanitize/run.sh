@@ -29,6 +29,10 @@ SANITIZERS='-fsanitize=address,undefined -fno-sanitize-recover=all'
 export ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:detect_stack_use_after_return=0
 export UBSAN_OPTIONS=print_stacktrace=1
 
+# Tests that preload a library of their own preload this one before it.
+AK_TEST_SANITIZER=$(gcc -print-file-name=libasan.so)
+export AK_TEST_SANITIZER
+
 # --- The server ------------------------------------------------------------
 
 # in_cache COMMAND…: as the unprivileged user, so that a server's makefiles
@@ -67,7 +71,8 @@ build_server() {
     --without-readline --without-zlib \
     CFLAGS="-O1 -g -fno-omit-frame-pointer $SANITIZERS" LDFLAGS="$SANITIZERS"
   in_cache make -s -C source -j"$(nproc)"
-  for folder in . contrib/pg_stat_statements src/test/isolation src/test/perl; do
+  for folder in . contrib/pg_stat_statements contrib/auto_explain \
+    src/test/isolation src/test/perl; do
     in_cache make -s -C "source/$folder" install
   done
 }
