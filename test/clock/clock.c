@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -56,6 +57,9 @@ clock_gettime(clockid_t clock, struct timespec *time)
 {
 	int64_t		now;
 
+	/* A sanitizer asks for the time before init() is called. */
+	if (real_clock_gettime == NULL)
+		return (int) syscall(SYS_clock_gettime, clock, time);
 	if (times == NULL || !is_of_apikeys(__builtin_return_address(0)))
 		return real_clock_gettime(clock, time);
 	now = times[clock == CLOCK_MONOTONIC ? 0 : 1];
