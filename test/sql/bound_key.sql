@@ -167,6 +167,20 @@ BEGIN;
 ANALYZE analyzed;
 SELECT apikeys.principal() LIKE 'role:%' AS is_the_caller;
 ROLLBACK;
+-- Nor does it manage anything.
+CREATE OR REPLACE FUNCTION pg_temp.name_user(x integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+	identifier text;
+BEGIN
+	PERFORM apikeys.create_organization('regress_bound_key');
+	RETURN x;
+EXCEPTION WHEN insufficient_privilege THEN
+	GET STACKED DIAGNOSTICS identifier = CONSTRAINT_NAME;
+	RAISE WARNING '%', identifier;
+	RETURN x;
+END;
+$$;
+ANALYZE analyzed;
 DROP TABLE analyzed;
 
 SELECT apikeys.drop_role('regress_bound_key_manager');

@@ -211,8 +211,14 @@ INSERT INTO regress_faults_7 VALUES ('4d000000-0000-0000-0000-000000000000');
 ALTER TABLE regress_faults_10 OWNER TO regress_apikeys_alice;
 SELECT pg_temp.deletes() AS "partition of another";
 DROP TABLE regress_faults_9;
+-- Twice the same table.
+CREATE TABLE regress_faults_11 (id uuid REFERENCES apikeys.project ON DELETE CASCADE,
+	other uuid REFERENCES apikeys.project ON DELETE SET NULL);
+INSERT INTO regress_faults_11 VALUES (NULL, '4d000000-0000-0000-0000-000000000000');
 SELECT pg_temp.deletes() AS "no code of others";
 SELECT count(*), count(id) FROM regress_faults_7;
+SELECT * FROM regress_faults_11;
+DROP TABLE regress_faults_11;
 -- Nor is a superuser's trigger on our own table, of a superuser's function, in the way.
 CREATE TRIGGER regress_faults_t AFTER DELETE ON apikeys.project FOR EACH ROW EXECUTE FUNCTION regress_faults_tell();
 INSERT INTO apikeys.project (id, organization_id, name) VALUES ('4d000000-0000-0000-0000-000000000000', :'org', 'P5');

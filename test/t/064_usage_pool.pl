@@ -295,6 +295,21 @@ is(query($entry), '1|f', 'also when that is written');
 is(query($written), 9, 'no use of the key is forgotten');
 is(query("$written WHERE secret_version < 0"), '', 'nor is a mark left');
 
+# Many entries, removed while their uses are being written: of a batch that failed nobody
+# knows whether it came.
+query('TRUNCATE apikeys.key_usage');
+is(use_from('key11', 30), 30, 'a key is used by thirty entries');
+$holder = hold_back();
+isnt($node->psql('postgres', 'SELECT apikeys.flush_usage()'), 0, 'which cannot be written now');
+$holder->query_safe(q{SELECT apikeys.update_key('key11', access_list => '{10.0.0.0}')});
+$holder->query_safe('COMMIT');
+$holder->quit;
+flush_usage();
+query(q{SELECT apikeys.update_key('key11', access_list => (SELECT array_agg(('10.0.0.' || n)::cidr)::apikeys.access_list FROM generate_series(0, 29) AS n))});
+is(query(q{SELECT count(*), sum(use_count) FROM apikeys.access_list_entries WHERE public_key = 'key11'}), '30|1',
+	'added again they begin at zero');
+is(query($written), 30, 'but the key has all its uses');
+
 # --- Many deletions -----------------------------------------------------------------
 
 use_keys(3000, 4499);

@@ -66,6 +66,18 @@ is( query(
 	't|t',
 	'with it');
 
+# The worker does not wait for somebody who seals.
+my $sealer = $node->background_psql('postgres');
+$sealer->query_safe('BEGIN; SELECT apikeys.seal_audit()');
+query(q{SELECT apikeys.create_organization('Sealed later')});
+query('SELECT apikeys.flush_usage()');
+is(query('SELECT max(id) > (SELECT max(last_event) FROM apikeys.audit_seal) FROM apikeys.audit_event'), 't',
+	'while somebody seals the worker does not');
+$sealer->query_safe('COMMIT');
+$sealer->quit;
+query('SELECT apikeys.flush_usage()');
+wait_until_sealed('and does it after that');
+
 # --- Sixteen writers ------------------------------------------------------------
 
 my ($write, $seal) = map { "$folder/$_.sql" } qw(write seal);
@@ -239,6 +251,7 @@ is( query(
 		q{
 	CREATE EXTENSION apikeys;
 	SELECT apikeys.create_organization('Acme', 'user:' || convert_from('\xc164e16d', 'WIN1252')) \g /dev/null
+	INSERT INTO apikeys.audit_event (principal, action, database_role, detail) VALUES ('user:a', 'a', 'a', E'{"\x81": 1}');
 	SELECT apikeys.seal_audit() \g /dev/null
 	SELECT intact FROM apikeys.verify_audit();
 	UPDATE apikeys.audit_event SET detail = replace(detail::text, convert_from('\xc1', 'WIN1252'), convert_from('\xc381', 'WIN1252'))::jsonb,
