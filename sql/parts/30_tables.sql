@@ -19,7 +19,7 @@ COMMENT ON FUNCTION apikeys_internal.is_public_key(text) IS
 CREATE FUNCTION apikeys_internal.is_principal(candidate text) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_is_principal';
 COMMENT ON FUNCTION apikeys_internal.is_principal(text) IS
-	'Checks whether a text can name a member: role: or user: and a name, 255 bytes together at most.';
+	'Checks whether a text can name a member: role: or user: and a name, 255 bytes of UTF-8 together at most.';
 
 CREATE FUNCTION apikeys_internal.is_role_name(candidate text) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_is_role_name';
@@ -29,7 +29,7 @@ COMMENT ON FUNCTION apikeys_internal.is_role_name(text) IS
 CREATE FUNCTION apikeys_internal.is_metadata(candidate jsonb) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_is_metadata';
 COMMENT ON FUNCTION apikeys_internal.is_metadata(jsonb) IS
-	'Checks whether a value can be metadata: an object of at most 4,096 bytes as text and 32 levels, with no private key in it.';
+	'Checks whether a value can be metadata: an object of at most 4,096 bytes as text in UTF-8 and 32 levels, with no private key in it.';
 
 CREATE FUNCTION apikeys_internal.is_realm(candidate text) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_is_realm';

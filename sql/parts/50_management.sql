@@ -405,7 +405,7 @@ BEGIN
 	IF NOT apikeys_internal.is_principal(candidate) THEN
 		RAISE invalid_parameter_value USING
 			MESSAGE = 'invalid principal',
-			DETAIL = 'A member is role:<PostgreSQL role> or user:<user of the application>, 255 bytes at most, with single spaces between words, without control, format or other blank characters.',
+			DETAIL = 'A member is role:<PostgreSQL role> or user:<user of the application>, 255 bytes of UTF-8 at most, with single spaces between words, without control, format or other blank characters.',
 			CONSTRAINT = 'invalid_principal';
 	END IF;
 END;

@@ -9,7 +9,6 @@
 #include "core/compat.h"
 
 #include "access/tableam.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
@@ -252,32 +251,6 @@ add_bytes(AkBlake2b *hash, const void *bytes, size_t length)
 	ak_crypto_blake2b_add(hash, bytes, length);
 }
 
-/*
- * Returns text in UTF-8, palloc'd; NULL if it cannot be converted, which is not
- * an error, because one such text would keep all events from being sealed.
- */
-static char *
-convert_text(int encoding, const char *text, int length)
-{
-	Oid			conversion;
-	char	   *converted;
-	int			room;
-
-	if (length > (PG_INT32_MAX - 1) / MAX_CONVERSION_GROWTH)
-		return NULL;
-	conversion = FindDefaultConversionProc(encoding, PG_UTF8);
-	if (!OidIsValid(conversion))
-		return NULL;
-	room = length * MAX_CONVERSION_GROWTH + 1;
-	converted = palloc_extended(room, MCXT_ALLOC_HUGE);
-	if (pg_do_encoding_conversion_buf(conversion, encoding, PG_UTF8,
-									  (unsigned char *) unconstify(char *, text),
-									  length, (unsigned char *) converted,
-									  room, true) != length)
-		return NULL;
-	return converted;
-}
-
 static void
 add_text(AkBlake2b *hash, const char *text, int length)
 {
@@ -289,13 +262,16 @@ add_text(AkBlake2b *hash, const char *text, int length)
 		add_bytes(hash, text, length);
 		return;
 	}
-	converted = convert_text(encoding, text, length);
+	converted = ak_convert_to_utf8(text, length);
 	if (converted)
 	{
 		add_bytes(hash, converted, strlen(converted));
 		return;
 	}
-	/* It is not the UTF-8 of another text with the same bytes. */
+	/*
+	 * No error, because one such text would keep all events from being sealed.  It is
+	 * not the UTF-8 of another text with the same bytes.
+	 */
 	add_length(hash, -2);
 	add_bytes(hash, text, length);
 }
@@ -324,8 +300,7 @@ compare_members(const void *a, const void *b)
 static char *
 convert_string(const JsonbValue *string)
 {
-	return convert_text(GetDatabaseEncoding(), string->val.string.val,
-						string->val.string.len);
+	return ak_convert_to_utf8(string->val.string.val, string->val.string.len);
 }
 
 /* Reads what is directly in a container; false if a name cannot be converted. */

@@ -147,6 +147,7 @@ extern Datum ak_make_row(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
 #define AK_PUBLIC_KEY_MAX_SIZE	128
 
 extern int	ak_compare_texts(const void *a, const void *b);
+extern char *ak_convert_to_utf8(const char *bytes, size_t size);
 extern bool ak_is_name(const text *candidate);
 extern bool ak_is_principal(const text *candidate);
 extern bool ak_is_permission(const text *candidate);

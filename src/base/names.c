@@ -4,7 +4,9 @@
  *	  of the tables' constraints, which run for each row.
  *
  * None of these may contain a private key: it would be in the tables in clear
- * text, in views and in dumps.
+ * text, in views and in dumps.  And each is a text in UTF-8, measured in that, in a
+ * database of any encoding: what one tenant has written comes through a dump, a
+ * subscription or a client of UTF-8, or none of what is there would.
  */
 #include "postgres.h"
 
@@ -64,33 +66,71 @@ ak_compare_texts(const void *a, const void *b)
 	return order != 0 ? order : one_size - other_size;
 }
 
-/* --- Names --------------------------------------------------------------- */
+/* --- UTF-8 --------------------------------------------------------------- */
 
 /*
- * ASCII bytes are ASCII in every database encoding.  Other bytes of SQL_ASCII
- * have no defined meaning; clients nearly always mean UTF-8.  A text is no
- * name if UTF-8 lacks one of its characters, or if the server cannot convert
- * the database's encoding.
+ * Converts a text from the database's encoding, which is neither UTF-8 nor
+ * SQL_ASCII; the result is palloc'd and ends with NUL.  Returns NULL if UTF-8 lacks
+ * one of its characters, or if the server cannot convert the encoding.
  */
-static bool
-is_name(const char *bytes, size_t size)
+char *
+ak_convert_to_utf8(const char *bytes, size_t size)
 {
-	char		utf8[NAME_MAX_SIZE * MAX_CONVERSION_GROWTH + 1];
 	int			encoding = GetDatabaseEncoding();
 	Oid			converter;
+	char	   *utf8;
+	int			room;
+
+	if (size > (PG_INT32_MAX - 1) / MAX_CONVERSION_GROWTH)
+		return NULL;
+	converter = FindDefaultConversionProc(encoding, PG_UTF8);
+	if (!OidIsValid(converter))
+		return NULL;
+	room = size * MAX_CONVERSION_GROWTH + 1;
+	utf8 = palloc_extended(room, MCXT_ALLOC_HUGE);
+	if (pg_do_encoding_conversion_buf(converter, encoding, PG_UTF8,
+									  (unsigned char *) unconstify(char *, bytes),
+									  size, (unsigned char *) utf8, room,
+									  true) != size)
+		return NULL;
+	return utf8;
+}
+
+/*
+ * Returns the text in UTF-8, which may be the text itself, and its size; NULL if it
+ * cannot be converted.  Bytes of SQL_ASCII that are not ASCII have no defined
+ * meaning; clients nearly always mean UTF-8.
+ */
+static const char *
+in_utf8(const char *bytes, size_t size, size_t *utf8_size)
+{
+	int			encoding = GetDatabaseEncoding();
+	const char *utf8;
+
+	*utf8_size = size;
+	if (encoding == PG_UTF8 || ak_is_ascii(bytes, size))
+		return bytes;
+	if (encoding == PG_SQL_ASCII)
+		return pg_verify_mbstr(PG_UTF8, bytes, size, true) ? bytes : NULL;
+	utf8 = ak_convert_to_utf8(bytes, size);
+	if (utf8)
+		*utf8_size = strlen(utf8);
+	return utf8;
+}
+
+/* --- Names --------------------------------------------------------------- */
+
+static bool
+is_name(const char *bytes, size_t size, size_t max_size)
+{
+	size_t		utf8_size;
+	const char *utf8;
 
 	if (size > NAME_MAX_SIZE || ak_token_contains_secret(bytes, size))
 		return false;
-	if (encoding == PG_UTF8 || encoding == PG_SQL_ASCII ||
-		ak_is_ascii(bytes, size))
-		return ak_unicode_is_name(bytes, size, NAME_MAX_CHARACTERS);
-	converter = FindDefaultConversionProc(encoding, PG_UTF8);
-	return OidIsValid(converter) &&
-		pg_do_encoding_conversion_buf(converter, encoding, PG_UTF8,
-									  (unsigned char *) bytes, size,
-									  (unsigned char *) utf8, sizeof(utf8),
-									  true) == size &&
-		ak_unicode_is_name(utf8, strlen(utf8), NAME_MAX_CHARACTERS);
+	utf8 = in_utf8(bytes, size, &utf8_size);
+	return utf8 && utf8_size <= max_size &&
+		ak_unicode_is_name(utf8, utf8_size, NAME_MAX_CHARACTERS);
 }
 
 /*
@@ -101,7 +141,8 @@ is_name(const char *bytes, size_t size)
 bool
 ak_is_name(const text *candidate)
 {
-	return is_name(VARDATA_ANY(candidate), VARSIZE_ANY_EXHDR(candidate));
+	return is_name(VARDATA_ANY(candidate), VARSIZE_ANY_EXHDR(candidate),
+				   NAME_MAX_SIZE);
 }
 
 Datum
@@ -112,7 +153,7 @@ apikeys_is_name(PG_FUNCTION_ARGS)
 
 /*
  * Checks whether the text is a principal: role: or user: and a name, at most
- * 255 bytes together.  Raises nothing.
+ * 255 bytes of UTF-8 together.  Raises nothing.
  */
 bool
 ak_is_principal(const text *candidate)
@@ -121,10 +162,11 @@ ak_is_principal(const text *candidate)
 	size_t		size = VARSIZE_ANY_EXHDR(candidate);
 	const size_t kind_size = strlen("user:");
 
-	return size > kind_size && size <= PRINCIPAL_MAX_SIZE &&
+	return size > kind_size &&
 		(memcmp(bytes, "user:", kind_size) == 0 ||
 		 memcmp(bytes, "role:", kind_size) == 0) &&
-		is_name(bytes + kind_size, size - kind_size);
+		is_name(bytes + kind_size, size - kind_size,
+				PRINCIPAL_MAX_SIZE - kind_size);
 }
 
 Datum
@@ -230,6 +272,7 @@ apikeys_is_metadata(PG_FUNCTION_ARGS)
 {
 	Jsonb	   *candidate = PG_GETARG_JSONB_P(0);
 	StringInfoData json;
+	size_t		utf8_size;
 
 	if (!JB_ROOT_IS_OBJECT(candidate) ||
 		VARSIZE(candidate) > METADATA_MAX_STORED_SIZE ||
@@ -237,7 +280,8 @@ apikeys_is_metadata(PG_FUNCTION_ARGS)
 		PG_RETURN_BOOL(false);
 	initStringInfo(&json);
 	JsonbToCString(&json, &candidate->root, VARSIZE(candidate));
-	PG_RETURN_BOOL(json.len <= METADATA_MAX_SIZE &&
+	PG_RETURN_BOOL(in_utf8(json.data, json.len, &utf8_size) &&
+				   utf8_size <= METADATA_MAX_SIZE &&
 				   !ak_token_contains_secret(json.data, json.len));
 }
 

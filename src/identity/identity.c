@@ -476,7 +476,7 @@ act_as(FunctionCallInfo fcinfo, bool address_is_text)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid principal"),
-				 errdetail("act_as takes " USER_PREFIX " and the name of a user, 255 bytes together at most."),
+				 errdetail("act_as takes " USER_PREFIX " and the name of a user, 255 bytes of UTF-8 together at most."),
 				 ak_errid("invalid_principal")));
 	if (ak_identity_key())
 		ereport(ERROR,

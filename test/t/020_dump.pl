@@ -282,6 +282,47 @@ foreach my $name (sort keys %restores)
 		"$name: a deleted key's name is not used again");
 }
 
+# --- Into another encoding ----------------------------------------------------
+# What one tenant has written comes through a dump in UTF-8, whatever the encoding.
+my $refused = q{
+	CREATE FUNCTION pg_temp.is_refused(call text) RETURNS text LANGUAGE plpgsql AS $$
+	DECLARE
+		identifier text;
+	BEGIN
+		EXECUTE call;
+		RETURN 'done';
+	EXCEPTION WHEN invalid_parameter_value THEN
+		GET STACKED DIAGNOSTICS identifier = CONSTRAINT_NAME;
+		RETURN identifier;
+	END;
+	$$;
+	CREATE EXTENSION apikeys;
+	SELECT apikeys.create_organization('Acme') \g /dev/null
+	SELECT pg_temp.is_refused(format('SELECT apikeys.set_organization_metadata(apikeys.organization(%L), %L)', 'Acme', metadata))
+		FROM unnest(ARRAY[METADATA]) AS metadata;
+	SELECT pg_temp.is_refused(format('SELECT apikeys.add_member(apikeys.organization(%L), %L, %L)', 'Acme', principal, 'ORG_READ_ONLY'))
+		FROM unnest(ARRAY[PRINCIPALS]) AS principal};
+my %texts = (
+	LATIN1 => [q{jsonb_build_object('a', repeat(chr(233), 2046)), jsonb_build_object('a', repeat(chr(233), 2043))},
+		q{'user:' || repeat(chr(233), 126), 'user:' || repeat(chr(233), 125)}],
+	WIN1252 => [q{jsonb_build_object('a', E'\x81'), jsonb_build_object(E'\x81', 1), jsonb_build_object('a', E'\x80')}, q{E'user:\x81', E'user:\x80'}],
+	SQL_ASCII => [q{jsonb_build_object('a', E'\xff'), jsonb_build_object(E'\xc3', 1), jsonb_build_object('a', E'\xc3\xa9')}, q{E'user:\xff', E'user:\xc3\xa9'}]);
+foreach my $encoding (sort keys %texts)
+{
+	my $database = lc $encoding;
+	my ($metadata, $principals) = @{ $texts{$encoding} };
+	(my $statements = $refused) =~ s/METADATA/$metadata/;
+	$statements =~ s/PRINCIPALS/$principals/;
+	$node->safe_psql('postgres', "CREATE DATABASE $database TEMPLATE template0 ENCODING '$encoding' LOCALE 'C';
+		CREATE DATABASE of_$database TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'");
+	like($node->safe_psql($database, $statements), qr/^(invalid_metadata\n)+done\ninvalid_principal\ndone$/,
+		"$encoding: what UTF-8 lacks, or is too long in it, is refused");
+	$node->command_ok(['pg_dump', '-E', 'UTF8', '-f', "$folder/$database", '-d', $node->connstr($database)], 'the rest is dumped');
+	$node->command_ok(['psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', "of_$database", '-o', "$folder/out", '-f', "$folder/$database"],
+		'and restored');
+	is($node->safe_psql("of_$database", q{SELECT count(*) FROM apikeys.member; SELECT metadata <> '{}' FROM apikeys.organization}), "2\nt", 'as it was');
+}
+
 # --- Into another cluster, whose roles have other OIDs ------------------------
 
 my $other = PostgreSQL::Test::Cluster->new('other');

@@ -498,7 +498,7 @@ query(q{
 	INSERT INTO keeper SELECT public_key, network, secret_version FROM apikeys.key_usage WHERE network = '192.0.2.0/24';
 	UPDATE apikeys.key SET access_list = '{192.0.0.0/16}' WHERE public_key = 'key1'}, 'held');
 query($use_all, 'held');
-like(($node->psql('held', 'SELECT apikeys.flush_usage()'))[2], qr{usage could not be written}, 'whoever asks for a flush is told of a row that is kept');
+like(($node->psql('held', 'SELECT apikeys.flush_usage()'))[2], qr{usage could not be written}, 'a flush tells of a row that is kept');
 is(query('SELECT sum(use_count) FROM apikeys.key_usage', 'held'), 48_001, 'what others use is written');
 query('DROP TABLE keeper', 'held');
 flush_usage('held');
