@@ -343,6 +343,66 @@ test('a connection that is lost ends its request, and not the console', async ()
   assert.equal((await form()).status, 303)
 })
 
+test('what became of a change that is not answered is not claimed to be known', async () => {
+  const [owner] = await sql("SELECT * FROM apikeys.create_key($1, 'owner', '{ORG_OWNER}')", [places.acme])
+  const { url } = await start({ TIME_LIMIT: '1' })
+  const anna = await signedIn('anna', url)
+  const form = () => anna.post(`${base}/keys/${key}`, { description: 'in doubt' })
+  const request = () =>
+    call(url, owner, 'PATCH', `/api/public/v1.0/orgs/${places.acme}/apiKeys/${owner.public_key}`, { desc: 'in doubt' })
+  const waitFor = async (standby) => {
+    await sql(`ALTER SYSTEM SET synchronous_standby_names = '${standby}'`)
+    await sql('SELECT pg_reload_conf()')
+  }
+  await waitFor('nobody')
+  try {
+    let answer = await form()
+    while (answer.status === 303) answer = await form()
+    assert.equal(answer.status, 504)
+    assert.match(answer.text, /role="alert"[^]*did not say in time/)
+    assert.doesNotMatch(answer.text, /Nothing was changed/)
+    const other = await request()
+    assert.equal(other.status, 504)
+    assert.equal(other.json.errorCode, 'IN_DOUBT')
+  } finally {
+    await waitFor('')
+  }
+  assert.equal((await form()).status, 303)
+  await sql('SELECT apikeys.update_key($1, $2)', [key, 'a key of Acme'])
+})
+
+test('an empty entry is no entry, and confines nothing', async () => {
+  const anna = await signedIn('anna')
+  const [owner] = await sql("SELECT * FROM apikeys.create_key($1, 'owner', '{ORG_OWNER}')", [places.acme])
+  await unchanged(async () => {
+    for (const network of ['', '  ']) {
+      const { status, text } = await anna.post(`${base}/keys/${key}/access-list`, { network })
+      assert.equal(status, 422)
+      assert.match(text, /role="alert"[^]*Give an address or a network/)
+      const answer = await call(
+        console_.url,
+        owner,
+        'POST',
+        `/api/public/v1.0/orgs/${places.acme}/apiKeys/${key}/accessList`,
+        [{ ipAddress: network }]
+      )
+      assert.equal(answer.status, 400)
+    }
+  })
+})
+
+test('a key that lives longer than JavaScript is shown', async () => {
+  const anna = await signedIn('anna')
+  const [{ public_key: late }] = await sql(
+    "SELECT * FROM apikeys.create_key($1, 'late', '{ORG_MEMBER}', expires_at => '280000-01-01')",
+    [places.acme]
+  )
+  const { status, text } = await anna.get(`${base}/keys/${late}`)
+  assert.equal(status, 200)
+  assert.match(text, /after the year 275,759/)
+  assert.equal((await anna.post(`${base}/keys/${late}/delete`, {})).status, 303)
+})
+
 test('all statements of a request together have a time limit', async () => {
   Object.assign(process.env, { PGUSER: 'console', PGDATABASE: DATABASE, TIME_LIMIT: '1' })
   const { asUser, pool } = require(`${CONSOLE}/database`)

@@ -217,7 +217,7 @@ async function addEntries(context) {
       throw invalidEntries('Exactly one of ipAddress and cidrBlock has to be there.')
     const network = ipAddress ?? cidrBlock
     if (typeof network !== 'string') throw invalidEntries('ipAddress and cidrBlock are strings.')
-    if (network.includes(',')) throw invalidEntries('An entry is one address or one network.')
+    if (network.includes(',') || network.trim() === '') throw invalidEntries('An entry is one address or one network.')
     return network
   })
   await query('SELECT apikeys.add_to_access_list($1, $2::text[])', [params.key, networks])
@@ -293,6 +293,7 @@ function toApiError(error) {
   if (/^(23|40001|2BP01|55000)/.test(error.code) && error.constraint !== 'not_preloaded')
     return new ApiError(409, 'CONFLICT', error.message)
   if (error.status === 503) return new ApiError(503, 'SERVICE_UNAVAILABLE', error.message)
+  if (error.status === 504) return new ApiError(504, 'IN_DOUBT', error.message)
   if (error.status === 413) return new ApiError(413, 'REQUEST_TOO_LARGE', 'The request is too long.')
   if (error.status >= 400 && error.status < 500) return new ApiError(400, 'INVALID_JSON', 'The request is no JSON.')
   console.error('failed:', error.code ?? error.name)
@@ -308,7 +309,8 @@ const REASONS = {
   409: 'Conflict',
   413: 'Content Too Large',
   500: 'Internal Server Error',
-  503: 'Service Unavailable'
+  503: 'Service Unavailable',
+  504: 'Gateway Timeout'
 }
 
 function createApi() {

@@ -1,7 +1,7 @@
 // Each request is one transaction, and in it the database knows who acts.
 // What is bound to a transaction ends with it, so connections can be pooled.
 'use strict'
-const { Pool } = require('pg')
+const { DatabaseError, Pool } = require('pg')
 
 // So long a request may wait for a connection, may a statement take, and may all
 // before the last statement take: nobody has a connection for long.
@@ -24,12 +24,32 @@ class BusyError extends Error {
   }
 }
 
+// Nobody knows what became of a COMMIT that was not answered.
+class DoubtError extends Error {
+  constructor() {
+    super('The database did not say in time whether this was done. Look before you try it again.')
+    this.status = 504
+  }
+}
+
 async function connect() {
   try {
     return await pool.connect()
   } catch (error) {
     console.error('no connection:', error.code ?? error.message)
     throw new BusyError()
+  }
+}
+
+// The server's time limit does not hold for the wait for a standby.
+async function commit(client) {
+  try {
+    await client.query({ text: 'COMMIT', query_timeout: TIME_LIMIT })
+  } catch (error) {
+    const isRefused = error instanceof DatabaseError && !error.code.startsWith('57P')
+    if (isRefused) throw error
+    console.error('in doubt:', error.code ?? error.message)
+    throw new DoubtError()
   }
 }
 
@@ -47,12 +67,14 @@ async function transaction(identify, values, work) {
     await query('BEGIN')
     await query(identify, values)
     const result = await work(query)
-    await query('COMMIT')
+    await commit(client)
     return result
   } catch (error) {
-    await client.query('ROLLBACK').catch((failure) => {
-      broken = failure
-    })
+    if (error instanceof DoubtError) broken = error
+    else
+      await client.query('ROLLBACK').catch((failure) => {
+        broken = failure
+      })
     throw error.code === '57014' ? new BusyError() : error
   } finally {
     client.release(broken)

@@ -195,7 +195,10 @@ const assign = change(
 const addEntry = change(
   'Added to the access list.',
   'SELECT apikeys.add_to_access_list($1, $2::text)',
-  ({ params, form }) => [params.key, text(form.network)]
+  ({ params, form }) => {
+    if (!text(form.network)) throw new PageError(422, 'Give an address or a network. Nothing was changed.')
+    return [params.key, text(form.network)]
+  }
 )
 const addCurrent = change(
   'Your current address is in the access list.',

@@ -140,7 +140,7 @@ async function listPlaces({ query }) {
 
 // A form that is too long or cannot be read, too many requests, or a fault of ours.
 function explainFault(error) {
-  if (error.status === 503) return { status: 503, identifier: null, sentence: error.message }
+  if (error.status >= 503) return { status: error.status, identifier: null, sentence: error.message }
   if (error.status === 413)
     return { status: 413, identifier: null, sentence: 'The form is too long. Nothing was changed.' }
   if (error.status >= 400 && error.status < 500)
@@ -149,6 +149,13 @@ function explainFault(error) {
   return { status: 500, identifier: null, sentence: 'Something went wrong here. Nothing was changed.' }
 }
 
-const time = (date) => date && new Date(date).toISOString().replace('T', ' ').slice(0, 16) + ' UTC'
+// PostgreSQL has years that JavaScript has not.
+function time(date) {
+  if (!date) return date
+  const moment = new Date(date)
+  return Number.isNaN(moment.getTime())
+    ? 'after the year 275,759'
+    : moment.toISOString().replace('T', ' ').slice(0, 16) + ' UTC'
+}
 
 module.exports = { createPages }
