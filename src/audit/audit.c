@@ -140,12 +140,15 @@ apikeys_note_key_events(PG_FUNCTION_ARGS)
 	Datum	   *keys;
 	Datum	   *details;
 	KeyEvent   *events;
+	int			key_count;
 	int			count;
 
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(2), TEXTOID, -1, false,
-					  TYPALIGN_INT, &keys, NULL, &count);
+					  TYPALIGN_INT, &keys, NULL, &key_count);
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(3), JSONBOID, -1, false,
 					  TYPALIGN_INT, &details, NULL, &count);
+	if (count != key_count)
+		elog(ERROR, "%d keys have %d details", key_count, count);
 	events = palloc(count * sizeof(KeyEvent));
 	for (int i = 0; i < count; i++)
 		events[i] = (KeyEvent) {keys[i], details[i]};

@@ -80,7 +80,8 @@ ak_trigger_all_are_own(AkTable table)
 {
 	Oid			own_schema = get_namespace_oid("apikeys_internal", false);
 	Relation	relation = table_open(ak_table_oid(table), RowExclusiveLock);
-	TriggerDesc *triggers = relation->trigdesc;
+	/* Those of the relation are good only until a catalog is looked up. */
+	TriggerDesc *triggers = CopyTriggerDesc(relation->trigdesc);
 	bool		are_own = relation->rd_rules == NULL;
 
 	for (int i = 0; triggers && i < triggers->numtriggers; i++)

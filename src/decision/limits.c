@@ -301,7 +301,7 @@ AkLimitsVerdict
 ak_limits_ask(AkKeystore *store, AkLimitSet *set, int64 cost, bool spends,
 			  bool wants_answer)
 {
-	AkDatabaseSlot *slot = spends ? ak_usage_slot() : ak_database_slot_get();
+	AkDatabaseSlot *slot = ak_database_slot_get();
 	AkLimitsVerdict verdict;
 	int			reads = 0;
 

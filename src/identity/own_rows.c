@@ -294,8 +294,9 @@ has_all_columns(const RelOptInfo *rel, const IndexOptInfo *index)
 	foreach(cell, rel->baserestrictinfo)
 		pull_varattnos((Node *) lfirst_node(RestrictInfo, cell)->clause,
 					   rel->relid, &columns);
+	/* One of an expression is 0, which is the whole row elsewhere. */
 	for (int i = 0; i < index->ncolumns; i++)
-		if (index->canreturn[i])
+		if (index->canreturn[i] && index->indexkeys[i] != 0)
 			columns = bms_del_member(columns, index->indexkeys[i] -
 									 FirstLowInvalidHeapAttributeNumber);
 	return bms_is_empty(columns);

@@ -90,7 +90,6 @@ ak_database_slots_attach(void)
 
 			ConditionVariableInit(&slot->changed);
 			slot->wants_sweep = true;
-			pg_atomic_init_u32(&slot->counted_for, InvalidOid);
 			pg_atomic_init_u64(&slot->quota_batch, 0);
 			pg_atomic_init_u64(&slot->lost, 0);
 			pg_atomic_init_u64(&slot->coarse, 0);
@@ -198,7 +197,6 @@ ak_database_slot_free(AkDatabaseSlot *slot)
 	slot->has_sent = false;
 	slot->wants_sweep = true;
 	slot->last_deleter = InvalidTransactionId;
-	pg_atomic_write_u32(&slot->counted_for, InvalidOid);
 	pg_atomic_write_u64(&slot->quota_batch, 0);
 	pg_atomic_write_u64(&slot->lost, 0);
 	pg_atomic_write_u64(&slot->coarse, 0);

@@ -94,7 +94,6 @@ typedef struct AkDatabaseSlot
 	bool		wants_sweep;
 	TransactionId last_deleter;
 
-	pg_atomic_uint32 counted_for;	/* the OID of table key, while it was counted */
 	pg_atomic_uint64 quota_batch;	/* the last one that wrote quotas */
 	pg_atomic_uint64 lost;		/* uses and denials not counted */
 	pg_atomic_uint64 coarse;	/* uses counted of the key only */
@@ -181,7 +180,6 @@ ak_database_slot_want(AkDatabaseSlot *slot)
 
 extern void ak_usage_request(void);
 extern void ak_usage_attach(void);
-extern AkDatabaseSlot *ak_usage_slot(void);
 extern void ak_usage_record(const text *public_key,
 							const pg_uuid_t *organization, const AkUse *use);
 extern void ak_usage_record_grant(const text *public_key,

@@ -37,31 +37,6 @@ ak_usage_attach(void)
 	ak_database_slots_attach();
 }
 
-/*
- * The slot to count in, or NULL.  What was spent of limits before the extension
- * was dropped and created again, which the worker may not have seen, is forgotten.
- * (Counters name the organization that they count for.)
- */
-AkDatabaseSlot *
-ak_usage_slot(void)
-{
-	AkDatabaseSlot *slot = ak_database_slot_get();
-	uint32		table = ak_table_oid(AK_KEY);
-	uint32		before;
-
-	if (slot == NULL)
-		return NULL;
-	before = pg_atomic_read_u32(&slot->counted_for);
-	if (before != table &&
-		pg_atomic_compare_exchange_u32(&slot->counted_for, &before, table) &&
-		OidIsValid(before))
-	{
-		ak_limits_purge(MyDatabaseId);
-		ak_rehash_forget(MyDatabaseId);
-	}
-	return slot;
-}
-
 /* Updates the slot after a count, or after a lack of room. */
 static void
 attend_to(AkDatabaseSlot *slot, AkCounting counting)
@@ -88,7 +63,7 @@ ak_usage_record(const text *public_key, const pg_uuid_t *organization,
 
 	if (!ak_track_usage)
 		return;
-	slot = ak_usage_slot();
+	slot = ak_database_slot_get();
 	if (slot == NULL)
 		return;
 	if (public_key && use->reason != AK_UNKNOWN_KEY)
@@ -111,7 +86,7 @@ ak_usage_record_grant(const text *public_key, const pg_uuid_t *organization,
 					  uint64 grant)
 {
 	AkDatabaseSlot *slot = ak_track_usage && ak_counters_exist() ?
-		ak_usage_slot() : NULL;
+		ak_database_slot_get() : NULL;
 
 	if (slot)
 		attend_to(slot, ak_usage_counters_add_grant(public_key, organization, grant,

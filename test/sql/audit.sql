@@ -88,6 +88,8 @@ TRUNCATE apikeys.audit_event;
 SELECT nextval('apikeys.audit_event_id_seq');
 SELECT apikeys_internal.note_event('key.created', NULL, NULL, NULL, '{}');
 RESET ROLE;
+-- Events of keys have a detail each.
+SELECT apikeys_internal.note_key_events('key.updated', :'org', '{a}', ARRAY['{}', '{}']::jsonb[]);
 
 -- Objects that are deleted with another have no event of their own.
 SELECT max(id) AS before FROM apikeys.audit_event \gset

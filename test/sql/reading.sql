@@ -339,6 +339,17 @@ FROM (VALUES (1, $$upper(description) = 'KEY 6'$$), (2, $$public_key = 'key6' OR
 	(4, $$regress_reading.capitals(description) = 'KEY 6'$$), (5, $$public_key = 'key6' OR regress_reading.capitals(description) = 'KEY 6'$$)) AS q (number, condition)
 ORDER BY q.number;
 SELECT public_key FROM apikeys.key WHERE upper(description) = 'KEY 6' OR metadata @> '{"a": 1}' OR public_key IN ('key6', 'key7');
+-- Nor does an index with one have the whole row.
+RESET ROLE;
+CREATE INDEX regress_reading_row_idx ON apikeys.key (organization_id, lower(description), public_key);
+SET ROLE regress_apikeys_owner;
+SET enable_bitmapscan = off;
+SELECT count(k) = (SELECT count(*) FROM apikeys.key) AS whole_rows FROM apikeys.key AS k;
+SELECT (k).public_key FROM (SELECT k FROM apikeys.key AS k WHERE public_key > 'key6' LIMIT 1) AS r (k);
+RESET enable_bitmapscan;
+RESET ROLE;
+DROP INDEX apikeys.regress_reading_row_idx;
+SET ROLE regress_apikeys_owner;
 -- Without such scans a count is right as well.
 SET enable_indexonlyscan = off;
 SELECT count(*) FROM apikeys.keys;

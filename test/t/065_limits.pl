@@ -351,6 +351,20 @@ $node->safe_psql($database, join("\n", 'BEGIN;',
 		"SELECT apikeys.set_rate_limit('case${case_number}_K', 8, '1 min');", decide('K') . ';', 'ROLLBACK;'));
 run_row('K', 'yes', 'ok', 'NULL', '–', '0', '60', 'key');
 
+# Nor does one that drops the extension, and counts in a new one.
+make_case();
+run_event("do set_rate_limit(K, 4, '1 min')");
+run_row('K', 'yes', 'ok', 'NULL', '–', '3', '15', 'key');
+$node->safe_psql($database, q{
+	BEGIN;
+	DROP EXTENSION apikeys CASCADE;
+	CREATE EXTENSION apikeys;
+	SELECT * FROM apikeys.create_key(apikeys.create_organization('New'), 'a key', '{ORG_OWNER}') \gset
+	SELECT apikeys.set_rate_limit(:'public_key', 4, '1 min');
+	SELECT allowed FROM apikeys.decide(:'public_key', :'private_key', '192.0.2.1'::inet, 'clusters.read');
+	ROLLBACK});
+run_row('K', 'yes', 'ok', 'NULL', '–', '2', '30', 'key');
+
 # Many sessions at once.
 make_case();
 run_event("do set_quota(K, 100, 'day')");
