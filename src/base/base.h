@@ -211,6 +211,7 @@ extern void ak_quiet_insert(SPIPlanPtr plan, Datum *values,
 
 /* --- references.c -------------------------------------------------------- */
 
+extern void ak_references_check_new(Oid constraint);
 extern void ak_references_check(Relation table, bool is_delete,
 								const Bitmapset *changed, Oid owner);
 

@@ -22,6 +22,7 @@
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "executor/executor.h"
@@ -278,7 +279,7 @@ start_executor(QueryDesc *query, int flags)
 		check_references(lfirst(cell), query->estate);
 }
 
-/* --- What others do not look into ---------------------------------------- */
+/* --- What others do with objects of the extension ------------------------ */
 
 static object_access_hook_type next_access_hook = NULL;
 
@@ -307,7 +308,8 @@ may_use_schema(Oid schema)
 /*
  * The functions that policies and views call rely on what these pass to them, and
  * the predefined roles pg_read_all_data and pg_write_all_data imply USAGE on every
- * schema.  On that of these functions it does not count.
+ * schema.  On that of these functions it does not count.  And a new foreign key may
+ * be refused (references.c).
  */
 static void
 check_access(ObjectAccessType access, Oid class, Oid object, int part,
@@ -315,6 +317,8 @@ check_access(ObjectAccessType access, Oid class, Oid object, int part,
 {
 	if (next_access_hook)
 		next_access_hook(access, class, object, part, argument);
+	if (access == OAT_POST_CREATE && class == ConstraintRelationId)
+		ak_references_check_new(object);
 	if (access == OAT_NAMESPACE_SEARCH &&
 		object == get_namespace_oid("apikeys_internal", true) &&
 		!may_use_schema(object))

@@ -9,13 +9,16 @@
  * extension's owner, or change settings that its statements rely on.  A statement of
  * the extension therefore fails where a foreign key of a role that is no superuser
  * would do anything to rows, would compare them by a cast, or is checked at the end of
- * the transaction, when nothing of the extension is under way any more.
+ * the transaction, when nothing of the extension is under way any more.  And one with a
+ * cast cannot be made: also for rows of that table PostgreSQL calls the cast as the
+ * owner of the table that they refer to.
  */
 #include "postgres.h"
 
 #include "base/base.h"
 #include "core/compat.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/sysattr.h"
 #include "access/table.h"
@@ -59,36 +62,50 @@ is_action(Oid function)
 }
 
 /*
- * Checks whether a foreign key refers to one of the changed columns, a set as in
- * ExecGetUpdatedCols() or NULL for all, and stores whether it does so without a cast
- * and at once, not at the end of the transaction.
+ * Checks whether a foreign key, a row of pg_constraint, refers to one of the changed
+ * columns, a set as in ExecGetUpdatedCols() or NULL for all, and stores whether it
+ * compares without a cast.
+ */
+static bool
+refers_to(HeapTuple key, const Bitmapset *changed, bool *has_same_types)
+{
+	Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(key);
+	int			count;
+	AttrNumber	referring[INDEX_MAX_KEYS];
+	AttrNumber	referred[INDEX_MAX_KEYS];
+	bool		is_concerned = changed == NULL;
+
+	*has_same_types = true;
+	DeconstructFkConstraintRow(key, &count, referring, referred, NULL, NULL,
+							   NULL, NULL, NULL);
+	for (int i = 0; i < count; i++)
+	{
+		is_concerned = is_concerned ||
+			bms_is_member(referred[i] - FirstLowInvalidHeapAttributeNumber,
+						  changed);
+		*has_same_types = *has_same_types &&
+			get_atttype(form->conrelid, referring[i]) ==
+			get_atttype(form->confrelid, referred[i]);
+	}
+	return is_concerned;
+}
+
+/*
+ * The same of a constraint, and stores whether it compares without a cast and at once,
+ * not at the end of the transaction.
  */
 static bool
 is_concerned(Oid constraint, const Bitmapset *changed, bool *is_plain)
 {
 	HeapTuple	tuple = SearchSysCache1(CONSTROID,
 										ObjectIdGetDatum(constraint));
-	int			count;
-	AttrNumber	referring[INDEX_MAX_KEYS];
-	AttrNumber	referred[INDEX_MAX_KEYS];
-	bool		concerned = changed == NULL;
-	Form_pg_constraint form;
+	bool		concerned;
 
 	if (!HeapTupleIsValid(tuple))
 		return false;
-	form = (Form_pg_constraint) GETSTRUCT(tuple);
-	*is_plain = !form->condeferrable;
-	DeconstructFkConstraintRow(tuple, &count, referring, referred, NULL, NULL,
-							   NULL, NULL, NULL);
-	for (int i = 0; i < count; i++)
-	{
-		concerned = concerned ||
-			bms_is_member(referred[i] - FirstLowInvalidHeapAttributeNumber,
-						  changed);
-		*is_plain = *is_plain &&
-			get_atttype(form->conrelid, referring[i]) ==
-			get_atttype(form->confrelid, referred[i]);
-	}
+	concerned = refers_to(tuple, changed, is_plain);
+	*is_plain = *is_plain &&
+		!((Form_pg_constraint) GETSTRUCT(tuple))->condeferrable;
 	ReleaseSysCache(tuple);
 	return concerned;
 }
@@ -101,7 +118,7 @@ raise_not_trusted(Oid table)
 			 errmsg("the foreign key of table %s cannot be followed on behalf of the owner of the extension",
 					quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)),
 											   get_rel_name(table))),
-			 errdetail("The owner of the table is no superuser, and its code could run in the middle of the statement."),
+			 errdetail("The owner of the table is no superuser, and its code could run with the rights of the owner of the extension."),
 			 errhint("Let the foreign key have no ON DELETE and ON UPDATE, be not deferrable, and have columns of the types that it refers to."),
 			 ak_errid("reference_not_trusted")));
 }
@@ -211,4 +228,43 @@ ak_references_check(Relation table, bool is_delete, const Bitmapset *changed,
 	if (RelationGetNamespace(table) == search.own_schema)
 		check(table, is_delete ? TRIGGER_TYPE_DELETE : TRIGGER_TYPE_UPDATE,
 			  changed, &search);
+}
+
+/*
+ * Checks a constraint that was just made, and is not visible yet: raises 42501 for a
+ * foreign key to a table of the extension, of a table of another role, that compares
+ * by a cast.  PostgreSQL calls the cast as the owner of the table that is referred to,
+ * in statements that have nothing to do with the extension.
+ */
+void
+ak_references_check_new(Oid constraint)
+{
+	Oid			own_schema = get_namespace_oid("apikeys", true);
+	Relation	catalog = table_open(ConstraintRelationId, AccessShareLock);
+	Oid			not_trusted = InvalidOid;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_constraint_oid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(constraint));
+	scan = systable_beginscan(catalog, ConstraintOidIndexId, true, SnapshotSelf,
+							  1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
+		Search		search = {own_schema, ak_table_owner(form->confrelid), NIL};
+		bool		has_same_types;
+
+		if (form->contype == CONSTRAINT_FOREIGN && OidIsValid(own_schema) &&
+			get_rel_namespace(form->confrelid) == own_schema &&
+			!is_trusted(form->conrelid, &search) &&
+			refers_to(tuple, NULL, &has_same_types) && !has_same_types)
+			not_trusted = form->conrelid;
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	if (OidIsValid(not_trusted))
+		raise_not_trusted(not_trusted);
 }

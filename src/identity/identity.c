@@ -138,6 +138,17 @@ check_process(void)
 }
 
 /*
+ * Returns what acts, or NULL.  Nothing that was named does in code that ANALYZE,
+ * REINDEX, REFRESH MATERIALIZED VIEW and the like run for the owner of a table, who
+ * is somebody else.
+ */
+static Acting *
+get_acting(void)
+{
+	return InSecurityRestrictedOperation() ? NULL : acting;
+}
+
+/*
  * Makes a principal that can act.  Its memory goes with that of the caller until
  * it does.
  */
@@ -162,8 +173,8 @@ make_acting(const char *prefix, const text *name, const AkNetwork *address)
 
 /*
  * Makes it act until the end of the (sub)transaction, in place of what this one has
- * named before.  Raises 42501 in code that ANALYZE, REINDEX and the like, or verbs, run
- * for somebody else, who goes on after it.
+ * named before.  Raises 42501 in code that get_acting() or a verb runs for somebody else,
+ * who goes on after it.
  */
 static void
 let_act(Acting *made)
@@ -237,8 +248,10 @@ ak_identity_bind(text *public_key, AkKeystore *store, AkImage *image,
 const AkBoundKey *
 ak_identity_bound_key(void)
 {
+	const Acting *now = get_acting();
+
 	check_process();
-	return acting ? acting->key : NULL;
+	return now ? now->key : NULL;
 }
 
 /* Returns its public key, or NULL. */
@@ -257,15 +270,16 @@ ak_identity_key(void)
 int32
 ak_identity_secret_version(void)
 {
-	return acting->key->secret_version;
+	return ak_identity_bound_key()->secret_version;
 }
 
 /* The token that a key was bound by, or NULL; good as long as it is bound. */
 const AkShortToken *
 ak_identity_token(void)
 {
-	check_process();
-	return acting && acting->key ? acting->key->token : NULL;
+	const AkBoundKey *bound = ak_identity_bound_key();
+
+	return bound ? bound->token : NULL;
 }
 
 /* Whether this is the bound key. */
@@ -307,11 +321,13 @@ ak_identity_reads_itself(const text *public_key)
 bool
 ak_identity_address(AkNetwork *address)
 {
+	const Acting *now = get_acting();
+
 	check_process();
-	if (acting)
+	if (now)
 	{
-		*address = acting->address;
-		if (address->family || acting->key)
+		*address = now->address;
+		if (address->family || now->key)
 			return address->family != 0;
 	}
 	return ak_identity_peer(address);
@@ -353,9 +369,11 @@ ak_identity_address_argument(FunctionCallInfo fcinfo, int argument,
 char *
 ak_identity_principal(void)
 {
+	const Acting *now = get_acting();
+
 	check_process();
-	if (acting)
-		return pstrdup(acting->principal);
+	if (now)
+		return pstrdup(now->principal);
 	return psprintf(ROLE_PREFIX "%s",
 					GetUserNameFromId(ak_owner_caller(), false));
 }
@@ -367,8 +385,10 @@ ak_identity_principal(void)
 text *
 ak_identity_user(void)
 {
+	const Acting *now = get_acting();
+
 	check_process();
-	return acting && !acting->key ? cstring_to_text(acting->principal) : NULL;
+	return now && !now->key ? cstring_to_text(now->principal) : NULL;
 }
 
 /* Checks whether a superuser is acting, and neither a key nor a user. */
@@ -376,7 +396,7 @@ bool
 ak_identity_is_superuser(void)
 {
 	check_process();
-	return acting == NULL && superuser_arg(ak_owner_caller());
+	return get_acting() == NULL && superuser_arg(ak_owner_caller());
 }
 
 /* Checks whether a role that bypasses row-level security is acting. */
@@ -384,7 +404,7 @@ bool
 ak_identity_sees_all(void)
 {
 	check_process();
-	return acting == NULL && has_bypassrls_privilege(ak_owner_caller());
+	return get_acting() == NULL && has_bypassrls_privilege(ak_owner_caller());
 }
 
 /*
@@ -436,10 +456,11 @@ apikeys_principals(PG_FUNCTION_ARGS)
 	ListCell   *cell;
 	Datum	   *elements;
 	int			count = 0;
+	const Acting *now = get_acting();
 
 	check_process();
-	if (acting)
-		names = list_make1(acting->principal);
+	if (now)
+		names = list_make1(now->principal);
 	else
 		foreach(cell, ak_identity_roles())
 		{
@@ -506,7 +527,7 @@ apikeys_act_as_text(PG_FUNCTION_ARGS)
 Datum
 apikeys_principal_roles(PG_FUNCTION_ARGS)
 {
-	List	   *roles = acting ? NIL : ak_identity_roles();
+	List	   *roles = get_acting() ? NIL : ak_identity_roles();
 	Datum	   *elements = palloc((list_length(roles) + 1) * sizeof(Datum));
 	int			count = 0;
 	ListCell   *cell;
@@ -568,21 +589,24 @@ apikeys_proved_secret(PG_FUNCTION_ARGS)
 Datum
 apikeys_current_organization(PG_FUNCTION_ARGS)
 {
+	const AkBoundKey *bound = ak_identity_bound_key();
 	pg_uuid_t  *organization;
 
-	if (ak_identity_key() == NULL)
+	if (bound == NULL)
 		PG_RETURN_NULL();
 	organization = palloc(sizeof(pg_uuid_t));
-	*organization = acting->key->organization_id;
+	*organization = bound->organization_id;
 	PG_RETURN_UUID_P(organization);
 }
 
 Datum
 apikeys_permits(PG_FUNCTION_ARGS)
 {
+	Acting	   *now = get_acting();
+
 	/* Nothing acts in a parallel worker. */
-	if (acting && acting->key && !PG_ARGISNULL(0))
-		PG_RETURN_BOOL(ak_bound_key_permits(acting->key, fcinfo));
+	if (now && now->key && !PG_ARGISNULL(0))
+		PG_RETURN_BOOL(ak_bound_key_permits(now->key, fcinfo));
 	check_process();
 	if (!PG_ARGISNULL(0))
 		ak_check_scope(PG_GETARG_TEXT_PP(0));

@@ -122,11 +122,6 @@ enter(FunctionCallInfo fcinfo, int required)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("keys cannot be managed in a parallel worker"),
 				 ak_errid("parallel_worker")));
-	if (InSecurityRestrictedOperation())
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("keys cannot be managed within a security-restricted operation"),
-				 ak_errid("restricted_operation")));
 	for (int i = 0; i < Min(required, door->required); i++)
 		if (PG_ARGISNULL(i))
 			refuse_null(face->fn_oid, i);

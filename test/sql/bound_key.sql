@@ -167,20 +167,23 @@ BEGIN;
 ANALYZE analyzed;
 SELECT apikeys.principal() LIKE 'role:%' AS is_the_caller;
 ROLLBACK;
--- Nor does it manage anything.
+-- Nor does it act for who is named: it acts for the owner of the table.
 CREATE OR REPLACE FUNCTION pg_temp.name_user(x integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$
-DECLARE
-	identifier text;
 BEGIN
-	PERFORM apikeys.create_organization('regress_bound_key');
-	RETURN x;
-EXCEPTION WHEN insufficient_privilege THEN
-	GET STACKED DIAGNOSTICS identifier = CONSTRAINT_NAME;
-	RAISE WARNING '%', identifier;
+	RAISE WARNING '% % % %', CASE WHEN apikeys.principal() = 'role:' || session_user THEN 'the role' ELSE apikeys.principal() END, apikeys.current_key(), apikeys.permits('clusters.read'), apikeys.current_address();
 	RETURN x;
 END;
 $$;
+BEGIN;
+SELECT apikeys.act_as('user:regress_bound_key', '192.0.2.1'::inet);
 ANALYZE analyzed;
+SELECT apikeys.principal();
+COMMIT;
+BEGIN;
+SELECT apikeys.authenticate('regress_manager', :'secret', '192.0.2.1'::inet), apikeys.permits('clusters.read');
+ANALYZE analyzed;
+SELECT apikeys.current_key();
+COMMIT;
 DROP TABLE analyzed;
 
 SELECT apikeys.drop_role('regress_bound_key_manager');
