@@ -199,7 +199,8 @@ CREATE INDEX key_organization_expires_idx ON apikeys.key (organization_id, expir
 CREATE INDEX key_expires_idx ON apikeys.key (expires_at) WHERE expires_at IS NOT NULL;
 CREATE INDEX key_owner_idx ON apikeys.key (organization_id, owner, public_key) WHERE owner IS NOT NULL;
 CREATE INDEX key_metadata_idx ON apikeys.key
-	USING gin (organization_id apikeys_internal.organization_ops, metadata apikeys_internal.metadata_ops) WHERE metadata <> '{}';
+	USING gin (organization_id apikeys_internal.organization_ops, metadata apikeys_internal.metadata_ops)
+	WITH (fastupdate = off) WHERE metadata <> '{}';
 COMMENT ON INDEX apikeys.key_metadata_idx IS 'Finds the keys of an organization whose metadata contains something.';
 COMMENT ON INDEX apikeys.key_owner_idx IS 'Finds the keys of an organization that an owner has.';
 COMMENT ON INDEX apikeys.key_created_idx IS 'Pages of keys by creation.';

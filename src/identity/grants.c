@@ -244,18 +244,18 @@ void
 ak_own_grants_scan(AkKeystore *store, AkHeldCallback callback, void *argument)
 {
 	MemberScan	scan = {store, callback, argument};
-	text	   *key = ak_identity_key();
+	const AkBoundKey *bound = ak_identity_bound_key();
 	text	   *user = ak_identity_user();
 	ListCell   *cell;
 
-	if (key)
+	if (bound)
 	{
 		AkImage		image;
-		const AkShortToken *token = ak_identity_token();
+		const AkShortToken *token = bound->token;
 		TimestampTz now = GetCurrentTimestamp();
 
-		if (!ak_keystore_find_any_image(store, key, &image) ||
-			!ak_image_secret_lives(&image, ak_identity_secret_version(), now) ||
+		if (!ak_keystore_find_any_image(store, bound->public_key, &image) ||
+			!ak_image_secret_lives(&image, bound->secret_version, now) ||
 			(token && token->expires_at <= now))
 			return;
 		ak_image_read_rest(&image);

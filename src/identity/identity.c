@@ -145,6 +145,7 @@ check_process(void)
 static Acting *
 get_acting(void)
 {
+	check_process();
 	return InSecurityRestrictedOperation() ? NULL : acting;
 }
 
@@ -250,7 +251,6 @@ ak_identity_bound_key(void)
 {
 	const Acting *now = get_acting();
 
-	check_process();
 	return now ? now->key : NULL;
 }
 
@@ -261,16 +261,6 @@ ak_identity_key(void)
 	const AkBoundKey *bound = ak_identity_bound_key();
 
 	return bound ? bound->public_key : NULL;
-}
-
-/*
- * The version of the secret that the bound key was proved by, or that its token
- * came from; to be called while a key is bound.
- */
-int32
-ak_identity_secret_version(void)
-{
-	return ak_identity_bound_key()->secret_version;
 }
 
 /* The token that a key was bound by, or NULL; good as long as it is bound. */
@@ -323,7 +313,6 @@ ak_identity_address(AkNetwork *address)
 {
 	const Acting *now = get_acting();
 
-	check_process();
 	if (now)
 	{
 		*address = now->address;
@@ -371,7 +360,6 @@ ak_identity_principal(void)
 {
 	const Acting *now = get_acting();
 
-	check_process();
 	if (now)
 		return pstrdup(now->principal);
 	return psprintf(ROLE_PREFIX "%s",
@@ -387,7 +375,6 @@ ak_identity_user(void)
 {
 	const Acting *now = get_acting();
 
-	check_process();
 	return now && !now->key ? cstring_to_text(now->principal) : NULL;
 }
 
@@ -395,7 +382,6 @@ ak_identity_user(void)
 bool
 ak_identity_is_superuser(void)
 {
-	check_process();
 	return get_acting() == NULL && superuser_arg(ak_owner_caller());
 }
 
@@ -403,7 +389,6 @@ ak_identity_is_superuser(void)
 bool
 ak_identity_sees_all(void)
 {
-	check_process();
 	return get_acting() == NULL && has_bypassrls_privilege(ak_owner_caller());
 }
 
@@ -458,7 +443,6 @@ apikeys_principals(PG_FUNCTION_ARGS)
 	int			count = 0;
 	const Acting *now = get_acting();
 
-	check_process();
 	if (now)
 		names = list_make1(now->principal);
 	else
@@ -581,9 +565,11 @@ apikeys_is_bound_by_token(PG_FUNCTION_ARGS)
 Datum
 apikeys_proved_secret(PG_FUNCTION_ARGS)
 {
-	if (ak_identity_key() == NULL)
+	const AkBoundKey *bound = ak_identity_bound_key();
+
+	if (bound == NULL)
 		PG_RETURN_NULL();
-	PG_RETURN_INT32(ak_identity_secret_version());
+	PG_RETURN_INT32(bound->secret_version);
 }
 
 Datum
@@ -604,10 +590,8 @@ apikeys_permits(PG_FUNCTION_ARGS)
 {
 	Acting	   *now = get_acting();
 
-	/* Nothing acts in a parallel worker. */
 	if (now && now->key && !PG_ARGISNULL(0))
 		PG_RETURN_BOOL(ak_bound_key_permits(now->key, fcinfo));
-	check_process();
 	if (!PG_ARGISNULL(0))
 		ak_check_scope(PG_GETARG_TEXT_PP(0));
 	PG_RETURN_BOOL(false);

@@ -126,7 +126,6 @@ extern void ak_identity_bind(text *public_key, AkKeystore *store,
 extern const AkBoundKey *ak_identity_bound_key(void);
 extern text *ak_identity_key(void);
 extern const AkShortToken *ak_identity_token(void);
-extern int32 ak_identity_secret_version(void);
 extern bool ak_identity_reads_itself(const text *public_key);
 extern bool ak_identity_is_key(const text *public_key);
 extern text *ak_identity_user(void);

@@ -70,7 +70,8 @@ ak_usage_batches_init(AkDatabaseSlot *own_slot)
 
 /*
  * Checks whether counts of a key that does not exist are kept: it may be committed
- * later, if no other organization has the name.
+ * later, if no other organization has the name.  They are lost if this one has filled
+ * the counters.
  */
 static bool
 shall_keep(AkKeystore *store, const AkCount *count)
@@ -79,13 +80,16 @@ shall_keep(AkKeystore *store, const AkCount *count)
 													  count->key_length);
 	pg_uuid_t	organization;
 
-	if (ak_counters_are_filling() ||
-		TimestampDifferenceExceeds(count->last_at, GetCurrentTimestamp(),
+	if (TimestampDifferenceExceeds(count->last_at, GetCurrentTimestamp(),
 								   KEEP_UNKNOWN_MS) ||
-		ak_keystore_was_deleted(store, public_key))
+		ak_keystore_was_deleted(store, public_key) ||
+		(ak_keystore_find_key(store, public_key, &organization) &&
+		 memcmp(&organization, &count->organization, UUID_LEN) != 0))
 		return false;
-	return !ak_keystore_find_key(store, public_key, &organization) ||
-		memcmp(&organization, &count->organization, UUID_LEN) == 0;
+	if (!ak_counters_are_filled_by(&count->organization))
+		return true;
+	pg_atomic_fetch_add_u64(&slot->lost, count->tally.count);
+	return false;
 }
 
 /*

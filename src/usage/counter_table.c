@@ -11,9 +11,10 @@
  * reserved for heads and counters without detail, so that the uses of every other key
  * can be counted however many details one key has, and whatever is denied; and the
  * eighth before that for these and denials, so that no uses hide them.  Its last eighth is not
- * available to a database that has more than half of the room, if other
- * databases have ever counted.  Heads that note deletions take a quarter of it at
- * most: they come as fast as keys are deleted, and stay until that has ended.
+ * available to an organization that has more than an eighth, and the last half of that
+ * not to a database that has more than half of the room, if others have ever counted.
+ * Heads that note deletions take a quarter of it at most: they come as fast as keys are
+ * deleted, and stay until that has ended.
  *
  * Locking: each partition has an LWLock.  Shared: to find counters, read them,
  * and change pending, last_at and address under the counter's own spinlock,
@@ -48,14 +49,15 @@
 
 #define TRANCHE_NAME	"apikeys usage"
 
-/* Number of counters of a database; databases may share an account. */
+/* Number of counters of a database or an organization; some may share an account. */
 typedef struct Account
 {
 	uint32		used;
 	bool		is_open;		/* it had counters once */
 } Account;
 
-#define ACCOUNT_COUNT	256
+#define DATABASE_ACCOUNTS		256
+#define ORGANIZATION_ACCOUNTS	4096
 
 typedef struct Pool
 {
@@ -65,8 +67,10 @@ typedef struct Pool
 	slock_t		mutex;			/* protects the fields below */
 	AkCounter  *free;			/* freed, linked by children[0] */
 	uint32		used;			/* also read without the lock */
-	Account		accounts[ACCOUNT_COUNT];
-	uint32		accounts_opened;
+	Account		databases[DATABASE_ACCOUNTS];
+	uint32		databases_opened;
+	Account		organizations[ORGANIZATION_ACCOUNTS];
+	uint32		organizations_opened;
 	uint32		deletions;		/* heads that have a deleter */
 	uint32		touched;		/* number at the front that were ever used */
 } Pool;
@@ -151,6 +155,38 @@ get_room(const AkCounterKey *key)
 		(is_denial ? 0 : ak_usage_max_entries / 8);
 }
 
+static Account *
+get_database_account(const AkCounterKey *key)
+{
+	return &pool->databases[key->database % DATABASE_ACCOUNTS];
+}
+
+/* That of an organization of a database; nobody can choose its place. */
+static Account *
+get_organization_account(Oid database, const pg_uuid_t *organization)
+{
+	uint64		organization_seed[] = {seed[0] ^ database, seed[1]};
+
+	return &pool->organizations[ak_crypto_short_hash((uint8 *) organization_seed,
+													 organization, UUID_LEN) %
+								ORGANIZATION_ACCOUNTS];
+}
+
+/*
+ * Opens an account, and checks whether it has more than a share of the room, and there
+ * are others.  The pool's mutex is held.
+ */
+static bool
+has_more_than(Account *account, uint32 *opened, uint32 share)
+{
+	if (!account->is_open)
+	{
+		account->is_open = true;
+		(*opened)++;
+	}
+	return *opened > 1 && account->used > share;
+}
+
 /* --- Shared memory ------------------------------------------------------- */
 
 /* The number of roots of a partition, a power of two. */
@@ -230,6 +266,18 @@ ak_counters_are_filling(void)
 	return pool->used > ak_usage_max_entries / 2;
 }
 
+/*
+ * Checks whether an organization of this database has so many counters that others may
+ * lack room; takes no lock.
+ */
+bool
+ak_counters_are_filled_by(const pg_uuid_t *organization)
+{
+	return ak_counters_are_filling() &&
+		get_organization_account(MyDatabaseId, organization)->used >
+		ak_usage_max_entries / 8;
+}
+
 /* Checks whether a counter of this name may be allocated now; takes no lock. */
 bool
 ak_counters_have_room(const AkCounterName *name)
@@ -297,22 +345,27 @@ ak_counter_find(const AkCounterName *name)
 static AkCounter *
 add_counter(const AkCounterName *name, AkCounter *head)
 {
-	Account    *account = &pool->accounts[name->key.database % ACCOUNT_COUNT];
+	Account    *database = get_database_account(&name->key);
+	Account    *organization = get_organization_account(name->key.database,
+														&name->key.organization);
 	uint32		limit = get_room(&name->key);
+	uint32		eighth = ak_usage_max_entries / 8;
+	bool		many_in_database;
+	bool		many_in_organization;
 	AkCounter  *counter = NULL;
 
 	SpinLockAcquire(&pool->mutex);
-	if (!account->is_open)
-	{
-		account->is_open = true;
-		pool->accounts_opened++;
-	}
-	if (!has_detail(&name->key) && pool->accounts_opened > 1 &&
-		account->used > ak_usage_max_entries / 2)
-		limit -= ak_usage_max_entries / 8;
+	many_in_database = has_more_than(database, &pool->databases_opened,
+									 4 * eighth);
+	many_in_organization = has_more_than(organization,
+										 &pool->organizations_opened, eighth);
+	if (!has_detail(&name->key))
+		limit -= many_in_organization ? eighth :
+			many_in_database ? eighth / 2 : 0;
 	if (pool->used < limit)
 	{
-		account->used++;
+		database->used++;
+		organization->used++;
 		counter = pool->free;
 		if (counter)
 			pool->free = counter->children[0];
@@ -466,14 +519,21 @@ ak_counter_clear_deleter(AkCounter *head)
 void
 ak_counter_remove(AkCounter *counter)
 {
+	Account    *database;
+	Account    *organization;
+
 	Assert(dlist_is_empty(&counter->counters));
 	if (TransactionIdIsValid(counter->deleter))
 		ak_counter_clear_deleter(counter);
 	dlist_delete(&counter->link);
 	remove_from_tree(counter);
 
+	database = get_database_account(&counter->key);
+	organization = get_organization_account(counter->key.database,
+											&counter->key.organization);
 	SpinLockAcquire(&pool->mutex);
-	pool->accounts[counter->key.database % ACCOUNT_COUNT].used--;
+	database->used--;
+	organization->used--;
 	counter->children[0] = pool->free;
 	pool->free = counter;
 	pool->used--;

@@ -11,6 +11,7 @@
 
 #include "catalog/pg_type.h"
 #include "utils/array.h"
+#include "utils/guc.h"
 
 /* Condition on a row v: its secret no longer exists. */
 #define SECRET_HAS_ENDED \
@@ -49,22 +50,22 @@ ak_usage_clean_up(text **public_keys, int count)
 	static AkStatement statements[] = {
 		{
 			"DELETE FROM apikeys.key_usage AS u " OF_KEYS_THAT_ARE_NO_MORE,
-			1, {TEXTARRAYOID}
+			1, {TEXTARRAYOID}, .by_index = true
 		},
 		{
 			"DELETE FROM apikeys.key_denial AS u " OF_KEYS_THAT_ARE_NO_MORE,
-			1, {TEXTARRAYOID}
+			1, {TEXTARRAYOID}, .by_index = true
 		},
 		{
 			"DELETE FROM apikeys.key_role_usage AS u " OF_KEYS_THAT_ARE_NO_MORE,
-			1, {TEXTARRAYOID}
+			1, {TEXTARRAYOID}, .by_index = true
 		},
 		{
 			"WITH ended AS (DELETE FROM apikeys.key_usage AS v "
 			"WHERE v.public_key OPERATOR(pg_catalog.=) ANY ($1) "
 			"AND " SECRET_HAS_ENDED "RETURNING v.*) "
 			ADD_ENDED("e.network", "0::pg_catalog.int4"),
-			1, {TEXTARRAYOID}
+			1, {TEXTARRAYOID}, .by_index = true
 		}
 	};
 #undef OF_KEYS_THAT_ARE_NO_MORE
@@ -193,7 +194,11 @@ ak_usage_sweep(void)
 		}
 	};
 #undef OF_DELETED_KEYS
+	int			level = NewGUCNestLevel();
 
+	/* Tables are read whole, and some are small when the plans are made. */
+	ak_set_locally("enable_nestloop", "off");
 	for (int i = 0; i < lengthof(sweeps); i++)
 		ak_owner_execute(&sweeps[i], NULL, NULL);
+	AtEOXact_GUC(true, level);
 }

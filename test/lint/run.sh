@@ -91,6 +91,18 @@ check_documents() {
   awk 'END { if (NR > 400) print "README.md: over 400 lines" }' README.md
 }
 
+# Every action of an event is in the table of doc/reference.md.
+check_actions() {
+  grep -rhoE "'(organization|project|member|role|key|digests|token_key|audit)\.[a-z_]+'" \
+    --include='*.[ch]' --include='*.sql' sql/parts src |
+    sort -u | tr -d "'" |
+    while IFS=. read -r object action; do
+      grep -qE "^[^|]*\|.*\`$object\.[a-z_]+\`.*\`($object)?\.$action\`|^[^|]*\|.*\`$object\.$action\`" \
+        doc/reference.md ||
+        echo "doc/reference.md: no action $object.$action"
+    done
+}
+
 # What PGXN and Debian are told agrees with the rest.
 check_meta() {
   perl test/lint/meta.pl
@@ -121,7 +133,7 @@ check_sizes() {
 
 failed=0
 for check in shell clang_tidy scan_build sql version_conditions leftovers words \
-  documents meta layers sizes; do
+  documents actions meta layers sizes; do
   # A tool that is missing says so on its standard error.
   findings=$("check_$check" 2>&1 || true)
   if [ -z "$findings" ]; then

@@ -167,7 +167,7 @@ BEGIN;
 ANALYZE analyzed;
 SELECT apikeys.principal() LIKE 'role:%' AS is_the_caller;
 ROLLBACK;
--- Nor does it act for who is named: it acts for the owner of the table.
+-- Nor does a named user act in it: the owner of the table does.
 CREATE OR REPLACE FUNCTION pg_temp.name_user(x integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
 	RAISE WARNING '% % % %', CASE WHEN apikeys.principal() = 'role:' || session_user THEN 'the role' ELSE apikeys.principal() END, apikeys.current_key(), apikeys.permits('clusters.read'), apikeys.current_address();

@@ -203,6 +203,60 @@ is(status('used_entries, lost_count', 'other'),
 $holder->query_safe('COMMIT');
 $holder->quit;
 
+# So does an organization, also to those of the same database, for more than an eighth.
+query(q{
+	INSERT INTO apikeys.organization (id, name) VALUES ('20000000-0000-0000-0000-000000000000', 'Few');
+	INSERT INTO apikeys.key (public_key, organization_id, description)
+		SELECT 'few' || n, '20000000-0000-0000-0000-000000000000', 'a key' FROM generate_series(1, 20) AS n;
+	INSERT INTO apikeys.key_secret (public_key, version, hash, hint)
+		SELECT public_key, 1, ('sha256$$' || encode(sha256('a secret'), 'hex'))::apikeys.secret_hash, ''
+		FROM apikeys.key WHERE public_key LIKE 'few%';
+	INSERT INTO apikeys.key_role (public_key, organization_id, role)
+		SELECT public_key, organization_id, 'ORG_READ_ONLY' FROM apikeys.key WHERE public_key LIKE 'few%'});
+flush_usage($_) for 'postgres', 'other';
+$lost = status('lost_count');
+$holder = hold_back();
+is(use_keys(0, 3599), 3600, 'an organization uses many keys');
+is(status("used_entries, lost_count - $lost"), '3500|1350', 'it takes seven eighths');
+is(query(q{SELECT count(*) FROM apikeys.key WHERE public_key LIKE 'few%' AND apikeys.authorize(public_key, 'a secret', '10.0.0.1', 'clusters.read')}),
+	20, 'another one uses few');
+is(status("used_entries, lost_count - $lost"), '3520|1350', 'and loses none of its uses');
+$holder->query_safe('COMMIT');
+$holder->quit;
+query(q{DELETE FROM apikeys.key WHERE public_key LIKE 'few%'; DELETE FROM apikeys.deleted_key});
+
+# What uncommitted keys have used waits for their commit, unless their own organization
+# fills the counters: then it is lost, which is told.
+sub use_uncommitted
+{
+	my ($name, $organization, $count) = @_;
+
+	return query(qq{
+		BEGIN;
+		INSERT INTO apikeys.key (public_key, organization_id, description)
+			SELECT '$name' || n, '$organization', 'a key' FROM generate_series(1, $count) AS n;
+		INSERT INTO apikeys.key_secret (public_key, version, hash, hint)
+			SELECT '$name' || n, 1, ('sha256\$\$' || encode(sha256('a secret'), 'hex'))::apikeys.secret_hash, '' FROM generate_series(1, $count) AS n;
+		INSERT INTO apikeys.key_role (public_key, organization_id, role)
+			SELECT '$name' || n, '$organization', 'ORG_READ_ONLY' FROM generate_series(1, $count) AS n;
+		SELECT count(*) FROM generate_series(1, $count) AS n WHERE apikeys.authorize('$name' || n, 'a secret', '10.0.0.1', 'clusters.read');
+		PREPARE TRANSACTION '$name'});
+}
+flush_usage($_) for 'postgres', 'other';
+$lost = status('lost_count');
+is(use_uncommitted('few', '20000000-0000-0000-0000-000000000000', 20), 20, 'keys are used before they are committed');
+is(use_uncommitted('many', '10000000-0000-0000-0000-000000000000', 1500), 1500, 'and many of another organization');
+flush_usage();
+cmp_ok(status('lost_count') - $lost, '>', 500, 'uses of the many are lost');
+query(q{COMMIT PREPARED 'few'; COMMIT PREPARED 'many'});
+flush_usage();
+is(query(q{SELECT sum(use_count) FROM apikeys.key_usage WHERE public_key LIKE 'few%'}), 20, 'those of the others are written');
+is(query(qq{SELECT coalesce(sum(use_count), 0) + (SELECT lost_count - $lost FROM apikeys.status()) FROM apikeys.key_usage WHERE public_key LIKE 'many%'}),
+	1500, 'and of the many nothing else is lost');
+query(q{DELETE FROM apikeys.key WHERE public_key ~ '^(few|many)'; DELETE FROM apikeys.organization WHERE name = 'Few'});
+flush_usage();
+is(query(q{SELECT count(*) FROM apikeys.key_usage WHERE public_key ~ '^(few|many)'}), 0, 'they are deleted');
+
 # The pool is shared: if one database fills it, the worker of the other is woken.
 flush_usage($_) for 'postgres', 'other';
 use_keys(0, 499, 'other');
@@ -341,6 +395,29 @@ ok($node->poll_query_until('postgres', 'SELECT used_entries = 0 FROM apikeys.sta
 ok( $node->poll_query_until('postgres',
 		q{SELECT count(*) = 0 FROM apikeys.key_usage WHERE substr(public_key, 4)::integer BETWEEN 3000 AND 4499}),
 	'what is written of deleted keys is removed, also of those that found no room');
+
+# Plans that were made while tables were small read no table once for each row of another.
+query('CREATE DATABASE stale');
+make_keys('stale', 5000);
+query(q{SELECT apikeys.set_quota('key0', 9, 'day')}, 'stale');
+use_keys(0, 0, 'stale');
+query('SELECT apikeys.flush_usage()', 'stale');
+query('VACUUM ANALYZE apikeys.quota_usage, apikeys.key', 'stale');
+my $delete = q{DELETE FROM apikeys.key WHERE substr(public_key, 4)::integer BETWEEN %d AND %d};
+query(sprintf($delete, 1000, 2499), 'stale');
+flush_usage('stale');
+query(q{SELECT count(apikeys.set_quota(public_key, 9, 'day')) FROM apikeys.key WHERE length(public_key) = 6}, 'stale');
+query('BEGIN; ' . sprintf($delete, 2500, 3999) . q{; PREPARE TRANSACTION 'deletion'}, 'stale');
+is(use_keys(100, 999, 'stale'), 900, 'keys with quotas are used');
+query('SELECT apikeys.flush_usage()', 'stale');
+query(q{COMMIT PREPARED 'deletion'}, 'stale');
+my $read = q{SELECT coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) FROM pg_stat_user_tables WHERE relid = 'apikeys.key'::regclass};
+my $stop_worker = q{SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE backend_type = 'apikeys worker' AND datname = 'stale'};
+my $read_before = query($read, 'stale');
+flush_usage('stale');
+query($stop_worker, 'stale');
+cmp_ok(query($read, 'stale') - $read_before, '<', 60_000, 'a sweep reads each row a few times');
+query('DROP DATABASE stale');
 
 # Secrets likewise.
 use_keys(4500, 5999);
