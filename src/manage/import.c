@@ -148,7 +148,8 @@ import_rows(Datum organization, int64 first_row)
 		"SELECT apikeys_internal.import_rows($1, $2, $3, $4, $5, $6, $7, $8)",
 		2 + COLUMN_COUNT,
 		{UUIDOID, INT8OID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
-		TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID}
+		TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID},
+		.by_index = true
 	};
 	Datum		values[2 + COLUMN_COUNT];
 	char		nulls[] = "        ";

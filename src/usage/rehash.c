@@ -248,7 +248,7 @@ ak_rehash_write(void)
 {
 	static AkStatement renew = {
 		"SELECT apikeys_internal.renew_hashes($1, $2, $3)",
-		3, {TEXTARRAYOID, BYTEAARRAYOID, TEXTARRAYOID}
+		3, {TEXTARRAYOID, BYTEAARRAYOID, TEXTARRAYOID}, .by_index = true
 	};
 	Entry	   *entries;
 	Datum	   *columns[3];

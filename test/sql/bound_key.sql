@@ -170,7 +170,7 @@ ROLLBACK;
 -- Nor does a named user act in it: the owner of the table does.
 CREATE OR REPLACE FUNCTION pg_temp.name_user(x integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
-	RAISE WARNING '% % % %', CASE WHEN apikeys.principal() = 'role:' || session_user THEN 'the role' ELSE apikeys.principal() END, apikeys.current_key(), apikeys.permits('clusters.read'), apikeys.current_address();
+	RAISE WARNING '% % % %', CASE WHEN apikeys.principal() = 'role:' || session_user THEN 'the role' ELSE apikeys.principal() END, apikeys.current_key(), apikeys.permits('clusters.read'), apikeys.current_address() IS NOT DISTINCT FROM '192.0.2.1'::inet;
 	RETURN x;
 END;
 $$;
