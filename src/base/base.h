@@ -174,6 +174,7 @@ extern void ak_set_locally(const char *name, const char *value);
 extern void ak_owner_begin(AkOwner *owner, Oid as_role, bool by_index);
 extern void ak_owner_end(AkOwner *owner, bool is_error);
 extern bool ak_owner_is_acting(void);
+extern int	ak_owner_caller_context(void);
 extern bool ak_owner_is_under_way(void);
 extern Oid	ak_owner_caller(void);
 extern void ak_plan_by_index(void);

@@ -97,8 +97,28 @@ ak_convert_to_utf8(const char *bytes, size_t size)
 }
 
 /*
+ * Checks whether the database's encoding has no other bytes for a text: names that are
+ * different here would be the same in UTF-8.
+ */
+static bool
+comes_back(const char *utf8, size_t utf8_size, const char *bytes, size_t size)
+{
+	int			encoding = GetDatabaseEncoding();
+	Oid			converter = FindDefaultConversionProc(PG_UTF8, encoding);
+	int			room = utf8_size * MAX_CONVERSION_GROWTH + 1;
+	char	   *back = palloc_extended(room, MCXT_ALLOC_HUGE);
+
+	return OidIsValid(converter) &&
+		pg_do_encoding_conversion_buf(converter, PG_UTF8, encoding,
+									  (unsigned char *) unconstify(char *, utf8),
+									  utf8_size, (unsigned char *) back, room,
+									  true) == utf8_size &&
+		strlen(back) == size && memcmp(back, bytes, size) == 0;
+}
+
+/*
  * Returns the text in UTF-8, which may be the text itself, and its size; NULL if it
- * cannot be converted.  Bytes of SQL_ASCII that are not ASCII have no defined
+ * cannot be converted there and back.  Bytes of SQL_ASCII that are not ASCII have no defined
  * meaning; clients nearly always mean UTF-8.
  */
 static const char *
@@ -113,9 +133,10 @@ in_utf8(const char *bytes, size_t size, size_t *utf8_size)
 	if (encoding == PG_SQL_ASCII)
 		return pg_verify_mbstr(PG_UTF8, bytes, size, true) ? bytes : NULL;
 	utf8 = ak_convert_to_utf8(bytes, size);
-	if (utf8)
-		*utf8_size = strlen(utf8);
-	return utf8;
+	if (utf8 == NULL)
+		return NULL;
+	*utf8_size = strlen(utf8);
+	return comes_back(utf8, *utf8_size, bytes, size) ? utf8 : NULL;
 }
 
 /* --- Names --------------------------------------------------------------- */

@@ -145,6 +145,17 @@ ak_owner_is_acting(void)
 	return acting && GetUserId() == acting->owner;
 }
 
+/* Returns the section of the outermost caller that was not the owner itself. */
+static const AkOwner *
+find_outermost(void)
+{
+	const AkOwner *frame = acting;
+
+	while (frame->outer && frame->caller == frame->outer->owner)
+		frame = frame->outer;
+	return frame;
+}
+
 /*
  * Returns the role on whose behalf the code runs: while it acts as the owner,
  * the outermost caller that was not the owner itself, else the current user.
@@ -152,13 +163,20 @@ ak_owner_is_acting(void)
 Oid
 ak_owner_caller(void)
 {
-	const AkOwner *frame = acting;
+	return ak_owner_is_acting() ? find_outermost()->caller : GetUserId();
+}
 
-	if (!ak_owner_is_acting())
-		return GetUserId();
-	while (frame->outer && frame->caller == frame->outer->owner)
-		frame = frame->outer;
-	return frame->caller;
+/* Returns the security context of that role, flags of miscadmin.h. */
+int
+ak_owner_caller_context(void)
+{
+	Oid			user;
+	int			context;
+
+	if (ak_owner_is_acting())
+		return find_outermost()->caller_context;
+	GetUserIdAndSecContext(&user, &context);
+	return context;
 }
 
 /*

@@ -8,7 +8,7 @@
  * (before PostgreSQL 18).  So code of that owner could run with the rights of the
  * extension's owner, or change settings that its statements rely on.  A statement of
  * the extension therefore fails where a foreign key of a role that is no superuser
- * would do anything to rows, would compare them by a cast, or is checked at the end of
+ * would do anything to rows, would compare them by a cast of such a role, or is checked at the end of
  * the transaction, when nothing of the extension is under way any more.  And one with a
  * cast cannot be made: also for rows of that table PostgreSQL calls the cast as the
  * owner of the table that they refer to.
@@ -25,10 +25,13 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
+#include "commands/extension.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "parser/parse_coerce.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -61,13 +64,33 @@ is_action(Oid function)
 		function != F_RI_FKEY_RESTRICT_UPD;
 }
 
+/* Checks whether a cast between these types calls a function of no superuser. */
+static bool
+has_own_cast(Oid from, Oid to)
+{
+	Oid			function = InvalidOid;
+	HeapTuple	tuple;
+	Oid			owner;
+
+	if (IsBinaryCoercible(from, to) ||
+		find_coercion_pathway(to, from, COERCION_EXPLICIT, &function) !=
+		COERCION_PATH_FUNC)
+		return false;
+	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	if (!HeapTupleIsValid(tuple))
+		return true;
+	owner = ((Form_pg_proc) GETSTRUCT(tuple))->proowner;
+	ReleaseSysCache(tuple);
+	return !superuser_arg(owner);
+}
+
 /*
  * Checks whether a foreign key, a row of pg_constraint, refers to one of the changed
  * columns, a set as in ExecGetUpdatedCols() or NULL for all, and stores whether it
- * compares without a cast.
+ * compares without a cast of a role that is no superuser.
  */
 static bool
-refers_to(HeapTuple key, const Bitmapset *changed, bool *has_same_types)
+refers_to(HeapTuple key, const Bitmapset *changed, bool *is_plain)
 {
 	Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(key);
 	int			count;
@@ -75,7 +98,7 @@ refers_to(HeapTuple key, const Bitmapset *changed, bool *has_same_types)
 	AttrNumber	referred[INDEX_MAX_KEYS];
 	bool		is_concerned = changed == NULL;
 
-	*has_same_types = true;
+	*is_plain = true;
 	DeconstructFkConstraintRow(key, &count, referring, referred, NULL, NULL,
 							   NULL, NULL, NULL);
 	for (int i = 0; i < count; i++)
@@ -83,16 +106,16 @@ refers_to(HeapTuple key, const Bitmapset *changed, bool *has_same_types)
 		is_concerned = is_concerned ||
 			bms_is_member(referred[i] - FirstLowInvalidHeapAttributeNumber,
 						  changed);
-		*has_same_types = *has_same_types &&
-			get_atttype(form->conrelid, referring[i]) ==
-			get_atttype(form->confrelid, referred[i]);
+		*is_plain = *is_plain &&
+			!has_own_cast(get_atttype(form->conrelid, referring[i]),
+						  get_atttype(form->confrelid, referred[i]));
 	}
 	return is_concerned;
 }
 
 /*
- * The same of a constraint, and stores whether it compares without a cast and at once,
- * not at the end of the transaction.
+ * The same of a constraint, and stores whether it compares without such a cast and at
+ * once, not at the end of the transaction.
  */
 static bool
 is_concerned(Oid constraint, const Bitmapset *changed, bool *is_plain)
@@ -119,7 +142,7 @@ raise_not_trusted(Oid table)
 					quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)),
 											   get_rel_name(table))),
 			 errdetail("The owner of the table is no superuser, and its code could run with the rights of the owner of the extension."),
-			 errhint("Let the foreign key have no ON DELETE and ON UPDATE, be not deferrable, and have columns of the types that it refers to."),
+			 errhint("Let the foreign key have no ON DELETE and ON UPDATE, be not deferrable, and need no cast of a role that is no superuser."),
 			 ak_errid("reference_not_trusted")));
 }
 
@@ -240,12 +263,16 @@ void
 ak_references_check_new(Oid constraint)
 {
 	Oid			own_schema = get_namespace_oid("apikeys", true);
-	Relation	catalog = table_open(ConstraintRelationId, AccessShareLock);
+	Relation	catalog;
 	Oid			not_trusted = InvalidOid;
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
+	if (!OidIsValid(own_schema) ||
+		!OidIsValid(get_extension_oid("apikeys", true)))
+		return;
+	catalog = table_open(ConstraintRelationId, AccessShareLock);
 	ScanKeyInit(&key, Anum_pg_constraint_oid, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(constraint));
 	scan = systable_beginscan(catalog, ConstraintOidIndexId, true, SnapshotSelf,
@@ -255,12 +282,12 @@ ak_references_check_new(Oid constraint)
 	{
 		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
 		Search		search = {own_schema, ak_table_owner(form->confrelid), NIL};
-		bool		has_same_types;
+		bool		is_plain;
 
-		if (form->contype == CONSTRAINT_FOREIGN && OidIsValid(own_schema) &&
+		if (form->contype == CONSTRAINT_FOREIGN &&
 			get_rel_namespace(form->confrelid) == own_schema &&
 			!is_trusted(form->conrelid, &search) &&
-			refers_to(tuple, NULL, &has_same_types) && !has_same_types)
+			refers_to(tuple, NULL, &is_plain) && !is_plain)
 			not_trusted = form->conrelid;
 	}
 	systable_endscan(scan);

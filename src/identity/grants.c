@@ -248,6 +248,8 @@ ak_own_grants_scan(AkKeystore *store, AkHeldCallback callback, void *argument)
 	text	   *user = ak_identity_user();
 	ListCell   *cell;
 
+	if (!ak_identity_has_rights())
+		return;
 	if (bound)
 	{
 		AkImage		image;

@@ -137,16 +137,44 @@ check_process(void)
 				 ak_errid("parallel_worker")));
 }
 
-/*
- * Returns what acts, or NULL.  Nothing that was named does in code that ANALYZE,
- * REINDEX, REFRESH MATERIALIZED VIEW and the like run for the owner of a table, who
- * is somebody else.
- */
+/* Returns what acts, or NULL. */
 static Acting *
 get_acting(void)
 {
 	check_process();
-	return InSecurityRestrictedOperation() ? NULL : acting;
+	return acting;
+}
+
+/*
+ * Checks whether this is code that nobody has called, which PostgreSQL runs as the owner
+ * of a table: for ANALYZE, REINDEX and the like, or where it follows a foreign key.
+ */
+static bool
+is_run_for_others(void)
+{
+	return (ak_owner_caller_context() &
+			(SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS)) != 0;
+}
+
+/*
+ * Checks whether what acts has its rights here: what was named has none in code that
+ * runs for others.  Who it is can be seen there all the same.
+ */
+bool
+ak_identity_has_rights(void)
+{
+	return acting == NULL || !is_run_for_others();
+}
+
+/* Raises 42501 if it has none. */
+void
+ak_identity_require_rights(void)
+{
+	if (!ak_identity_has_rights())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("a named principal has no rights in code that is run for others"),
+				 ak_errid("restricted_operation")));
 }
 
 /*
@@ -174,13 +202,13 @@ make_acting(const char *prefix, const text *name, const AkNetwork *address)
 
 /*
  * Makes it act until the end of the (sub)transaction, in place of what this one has
- * named before.  Raises 42501 in code that get_acting() or a verb runs for somebody else,
- * who goes on after it.
+ * named before.  Raises 42501 in code that runs for others, or in a verb, who go on after
+ * it.
  */
 static void
 let_act(Acting *made)
 {
-	if (InSecurityRestrictedOperation() || ak_owner_is_under_way())
+	if (is_run_for_others() || ak_owner_is_under_way())
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("no principal can be named within a security-restricted operation"),
@@ -293,7 +321,7 @@ reads_itself(void)
 {
 	const AkShortToken *token = ak_identity_token();
 
-	return ak_identity_key() != NULL &&
+	return ak_identity_key() != NULL && ak_identity_has_rights() &&
 		(token == NULL || (token->scopes == NULL && !token->has_project));
 }
 
@@ -590,7 +618,7 @@ apikeys_permits(PG_FUNCTION_ARGS)
 {
 	Acting	   *now = get_acting();
 
-	if (now && now->key && !PG_ARGISNULL(0))
+	if (now && now->key && !PG_ARGISNULL(0) && !is_run_for_others())
 		PG_RETURN_BOOL(ak_bound_key_permits(now->key, fcinfo));
 	if (!PG_ARGISNULL(0))
 		ak_check_scope(PG_GETARG_TEXT_PP(0));

@@ -123,6 +123,8 @@ extern void ak_identity_bind(text *public_key, AkKeystore *store,
 							 AkImage *image, const AkNetwork *address,
 							 int32 secret_version,
 							 const AkShortToken *token);
+extern bool ak_identity_has_rights(void);
+extern void ak_identity_require_rights(void);
 extern const AkBoundKey *ak_identity_bound_key(void);
 extern text *ak_identity_key(void);
 extern const AkShortToken *ak_identity_token(void);

@@ -18,6 +18,7 @@
 
 #include "base/base.h"
 #include "core/compat.h"
+#include "identity/identity.h"
 
 #include "access/htup_details.h"
 #include "access/parallel.h"
@@ -122,6 +123,7 @@ enter(FunctionCallInfo fcinfo, int required)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("keys cannot be managed in a parallel worker"),
 				 ak_errid("parallel_worker")));
+	ak_identity_require_rights();
 	for (int i = 0; i < Min(required, door->required); i++)
 		if (PG_ARGISNULL(i))
 			refuse_null(face->fn_oid, i);

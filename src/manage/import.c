@@ -10,6 +10,7 @@
 
 #include "base/base.h"
 #include "core/compat.h"
+#include "identity/identity.h"
 
 #include "access/xact.h"
 #include "catalog/namespace.h"
@@ -177,6 +178,7 @@ import_source(Datum organization, Oid source)
 	int64		count = 0;
 	uint64		fetched;
 
+	ak_identity_require_rights();
 	SPI_connect();
 	portal = SPI_cursor_open_with_args(NULL, query, 0, NULL, NULL, NULL, false,
 									   CURSOR_OPT_NO_SCROLL);

@@ -70,8 +70,8 @@ ak_usage_batches_init(AkDatabaseSlot *own_slot)
 
 /*
  * Checks whether counts of a key that does not exist are kept: it may be committed
- * later, if no other organization has the name.  They are lost if this one has filled
- * the counters.
+ * later, if no other organization has the name.  They are lost while counters are
+ * needed: nobody knows whether such organizations exist either.
  */
 static bool
 shall_keep(AkKeystore *store, const AkCount *count)
@@ -86,9 +86,10 @@ shall_keep(AkKeystore *store, const AkCount *count)
 		(ak_keystore_find_key(store, public_key, &organization) &&
 		 memcmp(&organization, &count->organization, UUID_LEN) != 0))
 		return false;
-	if (!ak_counters_are_filled_by(&count->organization))
+	if (!ak_counters_are_filling())
 		return true;
-	pg_atomic_fetch_add_u64(&slot->lost, count->tally.count);
+	if (count->counted.kind != AK_COUNTER_GRANT)
+		pg_atomic_fetch_add_u64(&slot->lost, count->tally.count);
 	return false;
 }
 

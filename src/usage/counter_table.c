@@ -10,9 +10,10 @@
  * counter with more detail.  Room is taken from one pool.  Its last quarter is
  * reserved for heads and counters without detail, so that the uses of every other key
  * can be counted however many details one key has, and whatever is denied; and the
- * eighth before that for these and denials, so that no uses hide them.  Its last eighth is not
- * available to an organization that has more than an eighth, and the last half of that
- * not to a database that has more than half of the room, if others have ever counted.
+ * eighth before that for these and denials, so that no uses hide them.An
+ * organization of a database gets another head only while it has less than seven times
+ * as many counters as are free: one alone leaves an eighth free, and each more that
+ * takes all it can leaves less, so that those with few find room.
  * Heads that note deletions take a quarter of it at most: they come as fast as keys are
  * deleted, and stay until that has ended.
  *
@@ -49,15 +50,11 @@
 
 #define TRANCHE_NAME	"apikeys usage"
 
-/* Number of counters of a database or an organization; some may share an account. */
-typedef struct Account
-{
-	uint32		used;
-	bool		is_open;		/* it had counters once */
-} Account;
-
-#define DATABASE_ACCOUNTS		256
+/* Of accounts of used counters; some organizations may share one. */
 #define ORGANIZATION_ACCOUNTS	4096
+
+/* One may have so many times as many counters as are free. */
+#define ORGANIZATION_FACTOR		7
 
 typedef struct Pool
 {
@@ -67,10 +64,7 @@ typedef struct Pool
 	slock_t		mutex;			/* protects the fields below */
 	AkCounter  *free;			/* freed, linked by children[0] */
 	uint32		used;			/* also read without the lock */
-	Account		databases[DATABASE_ACCOUNTS];
-	uint32		databases_opened;
-	Account		organizations[ORGANIZATION_ACCOUNTS];
-	uint32		organizations_opened;
+	uint32		organizations[ORGANIZATION_ACCOUNTS];
 	uint32		deletions;		/* heads that have a deleter */
 	uint32		touched;		/* number at the front that were ever used */
 } Pool;
@@ -155,36 +149,15 @@ get_room(const AkCounterKey *key)
 		(is_denial ? 0 : ak_usage_max_entries / 8);
 }
 
-static Account *
-get_database_account(const AkCounterKey *key)
+/* The account of an organization of a database; nobody can choose its place. */
+static uint32 *
+get_account(const AkCounterKey *key)
 {
-	return &pool->databases[key->database % DATABASE_ACCOUNTS];
-}
-
-/* That of an organization of a database; nobody can choose its place. */
-static Account *
-get_organization_account(Oid database, const pg_uuid_t *organization)
-{
-	uint64		organization_seed[] = {seed[0] ^ database, seed[1]};
+	uint64		organization_seed[] = {seed[0] ^ key->database, seed[1]};
 
 	return &pool->organizations[ak_crypto_short_hash((uint8 *) organization_seed,
-													 organization, UUID_LEN) %
+													 &key->organization, UUID_LEN) %
 								ORGANIZATION_ACCOUNTS];
-}
-
-/*
- * Opens an account, and checks whether it has more than a share of the room, and there
- * are others.  The pool's mutex is held.
- */
-static bool
-has_more_than(Account *account, uint32 *opened, uint32 share)
-{
-	if (!account->is_open)
-	{
-		account->is_open = true;
-		(*opened)++;
-	}
-	return *opened > 1 && account->used > share;
 }
 
 /* --- Shared memory ------------------------------------------------------- */
@@ -266,18 +239,6 @@ ak_counters_are_filling(void)
 	return pool->used > ak_usage_max_entries / 2;
 }
 
-/*
- * Checks whether an organization of this database has so many counters that others may
- * lack room; takes no lock.
- */
-bool
-ak_counters_are_filled_by(const pg_uuid_t *organization)
-{
-	return ak_counters_are_filling() &&
-		get_organization_account(MyDatabaseId, organization)->used >
-		ak_usage_max_entries / 8;
-}
-
 /* Checks whether a counter of this name may be allocated now; takes no lock. */
 bool
 ak_counters_have_room(const AkCounterName *name)
@@ -345,27 +306,18 @@ ak_counter_find(const AkCounterName *name)
 static AkCounter *
 add_counter(const AkCounterName *name, AkCounter *head)
 {
-	Account    *database = get_database_account(&name->key);
-	Account    *organization = get_organization_account(name->key.database,
-														&name->key.organization);
+	uint32	   *account = get_account(&name->key);
 	uint32		limit = get_room(&name->key);
-	uint32		eighth = ak_usage_max_entries / 8;
-	bool		many_in_database;
-	bool		many_in_organization;
+	uint32		free_count;
 	AkCounter  *counter = NULL;
 
 	SpinLockAcquire(&pool->mutex);
-	many_in_database = has_more_than(database, &pool->databases_opened,
-									 4 * eighth);
-	many_in_organization = has_more_than(organization,
-										 &pool->organizations_opened, eighth);
-	if (!has_detail(&name->key))
-		limit -= many_in_organization ? eighth :
-			many_in_database ? eighth / 2 : 0;
-	if (pool->used < limit)
+	free_count = ak_usage_max_entries - pool->used;
+	if (pool->used < limit &&
+		(has_detail(&name->key) ||
+		 *account < ORGANIZATION_FACTOR * free_count))
 	{
-		database->used++;
-		organization->used++;
+		(*account)++;
 		counter = pool->free;
 		if (counter)
 			pool->free = counter->children[0];
@@ -519,8 +471,7 @@ ak_counter_clear_deleter(AkCounter *head)
 void
 ak_counter_remove(AkCounter *counter)
 {
-	Account    *database;
-	Account    *organization;
+	uint32	   *account;
 
 	Assert(dlist_is_empty(&counter->counters));
 	if (TransactionIdIsValid(counter->deleter))
@@ -528,12 +479,9 @@ ak_counter_remove(AkCounter *counter)
 	dlist_delete(&counter->link);
 	remove_from_tree(counter);
 
-	database = get_database_account(&counter->key);
-	organization = get_organization_account(counter->key.database,
-											&counter->key.organization);
+	account = get_account(&counter->key);
 	SpinLockAcquire(&pool->mutex);
-	database->used--;
-	organization->used--;
+	(*account)--;
 	counter->children[0] = pool->free;
 	pool->free = counter;
 	pool->used--;

@@ -249,7 +249,6 @@ extern void ak_counters_attach(void);
 extern bool ak_counters_exist(void);
 extern int	ak_counters_used(void);
 extern bool ak_counters_are_filling(void);
-extern bool ak_counters_are_filled_by(const pg_uuid_t *organization);
 
 extern bool ak_counter_name(const char *public_key, size_t length,
 							const pg_uuid_t *organization, Oid database,

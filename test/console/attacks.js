@@ -364,6 +364,11 @@ test('what became of a change that is not answered is not claimed to be known', 
     const other = await request()
     assert.equal(other.status, 504)
     assert.equal(other.json.errorCode, 'IN_DOUBT')
+    // They take no more connections than there are.
+    const more = await Promise.all(Array.from({ length: 20 }, form))
+    assert.deepEqual([...new Set(more.map(({ status }) => status))], [503])
+    const taken = await value("SELECT count(*)::integer FROM pg_stat_activity WHERE usename = 'console' AND datname = current_database()")
+    assert.ok(taken <= 20)
   } finally {
     await waitFor('')
   }
@@ -375,10 +380,12 @@ test('an empty entry is no entry, and confines nothing', async () => {
   const anna = await signedIn('anna')
   const [owner] = await sql("SELECT * FROM apikeys.create_key($1, 'owner', '{ORG_OWNER}')", [places.acme])
   await unchanged(async () => {
-    for (const network of ['', '  ']) {
+    for (const network of ['', '  ', '{}', '192.0.2.1,192.0.2.2']) {
       const { status, text } = await anna.post(`${base}/keys/${key}/access-list`, { network })
       assert.equal(status, 422)
       assert.match(text, /role="alert"[^]*Give an address or a network/)
+      const removed = await anna.post(`${base}/keys/${key}/access-list/remove`, { entry: network })
+      assert.equal(removed.status, 422)
       const answer = await call(
         console_.url,
         owner,
@@ -400,6 +407,11 @@ test('a key that lives longer than JavaScript is shown', async () => {
   const { status, text } = await anna.get(`${base}/keys/${late}`)
   assert.equal(status, 200)
   assert.match(text, /after the year 275,759/)
+  for (const [expires, shown] of [['20000-01-01', '+020000-01-01 23:59 UTC'], ['-infinity', null]]) {
+    const { status: saved } = await anna.post(`${base}/keys/${late}`, { description: 'late', expires, expires_was: '' })
+    assert.equal(saved, shown ? 303 : 422)
+    if (shown) assert.ok((await anna.get(`${base}/keys/${late}`)).text.includes(shown))
+  }
   assert.equal((await anna.post(`${base}/keys/${late}/delete`, {})).status, 303)
 })
 

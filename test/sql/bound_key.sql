@@ -167,7 +167,8 @@ BEGIN;
 ANALYZE analyzed;
 SELECT apikeys.principal() LIKE 'role:%' AS is_the_caller;
 ROLLBACK;
--- Nor does a named user act in it: the owner of the table does.
+-- Nor has a named user or a bound key any rights in it, also not where PostgreSQL follows a
+-- foreign key of others.
 CREATE OR REPLACE FUNCTION pg_temp.name_user(x integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
 	RAISE WARNING '% % % %', CASE WHEN apikeys.principal() = 'role:' || session_user THEN 'the role' ELSE apikeys.principal() END, apikeys.current_key(), apikeys.permits('clusters.read'), apikeys.current_address() IS NOT DISTINCT FROM '192.0.2.1'::inet;
@@ -185,6 +186,62 @@ ANALYZE analyzed;
 SELECT apikeys.current_key();
 COMMIT;
 DROP TABLE analyzed;
+CREATE ROLE regress_apikeys_bound_key_other;
+SELECT apikeys.grant_access('regress_apikeys_bound_key_other', 'manage', 'decide', 'impersonate') \g /dev/null
+GRANT CREATE, USAGE ON SCHEMA public TO regress_apikeys_bound_key_other, regress_apikeys_bound_key_carrier;
+SET ROLE regress_apikeys_bound_key_other;
+CREATE TABLE regress_bound_key_country (id integer PRIMARY KEY, n integer);
+INSERT INTO regress_bound_key_country VALUES (1, 1);
+CREATE FUNCTION regress_bound_key_tells(action text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	identifier text;
+BEGIN
+	EXECUTE action;
+	RETURN 'done';
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS identifier = CONSTRAINT_NAME;
+	RETURN identifier;
+END;
+$$;
+CREATE TABLE regress_bound_key_source AS SELECT 'stolen' AS public_key, 'sha256$$' || repeat('0', 64) AS hash, 'd' AS description, '{}'::text[] AS roles;
+CREATE FUNCTION regress_bound_key_index(x integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+	IF current_setting('regress.armed', true) = 'yes' THEN
+		RAISE WARNING '% % % %', current_user = 'regress_apikeys_bound_key_other', apikeys.principal(), apikeys.permits('clusters.read'), (SELECT count(*) FROM apikeys.keys);
+		RAISE WARNING '% % %', regress_bound_key_tells('SELECT apikeys.create_key(apikeys.organization(''regress_bound_key''), ''stolen'', ''{}'')'),
+			regress_bound_key_tells('SELECT apikeys.import_keys(apikeys.organization(''regress_bound_key''), ''regress_bound_key_source'')'),
+			regress_bound_key_tells('SELECT apikeys.act_as(''user:other'')');
+	END IF;
+	RETURN 1;
+END;
+$$;
+CREATE INDEX ON regress_bound_key_country (n) WHERE regress_bound_key_index(1) = 1;
+GRANT REFERENCES ON regress_bound_key_country TO regress_apikeys_bound_key_carrier;
+SET ROLE regress_apikeys_bound_key_carrier;
+CREATE TABLE regress_bound_key_order (country integer REFERENCES regress_bound_key_country);
+SET regress.armed = 'yes';
+BEGIN;
+SELECT apikeys.act_as('user:regress_bound_key');
+INSERT INTO regress_bound_key_order VALUES (1);
+SELECT apikeys.principal(), count(*) > 0 AS keys FROM apikeys.keys;
+ROLLBACK;
+BEGIN;
+SELECT apikeys.authenticate('regress_manager', :'secret', NULL);
+INSERT INTO regress_bound_key_order VALUES (1);
+SELECT apikeys.permits('clusters.read'), count(*) > 0 AS keys FROM apikeys.keys;
+ROLLBACK;
+-- Nor does it name anybody for those who go on.
+BEGIN;
+INSERT INTO regress_bound_key_order VALUES (1);
+SELECT apikeys.principal();
+ROLLBACK;
+RESET regress.armed;
+RESET ROLE;
+DROP TABLE regress_bound_key_order, regress_bound_key_country, regress_bound_key_source;
+DROP FUNCTION regress_bound_key_index, regress_bound_key_tells;
+DROP OWNED BY regress_apikeys_bound_key_other;
+DROP ROLE regress_apikeys_bound_key_other;
+REVOKE ALL ON SCHEMA public FROM regress_apikeys_bound_key_carrier;
 
 SELECT apikeys.drop_role('regress_bound_key_manager');
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA apikeys FROM regress_apikeys_bound_key_carrier;

@@ -306,6 +306,9 @@ my %texts = (
 	LATIN1 => [q{jsonb_build_object('a', repeat(chr(233), 2046)), jsonb_build_object('a', repeat(chr(233), 2043))},
 		q{'user:' || repeat(chr(233), 126), 'user:' || repeat(chr(233), 125)}],
 	WIN1252 => [q{jsonb_build_object('a', E'\x81'), jsonb_build_object(E'\x81', 1), jsonb_build_object('a', E'\x80')}, q{E'user:\x81', E'user:\x80'}],
+	# Two bytes for one character of UTF-8, of which one is taken.
+	EUC_JP => [q{jsonb_build_object('a', convert_from('\x8ff4ac', 'EUC_JP')), jsonb_build_object('a', convert_from('\xade2', 'EUC_JP'))},
+		q{'user:' || convert_from('\x8ff4ac', 'EUC_JP'), 'user:' || convert_from('\xade2', 'EUC_JP')}],
 	SQL_ASCII => [q{jsonb_build_object('a', E'\xff'), jsonb_build_object(E'\xc3', 1), jsonb_build_object('a', E'\xc3\xa9')}, q{E'user:\xff', E'user:\xc3\xa9'}]);
 foreach my $encoding (sort keys %texts)
 {

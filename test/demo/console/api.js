@@ -217,7 +217,7 @@ async function addEntries(context) {
       throw invalidEntries('Exactly one of ipAddress and cidrBlock has to be there.')
     const network = ipAddress ?? cidrBlock
     if (typeof network !== 'string') throw invalidEntries('ipAddress and cidrBlock are strings.')
-    if (network.includes(',') || network.trim() === '') throw invalidEntries('An entry is one address or one network.')
+    if (network.trim() === '' || /[,{}]/.test(network)) throw invalidEntries('An entry is one address or one network.')
     return network
   })
   await query('SELECT apikeys.add_to_access_list($1, $2::text[])', [params.key, networks])

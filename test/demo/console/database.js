@@ -26,9 +26,10 @@ class BusyError extends Error {
 
 // Nobody knows what became of a COMMIT that was not answered.
 class DoubtError extends Error {
-  constructor() {
+  constructor(answer) {
     super('The database did not say in time whether this was done. Look before you try it again.')
     this.status = 504
+    this.answer = answer
   }
 }
 
@@ -41,15 +42,21 @@ async function connect() {
   }
 }
 
-// The server's time limit does not hold for the wait for a standby.
+// The server's time limit does not hold for its wait for a standby. A connection that
+// waits is one of the pool's until it is answered.
 async function commit(client) {
+  const answer = client.query('COMMIT')
+  let timer
+  const limit = new Promise((resolve) => (timer = setTimeout(resolve, TIME_LIMIT, 'late')))
   try {
-    await client.query({ text: 'COMMIT', query_timeout: TIME_LIMIT })
+    if ((await Promise.race([answer, limit])) === 'late') throw new DoubtError(answer)
   } catch (error) {
     const isRefused = error instanceof DatabaseError && !error.code.startsWith('57P')
-    if (isRefused) throw error
+    if (isRefused || error instanceof DoubtError) throw error
     console.error('in doubt:', error.code ?? error.message)
-    throw new DoubtError()
+    throw new DoubtError(Promise.reject(error))
+  } finally {
+    clearTimeout(timer)
   }
 }
 
@@ -62,22 +69,22 @@ async function transaction(identify, values, work) {
     if (Date.now() > end) throw new BusyError()
     return (await client.query(text, parameters)).rows
   }
-  let broken
+  const releaseAfter = (answer) =>
+    answer.then(
+      () => client.release(),
+      (failure) => client.release(failure)
+    )
   try {
     await query('BEGIN')
     await query(identify, values)
     const result = await work(query)
     await commit(client)
+    client.release()
     return result
   } catch (error) {
-    if (error instanceof DoubtError) broken = error
-    else
-      await client.query('ROLLBACK').catch((failure) => {
-        broken = failure
-      })
+    if (error instanceof DoubtError) releaseAfter(error.answer)
+    else await releaseAfter(client.query('ROLLBACK'))
     throw error.code === '57014' ? new BusyError() : error
-  } finally {
-    client.release(broken)
   }
 }
 

@@ -192,13 +192,16 @@ const assign = change(
   ({ params, form }) => [params.key, textOrNull(form.project), all(form.roles)]
 )
 
+// SQL takes several as well, and none.
+function entryOf(value) {
+  const entry = text(value)
+  if (!entry || /[,{}]/.test(entry)) throw new PageError(422, 'Give an address or a network. Nothing was changed.')
+  return entry
+}
 const addEntry = change(
   'Added to the access list.',
   'SELECT apikeys.add_to_access_list($1, $2::text)',
-  ({ params, form }) => {
-    if (!text(form.network)) throw new PageError(422, 'Give an address or a network. Nothing was changed.')
-    return [params.key, text(form.network)]
-  }
+  ({ params, form }) => [params.key, entryOf(form.network)]
 )
 const addCurrent = change(
   'Your current address is in the access list.',
@@ -208,7 +211,7 @@ const addCurrent = change(
 const removeEntry = change(
   'Removed from the access list.',
   'SELECT apikeys.remove_from_access_list($1, $2::text)',
-  ({ params, form }) => [params.key, text(form.entry)]
+  ({ params, form }) => [params.key, entryOf(form.entry)]
 )
 const clearList = change(
   'The key can be used from every address.',

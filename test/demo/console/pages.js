@@ -149,13 +149,14 @@ function explainFault(error) {
   return { status: 500, identifier: null, sentence: 'Something went wrong here. Nothing was changed.' }
 }
 
-// PostgreSQL has years that JavaScript has not.
+// PostgreSQL has years that JavaScript has not, and times that never were.
 function time(date) {
   if (!date) return date
+  if (date === -Infinity) return 'the beginning of time'
   const moment = new Date(date)
   return Number.isNaN(moment.getTime())
     ? 'after the year 275,759'
-    : moment.toISOString().replace('T', ' ').slice(0, 16) + ' UTC'
+    : moment.toISOString().replace('T', ' ').replace(/:\d\d\.\d+Z/, ' UTC')
 }
 
 module.exports = { createPages }
