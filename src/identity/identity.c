@@ -27,7 +27,6 @@
 #include "utils/builtins.h"
 #include "utils/catcache.h"
 #include "utils/datum.h"
-#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 #include "utils/uuid.h"
@@ -348,38 +347,6 @@ ak_identity_address(AkNetwork *address)
 			return address->family != 0;
 	}
 	return ak_identity_peer(address);
-}
-
-/* The client address of this connection; false for a Unix-domain socket. */
-bool
-ak_identity_peer(AkNetwork *address)
-{
-	LOCAL_FCINFO(call, 0);
-	Datum		peer;
-
-	InitFunctionCallInfoData(*call, NULL, 0, InvalidOid, NULL, NULL);
-	peer = inet_client_addr(call);
-	if (call->isnull)
-		return false;
-	ak_network_from_inet(DatumGetInetPP(peer), address);
-	return true;
-}
-
-/*
- * Reads an argument that is an address, an inet or a text, into *address, and
- * returns that; NULL if it is NULL.
- */
-const AkNetwork *
-ak_identity_address_argument(FunctionCallInfo fcinfo, int argument,
-							 bool is_text, AkNetwork *address)
-{
-	if (PG_ARGISNULL(argument))
-		return NULL;
-	if (is_text)
-		ak_network_from_text(PG_GETARG_TEXT_PP(argument), address);
-	else
-		ak_network_from_inet(PG_GETARG_INET_PP(argument), address);
-	return address;
 }
 
 /* Returns the current principal as text; palloc'd. */

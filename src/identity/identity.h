@@ -134,13 +134,16 @@ extern text *ak_identity_user(void);
 extern List *ak_identity_roles(void);
 extern char *ak_identity_principal(void);
 extern bool ak_identity_address(AkNetwork *address);
+extern bool ak_identity_is_superuser(void);
+extern bool ak_identity_sees_all(void);
+
+/* --- address.c ----------------------------------------------------------- */
+
 extern bool ak_identity_peer(AkNetwork *address);
 extern const AkNetwork *ak_identity_address_argument(FunctionCallInfo fcinfo,
 													 int argument,
 													 bool is_text,
 													 AkNetwork *address);
-extern bool ak_identity_is_superuser(void);
-extern bool ak_identity_sees_all(void);
 
 /* --- reach.c ------------------------------------------------------------- */
 
