@@ -103,6 +103,11 @@ CREATE FUNCTION apikeys_internal.add_in_utc(start timestamptz, duration interval
 COMMENT ON FUNCTION apikeys_internal.add_in_utc(timestamptz, interval) IS
 	'Adds an interval to a time in UTC, whatever the time zone of the session.';
 
+CREATE FUNCTION apikeys_internal.reading_user() RETURNS text
+	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_reading_user';
+COMMENT ON FUNCTION apikeys_internal.reading_user() IS
+	'Returns the user of the application that is acting, for the policy of members; NULL if none is, or has no rights here.';
+
 CREATE FUNCTION apikeys_internal.principal_roles() RETURNS oid[]
 	LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_principal_roles';
 COMMENT ON FUNCTION apikeys_internal.principal_roles() IS

@@ -48,7 +48,7 @@ COMMENT ON POLICY role_reader_select ON apikeys.role IS
 	'Every principal with access manage reads the roles of every organization; a member of an organization, or of a project of it, reads the roles of that organization.';
 
 CREATE POLICY member_reader_select ON apikeys.member FOR SELECT
-	USING ((database_role IS NULL AND principal = (SELECT apikeys.principal()))
+	USING ((database_role IS NULL AND principal = (SELECT apikeys_internal.reading_user()))
 		OR database_role = ANY ((SELECT apikeys_internal.principal_roles())::oid[])
 		OR organization_id = ANY ((SELECT apikeys_internal.principal_organizations(
 			'apikeys.members.read', 'apikeys.members.manage'))::uuid[])

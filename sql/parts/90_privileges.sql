@@ -143,6 +143,7 @@ BEGIN ATOMIC
 		-- Called by policies, views and operators; without USAGE on the schema not callable directly.
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.metadata_contains(jsonb, jsonb)'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.principal_roles()'),
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.reading_user()'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.own_reader()'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.principal_organizations()'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.principal_organizations(text[])'),

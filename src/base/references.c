@@ -25,13 +25,12 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_inherits.h"
-#include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "parser/parse_coerce.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -64,22 +63,23 @@ is_action(Oid function)
 		function != F_RI_FKEY_RESTRICT_UPD;
 }
 
-/* Checks whether a cast between these types calls a function of no superuser. */
+/*
+ * Checks whether a value of the referring column may be cast by code of a role that is no
+ * superuser, now or later: casts belong to the owners of their types, and those of a
+ * domain are those of its base type.
+ */
 static bool
 has_own_cast(Oid from, Oid to)
 {
-	Oid			function = InvalidOid;
 	HeapTuple	tuple;
 	Oid			owner;
 
-	if (IsBinaryCoercible(from, to) ||
-		find_coercion_pathway(to, from, COERCION_EXPLICIT, &function) !=
-		COERCION_PATH_FUNC)
+	if (from == to)
 		return false;
-	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(getBaseType(from)));
 	if (!HeapTupleIsValid(tuple))
 		return true;
-	owner = ((Form_pg_proc) GETSTRUCT(tuple))->proowner;
+	owner = ((Form_pg_type) GETSTRUCT(tuple))->typowner;
 	ReleaseSysCache(tuple);
 	return !superuser_arg(owner);
 }
@@ -87,7 +87,7 @@ has_own_cast(Oid from, Oid to)
 /*
  * Checks whether a foreign key, a row of pg_constraint, refers to one of the changed
  * columns, a set as in ExecGetUpdatedCols() or NULL for all, and stores whether it
- * compares without a cast of a role that is no superuser.
+ * compares without a cast that may be another role's.
  */
 static bool
 refers_to(HeapTuple key, const Bitmapset *changed, bool *is_plain)
@@ -142,7 +142,7 @@ raise_not_trusted(Oid table)
 					quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)),
 											   get_rel_name(table))),
 			 errdetail("The owner of the table is no superuser, and its code could run with the rights of the owner of the extension."),
-			 errhint("Let the foreign key have no ON DELETE and ON UPDATE, be not deferrable, and need no cast of a role that is no superuser."),
+			 errhint("Let the foreign key have no ON DELETE and ON UPDATE, be not deferrable, and have columns of types that belong to superusers."),
 			 ak_errid("reference_not_trusted")));
 }
 

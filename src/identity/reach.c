@@ -20,6 +20,7 @@ PG_FUNCTION_INFO_V1(apikeys_principal_organizations);
 PG_FUNCTION_INFO_V1(apikeys_principal_other_projects);
 PG_FUNCTION_INFO_V1(apikeys_principal_project_keys);
 PG_FUNCTION_INFO_V1(apikeys_current_projects);
+PG_FUNCTION_INFO_V1(apikeys_reading_user);
 PG_FUNCTION_INFO_V1(apikeys_reads_key_of);
 
 /* The places where the principal has one of the scopes, or any role. */
@@ -359,4 +360,15 @@ apikeys_reads_key_of(PG_FUNCTION_ARGS)
 				   ak_reach_reads_key(PG_GETARG_TEXT_PP(0), &organization,
 										  PG_ARGISNULL(1) ? NULL :
 										  PG_GETARG_ARRAYTYPE_P(1)));
+}
+
+/* For the policy of members: the named user, NULL if none is acting or has rights here. */
+Datum
+apikeys_reading_user(PG_FUNCTION_ARGS)
+{
+	text	   *user = ak_identity_has_rights() ? ak_identity_user() : NULL;
+
+	if (user == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(user);
 }

@@ -207,7 +207,7 @@ CREATE TABLE regress_bound_key_source AS SELECT 'stolen' AS public_key, 'sha256$
 CREATE FUNCTION regress_bound_key_index(x integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
 	IF current_setting('regress.armed', true) = 'yes' THEN
-		RAISE WARNING '% % % %', current_user = 'regress_apikeys_bound_key_other', apikeys.principal(), apikeys.permits('clusters.read'), (SELECT count(*) FROM apikeys.keys);
+		RAISE WARNING '% % % % %', current_user = 'regress_apikeys_bound_key_other', apikeys.principal(), apikeys.permits('clusters.read'), (SELECT count(*) FROM apikeys.keys), (SELECT count(*) FROM apikeys.member);
 		RAISE WARNING '% % %', regress_bound_key_tells('SELECT apikeys.create_key(apikeys.organization(''regress_bound_key''), ''stolen'', ''{}'')'),
 			regress_bound_key_tells('SELECT apikeys.import_keys(apikeys.organization(''regress_bound_key''), ''regress_bound_key_source'')'),
 			regress_bound_key_tells('SELECT apikeys.act_as(''user:other'')');

@@ -148,6 +148,12 @@ ALTER TABLE regress_faults_4 ADD FOREIGN KEY (id) REFERENCES apikeys.project;
 DROP TABLE regress_faults_4;
 CREATE TABLE regress_faults_4 (id uuid REFERENCES apikeys.project);
 ALTER TABLE regress_faults_4 ALTER COLUMN id TYPE regress_faults_type USING NULL;
+-- Nor with a cast that is harmless now.
+DROP CAST (regress_faults_type AS uuid);
+CREATE CAST (regress_faults_type AS uuid) WITH INOUT AS IMPLICIT;
+CREATE TABLE regress_faults_5 (id regress_faults_type REFERENCES apikeys.project);
+DROP CAST (regress_faults_type AS uuid);
+CREATE CAST (regress_faults_type AS uuid) WITH FUNCTION regress_faults_cast AS IMPLICIT;
 CREATE DOMAIN regress_faults_domain AS uuid;
 CREATE TABLE regress_faults_5 (id regress_faults_domain REFERENCES apikeys.project, key varchar(80) REFERENCES apikeys.key);
 DROP TABLE regress_faults_5;
