@@ -51,7 +51,7 @@
 #define TRANCHE_NAME	"apikeys usage"
 
 /* Of accounts of used counters; some organizations may share one. */
-#define ORGANIZATION_ACCOUNTS	4096
+#define ORGANIZATION_ACCOUNTS	65536
 
 /* One may have so many times as many counters as are free. */
 #define ORGANIZATION_FACTOR		7

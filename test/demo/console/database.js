@@ -60,6 +60,12 @@ async function commit(client) {
   }
 }
 
+// The other side may be gone without a word.
+const giveUp = () =>
+  new Promise((resolve, reject) => {
+    setTimeout(reject, 60 * TIME_LIMIT, new Error('no answer')).unref()
+  })
+
 // Runs work(query) after the statement that says who acts. query(text, values)
 // returns rows. Values are always parameters, never part of the text.
 async function transaction(identify, values, work) {
@@ -82,7 +88,7 @@ async function transaction(identify, values, work) {
     client.release()
     return result
   } catch (error) {
-    if (error instanceof DoubtError) releaseAfter(error.answer)
+    if (error instanceof DoubtError) releaseAfter(Promise.race([error.answer, giveUp()]))
     else await releaseAfter(client.query('ROLLBACK'))
     throw error.code === '57014' ? new BusyError() : error
   }
