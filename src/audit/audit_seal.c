@@ -268,6 +268,7 @@ add_text(AkBlake2b *hash, const char *text, int length)
 		add_bytes(hash, converted, strlen(converted));
 		return;
 	}
+
 	/*
 	 * No error, because one such text would keep all events from being sealed.  It is
 	 * not the UTF-8 of another text with the same bytes.

@@ -69,31 +69,39 @@ ak_compare_texts(const void *a, const void *b)
 /* --- UTF-8 --------------------------------------------------------------- */
 
 /*
- * Converts a text from the database's encoding, which is neither UTF-8 nor
- * SQL_ASCII; the result is palloc'd and ends with NUL.  Returns NULL if UTF-8 lacks
- * one of its characters, or if the server cannot convert the encoding.
+ * Converts a text; the result is palloc'd and ends with NUL.  Returns NULL if the other
+ * encoding lacks one of its characters, or if the server has no conversion.
  */
-char *
-ak_convert_to_utf8(const char *bytes, size_t size)
+static char *
+convert(const char *bytes, size_t size, int from, int to)
 {
-	int			encoding = GetDatabaseEncoding();
 	Oid			converter;
-	char	   *utf8;
+	char	   *converted;
 	int			room;
 
 	if (size > (PG_INT32_MAX - 1) / MAX_CONVERSION_GROWTH)
 		return NULL;
-	converter = FindDefaultConversionProc(encoding, PG_UTF8);
+	converter = FindDefaultConversionProc(from, to);
 	if (!OidIsValid(converter))
 		return NULL;
 	room = size * MAX_CONVERSION_GROWTH + 1;
-	utf8 = palloc_extended(room, MCXT_ALLOC_HUGE);
-	if (pg_do_encoding_conversion_buf(converter, encoding, PG_UTF8,
+	converted = palloc_extended(room, MCXT_ALLOC_HUGE);
+	if (pg_do_encoding_conversion_buf(converter, from, to,
 									  (unsigned char *) unconstify(char *, bytes),
-									  size, (unsigned char *) utf8, room,
+									  size, (unsigned char *) converted, room,
 									  true) != size)
 		return NULL;
-	return utf8;
+	return converted;
+}
+
+/*
+ * Converts a text from the database's encoding, which is neither UTF-8 nor
+ * SQL_ASCII; the result is palloc'd and ends with NUL.  NULL if that is not possible.
+ */
+char *
+ak_convert_to_utf8(const char *bytes, size_t size)
+{
+	return convert(bytes, size, GetDatabaseEncoding(), PG_UTF8);
 }
 
 /*
@@ -103,23 +111,15 @@ ak_convert_to_utf8(const char *bytes, size_t size)
 static bool
 comes_back(const char *utf8, size_t utf8_size, const char *bytes, size_t size)
 {
-	int			encoding = GetDatabaseEncoding();
-	Oid			converter = FindDefaultConversionProc(PG_UTF8, encoding);
-	int			room = utf8_size * MAX_CONVERSION_GROWTH + 1;
-	char	   *back = palloc_extended(room, MCXT_ALLOC_HUGE);
+	const char *back = convert(utf8, utf8_size, PG_UTF8, GetDatabaseEncoding());
 
-	return OidIsValid(converter) &&
-		pg_do_encoding_conversion_buf(converter, PG_UTF8, encoding,
-									  (unsigned char *) unconstify(char *, utf8),
-									  utf8_size, (unsigned char *) back, room,
-									  true) == utf8_size &&
-		strlen(back) == size && memcmp(back, bytes, size) == 0;
+	return back && strlen(back) == size && memcmp(back, bytes, size) == 0;
 }
 
 /*
  * Returns the text in UTF-8, which may be the text itself, and its size; NULL if it
- * cannot be converted there and back.  Bytes of SQL_ASCII that are not ASCII have no defined
- * meaning; clients nearly always mean UTF-8.
+ * cannot be converted there and back.  Bytes of SQL_ASCII that are not ASCII have no
+ * defined meaning; clients nearly always mean UTF-8.
  */
 static const char *
 in_utf8(const char *bytes, size_t size, size_t *utf8_size)

@@ -8,10 +8,10 @@
  * (before PostgreSQL 18).  So code of that owner could run with the rights of the
  * extension's owner, or change settings that its statements rely on.  A statement of
  * the extension therefore fails where a foreign key of a role that is no superuser
- * would do anything to rows, would compare them by a cast of such a role, or is checked at the end of
- * the transaction, when nothing of the extension is under way any more.  And one with a
- * cast cannot be made: also for rows of that table PostgreSQL calls the cast as the
- * owner of the table that they refer to.
+ * would do anything to rows, might compare them by a cast of such a role, or is checked
+ * at the end of the transaction, when nothing of the extension is under way any more.
+ * And one that might need such a cast cannot be made: for rows of that table, too,
+ * PostgreSQL calls the cast as the owner of the table that they refer to.
  */
 #include "postgres.h"
 
@@ -69,7 +69,7 @@ is_action(Oid function)
  * domain are those of its base type.
  */
 static bool
-has_own_cast(Oid from, Oid to)
+needs_others_cast(Oid from, Oid to)
 {
 	HeapTuple	tuple;
 	Oid			owner;
@@ -107,7 +107,7 @@ refers_to(HeapTuple key, const Bitmapset *changed, bool *is_plain)
 			bms_is_member(referred[i] - FirstLowInvalidHeapAttributeNumber,
 						  changed);
 		*is_plain = *is_plain &&
-			!has_own_cast(get_atttype(form->conrelid, referring[i]),
+			!needs_others_cast(get_atttype(form->conrelid, referring[i]),
 						  get_atttype(form->confrelid, referred[i]));
 	}
 	return is_concerned;
@@ -173,12 +173,13 @@ find_references(Relation referred, int16 events, Reference **references)
 	return count;
 }
 
+/* Checks whether a table is the extension's owner's, or a superuser's. */
 static bool
-is_trusted(Oid table, const Search *search)
+is_trusted(Oid table, Oid extension_owner)
 {
 	Oid			owner = ak_table_owner(table);
 
-	return owner == search->owner || superuser_arg(owner);
+	return owner == extension_owner || superuser_arg(owner);
 }
 
 static void check(Relation referred, int16 events, const Bitmapset *changed,
@@ -195,7 +196,7 @@ follow(Oid changed_table, Search *search)
 		Oid			oid = lfirst_oid(cell);
 		Relation	table;
 
-		if (!is_trusted(oid, search))
+		if (!is_trusted(oid, search->owner))
 			raise_not_trusted(oid);
 		if (list_member_oid(search->followed, oid))
 			continue;
@@ -229,7 +230,7 @@ check(Relation referred, int16 events, const Bitmapset *changed, Search *search)
 			!is_concerned(reference->constraint, changed, &is_plain))
 			continue;
 		if ((is_action(reference->function) || !is_plain) &&
-			!is_trusted(reference->table, search))
+			!is_trusted(reference->table, search->owner))
 			raise_not_trusted(reference->table);
 		if (is_action(reference->function))
 			follow(reference->table, search);
@@ -255,9 +256,8 @@ ak_references_check(Relation table, bool is_delete, const Bitmapset *changed,
 
 /*
  * Checks a constraint that was just made, and is not visible yet: raises 42501 for a
- * foreign key to a table of the extension, of a table of another role, that compares
- * by a cast.  PostgreSQL calls the cast as the owner of the table that is referred to,
- * in statements that have nothing to do with the extension.
+ * foreign key of another role's table to one of the extension that might need a cast of
+ * such a role.
  */
 void
 ak_references_check_new(Oid constraint)
@@ -281,12 +281,11 @@ ak_references_check_new(Oid constraint)
 	if (HeapTupleIsValid(tuple))
 	{
 		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
-		Search		search = {own_schema, ak_table_owner(form->confrelid), NIL};
 		bool		is_plain;
 
 		if (form->contype == CONSTRAINT_FOREIGN &&
 			get_rel_namespace(form->confrelid) == own_schema &&
-			!is_trusted(form->conrelid, &search) &&
+			!is_trusted(form->conrelid, ak_table_owner(form->confrelid)) &&
 			refers_to(tuple, NULL, &is_plain) && !is_plain)
 			not_trusted = form->conrelid;
 	}

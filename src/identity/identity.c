@@ -136,17 +136,10 @@ check_process(void)
 				 ak_errid("parallel_worker")));
 }
 
-/* Returns what acts, or NULL. */
-static Acting *
-get_acting(void)
-{
-	check_process();
-	return acting;
-}
-
 /*
  * Checks whether this is code that nobody has called, which PostgreSQL runs as the owner
- * of a table: for ANALYZE, REINDEX and the like, or where it follows a foreign key.
+ * of a table: for ANALYZE, REINDEX and the like, or where it follows a foreign key.  It
+ * can be anybody's.
  */
 static bool
 is_run_for_others(void)
@@ -156,8 +149,9 @@ is_run_for_others(void)
 }
 
 /*
- * Checks whether what acts has its rights here: what was named has none in code that
- * runs for others.  Who it is can be seen there all the same.
+ * Checks whether what acts has its rights here: what was named has none in code that is
+ * run for others.  Who it is can be seen there all the same: else a policy or a trigger
+ * would take it for the role.
  */
 bool
 ak_identity_has_rights(void)
@@ -201,8 +195,8 @@ make_acting(const char *prefix, const text *name, const AkNetwork *address)
 
 /*
  * Makes it act until the end of the (sub)transaction, in place of what this one has
- * named before.  Raises 42501 in code that runs for others, or in a verb, who go on after
- * it.
+ * named before.  Raises 42501 in code that is run for others, or by a verb: what goes on
+ * after it is not for it to name.
  */
 static void
 let_act(Acting *made)
@@ -210,7 +204,7 @@ let_act(Acting *made)
 	if (is_run_for_others() || ak_owner_is_under_way())
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("no principal can be named within a security-restricted operation"),
+				 errmsg("no principal can be named in code that is run for others"),
 				 ak_errid("restricted_operation"),
 				 errhidestmt(true),
 				 errhidecontext(true)));
@@ -276,9 +270,8 @@ ak_identity_bind(text *public_key, AkKeystore *store, AkImage *image,
 const AkBoundKey *
 ak_identity_bound_key(void)
 {
-	const Acting *now = get_acting();
-
-	return now ? now->key : NULL;
+	check_process();
+	return acting ? acting->key : NULL;
 }
 
 /* Returns its public key, or NULL. */
@@ -338,12 +331,11 @@ ak_identity_reads_itself(const text *public_key)
 bool
 ak_identity_address(AkNetwork *address)
 {
-	const Acting *now = get_acting();
-
-	if (now)
+	check_process();
+	if (acting)
 	{
-		*address = now->address;
-		if (address->family || now->key)
+		*address = acting->address;
+		if (address->family || acting->key)
 			return address->family != 0;
 	}
 	return ak_identity_peer(address);
@@ -353,10 +345,9 @@ ak_identity_address(AkNetwork *address)
 char *
 ak_identity_principal(void)
 {
-	const Acting *now = get_acting();
-
-	if (now)
-		return pstrdup(now->principal);
+	check_process();
+	if (acting)
+		return pstrdup(acting->principal);
 	return psprintf(ROLE_PREFIX "%s",
 					GetUserNameFromId(ak_owner_caller(), false));
 }
@@ -368,23 +359,24 @@ ak_identity_principal(void)
 text *
 ak_identity_user(void)
 {
-	const Acting *now = get_acting();
-
-	return now && !now->key ? cstring_to_text(now->principal) : NULL;
+	check_process();
+	return acting && !acting->key ? cstring_to_text(acting->principal) : NULL;
 }
 
 /* Checks whether a superuser is acting, and neither a key nor a user. */
 bool
 ak_identity_is_superuser(void)
 {
-	return get_acting() == NULL && superuser_arg(ak_owner_caller());
+	check_process();
+	return acting == NULL && superuser_arg(ak_owner_caller());
 }
 
 /* Checks whether a role that bypasses row-level security is acting. */
 bool
 ak_identity_sees_all(void)
 {
-	return get_acting() == NULL && has_bypassrls_privilege(ak_owner_caller());
+	check_process();
+	return acting == NULL && has_bypassrls_privilege(ak_owner_caller());
 }
 
 /*
@@ -436,10 +428,10 @@ apikeys_principals(PG_FUNCTION_ARGS)
 	ListCell   *cell;
 	Datum	   *elements;
 	int			count = 0;
-	const Acting *now = get_acting();
 
-	if (now)
-		names = list_make1(now->principal);
+	check_process();
+	if (acting)
+		names = list_make1(acting->principal);
 	else
 		foreach(cell, ak_identity_roles())
 		{
@@ -506,7 +498,7 @@ apikeys_act_as_text(PG_FUNCTION_ARGS)
 Datum
 apikeys_principal_roles(PG_FUNCTION_ARGS)
 {
-	List	   *roles = get_acting() ? NIL : ak_identity_roles();
+	List	   *roles = acting ? NIL : ak_identity_roles();
 	Datum	   *elements = palloc((list_length(roles) + 1) * sizeof(Datum));
 	int			count = 0;
 	ListCell   *cell;
@@ -583,10 +575,10 @@ apikeys_current_organization(PG_FUNCTION_ARGS)
 Datum
 apikeys_permits(PG_FUNCTION_ARGS)
 {
-	Acting	   *now = get_acting();
-
-	if (now && now->key && !PG_ARGISNULL(0) && !is_run_for_others())
-		PG_RETURN_BOOL(ak_bound_key_permits(now->key, fcinfo));
+	/* Nothing acts in a parallel worker. */
+	if (acting && acting->key && !PG_ARGISNULL(0) && !is_run_for_others())
+		PG_RETURN_BOOL(ak_bound_key_permits(acting->key, fcinfo));
+	check_process();
 	if (!PG_ARGISNULL(0))
 		ak_check_scope(PG_GETARG_TEXT_PP(0));
 	PG_RETURN_BOOL(false);

@@ -10,12 +10,12 @@
  * counter with more detail.  Room is taken from one pool.  Its last quarter is
  * reserved for heads and counters without detail, so that the uses of every other key
  * can be counted however many details one key has, and whatever is denied; and the
- * eighth before that for these and denials, so that no uses hide them.An
+ * eighth before that for these and denials, so that no uses hide them.  An
  * organization of a database gets another head only while it has less than seven times
  * as many counters as are free: one alone leaves an eighth free, and each more that
- * takes all it can leaves less, so that those with few find room.
- * Heads that note deletions take a quarter of it at most: they come as fast as keys are
- * deleted, and stay until that has ended.
+ * takes all it can leaves less, so that those with few find room.  Heads that note
+ * deletions take a quarter of it at most: they come as fast as keys are deleted, and
+ * stay until that has ended.
  *
  * Locking: each partition has an LWLock.  Shared: to find counters, read them,
  * and change pending, last_at and address under the counter's own spinlock,
@@ -50,11 +50,11 @@
 
 #define TRANCHE_NAME	"apikeys usage"
 
-/* Of accounts of used counters; some organizations may share one. */
-#define ORGANIZATION_ACCOUNTS	65536
+/* Number of accounts of used counters; some organizations may share one. */
+#define ACCOUNT_COUNT			65536
 
-/* One may have so many times as many counters as are free. */
-#define ORGANIZATION_FACTOR		7
+/* An organization may have so many times as many counters as are free. */
+#define MOST_OF_FREE			7
 
 typedef struct Pool
 {
@@ -64,7 +64,7 @@ typedef struct Pool
 	slock_t		mutex;			/* protects the fields below */
 	AkCounter  *free;			/* freed, linked by children[0] */
 	uint32		used;			/* also read without the lock */
-	uint32		organizations[ORGANIZATION_ACCOUNTS];
+	uint32		accounts[ACCOUNT_COUNT];	/* of organizations: counters used */
 	uint32		deletions;		/* heads that have a deleter */
 	uint32		touched;		/* number at the front that were ever used */
 } Pool;
@@ -153,11 +153,11 @@ get_room(const AkCounterKey *key)
 static uint32 *
 get_account(const AkCounterKey *key)
 {
-	uint64		organization_seed[] = {seed[0] ^ key->database, seed[1]};
+	uint64		database_seed[] = {seed[0] ^ key->database, seed[1]};
 
-	return &pool->organizations[ak_crypto_short_hash((uint8 *) organization_seed,
-													 &key->organization, UUID_LEN) %
-								ORGANIZATION_ACCOUNTS];
+	return &pool->accounts[ak_crypto_short_hash((uint8 *) database_seed,
+												&key->organization, UUID_LEN) %
+						   ACCOUNT_COUNT];
 }
 
 /* --- Shared memory ------------------------------------------------------- */
@@ -315,7 +315,7 @@ add_counter(const AkCounterName *name, AkCounter *head)
 	free_count = ak_usage_max_entries - pool->used;
 	if (pool->used < limit &&
 		(has_detail(&name->key) ||
-		 *account < ORGANIZATION_FACTOR * free_count))
+		 *account < MOST_OF_FREE * free_count))
 	{
 		(*account)++;
 		counter = pool->free;

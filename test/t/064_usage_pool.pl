@@ -172,13 +172,7 @@ flush_usage();
 
 # --- Another database ---------------------------------------------------------------
 
-# Databases whose OIDs differ by a multiple of 256 share an account of the pool.
 query('CREATE DATABASE other');
-if (query(q{SELECT count(DISTINCT oid::bigint % 256) FROM pg_database WHERE datname IN ('postgres', 'other')}) == 1)
-{
-	query('DROP DATABASE other');
-	query('CREATE DATABASE other');
-}
 make_keys('other', 600);
 flush_usage('other');
 $holder = hold_back();

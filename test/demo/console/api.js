@@ -6,7 +6,7 @@
 const express = require('express')
 const { asKey, asToken, asDigest, challenge, REALM } = require('./database')
 const { UUID } = require('./place')
-const { addressOf } = require('./request')
+const { addressOf, isEntry } = require('./request')
 const { KEY_ROWS, ENTRY_ROWS, keyJson, entryJson, pageOf, pageJson } = require('./api-json')
 
 const NETWORKS = 200 // that a request adds at most
@@ -217,7 +217,7 @@ async function addEntries(context) {
       throw invalidEntries('Exactly one of ipAddress and cidrBlock has to be there.')
     const network = ipAddress ?? cidrBlock
     if (typeof network !== 'string') throw invalidEntries('ipAddress and cidrBlock are strings.')
-    if (network.trim() === '' || /[,{}]/.test(network)) throw invalidEntries('An entry is one address or one network.')
+    if (!isEntry(network)) throw invalidEntries('An entry is one address or one network.')
     return network
   })
   await query('SELECT apikeys.add_to_access_list($1, $2::text[])', [params.key, networks])

@@ -1,6 +1,7 @@
 // Each request is one transaction, and in it the database knows who acts.
 // What is bound to a transaction ends with it, so connections can be pooled.
 'use strict'
+const { setTimeout: sleep } = require('node:timers/promises')
 const { DatabaseError, Pool } = require('pg')
 
 // So long a request may wait for a connection, may a statement take, and may all
@@ -42,29 +43,27 @@ async function connect() {
   }
 }
 
-// The server's time limit does not hold for its wait for a standby. A connection that
-// waits is one of the pool's until it is answered.
+// Fails if there is no answer in time.
+const within = (limit, answer) =>
+  Promise.race([
+    answer,
+    sleep(limit, null, { ref: false }).then(() => {
+      throw new Error('no answer')
+    })
+  ])
+
+// The server's time limit does not hold for its wait for a standby.
 async function commit(client) {
   const answer = client.query('COMMIT')
-  let timer
-  const limit = new Promise((resolve) => (timer = setTimeout(resolve, TIME_LIMIT, 'late')))
   try {
-    if ((await Promise.race([answer, limit])) === 'late') throw new DoubtError(answer)
+    await within(TIME_LIMIT, answer)
   } catch (error) {
     const isRefused = error instanceof DatabaseError && !error.code.startsWith('57P')
-    if (isRefused || error instanceof DoubtError) throw error
+    if (isRefused) throw error
     console.error('in doubt:', error.code ?? error.message)
-    throw new DoubtError(Promise.reject(error))
-  } finally {
-    clearTimeout(timer)
+    throw new DoubtError(answer)
   }
 }
-
-// The other side may be gone without a word.
-const giveUp = () =>
-  new Promise((resolve, reject) => {
-    setTimeout(reject, 60 * TIME_LIMIT, new Error('no answer')).unref()
-  })
 
 // Runs work(query) after the statement that says who acts. query(text, values)
 // returns rows. Values are always parameters, never part of the text.
@@ -88,7 +87,8 @@ async function transaction(identify, values, work) {
     client.release()
     return result
   } catch (error) {
-    if (error instanceof DoubtError) releaseAfter(Promise.race([error.answer, giveUp()]))
+    // One that waits is one of the pool's, but the other side may be gone without a word.
+    if (error instanceof DoubtError) releaseAfter(within(60 * TIME_LIMIT, error.answer))
     else await releaseAfter(client.query('ROLLBACK'))
     throw error.code === '57014' ? new BusyError() : error
   }

@@ -1,6 +1,6 @@
 // The keys of an organization or of a project: list, create, view details, change.
 'use strict'
-const { all, text, textOrNull, endOfDay } = require('./request')
+const { all, text, textOrNull, isEntry, endOfDay } = require('./request')
 const { findProjects, findRoles } = require('./place')
 const { PageError } = require('./refusals')
 const { REALM } = require('./database')
@@ -192,10 +192,9 @@ const assign = change(
   ({ params, form }) => [params.key, textOrNull(form.project), all(form.roles)]
 )
 
-// SQL takes several as well, and none.
 function entryOf(value) {
   const entry = text(value)
-  if (!entry || /[,{}]/.test(entry)) throw new PageError(422, 'Give an address or a network. Nothing was changed.')
+  if (!isEntry(entry)) throw new PageError(422, 'Give an address or a network. Nothing was changed.')
   return entry
 }
 const addEntry = change(

@@ -8,6 +8,9 @@ const all = (value) => [value ?? []].flat().map(String)
 const text = (value) => all(value)[0]?.trim() ?? ''
 const textOrNull = (value) => text(value) || null
 
+// Whether a text is one entry of an access list: SQL takes several as well, and none.
+const isEntry = (entry) => entry.trim() !== '' && !/[,{}]/.test(entry)
+
 // A day out of <input type="date">, until its end in UTC.
 function endOfDay(value) {
   const day = text(value)
@@ -22,4 +25,4 @@ function addressOf(request) {
   return net.isIP(address) ? address : null
 }
 
-module.exports = { all, text, textOrNull, endOfDay, addressOf }
+module.exports = { all, text, textOrNull, isEntry, endOfDay, addressOf }
