@@ -151,6 +151,9 @@ ak_tuplesort_get_datum(Tuplesortstate *sort, Datum *value)
 #define ak_relation_file(relation) ((relation)->rd_node.relNode)
 #endif
 
+/* What is prefetched at once. */
+#define AK_LINE_SIZE	64
+
 /* Prefetches an address; it need not be valid. */
 #if defined(__GNUC__)
 #define ak_prefetch(address) __builtin_prefetch(address)

@@ -369,15 +369,16 @@ find_reason(const AkRequest *request, const AkSecretClaim *claim,
 /*
  * Opens the store, and makes the claim that the secret is the key's.  The
  * processor continues with other work while it waits for memory.  So the hash,
- * which needs nothing from the tables, is computed after the position of the
- * key's image was prefetched, and the store is opened after the image was
- * prefetched.
+ * which needs nothing from the tables, is computed after the positions of the
+ * key's image and of its counters were prefetched, the store is opened after the
+ * image was prefetched, and the image is read after the counter was.
  */
 static void
 open_store(const AkRequest *request, AkSecretClaim *claim, AkKeystore *store)
 {
 	uint32		tables = AK_TABLE_BIT(AK_ROLE) | AK_TABLE_BIT(AK_ORGANIZATION);
 	uint64		hash;
+	Size		counters;
 
 	/* No new snapshot can be taken then, so a revocation could be missed. */
 	if (IsInParallelMode())
@@ -401,6 +402,7 @@ open_store(const AkRequest *request, AkSecretClaim *claim, AkKeystore *store)
 		return;
 	}
 	hash = ak_locator_hash(request->public_key);
+	counters = ak_usage_prefetch_root(request->public_key);
 	if (request->secret)
 		ak_secret_claim_init(claim,
 							 VARDATA_ANY(request->public_key),
@@ -408,6 +410,7 @@ open_store(const AkRequest *request, AkSecretClaim *claim, AkKeystore *store)
 							 VARDATA_ANY(request->secret),
 							 VARSIZE_ANY_EXHDR(request->secret));
 	ak_keystore_open_for_image(store, hash, tables);
+	ak_usage_prefetch(counters);
 }
 
 /*

@@ -32,9 +32,10 @@
  * Each partition has an array of roots; the roots of all partitions together
  * are as many as there is room for counters.  Below a root is a binary tree
  * with a counter at each node, ordered by the bits of the counters' hashes.
- * If one partition has most of the counters, its trees are seven levels
- * deeper, and no array has to grow.  The hash has a secret seed, so a caller
- * that chooses names or networks cannot choose the position.
+ * All counters of a key but its head are below one root, which is known as soon
+ * as the name of the key is, so that they can be prefetched.  No array has to grow:
+ * a key with many counters has a deep tree.  The hashes have a secret seed, so a
+ * caller that chooses names or networks cannot choose the position.
  */
 #include "postgres.h"
 
@@ -80,20 +81,48 @@ static uint64 seed[AK_SHORT_HASH_SEED_SIZE / sizeof(uint64)];
 
 /* --- Names --------------------------------------------------------------- */
 
-/* The hash of the key selects the partition and seeds the rest. */
+/* Also a denial is a detail: it takes no room from uses. */
+static bool
+has_detail(const AkCounterKey *key)
+{
+	return key->counted.kind != 0 || key->counted.secret_version != 0 || key->counted.grant != 0 ||
+		key->counted.network.family != 0;
+}
+
+static uint64
+hash_public_key(Oid database, const char *public_key, size_t length)
+{
+	uint64		database_seed[] = {seed[0] ^ database, seed[1]};
+
+	return ak_crypto_short_hash((uint8 *) database_seed, public_key, length);
+}
+
+/*
+ * The position of the root of a key's counters, or of its head, which is below
+ * another one of the partition.
+ */
+static Size
+get_root(uint64 key_hash, bool is_head)
+{
+	Size		place = key_hash / AK_COUNTER_PARTITIONS + (is_head ? 1 : 0);
+
+	return ((key_hash % AK_COUNTER_PARTITIONS) << root_bits) |
+		(place & (((Size) 1 << root_bits) - 1));
+}
+
+/* The hash of the key selects the partition and the root, and seeds the rest. */
 static void
 hash_name(AkCounterName *name)
 {
 	const AkCounterKey *key = &name->key;
-	uint64		key_hash = ak_crypto_short_hash((uint8 *) seed, &key->database,
-												offsetof(AkCounterKey, public_key) -
-												offsetof(AkCounterKey, database) +
-												key->key_length);
+	uint64		key_hash = hash_public_key(key->database, key->public_key,
+										   key->key_length);
 	uint64		key_seed[] = {seed[0] ^ key_hash, seed[1]};
 
 	name->partition = key_hash % AK_COUNTER_PARTITIONS;
-	name->hash = ak_crypto_short_hash((uint8 *) key_seed, &key->counted,
-									  sizeof(AkCounted));
+	name->root = get_root(key_hash, !has_detail(key));
+	name->hash = ak_crypto_short_hash((uint8 *) key_seed, key,
+									  offsetof(AkCounterKey, key_length));
 }
 
 /*
@@ -128,12 +157,30 @@ ak_counter_name_head(const AkCounterName *name, AkCounterName *head)
 	hash_name(head);
 }
 
-/* Also a denial is a detail: it takes no room from uses. */
-static bool
-has_detail(const AkCounterKey *key)
+/*
+ * Returns the position of the root of a key's counters, for ak_counter_prefetch(),
+ * and prefetches it.
+ */
+Size
+ak_counter_prefetch_root(const char *public_key, size_t length, Oid database)
 {
-	return key->counted.kind != 0 || key->counted.secret_version != 0 || key->counted.grant != 0 ||
-		key->counted.network.family != 0;
+	Size		root = get_root(hash_public_key(database, public_key, length), false);
+
+	ak_prefetch(&roots[root]);
+	return root;
+}
+
+/*
+ * Prefetches the counter at a root: of a key that is used in one way, the one
+ * that counts that.  Takes no lock: it may be any counter meanwhile.
+ */
+void
+ak_counter_prefetch(Size root)
+{
+	const char *counter = *(const char *const volatile *) &roots[root];
+
+	for (size_t i = 0; counter && i < offsetof(AkCounter, in_flight); i += AK_LINE_SIZE)
+		ak_prefetch(counter + i);
 }
 
 /* There may be another counter of this key while there are fewer than these. */
@@ -277,9 +324,8 @@ is_named(const AkCounter *counter, const AkCounterName *name)
 static AkCounter **
 find_place(const AkCounterName *name)
 {
-	uint64		bits = name->hash >> root_bits;
-	AkCounter **place = &roots[((Size) name->partition << root_bits) |
-							   (name->hash & (((Size) 1 << root_bits) - 1))];
+	uint64		bits = name->hash;
+	AkCounter **place = &roots[name->root];
 
 	while (*place)
 	{

@@ -180,6 +180,8 @@ ak_database_slot_want(AkDatabaseSlot *slot)
 
 extern void ak_usage_request(void);
 extern void ak_usage_attach(void);
+extern Size ak_usage_prefetch_root(const text *public_key);
+extern void ak_usage_prefetch(Size root);
 extern void ak_usage_record(const text *public_key,
 							const pg_uuid_t *organization, const AkUse *use);
 extern void ak_usage_record_grant(const text *public_key,
@@ -236,11 +238,12 @@ typedef struct AkCounter
 	TransactionId deleter;		/* that has deleted the key; 0: none */
 } AkCounter;
 
-/* A key with its hash and its partition. */
+/* A key with its hash, its partition and the root of its tree. */
 typedef struct AkCounterName
 {
 	AkCounterKey key;
 	uint64		hash;
+	Size		root;
 	int			partition;
 } AkCounterName;
 
@@ -255,6 +258,9 @@ extern bool ak_counter_name(const char *public_key, size_t length,
 							const AkCounted *counted, AkCounterName *name);
 extern void ak_counter_name_head(const AkCounterName *name,
 								 AkCounterName *head);
+extern Size ak_counter_prefetch_root(const char *public_key, size_t length,
+									 Oid database);
+extern void ak_counter_prefetch(Size root);
 extern bool ak_counters_have_room(const AkCounterName *name);
 extern void ak_counters_lock(int partition, LWLockMode mode);
 extern void ak_counters_unlock(int partition);

@@ -7,9 +7,9 @@
  *
  * A counter (counter_table.c, which tells how they are locked) holds what is
  * new, pending, and what is being written to the tables, in flight, with the
- * number of its batch; each by the hour of the calls (core/counting.c).  What was in flight is dropped when the next batch is
- * taken, and not when it is written: so that a reader with a snapshot from
- * before it was written can still add it.
+ * number of its batch; each by the hour of the calls (core/counting.c).  What was
+ * in flight is dropped when the next batch is taken, and not when it is written:
+ * so that a reader with a snapshot from before it was written can still add it.
  */
 #include "postgres.h"
 

@@ -37,6 +37,27 @@ ak_usage_attach(void)
 	ak_database_slots_attach();
 }
 
+/*
+ * Returns where the counters of a key are, for ak_usage_prefetch(), and prefetches
+ * it; the key need not exist.
+ */
+Size
+ak_usage_prefetch_root(const text *public_key)
+{
+	if (!ak_track_usage || !ak_counters_exist())
+		return 0;
+	return ak_counter_prefetch_root(VARDATA_ANY(public_key),
+									VARSIZE_ANY_EXHDR(public_key), MyDatabaseId);
+}
+
+/* Prefetches the counter of a key that is used in one way. */
+void
+ak_usage_prefetch(Size root)
+{
+	if (ak_track_usage && ak_counters_exist())
+		ak_counter_prefetch(root);
+}
+
 /* Updates the slot after a count, or after a lack of room. */
 static void
 attend_to(AkDatabaseSlot *slot, AkCounting counting)

@@ -14,9 +14,9 @@
 #   ROUNDS=7 SECONDS_EACH=2
 #                          each measurement over the socket is made ROUNDS
 #                          times, in turn with the others, for that long
-#   SECONDS_COUNTED=10     the same, where uses are counted: the default of
-#                          apikeys.usage_flush_interval, so that as much is written
-#                          as in the long run
+#   SECONDS_COUNTED=10     the same, where uses are counted, and what that is compared
+#                          with: the default of apikeys.usage_flush_interval, so that
+#                          as much is written as in the long run
 #   CHANGES=100            changes a second while decisions are measured: a fifth of
 #                          them new organizations, two fifths members, a fifth
 #                          keys, a fifth changed keys; also five times as many
@@ -71,20 +71,20 @@ CHANGES=${CHANGES:-100}
 ADDRESS=10.1.2.3
 SCOPE=clusters.read
 
-# What is measured over the socket: name, script in wire/, apikeys.track_usage, and
-# how many keys are called.
+# What is measured over the socket: name, script in wire/, apikeys.track_usage, how
+# many keys are called, and for how long.
 COUNTED='authorize, usage counted'
 WIRE=(
-  "SELECT 1|select_1|off|$KEYS"
-  "no-op with the same arguments|no_op|off|$KEYS"
-  "primary-key SELECT|primary_key|off|$KEYS"
-  "authorize|authorize|off|$KEYS"
-  "$COUNTED|authorize|on|$KEYS"
-  "primary-key SELECT, $IN_USE keys in use|primary_key|off|$IN_USE"
-  "authorize, $IN_USE keys in use|authorize|off|$IN_USE"
-  "$COUNTED, $IN_USE keys in use|authorize|on|$IN_USE"
-  "PL/pgSQL|plpgsql|off|$KEYS"
-  "PL/pgSQL, last use updated|plpgsql_update|off|$KEYS"
+  "SELECT 1|select_1|off|$KEYS|$SECONDS_EACH"
+  "no-op with the same arguments|no_op|off|$KEYS|$SECONDS_COUNTED"
+  "primary-key SELECT|primary_key|off|$KEYS|$SECONDS_COUNTED"
+  "authorize|authorize|off|$KEYS|$SECONDS_COUNTED"
+  "$COUNTED|authorize|on|$KEYS|$SECONDS_COUNTED"
+  "primary-key SELECT, $IN_USE keys in use|primary_key|off|$IN_USE|$SECONDS_COUNTED"
+  "authorize, $IN_USE keys in use|authorize|off|$IN_USE|$SECONDS_COUNTED"
+  "$COUNTED, $IN_USE keys in use|authorize|on|$IN_USE|$SECONDS_COUNTED"
+  "PL/pgSQL|plpgsql|off|$KEYS|$SECONDS_EACH"
+  "PL/pgSQL, last use updated|plpgsql_update|off|$KEYS|$SECONDS_EACH"
 )
 
 # The keys that are called to see what a limit costs.
@@ -156,7 +156,9 @@ flush() {
     -c 'SELECT apikeys.flush_usage()'
 }
 
-seconds_of() { if [ "$1" = on ]; then say "$SECONDS_COUNTED"; else say "$SECONDS_EACH"; fi; }
+seconds_of() {
+  if [ "$1" = on ]; then say "$SECONDS_COUNTED"; else say "${SECONDS_NOW:-$SECONDS_EACH}"; fi
+}
 
 # call SCRIPT TRACK_USAGE DATABASE KEYS [ARGUMENT...]: prints how many calls were made.
 call() {
@@ -189,12 +191,12 @@ add_figure() {
   say "\"$2\",$3,${4:-0}" | as_user tee -a "$WORK/out/$1.csv" >/dev/null
 }
 
-# measure_wire NUMBER NAME SCRIPT TRACK_USAGE KEYS ROUND: appends to wire.csv, and a
-# sample of the latencies to NUMBER.latencies.
+# measure_wire NUMBER NAME SCRIPT TRACK_USAGE KEYS SECONDS ROUND: appends to wire.csv,
+# and a sample of the latencies to NUMBER.latencies.
 measure_wire() {
-  local logs=$WORK/wire/$1.$6
+  local logs=$WORK/wire/$1.$7
   as_user mkdir -p "$WORK/wire"
-  add_figure wire "$2" "$6" "$(run_wire "$3" "$4" bench "$5" \
+  add_figure wire "$2" "$7" "$(SECONDS_NOW=$6 run_wire "$3" "$4" bench "$5" \
     --log --log-prefix="$logs" --sampling-rate=0.05)"
   cat "$logs".* 2>/dev/null | awk '{ print $3 }' |
     as_user tee -a "$WORK/wire/$1.latencies" >/dev/null || true
@@ -266,11 +268,12 @@ measure_limits() {
 }
 
 wire_rounds() {
-  local round number name script track_usage keys
+  local round number name script track_usage keys seconds
   for round in $(seq "$ROUNDS"); do
     for number in "${!WIRE[@]}"; do
-      IFS='|' read -r name script track_usage keys <<<"${WIRE[number]}"
-      measure_wire "$number" "$name" "$script" "$track_usage" "$keys" "$round"
+      IFS='|' read -r name script track_usage keys seconds <<<"${WIRE[number]}"
+      measure_wire "$number" "$name" "$script" "$track_usage" "$keys" "$seconds" \
+        "$round"
     done
     measure_sizes "$round"
     measure_limits "$round"
