@@ -28,6 +28,7 @@
 #   USAGE_MAX_ENTRIES=2510000
 #                          apikeys.usage_max_entries; by default enough for
 #                          all keys
+#   ONLY_SIZES=1           only compares databases with few and many keys
 #   KEEP=1                 leaves the server running
 #   TEST_NAME=bench        the folder in tmp/
 #
@@ -128,9 +129,17 @@ load_database() {
       -v special="$4"
 }
 
+# Databases like the first one, with fewer keys.
+load_sizes() {
+  local size
+  for size in ${SIZES[@]+"${SIZES[@]}"}; do
+    load_database "keys_$size" "$size" $((size / 500)) 0
+    psql_file settle.sql -d "keys_$size"
+  done
+}
+
 load() {
-  local begin=$SECONDS size keys=$((KEYS / ORGANIZATIONS))
-  make_hashes
+  local keys=$((KEYS / ORGANIZATIONS))
   load_database bench "$KEYS" "$ORGANIZATIONS" 1
   psql_file plpgsql.sql
   psql_file settle.sql
@@ -140,11 +149,7 @@ load() {
   psql_file settle.sql -d alone
   psql_file reading_rows.sql -d alone -v keys="$keys" -v organizations=1 \
     -v special=0
-  for size in ${SIZES[@]+"${SIZES[@]}"}; do
-    load_database "keys_$size" "$size" $((size / 500)) 0
-    psql_file settle.sql -d "keys_$size"
-  done
-  say "loaded in $((SECONDS - begin)) s"
+  load_sizes
 }
 
 # --- Over the socket -------------------------------------------------------
@@ -409,6 +414,24 @@ promise() {
   say ""
 }
 
+size_promises() {
+  local size
+  for size in ${SIZES[@]+"${SIZES[@]}"}; do
+    promise sizes "$COUNTED, $IN_USE of $KEYS keys" \
+      "$IN_USE of $KEYS keys / of $size keys" '>=' 0.77 \
+      sizes "$COUNTED, $IN_USE of $size keys"
+    promise sizes "authorize, $KEYS keys" "$KEYS keys / $size keys, all in use" \
+      '>=' 0.77 sizes "authorize, $size keys"
+  done
+}
+
+# judge: says of each promise what was measured.
+judge() {
+  (cd "$WORK/out" && awk -f "$TOP/test/workshop/bench/csv.awk" \
+    -f "$TOP/test/workshop/bench/promises.awk") |
+    as_user tee "$WORK/out/promises.tsv"
+}
+
 promises() {
   local size roles temperature in_use=", $IN_USE keys in use" which
   {
@@ -433,13 +456,7 @@ promises() {
       '<=' 1.05 limits "${LIMITED[0]}"
     promise limits_64 "${LIMITED[1]}" 'rate limit / none, 64 clients on one key' \
       '>=' 0.8 limits_64 "${LIMITED[0]}"
-    for size in ${SIZES[@]+"${SIZES[@]}"}; do
-      promise sizes "$COUNTED, $IN_USE of $KEYS keys" \
-        "$IN_USE of $KEYS keys / of $size keys" '>=' 0.77 \
-        sizes "$COUNTED, $IN_USE of $size keys"
-      promise sizes "authorize, $KEYS keys" "$KEYS keys / $size keys, all in use" \
-        '>=' 0.77 sizes "authorize, $size keys"
-    done
+    size_promises
     promise inside "authorize, list of $LIST" "list of $LIST / of 10" \
       '<=' 2 inside 'authorize, list of 10'
     promise inside 'decide, plain key' 'key without features / with all' \
@@ -466,9 +483,7 @@ promises() {
     promise import 'import_keys by a superuser' 'import_keys / plain INSERT' \
       '>=' 0.4 import 'plain INSERT, no triggers and foreign keys'
     reading_promises
-  } | (cd "$WORK/out" && awk -f "$TOP/test/workshop/bench/csv.awk" \
-    -f "$TOP/test/workshop/bench/promises.awk") |
-    as_user tee "$WORK/out/promises.tsv"
+  } | judge
 }
 
 # In microseconds; by those who read one organization also the ratio to alone.
@@ -549,6 +564,19 @@ chapter() {
     show '%10s %10s %10s %8s'
 }
 
+report_sizes() {
+  chapter "Among few and many keys, over the socket: calls per second"
+  summarize sizes "authorize, $KEYS keys" |
+    show '%10d %10d %10d %8s'
+}
+
+show_promises() {
+  say "" "What should hold"
+  awk -F '\t' '{ printf "  %-68s %10s %9s  %s\n", $1, $2, $3, $4 }'
+  say ""
+  describe_machine | as_user tee "$WORK/out/machine.txt"
+}
+
 report() {
   local reading
   chapter "Over the socket, prepared statements: calls per second"
@@ -558,9 +586,7 @@ report() {
   summarize_latencies | show '%10s %10s %10s'
   chapter "Inside the server: nanoseconds per call"
   summarize inside 'primary-key subquery' | show '%10d %10d %10d %8s'
-  chapter "Among few and many keys, over the socket: calls per second"
-  summarize sizes "authorize, $KEYS keys" |
-    show '%10d %10d %10d %8s'
+  report_sizes
   chapter "Limits: a call over the socket, $CLIENTS clients, usage counted: nanoseconds"
   summarize limits "${LIMITED[0]}" | show '%10d %10d %10d %8s'
   chapter "Limits: 64 clients over the socket, usage counted: calls per second"
@@ -585,10 +611,7 @@ report() {
     summarize "$reading" 'first page of keys' >/dev/null
   done
   compare_reading | show '%10d %10d %10s %8s'
-  say "" "What should hold"
-  promises | awk -F '\t' '{ printf "  %-68s %10s %9s  %s\n", $1, $2, $3, $4 }'
-  say ""
-  describe_machine | as_user tee "$WORK/out/machine.txt"
+  promises | show_promises
   draw
   say "figures: $TOP/tmp/$NAME/out"
 }
@@ -600,15 +623,7 @@ finish() {
   rm -rf "$WORK/bench.data" "$WORK/wire"
 }
 
-main() {
-  "$TOP/test/install-deps.sh" bench
-  NAME=${TEST_NAME:-bench}
-  trap finish EXIT
-  work_open "$NAME"
-  as_user mkdir "$WORK/out"
-  copy_sources
-  private_build WERROR=
-  start_server
+measure_all() {
   load
   psql_file inside.sql | as_user tee "$WORK/out/inside.csv" >/dev/null
   psql_file denials.sql | as_user tee "$WORK/out/denials.csv" >/dev/null
@@ -618,6 +633,29 @@ main() {
   reading_in_use
   new_key_rounds
   report
+}
+
+measure_only_sizes() {
+  local round
+  load_database bench "$KEYS" "$ORGANIZATIONS" 0
+  psql_file settle.sql
+  load_sizes
+  for round in $(seq "$ROUNDS"); do measure_sizes "$round"; done
+  report_sizes
+  size_promises | judge | show_promises
+}
+
+main() {
+  "$TOP/test/install-deps.sh" bench
+  NAME=${TEST_NAME:-bench}
+  trap finish EXIT
+  work_open "$NAME"
+  as_user mkdir "$WORK/out"
+  copy_sources
+  private_build WERROR=
+  make_hashes
+  start_server
+  if [ -n "${ONLY_SIZES:-}" ]; then measure_only_sizes; else measure_all; fi
 }
 
 main
