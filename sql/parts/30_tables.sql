@@ -31,6 +31,11 @@ CREATE FUNCTION apikeys_internal.is_metadata(candidate jsonb) RETURNS boolean
 COMMENT ON FUNCTION apikeys_internal.is_metadata(jsonb) IS
 	'Checks whether a value can be metadata: an object of at most 4,096 bytes as text in UTF-8 and 32 levels, with no private key in it.';
 
+CREATE FUNCTION apikeys_internal.is_lifetime(candidate interval) RETURNS boolean
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_is_lifetime';
+COMMENT ON FUNCTION apikeys_internal.is_lifetime(interval) IS
+	'Checks whether an interval is at most 1000 years and has no negative part.';
+
 CREATE FUNCTION apikeys_internal.is_realm(candidate text) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_is_realm';
 COMMENT ON FUNCTION apikeys_internal.is_realm(text) IS
@@ -56,10 +61,10 @@ CREATE TABLE apikeys.organization (
 	limits bytea NOT NULL DEFAULT '',
 	CONSTRAINT organization_name_key UNIQUE (name),
 	CONSTRAINT organization_name_check CHECK (apikeys_internal.is_name(name)),
-	CONSTRAINT organization_max_key_lifetime_check CHECK (max_key_lifetime > '0' AND max_key_lifetime <= '1000 years'),
-	CONSTRAINT organization_max_rotation_overlap_check CHECK (max_rotation_overlap >= '0' AND max_rotation_overlap <= '1000 years'),
+	CONSTRAINT organization_max_key_lifetime_check CHECK (max_key_lifetime > '0' AND apikeys_internal.is_lifetime(max_key_lifetime)),
+	CONSTRAINT organization_max_rotation_overlap_check CHECK (apikeys_internal.is_lifetime(max_rotation_overlap)),
 	CONSTRAINT organization_metadata_check CHECK (apikeys_internal.is_metadata(metadata)),
-	CONSTRAINT organization_max_secret_lifetime_check CHECK (max_secret_lifetime > '0' AND max_secret_lifetime <= '1000 years'),
+	CONSTRAINT organization_max_secret_lifetime_check CHECK (max_secret_lifetime > '0' AND apikeys_internal.is_lifetime(max_secret_lifetime)),
 	CONSTRAINT organization_max_keys_check CHECK (max_keys >= 0),
 	CONSTRAINT organization_access_list_check CHECK (apikeys.cardinality(access_list) BETWEEN 1 AND 1000),
 	CONSTRAINT organization_environment_check CHECK (environment ~ '^[a-z][a-z0-9]{0,7}$')

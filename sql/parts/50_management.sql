@@ -159,14 +159,16 @@ DECLARE
 		max_secret_lifetime IS NOT NULL OR max_keys IS NOT NULL);
 	after apikeys.organization;
 BEGIN
-	IF max_key_lifetime <= '0' OR max_key_lifetime > '1000 years' THEN
+	IF max_key_lifetime <= '0' OR NOT apikeys_internal.is_lifetime(max_key_lifetime) THEN
 		RAISE invalid_parameter_value USING
 			MESSAGE = 'max_key_lifetime must be positive and at most 1000 years',
+			DETAIL = 'No part of it may be negative.',
 			HINT = 'NULL means no limit.',
 			CONSTRAINT = 'invalid_lifetime';
-	ELSIF max_secret_lifetime <= '0' OR max_secret_lifetime > '1000 years' THEN
+	ELSIF max_secret_lifetime <= '0' OR NOT apikeys_internal.is_lifetime(max_secret_lifetime) THEN
 		RAISE invalid_parameter_value USING
 			MESSAGE = 'max_secret_lifetime must be positive and at most 1000 years',
+			DETAIL = 'No part of it may be negative.',
 			HINT = 'NULL means no limit.',
 			CONSTRAINT = 'invalid_lifetime';
 	ELSIF max_keys < 0 THEN
@@ -174,9 +176,10 @@ BEGIN
 			MESSAGE = 'max_keys must not be negative',
 			HINT = 'NULL means no limit.',
 			CONSTRAINT = 'invalid_max_keys';
-	ELSIF max_rotation_overlap < '0' OR max_rotation_overlap > '1000 years' THEN
+	ELSIF NOT apikeys_internal.is_lifetime(max_rotation_overlap) THEN
 		RAISE invalid_parameter_value USING
 			MESSAGE = 'max_rotation_overlap must not be negative and at most 1000 years',
+			DETAIL = 'No part of it may be negative.',
 			CONSTRAINT = 'invalid_overlap';
 	END IF;
 	UPDATE apikeys.organization AS o SET

@@ -167,6 +167,7 @@ typedef struct AkOwner
 	Oid			caller;
 	int			caller_context;
 	int			settings_level; /* 0: no setting was changed */
+	int			others;			/* functions that are not the extension's and run */
 } AkOwner;
 
 extern void ak_owner_init(void);
@@ -174,6 +175,7 @@ extern void ak_set_locally(const char *name, const char *value);
 extern void ak_owner_begin(AkOwner *owner, Oid as_role, bool by_index);
 extern void ak_owner_end(AkOwner *owner, bool is_error);
 extern bool ak_owner_is_acting(void);
+extern bool ak_owner_is_own_code(void);
 extern int	ak_owner_caller_context(void);
 extern bool ak_owner_is_under_way(void);
 extern Oid	ak_owner_caller(void);
@@ -206,6 +208,8 @@ extern uint64 ak_owner_execute_at(Snapshot snapshot, AkStatement *statement,
 								  Datum *values, const char *nulls);
 extern bool ak_owner_get_int64(AkStatement *statement, Datum *values,
 							   int64 *result);
+
+/* --- quiet_insert.c ------------------------------------------------------ */
 
 extern void ak_quiet_insert(SPIPlanPtr plan, Datum *values,
 							const char *nulls);

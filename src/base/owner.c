@@ -18,7 +18,6 @@
 #include "core/compat.h"
 
 #include "access/htup_details.h"
-#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
@@ -30,14 +29,11 @@
 #include "fmgr.h"
 #include "jit/jit.h"
 #include "miscadmin.h"
-#include "nodes/params.h"
 #include "optimizer/cost.h"
 #include "pgtime.h"
-#include "tcop/dest.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/guc.h"
-#include "utils/plancache.h"
 #include "utils/regproc.h"
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
@@ -119,6 +115,7 @@ ak_owner_begin(AkOwner *owner, Oid as_role, bool by_index)
 {
 	GetUserIdAndSecContext(&owner->caller, &owner->caller_context);
 	owner->owner = as_role;
+	owner->others = 0;
 	owner->outer = acting;
 	owner->settings_level = pin_settings(by_index);
 	SetUserIdAndSecContext(as_role, owner->caller_context |
@@ -143,6 +140,16 @@ bool
 ak_owner_is_acting(void)
 {
 	return acting && GetUserId() == acting->owner;
+}
+
+/*
+ * Checks whether it is also the extension's own code that runs: not a trigger that a
+ * superuser has made, or what that calls.
+ */
+bool
+ak_owner_is_own_code(void)
+{
+	return ak_owner_is_acting() && acting->others == 0;
 }
 
 /* Returns the section of the outermost caller that was not the owner itself. */
@@ -210,18 +217,31 @@ ak_table_owner(Oid table)
 	return owner;
 }
 
-/* Checks whether the function belongs to a superuser or the owner. */
-static bool
-is_trusted(Oid function)
+/* What has to be known of a function that is not built in. */
+typedef struct Function
 {
-	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	Oid			owner;
+	bool		is_trusted;		/* a superuser's, or the owner's */
+	bool		is_others;		/* neither the extension's nor PostgreSQL's */
+} Function;
+
+/* One that is not there is nobody's: the look-up that follows fails. */
+static Function
+find_function(Oid oid)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(oid));
+	Function	function = {.is_trusted = true};
+	Form_pg_proc form;
 
 	if (!HeapTupleIsValid(tuple))
-		return true;			/* the look-up that follows fails */
-	owner = ((Form_pg_proc) GETSTRUCT(tuple))->proowner;
+		return function;
+	form = (Form_pg_proc) GETSTRUCT(tuple);
+	function.is_trusted = (acting && form->proowner == acting->owner) ||
+		superuser_arg(form->proowner);
+	function.is_others = form->pronamespace != PG_CATALOG_NAMESPACE &&
+		form->pronamespace != get_namespace_oid("apikeys", true) &&
+		form->pronamespace != get_namespace_oid("apikeys_internal", true);
 	ReleaseSysCache(tuple);
-	return owner == acting->owner || superuser_arg(owner);
+	return function;
 }
 
 /*
@@ -232,52 +252,116 @@ is_trusted(Oid function)
  * expressions the planner computes.
  */
 static void
-check_function(Oid function)
+check_function(Oid oid, const Function *function)
 {
-	if (acting && !is_trusted(function))
+	if (acting && !function->is_trusted)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("function %s cannot run in a statement of the extension",
-						format_procedure(function)),
+						format_procedure(oid)),
 				 errhint("What triggers of the extension's tables and indexes of tables that refer to them reach must belong to a superuser."),
 				 ak_errid("function_not_trusted")));
 }
 
-/* PostgreSQL calls this for each function that is not built in, when it looks it up. */
+/*
+ * PostgreSQL calls this for each function that is not built in, when it looks it up.
+ * It is told when those of superusers begin and end.
+ */
 static bool
-look_up(Oid function)
+look_up(Oid oid)
 {
-	check_function(function);
-	return next_needs_fmgr_hook && next_needs_fmgr_hook(function);
+	bool		is_others = false;
+
+	if (acting)
+	{
+		Function	function = find_function(oid);
+
+		check_function(oid, &function);
+		is_others = function.is_others;
+	}
+	return is_others || (next_needs_fmgr_hook && next_needs_fmgr_hook(oid));
 }
 
-/* And this, and not that, for one with settings or a definer, when it calls it. */
+/* What is kept of a function between its calls. */
+typedef struct CallState
+{
+	Function	function;
+	Datum		next_argument;	/* of the next hook */
+} CallState;
+
+static CallState *
+get_call_state(FmgrInfo *function, Datum *argument)
+{
+	CallState  *state = (CallState *) DatumGetPointer(*argument);
+
+	if (state == NULL)
+	{
+		state = MemoryContextAllocZero(function->fn_mcxt, sizeof(CallState));
+		state->function = find_function(function->fn_oid);
+		*argument = PointerGetDatum(state);
+	}
+	return state;
+}
+
+/*
+ * And this for one that look_up() has asked for, and, without look_up(), for one with
+ * settings or a definer, when it begins and ends.  Sections end with the function in which they
+ * began, so that each is told of the end of what it was told of the beginning.
+ */
 static void
 call(FmgrHookEventType event, FmgrInfo *function, Datum *argument)
 {
+	CallState  *state = get_call_state(function, argument);
+	int			others = acting && state->function.is_others ? 1 : 0;
+
 	if (event == FHET_START)
-		check_function(function->fn_oid);
+		check_function(function->fn_oid, &state->function);
+	else if (others)
+		acting->others--;
 	if (next_fmgr_hook)
-		next_fmgr_hook(event, function, argument);
+		next_fmgr_hook(event, function, &state->next_argument);
+	if (event == FHET_START && others)
+		acting->others++;
 }
 
-/* Checks what refers to the rows that a part of a statement changes (references.c). */
+/*
+ * What a rule adds to a statement of the extension cannot be told from it: raises 0A000
+ * if it changes a table of the extension.
+ */
 static void
-check_references(PlanState *part, EState *state)
+check_rule(Relation target, const QueryDesc *query)
+{
+	if (query->plannedstmt->canSetTag || acting->others > 0 ||
+		RelationGetNamespace(target) != get_namespace_oid("apikeys", true))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("a rule cannot change table %s in a statement of the extension",
+					RelationGetRelationName(target)),
+			 errhint("Use a trigger."),
+			 ak_errid("rule_not_supported")));
+}
+
+/* Checks what a part of a statement changes, and what refers to that (references.c). */
+static void
+check_changes(PlanState *part, const QueryDesc *query)
 {
 	ModifyTableState *change = (ModifyTableState *) part;
+	bool		is_delete;
 
-	if (!IsA(part, ModifyTableState) ||
-		(change->operation != CMD_DELETE && change->operation != CMD_UPDATE))
+	if (!IsA(part, ModifyTableState))
 		return;
+	is_delete = change->operation == CMD_DELETE;
 	for (int i = 0; i < change->mt_nrels; i++)
 	{
 		ResultRelInfo *target = &change->resultRelInfo[i];
-		bool		is_delete = change->operation == CMD_DELETE;
 
-		ak_references_check(target->ri_RelationDesc, is_delete,
-							is_delete ? NULL : ExecGetUpdatedCols(target, state),
-							acting->owner);
+		check_rule(target->ri_RelationDesc, query);
+		if (is_delete || change->operation == CMD_UPDATE)
+			ak_references_check(target->ri_RelationDesc, is_delete,
+								is_delete ? NULL :
+								ExecGetUpdatedCols(target, query->estate),
+								acting->owner);
 	}
 }
 
@@ -292,9 +376,9 @@ start_executor(QueryDesc *query, int flags)
 		standard_ExecutorStart(query, flags);
 	if (!ak_owner_is_acting())
 		return;
-	check_references(query->planstate, query->estate);
+	check_changes(query->planstate, query);
 	foreach(cell, query->estate->es_auxmodifytables)
-		check_references(lfirst(cell), query->estate);
+		check_changes(lfirst(cell), query);
 }
 
 /* --- What others do with objects of the extension ------------------------ */
@@ -452,77 +536,4 @@ bool
 ak_owner_get_int64(AkStatement *statement, Datum *values, int64 *result)
 {
 	return execute(statement, InvalidSnapshot, values, NULL, result) > 0;
-}
-
-/* --- Inserts without triggers -------------------------------------------- */
-
-/*
- * Inserts rows for which no trigger has anything to do.
- *
- * A foreign key is checked by a trigger, with a query for each new row that
- * takes longer than inserting the row; statement triggers make a copy of each
- * row.  If code of the extension inserts the referenced rows in the same
- * statement, or has locked them, and has done what the extension's own
- * triggers would do, no trigger needs to be fired.
- */
-
-static ParamListInfo
-make_parameters(SPIPlanPtr plan, Datum *values, const char *nulls)
-{
-	int			count = SPI_getargcount(plan);
-	ParamListInfo parameters = makeParamList(count);
-
-	for (int i = 0; i < count; i++)
-	{
-		ParamExternData *parameter = &parameters->params[i];
-
-		parameter->value = values[i];
-		parameter->isnull = nulls && nulls[i] == 'n';
-		parameter->pflags = PARAM_FLAG_CONST;
-		parameter->ptype = SPI_getargtypeid(plan, i);
-	}
-	return parameters;
-}
-
-/* Changes the executor's own copy of the triggers to fire. */
-static void
-forget_triggers(ModifyTableState *insert)
-{
-	for (int i = 0; i < insert->mt_nrels; i++)
-		insert->resultRelInfo[i].ri_TrigDesc = NULL;
-	insert->mt_transition_capture = NULL;
-}
-
-/*
- * Executes an SPI plan of one INSERT that may have others in its WITH clause;
- * values and nulls are those of SPI_execute_plan(). No triggers are fired: the
- * caller knows that they would do nothing, and that the foreign keys of new
- * rows are valid.
- */
-void
-ak_quiet_insert(SPIPlanPtr plan, Datum *values, const char *nulls)
-{
-	CachedPlanSource *source = linitial(SPI_plan_get_plan_sources(plan));
-	ParamListInfo parameters = make_parameters(plan, values, nulls);
-	CachedPlan *cached;
-	QueryDesc  *query;
-	ListCell   *insert;
-
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	cached = GetCachedPlan(source, parameters, CurrentResourceOwner, NULL);
-	query = CreateQueryDesc(linitial_node(PlannedStmt, cached->stmt_list),
-							source->query_string, GetActiveSnapshot(),
-							InvalidSnapshot, None_Receiver, parameters, NULL, 0);
-	ExecutorStart(query, 0);
-	forget_triggers(castNode(ModifyTableState, query->planstate));
-	foreach(insert, query->estate->es_auxmodifytables)
-		forget_triggers(lfirst_node(ModifyTableState, insert));
-	ak_executor_run(query);
-	ExecutorFinish(query);
-	ExecutorEnd(query);
-	FreeQueryDesc(query);
-	ReleaseCachedPlan(cached, CurrentResourceOwner);
-	PopActiveSnapshot();
-	CommandCounterIncrement();
 }

@@ -31,6 +31,7 @@
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -108,7 +109,7 @@ refers_to(HeapTuple key, const Bitmapset *changed, bool *is_plain)
 						  changed);
 		*is_plain = *is_plain &&
 			!needs_others_cast(get_atttype(form->conrelid, referring[i]),
-						  get_atttype(form->confrelid, referred[i]));
+							   get_atttype(form->confrelid, referred[i]));
 	}
 	return is_concerned;
 }
@@ -191,6 +192,13 @@ follow(Oid changed_table, Search *search)
 {
 	ListCell   *cell;
 
+	LockRelationOid(changed_table, AccessShareLock);
+	/* One that is not there was dropped. */
+	if (!OidIsValid(ak_table_owner(changed_table)))
+	{
+		UnlockRelationOid(changed_table, AccessShareLock);
+		return;
+	}
 	foreach(cell, find_all_inheritors(changed_table, AccessShareLock, NULL))
 	{
 		Oid			oid = lfirst_oid(cell);

@@ -12,6 +12,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_operator.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
@@ -70,24 +71,38 @@ ak_trigger_get_column(const TriggerData *trigger, HeapTuple row, int column,
 						isnull);
 }
 
+/* Checks whether a trigger is the extension's, or checks a foreign key between its tables. */
+static bool
+is_own(const Trigger *trigger, Oid own_schema, Oid internal_schema)
+{
+	if (trigger->tgisinternal)
+		return OidIsValid(trigger->tgconstrrelid) &&
+			get_rel_namespace(trigger->tgconstrrelid) == own_schema;
+	return get_func_namespace(trigger->tgfoid) == internal_schema;
+}
+
 /*
- * Checks whether a table has only triggers of the extension and of foreign
- * keys, and no rules.  Locks it like a writer until the end of the transaction,
- * so that this stays true.
+ * Checks whether an INSERT into a table fires only triggers of the extension and of
+ * its foreign keys, and no rules.  Locks it like a writer until the end of the
+ * transaction, so that this stays true.
  */
 bool
 ak_trigger_all_are_own(AkTable table)
 {
-	Oid			own_schema = get_namespace_oid("apikeys_internal", false);
+	Oid			own_schema = get_namespace_oid("apikeys", false);
+	Oid			internal_schema = get_namespace_oid("apikeys_internal", false);
 	Relation	relation = table_open(ak_table_oid(table), RowExclusiveLock);
 	/* Those of the relation are good only until a catalog is looked up. */
 	TriggerDesc *triggers = CopyTriggerDesc(relation->trigdesc);
 	bool		are_own = relation->rd_rules == NULL;
 
 	for (int i = 0; triggers && i < triggers->numtriggers; i++)
-		are_own = are_own &&
-			(triggers->triggers[i].tgisinternal ||
-			 get_func_namespace(triggers->triggers[i].tgfoid) == own_schema);
+	{
+		const Trigger *trigger = &triggers->triggers[i];
+
+		are_own = are_own && (!TRIGGER_FOR_INSERT(trigger->tgtype) ||
+							  is_own(trigger, own_schema, internal_schema));
+	}
 	table_close(relation, NoLock);
 	return are_own;
 }
@@ -112,7 +127,7 @@ is_restore(void)
 Datum
 apikeys_is_direct_change(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(!ak_owner_is_acting() && !is_restore());
+	PG_RETURN_BOOL(!ak_owner_is_own_code() && !is_restore());
 }
 
 /* --- The keys that a trigger was called for ------------------------------ */

@@ -289,7 +289,7 @@ apikeys_key_changed(PG_FUNCTION_ARGS)
 		end_waiting();
 	else if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
 		make_all_images();
-	else if (!ak_owner_is_acting())
+	else if (!ak_owner_is_own_code())
 		ak_changed_keys_each(trigger, follow_changes);
 	PG_RETURN_POINTER(NULL);
 }

@@ -20,6 +20,10 @@
 /* When the cache has this size in bytes, it is emptied. */
 #define MAX_SIZE		((Size) 8 * 1024 * 1024)
 
+/* The longest lifetime, and when a key was created last that may have it. */
+#define MAX_YEARS		1000
+#define LAST_CREATION	(END_TIMESTAMP - MAX_YEARS * INT64CONST(366) * USECS_PER_DAY)
+
 typedef struct PolicyEntry
 {
 	pg_uuid_t	organization;	/* hash key */
@@ -28,6 +32,7 @@ typedef struct PolicyEntry
 } PolicyEntry;
 
 PG_FUNCTION_INFO_V1(apikeys_add_in_utc);
+PG_FUNCTION_INFO_V1(apikeys_is_lifetime);
 PG_FUNCTION_INFO_V1(apikeys_organization_limit_changed);
 
 static MemoryContext cache_context = NULL;
@@ -208,13 +213,30 @@ ak_add_in_utc(TimestampTz time, const Interval *interval)
 }
 
 /*
+ * is_lifetime(value interval): whether it is at most 1000 years and has no negative
+ * part, so that it can be added to any time at which something is made.
+ */
+Datum
+apikeys_is_lifetime(PG_FUNCTION_ARGS)
+{
+	const Interval *value = PG_GETARG_INTERVAL_P(0);
+	Interval	longest = {.month = MAX_YEARS * MONTHS_PER_YEAR};
+
+	PG_RETURN_BOOL(value->month >= 0 && value->day >= 0 && value->time >= 0 &&
+				   DatumGetBool(DirectFunctionCall2(interval_le,
+													PG_GETARG_DATUM(0),
+													IntervalPGetDatum(&longest))));
+}
+
+/*
  * Returns the latest expiration of a key created at that time; DT_NOEND if the
  * policy has no limit.  Both functions that create keys and decisions use it.
  */
 TimestampTz
 ak_policy_end_of_life(const AkPolicy *policy, TimestampTz created_at)
 {
-	return policy->limits_lifetime ?
+	/* The last times, which no key that was created here has, have no such sum. */
+	return policy->limits_lifetime && created_at < LAST_CREATION ?
 		ak_add_in_utc(created_at, &policy->max_key_lifetime) : DT_NOEND;
 }
 

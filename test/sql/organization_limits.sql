@@ -95,6 +95,10 @@ RESET ROLE;
 SELECT count(*) FROM apikeys.key_image AS i JOIN apikeys.key_image_source AS s USING (public_key, secret_expirations, secret_versions) WHERE i.organization_id = :'org';
 SET ROLE regress_apikeys_limits;
 SELECT life, pg_temp.try(format('SELECT apikeys.set_organization_policy(%L, max_secret_lifetime => %L)', :'org', life)) FROM unnest('{0,-1 day,1000 years 1 day,1000 years}'::text[]) AS life;
+-- No part is negative: a sum of a time and such an interval may not exist, though it is short.
+SELECT name, pg_temp.try(format('SELECT apikeys.set_organization_policy(%L, %I => %L)', :'org', name, '12000000 mons -359999999 days'))
+FROM unnest('{max_key_lifetime,max_secret_lifetime,max_rotation_overlap}'::text[]) AS name;
+SELECT pg_temp.try(format('SELECT apikeys.set_organization_policy(%L, max_rotation_overlap => %L)', :'org', overlap)) FROM unnest('{1 day -1 hour,-1 mons 40 days,infinity,1 mon 1 day 1 hour}'::text[]) AS overlap;
 SELECT apikeys.set_organization_policy(:'org');
 
 -- --- The number of keys ------------------------------------------------------

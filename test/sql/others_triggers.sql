@@ -1,0 +1,119 @@
+-- others_triggers.sql: triggers, foreign keys and constraints that a superuser has
+-- added to tables of the extension are heeded by its own functions and its worker: what such
+-- a trigger changes is a direct change, which decisions follow and the audit tells.
+SET client_min_messages = warning;
+SELECT apikeys.create_organization('regress_others', NULL) AS org \gset
+SELECT apikeys.add_member(:'org', 'user:bob', 'ORG_OWNER') \g /dev/null
+BEGIN;
+SELECT apikeys.act_as('user:bob');
+SELECT public_key AS key, private_key AS secret FROM apikeys.create_key(:'org', 'of Bob', '{ORG_READ_ONLY}') \gset
+COMMIT;
+SELECT public_key AS other, private_key AS other_secret FROM apikeys.create_key(:'org', 'other', '{ORG_READ_ONLY}') \gset
+CREATE FUNCTION regress_others_enable() RETURNS void LANGUAGE sql AS $$
+	UPDATE apikeys.key SET disabled_at = NULL WHERE description = 'of Bob';
+$$;
+CREATE FUNCTION regress_others_disable() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	UPDATE apikeys.key SET disabled_at = now() WHERE description = 'of Bob' AND disabled_at IS NULL;
+	RETURN NULL;
+END;
+$$;
+-- What a decision says, and which events are new; then the key is enabled again.
+CREATE FUNCTION pg_temp.look(since bigint, secret text, OUT reason text, OUT actions text, OUT images_agree boolean) LANGUAGE plpgsql AS $$
+DECLARE
+	key constant text := (SELECT k.public_key FROM apikeys.key AS k WHERE k.description = 'of Bob');
+BEGIN
+	reason := (SELECT d.reason FROM apikeys.decide(key, secret, NULL::inet, 'clusters.read') AS d);
+	actions := (SELECT string_agg(e.action, ' ' ORDER BY e.id) FROM apikeys.audit_event AS e WHERE e.id > since);
+	images_agree := (SELECT i.disabled = s.disabled FROM apikeys.key_image AS i JOIN apikeys.key_image_source AS s USING (public_key) WHERE i.public_key = key);
+	PERFORM regress_others_enable();
+END;
+$$;
+
+-- ------------------------------------------------------------------- triggers
+CREATE TRIGGER regress_others AFTER DELETE ON apikeys.member FOR EACH ROW EXECUTE FUNCTION regress_others_disable();
+SELECT max(id) AS since FROM apikeys.audit_event \gset
+SELECT apikeys.remove_member(:'org', 'user:bob', 'ORG_OWNER');
+SELECT * FROM pg_temp.look(:since, :'secret');
+DROP TRIGGER regress_others ON apikeys.member;
+-- On the table itself.
+CREATE TRIGGER regress_others AFTER UPDATE ON apikeys.key FOR EACH ROW WHEN (NEW.description = 'other') EXECUTE FUNCTION regress_others_disable();
+SELECT max(id) AS since FROM apikeys.audit_event \gset
+SELECT apikeys.disable_key(:'other');
+SELECT * FROM pg_temp.look(:since, :'secret');
+SELECT max(id) AS since FROM apikeys.audit_event \gset
+SELECT apikeys.enable_key(:'other');
+SELECT * FROM pg_temp.look(:since, :'secret');
+DROP TRIGGER regress_others ON apikeys.key;
+-- Also where a function that fails is caught, and after that the functions' own changes
+-- are theirs again.
+CREATE FUNCTION regress_others_fail() RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE 'failed'; END $$;
+CREATE FUNCTION regress_others_catch() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	BEGIN
+		PERFORM public.regress_others_fail();
+	EXCEPTION WHEN raise_exception THEN
+		UPDATE apikeys.key SET disabled_at = now() WHERE description = 'of Bob';
+	END;
+	PERFORM apikeys.update_key(public_key, description => 'another') FROM apikeys.key WHERE description = 'other';
+	RETURN NULL;
+END;
+$$;
+CREATE TRIGGER regress_others AFTER UPDATE ON apikeys.organization FOR EACH ROW EXECUTE FUNCTION regress_others_catch();
+SELECT max(id) AS since FROM apikeys.audit_event \gset
+SELECT apikeys.rename_organization(:'org', 'regress_others_2');
+SELECT * FROM pg_temp.look(:since, :'secret');
+DROP TRIGGER regress_others ON apikeys.organization;
+-- Fired by the worker.
+CREATE TRIGGER regress_others AFTER INSERT OR UPDATE ON apikeys.key_denial FOR EACH ROW EXECUTE FUNCTION regress_others_disable();
+SELECT max(id) AS since FROM apikeys.audit_event \gset
+SELECT apikeys.authorize(:'key', 'wrong', '10.0.0.1', 'clusters.read');
+SELECT apikeys.flush_usage() \g /dev/null
+SELECT * FROM pg_temp.look(:since, :'secret');
+DROP TRIGGER regress_others ON apikeys.key_denial;
+-- A new key.
+CREATE TRIGGER regress_others AFTER INSERT ON apikeys.key_secret FOR EACH ROW EXECUTE FUNCTION regress_others_disable();
+SELECT max(id) AS since FROM apikeys.audit_event \gset
+SELECT 1 FROM apikeys.create_key(:'org', 'third', '{ORG_READ_ONLY}');
+SELECT * FROM pg_temp.look(:since, :'secret');
+DROP TRIGGER regress_others ON apikeys.key_secret;
+-- What a rule would change could not be told from the function's own change.
+CREATE RULE regress_others AS ON DELETE TO apikeys.member DO ALSO UPDATE apikeys.key SET disabled_at = now() WHERE description = 'of Bob';
+\set VERBOSITY terse
+SELECT apikeys.add_member(:'org', 'user:bob', 'ORG_OWNER');
+SELECT apikeys.remove_member(:'org', 'user:bob', 'ORG_OWNER');
+\set VERBOSITY default
+SELECT d.reason FROM apikeys.decide(:'key', :'secret', NULL::inet, 'clusters.read') AS d;
+-- Elsewhere it may.
+CREATE TABLE regress_others_log (principal text);
+CREATE OR REPLACE RULE regress_others AS ON DELETE TO apikeys.member DO ALSO INSERT INTO public.regress_others_log VALUES (OLD.principal);
+SELECT apikeys.remove_member(:'org', 'user:bob', 'ORG_OWNER');
+SELECT * FROM regress_others_log;
+DROP RULE regress_others ON apikeys.member;
+DROP TABLE regress_others_log;
+
+-- ---------------------------------------------------------------- constraints
+CREATE TABLE regress_others_customer (id text COLLATE "C" PRIMARY KEY);
+INSERT INTO regress_others_customer VALUES ('somebody');
+ALTER TABLE apikeys.key ADD CONSTRAINT regress_others_fkey FOREIGN KEY (owner) REFERENCES regress_others_customer;
+SELECT 1 FROM apikeys.create_key(:'org', 'of somebody', '{ORG_READ_ONLY}', owner => 'somebody');
+\set VERBOSITY terse
+SELECT 1 FROM apikeys.create_key(:'org', 'of nobody', '{ORG_READ_ONLY}', owner => 'nobody');
+ALTER TABLE apikeys.key DROP CONSTRAINT regress_others_fkey;
+ALTER TABLE apikeys.key ADD CONSTRAINT regress_others_key UNIQUE (organization_id, description) DEFERRABLE INITIALLY DEFERRED;
+SELECT 1 FROM apikeys.create_key(:'org', 'of somebody', '{ORG_READ_ONLY}');
+ALTER TABLE apikeys.key DROP CONSTRAINT regress_others_key;
+ALTER TABLE apikeys.key ADD CONSTRAINT regress_others_exclude EXCLUDE (description WITH =) WHERE (organization_id IS NOT NULL) DEFERRABLE INITIALLY DEFERRED;
+SELECT 1 FROM apikeys.create_key(:'org', 'of somebody', '{ORG_READ_ONLY}');
+ALTER TABLE apikeys.key DROP CONSTRAINT regress_others_exclude;
+\set VERBOSITY default
+SELECT count(*) FROM apikeys.keys WHERE organization_id = :'org' AND (description = 'of somebody' OR owner = 'nobody');
+-- One that refers to our tables says nothing of new keys, and does not cost them more.
+CREATE TABLE regress_others_invoice (public_key text COLLATE "C" REFERENCES apikeys.key);
+SELECT public_key AS third FROM apikeys.create_key(:'org', 'fourth', '{ORG_READ_ONLY}') \gset
+INSERT INTO regress_others_invoice VALUES (:'third');
+
+DROP TABLE regress_others_invoice, regress_others_customer;
+DELETE FROM apikeys.key WHERE organization_id = :'org';
+SELECT apikeys.delete_organization(:'org');
+DROP FUNCTION regress_others_enable, regress_others_disable, regress_others_fail, regress_others_catch;
