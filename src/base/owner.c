@@ -224,7 +224,10 @@ typedef struct Function
 	bool		is_others;		/* neither the extension's nor PostgreSQL's */
 } Function;
 
-/* One that is not there is nobody's: the look-up that follows fails. */
+/*
+ * For something that acts as the owner.  A function that is not there is nobody's: the
+ * look-up that follows fails.
+ */
 static Function
 find_function(Oid oid)
 {
@@ -235,7 +238,7 @@ find_function(Oid oid)
 	if (!HeapTupleIsValid(tuple))
 		return function;
 	form = (Form_pg_proc) GETSTRUCT(tuple);
-	function.is_trusted = (acting && form->proowner == acting->owner) ||
+	function.is_trusted = form->proowner == acting->owner ||
 		superuser_arg(form->proowner);
 	function.is_others = form->pronamespace != PG_CATALOG_NAMESPACE &&
 		form->pronamespace != get_namespace_oid("apikeys", true) &&
@@ -254,7 +257,7 @@ find_function(Oid oid)
 static void
 check_function(Oid oid, const Function *function)
 {
-	if (acting && !function->is_trusted)
+	if (!function->is_trusted)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("function %s cannot run in a statement of the extension",
@@ -282,46 +285,43 @@ look_up(Oid oid)
 	return is_others || (next_needs_fmgr_hook && next_needs_fmgr_hook(oid));
 }
 
-/* What is kept of a function between its calls. */
+/* What is kept of a function that runs. */
 typedef struct CallState
 {
-	Function	function;
+	bool		is_others;
 	Datum		next_argument;	/* of the next hook */
 } CallState;
 
-static CallState *
-get_call_state(FmgrInfo *function, Datum *argument)
-{
-	CallState  *state = (CallState *) DatumGetPointer(*argument);
-
-	if (state == NULL)
-	{
-		state = MemoryContextAllocZero(function->fn_mcxt, sizeof(CallState));
-		state->function = find_function(function->fn_oid);
-		*argument = PointerGetDatum(state);
-	}
-	return state;
-}
-
 /*
  * And this for one that look_up() has asked for, and, without look_up(), for one with
- * settings or a definer, when it begins and ends.  Sections end with the function in which they
- * began, so that each is told of the end of what it was told of the beginning.
+ * settings or a definer, when it begins and ends.  Sections end within the function in
+ * which they began: at its end the same one is active as at its beginning.
  */
 static void
 call(FmgrHookEventType event, FmgrInfo *function, Datum *argument)
 {
-	CallState  *state = get_call_state(function, argument);
-	int			others = acting && state->function.is_others ? 1 : 0;
+	CallState  *state = (CallState *) DatumGetPointer(*argument);
 
-	if (event == FHET_START)
-		check_function(function->fn_oid, &state->function);
-	else if (others)
-		acting->others--;
+	if (acting == NULL && next_fmgr_hook == NULL)
+		return;
+	if (state == NULL)
+	{
+		state = MemoryContextAllocZero(function->fn_mcxt, sizeof(CallState));
+		*argument = PointerGetDatum(state);
+	}
+	if (acting && event == FHET_START)
+	{
+		Function	found = find_function(function->fn_oid);
+
+		check_function(function->fn_oid, &found);
+		state->is_others = found.is_others;
+	}
+	else if (acting)
+		acting->others -= state->is_others;
 	if (next_fmgr_hook)
 		next_fmgr_hook(event, function, &state->next_argument);
-	if (event == FHET_START && others)
-		acting->others++;
+	if (acting && event == FHET_START)
+		acting->others += state->is_others;
 }
 
 /*
