@@ -459,6 +459,18 @@ DECLARE
 		WHERE r.name = remove_member.role
 			AND (r.organization_id IS NULL OR r.organization_id = remove_member.organization));
 BEGIN
+	-- A member that has nothing to leave there locks nothing.
+	IF NOT EXISTS (
+		SELECT FROM apikeys.member AS m
+		WHERE m.organization_id = remove_member.organization
+			AND m.project_id IS NOT DISTINCT FROM remove_member.project
+			AND m.role = ANY (role_ids)
+			AND (m.principal = remove_member.principal
+				OR m.database_role = (SELECT r.oid FROM pg_roles AS r WHERE 'role:' || r.rolname = remove_member.principal)))
+		AND apikeys_internal.may_change_members(organization, project, principal) THEN
+		PERFORM apikeys_internal.check_principal(principal);
+		RETURN false;
+	END IF;
 	PERFORM apikeys_internal.lock_members(organization, project, is_owner, principal);
 	PERFORM apikeys_internal.check_principal(principal);
 	IF principal LIKE 'role:%' THEN

@@ -79,10 +79,19 @@ SELECT * FROM pg_temp.look(:since, :'secret');
 DROP TRIGGER regress_others ON apikeys.key_secret;
 -- What a rule would change could not be told from the function's own change.
 CREATE RULE regress_others AS ON DELETE TO apikeys.member DO ALSO UPDATE apikeys.key SET disabled_at = now() WHERE description = 'of Bob';
-\set VERBOSITY terse
 SELECT apikeys.add_member(:'org', 'user:bob', 'ORG_OWNER');
-SELECT apikeys.remove_member(:'org', 'user:bob', 'ORG_OWNER');
-\set VERBOSITY default
+DO $$
+DECLARE
+	id text;
+BEGIN
+	PERFORM apikeys.remove_member(apikeys.organization('regress_others_2'), 'user:bob', 'ORG_OWNER');
+EXCEPTION WHEN feature_not_supported THEN
+	GET STACKED DIAGNOSTICS id = CONSTRAINT_NAME;
+	SET client_min_messages = notice;
+	RAISE NOTICE '%: %', id, SQLERRM;
+	SET client_min_messages = warning;
+END;
+$$;
 SELECT d.reason FROM apikeys.decide(:'key', :'secret', NULL::inet, 'clusters.read') AS d;
 -- Elsewhere it may.
 CREATE TABLE regress_others_log (principal text);
