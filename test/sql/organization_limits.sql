@@ -98,7 +98,7 @@ SELECT life, pg_temp.try(format('SELECT apikeys.set_organization_policy(%L, max_
 -- No part is negative: a sum of a time and such an interval may not exist, though it is short.
 SELECT name, pg_temp.try(format('SELECT apikeys.set_organization_policy(%L, %I => %L)', :'org', name, '12000000 mons -359999999 days'))
 FROM unnest('{max_key_lifetime,max_secret_lifetime,max_rotation_overlap}'::text[]) AS name;
-SELECT pg_temp.try(format('SELECT apikeys.set_organization_policy(%L, max_rotation_overlap => %L)', :'org', overlap)) FROM unnest('{1 day -1 hour,-1 mons 40 days,infinity,1 mon 1 day 1 hour}'::text[]) AS overlap;
+SELECT pg_temp.try(format('SELECT apikeys.set_organization_policy(%L, max_rotation_overlap => %L)', :'org', overlap)) FROM unnest('{1 day -1 hour,-1 mons 40 days,1 mon 1 day 1 hour}'::text[]) AS overlap;
 SELECT apikeys.set_organization_policy(:'org');
 
 -- --- The number of keys ------------------------------------------------------
