@@ -29,7 +29,7 @@ COMMENT ON FUNCTION apikeys_internal.is_role_name(text) IS
 CREATE FUNCTION apikeys_internal.is_metadata(candidate jsonb) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_is_metadata';
 COMMENT ON FUNCTION apikeys_internal.is_metadata(jsonb) IS
-	'Checks whether a value can be metadata: an object of at most 4,096 bytes as text in UTF-8 and 32 levels, with no private key in it.';
+	'Checks whether a value can be metadata: an object of at most 4,096 bytes as text in UTF-8 and 32 levels, with no private key and no token in it.';
 
 CREATE FUNCTION apikeys_internal.is_lifetime(candidate interval) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_is_lifetime';

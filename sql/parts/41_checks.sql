@@ -212,7 +212,7 @@ BEGIN
 	IF NOT apikeys_internal.is_metadata(candidate) THEN
 		RAISE invalid_parameter_value USING
 			MESSAGE = 'invalid metadata',
-			DETAIL = 'Metadata is an object of at most 4096 bytes as text in UTF-8 and 32 levels, and contains no private key.',
+			DETAIL = 'Metadata is an object of at most 4096 bytes as text in UTF-8 and 32 levels, and contains no private key and no token.',
 			CONSTRAINT = 'invalid_metadata';
 	END IF;
 END;

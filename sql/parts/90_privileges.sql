@@ -196,7 +196,7 @@ COMMENT ON FUNCTION apikeys_internal.accesses_of(regrole) IS
 	'Returns the accesses that were granted to a role.';
 
 -- Runs with the rights of the caller: only the owner and superusers can GRANT.
-CREATE FUNCTION apikeys_internal.change_access(verb text, grantee regrole, access text[]) RETURNS void
+CREATE FUNCTION apikeys_internal.change_access(verb text, grantee regrole, access text[], kept text[]) RETURNS void
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, pg_temp
 AS $$
@@ -218,21 +218,24 @@ BEGIN
 				HINT = 'The accesses are decide, manage, impersonate and monitor.',
 				CONSTRAINT = 'unknown_access';
 		END IF;
-		FOR privilege IN SELECT p FROM apikeys_internal.access_privileges(one_access) AS p LOOP
+		FOR privilege IN
+			SELECT p FROM apikeys_internal.access_privileges(one_access) AS p
+			EXCEPT SELECT p FROM unnest(kept) AS k CROSS JOIN apikeys_internal.access_privileges(k) AS p
+		LOOP
 			EXECUTE format(CASE verb WHEN 'grant' THEN 'GRANT %s TO %s' ELSE 'REVOKE %s FROM %s' END, privilege, grantee);
 		END LOOP;
 	END LOOP;
 END;
 $$;
-COMMENT ON FUNCTION apikeys_internal.change_access(text, regrole, text[]) IS
-	'Grants or revokes the privileges of accesses.';
+COMMENT ON FUNCTION apikeys_internal.change_access(text, regrole, text[], text[]) IS
+	'Grants or revokes the privileges of accesses, but those that belong to accesses that are kept, too.';
 
 CREATE FUNCTION apikeys.grant_access(grantee regrole, VARIADIC access text[]) RETURNS text[]
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	PERFORM apikeys_internal.change_access('grant', grantee, access);
+	PERFORM apikeys_internal.change_access('grant', grantee, access, '{}');
 	RETURN apikeys_internal.accesses_of(grantee);
 END;
 $$;
@@ -247,14 +250,12 @@ DECLARE
 	kept constant text[] := ARRAY(
 		SELECT a FROM unnest(apikeys_internal.accesses_of(grantee)) AS a WHERE a <> ALL (access));
 BEGIN
-	PERFORM apikeys_internal.change_access('revoke', grantee, access);
-	-- Some privileges belong to several accesses.
-	PERFORM apikeys_internal.change_access('grant', grantee, kept);
+	PERFORM apikeys_internal.change_access('revoke', grantee, access, kept);
 	RETURN kept;
 END;
 $$;
 COMMENT ON FUNCTION apikeys.revoke_access(regrole, text[]) IS
-	'Revokes accesses from a PostgreSQL role, and returns those it keeps. For superusers.';
+	'Revokes accesses from a PostgreSQL role, but not what they share with those it keeps, and returns these: of which it has authorize, create_key, act_as or status itself, not by a role that it is in. For superusers.';
 
 DO $$
 DECLARE

@@ -65,7 +65,7 @@ insert_events(AkStatement *insert, Datum *values, char *nulls)
 	else
 		nulls[ADDRESS] = 'n';
 	values[DATABASE_ROLE] =
-		CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false));
+		CStringGetTextDatum(ak_role_name(GetSessionUserId(), false));
 	ak_set_locally("client_min_messages", "error");
 	ak_audit_lock_for_write();
 	ak_owner_execute(insert, values, nulls);

@@ -423,7 +423,7 @@ note_pruning(TimestampTz before, const Verification *found)
 	values[4] = Int64GetDatum(found->last.last_event);
 	values[5] = Int64GetDatum(found->seals);
 	values[6] = Int64GetDatum(found->events);
-	values[7] = CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false));
+	values[7] = CStringGetTextDatum(ak_role_name(GetSessionUserId(), false));
 	ak_audit_lock_for_write();
 	ak_owner_execute(&note, values, nulls);
 	ak_audit_unlock_after_write();

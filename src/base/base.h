@@ -148,6 +148,7 @@ extern Datum ak_make_row(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
 
 extern int	ak_compare_texts(const void *a, const void *b);
 extern char *ak_convert_to_utf8(const char *bytes, size_t size);
+extern char *ak_role_name(Oid role, bool missing_ok);
 extern bool ak_is_name(const text *candidate);
 extern bool ak_is_principal(const text *candidate);
 extern bool ak_is_permission(const text *candidate);

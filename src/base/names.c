@@ -139,6 +139,23 @@ in_utf8(const char *bytes, size_t size, size_t *utf8_size)
 	return comes_back(utf8, *utf8_size, bytes, size) ? utf8 : NULL;
 }
 
+/*
+ * Returns the name of a role as a text, palloc'd; NULL if there is none and that is
+ * allowed.  Names of roles are bytes that all databases share: what is no text here, or
+ * does not come back from UTF-8, is named by a text that names no member.
+ */
+char *
+ak_role_name(Oid role, bool missing_ok)
+{
+	char	   *name = GetUserNameFromId(role, missing_ok);
+	size_t		utf8_size;
+
+	if (name && (!pg_verifymbstr(name, strlen(name), true) ||
+				 in_utf8(name, strlen(name), &utf8_size) == NULL))
+		return psprintf(" (role %u)", role);
+	return name;
+}
+
 /* --- Names --------------------------------------------------------------- */
 
 static bool
@@ -303,7 +320,8 @@ apikeys_is_metadata(PG_FUNCTION_ARGS)
 	JsonbToCString(&json, &candidate->root, VARSIZE(candidate));
 	PG_RETURN_BOOL(in_utf8(json.data, json.len, &utf8_size) &&
 				   utf8_size <= METADATA_MAX_SIZE &&
-				   !ak_token_contains_secret(json.data, json.len));
+				   !ak_token_contains_secret(json.data, json.len) &&
+				   !ak_paseto_is_within(json.data, json.len));
 }
 
 /* Raises 54001 if less than the reserve is left of the stack. */

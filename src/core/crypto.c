@@ -287,12 +287,44 @@ ak_crypto_wipe(void *bytes, size_t size)
 #define ENCRYPTION_INFO		"paseto-encryption-key"
 #define AUTHENTICATION_INFO	"paseto-auth-key-for-aead"
 
+/* The length of nonce and tag alone in base64url. */
+#define SHORTEST_BODY	((AK_PASETO_NONCE_SIZE + AK_PASETO_TAG_SIZE) * 4 / 3)
+
 /* Whether a text claims to be such a token. */
 bool
 ak_paseto_is_token(const char *text, size_t length)
 {
 	return length >= AK_PASETO_HEADER_LENGTH &&
 		memcmp(text, AK_PASETO_HEADER, AK_PASETO_HEADER_LENGTH) == 0;
+}
+
+static bool
+is_base64url(char c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+		(c >= '0' && c <= '9') || c == '-' || c == '_';
+}
+
+/* Whether a text contains what may be such a token, whatever surrounds it; in linear time. */
+bool
+ak_paseto_is_within(const char *text, size_t length)
+{
+	size_t		run = 0;		/* of base64url after a header; 0: after none */
+
+	for (size_t i = 0; i < length; i++)
+	{
+		if (i >= AK_PASETO_HEADER_LENGTH &&
+			ak_paseto_is_token(text + i - AK_PASETO_HEADER_LENGTH,
+							   AK_PASETO_HEADER_LENGTH))
+			run = 1;
+		else if (run > 0)
+			run++;
+		if (run > 0 && !is_base64url(text[i]))
+			run = 0;
+		if (run == SHORTEST_BODY)
+			return true;
+	}
+	return false;
 }
 
 /* The specification's LE64: a count in 8 bytes, the highest bit cleared. */

@@ -98,6 +98,7 @@ typedef struct AkPasetoBytes
 } AkPasetoBytes;
 
 extern bool ak_paseto_is_token(const char *text, size_t length);
+extern bool ak_paseto_is_within(const char *text, size_t length);
 extern size_t ak_paseto_seal(const uint8_t key[AK_PASETO_KEY_SIZE],
 							 const uint8_t nonce[AK_PASETO_NONCE_SIZE],
 							 AkPasetoBytes payload, AkPasetoBytes footer,

@@ -349,7 +349,7 @@ ak_identity_principal(void)
 	if (acting)
 		return pstrdup(acting->principal);
 	return psprintf(ROLE_PREFIX "%s",
-					GetUserNameFromId(ak_owner_caller(), false));
+					ak_role_name(ak_owner_caller(), false));
 }
 
 /*
@@ -435,7 +435,7 @@ apikeys_principals(PG_FUNCTION_ARGS)
 	else
 		foreach(cell, ak_identity_roles())
 		{
-			char	   *role = GetUserNameFromId(lfirst_oid(cell), true);
+			char	   *role = ak_role_name(lfirst_oid(cell), true);
 
 			if (role)
 				names = lappend(names, psprintf(ROLE_PREFIX "%s", role));

@@ -44,7 +44,7 @@ const pagesOf = (place, publicKey) =>
   [
     '',
     '/keys',
-    '/keys/new',
+    '/new-key',
     '/members',
     '/audit',
     '/explain',

@@ -273,7 +273,7 @@ test('where the model refuses, the console does', async () => {
   await look(bert, 'administrator-places')
   assert.equal((await bert.goto(`${url}/projects/${places.staging}/keys`)).status(), 404)
   await look(bert, 'refused-project')
-  await bert.goto(`${url}/organizations/${places.acme}/keys/new`)
+  await bert.goto(`${url}/organizations/${places.acme}/new-key`)
   await bert.getByLabel('Description').fill('too much')
   await bert.getByRole('checkbox', { name: /^ORG_OWNER/ }).check()
   await click(bert, 'button', 'Next')
@@ -297,7 +297,7 @@ test('where the model refuses, the console does', async () => {
 test('a private key is copied with a button', async () => {
   const page = await open('anna')
   await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
-  await page.goto(`${url}/organizations/${places.acme}/keys/new`)
+  await page.goto(`${url}/organizations/${places.acme}/new-key`)
   await page.getByLabel('Description').fill('to copy')
   await page.getByRole('checkbox', { name: /^ORG_MEMBER/ }).check()
   await click(page, 'button', 'Next')

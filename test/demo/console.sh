@@ -49,7 +49,7 @@ start_console() {
   as_user env PGUSER=console PGDATABASE=demo PORT="${PORT:-0}" NODE_PATH="$NODE_PATH" \
     CONSOLE_USERS="$(cat "$WORK/users.json")" \
     setsid node "$WORK/tree/test/demo/console/server.js" \
-    </dev/null >"$WORK/log/console.log" 2>&1 &
+    </dev/null >"$WORK/log/console.log" 2>&1 9>&- &
   for _ in $(seq 100); do
     if [ -n "$(address)" ]; then
       pgrep -f "^node $WORK/tree/test/demo/console/server.js" >"$WORK/console.pid"

@@ -146,6 +146,16 @@ GROUP BY c.oid, a.privilege_type, a.grantee ORDER BY 1, 3, a.grantee::regrole::t
 -- Taken back, nothing is left.
 SELECT apikeys.revoke_access(r, substr(r::text, length('regress_apikeys_') + 1))
 FROM unnest('{regress_apikeys_decide,regress_apikeys_manage,regress_apikeys_impersonate,regress_apikeys_monitor}'::regrole[]) AS r;
+-- Nor is anything granted by that, to a role that has parts of an access.
+GRANT EXECUTE ON FUNCTION apikeys.create_key TO regress_apikeys_manage;
+GRANT EXECUTE ON FUNCTION apikeys.act_as(text, inet) TO regress_apikeys_manage;
+SELECT apikeys.revoke_access('regress_apikeys_manage', 'monitor', 'decide');
+SELECT p.oid::regprocedure FROM pg_proc AS p, aclexplode(p.proacl) AS a WHERE a.grantee = 'regress_apikeys_manage'::regrole ORDER BY p.proname;
+SELECT apikeys.grant_access('regress_apikeys_manage', 'decide', 'manage', 'impersonate');
+SELECT apikeys.revoke_access('regress_apikeys_manage', 'manage', 'impersonate'),
+	has_function_privilege('regress_apikeys_manage', 'apikeys.help()', 'execute') AS what_they_share,
+	has_function_privilege('regress_apikeys_manage', 'apikeys.delete_key(text)', 'execute') AS what_is_gone;
+SELECT apikeys.revoke_access('regress_apikeys_manage', 'decide');
 DROP ROLE regress_apikeys_decide, regress_apikeys_manage, regress_apikeys_impersonate, regress_apikeys_monitor;
 -- Which rows pg_dump includes.
 SELECT t.extconfig::regclass AS relation, t.extcondition

@@ -48,6 +48,17 @@ SELECT apikeys.issue_token('5 minutes', public_key => :'public_key') AS whole,
 SELECT count(*) - :events AS events FROM apikeys.audit_event;
 SELECT :'whole' ~ '^v4\.local\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$' AS is_paseto, length(:'both') < 500 AS is_short,
 	convert_from(decode(translate(split_part(:'whole', '.', 4), '-_', '+/') || '=', 'base64'), 'UTF8') AS footer;
+-- It is a secret, which metadata may not have.
+CREATE FUNCTION pg_temp.note(key text, token text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM apikeys.update_key(key, metadata => jsonb_build_object('a', jsonb_build_array('b: ' || token)));
+	RETURN 'done';
+EXCEPTION WHEN invalid_parameter_value THEN
+	RETURN SQLERRM;
+END;
+$$;
+SELECT pg_temp.note(:'public_key', :'whole'), pg_temp.note(:'public_key', :'both' || '!'), pg_temp.note(:'public_key', left(:'whole', 30));
+SELECT apikeys.update_key(:'public_key', metadata => '{"plan": "pro"}') \g /dev/null
 -- No two are the same.
 SELECT apikeys.issue_token('5 minutes', public_key => :'public_key') <> apikeys.issue_token('5 minutes', public_key => :'public_key') AS differ;
 

@@ -326,6 +326,21 @@ foreach my $encoding (sort keys %texts)
 	is($node->safe_psql("of_$database", q{SELECT count(*) FROM apikeys.member; SELECT metadata <> '{}' FROM apikeys.organization}), "2\nt", 'as it was');
 }
 
+# Names of roles are bytes, which all databases share: one that is no text here, or none
+# of UTF-8, is told from others, and a dump is restored.
+$node->safe_psql('latin1', q{DO $$ BEGIN EXECUTE format('CREATE ROLE %I SUPERUSER LOGIN', 'caf' || chr(233)); END $$;});
+$node->safe_psql('postgres', 'CREATE DATABASE told TEMPLATE template0; CREATE DATABASE again TEMPLATE template0');
+{
+	local $ENV{PGUSER} = "caf\xe9";
+	$node->safe_psql('told', q{CREATE EXTENSION apikeys;
+		SELECT apikeys.create_key(apikeys.create_organization('Acme', 'user:anna'), 'k', '{ORG_READ_ONLY}')});
+	is($node->safe_psql('latin1', q{SELECT apikeys.principal() = 'role:caf' || chr(233)}), 't', 'a name that is a text is itself');
+}
+$node->command_ok(['pg_dump', '-f', "$folder/told", '-d', $node->connstr('told')], 'events of a role whose name is no text are dumped');
+$node->command_ok(['psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', 'again', '-o', "$folder/out", '-f', "$folder/told"], 'and restored');
+is($node->safe_psql('again', q{SELECT count(*) > 1, bool_and(database_role ~ '^ \(role \d+\)$' AND principal = 'role:' || database_role) FROM apikeys.audit_event;
+	SELECT created_by ~ '^role: \(role \d+\)$' FROM apikeys.key}), "t|t\nt", 'by a name that no member can have');
+
 # --- Into another cluster, whose roles have other OIDs ------------------------
 
 my $other = PostgreSQL::Test::Cluster->new('other');

@@ -244,7 +244,7 @@ $primary->safe_psql(
 	$$});
 SKIP:
 {
-	skip 'AddressSanitizer itself ends without memory', 2 if $ENV{ASAN_OPTIONS};
+	skip 'the sanitizer itself ends without memory', 2 if $ENV{ASAN_OPTIONS};
 
 	my $session = $primary->background_psql('postgres');
 	set_limit($primary, 10000);

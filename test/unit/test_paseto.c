@@ -254,6 +254,7 @@ main(void)
 	char		longer[1000];
 	uint8_t		work[1000];
 	AkPasetoBytes payload;
+	int			found = 0;
 
 	if (!ak_crypto_init())
 		return 1;
@@ -289,6 +290,19 @@ main(void)
 	CHECK(!ak_paseto_is_token("v4.local", 8) &&
 		  !ak_paseto_is_token("v4.public.x", 11) &&
 		  ak_paseto_is_token("v4.local.", 9), "what claims to be a token");
+	for (size_t i = 0; i < sizeof(vectors) / sizeof(vectors[0]); i++)
+		if (vectors[i].is_valid)
+		{
+			int			length = snprintf(longer, sizeof(longer), "{\"v4.local.\": \"v%s\"}", vectors[i].token);
+
+			found += ak_paseto_is_within(longer, (size_t) length);
+		}
+	CHECK(found == 9, "each is found within a text");
+	CHECK(!ak_paseto_is_within(vector->token, 9 + 84) &&
+		  ak_paseto_is_within(vector->token, 9 + 85), "but not the beginning of one");
+	CHECK(!ak_paseto_is_within("v4.local.AAAA.v4.local", 22) &&
+		  !ak_paseto_is_within(vector->token + 1, strlen(vector->token) - 1) &&
+		  !ak_paseto_is_within("", 0), "nor what is none");
 	key[0] ^= 1;
 	CHECK(!opens(vector, vector->token), "another key is refused");
 	return tap_done();

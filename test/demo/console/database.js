@@ -8,6 +8,9 @@ const { DatabaseError, Pool } = require('pg')
 // before the last statement take: nobody has a connection for long.
 const TIME_LIMIT = 1000 * Number(process.env.TIME_LIMIT ?? 10)
 
+// The server ends a statement itself, unless it is stopped.
+const PATIENCE = TIME_LIMIT + 1000
+
 const pool = new Pool({
   max: Number(process.env.POOL ?? 10),
   statement_timeout: TIME_LIMIT,
@@ -43,12 +46,18 @@ async function connect() {
   }
 }
 
+class NoAnswerError extends Error {
+  constructor() {
+    super('no answer')
+  }
+}
+
 // Fails if there is no answer in time.
 const within = (limit, answer) =>
   Promise.race([
     answer,
     sleep(limit, null, { ref: false }).then(() => {
-      throw new Error('no answer')
+      throw new NoAnswerError()
     })
   ])
 
@@ -72,7 +81,7 @@ async function transaction(identify, values, work) {
   const client = await connect()
   const query = async (text, parameters) => {
     if (Date.now() > end) throw new BusyError()
-    return (await client.query(text, parameters)).rows
+    return (await within(PATIENCE, client.query(text, parameters))).rows
   }
   const releaseAfter = (answer) =>
     answer.then(
@@ -89,8 +98,9 @@ async function transaction(identify, values, work) {
   } catch (error) {
     // One that waits is one of the pool's, but the other side may be gone without a word.
     if (error instanceof DoubtError) releaseAfter(within(60 * TIME_LIMIT, error.answer))
-    else await releaseAfter(client.query('ROLLBACK'))
-    throw error.code === '57014' ? new BusyError() : error
+    else if (error instanceof NoAnswerError) client.release(error)
+    else await releaseAfter(within(PATIENCE, client.query('ROLLBACK')))
+    throw error instanceof NoAnswerError || error.code === '57014' ? new BusyError() : error
   }
 }
 
@@ -115,7 +125,11 @@ const REALM = 'apikeys'
 // database has no pepper, or cannot be asked now.
 async function challenge(isStale) {
   try {
-    const { rows } = await pool.query('SELECT value FROM apikeys.digest_challenge($1, $2) AS value', [REALM, isStale])
+    const { rows } = await pool.query({
+      text: 'SELECT value FROM apikeys.digest_challenge($1, $2) AS value',
+      values: [REALM, isStale],
+      query_timeout: PATIENCE
+    })
     return rows.map(({ value }) => value)
   } catch (error) {
     if (error.constraint !== 'pepper_required') console.error('no challenge:', error.code ?? error.message)

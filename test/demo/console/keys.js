@@ -287,7 +287,7 @@ async function confirm(context) {
 
 module.exports = [
   ['get', '/keys', list],
-  ['get', '/keys/new', newForm],
+  ['get', '/new-key', newForm],
   ['post', '/keys', create, newForm],
   ['get', '/keys/:key', details],
   ['post', '/keys/:key', update, details],
