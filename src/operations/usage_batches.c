@@ -182,7 +182,10 @@ count_written(const AkHarvest *harvest, List *kept)
 	}
 }
 
-/* What is kept in memory is pending, and looked at again at the next flush. */
+/*
+ * What was written leaves the memory with the next batch, and what is kept is looked at
+ * again: so there is another flush, also if nothing more is counted.
+ */
 static void
 write_batch(AkHarvest *harvest)
 {
@@ -201,7 +204,7 @@ write_batch(AkHarvest *harvest)
 	foreach(cell, kept)
 		ak_usage_counters_take_back_one(MyDatabaseId,
 										&harvest->counts[lfirst_int(cell)]);
-	if (kept != NIL || harvest->has_deleting)
+	if (harvest->count > 0 || harvest->has_deleting)
 		ak_database_slot_want(slot);
 }
 
@@ -394,6 +397,8 @@ write_quotas(void)
 										  slot->batch, columns);
 		}
 		pg_atomic_write_u64(&slot->quota_batch, slot->batch);
+		/* What was written leaves the memory with the next batch. */
+		ak_database_slot_want(slot);
 	}
 	slot->batch_is_settled = true;
 	return true;

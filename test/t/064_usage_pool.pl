@@ -480,5 +480,15 @@ $holder->query_safe('COMMIT');
 $holder->quit;
 flush_usage();
 
+# --- What is written leaves the memory ------------------------------------------------------
+
+# Also where nothing is counted any more, so that others have the room.
+query(q{ALTER SYSTEM SET apikeys.usage_flush_interval = '100ms'; SELECT pg_reload_conf();
+	SELECT apikeys.set_quota('key50', 1000000, 'month')});
+is(use_keys(50, 1549), 1500, 'many keys are used, of which one has a quota');
+ok($node->poll_query_until('postgres', q{SELECT used_entries = 0 AND limit_entries = 0 AND NOT worker_alive FROM apikeys.status()}),
+	'when all is written, nothing is in memory any more, and the worker leaves');
+is(query('SELECT used FROM apikeys.quota_usage'), '1', 'what was used of the quota is written');
+
 $node->stop;
 done_testing();

@@ -50,6 +50,19 @@ wait_until_sealed('the worker seals by itself');
 is(query('SELECT intact, events > 0 FROM apikeys.verify_audit()'),
 	't|t', 'and what it has sealed verifies');
 
+# --- On disk ---------------------------------------------------------------------
+
+# Somebody copies events as soon as they are committed; a crash takes none of them back.
+query(q{ALTER SYSTEM SET wal_writer_delay = '10s'; SELECT pg_reload_conf()});
+my ($written) = query(
+	q{SET synchronous_commit = off;
+	BEGIN; SELECT apikeys.rename_organization(apikeys.organization('Acme'), 'Acme 2') \g /dev/null
+	SELECT pg_current_wal_insert_lsn(); COMMIT;
+	SELECT pg_current_wal_flush_lsn()}) =~ /^(\S+\n\S+)$/;
+my ($lsn, $flushed) = split /\n/, $written;
+is(query("SELECT '$flushed'::pg_lsn >= '$lsn'::pg_lsn"), 't', 'what has events is on disk when it is committed, whatever the session says');
+query(q{ALTER SYSTEM RESET wal_writer_delay; SELECT pg_reload_conf(), apikeys.rename_organization(apikeys.organization('Acme 2'), 'Acme')});
+
 # --- Prepared transactions ------------------------------------------------------
 
 query(
