@@ -74,6 +74,11 @@ BEGIN
 	IF TG_OP IN ('INSERT', 'UPDATE') THEN
 		after := to_jsonb(NEW) - '{hash,digest,image,limits}'::text[];
 	END IF;
+	-- A name of a role may be no text.
+	IF TG_TABLE_NAME = 'member' THEN
+		before := before || jsonb_build_object('database_role', OLD.database_role::oid);
+		after := after || jsonb_build_object('database_role', NEW.database_role::oid);
+	END IF;
 	subject := coalesce(after, before);
 	PERFORM apikeys_internal.note_event(
 		format('direct.%s.%s', TG_TABLE_NAME, lower(TG_OP)),

@@ -467,6 +467,7 @@ BEGIN
 			AND m.role = ANY (role_ids)
 			AND (m.principal = remove_member.principal
 				OR m.database_role = (SELECT r.oid FROM pg_roles AS r WHERE 'role:' || r.rolname = remove_member.principal)))
+		AND NOT apikeys_internal.may('apikeys.members.manage', organization, project)
 		AND apikeys_internal.may_change_members(organization, project, principal) THEN
 		PERFORM apikeys_internal.check_principal(principal);
 		RETURN false;

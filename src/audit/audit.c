@@ -52,8 +52,6 @@ PG_FUNCTION_INFO_V1(apikeys_note_key_events);
  * Fills in the principal, its address and the login role, and executes the
  * statement, which inserts events with these columns.  Meanwhile nothing is sent to
  * the client, as plans would be by debug_print_plan: it may not read, and others wait.
- * The transaction is on disk before others see it, whatever synchronous_commit says: a
- * crash takes no event back that somebody has copied.
  */
 static void
 insert_events(AkStatement *insert, Datum *values, char *nulls)
@@ -73,7 +71,6 @@ insert_events(AkStatement *insert, Datum *values, char *nulls)
 	ak_owner_execute(insert, values, nulls);
 	ak_audit_unlock_after_write();
 	AtEOXact_GUC(true, level);
-	ForceSyncCommit();
 }
 
 /*

@@ -254,7 +254,9 @@ ak_audit_lock_for_write(void)
 
 /*
  * Call this right after inserting events; after an error the end of the
- * (sub)transaction does it.  Makes the worker seal them.
+ * (sub)transaction does it.  Makes the worker seal them.  They are on disk before
+ * others see them, whatever synchronous_commit says: a crash takes no event back that
+ * somebody has copied.
  */
 void
 ak_audit_unlock_after_write(void)
@@ -263,6 +265,7 @@ ak_audit_unlock_after_write(void)
 	AkDatabaseSlot *slot;
 
 	(void) LockRelease(&tag, ShareLock, false);
+	ForceSyncCommit();
 	slot = ak_counters_exist() ? ak_database_slot_get() : NULL;
 	if (slot)
 		ak_database_slot_want(slot);

@@ -9,6 +9,7 @@
 #include "core/compat.h"
 
 #include "access/tableam.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
@@ -154,6 +155,8 @@ ak_audit_seal(int max_seals, bool wait)
 
 	if (!ak_audit_lock_chain(wait))
 		return 0;
+	/* Somebody may store its hash elsewhere, and a crash must not take it back. */
+	ForceSyncCommit();
 	sealing.snapshot = ak_audit_take_snapshot();
 	ak_chain_read(sealing.snapshot, &chain);
 	ak_chain_find_last_seal(sealing.snapshot, &sealing.last);

@@ -17,13 +17,17 @@
 #include "base/base.h"
 #include "core/compat.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_rewrite.h"
+#include "commands/extension.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -33,8 +37,11 @@
 #include "pgtime.h"
 #include "utils/acl.h"
 #include "utils/array.h"
+#include "utils/fmgroids.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/regproc.h"
+#include "utils/rel.h"
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
@@ -324,44 +331,23 @@ call(FmgrHookEventType event, FmgrInfo *function, Datum *argument)
 		acting->others += state->is_others;
 }
 
-/*
- * What a rule adds to a statement of the extension cannot be told from it: raises 0A000
- * if it changes a table of the extension.
- */
+/* Checks what refers to the rows that a part of a statement changes (references.c). */
 static void
-check_rule(Relation target, const QueryDesc *query)
-{
-	if (query->plannedstmt->canSetTag || acting->others > 0 ||
-		RelationGetNamespace(target) != get_namespace_oid("apikeys", true))
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("a rule cannot change table %s in a statement of the extension",
-					RelationGetRelationName(target)),
-			 errhint("Use a trigger."),
-			 ak_errid("rule_not_supported")));
-}
-
-/* Checks what a part of a statement changes, and what refers to that (references.c). */
-static void
-check_changes(PlanState *part, const QueryDesc *query)
+check_references(PlanState *part, EState *state)
 {
 	ModifyTableState *change = (ModifyTableState *) part;
-	bool		is_delete;
 
-	if (!IsA(part, ModifyTableState))
+	if (!IsA(part, ModifyTableState) ||
+		(change->operation != CMD_DELETE && change->operation != CMD_UPDATE))
 		return;
-	is_delete = change->operation == CMD_DELETE;
 	for (int i = 0; i < change->mt_nrels; i++)
 	{
 		ResultRelInfo *target = &change->resultRelInfo[i];
+		bool		is_delete = change->operation == CMD_DELETE;
 
-		check_rule(target->ri_RelationDesc, query);
-		if (is_delete || change->operation == CMD_UPDATE)
-			ak_references_check(target->ri_RelationDesc, is_delete,
-								is_delete ? NULL :
-								ExecGetUpdatedCols(target, query->estate),
-								acting->owner);
+		ak_references_check(target->ri_RelationDesc, is_delete,
+							is_delete ? NULL : ExecGetUpdatedCols(target, state),
+							acting->owner);
 	}
 }
 
@@ -376,9 +362,9 @@ start_executor(QueryDesc *query, int flags)
 		standard_ExecutorStart(query, flags);
 	if (!ak_owner_is_acting())
 		return;
-	check_changes(query->planstate, query);
+	check_references(query->planstate, query->estate);
 	foreach(cell, query->estate->es_auxmodifytables)
-		check_changes(lfirst(cell), query);
+		check_references(lfirst(cell), query->estate);
 }
 
 /* --- What others do with objects of the extension ------------------------ */
@@ -408,10 +394,43 @@ may_use_schema(Oid schema)
 }
 
 /*
+ * Raises 0A000 for a rule that was just made, and is not visible yet, on a table of the
+ * extension: what rules change cannot be told from what its own statements change.
+ */
+static void
+check_new_rule(Oid rule)
+{
+	Relation	catalog = table_open(RewriteRelationId, AccessShareLock);
+	Oid			table = InvalidOid;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_rewrite_oid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(rule));
+	scan = systable_beginscan(catalog, RewriteOidIndexId, true, SnapshotSelf, 1,
+							  &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		table = ((Form_pg_rewrite) GETSTRUCT(tuple))->ev_class;
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	if (OidIsValid(table) && get_rel_relkind(table) == RELKIND_RELATION &&
+		get_rel_namespace(table) == get_namespace_oid("apikeys", true) &&
+		OidIsValid(get_extension_oid("apikeys", true)))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("table %s of the extension cannot have rules",
+						get_rel_name(table)),
+				 errhint("Use a trigger."),
+				 ak_errid("rule_not_supported")));
+}
+
+/*
  * The functions that policies and views call rely on what these pass to them, and
  * the predefined roles pg_read_all_data and pg_write_all_data imply USAGE on every
- * schema.  On that of these functions it does not count.  And a new foreign key may
- * be refused (references.c).
+ * schema.  On that of these functions it does not count.  And a new foreign key or
+ * rule may be refused.
  */
 static void
 check_access(ObjectAccessType access, Oid class, Oid object, int part,
@@ -421,6 +440,8 @@ check_access(ObjectAccessType access, Oid class, Oid object, int part,
 		next_access_hook(access, class, object, part, argument);
 	if (access == OAT_POST_CREATE && class == ConstraintRelationId)
 		ak_references_check_new(object);
+	if (access == OAT_POST_CREATE && class == RewriteRelationId)
+		check_new_rule(object);
 	if (access == OAT_NAMESPACE_SEARCH &&
 		object == get_namespace_oid("apikeys_internal", true) &&
 		!may_use_schema(object))

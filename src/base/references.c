@@ -148,6 +148,21 @@ raise_not_trusted(Oid table)
 }
 
 /*
+ * What a foreign key of a table of the extension to another one would change cannot be
+ * told from what the extension's own statement changes.
+ */
+static void
+raise_comes_back(Oid table)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("a foreign key cannot change table %s in a statement of the extension",
+					get_rel_name(table)),
+			 errhint("Let foreign keys of the extension's tables to others have no ON DELETE and ON UPDATE."),
+			 ak_errid("reference_not_supported")));
+}
+
+/*
  * Stores the foreign keys that refer to a table, palloc'd, and returns how many: the
  * triggers of a relation are good only until a catalog is looked up.
  */
@@ -234,9 +249,15 @@ check(Relation referred, int16 events, const Bitmapset *changed, Search *search)
 
 		/* One that is not there was dropped. */
 		if (!OidIsValid(ak_table_owner(reference->table)) ||
-			get_rel_namespace(reference->table) == search->own_schema ||
 			!is_concerned(reference->constraint, changed, &is_plain))
 			continue;
+		if (get_rel_namespace(reference->table) == search->own_schema)
+		{
+			if (RelationGetNamespace(referred) != search->own_schema &&
+				is_action(reference->function))
+				raise_comes_back(reference->table);
+			continue;
+		}
 		if ((is_action(reference->function) || !is_plain) &&
 			!is_trusted(reference->table, search->owner))
 			raise_not_trusted(reference->table);

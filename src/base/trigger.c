@@ -83,8 +83,8 @@ is_own(const Trigger *trigger, Oid own_schema, Oid internal_schema)
 
 /*
  * Checks whether an INSERT into a table fires only triggers of the extension and of
- * its foreign keys, and no rules.  Locks it like a writer until the end of the
- * transaction, so that this stays true.
+ * its foreign keys.  Locks it like a writer until the end of the transaction, so that
+ * this stays true.
  */
 bool
 ak_trigger_all_are_own(AkTable table)
@@ -94,7 +94,7 @@ ak_trigger_all_are_own(AkTable table)
 	Relation	relation = table_open(ak_table_oid(table), RowExclusiveLock);
 	/* Those of the relation are good only until a catalog is looked up. */
 	TriggerDesc *triggers = CopyTriggerDesc(relation->trigdesc);
-	bool		are_own = relation->rd_rules == NULL;
+	bool		are_own = true;
 
 	for (int i = 0; triggers && i < triggers->numtriggers; i++)
 	{
