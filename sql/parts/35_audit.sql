@@ -76,8 +76,8 @@ BEGIN
 	END IF;
 	-- A name of a role may be no text.
 	IF TG_TABLE_NAME = 'member' THEN
-		before := before || jsonb_build_object('database_role', OLD.database_role::oid);
-		after := after || jsonb_build_object('database_role', NEW.database_role::oid);
+		before := before || jsonb_build_object('database_role', (before ->> 'database_role')::regrole::oid);
+		after := after || jsonb_build_object('database_role', (after ->> 'database_role')::regrole::oid);
 	END IF;
 	subject := coalesce(after, before);
 	PERFORM apikeys_internal.note_event(

@@ -336,9 +336,16 @@ $node->safe_psql('postgres', 'CREATE DATABASE told TEMPLATE template0; CREATE DA
 		SELECT apikeys.create_key(apikeys.create_organization('Acme', 'user:anna'), 'k', '{ORG_READ_ONLY}')});
 	is($node->safe_psql('latin1', q{SELECT apikeys.principal() = 'role:caf' || chr(233)}), 't', 'a name that is a text is itself');
 }
+# Also in the event of a direct change of a member.
+is( $node->safe_psql('told', q{INSERT INTO apikeys.member (organization_id, principal, role, database_role)
+		SELECT apikeys.organization('Acme'), 'role:postgres', 'ORG_OWNER', r.oid FROM pg_roles AS r WHERE r.rolname::bytea = '\x636166e9';
+		SELECT detail -> 'new' ->> 'database_role' = (SELECT r.oid::text FROM pg_roles AS r WHERE r.rolname::bytea = '\x636166e9')
+		FROM apikeys.audit_event WHERE action = 'direct.member.insert';
+		DELETE FROM apikeys.member WHERE database_role IS NOT NULL}),
+	't', 'the event of a direct change of a member names its role by its number');
 $node->command_ok(['pg_dump', '-f', "$folder/told", '-d', $node->connstr('told')], 'events of a role whose name is no text are dumped');
 $node->command_ok(['psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', 'again', '-o', "$folder/out", '-f', "$folder/told"], 'and restored');
-is($node->safe_psql('again', q{SELECT count(*) > 1, bool_and(database_role ~ '^ \(role \d+\)$' AND principal = 'role:' || database_role) FROM apikeys.audit_event;
+is($node->safe_psql('again', q{SELECT count(*) > 1, bool_and(database_role ~ '^ \(role \d+\)$' AND principal = 'role:' || database_role) FROM apikeys.audit_event WHERE action !~ '^direct';
 	SELECT created_by ~ '^role: \(role \d+\)$' FROM apikeys.key}), "t|t\nt", 'by a name that no member can have');
 
 # --- Into another cluster, whose roles have other OIDs ------------------------
