@@ -196,7 +196,7 @@ COMMENT ON FUNCTION apikeys_internal.accesses_of(regrole) IS
 	'Returns the accesses that were granted to a role.';
 
 -- Runs with the rights of the caller: only the owner and superusers can GRANT.
-CREATE FUNCTION apikeys_internal.change_access(verb text, grantee regrole, access text[], kept text[]) RETURNS void
+CREATE FUNCTION apikeys_internal.change_access(verb text, grantee regrole, access text[], kept text[] DEFAULT '{}') RETURNS void
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, pg_temp
 AS $$
@@ -235,7 +235,7 @@ CREATE FUNCTION apikeys.grant_access(grantee regrole, VARIADIC access text[]) RE
 	SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	PERFORM apikeys_internal.change_access('grant', grantee, access, '{}');
+	PERFORM apikeys_internal.change_access('grant', grantee, access);
 	RETURN apikeys_internal.accesses_of(grantee);
 END;
 $$;

@@ -17,9 +17,7 @@
 #include "base/base.h"
 #include "core/compat.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
@@ -27,7 +25,6 @@
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_rewrite.h"
-#include "commands/extension.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -37,11 +34,8 @@
 #include "pgtime.h"
 #include "utils/acl.h"
 #include "utils/array.h"
-#include "utils/fmgroids.h"
 #include "utils/guc.h"
-#include "utils/lsyscache.h"
 #include "utils/regproc.h"
-#include "utils/rel.h"
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
@@ -394,39 +388,6 @@ may_use_schema(Oid schema)
 }
 
 /*
- * Raises 0A000 for a rule that was just made, and is not visible yet, on a table of the
- * extension: what rules change cannot be told from what its own statements change.
- */
-static void
-check_new_rule(Oid rule)
-{
-	Relation	catalog = table_open(RewriteRelationId, AccessShareLock);
-	Oid			table = InvalidOid;
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-
-	ScanKeyInit(&key, Anum_pg_rewrite_oid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(rule));
-	scan = systable_beginscan(catalog, RewriteOidIndexId, true, SnapshotSelf, 1,
-							  &key);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
-		table = ((Form_pg_rewrite) GETSTRUCT(tuple))->ev_class;
-	systable_endscan(scan);
-	table_close(catalog, AccessShareLock);
-	if (OidIsValid(table) && get_rel_relkind(table) == RELKIND_RELATION &&
-		get_rel_namespace(table) == get_namespace_oid("apikeys", true) &&
-		OidIsValid(get_extension_oid("apikeys", true)))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("table %s of the extension cannot have rules",
-						get_rel_name(table)),
-				 errhint("Use a trigger."),
-				 ak_errid("rule_not_supported")));
-}
-
-/*
  * The functions that policies and views call rely on what these pass to them, and
  * the predefined roles pg_read_all_data and pg_write_all_data imply USAGE on every
  * schema.  On that of these functions it does not count.  And a new foreign key or
@@ -441,7 +402,7 @@ check_access(ObjectAccessType access, Oid class, Oid object, int part,
 	if (access == OAT_POST_CREATE && class == ConstraintRelationId)
 		ak_references_check_new(object);
 	if (access == OAT_POST_CREATE && class == RewriteRelationId)
-		check_new_rule(object);
+		ak_rules_check_new(object);
 	if (access == OAT_NAMESPACE_SEARCH &&
 		object == get_namespace_oid("apikeys_internal", true) &&
 		!may_use_schema(object))

@@ -1,6 +1,6 @@
 /*
  * references.c
- *	  Foreign keys of other roles' tables that refer to the extension's.
+ *	  Foreign keys of others that refer to the extension's tables, and rules on them.
  *
  * What a foreign key does to the rows of a table, where a row that they refer to is
  * deleted or gets another name, is done as the owner of that table, in the middle of
@@ -20,18 +20,20 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/relation.h"
 #include "access/sysattr.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_rewrite.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -205,15 +207,13 @@ static void check(Relation referred, int16 events, const Bitmapset *changed,
 static void
 follow(Oid changed_table, Search *search)
 {
+	Relation	root = try_relation_open(changed_table, AccessShareLock);
 	ListCell   *cell;
 
-	LockRelationOid(changed_table, AccessShareLock);
 	/* One that is not there was dropped. */
-	if (!OidIsValid(ak_table_owner(changed_table)))
-	{
-		UnlockRelationOid(changed_table, AccessShareLock);
+	if (root == NULL)
 		return;
-	}
+	relation_close(root, NoLock);
 	foreach(cell, find_all_inheritors(changed_table, AccessShareLock, NULL))
 	{
 		Oid			oid = lfirst_oid(cell);
@@ -283,43 +283,73 @@ ak_references_check(Relation table, bool is_delete, const Bitmapset *changed,
 			  changed, &search);
 }
 
+/* --- What was just made --------------------------------------------------- */
+
+/* A copy of the row of an object that was just made, and is not visible yet, or NULL. */
+static HeapTuple
+copy_new_row(Oid catalog, Oid index, AttrNumber column, Oid object)
+{
+	Relation	relation;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	row;
+
+	if (!OidIsValid(get_extension_oid("apikeys", true)))
+		return NULL;
+	relation = table_open(catalog, AccessShareLock);
+	ScanKeyInit(&key, column, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(object));
+	scan = systable_beginscan(relation, index, true, SnapshotSelf, 1, &key);
+	row = systable_getnext(scan);
+	if (HeapTupleIsValid(row))
+		row = heap_copytuple(row);
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+	return row;
+}
+
 /*
- * Checks a constraint that was just made, and is not visible yet: raises 42501 for a
- * foreign key of another role's table to one of the extension that might need a cast of
- * such a role.
+ * Checks a constraint that was just made: raises 42501 for a foreign key of another
+ * role's table to one of the extension that might need a cast of such a role.
  */
 void
 ak_references_check_new(Oid constraint)
 {
-	Oid			own_schema = get_namespace_oid("apikeys", true);
-	Relation	catalog;
-	Oid			not_trusted = InvalidOid;
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
+	HeapTuple	row = copy_new_row(ConstraintRelationId, ConstraintOidIndexId,
+								   Anum_pg_constraint_oid, constraint);
+	Form_pg_constraint form;
+	bool		is_plain;
 
-	if (!OidIsValid(own_schema) ||
-		!OidIsValid(get_extension_oid("apikeys", true)))
+	if (row == NULL)
 		return;
-	catalog = table_open(ConstraintRelationId, AccessShareLock);
-	ScanKeyInit(&key, Anum_pg_constraint_oid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(constraint));
-	scan = systable_beginscan(catalog, ConstraintOidIndexId, true, SnapshotSelf,
-							  1, &key);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
-	{
-		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
-		bool		is_plain;
+	form = (Form_pg_constraint) GETSTRUCT(row);
+	if (form->contype == CONSTRAINT_FOREIGN &&
+		get_rel_namespace(form->confrelid) == get_namespace_oid("apikeys", true) &&
+		!is_trusted(form->conrelid, ak_table_owner(form->confrelid)) &&
+		refers_to(row, NULL, &is_plain) && !is_plain)
+		raise_not_trusted(form->conrelid);
+}
 
-		if (form->contype == CONSTRAINT_FOREIGN &&
-			get_rel_namespace(form->confrelid) == own_schema &&
-			!is_trusted(form->conrelid, ak_table_owner(form->confrelid)) &&
-			refers_to(tuple, NULL, &is_plain) && !is_plain)
-			not_trusted = form->conrelid;
-	}
-	systable_endscan(scan);
-	table_close(catalog, AccessShareLock);
-	if (OidIsValid(not_trusted))
-		raise_not_trusted(not_trusted);
+/*
+ * Checks a rule that was just made: raises 0A000 for one on a table of the extension,
+ * because what rules change cannot be told from what its own statements change.
+ */
+void
+ak_rules_check_new(Oid rule)
+{
+	HeapTuple	row = copy_new_row(RewriteRelationId, RewriteOidIndexId,
+								   Anum_pg_rewrite_oid, rule);
+	Oid			table;
+
+	if (row == NULL)
+		return;
+	table = ((Form_pg_rewrite) GETSTRUCT(row))->ev_class;
+	if (get_rel_relkind(table) == RELKIND_RELATION &&
+		get_rel_namespace(table) == get_namespace_oid("apikeys", true))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("table %s of the extension cannot have rules",
+						get_rel_name(table)),
+				 errhint("Use a trigger."),
+				 ak_errid("rule_not_supported")));
 }

@@ -151,8 +151,8 @@ ak_tuplesort_get_datum(Tuplesortstate *sort, Datum *value)
 #define ak_relation_file(relation) ((relation)->rd_node.relNode)
 #endif
 
-/* What is prefetched at once. */
-#define AK_LINE_SIZE	64
+/* In bytes, on nearly all processors. */
+#define AK_CACHE_LINE_SIZE	64
 
 /* Prefetches an address; it need not be valid. */
 #if defined(__GNUC__)

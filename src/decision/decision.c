@@ -410,7 +410,7 @@ open_store(const AkRequest *request, AkSecretClaim *claim, AkKeystore *store)
 							 VARDATA_ANY(request->secret),
 							 VARSIZE_ANY_EXHDR(request->secret));
 	ak_keystore_open_for_image(store, hash, tables);
-	ak_usage_prefetch(counters);
+	ak_counter_prefetch(counters);
 }
 
 /*

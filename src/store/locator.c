@@ -213,7 +213,7 @@ ak_locator_prefetch(uint64 hash)
 	ak_prefetch(page);
 	ak_prefetch(PageGetItemId(page, place.offset));
 	for (int i = 0; i < PREFETCHED_LINES; i++)
-		ak_prefetch(page + ((place.line + i) * AK_LINE_SIZE) % BLCKSZ);
+		ak_prefetch(page + ((place.line + i) * AK_CACHE_LINE_SIZE) % BLCKSZ);
 }
 
 /*
@@ -280,7 +280,7 @@ describe_place(uint64 hash, OffsetNumber root, HeapTuple row, Buffer buffer,
 	place->buffer = buffer;
 	place->offset = root;
 	place->line = ((char *) row->t_data - (char *) BufferGetPage(buffer)) /
-		AK_LINE_SIZE;
+		AK_CACHE_LINE_SIZE;
 	place->tag = get_tag(hash);
 }
 

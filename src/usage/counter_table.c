@@ -179,7 +179,7 @@ ak_counter_prefetch(Size root)
 {
 	const char *counter = *(const char *const volatile *) &roots[root];
 
-	for (size_t i = 0; counter && i < offsetof(AkCounter, in_flight); i += AK_LINE_SIZE)
+	for (size_t i = 0; counter && i < offsetof(AkCounter, in_flight); i += AK_CACHE_LINE_SIZE)
 		ak_prefetch(counter + i);
 }
 

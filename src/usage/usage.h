@@ -181,7 +181,6 @@ ak_database_slot_want(AkDatabaseSlot *slot)
 extern void ak_usage_request(void);
 extern void ak_usage_attach(void);
 extern Size ak_usage_prefetch_root(const text *public_key);
-extern void ak_usage_prefetch(Size root);
 extern void ak_usage_record(const text *public_key,
 							const pg_uuid_t *organization, const AkUse *use);
 extern void ak_usage_record_grant(const text *public_key,

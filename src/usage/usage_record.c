@@ -38,7 +38,7 @@ ak_usage_attach(void)
 }
 
 /*
- * Returns where the counters of a key are, for ak_usage_prefetch(), and prefetches
+ * Returns where the counters of a key are, for ak_counter_prefetch(), and prefetches
  * it; the key need not exist.
  */
 Size
@@ -48,14 +48,6 @@ ak_usage_prefetch_root(const text *public_key)
 		return 0;
 	return ak_counter_prefetch_root(VARDATA_ANY(public_key),
 									VARSIZE_ANY_EXHDR(public_key), MyDatabaseId);
-}
-
-/* Prefetches the counter of a key that is used in one way. */
-void
-ak_usage_prefetch(Size root)
-{
-	if (ak_track_usage && ak_counters_exist())
-		ak_counter_prefetch(root);
 }
 
 /* Updates the slot after a count, or after a lack of room. */

@@ -43,6 +43,7 @@ make_users() {
   printf '}'
 }
 
+# The console does not hold the lock of the folder (9): stop waits for nobody.
 start_console() {
   make_users | as_user tee "$WORK/users.json" >/dev/null
   as_user chmod 600 "$WORK/users.json"
