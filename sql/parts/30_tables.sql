@@ -367,7 +367,7 @@ CREATE TABLE apikeys.key_history (
 	count bigint NOT NULL,
 	cost bigint NOT NULL,
 	CONSTRAINT key_history_pkey PRIMARY KEY (public_key, hour, reason)
-) WITH (fillfactor = 90);
+) WITH (fillfactor = 70);
 CREATE INDEX key_history_organization_hour_idx ON apikeys.key_history (organization_id, hour);
 CREATE INDEX key_history_hour_idx ON apikeys.key_history (hour);
 COMMENT ON INDEX apikeys.key_history_organization_hour_idx IS 'Finds the last hours of an organization.';
@@ -391,7 +391,7 @@ CREATE TABLE apikeys.key_day (
 	count bigint NOT NULL,
 	cost bigint NOT NULL,
 	CONSTRAINT key_day_pkey PRIMARY KEY (public_key, day, reason)
-) WITH (fillfactor = 90);
+) WITH (fillfactor = 70);
 CREATE INDEX key_day_organization_idx ON apikeys.key_day (organization_id, day);
 CREATE INDEX key_day_day_idx ON apikeys.key_day (day);
 COMMENT ON INDEX apikeys.key_day_organization_idx IS 'Finds the last days of an organization.';

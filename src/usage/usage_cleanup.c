@@ -145,20 +145,26 @@ ak_usage_mark_removed(text *public_key, Datum in_flight)
 
 /*
  * Adds the uses by networks that are marked as removed to those without a
- * network.
+ * network.  Reads the marks and the rows of their keys, however the statement is
+ * planned: the worker keeps its plan, made perhaps while the table was empty.
  */
 void
 ak_usage_tidy_up(void)
 {
+#define MARKS \
+	"FROM apikeys.key_usage AS m " \
+	"WHERE m.secret_version OPERATOR(pg_catalog.=) -1"
 	static AkStatement add = {
 		"WITH ended AS (DELETE FROM apikeys.key_usage AS v "
-		"USING apikeys.key_usage AS m "
-		"WHERE m.secret_version OPERATOR(pg_catalog.=) -1 "
-		"AND v.public_key OPERATOR(pg_catalog.=) m.public_key "
-		"AND v.network OPERATOR(pg_catalog.=) m.network RETURNING v.*) "
+		"WHERE v.public_key OPERATOR(pg_catalog.=) "
+		"ANY (ARRAY(SELECT m.public_key " MARKS ")) "
+		"AND (SELECT true " MARKS " "
+		"AND m.public_key OPERATOR(pg_catalog.=) v.public_key "
+		"AND m.network OPERATOR(pg_catalog.=) v.network) RETURNING v.*) "
 		ADD_ENDED("NULL::pg_catalog.cidr", "e.secret_version"),
 		.by_index = true
 	};
+#undef MARKS
 
 	ak_owner_execute(&add, NULL, NULL);
 }

@@ -505,6 +505,29 @@ flush_usage('held');
 is(query(q{SELECT count(*), sum(use_count) FROM apikeys.key_usage WHERE public_key = 'key1'}, 'held'), '2|4', 'and added up when nobody keeps it');
 query('DROP DATABASE held');
 
+# --- A plan made before there was anything ----------------------------------------------
+
+# A worker keeps the plans of its statements; here the tables were known to be empty.
+query('CREATE DATABASE early');
+make_keys('early', 3000);
+query('VACUUM ANALYZE', 'early');
+my $use_one = use_key('key1', 1);
+query($use_one, 'early');
+flush_usage('early');
+query(q{SELECT count(*) FROM apikeys.key WHERE apikeys.authorize(public_key, 'a secret', '192.0.2.1', 'clusters.read')}, 'early');
+flush_usage('early');
+flush_usage('early');
+# pg_stat_get_tuples_returned: of an index, the entries that were read.
+my $entries_read = q{SELECT sum(pg_stat_get_tuples_returned(indexrelid)) FROM pg_index
+	WHERE indrelid IN ('apikeys.key_usage'::regclass, 'apikeys.key_history'::regclass, 'apikeys.key_day'::regclass)};
+my $read_before = query($entries_read, 'early');
+query($use_one, 'early');
+flush_usage('early');
+my $read = query($entries_read, 'early') - $read_before;
+cmp_ok($read, '>', 0, 'a flush reads what it adds to');
+cmp_ok($read, '<', 100, 'and not all that was ever counted');
+query('DROP DATABASE early');
+
 # --- A full table ----------------------------------------------------------------------
 
 $node->append_conf('postgresql.conf', 'apikeys.usage_max_entries = 1000');
