@@ -409,13 +409,15 @@ COMMENT ON COLUMN apikeys.key_day.cost IS 'As in key_history.';
 CREATE TABLE apikeys.usage_flush (
 	instance uuid PRIMARY KEY,
 	batch bigint NOT NULL,
+	is_added boolean NOT NULL,
 	flushed_at timestamptz NOT NULL
 );
 COMMENT ON TABLE apikeys.usage_flush IS
 	'The last batch of counted uses that each run of a server has written. Internal.';
 COMMENT ON COLUMN apikeys.usage_flush.instance IS 'The run of a server.';
 COMMENT ON COLUMN apikeys.usage_flush.batch IS 'Number of its last batch.';
-COMMENT ON COLUMN apikeys.usage_flush.flushed_at IS 'Time the batch was written.';
+COMMENT ON COLUMN apikeys.usage_flush.is_added IS 'Whether the batch was added to the tables; false: rejected, and sent again with another number.';
+COMMENT ON COLUMN apikeys.usage_flush.flushed_at IS 'Time the batch was added or rejected.';
 
 CREATE TABLE apikeys.deleted_key (
 	public_key text COLLATE "C" PRIMARY KEY,

@@ -99,7 +99,7 @@ COMMENT ON FUNCTION apikeys.merge_usage(uuid, bigint, text[], text[], cidr[], bi
 CREATE FUNCTION apikeys.settle_usage(instance uuid, batch bigint) RETURNS boolean
 	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_settle_usage';
 COMMENT ON FUNCTION apikeys.settle_usage(uuid, bigint) IS
-	'Returns whether merge_usage has added a batch of a server; otherwise marks the batch as rejected. For the role of apikeys.usage_primary_conninfo; EXECUTE is not part of any access.';
+	'Returns whether the last batch of a server was added by merge_usage or merge_quota_usage; otherwise rejects it, and says so again when asked again. For the role of apikeys.usage_primary_conninfo; EXECUTE is not part of any access.';
 
 -- It waits for no transaction that has changed a key: the hash of that key is renewed
 -- when it is used again.  Keys are updated in the order of their index, as in all

@@ -248,8 +248,8 @@ settle_last_batch(void)
 			take_back();
 		ak_flush_commit();
 	}
-	/* Its number is noted now, in any case. */
-	pg_atomic_write_u64(&slot->quota_batch, slot->batch);
+	if (is_written)
+		pg_atomic_write_u64(&slot->quota_batch, slot->batch);
 	slot->batch_is_settled = true;
 }
 
@@ -358,7 +358,7 @@ get_seen_batch(void)
 
 	ak_flush_begin();
 	ak_keystore_open(&store, AK_TABLE_BIT(AK_USAGE_FLUSH));
-	batch = ak_quota_last_batch(store.snapshot);
+	batch = ak_usage_merged_batch(store.snapshot);
 	ak_keystore_close(&store);
 	ak_flush_commit();
 	return batch;

@@ -53,7 +53,7 @@ is_pending(const AkCount *count, int64 *merged)
 	if (count->batch == 0)
 		return true;
 	if (*merged < 0)
-		*merged = ak_usage_merged_batch(ak_database_slots_instance());
+		*merged = ak_usage_merged_batch(GetActiveSnapshot());
 	return count->batch > *merged;
 }
 

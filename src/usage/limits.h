@@ -224,7 +224,6 @@ typedef struct AkQuotaBatch
 	int			count;
 } AkQuotaBatch;
 
-extern uint64 ak_quota_last_batch(Snapshot snapshot);
 extern void ak_quota_read(Snapshot snapshot, AkLimitCheck *check);
 extern void ak_quota_make_batch(AkQuotaHarvest *harvest, AkQuotaBatch *batch);
 extern bool ak_quota_merge(const pg_uuid_t *instance, uint64 number,

@@ -21,7 +21,7 @@
 
 PG_FUNCTION_INFO_V1(apikeys_merge_quota_usage);
 
-/* Column numbers, as in sql/parts/30_tables_limits.sql and 30_tables.sql. */
+/* Column numbers, as in sql/parts/30_tables_limits.sql. */
 enum
 {
 	QUOTA_USAGE_SUBJECT = 1,
@@ -29,38 +29,8 @@ enum
 	QUOTA_USAGE_STARTS_AT,
 	QUOTA_USAGE_USED
 };
-enum
-{
-	USAGE_FLUSH_BATCH = 2
-};
 
 /* --- Reading -------------------------------------------------------------- */
-
-/* The bigint in a column of the row that a scan finds, and 0 if there is none. */
-static int64
-read_number(AkIndexScan *scan, AttrNumber column)
-{
-	int64		number = 0;
-	bool		isnull;
-
-	if (ak_index_scan_next_row(scan))
-		number = DatumGetInt64(slot_getattr(scan->slot, column, &isnull));
-	ak_index_scan_close(scan);
-	return number;
-}
-
-/* Returns the last batch of this server that the snapshot sees. */
-uint64
-ak_quota_last_batch(Snapshot snapshot)
-{
-	ScanKeyData key;
-	AkIndexScan scan;
-
-	ak_index_scan_uuid_key(&key, ak_database_slots_instance());
-	ak_index_scan_open(snapshot, AK_USAGE_FLUSH, AK_USAGE_FLUSH_BY_INSTANCE,
-					   &key, false, &scan);
-	return read_number(&scan, USAGE_FLUSH_BATCH);
-}
 
 /*
  * Fills in what the snapshot sees as written of a quota, and the last batch of
@@ -73,6 +43,7 @@ ak_quota_read(Snapshot snapshot, AkLimitCheck *check)
 	AkIndexScan scan;
 	text	   *period =
 		cstring_to_text(ak_period_name((AkPeriod) check->key.which));
+	bool		isnull;
 
 	ak_index_scan_uuid_key(&keys[0], &check->key.subject);
 	ScanKeyEntryInitialize(&keys[1], 0, QUOTA_USAGE_PERIOD,
@@ -84,9 +55,10 @@ ak_quota_read(Snapshot snapshot, AkLimitCheck *check)
 						   TimestampTzGetDatum(check->key.start));
 	ak_index_scan_open_for(snapshot, AK_QUOTA_USAGE, AK_QUOTA_USAGE_BY_SUBJECT,
 						   keys, lengthof(keys), &scan);
-	check->written = read_number(&scan, QUOTA_USAGE_USED);
-
-	check->merged = ak_quota_last_batch(snapshot);
+	check->written = ak_index_scan_next_row(&scan) ?
+		DatumGetInt64(slot_getattr(scan.slot, QUOTA_USAGE_USED, &isnull)) : 0;
+	ak_index_scan_close(&scan);
+	check->merged = ak_usage_merged_batch(snapshot);
 	check->is_read = true;
 }
 
@@ -163,7 +135,7 @@ ak_quota_merge(const pg_uuid_t *instance, uint64 number, AkQuotaBatch *batch)
 		.by_index = true
 	};
 
-	if (ak_usage_settle(instance, number))
+	if (!ak_usage_begin_batch(instance, number))
 		return false;
 	if (batch->count > 0)
 		ak_owner_execute(&merge, batch->columns, NULL);

@@ -428,8 +428,9 @@ extern Datum ak_usage_make_column(Datum *values, bool *nulls, int count,
 								  char alignment);
 extern ArrayType *ak_usage_merge(const pg_uuid_t *instance, uint64 number,
 								 AkBatch *batch);
+extern bool ak_usage_begin_batch(const pg_uuid_t *instance, uint64 number);
 extern bool ak_usage_settle(const pg_uuid_t *instance, uint64 number);
-extern uint64 ak_usage_merged_batch(const pg_uuid_t *instance);
+extern uint64 ak_usage_merged_batch(Snapshot snapshot);
 
 /* --- grants_merge.c ------------------------------------------------------ */
 

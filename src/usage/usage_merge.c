@@ -6,7 +6,7 @@
  * of merges does not matter: by this server's worker or those of its standbys.
  * The number of the last batch is written in the same transaction
  * (usage_flush). So a worker can ask whether a batch was written, or send it
- * again.
+ * again, as often as it takes to get the answer.
  */
 #include "postgres.h"
 
@@ -20,7 +20,6 @@
 #include "common/int.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(apikeys_add_counts);
@@ -272,21 +271,25 @@ merge_history(Datum *values, Snapshot snapshot)
 	ak_owner_execute_at(snapshot, &merge, values, NULL);
 }
 
+#define NOTE(is_added, condition) { \
+	"INSERT INTO apikeys.usage_flush AS f " \
+	"(instance, batch, is_added, flushed_at) " \
+	"VALUES ($1, $2, " is_added ", pg_catalog.now()) " \
+	"ON CONFLICT (instance) DO UPDATE SET batch = excluded.batch, " \
+	"is_added = excluded.is_added, flushed_at = excluded.flushed_at " \
+	"WHERE " condition, \
+	2, {UUIDOID, INT8OID} \
+}
+
 /*
- * Returns whether a batch, or a later one, was added; waits for a transaction
- * that is adding it.  If not, notes it: after this transaction it never will be.
+ * Notes that this transaction adds a batch; returns false if it, or a later one, was
+ * added or rejected before.  Waits for a transaction that is doing that.
  */
 bool
-ak_usage_settle(const pg_uuid_t *instance, uint64 number)
+ak_usage_begin_batch(const pg_uuid_t *instance, uint64 number)
 {
-	static AkStatement note = {
-		"INSERT INTO apikeys.usage_flush AS f (instance, batch, flushed_at) "
-		"VALUES ($1, $2, pg_catalog.now()) "
-		"ON CONFLICT (instance) DO UPDATE "
-		"SET batch = excluded.batch, flushed_at = excluded.flushed_at "
-		"WHERE f.batch OPERATOR(pg_catalog.<) excluded.batch",
-		2, {UUIDOID, INT8OID}
-	};
+	static AkStatement add =
+		NOTE("true", "f.batch OPERATOR(pg_catalog.<) excluded.batch");
 	static AkStatement clean = {
 		"DELETE FROM apikeys.usage_flush WHERE flushed_at "
 		"OPERATOR(pg_catalog.<) (pg_catalog.now() "
@@ -296,8 +299,26 @@ ak_usage_settle(const pg_uuid_t *instance, uint64 number)
 
 	if (number == 1)
 		ak_owner_execute(&clean, NULL, NULL);
-	return ak_owner_execute(&note, values, NULL) == 0;
+	return ak_owner_execute(&add, values, NULL) > 0;
 }
+
+/*
+ * Returns whether a batch, or a later one, was added; waits for a transaction
+ * that is adding it.  If not, rejects it: after this transaction it never will be.
+ */
+bool
+ak_usage_settle(const pg_uuid_t *instance, uint64 number)
+{
+	static AkStatement reject =
+		NOTE("false", "f.batch OPERATOR(pg_catalog.<) excluded.batch "
+			 "OR (f.batch OPERATOR(pg_catalog.=) excluded.batch "
+			 "AND NOT f.is_added)");
+	Datum		values[] = {UUIDPGetDatum(instance), Int64GetDatum(number)};
+
+	return ak_owner_execute(&reject, values, NULL) == 0;
+}
+
+#undef NOTE
 
 /*
  * Returns the rows, counted from 1, of which there is no such key of the
@@ -355,7 +376,7 @@ ak_usage_merge(const pg_uuid_t *instance, uint64 number, AkBatch *batch)
 
 	/* Where DROP EXTENSION locks tables meanwhile, it is waited for without any. */
 	ak_tables_lock(AK_TABLE_BIT(AK_KEY));
-	if (ak_usage_settle(instance, number) || batch->count == 0)
+	if (!ak_usage_begin_batch(instance, number) || batch->count == 0)
 		return construct_empty_array(INT4OID);
 	ak_keystore_open(&store, AK_TABLE_BIT(AK_KEY) |
 					 AK_TABLE_BIT(AK_KEY_ROLE_USAGE));
@@ -368,30 +389,35 @@ ak_usage_merge(const pg_uuid_t *instance, uint64 number, AkBatch *batch)
 	return missing;
 }
 
-/* Column number of usage_flush, as in sql/parts/30_tables.sql. */
+/* Column numbers of usage_flush, as in sql/parts/30_tables.sql. */
 enum
 {
-	USAGE_FLUSH_BATCH = 2
+	USAGE_FLUSH_BATCH = 2,
+	USAGE_FLUSH_IS_ADDED
 };
 
 /*
- * Returns the last batch of an instance that the active snapshot sees; 0:
- * none.
+ * Returns the last batch of this server that the snapshot sees as added; 0: none.
+ * A rejected one was sent after the one before it was added, or held nothing.
  */
 uint64
-ak_usage_merged_batch(const pg_uuid_t *instance)
+ak_usage_merged_batch(Snapshot snapshot)
 {
 	AkIndexScan scan;
 	ScanKeyData key;
 	uint64		batch = 0;
 	bool		isnull;
 
-	ak_index_scan_uuid_key(&key, instance);
-	ak_index_scan_open(GetActiveSnapshot(), AK_USAGE_FLUSH,
-					   AK_USAGE_FLUSH_BY_INSTANCE, &key, false, &scan);
+	ak_index_scan_uuid_key(&key, ak_database_slots_instance());
+	ak_index_scan_open(snapshot, AK_USAGE_FLUSH, AK_USAGE_FLUSH_BY_INSTANCE,
+					   &key, false, &scan);
 	if (ak_index_scan_next_row(&scan))
+	{
 		batch = DatumGetInt64(slot_getattr(scan.slot, USAGE_FLUSH_BATCH,
 										   &isnull));
+		if (!DatumGetBool(slot_getattr(scan.slot, USAGE_FLUSH_IS_ADDED, &isnull)))
+			batch--;
+	}
 	ak_index_scan_close(&scan);
 	return batch;
 }

@@ -179,6 +179,39 @@ foreach my $victim ('connection', 'worker')
 		'nothing is lost and nothing doubled');
 }
 
+# The primary rejects a batch whose connection has ended, and the answer is lost, too.
+{
+	my $locker = $primary->background_psql('postgres');
+	my $flusher = $standby->background_psql('postgres', on_error_stop => 0);
+	my $worker = worker_of($standby);
+	my $waits_for = sub
+	{
+		my ($function) = @_;
+
+		return $primary->poll_query_until('postgres',
+			qq{SELECT count(*) > 0 FROM pg_stat_activity
+			   WHERE usename = 'apikeys_standby' AND wait_event_type = 'Lock' AND query LIKE '%$function%'});
+	};
+
+	use_key($standby, 'key6', 10, '192.0.2.1');
+	$locker->query_safe('BEGIN; LOCK TABLE apikeys.usage_flush IN SHARE MODE');
+	$flusher->query_until(qr/begun/, "\\echo begun\nSELECT apikeys.flush_usage();\n");
+	ok($waits_for->('merge_usage'), 'the standby sends a batch');
+	$primary->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'apikeys_standby'});
+	$flusher->query_until(qr/again/, "\\echo again\nSELECT apikeys.flush_usage();\n");
+	ok($waits_for->('settle_usage'), 'and asks what became of it');
+	kill 'STOP', $worker;
+	$locker->query_safe('COMMIT');
+	ok($primary->poll_query_until('postgres', 'SELECT count(*) = 1 FROM apikeys.usage_flush WHERE NOT is_added'),
+		'the primary rejects it');
+	$standby->safe_psql('postgres', "SELECT pg_cancel_backend($worker)");
+	kill 'CONT', $worker;
+	$locker->quit;
+	$flusher->quit;
+	is(flush_usage($standby), 'done', 'and says so again');
+	is(usage_of($primary, 'key6'), '10|192.0.2.1', 'nothing is lost');
+}
+
 # The primary is away.
 $primary->stop;
 use_key($standby, 'key3', 5, '192.0.2.1');
