@@ -59,8 +59,12 @@ typedef enum AkTable
 	AK_KEY,
 	AK_KEY_ROLE,
 	AK_KEY_SECRET,
+	AK_KEY_NETWORK,
 	AK_KEY_USAGE,
 	AK_KEY_ROLE_USAGE,
+	AK_KEY_DENIAL,
+	AK_KEY_HISTORY,
+	AK_KEY_DAY,
 	AK_USAGE_FLUSH,
 	AK_KEY_IMAGE,
 	AK_DELETED_KEY,
@@ -106,6 +110,9 @@ typedef enum AkIndex
 extern void ak_tables_init(void);
 extern void ak_tables_lock(uint32 tables);
 extern Oid	ak_table_oid(AkTable table);
+extern Oid	ak_table_with_rules(void);
+extern Oid	ak_table_owner(Oid table);
+extern bool ak_table_has_rules(Relation table);
 extern bool ak_extension_is_being_created(void);
 extern Relation ak_table_open(AkTable table, LOCKMODE mode);
 extern Oid	ak_index_oid(AkIndex index);
@@ -181,7 +188,6 @@ extern int	ak_owner_caller_context(void);
 extern bool ak_owner_is_under_way(void);
 extern Oid	ak_owner_caller(void);
 extern void ak_plan_by_index(void);
-extern Oid	ak_table_owner(Oid table);
 
 /*
  * A statement with the types of its arguments, to be a static variable: the
@@ -219,6 +225,7 @@ extern void ak_quiet_insert(SPIPlanPtr plan, Datum *values,
 
 extern void ak_references_check_new(Oid constraint);
 extern void ak_rules_check_new(Oid rule);
+extern void ak_rules_check(void);
 extern void ak_references_check(Relation table, bool is_delete,
 								const Bitmapset *changed, Oid owner);
 

@@ -20,7 +20,6 @@
 #include "access/htup_details.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
@@ -35,6 +34,7 @@
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/guc.h"
+#include "utils/plancache.h"
 #include "utils/regproc.h"
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
@@ -109,11 +109,12 @@ pin_settings(bool by_index)
  * Acts as the role from now on, with the relevant settings pinned, and records
  * the current user as the caller.  by_index also disables sequential scans and
  * JIT. End it with ak_owner_end() in the same function, on every path: use
- * PG_TRY().
+ * PG_TRY().  Raises 0A000 if a table of the extension has rules (references.c).
  */
 void
 ak_owner_begin(AkOwner *owner, Oid as_role, bool by_index)
 {
+	ak_rules_check();
 	GetUserIdAndSecContext(&owner->caller, &owner->caller_context);
 	owner->owner = as_role;
 	owner->others = 0;
@@ -202,21 +203,6 @@ ak_owner_is_under_way(void)
 static needs_fmgr_hook_type next_needs_fmgr_hook = NULL;
 static fmgr_hook_type next_fmgr_hook = NULL;
 static ExecutorStart_hook_type next_start_hook = NULL;
-
-/* Returns the owner of a table, InvalidOid if there is no such table. */
-Oid
-ak_table_owner(Oid table)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
-	Oid			owner = InvalidOid;
-
-	if (HeapTupleIsValid(tuple))
-	{
-		owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-		ReleaseSysCache(tuple);
-	}
-	return owner;
-}
 
 /* What has to be known of a function that is not built in. */
 typedef struct Function
@@ -321,8 +307,14 @@ call(FmgrHookEventType event, FmgrInfo *function, Datum *argument)
 		acting->others -= state->is_others;
 	if (next_fmgr_hook)
 		next_fmgr_hook(event, function, &state->next_argument);
-	if (acting && event == FHET_START)
-		acting->others += state->is_others;
+	if (acting == NULL || event != FHET_START || !state->is_others)
+		return;
+	/*
+	 * What was planned or kept of expressions (PL/pgSQL, for a transaction) before
+	 * something acted as the owner would call functions that were not looked up since.
+	 */
+	if (acting->others++ == 0)
+		ResetPlanCache();
 }
 
 /* Checks what refers to the rows that a part of a statement changes (references.c). */

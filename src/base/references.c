@@ -165,6 +165,22 @@ raise_comes_back(Oid table)
 }
 
 /*
+ * What rules change cannot be told from what the extension's own statement changes
+ * either, and they can have it change nothing.
+ */
+static void
+raise_rule(Oid table)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("rules of table %s cannot be followed in a statement of the extension",
+					quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)),
+											   get_rel_name(table))),
+			 errhint("Drop them, and use triggers."),
+			 ak_errid("rule_not_supported")));
+}
+
+/*
  * Stores the foreign keys that refer to a table, palloc'd, and returns how many: the
  * triggers of a relation are good only until a catalog is looked up.
  */
@@ -225,6 +241,8 @@ follow(Oid changed_table, Search *search)
 			continue;
 		search->followed = lappend_oid(search->followed, oid);
 		table = table_open(oid, NoLock);
+		if (ak_table_has_rules(table))
+			raise_rule(oid);
 		check(table, TRIGGER_TYPE_DELETE | TRIGGER_TYPE_UPDATE, NULL, search);
 		table_close(table, NoLock);
 	}
@@ -330,10 +348,7 @@ ak_references_check_new(Oid constraint)
 		raise_not_trusted(form->conrelid);
 }
 
-/*
- * Checks a rule that was just made: raises 0A000 for one on a table of the extension,
- * because what rules change cannot be told from what its own statements change.
- */
+/* Checks a rule that was just made: raises 0A000 for one on a table of the extension. */
 void
 ak_rules_check_new(Oid rule)
 {
@@ -346,10 +361,15 @@ ak_rules_check_new(Oid rule)
 	table = ((Form_pg_rewrite) GETSTRUCT(row))->ev_class;
 	if (get_rel_relkind(table) == RELKIND_RELATION &&
 		get_rel_namespace(table) == get_namespace_oid("apikeys", true))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("table %s of the extension cannot have rules",
-						get_rel_name(table)),
-				 errhint("Use a trigger."),
-				 ak_errid("rule_not_supported")));
+		raise_rule(table);
+}
+
+/* The same of rules that are there: some were made where the library was not loaded. */
+void
+ak_rules_check(void)
+{
+	Oid			table = ak_table_with_rules();
+
+	if (OidIsValid(table))
+		raise_rule(table);
 }

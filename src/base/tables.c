@@ -8,11 +8,13 @@
 #include "core/compat.h"
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/visibilitymap.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_extension.h"
 #include "funcapi.h"
@@ -24,6 +26,7 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 
 /* --- Tables and indexes -------------------------------------------------- */
 
@@ -32,7 +35,7 @@
  *
  * The OIDs are looked up once, and again after any relcache message about one
  * of the relations: DROP EXTENSION sends one, and a CREATE EXTENSION in the
- * same session makes new ones.
+ * same session makes new ones.  CREATE RULE sends one, too.
  */
 
 static const char *const table_names[AK_TABLE_COUNT] = {
@@ -43,8 +46,12 @@ static const char *const table_names[AK_TABLE_COUNT] = {
 	[AK_KEY] = "key",
 	[AK_KEY_ROLE] = "key_role",
 	[AK_KEY_SECRET] = "key_secret",
+	[AK_KEY_NETWORK] = "key_network",
 	[AK_KEY_USAGE] = "key_usage",
 	[AK_KEY_ROLE_USAGE] = "key_role_usage",
+	[AK_KEY_DENIAL] = "key_denial",
+	[AK_KEY_HISTORY] = "key_history",
+	[AK_KEY_DAY] = "key_day",
 	[AK_USAGE_FLUSH] = "usage_flush",
 	[AK_KEY_IMAGE] = "key_image",
 	[AK_DELETED_KEY] = "deleted_key",
@@ -83,6 +90,7 @@ static const char *const index_names[AK_INDEX_COUNT] = {
 
 static Oid	table_oids[AK_TABLE_COUNT];
 static Oid	index_oids[AK_INDEX_COUNT];
+static Oid	table_with_rules;	/* one of them, or InvalidOid */
 static bool oids_are_valid = false;
 
 /* Counts invalidation messages. */
@@ -138,6 +146,36 @@ find_oids(Oid *oids, const char *const *names, int count, Oid schema)
 	}
 }
 
+/* pg_class says of a table also that it once had rules. */
+static bool
+has_rules(Oid table)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+	Relation	relation = NULL;
+	bool		has = false;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	if (((Form_pg_class) GETSTRUCT(tuple))->relhasrules)
+		relation = RelationIdGetRelation(table);
+	ReleaseSysCache(tuple);
+	if (relation)
+	{
+		has = ak_table_has_rules(relation);
+		RelationClose(relation);
+	}
+	return has;
+}
+
+static void
+find_rules(void)
+{
+	table_with_rules = InvalidOid;
+	for (int i = 0; i < AK_TABLE_COUNT; i++)
+		if (has_rules(table_oids[i]))
+			table_with_rules = table_oids[i];
+}
+
 static void
 ensure_oids(void)
 {
@@ -155,6 +193,7 @@ ensure_oids(void)
 		{
 			find_oids(table_oids, table_names, AK_TABLE_COUNT, schema);
 			find_oids(index_oids, index_names, AK_INDEX_COUNT, schema);
+			find_rules();
 		}
 		PG_CATCH();
 		{
@@ -218,6 +257,36 @@ ak_table_oid(AkTable table)
 {
 	ensure_oids();
 	return table_oids[table];
+}
+
+/* Returns the owner of a table, InvalidOid if there is no such table. */
+Oid
+ak_table_owner(Oid table)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+	Oid			owner = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+		ReleaseSysCache(tuple);
+	}
+	return owner;
+}
+
+/* Checks whether a table has rules, for what is done to its rows. */
+bool
+ak_table_has_rules(Relation table)
+{
+	return table->rd_rules && table->rd_rules->numLocks > 0;
+}
+
+/* The OID of a table of the extension that has rules, or InvalidOid. */
+Oid
+ak_table_with_rules(void)
+{
+	ensure_oids();
+	return table_with_rules;
 }
 
 /*

@@ -77,6 +77,32 @@ SELECT max(id) AS since FROM apikeys.audit_event \gset
 SELECT 1 FROM apikeys.create_key(:'org', 'third', '{ORG_READ_ONLY}');
 SELECT * FROM pg_temp.look(:since, :'secret');
 DROP TRIGGER regress_others ON apikeys.key_secret;
+-- A function of another role does not run there, also if PL/pgSQL knows it already, which
+-- keeps expressions until the end of a transaction.
+CREATE ROLE regress_others_mallory;
+CREATE FUNCTION regress_others_theirs(name text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN name; END $$;
+ALTER FUNCTION regress_others_theirs OWNER TO regress_others_mallory;
+CREATE FUNCTION regress_others_helper(name text) RETURNS text LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	result text;
+BEGIN
+	result := public.regress_others_theirs(name);
+	RETURN result;
+END;
+$$;
+CREATE FUNCTION regress_others_call() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.name := public.regress_others_helper(NEW.name); RETURN NEW; END $$;
+CREATE TRIGGER regress_others BEFORE UPDATE ON apikeys.organization FOR EACH ROW EXECUTE FUNCTION regress_others_call();
+\set VERBOSITY terse
+BEGIN;
+SELECT regress_others_helper('before' COLLATE "C");
+SELECT apikeys.rename_organization(:'org', 'regress_others_3');
+ROLLBACK;
+\set VERBOSITY default
+DROP TRIGGER regress_others ON apikeys.organization;
+DROP FUNCTION regress_others_call, regress_others_helper, regress_others_theirs;
+DROP ROLE regress_others_mallory;
+
+-- ---------------------------------------------------------------------- rules
 -- What a rule would change could not be told from the function's own change.
 CREATE FUNCTION pg_temp.tries(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -94,6 +120,16 @@ SELECT pg_temp.tries($$CREATE RULE regress_others AS ON DELETE TO apikeys.member
 CREATE VIEW regress_others_view AS SELECT * FROM apikeys.member;
 SELECT pg_temp.tries($$CREATE RULE regress_others AS ON DELETE TO regress_others_view DO INSTEAD NOTHING$$);
 DROP VIEW regress_others_view;
+-- Nor on a table whose rows it deletes.
+CREATE TABLE regress_others_settings (organization uuid REFERENCES apikeys.organization ON DELETE CASCADE, key text);
+CREATE RULE regress_others AS ON DELETE TO regress_others_settings DO ALSO UPDATE apikeys.key SET disabled_at = now() WHERE public_key = OLD.key;
+SELECT apikeys.create_organization('regress_others_3', NULL) AS another \gset
+INSERT INTO regress_others_settings VALUES (:'another', :'key');
+SELECT pg_temp.tries(format('SELECT apikeys.delete_organization(%L)', :'another'));
+DROP RULE regress_others ON regress_others_settings;
+SELECT pg_temp.tries(format('SELECT apikeys.delete_organization(%L)', :'another'));
+SELECT count(*) FROM regress_others_settings;
+DROP TABLE regress_others_settings;
 
 -- ---------------------------------------------------------------- constraints
 CREATE TABLE regress_others_customer (id text COLLATE "C" PRIMARY KEY);

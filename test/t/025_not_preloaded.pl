@@ -70,6 +70,20 @@ unlike(slurp_file($node->logfile), qr/terminated by signal/, 'no function ends t
 unlike($errors, qr/syntax error|XX000/, 'and all were called');
 unlike(slurp_file($node->logfile), qr/\Q$secret\E/, 'no secret is in the log');
 
+# Rules are not refused where the library is not loaded, and then by what they would change.
+foreach my $rule ('INSERT TO apikeys.key DO INSTEAD NOTHING', "UPDATE TO apikeys.key_history DO INSTEAD UPDATE apikeys.key SET description = ''",
+	'DELETE TO apikeys.member DO ALSO DELETE FROM apikeys.key_role')
+{
+	my ($table) = $rule =~ /TO (\S+)/;
+
+	$node->safe_psql('postgres', "CREATE RULE made_before AS ON $rule");
+	is(error_of("SELECT apikeys.create_key('$org', 'another', '{ORG_OWNER}')"),
+		"0A000|rules of table $table cannot be followed in a statement of the extension|rule_not_supported", "ON $rule is refused");
+	$node->safe_psql('postgres', "DROP RULE made_before ON $table");
+}
+is($node->safe_psql('postgres', "SELECT count(*) FROM apikeys.create_key('$org', 'another', '{ORG_OWNER}')"), 1, 'and no other');
+
+is($node->safe_psql('postgres', "SELECT apikeys.delete_key(public_key) FROM apikeys.key WHERE public_key <> '$key'"), 't', 'it is deleted');
 is($node->safe_psql('postgres', "SELECT apikeys.delete_key('$key')"), 't', 'a key is deleted');
 is($node->safe_psql('postgres', "SELECT apikeys.delete_organization('$org')"), 't', 'and its organization');
 
