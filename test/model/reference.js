@@ -428,10 +428,11 @@ const keyVerbs = {
     demandThat(o.key, 'null_argument');
     const isOwn = actor.kind === 'key' && actor.name === o.key;
     if (!isOwn) seeManaged(state, actor, o.key);
+    // Its own may be deleted since it was bound.
     const key = state.keys[o.key];
-    demandThat(!o.project || state.projects[o.project]?.organization === key.organization, 'project_not_found');
+    demandThat(!o.project || (key && state.projects[o.project]?.organization === key.organization), 'project_not_found');
     // Of its own it comes from the secret that the key was bound by.
-    demandThat(key.secrets.some((s) => s.days !== 0 && (!isOwn || s.version === actor.version)), 'no_live_secret');
+    demandThat(key?.secrets.some((s) => s.days !== 0 && (!isOwn || s.version === actor.version)), 'no_live_secret');
     demandThat(o.hours >= 0 && o.hours <= 24, 'invalid_lifetime');
     demandThat(!o.scopes || (o.scopes.length > 0 && o.scopes.every(isPattern)), 'invalid_token_scopes');
     return 'same';
