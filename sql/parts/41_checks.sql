@@ -428,6 +428,21 @@ $$;
 COMMENT ON FUNCTION apikeys_internal.check_permissions(text[], uuid, uuid, text[]) IS
 	'Raises an error if one of the permissions is invalid, is named twice, or is neither held already nor grantable by the principal there.';
 
+CREATE FUNCTION apikeys_internal.check_grant_count(public_key text) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+	IF (SELECT count(*) > 100000 OR count(r.permission) > 10000 FROM apikeys.key_role AS r
+			WHERE r.public_key = check_grant_count.public_key) THEN
+		RAISE program_limit_exceeded USING
+			MESSAGE = 'a key can hold at most 10000 permissions, and 100000 roles and permissions together',
+			CONSTRAINT = 'too_many_permissions';
+	END IF;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.check_grant_count(text) IS
+	'Raises an error if a key holds more roles and permissions than it can.';
+
 CREATE FUNCTION apikeys_internal.refuse_bound_key(action text) RETURNS void
 	LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 AS $$

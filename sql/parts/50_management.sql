@@ -298,6 +298,7 @@ BEGIN
 			END IF;
 			INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role)
 				VALUES (apikeys.current_key(), create_project.organization, new_id, 'GROUP_OWNER');
+			PERFORM apikeys_internal.check_grant_count(apikeys.current_key());
 			PERFORM apikeys_internal.make_images(ARRAY[apikeys.current_key()]);
 		END IF;
 	END IF;

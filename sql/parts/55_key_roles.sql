@@ -69,12 +69,7 @@ BEGIN
 	IF role_ids <@ held AND held <@ role_ids AND direct <@ held_permissions AND held_permissions <@ direct THEN
 		RETURN;
 	END IF;
-	IF (SELECT count(*) > 100000 OR count(r.permission) > 10000 FROM apikeys.key_role AS r
-			WHERE r.public_key = before.public_key) THEN
-		RAISE program_limit_exceeded USING
-			MESSAGE = 'a key can hold at most 10000 permissions, and 100000 roles and permissions together',
-			CONSTRAINT = 'too_many_permissions';
-	END IF;
+	PERFORM apikeys_internal.check_grant_count(before.public_key);
 	PERFORM apikeys_internal.make_images(ARRAY[before.public_key]);
 	PERFORM apikeys_internal.note_event('key.roles_changed', before.organization_id, project, before.public_key,
 		jsonb_build_object('old', apikeys_internal.grants_detail(held, held_permissions),

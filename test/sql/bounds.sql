@@ -35,6 +35,16 @@ SELECT public_key FROM apikeys.create_key(:'org', 'permissions', '{ORG_MEMBER}')
 CREATE TEMP TABLE place AS SELECT i, apikeys.create_project(:'org', 'place ' || i) AS project FROM generate_series(1, 11) AS i;
 SELECT count(apikeys.set_project_roles(:'wide_public_key', project, '{}', pg_temp.permissions(1000))) FROM place WHERE i <= 10;
 SELECT apikeys.set_project_roles(:'wide_public_key', project, '{}', '{a.b}') FROM place WHERE i = 11;
+-- Nor more by a project that it creates; here its roles were not made one by one.
+BEGIN;
+SELECT public_key, private_key FROM apikeys.create_key(:'org', 'creator', '{ORG_GROUP_CREATOR}') \gset creator_
+SET LOCAL session_replication_role = replica;
+INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role)
+	SELECT :'creator_public_key', :'org', gen_random_uuid(), 'GROUP_READ_ONLY' FROM generate_series(1, 99999);
+SET LOCAL session_replication_role = origin;
+SELECT apikeys.authenticate(:'creator_public_key', :'creator_private_key', NULL) \g /dev/null
+SELECT apikeys.create_project(:'org', 'one more');
+ROLLBACK;
 SELECT apikeys.delete_key(:'wide_public_key'), count(apikeys.delete_project(project)) FROM place;
 
 -- Many costly patterns: whether they allow or cover something can be canceled.
