@@ -231,19 +231,29 @@ make_room_for_answer(BoundKey *key)
 							   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
+/*
+ * Forgets what was answered: after a rollback of a part of the transaction, in which
+ * a project may have been created, and where there is no room for more.
+ */
+void
+ak_bound_key_forget_answers(AkBoundKey *bound)
+{
+	BoundKey   *key = (BoundKey *) bound;
+
+	key->scopes_id = ++last_scopes_id;
+	key->scope_count = 0;
+	key->scopes = NULL;
+	key->answers = NULL;
+	memset(key->recent, 0, sizeof(key->recent));
+	MemoryContextReset(key->answers_context);
+}
+
 /* Makes room for one more scope; this may clear all answers. */
 static void
 make_room_for_scope(BoundKey *key)
 {
 	if (key->scope_count == MAX_SCOPES)
-	{
-		key->scopes_id = ++last_scopes_id;
-		key->scope_count = 0;
-		key->scopes = NULL;
-		key->answers = NULL;
-		memset(key->recent, 0, sizeof(key->recent));
-		MemoryContextReset(key->answers_context);
-	}
+		ak_bound_key_forget_answers(&key->known);
 	if (key->scopes == NULL)
 		key->scopes = MemoryContextAlloc(key->answers_context,
 										 MAX_SCOPES * sizeof(Scope));

@@ -102,11 +102,14 @@ static void
 end_subtransaction(SubXactEvent event, SubTransactionId own,
 				   SubTransactionId parent, void *argument)
 {
-	if (acting == NULL || acting->subtransaction != own)
-		return;
 	if (event == SUBXACT_EVENT_ABORT_SUB)
+	{
 		acting = without(acting, own);
-	else if (event == SUBXACT_EVENT_COMMIT_SUB)
+		if (acting && acting->key)
+			ak_bound_key_forget_answers(acting->key);
+	}
+	else if (event == SUBXACT_EVENT_COMMIT_SUB && acting &&
+			 acting->subtransaction == own)
 	{
 		acting->before = without(acting->before, parent);
 		acting->subtransaction = parent;

@@ -115,6 +115,7 @@ extern AkBoundKey *ak_bound_key_make(MemoryContext context,
 									 int32 secret_version,
 									 const AkShortToken *token);
 extern bool ak_bound_key_permits(AkBoundKey *bound, FunctionCallInfo call);
+extern void ak_bound_key_forget_answers(AkBoundKey *bound);
 
 /* --- identity.c ---------------------------------------------------------- */
 

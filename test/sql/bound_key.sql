@@ -39,6 +39,12 @@ SELECT apikeys.rotate_secret(:'made') IS NOT NULL AS rotated;
 SELECT apikeys.delete_key(:'made');
 SELECT apikeys.create_project(:'org', 'four') IS NOT NULL AS created;
 SELECT count(*) FROM apikeys.member WHERE principal LIKE 'key:%';
+-- It permits nothing in a project that is created no more.
+SAVEPOINT a;
+SELECT apikeys.create_project(:'org', 'five') AS five \gset
+SELECT apikeys.permits('clusters.read', :'five');
+ROLLBACK TO a;
+SELECT apikeys.permits('clusters.read', :'five'), apikeys.permits('clusters.read', :'one');
 -- In its organization only, and nothing that is above organizations.
 SAVEPOINT a;
 SELECT apikeys.create_key(:'other_org', 'no', '{}');
