@@ -253,6 +253,9 @@ check_function(Oid oid, const Function *function)
 				 ak_errid("function_not_trusted")));
 }
 
+/* Whether a function may have been looked up, and kept, while nothing acted. */
+static bool was_looked_up = true;
+
 /*
  * PostgreSQL calls this for each function that is not built in, when it looks it up.
  * It is told when those of superusers begin and end.
@@ -269,6 +272,8 @@ look_up(Oid oid)
 		check_function(oid, &function);
 		is_others = function.is_others;
 	}
+	else
+		was_looked_up = true;
 	return is_others || (next_needs_fmgr_hook && next_needs_fmgr_hook(oid));
 }
 
@@ -309,12 +314,14 @@ call(FmgrHookEventType event, FmgrInfo *function, Datum *argument)
 		next_fmgr_hook(event, function, &state->next_argument);
 	if (acting == NULL || event != FHET_START || !state->is_others)
 		return;
+	acting->others++;
 	/*
-	 * What was planned or kept of expressions (PL/pgSQL, for a transaction) before
-	 * something acted as the owner would call functions that were not looked up since.
+	 * Plans, and expressions that PL/pgSQL keeps for a transaction, would call functions
+	 * that were looked up unchecked.
 	 */
-	if (acting->others++ == 0)
+	if (was_looked_up)
 		ResetPlanCache();
+	was_looked_up = false;
 }
 
 /* Checks what refers to the rows that a part of a statement changes (references.c). */
