@@ -110,14 +110,15 @@ ak_trigger_all_are_own(AkTable table)
 /*
  * Checks whether a dump is being restored: by a superuser, in a session that
  * has disabled row_security itself, as the scripts of pg_dump and pg_restore
- * do.  A default of the database or the role does not count.
+ * do.  A default of the database or the role does not count, nor that code runs for
+ * another role with the rights of a superuser: any role can disable row_security.
  */
 static bool
 is_restore(void)
 {
 	return !row_security &&
 		ak_setting_source("row_security") == PGC_S_SESSION &&
-		superuser_arg(ak_owner_caller());
+		superuser_arg(GetOuterUserId());
 }
 
 /*

@@ -102,6 +102,30 @@ DROP TRIGGER regress_others ON apikeys.organization;
 DROP FUNCTION regress_others_call, regress_others_helper, regress_others_theirs;
 DROP ROLE regress_others_mallory;
 
+-- What a superuser's function changes for another role is a direct change, whatever that
+-- role has set: without events rows are changed in a superuser's own session only, as by a restore.
+CREATE ROLE regress_others_app;
+CREATE FUNCTION regress_others_stop() RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+	UPDATE apikeys.key SET disabled_at = now() WHERE description = 'of Bob';
+$$;
+SELECT max(id) AS since FROM apikeys.audit_event \gset
+SET SESSION AUTHORIZATION regress_others_app;
+SET row_security = off;
+SELECT regress_others_stop();
+RESET SESSION AUTHORIZATION;
+SELECT * FROM pg_temp.look(:since, :'secret');
+SELECT max(id) AS since FROM apikeys.audit_event \gset
+SET ROLE regress_others_app;
+SELECT regress_others_stop();
+RESET ROLE;
+SELECT * FROM pg_temp.look(:since, :'secret');
+SELECT max(id) AS since FROM apikeys.audit_event \gset
+SELECT regress_others_stop();
+SELECT * FROM pg_temp.look(:since, :'secret');
+RESET row_security;
+DROP FUNCTION regress_others_stop;
+DROP ROLE regress_others_app;
+
 -- ---------------------------------------------------------------------- rules
 -- What a rule would change could not be told from the function's own change.
 CREATE FUNCTION pg_temp.tries(statement text) RETURNS text LANGUAGE plpgsql AS $$
