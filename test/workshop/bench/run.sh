@@ -177,11 +177,12 @@ call() {
 }
 
 # run_wire SCRIPT TRACK_USAGE DATABASE KEYS [ARGUMENT...]: prints calls per second.
-# What was counted is written once, as in the long run: the first flush starts the
-# worker's interval, which ends with the calls, and the second one is in the
-# figure, as if all cores had done it while the calls were made.
+# What was written before is on disk.  What is counted is written once, as in the long
+# run: the first flush starts the worker's interval, which ends with the calls, and the
+# second one is in the figure, as if all cores had done it while the calls were made.
 run_wire() {
   local calls begin
+  as_user "$WORK/bin/psql" -X -q -d "$3" -c CHECKPOINT
   if [ "$2" = on ]; then flush "$3"; fi
   calls=$(call "$@")
   begin=$EPOCHREALTIME
