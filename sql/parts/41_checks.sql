@@ -258,6 +258,9 @@ DECLARE
 	kept apikeys.organization;
 BEGIN
 	IF apikeys_internal.may('apikeys.keys.manage', organization, project) THEN
+		PERFORM FROM apikeys.organization AS o
+			WHERE o.id = keep_organization.organization FOR KEY SHARE;
+		PERFORM apikeys_internal.check_sees_policy(organization);
 		SELECT o.* INTO kept FROM apikeys.organization AS o
 			WHERE o.id = keep_organization.organization FOR KEY SHARE;
 		IF kept.max_keys IS NOT NULL AND apikeys_internal.may('apikeys.keys.manage', organization, project) THEN
@@ -288,6 +291,11 @@ END;
 $$;
 COMMENT ON FUNCTION apikeys_internal.check_key_count(apikeys.organization, bigint) IS
 	'Raises 54000 if a locked organization would have more keys than it allows.';
+
+CREATE FUNCTION apikeys_internal.check_sees_policy(organization uuid) RETURNS void
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_check_sees_policy';
+COMMENT ON FUNCTION apikeys_internal.check_sees_policy(uuid) IS
+	'Raises 40001 if the policy of a locked organization was changed since the snapshot of a transaction that keeps one.';
 
 CREATE FUNCTION apikeys_internal.check_sees_secrets(organization uuid) RETURNS void
 	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'apikeys_check_sees_secrets';

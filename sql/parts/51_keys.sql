@@ -464,6 +464,7 @@ BEGIN
 			FOR KEY SHARE;
 	END IF;
 	before := apikeys_internal.lock_key(public_key);
+	PERFORM apikeys_internal.check_sees_policy(before.organization_id);
 	IF NOT apikeys_internal.rotates_itself(public_key) THEN
 		PERFORM apikeys_internal.check_managed(public_key);
 	END IF;

@@ -23,6 +23,7 @@
 #include "usage/usage.h"
 
 #include "nodes/primnodes.h"
+#include "storage/proc.h"
 #include "utils/datum.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
@@ -94,6 +95,10 @@ typedef struct KnownScope
 
 static uint64 last_scopes_id = 0;
 
+/* The last transaction that a key was bound to, also if that is undone; its organization. */
+static LocalTransactionId bound_transaction = InvalidLocalTransactionId;
+static pg_uuid_t bound_organization;
+
 /* --- The roles of the key ------------------------------------------------ */
 
 /* What a key holds while it is taken over. */
@@ -161,9 +166,30 @@ compare_by_project(const void *a, const void *b)
 }
 
 /*
+ * After a rollback to a savepoint, keys of the same organization only: what a cursor has
+ * answered for the key whose binding is undone would be taken for an answer for this one.
+ */
+static void
+check_organization(const pg_uuid_t *organization)
+{
+	if (bound_transaction == ak_local_transaction() &&
+		memcmp(&bound_organization, organization, UUID_LEN) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("a key of another organization was bound to this transaction"),
+				 errhint("A transaction is for keys of one organization, also after a rollback to a savepoint."),
+				 ak_errid("key_is_bound"),
+				 errhidestmt(true),
+				 errhidecontext(true)));
+	bound_transaction = ak_local_transaction();
+	bound_organization = *organization;
+}
+
+/*
  * The key with what it may do at this moment, in the memory context; bound by a
  * secret of that version, or by a token that came from it.  The store that the
- * image was found in is open to read table role and, for a token, project.
+ * image was found in is open to read table role and, for a token, project.  Raises
+ * 55000 if a key of another organization was bound to this transaction.
  */
 AkBoundKey *
 ak_bound_key_make(MemoryContext context, const text *public_key,
@@ -175,6 +201,7 @@ ak_bound_key_make(MemoryContext context, const text *public_key,
 	Taking		taking = {.key = key, .context = context};
 	HASHCTL		info = {0};
 
+	check_organization(&image->organization_id);
 	key->known.public_key =
 		(text *) DatumGetPointer(datumCopy(PointerGetDatum(public_key),
 										   false, -1));

@@ -234,8 +234,8 @@ is_bound_by(const AkShortToken *token)
  * from, or NULL; what it may do is resolved now, unless it is bound already.  The
  * store that the image was found in is open, and the rest of the image was read.
  * Raises 55000 if another key is bound, or the same one by another token, or by one
- * and not the other time: what the transaction may do never changes; or if this is
- * a parallel worker.
+ * and not the other time: what the transaction may do never changes; or if one of
+ * another organization was bound and that is undone; or if this is a parallel worker.
  */
 void
 ak_identity_bind(text *public_key, AkKeystore *store, AkImage *image,

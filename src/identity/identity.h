@@ -188,6 +188,12 @@ extern Path *ak_own_rows_index_only_path(PlannerInfo *root, RelOptInfo *rel,
 										 Path *otherwise, List *scopes,
 										 const AkOwnRows *own);
 
+/* --- statistics.c -------------------------------------------------------- */
+
+extern bool ak_is_in_schema(Oid table);
+extern Oid	ak_get_reader(const RelOptInfo *rel);
+extern void ak_statistics_init(void);
+
 /* --- planner.c ----------------------------------------------------------- */
 
 extern void ak_planner_init(void);

@@ -170,16 +170,6 @@ static const struct
 };
 
 static set_rel_pathlist_hook_type previous_hook = NULL;
-static get_relation_stats_hook_type previous_statistics_hook = NULL;
-
-/* Checks whether a table is in the extension's schema. */
-static bool
-is_in_schema(Oid table)
-{
-	Oid			schema = get_namespace_oid("apikeys", true);
-
-	return OidIsValid(schema) && get_rel_namespace(table) == schema;
-}
 
 /* Returns the index of a table in shared_tables, or -1. */
 static int
@@ -187,7 +177,7 @@ find_shared_table(Oid table)
 {
 	const char *name;
 
-	if (!is_in_schema(table) || !OidIsValid(get_extension_oid("apikeys", true)))
+	if (!ak_is_in_schema(table) || !OidIsValid(get_extension_oid("apikeys", true)))
 		return -1;
 	name = get_rel_name(table);
 	for (int i = 0; i < lengthof(shared_tables); i++)
@@ -497,13 +487,6 @@ prefer_ordered_part(Oid table, List *paths)
 	return has_ordered_part ? rest : paths;
 }
 
-/* Returns the user that "rel", which may be NULL, is read as. */
-static Oid
-get_reader(const RelOptInfo *rel)
-{
-	return rel && OidIsValid(rel->userid) ? rel->userid : GetUserId();
-}
-
 /*
  * Checks whether the reader of "rel", which may be NULL, may select from the table,
  * or from a column.  The executor says later that it may not; the planner must not
@@ -512,7 +495,7 @@ get_reader(const RelOptInfo *rel)
 static bool
 may_select(const RelOptInfo *rel, Oid table)
 {
-	Oid			user = get_reader(rel);
+	Oid			user = ak_get_reader(rel);
 
 	return pg_class_aclcheck(table, user, ACL_SELECT) == ACLCHECK_OK ||
 		pg_attribute_aclcheck_all(table, user, ACL_SELECT,
@@ -556,42 +539,12 @@ choose_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 		rel->pathlist = replace_walks(root, rel, rte->relid, scopes, &own);
 }
 
-/* Checks whether the reader of "rel", which may be NULL, may select the column. */
-static bool
-may_select_column(const RelOptInfo *rel, Oid table, AttrNumber column)
-{
-	Oid			user = get_reader(rel);
-
-	return pg_class_aclcheck(table, user, ACL_SELECT) == ACLCHECK_OK ||
-		pg_attribute_aclcheck(table, column, user, ACL_SELECT) == ACLCHECK_OK;
-}
-
-/*
- * Hides the statistics of the extension's columns from a user that may not select
- * them.  Otherwise leakproof operators are estimated by them, and the plan,
- * which can be logged before the executor checks the privilege, tells of values.
- */
-static bool
-hide_statistics(PlannerInfo *root, RangeTblEntry *rte, AttrNumber column,
-				VariableStatData *variable)
-{
-	if (rte->rtekind == RTE_RELATION && is_in_schema(rte->relid) &&
-		!may_select_column(variable->rel, rte->relid, column))
-	{
-		variable->statsTuple = NULL;
-		return true;
-	}
-	return previous_statistics_hook &&
-		previous_statistics_hook(root, rte, column, variable);
-}
-
 /* Called once, when the library is loaded. */
 void
 ak_planner_init(void)
 {
 	previous_hook = set_rel_pathlist_hook;
 	set_rel_pathlist_hook = choose_paths;
-	previous_statistics_hook = get_relation_stats_hook;
-	get_relation_stats_hook = hide_statistics;
+	ak_statistics_init();
 	ak_own_rows_init();
 }

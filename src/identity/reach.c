@@ -30,6 +30,7 @@ typedef struct IdSet
 	text	  **scopes;			/* NULL: any role counts */
 	int			scope_count;
 	const struct IdSet *without;	/* organizations to omit, sorted */
+	struct IdSet *whole;		/* organizations of which all projects count */
 	pg_uuid_t  *ids;
 	int			count;
 	int			allocated;
@@ -123,28 +124,49 @@ collect_project(const AkHeld *held, void *argument)
 	if (grant->has_project)
 		add_id(&grant->project_id, set);
 	else
-		ak_keystore_scan_projects(set->store, &grant->organization_id,
-								  add_id, set);
+		add_id(&grant->organization_id, set->whole);
 	return true;
 }
 
-/*
- * Collects ids from the principal's grants with the callback: sorted, each
- * once.
- */
 static void
-scan_ids(IdSet *set, AkHeldCallback callback)
+begin_ids(IdSet *set)
+{
+	set->allocated = 8;
+	set->ids = palloc(set->allocated * sizeof(pg_uuid_t));
+}
+
+/* Sorts the ids, and keeps each once. */
+static void
+sort_ids(IdSet *set)
 {
 	int			count = 0;
 
-	set->allocated = 8;
-	set->ids = palloc(set->allocated * sizeof(pg_uuid_t));
-	ak_own_grants_scan(set->store, callback, set);
 	qsort(set->ids, set->count, sizeof(pg_uuid_t), compare_ids);
 	for (int i = 0; i < set->count; i++)
 		if (i == 0 || compare_ids(&set->ids[i - 1], &set->ids[i]) != 0)
 			set->ids[count++] = set->ids[i];
 	set->count = count;
+}
+
+/*
+ * Collects ids from the principal's grants with the callback: sorted, each once.  The
+ * projects of an organization are scanned once, however many roles of the principal
+ * are for all of them.
+ */
+static void
+scan_ids(IdSet *set, AkHeldCallback callback)
+{
+	IdSet		whole = {0};
+
+	begin_ids(set);
+	begin_ids(&whole);
+	set->whole = &whole;
+	ak_own_grants_scan(set->store, callback, set);
+	sort_ids(&whole);
+	for (int i = 0; i < whole.count; i++)
+		ak_keystore_scan_projects(set->store, &whole.ids[i], add_id, set);
+	set->whole = NULL;
+	sort_ids(set);
 }
 
 /* Raises 22023 if an element is not a scope. */

@@ -20,10 +20,12 @@
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/fmgrprotos.h"
 #include "utils/snapmgr.h"
 #include "utils/uuid.h"
 
+PG_FUNCTION_INFO_V1(apikeys_check_sees_policy);
 PG_FUNCTION_INFO_V1(apikeys_check_sees_secrets);
 PG_FUNCTION_INFO_V1(apikeys_count_keys);
 PG_FUNCTION_INFO_V1(apikeys_insert_keys);
@@ -65,8 +67,9 @@ PG_FUNCTION_INFO_V1(apikeys_taken_keys);
 #define INSERT_KEYS \
 	"INSERT INTO apikeys.key " \
 	"(public_key, organization_id, description, access_list, expires_at, owner, " \
-	"metadata, environment, limits_id) SELECT s.public_key, $1, s.description, s.access_list, " \
-	"s.expires_at, s.owner, s.metadata, $12, s.limits_id FROM s"
+	"metadata, environment, limits_id, created_at, disabled_at) " \
+	"SELECT s.public_key, $1, s.description, s.access_list, " \
+	"s.expires_at, s.owner, s.metadata, $12, s.limits_id, pg_catalog.now(), NULL FROM s"
 
 #define INSERT_ROLES_AND_SECRETS \
 	"r AS (INSERT INTO apikeys.key_role " \
@@ -75,10 +78,11 @@ PG_FUNCTION_INFO_V1(apikeys_taken_keys);
 	"CASE WHEN NOT " IS_PERMISSION " THEN g.held END, " \
 	"CASE WHEN " IS_PERMISSION " THEN pg_catalog.substr(g.held, 2) END " \
 	"FROM s CROSS JOIN pg_catalog.unnest(s.grants) AS g (held)), " \
-	"c AS (INSERT INTO apikeys.key_secret (public_key, version, hash, hint, organization_id) " \
-	"SELECT s.public_key, 1, s.hash, s.hint, $1 FROM s)"
+	"c AS (INSERT INTO apikeys.key_secret " \
+	"(public_key, version, hash, hint, organization_id, expires_at) " \
+	"SELECT s.public_key, 1, s.hash, s.hint, $1, NULL FROM s)"
 
-/* The same as view key_image_source for these keys. */
+/* The same as view key_image_source for these keys, whatever defaults columns have. */
 #define INSERT_IMAGES \
 	"i AS (INSERT INTO apikeys.key_image (public_key, organization_id, disabled, " \
 	"expires_at, access_list, secrets, secret_expirations, organization_roles, " \
@@ -271,6 +275,91 @@ apikeys_check_sees_secrets(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("could not serialize access due to concurrent changes of secrets"),
+				 ak_errid("serialization_failure")));
+	PG_RETURN_VOID();
+}
+
+/* Column numbers of organization, as in sql/parts/30_tables.sql: its policy. */
+static const AttrNumber policy_columns[] = {
+	3,							/* require_access_list */
+	4,							/* max_key_lifetime */
+	5,							/* max_rotation_overlap */
+	8,							/* max_secret_lifetime */
+	9							/* max_keys */
+};
+
+/* A column of a policy. */
+typedef struct Value
+{
+	Datum		datum;
+	bool		isnull;
+	bool		by_value;
+	int16		length;
+} Value;
+
+/* Reads the policy of an organization; false if the snapshot does not see it. */
+static bool
+read_policy(Snapshot snapshot, ScanKey organization, Value *values)
+{
+	AkIndexScan scan;
+	bool		found;
+
+	ak_index_scan_open(snapshot, AK_ORGANIZATION, AK_ORGANIZATION_BY_ID,
+					   organization, false, &scan);
+	found = ak_index_scan_next_row(&scan);
+	for (int i = 0; found && i < lengthof(policy_columns); i++)
+	{
+		AttrNumber	number = policy_columns[i];
+		Form_pg_attribute column =
+			TupleDescAttr(scan.slot->tts_tupleDescriptor, number - 1);
+		Value	   *value = &values[i];
+
+		value->by_value = column->attbyval;
+		value->length = column->attlen;
+		value->datum = slot_getattr(scan.slot, number, &value->isnull);
+		if (!value->isnull)
+			value->datum = datumCopy(value->datum, value->by_value,
+									 value->length);
+	}
+	ak_index_scan_close(&scan);
+	return found;
+}
+
+static bool
+is_same(const Value *left, const Value *right)
+{
+	return left->isnull || right->isnull ? left->isnull == right->isnull :
+		datumIsEqual(left->datum, right->datum, left->by_value, left->length);
+}
+
+/*
+ * check_sees_policy(organization): raises 40001 if the policy of an organization that
+ * this transaction has locked is not the one that its snapshot sees.  Where the policy
+ * was changed behind a savepoint, FOR KEY SHARE does not find that: the row version
+ * then says that it was locked exclusively, which has ended, and updated otherwise.
+ */
+Datum
+apikeys_check_sees_policy(PG_FUNCTION_ARGS)
+{
+	AkKeystore	store;
+	ScanKeyData key;
+	Value		seen[lengthof(policy_columns)];
+	Value		latest[lengthof(policy_columns)];
+	bool		sees;
+
+	if (!IsolationUsesXactSnapshot())
+		PG_RETURN_VOID();
+	ak_keystore_open(&store, AK_TABLE_BIT(AK_ORGANIZATION));
+	ak_index_scan_uuid_key(&key, PG_GETARG_UUID_P(0));
+	sees = read_policy(GetActiveSnapshot(), &key, seen) &&
+		read_policy(store.snapshot, &key, latest);
+	ak_keystore_close(&store);
+	for (int i = 0; sees && i < lengthof(policy_columns); i++)
+		sees = is_same(&seen[i], &latest[i]);
+	if (!sees)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to a concurrent change of the policy"),
 				 ak_errid("serialization_failure")));
 	PG_RETURN_VOID();
 }

@@ -228,6 +228,8 @@ ak_usage_primary_connect(const char *database)
 		  "pg_catalog.set_config('lock_timeout', '20s', false), "
 		  "pg_catalog.set_config('statement_timeout', '25s', false), "
 		  "pg_catalog.set_config('synchronous_commit', 'local', false), "
+		  "pg_catalog.set_config('array_nulls', 'on', false), "
+		  "pg_catalog.set_config('default_transaction_read_only', 'off', false), "
 		  "pg_catalog.set_config('client_connection_check_interval', '1s', "
 		  "false))", 0, NULL);
 	check_database();
