@@ -133,7 +133,7 @@ CREATE TRIGGER access_list_changed AFTER UPDATE OF access_list ON apikeys.key
 COMMENT ON TRIGGER access_list_changed ON apikeys.key IS 'Counts uses by removed entries as uses of the key only.';
 
 -- The organization of a secret, by which the secrets of one that expire are found.
--- A key that is inserted by the same statement, or that arrives later, is not seen here.
+-- Where the key is inserted by the same statement, or arrives later, it sets that.
 CREATE FUNCTION apikeys_internal.secret_inserted() RETURNS trigger
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
@@ -150,6 +150,42 @@ COMMENT ON FUNCTION apikeys_internal.secret_inserted() IS
 CREATE TRIGGER secret_inserted BEFORE INSERT OR UPDATE OF public_key, organization_id ON apikeys.key_secret
 	FOR EACH ROW EXECUTE FUNCTION apikeys_internal.secret_inserted();
 COMMENT ON TRIGGER secret_inserted ON apikeys.key_secret IS 'Sets the organization of the secret.';
+
+CREATE FUNCTION apikeys_internal.key_inserted() RETURNS trigger
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM apikeys_internal.check_trigger(TG_RELID, 'apikeys.key');
+	UPDATE apikeys.key_secret AS s SET organization_id = NEW.organization_id
+		WHERE s.public_key = NEW.public_key AND s.organization_id IS DISTINCT FROM NEW.organization_id;
+	RETURN NULL;
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.key_inserted() IS
+	'Trigger function: sets the organization of the secrets of a key that are there before it.';
+CREATE TRIGGER key_inserted AFTER INSERT ON apikeys.key
+	FOR EACH ROW EXECUTE FUNCTION apikeys_internal.key_inserted();
+COMMENT ON TRIGGER key_inserted ON apikeys.key IS 'Sets the organization of secrets that are there before their key.';
+
+-- What is recorded of a key is of its organization.
+CREATE FUNCTION apikeys_internal.key_moved() RETURNS trigger
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RAISE feature_not_supported USING
+		MESSAGE = 'a key cannot be moved to another organization',
+		HINT = 'Create a key there, and delete this one.',
+		CONSTRAINT = 'key_not_movable';
+END;
+$$;
+COMMENT ON FUNCTION apikeys_internal.key_moved() IS
+	'Trigger function: refuses to move a key to another organization.';
+CREATE TRIGGER key_moved BEFORE UPDATE OF organization_id ON apikeys.key
+	FOR EACH ROW WHEN (OLD.organization_id OPERATOR(pg_catalog.<>) NEW.organization_id)
+	EXECUTE FUNCTION apikeys_internal.key_moved();
+COMMENT ON TRIGGER key_moved ON apikeys.key IS 'Refuses to move a key to another organization.';
 
 -- Recorded uses of a secret become uses of the key when the secret is deleted.
 CREATE FUNCTION apikeys_internal.secret_deleted() RETURNS trigger

@@ -13,6 +13,7 @@ BEGIN ATOMIC
 		LEFT JOIN (VALUES
 			('key', 'access_list_changed', 'ALWAYS'),
 			('key', 'key_deleted', 'ALWAYS'),
+			('key', 'key_inserted', 'ALWAYS'),
 			('key', 'key_limits_ended', 'ALWAYS'),
 			('key', 'key_limits_reset', 'ALWAYS'),
 			('key', 'key_replicated', 'REPLICA'),

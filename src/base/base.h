@@ -171,6 +171,7 @@ extern void ak_check_scopes(const text *scopes);
 typedef struct AkOwner
 {
 	struct AkOwner *outer;
+	MemoryContext context;		/* the caller's */
 	Oid			owner;
 	Oid			caller;
 	int			caller_context;

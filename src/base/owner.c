@@ -116,6 +116,7 @@ ak_owner_begin(AkOwner *owner, Oid as_role, bool by_index)
 {
 	ak_rules_check();
 	GetUserIdAndSecContext(&owner->caller, &owner->caller_context);
+	owner->context = CurrentMemoryContext;
 	owner->owner = as_role;
 	owner->others = 0;
 	owner->outer = acting;
@@ -126,14 +127,39 @@ ak_owner_begin(AkOwner *owner, Oid as_role, bool by_index)
 }
 
 /*
- * Acts as the caller again; after an error, its abort restores the settings.
+ * Raises the current error again without what PostgreSQL quotes of a row in its detail,
+ * where a constraint that a superuser has added refuses one: it may be a hash.
+ */
+static void
+hide_row(MemoryContext context)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) ==
+		ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION &&
+		error->table_name && error->detail)
+	{
+		FlushErrorState();
+		error->detail = NULL;
+		ReThrowError(error);
+	}
+	FreeErrorData(error);
+}
+
+/*
+ * Acts as the caller again; after an error, which it may raise again without its detail,
+ * the abort restores the settings.
  */
 void
 ak_owner_end(AkOwner *owner, bool is_error)
 {
 	acting = owner->outer;
 	SetUserIdAndSecContext(owner->caller, owner->caller_context);
-	if (!is_error && owner->settings_level)
+	if (is_error)
+		hide_row(owner->context);
+	else if (owner->settings_level)
 		AtEOXact_GUC(true, owner->settings_level);
 }
 

@@ -140,9 +140,9 @@ enter(FunctionCallInfo fcinfo, int required)
 	}
 	PG_FINALLY();
 	{
-		ak_owner_end(&owner, !is_done);
 		fcinfo->flinfo = face;
 		fcinfo->fncollation = collation;
+		ak_owner_end(&owner, !is_done);
 	}
 	PG_END_TRY();
 	return result;

@@ -64,6 +64,18 @@ ROLLBACK TO a;
 SELECT apikeys.add_member(:'org', 'key:regress_roleless', 'ORG_OWNER');
 ROLLBACK;
 
+-- Also after a rollback the transaction is for no other organization: a cursor may have
+-- what a policy's sub-select has answered.
+BEGIN;
+SAVEPOINT a;
+SELECT apikeys.authenticate('regress_owner', :'secret', NULL);
+ROLLBACK TO a;
+SELECT apikeys.authenticate('regress_stranger', :'secret', NULL);
+ROLLBACK TO a;
+SELECT apikeys.authenticate('regress_manager', :'secret', NULL);
+COMMIT;
+SELECT apikeys.authenticate('regress_stranger', :'secret', NULL);
+
 -- A key that may manage keys hands out no more than it has, nor does it end
 -- what it may not manage.
 BEGIN;

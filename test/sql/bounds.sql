@@ -45,6 +45,15 @@ SET LOCAL session_replication_role = origin;
 SELECT apikeys.authenticate(:'creator_public_key', :'creator_private_key', NULL) \g /dev/null
 SELECT apikeys.create_project(:'org', 'one more');
 ROLLBACK;
+-- What is for all projects of an organization is looked up once, however many roles are.
+SELECT count(apikeys.create_role('WIDE' || i, 'organization', '{}', '{apikeys.keys.read}', NULL, :'org')) FROM generate_series(1, 20) AS i;
+SELECT count(apikeys.add_member(:'org', 'user:regress-wide', 'WIDE' || i)) FROM generate_series(1, 20) AS i;
+BEGIN;
+SELECT apikeys.act_as('user:regress-wide');
+SELECT cardinality(apikeys_internal.principal_other_projects('{apikeys.keys.read}', '{apikeys.projects.read}'));
+SELECT idx_scan FROM pg_stat_xact_user_tables WHERE relid = 'apikeys.project'::regclass;
+ROLLBACK;
+SELECT count(apikeys.remove_member(:'org', 'user:regress-wide', 'WIDE' || i)), count(apikeys.drop_role('WIDE' || i, :'org')) FROM generate_series(1, 20) AS i;
 SELECT apikeys.delete_key(:'wide_public_key'), count(apikeys.delete_project(project)) FROM place;
 
 -- Many costly patterns: whether they allow or cover something can be canceled.

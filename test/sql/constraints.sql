@@ -164,6 +164,7 @@ INSERT INTO apikeys.key_role (public_key, organization_id, role) VALUES ('regres
 INSERT INTO apikeys.key_role (public_key, organization_id, project_id, role) VALUES ('regress-1', NULL, :'alpha', 'GROUP_READ_ONLY');
 UPDATE apikeys.key_role SET project_id = :'gamma' WHERE public_key = 'regress-1' AND project_id = :'alpha';
 UPDATE apikeys.key SET organization_id = :'other' WHERE public_key = 'regress-1';
+UPDATE apikeys.key SET organization_id = organization_id WHERE public_key = 'regress-1';
 \set VERBOSITY sqlstate
 UPDATE apikeys.project SET organization_id = :'other' WHERE id = :'alpha';
 \set VERBOSITY terse

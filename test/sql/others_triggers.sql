@@ -176,6 +176,29 @@ CREATE TABLE regress_others_invoice (public_key text COLLATE "C" REFERENCES apik
 SELECT public_key AS third FROM apikeys.create_key(:'org', 'fourth', '{ORG_READ_ONLY}') \gset
 INSERT INTO regress_others_invoice VALUES (:'third');
 
+-- What its check refuses is not quoted.
+ALTER TABLE apikeys.key_secret ADD CONSTRAINT regress_others_check CHECK (hash IS NULL) NOT VALID;
+SELECT 1 FROM apikeys.create_key(:'org', 'refused', '{ORG_READ_ONLY}');
+SELECT apikeys.rotate_secret(:'other');
+ALTER TABLE apikeys.key_secret DROP CONSTRAINT regress_others_check;
+-- Default values of columns say nothing of new keys, nor to decisions.
+ALTER TABLE apikeys.key ALTER disabled_at SET DEFAULT now();
+ALTER TABLE apikeys.key_secret ALTER expires_at SET DEFAULT now();
+SELECT public_key AS by_default, private_key AS by_default_secret FROM apikeys.create_key(:'org', 'by default', '{ORG_READ_ONLY}') \gset
+SELECT status FROM apikeys.keys WHERE public_key = :'by_default';
+SELECT reason FROM apikeys.decide(:'by_default', :'by_default_secret', NULL, 'clusters.read');
+SELECT apikeys.disable_key(:'by_default');
+SELECT reason FROM apikeys.decide(:'by_default', :'by_default_secret', NULL, 'clusters.read');
+ALTER TABLE apikeys.key ALTER disabled_at DROP DEFAULT;
+ALTER TABLE apikeys.key_secret ALTER expires_at DROP DEFAULT;
+-- A key and its secret may be inserted by one statement.
+WITH k AS (INSERT INTO apikeys.key (public_key, organization_id, description) VALUES ('regress_others_1', :'org', 'at once'))
+INSERT INTO apikeys.key_secret (public_key, version, hash, hint, expires_at)
+	VALUES ('regress_others_1', 1, ('sha256$$' || encode(sha256('a secret'), 'hex'))::apikeys.secret_hash, '', now() + interval '1 day');
+SELECT organization_id = :'org' AS of_its_organization FROM apikeys.key_secret WHERE public_key = 'regress_others_1';
+-- And stay in their organization.
+SELECT pg_temp.tries($$UPDATE apikeys.key SET organization_id = gen_random_uuid() WHERE public_key = 'regress_others_1'$$);
+
 -- Nor can what a foreign key changes that leads back to our tables.
 CREATE TABLE regress_others_contract (id text COLLATE "C" PRIMARY KEY, public_key text COLLATE "C" REFERENCES apikeys.key ON DELETE CASCADE);
 INSERT INTO regress_others_contract VALUES ('c', :'third');
@@ -189,5 +212,6 @@ SELECT * FROM regress_others_contract;
 
 DROP TABLE regress_others_contract, regress_others_customer;
 DELETE FROM apikeys.key WHERE organization_id = :'org';
+DELETE FROM apikeys.deleted_key WHERE public_key LIKE 'regress\_others%';
 SELECT apikeys.delete_organization(:'org');
 DROP FUNCTION regress_others_enable, regress_others_disable, regress_others_fail, regress_others_catch;
