@@ -261,8 +261,8 @@ BEGIN
 		PERFORM FROM apikeys.organization AS o
 			WHERE o.id = keep_organization.organization FOR KEY SHARE;
 		PERFORM apikeys_internal.check_sees_policy(organization);
-		SELECT o.* INTO kept FROM apikeys.organization AS o
-			WHERE o.id = keep_organization.organization FOR KEY SHARE;
+		-- Read after the lock, which may return an older row (check_sees_policy in C says why).
+		SELECT o.* INTO kept FROM apikeys.organization AS o WHERE o.id = keep_organization.organization;
 		IF kept.max_keys IS NOT NULL AND apikeys_internal.may('apikeys.keys.manage', organization, project) THEN
 			SELECT o.* INTO kept FROM apikeys.organization AS o
 				WHERE o.id = keep_organization.organization FOR NO KEY UPDATE;

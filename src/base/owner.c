@@ -135,11 +135,13 @@ hide_row(MemoryContext context)
 {
 	ErrorData  *error;
 
+	if (ERRCODE_TO_CATEGORY(geterrcode()) !=
+		ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION)
+		return;
 	MemoryContextSwitchTo(context);
 	error = CopyErrorData();
-	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) ==
-		ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION &&
-		error->table_name && error->detail)
+	/* The extension's own errors name no table, and quote nothing. */
+	if (error->table_name && error->detail)
 	{
 		FlushErrorState();
 		error->detail = NULL;

@@ -170,7 +170,7 @@ compare_by_project(const void *a, const void *b)
  * answered for the key whose binding is undone would be taken for an answer for this one.
  */
 static void
-check_organization(const pg_uuid_t *organization)
+keep_to_organization(const pg_uuid_t *organization)
 {
 	if (bound_transaction == ak_local_transaction() &&
 		memcmp(&bound_organization, organization, UUID_LEN) != 0)
@@ -201,7 +201,7 @@ ak_bound_key_make(MemoryContext context, const text *public_key,
 	Taking		taking = {.key = key, .context = context};
 	HASHCTL		info = {0};
 
-	check_organization(&image->organization_id);
+	keep_to_organization(&image->organization_id);
 	key->known.public_key =
 		(text *) DatumGetPointer(datumCopy(PointerGetDatum(public_key),
 										   false, -1));

@@ -222,7 +222,8 @@ ak_usage_primary_connect(const char *database)
 	/*
 	 * The session there ends before this worker gives up, so it cannot add the
 	 * batch later; and soon if this worker has ended, and holds no rows then.  As
-	 * no timeout ends a wait for a synchronous standby, it waits for none.
+	 * no timeout ends a wait for a synchronous standby, it waits for none.  What the
+	 * database there has set must not keep batches from being read and added.
 	 */
 	query("SELECT pg_catalog.concat("
 		  "pg_catalog.set_config('lock_timeout', '20s', false), "
