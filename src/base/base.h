@@ -185,7 +185,7 @@ extern void ak_owner_begin(AkOwner *owner, Oid as_role, bool by_index);
 extern void ak_owner_end(AkOwner *owner, bool is_error);
 extern bool ak_owner_is_acting(void);
 extern bool ak_owner_is_own_code(void);
-extern int	ak_owner_caller_context(void);
+extern bool ak_owner_is_run_for_others(void);
 extern bool ak_owner_is_under_way(void);
 extern Oid	ak_owner_caller(void);
 extern void ak_plan_by_index(void);

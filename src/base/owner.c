@@ -203,17 +203,18 @@ ak_owner_caller(void)
 	return ak_owner_is_acting() ? find_outermost()->caller : GetUserId();
 }
 
-/* Returns the security context of that role, flags of miscadmin.h. */
-int
-ak_owner_caller_context(void)
+/*
+ * Checks whether, for that role, this is code that nobody has called, which PostgreSQL
+ * runs as the owner of a table: for ANALYZE, REINDEX and the like, or where it follows a
+ * foreign key.  It can be anybody's.
+ */
+bool
+ak_owner_is_run_for_others(void)
 {
-	Oid			user;
-	int			context;
-
 	if (ak_owner_is_acting())
-		return find_outermost()->caller_context;
-	GetUserIdAndSecContext(&user, &context);
-	return context;
+		return (find_outermost()->caller_context &
+				(SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS)) != 0;
+	return InSecurityRestrictedOperation() || InNoForceRLSOperation();
 }
 
 /*

@@ -23,6 +23,7 @@
 #include "usage/usage.h"
 
 #include "nodes/primnodes.h"
+#include "port/pg_bswap.h"
 #include "storage/proc.h"
 #include "utils/datum.h"
 #include "utils/hsearch.h"
@@ -31,10 +32,6 @@
 /* Limits of what is cached; beyond them the cache is cleared. */
 #define MAX_SCOPES		64
 #define MAX_ANSWERS		100000
-
-/* Rows of several projects come in turn: these need no hash table. */
-#define RECENT_ANSWERS_BITS	6
-#define RECENT_ANSWERS	(1 << RECENT_ANSWERS_BITS)
 
 typedef struct Scope
 {
@@ -46,27 +43,58 @@ typedef struct Scope
 	bool		was_recorded;	/* that of the organization */
 } Scope;
 
-/* Key and entry of the hash table of answers; the key has no padding. */
+/* Key and entry of the hash table of answers, which a policy looks up for each row. */
 typedef struct Question
 {
-	pg_uuid_t	project;
-	int32		scope;			/* index in scopes[] */
+	uint64		first;			/* the bytes of the project */
+	uint64		second;
+	int			scope;			/* index in scopes[] */
 } Question;
 
 typedef struct Answer
 {
 	Question	question;
+	char		status;			/* of simplehash */
 	bool		permits;
 } Answer;
 
-/* What was answered lately, at a place that the project and the scope determine. */
-typedef struct Recent
+static inline Question
+make_question(const pg_uuid_t *project, int scope)
 {
-	uint64		first;			/* the bytes of the project */
-	uint64		second;
-	int			scope;			/* its number in scopes[], from 1; 0: none */
-	bool		permits;
-} Recent;
+	Question	question;
+
+	memcpy(&question.first, project->data, sizeof(uint64));
+	memcpy(&question.second, project->data + sizeof(uint64), sizeof(uint64));
+	question.scope = scope;
+	return question;
+}
+
+static inline uint32
+hash_question(const Question *question)
+{
+	/* The high bits of the product depend on all others; the low ones are used. */
+	return (uint32) pg_bswap64(((question->first * 31 + question->second) * 31 +
+								question->scope) *
+							   UINT64CONST(0x9e3779b97f4a7c15));
+}
+
+static inline bool
+is_same_question(const Question *left, const Question *right)
+{
+	return left->first == right->first && left->second == right->second &&
+		left->scope == right->scope;
+}
+
+#define SH_PREFIX answers
+#define SH_ELEMENT_TYPE Answer
+#define SH_KEY_TYPE Question
+#define SH_KEY question
+#define SH_HASH_KEY(table, key) hash_question(&(key))
+#define SH_EQUAL(table, left, right) is_same_question(&(left), &(right))
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
 
 /* A bound key, with what it holds and what was answered. */
 typedef struct BoundKey
@@ -82,8 +110,7 @@ typedef struct BoundKey
 	int			scope_count;
 	Scope	   *scopes;
 	int			last_scope;
-	HTAB	   *answers;
-	Recent		recent[RECENT_ANSWERS];
+	answers_hash *answers;
 } BoundKey;
 
 /* Of a call whose scope is a constant: where it is in scopes[]. */
@@ -237,27 +264,6 @@ ak_bound_key_make(MemoryContext context, const text *public_key,
 
 /* --- What the key permits ------------------------------------------------ */
 
-/* Makes room for one more answer. */
-static void
-make_room_for_answer(BoundKey *key)
-{
-	HASHCTL		info = {0};
-
-	if (key->answers &&
-		hash_get_num_entries(key->answers) >= MAX_ANSWERS)
-	{
-		hash_destroy(key->answers);
-		key->answers = NULL;
-	}
-	if (key->answers)
-		return;
-	info.keysize = sizeof(Question);
-	info.entrysize = sizeof(Answer);
-	info.hcxt = key->answers_context;
-	key->answers = hash_create("apikeys answers", 64, &info,
-							   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-}
-
 /*
  * Forgets what was answered: after a rollback of a part of the transaction, in which
  * a project may have been created, and where there is no room for more.
@@ -271,7 +277,6 @@ ak_bound_key_forget_answers(AkBoundKey *bound)
 	key->scope_count = 0;
 	key->scopes = NULL;
 	key->answers = NULL;
-	memset(key->recent, 0, sizeof(key->recent));
 	MemoryContextReset(key->answers_context);
 }
 
@@ -380,32 +385,29 @@ find_project_grant(const BoundKey *key, const Scope *scope,
 	return 0;
 }
 
-/* Finds out what the key permits in the project. */
+/* Finds out what the key permits in the project, and keeps the answer. */
 static pg_noinline bool
 answer(BoundKey *key, int scope_index, const pg_uuid_t *project)
 {
-	Question	question = {*project, scope_index};
-	Answer	   *entry;
+	const Scope *scope = &key->scopes[scope_index];
+	uint64		grant = find_project_grant(key, scope, project);
 	bool		found;
 
-	entry = key->answers ?
-		hash_search(key->answers, &question, HASH_FIND, NULL) : NULL;
-	if (entry == NULL)
+	if (grant == 0 && scope->in_every_project &&
+		project_belongs(key, project))
+		grant = scope->in_every_project;
+	if (grant)
+		record_grant(key, grant);
+	if (key->answers && key->answers->members == MAX_ANSWERS)
 	{
-		const Scope *scope = &key->scopes[scope_index];
-		uint64		grant = find_project_grant(key, scope,
-											   project);
-
-		if (grant == 0 && scope->in_every_project &&
-			project_belongs(key, project))
-			grant = scope->in_every_project;
-		if (grant)
-			record_grant(key, grant);
-		make_room_for_answer(key);
-		entry = hash_search(key->answers, &question, HASH_ENTER, &found);
-		entry->permits = grant != 0;
+		answers_destroy(key->answers);
+		key->answers = NULL;
 	}
-	return entry->permits;
+	if (key->answers == NULL)
+		key->answers = answers_create(key->answers_context, 100, NULL);
+	answers_insert(key->answers, make_question(project, scope_index),
+				   &found)->permits = grant != 0;
+	return grant != 0;
 }
 
 static pg_noinline bool
@@ -444,15 +446,6 @@ find_scope_of_call(BoundKey *key, FunctionCallInfo call)
 	return index;
 }
 
-static inline uint64
-eight_bytes(const void *place)
-{
-	uint64		bytes;
-
-	memcpy(&bytes, place, sizeof(bytes));
-	return bytes;
-}
-
 /*
  * Checks for a function that was called with a scope, not NULL, and a project
  * whether the key has the scope in the organization itself or, if the project is
@@ -466,21 +459,11 @@ ak_bound_key_permits(AkBoundKey *bound, FunctionCallInfo call)
 	int			index = known && known->scopes_id == key->scopes_id ?
 		known->index : find_scope_of_call(key, call);
 	const pg_uuid_t *project = DatumGetUUIDP(call->args[1].value);
-	Recent	   *recent;
-	uint64		first;
-	uint64		second;
+	const Answer *kept;
 
 	if (call->args[1].isnull)
 		return permits_in_organization(key, &key->scopes[index]);
-	first = eight_bytes(project->data);
-	second = eight_bytes(project->data + sizeof(first));
-	/* Fibonacci hashing: the high bits of the product depend on all others. */
-	recent = &key->recent[((first ^ second) + index) *
-						  UINT64CONST(0x9e3779b97f4a7c15) >>
-						  (64 - RECENT_ANSWERS_BITS)];
-	if (recent->first != first || recent->second != second ||
-		recent->scope != index + 1)
-		*recent = (Recent) {first, second, index + 1,
-							answer(key, index, project)};
-	return recent->permits;
+	kept = key->answers ?
+		answers_lookup(key->answers, make_question(project, index)) : NULL;
+	return kept ? kept->permits : answer(key, index, project);
 }

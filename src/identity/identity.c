@@ -140,18 +140,6 @@ check_process(void)
 }
 
 /*
- * Checks whether this is code that nobody has called, which PostgreSQL runs as the owner
- * of a table: for ANALYZE, REINDEX and the like, or where it follows a foreign key.  It
- * can be anybody's.
- */
-static bool
-is_run_for_others(void)
-{
-	return (ak_owner_caller_context() &
-			(SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS)) != 0;
-}
-
-/*
  * Checks whether what acts has its rights here: what was named has none in code that is
  * run for others.  Who it is can be seen there all the same: else a policy or a trigger
  * would take it for the role.
@@ -159,7 +147,7 @@ is_run_for_others(void)
 bool
 ak_identity_has_rights(void)
 {
-	return acting == NULL || !is_run_for_others();
+	return acting == NULL || !ak_owner_is_run_for_others();
 }
 
 /* Raises 42501 if it has none. */
@@ -204,7 +192,7 @@ make_acting(const char *prefix, const text *name, const AkNetwork *address)
 static void
 let_act(Acting *made)
 {
-	if (is_run_for_others() || ak_owner_is_under_way())
+	if (ak_owner_is_run_for_others() || ak_owner_is_under_way())
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("no principal can be named in code that is run for others"),
@@ -579,7 +567,7 @@ Datum
 apikeys_permits(PG_FUNCTION_ARGS)
 {
 	/* Nothing acts in a parallel worker. */
-	if (acting && acting->key && !PG_ARGISNULL(0) && !is_run_for_others())
+	if (acting && acting->key && !PG_ARGISNULL(0) && !ak_owner_is_run_for_others())
 		PG_RETURN_BOOL(ak_bound_key_permits(acting->key, fcinfo));
 	check_process();
 	if (!PG_ARGISNULL(0))
