@@ -96,14 +96,10 @@ static bool oids_are_valid = false;
 /* Counts invalidation messages. */
 static uint64 generation = 1;
 
-/*
- * The last locks.  Locks of a subtransaction end with it, so they are known to
- * be held only in that one.
- */
+/* The last locks. */
 static struct
 {
 	LocalTransactionId transaction;
-	SubTransactionId subtransaction;
 	uint64		generation;
 	uint32		tables;			/* a set of AK_TABLE_BIT() */
 } locked;
@@ -204,11 +200,24 @@ ensure_oids(void)
 	}
 }
 
+/*
+ * A subtransaction that is rolled back releases locks: those that it took, and those of a
+ * cursor that failed in it, also if that is older.
+ */
+static void
+forget_locks(SubXactEvent event, SubTransactionId own, SubTransactionId parent,
+			 void *argument)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		locked.transaction = InvalidLocalTransactionId;
+}
+
 /* Called once, when the library is loaded. */
 void
 ak_tables_init(void)
 {
 	CacheRegisterRelcacheCallback(take_message, (Datum) 0);
+	RegisterSubXactCallback(forget_locks, NULL);
 }
 
 /* The subtransaction in which the locks are known to be held. */
@@ -216,7 +225,6 @@ static bool
 locks_are_current(void)
 {
 	return locked.transaction == ak_local_transaction() &&
-		locked.subtransaction == GetCurrentSubTransactionId() &&
 		locked.generation == generation;
 }
 
@@ -239,7 +247,6 @@ ak_tables_lock(uint32 tables)
 		if (!locks_are_current())
 		{
 			locked.transaction = ak_local_transaction();
-			locked.subtransaction = GetCurrentSubTransactionId();
 			locked.generation = generation;
 			locked.tables = 0;
 		}

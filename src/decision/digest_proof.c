@@ -187,8 +187,10 @@ check(const AkRequest *request, AkDecision *decision)
 	if (claim->method == NULL || claim->uri == NULL)
 		return AK_WRONG_SECRET;
 	reason = check_secrets(request, decision);
-	if (reason != AK_OK || !decision->key_exists)
+	if (reason != AK_OK)
 		return reason;
+	if (!decision->key_exists)
+		return AK_WRONG_SECRET;
 	switch (ak_nonces_take(&nonce, digest->count))
 	{
 		case AK_NONCE_TAKEN:

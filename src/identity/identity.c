@@ -162,19 +162,28 @@ ak_identity_require_rights(void)
 }
 
 /*
- * Makes a principal that can act.  Its memory goes with that of the caller until
- * it does.
+ * Makes a principal that can act.  Its memory goes with that of the caller until it does.
+ * Raises 42501 in code that is run for others, or by a verb: what goes on after it is not
+ * for it to name.
  */
 static Acting *
 make_acting(const char *prefix, const text *name, const AkNetwork *address)
 {
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
-												  "apikeys principal",
-												  ALLOCSET_SMALL_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(context);
-	Acting	   *made = palloc0(sizeof(Acting));
+	MemoryContext old;
+	Acting	   *made;
 
-	made->context = context;
+	if (ak_owner_is_run_for_others() || ak_owner_is_under_way())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("no principal can be named in code that is run for others"),
+				 ak_errid("restricted_operation"),
+				 errhidestmt(true),
+				 errhidecontext(true)));
+	old = MemoryContextSwitchTo(AllocSetContextCreate(CurrentMemoryContext,
+													  "apikeys principal",
+													  ALLOCSET_SMALL_SIZES));
+	made = palloc0(sizeof(Acting));
+	made->context = CurrentMemoryContext;
 	made->principal = psprintf("%s%.*s", prefix,
 							   (int) VARSIZE_ANY_EXHDR(name),
 							   VARDATA_ANY(name));
@@ -186,19 +195,11 @@ make_acting(const char *prefix, const text *name, const AkNetwork *address)
 
 /*
  * Makes it act until the end of the (sub)transaction, in place of what this one has
- * named before.  Raises 42501 in code that is run for others, or by a verb: what goes on
- * after it is not for it to name.
+ * named before.
  */
 static void
 let_act(Acting *made)
 {
-	if (ak_owner_is_run_for_others() || ak_owner_is_under_way())
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("no principal can be named in code that is run for others"),
-				 ak_errid("restricted_operation"),
-				 errhidestmt(true),
-				 errhidecontext(true)));
 	made->subtransaction = GetCurrentSubTransactionId();
 	MemoryContextSetParent(made->context, TopTransactionContext);
 	made->before = without(acting, made->subtransaction);

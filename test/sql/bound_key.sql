@@ -185,6 +185,24 @@ BEGIN;
 ANALYZE analyzed;
 SELECT apikeys.principal() LIKE 'role:%' AS is_the_caller;
 ROLLBACK;
+-- A binding that is refused there was none: the transaction may be for another organization.
+CREATE OR REPLACE FUNCTION pg_temp.name_user(x integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+	identifier text;
+BEGIN
+	PERFORM apikeys.authenticate('regress_manager', current_setting('regress.secret'), NULL);
+	RETURN x;
+EXCEPTION WHEN insufficient_privilege THEN
+	GET STACKED DIAGNOSTICS identifier = CONSTRAINT_NAME;
+	RAISE WARNING '%', identifier;
+	RETURN x;
+END;
+$$;
+BEGIN;
+SELECT set_config('regress.secret', :'secret', true) \g /dev/null
+ANALYZE analyzed;
+SELECT apikeys.authenticate('regress_stranger', :'secret', NULL);
+ROLLBACK;
 -- Nor has a named user or a bound key any rights in it, also not where PostgreSQL follows a
 -- foreign key of others.
 CREATE OR REPLACE FUNCTION pg_temp.name_user(x integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$

@@ -96,6 +96,19 @@ INSERT INTO apikeys.key_image
 SELECT reason FROM apikeys.decide(repeat('x', 500), 'a secret', NULL, 'organization.read');
 DELETE FROM apikeys.key_image WHERE public_key = repeat('x', 500);
 
+-- A cursor that fails in a subtransaction loses its locks, and the next decision takes them.
+BEGIN;
+DECLARE c CURSOR FOR SELECT 1 / (2 - g), apikeys.authorize(:'owner', :'owner_secret', NULL, 'organization.read') FROM generate_series(1, 5) AS g;
+FETCH 1 FROM c;
+SAVEPOINT a;
+FETCH 5 FROM c;
+ROLLBACK TO a;
+RELEASE a;
+SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND relation = 'apikeys.key_image'::regclass;
+SELECT apikeys.authorize(:'owner', :'owner_secret', NULL, 'organization.read');
+SELECT relation::regclass FROM pg_locks WHERE pid = pg_backend_pid() AND relation IN ('apikeys.key_image'::regclass, 'apikeys.role'::regclass) ORDER BY 1;
+ROLLBACK;
+
 -- Malformed values are reported as damaged, and not quoted.
 CREATE CAST (bytea AS apikeys.access_list) WITHOUT FUNCTION;
 CREATE CAST (bytea AS apikeys.secret_hash) WITHOUT FUNCTION;

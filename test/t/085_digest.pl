@@ -190,6 +190,10 @@ foreach my $algorithm ('MD5', 'SHA-256')
 	usleep(1_100_000);
 	is($next->(), 'key_expired', 'an expired key');
 	query("SELECT apikeys.update_key('$key', expires_at => 'infinity')");
+	query("DELETE FROM apikeys.key_image WHERE public_key = '$key'");
+	is($next->(), 'unknown_key', 'a key without its image');
+	query("SELECT apikeys.rebuild_images()");
+	is($next->(), 'ok', 'which is made again');
 	query("SELECT apikeys.disable_digest('$key')");
 	is($next->(), 'wrong_secret', 'a key that does not take Digest any more');
 	is(reason($primary, header(key => 'nobody', secret => 'x', nonce => $nonce)), 'unknown_key', 'and no key');
