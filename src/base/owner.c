@@ -17,13 +17,18 @@
 #include "base/base.h"
 #include "core/compat.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_constraint.h"
+#include "catalog/pg_depend.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_rewrite.h"
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -33,6 +38,7 @@
 #include "pgtime.h"
 #include "utils/acl.h"
 #include "utils/array.h"
+#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/plancache.h"
 #include "utils/regproc.h"
@@ -236,31 +242,63 @@ static ExecutorStart_hook_type next_start_hook = NULL;
 /* What has to be known of a function that is not built in. */
 typedef struct Function
 {
-	bool		is_trusted;		/* a superuser's, or the owner's */
+	bool		is_trusted;		/* a superuser's, or that of the owner who acts */
 	bool		is_others;		/* neither the extension's nor PostgreSQL's */
+	bool		may_be_of_type; /* by its arguments and result */
 } Function;
 
-/*
- * For something that acts as the owner.  A function that is not there is nobody's: the
- * look-up that follows fails.
- */
+/* One that is not there is nobody's: the look-up that follows fails. */
 static Function
 find_function(Oid oid)
 {
 	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(oid));
 	Function	function = {.is_trusted = true};
 	Form_pg_proc form;
+	const Oid  *arguments;
 
 	if (!HeapTupleIsValid(tuple))
 		return function;
 	form = (Form_pg_proc) GETSTRUCT(tuple);
-	function.is_trusted = form->proowner == acting->owner ||
+	arguments = form->proargtypes.values;
+	function.is_trusted = (acting && form->proowner == acting->owner) ||
 		superuser_arg(form->proowner);
-	function.is_others = form->pronamespace != PG_CATALOG_NAMESPACE &&
+	function.is_others = acting &&
+		form->pronamespace != PG_CATALOG_NAMESPACE &&
 		form->pronamespace != get_namespace_oid("apikeys", true) &&
 		form->pronamespace != get_namespace_oid("apikeys_internal", true);
+	function.may_be_of_type = form->pronargs == 1 ?
+		form->prorettype == arguments[0] :
+		form->pronargs == 2 && form->prorettype == FLOAT8OID &&
+		arguments[0] == arguments[1];
 	ReleaseSysCache(tuple);
 	return function;
+}
+
+/*
+ * Checks whether a function is a type's: the session then keeps it, once it is looked up,
+ * for all statements to come.  In the type cache (typcache.c) these are what canonicalizes
+ * a range, and what subtracts its bounds.  The others there, and those of indexes, are of
+ * operator classes, which only superusers make.
+ */
+static bool
+is_of_type(Oid function)
+{
+	Relation	depend = table_open(DependRelationId, AccessShareLock);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	row;
+	bool		is_found = false;
+
+	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(ProcedureRelationId));
+	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(function));
+	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, 2, keys);
+	while (!is_found && HeapTupleIsValid(row = systable_getnext(scan)))
+		is_found = ((Form_pg_depend) GETSTRUCT(row))->classid == TypeRelationId;
+	systable_endscan(scan);
+	table_close(depend, AccessShareLock);
+	return is_found;
 }
 
 /*
@@ -282,7 +320,7 @@ check_function(Oid oid, const Function *function)
 				 ak_errid("function_not_trusted")));
 }
 
-/* Whether a function may have been looked up, and kept, while nothing acted. */
+/* Whether one that is not trusted may have been looked up while nothing acted. */
 static bool was_looked_up = true;
 
 /*
@@ -292,18 +330,17 @@ static bool was_looked_up = true;
 static bool
 look_up(Oid oid)
 {
-	bool		is_others = false;
+	Function	function = find_function(oid);
+	bool		is_asked_for = function.is_others;
 
 	if (acting)
-	{
-		Function	function = find_function(oid);
-
 		check_function(oid, &function);
-		is_others = function.is_others;
-	}
 	else
-		was_looked_up = true;
-	return is_others || (next_needs_fmgr_hook && next_needs_fmgr_hook(oid));
+	{
+		was_looked_up = was_looked_up || !function.is_trusted;
+		is_asked_for = function.may_be_of_type && is_of_type(oid);
+	}
+	return is_asked_for || (next_needs_fmgr_hook && next_needs_fmgr_hook(oid));
 }
 
 /* What is kept of a function that runs. */

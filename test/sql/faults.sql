@@ -209,6 +209,29 @@ DROP TABLE regress_faults_4;
 CREATE TABLE regress_faults_4 (id uuid REFERENCES apikeys.project);
 RESET ROLE;
 DROP FUNCTION regress_faults_index;
+-- Nor a function that the session keeps, as that of a range type of which it has seen a value.
+SET ROLE regress_apikeys_alice;
+CREATE FUNCTION regress_faults_distance(a float8, b float8) RETURNS float8 LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+	IF current_setting('regress.armed', true) = 'yes' THEN
+		RAISE EXCEPTION 'ran as %', current_user;
+	END IF;
+	RETURN a - b;
+END;
+$$;
+CREATE TYPE regress_faults_range AS RANGE (subtype = float8, subtype_diff = regress_faults_distance);
+CREATE TABLE regress_faults_12 (id uuid REFERENCES apikeys.project, r regress_faults_range, n integer);
+INSERT INTO regress_faults_12 SELECT NULL, regress_faults_range(g, g + g % 10 + 1), g FROM generate_series(1, 2000) AS g;
+CREATE INDEX ON regress_faults_12 (n) WHERE id IS NOT NULL OR r && regress_faults_range(5.5, 7.7);
+ANALYZE regress_faults_12;
+RESET ROLE;
+SELECT r FROM regress_faults_12 LIMIT 1;
+SET regress.armed = 'yes';
+SELECT pg_temp.deletes() AS "function of a range";
+RESET regress.armed;
+DROP TABLE regress_faults_12;
+DROP TYPE regress_faults_range;
+DROP FUNCTION regress_faults_distance;
 -- A superuser's table may do more, and have triggers, of superusers' functions; but not a
 -- table that refers to it.
 CREATE TABLE regress_faults_7 (id uuid UNIQUE REFERENCES apikeys.project ON DELETE SET NULL);
