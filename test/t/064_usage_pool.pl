@@ -93,11 +93,17 @@ sub flush_usage
 # Blocks the worker until the session ends, so that the pool fills.
 sub hold_back
 {
-	my $session = $node->background_psql('postgres');
+	my $session = $node->background_psql(shift // 'postgres');
 
 	$session->query_safe(
 		'BEGIN; LOCK TABLE apikeys.key_usage IN EXCLUSIVE MODE');
 	return $session;
+}
+
+sub release
+{
+	$_->query_safe('COMMIT'), $_->quit for @_;
+	return;
 }
 
 my $by_entry =
@@ -155,8 +161,7 @@ is(status('lost_count'), 11, 'so is a denial');
 # Nor can it be noted that a key is being deleted: the worker looks for what is written
 # of it, and the deletion waits for nobody who holds the table.
 query(q{DELETE FROM apikeys.key WHERE public_key = 'key6000'});
-$holder->query_safe('COMMIT');
-$holder->quit;
+release($holder);
 flush_usage();
 is(query(q{SELECT count(*) FROM apikeys.key_usage WHERE public_key = 'key6000'}), 0, 'nothing is left of a key that is deleted without a note');
 is(query($written), 2000 + 4000 + 1000, 'all that was counted is written');
@@ -182,21 +187,19 @@ is(status('coarse_count, lost_count', 'other'),
 	'500|0', 'but counts its keys');
 flush_usage('other');
 is(query($written, 'other'), 500, 'and writes them');
-$holder->query_safe('COMMIT');
-$holder->quit;
+release($holder);
 
 # An organization that fills the pool leaves some room to those of other databases.
 flush_usage($_) for 'postgres', 'other';
 my $lost = status('lost_count');
-$holder = hold_back();
+my @holders = map { hold_back($_) } 'postgres', 'other';
 is(use_keys(0, 5999), 6000, 'a database uses more keys than there is room for');
 is(status("used_entries, lost_count - $lost"),
 	'3500|3750', 'it takes seven eighths');
 is(use_keys(0, 299, 'other'), 300, 'another database uses keys after that');
 is(status('used_entries, lost_count', 'other'),
 	'3800|0', 'and loses none of its uses');
-$holder->query_safe('COMMIT');
-$holder->quit;
+release(@holders);
 
 # So does an organization, also to those of the same database, who never found room.
 query(q{
@@ -210,7 +213,7 @@ query(q{
 		SELECT public_key, organization_id, 'ORG_READ_ONLY' FROM apikeys.key WHERE public_key LIKE 'few%'});
 flush_usage($_) for 'postgres', 'other';
 $node->restart;
-$holder = hold_back();
+@holders = map { hold_back($_) } 'postgres', 'other';
 is(use_keys(0, 5999), 6000, 'an organization uses many keys');
 is(status("used_entries, lost_count"), '3500|3750', 'it takes seven eighths');
 is(use_keys(0, 599, 'other'), 600, 'and so does another one what is left');
@@ -219,8 +222,7 @@ cmp_ok($taken, '<', 4000, 'but not all');
 is(query(q{SELECT count(*) FROM apikeys.key WHERE public_key LIKE 'few%' AND apikeys.authorize(public_key, 'a secret', '10.0.0.1', 'clusters.read')}),
 	20, 'a third one uses few');
 is(status("used_entries - $taken, lost_count"), '20|3750', 'and loses none of its uses');
-$holder->query_safe('COMMIT');
-$holder->quit;
+release(@holders);
 query(q{DELETE FROM apikeys.key WHERE public_key LIKE 'few%'; DELETE FROM apikeys.deleted_key});
 
 # What uncommitted keys have used waits for their commit, unless counters are needed:
@@ -357,8 +359,7 @@ is(use_from('key11', 30), 30, 'a key is used by thirty entries');
 $holder = hold_back();
 isnt($node->psql('postgres', 'SELECT apikeys.flush_usage()'), 0, 'which cannot be written now');
 $holder->query_safe(q{SELECT apikeys.update_key('key11', access_list => '{10.0.0.0}')});
-$holder->query_safe('COMMIT');
-$holder->quit;
+release($holder);
 flush_usage();
 query(q{SELECT apikeys.update_key('key11', access_list => (SELECT array_agg(('10.0.0.' || n)::cidr)::apikeys.access_list FROM generate_series(0, 29) AS n))});
 is(query(q{SELECT count(*), sum(use_count) FROM apikeys.access_list_entries WHERE public_key = 'key11'}), '30|1',
@@ -447,8 +448,7 @@ is(use_keys(50, 1549), 1500, 'keys are used while a row of one of them is held')
 $node->psql('postgres', 'SELECT apikeys.flush_usage()', stderr => \my $said);
 like($said, qr/usage could not be written/, 'not all of that can be written');
 cmp_ok(query("SELECT ($written) - $before"), '>', 1000, 'but that of others');
-$holder->query_safe('COMMIT');
-$holder->quit;
+release($holder);
 flush_usage();
 is(query("SELECT ($written) - $before"), 1500, 'each use is written once in the end');
 
@@ -476,8 +476,7 @@ cmp_ok(status('lost_count'), '>', $lost, 'denials of many keys do not find room'
 $lost = status('lost_count');
 is(use_keys(2000, 2499), 500, 'then other keys are used');
 is(status('lost_count'), $lost, 'and each use is counted');
-$holder->query_safe('COMMIT');
-$holder->quit;
+release($holder);
 flush_usage();
 
 # --- What is written leaves the memory ------------------------------------------------------
