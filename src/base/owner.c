@@ -40,6 +40,7 @@
 #include "utils/array.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/plancache.h"
 #include "utils/regproc.h"
 #include "utils/rls.h"
@@ -267,7 +268,7 @@ find_function(Oid oid)
 		form->pronamespace != get_namespace_oid("apikeys", true) &&
 		form->pronamespace != get_namespace_oid("apikeys_internal", true);
 	function.may_be_of_type = form->pronargs == 1 ?
-		form->prorettype == arguments[0] :
+		form->prorettype == arguments[0] && type_is_range(arguments[0]) :
 		form->pronargs == 2 && form->prorettype == FLOAT8OID &&
 		arguments[0] == arguments[1];
 	ReleaseSysCache(tuple);
