@@ -12,6 +12,7 @@
 #include "core/compat.h"
 #include "identity/identity.h"
 
+#include "access/detoast.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
@@ -24,7 +25,10 @@
 #include "utils/resowner.h"
 #include "utils/syscache.h"
 
+/* Rows that are fetched at once, and rows and bytes of values that are passed on at once. */
+#define FETCH_SIZE	200
 #define BATCH_SIZE	10000
+#define BATCH_BYTES	((Size) 16 * 1024 * 1024)
 
 /* A column of the source, and how it goes to import_rows. */
 typedef struct Column
@@ -118,32 +122,50 @@ make_query(Oid source)
 
 /* --- Rows ---------------------------------------------------------------- */
 
-/* The values of a column of the rows that were fetched last. */
-static Datum
-make_array(int column)
+/* Rows that were fetched, to be passed on together, and their values by column. */
+typedef struct Batch
 {
-	const Column *passed = &columns[column];
-	int			count = (int) SPI_processed;
-	int			lower_bound = 1;
-	Datum	   *values = palloc(count * sizeof(Datum));
-	bool	   *nulls = palloc(count * sizeof(bool));
-	int16		length;
-	bool		by_value;
-	char		alignment;
+	MemoryContext context;		/* of the values */
+	ArrayBuildState *columns[COLUMN_COUNT];
+	int64		first_row;		/* from 1 */
+	int			count;
+	Size		bytes;
+} Batch;
 
-	get_typlenbyvalalign(passed->passed_type, &length, &by_value, &alignment);
-	for (int i = 0; i < count; i++)
-		values[i] = SPI_getbinval(SPI_tuptable->vals[i],
-								  SPI_tuptable->tupdesc, column + 1, &nulls[i]);
-	return PointerGetDatum(construct_md_array(values, nulls, 1, &count,
-											  &lower_bound,
-											  passed->passed_type, length,
-											  by_value, alignment));
+/* Begins with no rows, after those that it has. */
+static void
+begin_batch(Batch *batch)
+{
+	MemoryContextReset(batch->context);
+	for (int i = 0; i < COLUMN_COUNT; i++)
+		batch->columns[i] = initArrayResult(columns[i].passed_type,
+											batch->context, false);
+	batch->first_row += batch->count;
+	batch->count = 0;
+	batch->bytes = 0;
 }
 
-/* Passes the rows that were fetched last through the door. */
+/* Adds a row that was fetched. */
 static void
-import_rows(Datum organization, int64 first_row)
+add_row(Batch *batch, HeapTuple row)
+{
+	for (int i = 0; i < COLUMN_COUNT; i++)
+	{
+		bool		isnull;
+		Datum		value = SPI_getbinval(row, SPI_tuptable->tupdesc, i + 1,
+										  &isnull);
+
+		accumArrayResult(batch->columns[i], value, isnull,
+						 columns[i].passed_type, batch->context);
+		if (!isnull && columns[i].passed_type == TEXTOID)
+			batch->bytes += toast_raw_datum_size(value);
+	}
+	batch->count++;
+}
+
+/* Passes the rows through the door. */
+static void
+import_rows(Datum organization, const Batch *batch)
 {
 	static AkStatement import = {
 		"SELECT apikeys_internal.import_rows($1, $2, $3, $4, $5, $6, $7, $8)",
@@ -156,9 +178,9 @@ import_rows(Datum organization, int64 first_row)
 	char		nulls[] = "        ";
 
 	values[0] = organization;
-	values[1] = Int64GetDatum(first_row);
+	values[1] = Int64GetDatum(batch->first_row);
 	for (int i = 0; i < COLUMN_COUNT; i++)
-		values[2 + i] = make_array(i);
+		values[2 + i] = makeArrayResult(batch->columns[i], batch->context);
 	ak_owner_execute(&import, values, nulls);
 }
 
@@ -169,33 +191,39 @@ import_rows(Datum organization, int64 first_row)
 static int64
 import_source(Datum organization, Oid source)
 {
-	MemoryContext batch = AllocSetContextCreate(CurrentMemoryContext,
-												"apikeys import",
-												ALLOCSET_DEFAULT_SIZES);
+	Batch		batch = {
+		.context = AllocSetContextCreate(CurrentMemoryContext, "apikeys import",
+										 ALLOCSET_DEFAULT_SIZES),
+		.first_row = 1
+	};
 	char	   *query = make_query(source);
 	MemoryContext old;
 	Portal		portal;
-	int64		count = 0;
 	uint64		fetched;
 
 	ak_identity_require_rights();
 	SPI_connect();
 	portal = SPI_cursor_open_with_args(NULL, query, 0, NULL, NULL, NULL, false,
 									   CURSOR_OPT_NO_SCROLL);
+	begin_batch(&batch);
 	do
 	{
-		SPI_cursor_fetch(portal, true, BATCH_SIZE);
+		SPI_cursor_fetch(portal, true, FETCH_SIZE);
 		fetched = SPI_processed;
-		old = MemoryContextSwitchTo(batch);
-		import_rows(organization, count + 1);
-		MemoryContextSwitchTo(old);
-		MemoryContextReset(batch);
+		for (uint64 i = 0; i < fetched; i++)
+			add_row(&batch, SPI_tuptable->vals[i]);
 		SPI_freetuptable(SPI_tuptable);
-		count += fetched;
-	} while (fetched == BATCH_SIZE);
+		if (fetched == FETCH_SIZE && batch.count < BATCH_SIZE &&
+			batch.bytes < BATCH_BYTES)
+			continue;
+		old = MemoryContextSwitchTo(batch.context);
+		import_rows(organization, &batch);
+		MemoryContextSwitchTo(old);
+		begin_batch(&batch);
+	} while (fetched == FETCH_SIZE);
 	SPI_cursor_close(portal);
 	SPI_finish();
-	return count;
+	return batch.first_row - 1;
 }
 
 static void

@@ -120,6 +120,15 @@ SELECT count(*) FROM apikeys.audit_event WHERE id > :before AND organization_id 
 SELECT apikeys.check_import(:'org', 'regress_import');
 SELECT apikeys.check_import(:'other', 'apikeys.key');
 
+-- Rows are passed on many at a time, and fewer where they are long: the number is right.
+CREATE TEMP TABLE long AS SELECT 'regress.long.' || n AS public_key, 'sha256$$' || encode(sha256('a secret'), 'hex') AS hash, 'a key' AS description,
+	repeat('10.0.0.0/8,', 20000) AS access_list, n FROM generate_series(1, 450) AS n;
+UPDATE long SET access_list = '{' || access_list || '10.0.0.0/8}';
+SELECT apikeys.check_import(:'org', 'long');
+UPDATE long SET description = repeat('x', 251) WHERE n = 407;
+CREATE TEMP VIEW long_in_order AS SELECT public_key, hash, description, access_list FROM long ORDER BY n;
+SELECT apikeys.check_import(:'org', 'long_in_order');
+
 -- ------------------------------------------------------------------ no such table
 CREATE TEMP TABLE wrong (public_key text, hash text);
 SELECT apikeys.import_keys(:'org', 'wrong');
