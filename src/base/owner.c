@@ -17,18 +17,13 @@
 #include "base/base.h"
 #include "core/compat.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/table.h"
-#include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_constraint.h"
-#include "catalog/pg_depend.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_rewrite.h"
-#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -38,9 +33,7 @@
 #include "pgtime.h"
 #include "utils/acl.h"
 #include "utils/array.h"
-#include "utils/fmgroids.h"
 #include "utils/guc.h"
-#include "utils/lsyscache.h"
 #include "utils/plancache.h"
 #include "utils/regproc.h"
 #include "utils/rls.h"
@@ -245,7 +238,6 @@ typedef struct Function
 {
 	bool		is_trusted;		/* a superuser's, or that of the owner who acts */
 	bool		is_others;		/* neither the extension's nor PostgreSQL's */
-	bool		may_be_of_type; /* by its arguments and result */
 } Function;
 
 /* One that is not there is nobody's: the look-up that follows fails. */
@@ -255,51 +247,18 @@ find_function(Oid oid)
 	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(oid));
 	Function	function = {.is_trusted = true};
 	Form_pg_proc form;
-	const Oid  *arguments;
 
 	if (!HeapTupleIsValid(tuple))
 		return function;
 	form = (Form_pg_proc) GETSTRUCT(tuple);
-	arguments = form->proargtypes.values;
 	function.is_trusted = (acting && form->proowner == acting->owner) ||
 		superuser_arg(form->proowner);
 	function.is_others = acting &&
 		form->pronamespace != PG_CATALOG_NAMESPACE &&
 		form->pronamespace != get_namespace_oid("apikeys", true) &&
 		form->pronamespace != get_namespace_oid("apikeys_internal", true);
-	function.may_be_of_type = form->pronargs == 1 ?
-		form->prorettype == arguments[0] && type_is_range(arguments[0]) :
-		form->pronargs == 2 && form->prorettype == FLOAT8OID &&
-		arguments[0] == arguments[1];
 	ReleaseSysCache(tuple);
 	return function;
-}
-
-/*
- * Checks whether a function is a type's: the session then keeps it, once it is looked up,
- * for all statements to come.  In the type cache (typcache.c) these are what canonicalizes
- * a range, and what subtracts its bounds.  The others there, and those of indexes, are of
- * operator classes, which only superusers make.
- */
-static bool
-is_of_type(Oid function)
-{
-	Relation	depend = table_open(DependRelationId, AccessShareLock);
-	ScanKeyData keys[2];
-	SysScanDesc scan;
-	HeapTuple	row;
-	bool		is_found = false;
-
-	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(ProcedureRelationId));
-	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(function));
-	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, 2, keys);
-	while (!is_found && HeapTupleIsValid(row = systable_getnext(scan)))
-		is_found = ((Form_pg_depend) GETSTRUCT(row))->classid == TypeRelationId;
-	systable_endscan(scan);
-	table_close(depend, AccessShareLock);
-	return is_found;
 }
 
 /*
@@ -331,17 +290,18 @@ static bool was_looked_up = true;
 static bool
 look_up(Oid oid)
 {
-	Function	function = find_function(oid);
-	bool		is_asked_for = function.is_others;
+	bool		is_others = false;
 
 	if (acting)
-		check_function(oid, &function);
-	else
 	{
-		was_looked_up = was_looked_up || !function.is_trusted;
-		is_asked_for = function.may_be_of_type && is_of_type(oid);
+		Function	function = find_function(oid);
+
+		check_function(oid, &function);
+		is_others = function.is_others;
 	}
-	return is_asked_for || (next_needs_fmgr_hook && next_needs_fmgr_hook(oid));
+	else if (!was_looked_up)
+		was_looked_up = !find_function(oid).is_trusted;
+	return is_others || (next_needs_fmgr_hook && next_needs_fmgr_hook(oid));
 }
 
 /* What is kept of a function that runs. */

@@ -9,7 +9,10 @@
  * extension's owner, or change settings that its statements rely on.  A statement of
  * the extension therefore fails where a foreign key of a role that is no superuser
  * would do anything to rows, might compare them by a cast of such a role, or is checked
- * at the end of the transaction, when nothing of the extension is under way any more.
+ * at the end of the transaction, when nothing of the extension is under way any more, and
+ * where an index of its table has an expression or a condition that functions or types of
+ * such a role take part in: the query that looks for rows computes it, and the checks of a
+ * domain may call built-in functions that change settings.
  * And one that might need such a cast cannot be made: for rows of that table, too,
  * PostgreSQL calls the cast as the owner of the table that they refer to.
  */
@@ -26,7 +29,9 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_rewrite.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
@@ -34,6 +39,7 @@
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -56,6 +62,20 @@ typedef struct Reference
 	Oid			function;
 } Reference;
 
+/* Checks whether a type is a superuser's. */
+static bool
+is_superusers_type(Oid type)
+{
+	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	owner = ((Form_pg_type) GETSTRUCT(tuple))->typowner;
+	ReleaseSysCache(tuple);
+	return superuser_arg(owner);
+}
+
 /* Checks whether a function of foreign keys does more than check. */
 static bool
 is_action(Oid function)
@@ -74,17 +94,7 @@ is_action(Oid function)
 static bool
 needs_others_cast(Oid from, Oid to)
 {
-	HeapTuple	tuple;
-	Oid			owner;
-
-	if (from == to)
-		return false;
-	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(getBaseType(from)));
-	if (!HeapTupleIsValid(tuple))
-		return true;
-	owner = ((Form_pg_type) GETSTRUCT(tuple))->typowner;
-	ReleaseSysCache(tuple);
-	return !superuser_arg(owner);
+	return from != to && !is_superusers_type(getBaseType(from));
 }
 
 /*
@@ -145,7 +155,7 @@ raise_not_trusted(Oid table)
 					quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)),
 											   get_rel_name(table))),
 			 errdetail("The owner of the table is no superuser, and its code could run with the rights of the owner of the extension."),
-			 errhint("Let the foreign key have no ON DELETE and ON UPDATE, be not deferrable, and have columns of types that belong to superusers."),
+			 errhint("Let the foreign key have no ON DELETE and ON UPDATE, be not deferrable, and have columns of types that belong to superusers, and let no expression or condition of an index use functions, domains, ranges or rows that do not."),
 			 ak_errid("reference_not_trusted")));
 }
 
@@ -216,6 +226,104 @@ is_trusted(Oid table, Oid extension_owner)
 	return owner == extension_owner || superuser_arg(owner);
 }
 
+/*
+ * Checks whether code of a role that is no superuser may run where a value of that type is
+ * made or compared: base types and enumerations have only a superuser's.
+ */
+static bool
+is_others_type(Oid type)
+{
+	Oid			element = get_base_element_type(type);
+	char		kind = get_typtype(OidIsValid(element) ? element : type);
+
+	return (kind == TYPTYPE_DOMAIN || kind == TYPTYPE_COMPOSITE ||
+			kind == TYPTYPE_RANGE || kind == TYPTYPE_MULTIRANGE) &&
+		!is_superusers_type(OidIsValid(element) ? element : type);
+}
+
+static bool
+is_others_function(Oid function, void *argument)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		return true;
+	owner = ((Form_pg_proc) GETSTRUCT(tuple))->proowner;
+	ReleaseSysCache(tuple);
+	return !superuser_arg(owner);
+}
+
+/* The same of an expression; a column's value of a domain is not checked again. */
+static bool
+has_others_code(Node *node, void *argument)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var))
+		return is_others_type(getBaseType(exprType(node)));
+	if (!IsA(node, List) && !IsA(node, CaseWhen) &&
+		is_others_type(exprType(node)))
+		return true;
+	return check_functions_in_node(node, is_others_function, NULL) ||
+		expression_tree_walker(node, has_others_code, argument);
+}
+
+/* The same of an attribute of an index, a row of pg_index, that is a tree of nodes. */
+static bool
+index_has_others_code(HeapTuple index, AttrNumber attribute)
+{
+	bool		isnull;
+	Datum		tree = SysCacheGetAttr(INDEXRELID, index, attribute, &isnull);
+
+	return !isnull &&
+		has_others_code(stringToNode(TextDatumGetCString(tree)), NULL);
+}
+
+/* The same of the expressions and conditions of all indexes of a table. */
+static bool
+table_has_others_code(Oid oid)
+{
+	Relation	table = table_open(oid, NoLock);
+	bool		has = false;
+	ListCell   *cell;
+
+	foreach(cell, RelationGetIndexList(table))
+	{
+		HeapTuple	index = SearchSysCache1(INDEXRELID,
+											ObjectIdGetDatum(lfirst_oid(cell)));
+
+		if (!HeapTupleIsValid(index))
+			continue;
+		has = has ||
+			index_has_others_code(index, Anum_pg_index_indexprs) ||
+			index_has_others_code(index, Anum_pg_index_indpred);
+		ReleaseSysCache(index);
+	}
+	table_close(table, NoLock);
+	return has;
+}
+
+/* Checks that no code of others runs where rows of a table, or its partitions, are found. */
+static void
+check_indexes(Oid referring_table, const Search *search)
+{
+	Relation	root = try_relation_open(referring_table, AccessShareLock);
+	ListCell   *cell;
+
+	/* One that is not there was dropped. */
+	if (root == NULL)
+		return;
+	relation_close(root, NoLock);
+	foreach(cell, find_all_inheritors(referring_table, AccessShareLock, NULL))
+	{
+		Oid			table = lfirst_oid(cell);
+
+		if (!is_trusted(table, search->owner) && table_has_others_code(table))
+			raise_not_trusted(table);
+	}
+}
+
 static void check(Relation referred, int16 events, const Bitmapset *changed,
 				  Search *search);
 
@@ -279,6 +387,7 @@ check(Relation referred, int16 events, const Bitmapset *changed, Search *search)
 		if ((is_action(reference->function) || !is_plain) &&
 			!is_trusted(reference->table, search->owner))
 			raise_not_trusted(reference->table);
+		check_indexes(reference->table, search);
 		if (is_action(reference->function))
 			follow(reference->table, search);
 	}

@@ -17,6 +17,7 @@
 
 #include "base/base.h"
 #include "core/compat.h"
+#include "core/crypto.h"
 #include "core/scope.h"
 #include "identity/identity.h"
 #include "store/store.h"
@@ -69,13 +70,17 @@ make_question(const pg_uuid_t *project, int scope)
 	return question;
 }
 
+/* Random and odd: nobody can choose projects whose hashes are the same. */
+static uint64 seeds[2] = {0, 0};
+
 static inline uint32
 hash_question(const Question *question)
 {
-	/* The high bits of the product depend on all others; the low ones are used. */
-	return (uint32) pg_bswap64(((question->first * 31 + question->second) * 31 +
-								question->scope) *
-							   UINT64CONST(0x9e3779b97f4a7c15));
+	uint64		sum = question->first * seeds[0] + question->second * seeds[1] +
+		question->scope * UINT64CONST(0x9e3779b97f4a7c15);
+
+	/* Its high bits depend on all others; the table uses the low ones. */
+	return (uint32) pg_bswap64(sum);
 }
 
 static inline bool
@@ -192,6 +197,14 @@ compare_by_project(const void *a, const void *b)
 				  &((const AkHeld *) b)->grant.project_id, sizeof(pg_uuid_t));
 }
 
+static void
+draw_seeds(void)
+{
+	ak_crypto_random_bytes(seeds, sizeof(seeds));
+	seeds[0] |= 1;
+	seeds[1] |= 1;
+}
+
 /*
  * After a rollback to a savepoint, keys of the same organization only: what a cursor has
  * answered for the key whose binding is undone would be taken for an answer for this one.
@@ -229,6 +242,8 @@ ak_bound_key_make(MemoryContext context, const text *public_key,
 	HASHCTL		info = {0};
 
 	keep_to_organization(&image->organization_id);
+	if (seeds[0] == 0)
+		draw_seeds();
 	key->known.public_key =
 		(text *) DatumGetPointer(datumCopy(PointerGetDatum(public_key),
 										   false, -1));

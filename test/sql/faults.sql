@@ -229,9 +229,32 @@ SELECT r FROM regress_faults_12 LIMIT 1;
 SET regress.armed = 'yes';
 SELECT pg_temp.deletes() AS "function of a range";
 RESET regress.armed;
+-- Nor what a domain checks, or a condition that others' functions were inlined into.
+SET ROLE regress_apikeys_alice;
 DROP TABLE regress_faults_12;
-DROP TYPE regress_faults_range;
-DROP FUNCTION regress_faults_distance;
+CREATE DOMAIN regress_faults_domain AS integer CHECK (set_config('search_path', 'nowhere', false) IS NOT NULL);
+CREATE TABLE regress_faults_12 (id uuid REFERENCES apikeys.project, n integer, d regress_faults_domain, a integer[]) PARTITION BY LIST (n);
+CREATE TABLE regress_faults_13 PARTITION OF regress_faults_12 DEFAULT;
+CREATE INDEX regress_faults_i ON regress_faults_13 USING brin (n) WHERE id IS NOT NULL OR n::regress_faults_domain = 7;
+SELECT pg_temp.deletes() AS "domain of an index of a partition";
+DROP INDEX regress_faults_i;
+CREATE INDEX regress_faults_i ON regress_faults_13 ((a::regress_faults_domain[]));
+SELECT pg_temp.deletes() AS "array of a domain";
+DROP INDEX regress_faults_i;
+CREATE FUNCTION regress_faults_inlined(integer) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1 = 7';
+CREATE INDEX regress_faults_i ON regress_faults_13 (n) WHERE regress_faults_inlined(n);
+SELECT pg_temp.deletes() AS "function of an index";
+DROP INDEX regress_faults_i;
+CREATE TYPE regress_faults_enum AS ENUM ('a', 'b');
+ALTER TABLE regress_faults_12 ADD e regress_faults_enum;
+CREATE INDEX regress_faults_i ON regress_faults_13 (abs(n), (n IN (1, 2))) WHERE d = 7 AND e = 'a' AND CASE n WHEN 1 THEN true ELSE a[1] IS NULL END AND (n, a) IS NOT NULL;
+SELECT pg_temp.deletes() AS "no code of hers";
+RESET ROLE;
+INSERT INTO apikeys.project (id, organization_id, name) VALUES ('4d000000-0000-0000-0000-000000000000', :'org', 'P5');
+DROP TABLE regress_faults_12;
+DROP TYPE regress_faults_range, regress_faults_enum;
+DROP DOMAIN regress_faults_domain;
+DROP FUNCTION regress_faults_distance, regress_faults_inlined;
 -- A superuser's table may do more, and have triggers, of superusers' functions; but not a
 -- table that refers to it.
 CREATE TABLE regress_faults_7 (id uuid UNIQUE REFERENCES apikeys.project ON DELETE SET NULL);
