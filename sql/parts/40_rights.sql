@@ -76,6 +76,16 @@ CREATE FUNCTION apikeys_internal.principal_other_projects(scopes text[], organiz
 COMMENT ON FUNCTION apikeys_internal.principal_other_projects(text[], text[]) IS
 	'Returns the projects in which the principal has one of the scopes (NULL: any permission), except those of organizations in which it has one of organization_scopes.';
 
+CREATE FUNCTION apikeys_internal.is_one_of_support(request internal) RETURNS internal
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikeys_is_one_of_support';
+COMMENT ON FUNCTION apikeys_internal.is_one_of_support(internal) IS
+	'Planner support function: is_one_of is estimated, and uses indexes, like = ANY.';
+CREATE FUNCTION apikeys_internal.is_one_of(id uuid, sorted_ids uuid[]) RETURNS boolean
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10 SUPPORT apikeys_internal.is_one_of_support
+	AS 'MODULE_PATHNAME', 'apikeys_is_one_of';
+COMMENT ON FUNCTION apikeys_internal.is_one_of(uuid, uuid[]) IS
+	'Checks whether an id is one of those that principal_organizations or principal_other_projects has returned.';
+
 CREATE FUNCTION apikeys_internal.principal_project_keys(VARIADIC scopes text[]) RETURNS text[]
 	LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'apikeys_principal_project_keys';
 COMMENT ON FUNCTION apikeys_internal.principal_project_keys(text[]) IS

@@ -34,8 +34,8 @@ COMMENT ON POLICY organization_member_select ON apikeys.organization IS
 	'A member of the organization, or of a project of it, reads it.';
 
 CREATE POLICY project_member_select ON apikeys.project FOR SELECT
-	USING (id = ANY ((SELECT apikeys_internal.principal_other_projects(NULL,
-			'{apikeys.projects.read,apikeys.projects.manage}'))::uuid[])
+	USING (apikeys_internal.is_one_of(id, (SELECT apikeys_internal.principal_other_projects(NULL,
+			'{apikeys.projects.read,apikeys.projects.manage}')))
 		OR organization_id = ANY ((SELECT apikeys_internal.principal_organizations(
 			'apikeys.projects.read', 'apikeys.projects.manage'))::uuid[]));
 COMMENT ON POLICY project_member_select ON apikeys.project IS
@@ -52,8 +52,8 @@ CREATE POLICY member_reader_select ON apikeys.member FOR SELECT
 		OR database_role = ANY ((SELECT apikeys_internal.principal_roles())::oid[])
 		OR organization_id = ANY ((SELECT apikeys_internal.principal_organizations(
 			'apikeys.members.read', 'apikeys.members.manage'))::uuid[])
-		OR project_id = ANY ((SELECT apikeys_internal.principal_other_projects(
-			'{apikeys.members.read,apikeys.members.manage}', '{apikeys.members.read,apikeys.members.manage}'))::uuid[]));
+		OR apikeys_internal.is_one_of(project_id, (SELECT apikeys_internal.principal_other_projects(
+			'{apikeys.members.read,apikeys.members.manage}', '{apikeys.members.read,apikeys.members.manage}'))));
 COMMENT ON POLICY member_reader_select ON apikeys.member IS
 	'A member reads its own rows; apikeys.members.read or .manage reads all rows of an organization or a project.';
 
@@ -71,8 +71,8 @@ CREATE POLICY key_role_reader_select ON apikeys.key_role FOR SELECT
 	USING (organization_id = ANY ((SELECT apikeys_internal.principal_organizations(
 			'apikeys.keys.read', 'apikeys.keys.manage'))::uuid[])
 		OR public_key = (SELECT apikeys_internal.own_reader())
-		OR project_id = ANY ((SELECT apikeys_internal.principal_other_projects(
-			'{apikeys.keys.read,apikeys.keys.manage}', '{apikeys.keys.read,apikeys.keys.manage}'))::uuid[]));
+		OR apikeys_internal.is_one_of(project_id, (SELECT apikeys_internal.principal_other_projects(
+			'{apikeys.keys.read,apikeys.keys.manage}', '{apikeys.keys.read,apikeys.keys.manage}'))));
 COMMENT ON POLICY key_role_reader_select ON apikeys.key_role IS
 	'apikeys.keys.read or .manage in the organization reads the roles of its keys; in a project the roles granted there; a key its own.';
 

@@ -147,6 +147,7 @@ BEGIN ATOMIC
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.own_reader()'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.principal_organizations()'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.principal_organizations(text[])'),
+		('manage', 'EXECUTE ON FUNCTION apikeys_internal.is_one_of(uuid, uuid[])'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.principal_other_projects(text[], text[])'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.is_readable_share(uuid, text[])'),
 		('manage', 'EXECUTE ON FUNCTION apikeys_internal.visited_organization()'),
