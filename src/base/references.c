@@ -40,6 +40,7 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -304,18 +305,24 @@ table_has_others_code(Oid oid)
 	return has;
 }
 
-/* Checks that no code of others runs where rows of a table, or its partitions, are found. */
+/*
+ * Checks that no code of others runs where rows of a table, or its partitions, are found.
+ * The lock keeps new indexes from being used until the transaction ends, also where the
+ * statement waits for other rows first.
+ */
 static void
 check_indexes(Oid referring_table, const Search *search)
 {
-	Relation	root = try_relation_open(referring_table, AccessShareLock);
 	ListCell   *cell;
 
-	/* One that is not there was dropped. */
-	if (root == NULL)
+	if (is_trusted(referring_table, search->owner) &&
+		get_rel_relkind(referring_table) != RELKIND_PARTITIONED_TABLE)
 		return;
-	relation_close(root, NoLock);
-	foreach(cell, find_all_inheritors(referring_table, AccessShareLock, NULL))
+	/* One that is not there was dropped. */
+	LockRelationOid(referring_table, RowExclusiveLock);
+	if (!OidIsValid(ak_table_owner(referring_table)))
+		return;
+	foreach(cell, find_all_inheritors(referring_table, RowExclusiveLock, NULL))
 	{
 		Oid			table = lfirst_oid(cell);
 

@@ -248,8 +248,12 @@ DROP INDEX regress_faults_i;
 CREATE TYPE regress_faults_enum AS ENUM ('a', 'b');
 ALTER TABLE regress_faults_12 ADD e regress_faults_enum;
 CREATE INDEX regress_faults_i ON regress_faults_13 (abs(n), (n IN (1, 2))) WHERE d = 7 AND e = 'a' AND CASE n WHEN 1 THEN true ELSE a[1] IS NULL END AND (n, a) IS NOT NULL;
-SELECT pg_temp.deletes() AS "no code of hers";
+-- No index can be added before the transaction ends.
 RESET ROLE;
+BEGIN;
+SELECT pg_temp.deletes() AS "no code of hers";
+SELECT relation::regclass, mode FROM pg_locks WHERE pid = pg_backend_pid() AND relation::regclass::text LIKE 'regress_faults_1_' AND mode = 'RowExclusiveLock' ORDER BY 1;
+COMMIT;
 INSERT INTO apikeys.project (id, organization_id, name) VALUES ('4d000000-0000-0000-0000-000000000000', :'org', 'P5');
 DROP TABLE regress_faults_12;
 DROP TYPE regress_faults_range, regress_faults_enum;
