@@ -234,12 +234,13 @@ is_trusted(Oid table, Oid extension_owner)
 static bool
 is_others_type(Oid type)
 {
-	Oid			element = get_base_element_type(type);
-	char		kind = get_typtype(OidIsValid(element) ? element : type);
+	Oid			element = get_element_type(type);	/* not of a domain */
+	Oid			checked = OidIsValid(element) ? element : type;
+	char		kind = get_typtype(checked);
 
 	return (kind == TYPTYPE_DOMAIN || kind == TYPTYPE_COMPOSITE ||
 			kind == TYPTYPE_RANGE || kind == TYPTYPE_MULTIRANGE) &&
-		!is_superusers_type(OidIsValid(element) ? element : type);
+		!is_superusers_type(checked);
 }
 
 static bool
@@ -313,16 +314,21 @@ table_has_others_code(Oid oid)
 static void
 check_indexes(Oid referring_table, const Search *search)
 {
+	bool		is_partitioned =
+		get_rel_relkind(referring_table) == RELKIND_PARTITIONED_TABLE;
+	List	   *tables;
 	ListCell   *cell;
 
-	if (is_trusted(referring_table, search->owner) &&
-		get_rel_relkind(referring_table) != RELKIND_PARTITIONED_TABLE)
+	if (is_trusted(referring_table, search->owner) && !is_partitioned)
 		return;
 	/* One that is not there was dropped. */
 	LockRelationOid(referring_table, RowExclusiveLock);
 	if (!OidIsValid(ak_table_owner(referring_table)))
 		return;
-	foreach(cell, find_all_inheritors(referring_table, RowExclusiveLock, NULL))
+	tables = is_partitioned ?
+		find_all_inheritors(referring_table, RowExclusiveLock, NULL) :
+		list_make1_oid(referring_table);
+	foreach(cell, tables)
 	{
 		Oid			table = lfirst_oid(cell);
 
@@ -334,18 +340,21 @@ check_indexes(Oid referring_table, const Search *search)
 static void check(Relation referred, int16 events, const Bitmapset *changed,
 				  Search *search);
 
-/* Checks what refers to a table, or its partitions, which a foreign key changes. */
+/*
+ * Checks what refers to a table, or its partitions, which a foreign key changes.  The lock
+ * keeps others from referring to it, too, until the transaction ends.
+ */
 static void
 follow(Oid changed_table, Search *search)
 {
-	Relation	root = try_relation_open(changed_table, AccessShareLock);
+	Relation	root = try_relation_open(changed_table, RowExclusiveLock);
 	ListCell   *cell;
 
 	/* One that is not there was dropped. */
 	if (root == NULL)
 		return;
 	relation_close(root, NoLock);
-	foreach(cell, find_all_inheritors(changed_table, AccessShareLock, NULL))
+	foreach(cell, find_all_inheritors(changed_table, RowExclusiveLock, NULL))
 	{
 		Oid			oid = lfirst_oid(cell);
 		Relation	table;

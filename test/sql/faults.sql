@@ -241,6 +241,11 @@ DROP INDEX regress_faults_i;
 CREATE INDEX regress_faults_i ON regress_faults_13 ((a::regress_faults_domain[]));
 SELECT pg_temp.deletes() AS "array of a domain";
 DROP INDEX regress_faults_i;
+CREATE DOMAIN regress_faults_list AS integer[] CHECK (set_config('search_path', 'nowhere', false) IS NOT NULL);
+CREATE INDEX regress_faults_i ON regress_faults_13 USING brin (n) WHERE id IS NOT NULL OR a::regress_faults_list IS NULL;
+SELECT pg_temp.deletes() AS "domain over an array";
+DROP INDEX regress_faults_i;
+DROP DOMAIN regress_faults_list;
 CREATE FUNCTION regress_faults_inlined(integer) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1 = 7';
 CREATE INDEX regress_faults_i ON regress_faults_13 (n) WHERE regress_faults_inlined(n);
 SELECT pg_temp.deletes() AS "function of an index";
@@ -248,12 +253,18 @@ DROP INDEX regress_faults_i;
 CREATE TYPE regress_faults_enum AS ENUM ('a', 'b');
 ALTER TABLE regress_faults_12 ADD e regress_faults_enum;
 CREATE INDEX regress_faults_i ON regress_faults_13 (abs(n), (n IN (1, 2))) WHERE d = 7 AND e = 'a' AND CASE n WHEN 1 THEN true ELSE a[1] IS NULL END AND (n, a) IS NOT NULL;
--- No index can be added before the transaction ends.
+-- A child that has no foreign key is not asked.
+CREATE TABLE regress_faults_14 (id uuid REFERENCES apikeys.project, n integer);
+CREATE TABLE regress_faults_15 () INHERITS (regress_faults_14);
+CREATE INDEX ON regress_faults_15 (regress_faults_inlined(n));
+-- No index can be added before the transaction ends, nor a reference to what a cascade changes.
 RESET ROLE;
+CREATE TABLE regress_faults_16 (id uuid REFERENCES apikeys.project ON DELETE CASCADE);
 BEGIN;
 SELECT pg_temp.deletes() AS "no code of hers";
 SELECT relation::regclass, mode FROM pg_locks WHERE pid = pg_backend_pid() AND relation::regclass::text LIKE 'regress_faults_1_' AND mode = 'RowExclusiveLock' ORDER BY 1;
 COMMIT;
+DROP TABLE regress_faults_15, regress_faults_14, regress_faults_16;
 INSERT INTO apikeys.project (id, organization_id, name) VALUES ('4d000000-0000-0000-0000-000000000000', :'org', 'P5');
 DROP TABLE regress_faults_12;
 DROP TYPE regress_faults_range, regress_faults_enum;
