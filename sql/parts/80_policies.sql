@@ -134,8 +134,8 @@ COMMENT ON POLICY key_day_reader_select ON apikeys.key_day IS
 
 CREATE POLICY audit_event_reader_select ON apikeys.audit_event FOR SELECT
 	USING ((organization_id = ANY ((SELECT apikeys_internal.principal_organizations('apikeys.audit.read'))::uuid[])
-			OR project_id = ANY ((SELECT apikeys_internal.principal_other_projects(
-				'{apikeys.audit.read}', '{apikeys.audit.read}'))::uuid[]))
+			OR apikeys_internal.is_one_of(project_id, (SELECT apikeys_internal.principal_other_projects(
+				'{apikeys.audit.read}', '{apikeys.audit.read}'))))
 		AND apikeys_internal.is_readable_share(organization_id, '{apikeys.audit.read}'));
 COMMENT ON POLICY audit_event_reader_select ON apikeys.audit_event IS
 	'apikeys.audit.read in the organization, or in the project, reads its events.';

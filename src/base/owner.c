@@ -253,8 +253,7 @@ find_function(Oid oid)
 	form = (Form_pg_proc) GETSTRUCT(tuple);
 	function.is_trusted = (acting && form->proowner == acting->owner) ||
 		superuser_arg(form->proowner);
-	function.is_others = acting &&
-		form->pronamespace != PG_CATALOG_NAMESPACE &&
+	function.is_others = form->pronamespace != PG_CATALOG_NAMESPACE &&
 		form->pronamespace != get_namespace_oid("apikeys", true) &&
 		form->pronamespace != get_namespace_oid("apikeys_internal", true);
 	ReleaseSysCache(tuple);

@@ -40,7 +40,6 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
-#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -63,18 +62,26 @@ typedef struct Reference
 	Oid			function;
 } Reference;
 
-/* Checks whether a type is a superuser's. */
+/* Checks whether an object of a system cache, with its owner in that column, is a superuser's. */
 static bool
-is_superusers_type(Oid type)
+is_superusers(int cache, AttrNumber owner, Oid object)
 {
-	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
-	Oid			owner;
+	HeapTuple	tuple = SearchSysCache1(cache, ObjectIdGetDatum(object));
+	bool		isnull;
+	bool		is;
 
 	if (!HeapTupleIsValid(tuple))
 		return false;
-	owner = ((Form_pg_type) GETSTRUCT(tuple))->typowner;
+	is = superuser_arg(DatumGetObjectId(SysCacheGetAttr(cache, tuple, owner,
+														&isnull)));
 	ReleaseSysCache(tuple);
-	return superuser_arg(owner);
+	return is;
+}
+
+static bool
+is_superusers_type(Oid type)
+{
+	return is_superusers(TYPEOID, Anum_pg_type_typowner, type);
 }
 
 /* Checks whether a function of foreign keys does more than check. */
@@ -246,14 +253,7 @@ is_others_type(Oid type)
 static bool
 is_others_function(Oid function, void *argument)
 {
-	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		return true;
-	owner = ((Form_pg_proc) GETSTRUCT(tuple))->proowner;
-	ReleaseSysCache(tuple);
-	return !superuser_arg(owner);
+	return !is_superusers(PROCOID, Anum_pg_proc_proowner, function);
 }
 
 /* The same of an expression; a column's value of a domain is not checked again. */
@@ -307,28 +307,35 @@ table_has_others_code(Oid oid)
 }
 
 /*
- * Checks that no code of others runs where rows of a table, or its partitions, are found.
- * The lock keeps new indexes from being used until the transaction ends, also where the
- * statement waits for other rows first.
+ * Locks a table until the transaction ends, so that nobody adds an index or a foreign key
+ * to what was checked, also where the statement waits for something else first; returns
+ * it with its partitions, of which the statements of a foreign key are, too.
  */
+static List *
+lock_table(Oid oid)
+{
+	Relation	table = try_relation_open(oid, RowExclusiveLock);
+	bool		is_partitioned;
+
+	/* One that is not there was dropped. */
+	if (table == NULL)
+		return NIL;
+	is_partitioned = table->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
+	relation_close(table, NoLock);
+	return is_partitioned ?
+		find_all_inheritors(oid, RowExclusiveLock, NULL) : list_make1_oid(oid);
+}
+
+/* Checks that no code of others runs where rows of a table are looked for. */
 static void
 check_indexes(Oid referring_table, const Search *search)
 {
-	bool		is_partitioned =
-		get_rel_relkind(referring_table) == RELKIND_PARTITIONED_TABLE;
-	List	   *tables;
 	ListCell   *cell;
 
-	if (is_trusted(referring_table, search->owner) && !is_partitioned)
+	if (is_trusted(referring_table, search->owner) &&
+		get_rel_relkind(referring_table) != RELKIND_PARTITIONED_TABLE)
 		return;
-	/* One that is not there was dropped. */
-	LockRelationOid(referring_table, RowExclusiveLock);
-	if (!OidIsValid(ak_table_owner(referring_table)))
-		return;
-	tables = is_partitioned ?
-		find_all_inheritors(referring_table, RowExclusiveLock, NULL) :
-		list_make1_oid(referring_table);
-	foreach(cell, tables)
+	foreach(cell, lock_table(referring_table))
 	{
 		Oid			table = lfirst_oid(cell);
 
@@ -340,21 +347,13 @@ check_indexes(Oid referring_table, const Search *search)
 static void check(Relation referred, int16 events, const Bitmapset *changed,
 				  Search *search);
 
-/*
- * Checks what refers to a table, or its partitions, which a foreign key changes.  The lock
- * keeps others from referring to it, too, until the transaction ends.
- */
+/* Checks what refers to a table, or its partitions, which a foreign key changes. */
 static void
 follow(Oid changed_table, Search *search)
 {
-	Relation	root = try_relation_open(changed_table, RowExclusiveLock);
 	ListCell   *cell;
 
-	/* One that is not there was dropped. */
-	if (root == NULL)
-		return;
-	relation_close(root, NoLock);
-	foreach(cell, find_all_inheritors(changed_table, RowExclusiveLock, NULL))
+	foreach(cell, lock_table(changed_table))
 	{
 		Oid			oid = lfirst_oid(cell);
 		Relation	table;

@@ -220,7 +220,7 @@ ak_tables_init(void)
 	RegisterSubXactCallback(forget_locks, NULL);
 }
 
-/* The subtransaction in which the locks are known to be held. */
+/* Checks whether the last locks are held, on the tables that there are now. */
 static bool
 locks_are_current(void)
 {

@@ -70,7 +70,10 @@ make_question(const pg_uuid_t *project, int scope)
 	return question;
 }
 
-/* Random and odd: nobody can choose projects whose hashes are the same. */
+/*
+ * Random and odd: nobody can choose projects whose hashes are the same.  A cryptographic
+ * hash would take longer than all else that is done for a row.
+ */
 static uint64 seeds[2] = {0, 0};
 
 static inline uint32

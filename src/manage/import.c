@@ -199,7 +199,7 @@ import_source(Datum organization, Oid source)
 	char	   *query = make_query(source);
 	MemoryContext old;
 	Portal		portal;
-	uint64		fetched;
+	bool		is_last;
 
 	ak_identity_require_rights();
 	SPI_connect();
@@ -209,18 +209,18 @@ import_source(Datum organization, Oid source)
 	do
 	{
 		SPI_cursor_fetch(portal, true, FETCH_SIZE);
-		fetched = SPI_processed;
-		for (uint64 i = 0; i < fetched; i++)
+		is_last = SPI_processed < FETCH_SIZE;
+		for (uint64 i = 0; i < SPI_processed; i++)
 			add_row(&batch, SPI_tuptable->vals[i]);
 		SPI_freetuptable(SPI_tuptable);
-		if (fetched == FETCH_SIZE && batch.count < BATCH_SIZE &&
-			batch.bytes < BATCH_BYTES)
-			continue;
-		old = MemoryContextSwitchTo(batch.context);
-		import_rows(organization, &batch);
-		MemoryContextSwitchTo(old);
-		begin_batch(&batch);
-	} while (fetched == FETCH_SIZE);
+		if (is_last || batch.count >= BATCH_SIZE || batch.bytes >= BATCH_BYTES)
+		{
+			old = MemoryContextSwitchTo(batch.context);
+			import_rows(organization, &batch);
+			MemoryContextSwitchTo(old);
+			begin_batch(&batch);
+		}
+	} while (!is_last);
 	SPI_cursor_close(portal);
 	SPI_finish();
 	return batch.first_row - 1;
