@@ -24,7 +24,6 @@
 #include "usage/usage.h"
 
 #include "nodes/primnodes.h"
-#include "port/pg_bswap.h"
 #include "storage/proc.h"
 #include "utils/datum.h"
 #include "utils/hsearch.h"
@@ -71,19 +70,22 @@ make_question(const pg_uuid_t *project, int scope)
 }
 
 /*
- * Random and odd: nobody can choose projects whose hashes are the same.  A cryptographic
- * hash would take longer than all else that is done for a row.
+ * Random: nobody can choose projects whose hashes are the same.  A cryptographic hash
+ * would take longer than all else that is done for a row.
  */
-static uint64 seeds[2] = {0, 0};
+static uint32 seeds[4] = {0};
 
+/* The universal hash NH of RFC 4418 (UMAC), folded, for the table uses the low bits. */
 static inline uint32
 hash_question(const Question *question)
 {
-	uint64		sum = question->first * seeds[0] + question->second * seeds[1] +
-		question->scope * UINT64CONST(0x9e3779b97f4a7c15);
+	uint64		sum =
+		(uint64) ((uint32) question->first + seeds[0]) *
+		((uint32) (question->first >> 32) + seeds[1]) +
+		(uint64) ((uint32) question->second + seeds[2]) *
+		((uint32) (question->second >> 32) + seeds[3]);
 
-	/* Its high bits depend on all others; the table uses the low ones. */
-	return (uint32) pg_bswap64(sum);
+	return (uint32) (sum ^ (sum >> 32)) + (uint32) question->scope * 0x9e3779b9;
 }
 
 static inline bool
@@ -200,14 +202,6 @@ compare_by_project(const void *a, const void *b)
 				  &((const AkHeld *) b)->grant.project_id, sizeof(pg_uuid_t));
 }
 
-static void
-draw_seeds(void)
-{
-	ak_crypto_random_bytes(seeds, sizeof(seeds));
-	seeds[0] |= 1;
-	seeds[1] |= 1;
-}
-
 /*
  * After a rollback to a savepoint, keys of the same organization only: what a cursor has
  * answered for the key whose binding is undone would be taken for an answer for this one.
@@ -246,7 +240,7 @@ ak_bound_key_make(MemoryContext context, const text *public_key,
 
 	keep_to_organization(&image->organization_id);
 	if (seeds[0] == 0)
-		draw_seeds();
+		ak_crypto_random_bytes(seeds, sizeof(seeds));
 	key->known.public_key =
 		(text *) DatumGetPointer(datumCopy(PointerGetDatum(public_key),
 										   false, -1));

@@ -229,6 +229,14 @@ ROLLBACK;
 
 RESET ROLE;
 
+-- Projects that differ where a multiplication carries nothing on do not share a place.
+BEGIN;
+SELECT apikeys.authenticate(:'reader', :'reader_secret', '10.0.0.1') = :'reader' AS bound;
+SELECT count(*) FILTER (WHERE apikeys.permits('invoices.read', format('00000000-0000-00%s-0000-0000000000%s', lpad(to_hex(a), 2, '0'), lpad(to_hex(b), 2, '0'))::uuid)) AS allowed
+	FROM generate_series(0, 127) AS a, generate_series(0, 127) AS b;
+SELECT total_bytes < 2500000 AS is_small FROM pg_backend_memory_contexts WHERE name = 'apikeys answers';
+ROLLBACK;
+
 -- A cursor keeps what a sub-select of the policy has answered; permits answers again.
 BEGIN;
 SET LOCAL ROLE regress_apikeys_identity_service;
