@@ -225,6 +225,7 @@ extern void ak_quiet_insert(SPIPlanPtr plan, Datum *values,
 /* --- references.c -------------------------------------------------------- */
 
 extern void ak_references_check_new(Oid constraint);
+extern void ak_triggers_check_new(Oid trigger);
 extern void ak_rules_check_new(Oid rule);
 extern void ak_rules_check(void);
 extern void ak_references_check(Relation table, bool is_delete,

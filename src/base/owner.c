@@ -24,6 +24,7 @@
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_rewrite.h"
+#include "catalog/pg_trigger.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -211,10 +212,14 @@ ak_owner_caller(void)
 bool
 ak_owner_is_run_for_others(void)
 {
-	if (ak_owner_is_acting())
-		return (find_outermost()->caller_context &
-				(SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS)) != 0;
-	return InSecurityRestrictedOperation() || InNoForceRLSOperation();
+	Oid			user;
+	int			context;
+
+	/* A policy asks for each row: this is one call. */
+	GetUserIdAndSecContext(&user, &context);
+	if (acting && user == acting->owner)
+		context = find_outermost()->caller_context;
+	return (context & (SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS)) != 0;
 }
 
 /*
@@ -275,7 +280,7 @@ check_function(Oid oid, const Function *function)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("function %s cannot run in a statement of the extension",
 						format_procedure(oid)),
-				 errhint("What triggers of the extension's tables and indexes of tables that refer to them reach must belong to a superuser."),
+				 errhint("What triggers of the extension's tables, and indexes and statistics of tables that refer to them, reach must belong to a superuser."),
 				 ak_errid("function_not_trusted")));
 }
 
@@ -415,8 +420,8 @@ may_use_schema(Oid schema)
 /*
  * The functions that policies and views call rely on what these pass to them, and
  * the predefined roles pg_read_all_data and pg_write_all_data imply USAGE on every
- * schema.  On that of these functions it does not count.  And a new foreign key or
- * rule may be refused.
+ * schema.  On that of these functions it does not count.  And a new foreign key,
+ * trigger or rule may be refused.
  */
 static void
 check_access(ObjectAccessType access, Oid class, Oid object, int part,
@@ -426,6 +431,8 @@ check_access(ObjectAccessType access, Oid class, Oid object, int part,
 		next_access_hook(access, class, object, part, argument);
 	if (access == OAT_POST_CREATE && class == ConstraintRelationId)
 		ak_references_check_new(object);
+	if (access == OAT_POST_CREATE && class == TriggerRelationId)
+		ak_triggers_check_new(object);
 	if (access == OAT_POST_CREATE && class == RewriteRelationId)
 		ak_rules_check_new(object);
 	if (access == OAT_NAMESPACE_SEARCH &&

@@ -1,6 +1,7 @@
 /*
  * references.c
- *	  Foreign keys of others that refer to the extension's tables, and rules on them.
+ *	  Foreign keys of others that refer to the extension's tables, and triggers and rules
+ *	  on them.
  *
  * What a foreign key does to the rows of a table, where a row that they refer to is
  * deleted or gets another name, is done as the owner of that table, in the middle of
@@ -15,6 +16,10 @@
  * domain may call built-in functions that change settings.
  * And one that might need such a cast cannot be made: for rows of that table, too,
  * PostgreSQL calls the cast as the owner of the table that they refer to.
+ *
+ * Nor can such a role make triggers on the extension's tables: their conditions are
+ * computed with the rights of the role that changes rows, and deferred ones run when nothing of
+ * the extension is under way, in the worker as a superuser.
  */
 #include "postgres.h"
 
@@ -154,14 +159,20 @@ is_concerned(Oid constraint, const Bitmapset *changed, bool *is_plain)
 	return concerned;
 }
 
+static const char *
+quote_table(Oid table)
+{
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)),
+									  get_rel_name(table));
+}
+
 static void
 raise_not_trusted(Oid table)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("the foreign key of table %s cannot be followed on behalf of the owner of the extension",
-					quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)),
-											   get_rel_name(table))),
+					quote_table(table)),
 			 errdetail("The owner of the table is no superuser, and its code could run with the rights of the owner of the extension."),
 			 errhint("Let the foreign key have no ON DELETE and ON UPDATE, be not deferrable, and have columns of types that belong to superusers, and let no expression or condition of an index use functions, domains, ranges or rows that do not."),
 			 ak_errid("reference_not_trusted")));
@@ -192,8 +203,7 @@ raise_rule(Oid table)
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("rules of table %s cannot be followed in a statement of the extension",
-					quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)),
-											   get_rel_name(table))),
+					quote_table(table)),
 			 errhint("Drop them, and use triggers."),
 			 ak_errid("rule_not_supported")));
 }
@@ -399,10 +409,13 @@ check(Relation referred, int16 events, const Bitmapset *changed, Search *search)
 				raise_comes_back(reference->table);
 			continue;
 		}
-		if ((is_action(reference->function) || !is_plain) &&
-			!is_trusted(reference->table, search->owner))
-			raise_not_trusted(reference->table);
 		check_indexes(reference->table, search);
+		/* Asked again: it may have been altered while the lock was waited for. */
+		if (!is_trusted(reference->table, search->owner) &&
+			(is_action(reference->function) ||
+			 (is_concerned(reference->constraint, changed, &is_plain) &&
+			  !is_plain)))
+			raise_not_trusted(reference->table);
 		if (is_action(reference->function))
 			follow(reference->table, search);
 	}
@@ -470,6 +483,29 @@ ak_references_check_new(Oid constraint)
 		!is_trusted(form->conrelid, ak_table_owner(form->confrelid)) &&
 		refers_to(row, NULL, &is_plain) && !is_plain)
 		raise_not_trusted(form->conrelid);
+}
+
+/*
+ * Checks a trigger that was just made: raises 42501 for one of a role that is no
+ * superuser on a table or view of the extension, unless it is a foreign key's.
+ */
+void
+ak_triggers_check_new(Oid trigger)
+{
+	HeapTuple	row = copy_new_row(TriggerRelationId, TriggerOidIndexId,
+								   Anum_pg_trigger_oid, trigger);
+	Form_pg_trigger form;
+
+	if (row == NULL || superuser())
+		return;
+	form = (Form_pg_trigger) GETSTRUCT(row);
+	if (!form->tgisinternal &&
+		get_rel_namespace(form->tgrelid) == get_namespace_oid("apikeys", true))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("only superusers can make triggers on table %s",
+						quote_table(form->tgrelid)),
+				 ak_errid("trigger_not_trusted")));
 }
 
 /* Checks a rule that was just made: raises 0A000 for one on a table of the extension. */

@@ -126,19 +126,41 @@ RESET row_security;
 DROP FUNCTION regress_others_stop;
 DROP ROLE regress_others_app;
 
--- ---------------------------------------------------------------------- rules
--- What a rule would change could not be told from the function's own change.
 CREATE FUNCTION pg_temp.tries(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	id text;
 BEGIN
 	EXECUTE statement;
 	RETURN 'done';
-EXCEPTION WHEN feature_not_supported THEN
+EXCEPTION WHEN feature_not_supported OR insufficient_privilege THEN
 	GET STACKED DIAGNOSTICS id = CONSTRAINT_NAME;
 	RETURN id || ': ' || SQLERRM;
 END;
 $$;
+-- A role with TRIGGER makes none, and replaces none: conditions and deferred triggers would
+-- run with the rights of others, in the worker as a superuser.
+CREATE ROLE regress_others_mallory;
+GRANT USAGE ON SCHEMA apikeys TO regress_others_mallory;
+GRANT REFERENCES, TRIGGER ON ALL TABLES IN SCHEMA apikeys TO regress_others_mallory;
+CREATE SCHEMA regress_others_mallory AUTHORIZATION regress_others_mallory;
+SET ROLE regress_others_mallory;
+CREATE FUNCTION regress_others_mallory.run() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+SELECT pg_temp.tries($$CREATE TRIGGER theirs BEFORE UPDATE ON apikeys.key FOR EACH ROW WHEN (pg_notify('leak', current_user) IS NULL) EXECUTE FUNCTION suppress_redundant_updates_trigger()$$);
+SELECT pg_temp.tries($$CREATE CONSTRAINT TRIGGER theirs AFTER INSERT ON apikeys.audit_seal DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION regress_others_mallory.run()$$);
+SELECT pg_temp.tries($$CREATE OR REPLACE TRIGGER key_truncated AFTER TRUNCATE ON apikeys.key EXECUTE FUNCTION regress_others_mallory.run()$$);
+SELECT pg_temp.tries($$CREATE TRIGGER theirs INSTEAD OF UPDATE ON apikeys.keys FOR EACH ROW EXECUTE FUNCTION regress_others_mallory.run()$$);
+-- Those of foreign keys, and of its own tables, are made.
+CREATE TABLE regress_others_mallory.note (key text COLLATE "C" REFERENCES apikeys.key);
+CREATE TRIGGER own AFTER INSERT ON regress_others_mallory.note EXECUTE FUNCTION regress_others_mallory.run();
+RESET ROLE;
+\set VERBOSITY terse
+DROP SCHEMA regress_others_mallory CASCADE;
+\set VERBOSITY default
+DROP OWNED BY regress_others_mallory;
+DROP ROLE regress_others_mallory;
+
+-- ---------------------------------------------------------------------- rules
+-- What a rule would change could not be told from the function's own change.
 SELECT pg_temp.tries($$CREATE RULE regress_others AS ON DELETE TO apikeys.member DO ALSO UPDATE apikeys.key SET disabled_at = now()$$);
 SELECT pg_temp.tries($$CREATE RULE regress_others AS ON DELETE TO apikeys.member DO INSTEAD DELETE FROM apikeys.key_role$$);
 CREATE VIEW regress_others_view AS SELECT * FROM apikeys.member;
