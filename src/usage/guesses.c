@@ -44,9 +44,15 @@
  * one.  Only a proof writes there, so guesses push out none; and those of an
  * organization push out others only in the sixteenth of the table that is its own.
  *
+ * With more keys than fit there an organization could have right secrets computed
+ * without end.  So what is computed for it is also counted where it was right:
+ * beyond COMPUTED_FACTOR times the setting, which comes back in so many minutes, its
+ * hashes are computed one at a time, and a secret that finds another one under way
+ * is taken for wrong.
+ *
  * Locking: a spinlock for each bucket of cells, with nothing inside but
  * counting.c.  A proof is two atomics; halves of two proofs match no secret.  How
- * many compute is an atomic.  Nothing here waits, and no error is raised that
+ * many compute are atomics.  Nothing here waits, and no error is raised that
  * computing the hash does not.
  */
 
@@ -54,9 +60,13 @@
 #define BUCKET_COUNT	1024
 #define BUCKET_CELLS	4
 
-/* Proofs of the server, and those among which each organization has its own. */
-#define PROOF_COUNT		65536
-#define ORGANIZATION_PROOFS	4096
+/*
+ * Proofs are kept in sets, in any place of theirs: of the server, and those among which
+ * each organization has its own.
+ */
+#define SET_PROOFS		16
+#define SET_COUNT		16384
+#define ORGANIZATION_SETS	1024
 
 /*
  * So many times the limit of a key from a network is that of an organization.  At
@@ -65,12 +75,19 @@
  */
 #define ORGANIZATION_FACTOR	4
 
+/*
+ * And so many times may be computed for an organization before it is one at a time:
+ * by default about as many proofs as it has room for.
+ */
+#define COMPUTED_FACTOR	160
+
 /* An IPv6 client has this much of an address for itself. */
 #define NETWORK6_PREFIX	64
 
 typedef struct Bucket
 {
 	slock_t		mutex;
+	pg_atomic_uint32 computing; /* processes that must be alone */
 	AkGuessCell cells[BUCKET_CELLS];
 } Bucket;
 
@@ -80,6 +97,11 @@ typedef struct Proof
 	pg_atomic_uint64 halves[2];
 } Proof;
 
+typedef struct ProofSet
+{
+	Proof		proofs[SET_PROOFS];
+} ProofSet;
+
 typedef struct Table
 {
 	uint8		seed[AK_SHORT_HASH_SEED_SIZE];	/* of marks */
@@ -88,7 +110,7 @@ typedef struct Table
 	pg_atomic_uint32 computing; /* processes that do */
 	Bucket		server;			/* has one cell in use */
 	Bucket		buckets[AK_GUESS_OF_SERVER][BUCKET_COUNT];
-	Proof		proofs[PROOF_COUNT];
+	ProofSet	sets[SET_COUNT];
 } Table;
 
 static Table *table = NULL;
@@ -98,6 +120,13 @@ void
 ak_guesses_request(void)
 {
 	RequestAddinShmemSpace(MAXALIGN(sizeof(Table)));
+}
+
+static void
+init_bucket(Bucket *bucket)
+{
+	SpinLockInit(&bucket->mutex);
+	pg_atomic_init_u32(&bucket->computing, 0);
 }
 
 /* Makes or finds the shared memory; the caller holds AddinShmemInitLock. */
@@ -114,13 +143,13 @@ ak_guesses_attach(void)
 		ak_crypto_random_bytes(table->key, sizeof(table->key));
 		table->processors = Max(1, sysconf(_SC_NPROCESSORS_ONLN) / 2);
 		pg_atomic_init_u32(&table->computing, 0);
-		SpinLockInit(&table->server.mutex);
+		init_bucket(&table->server);
 		for (int of = 0; of < AK_GUESS_OF_SERVER; of++)
 			for (int i = 0; i < BUCKET_COUNT; i++)
-				SpinLockInit(&table->buckets[of][i].mutex);
-		for (int i = 0; i < PROOF_COUNT; i++)
+				init_bucket(&table->buckets[of][i]);
+		for (int i = 0; i < SET_COUNT * SET_PROOFS; i++)
 			for (int half = 0; half < 2; half++)
-				pg_atomic_init_u64(&table->proofs[i].halves[half], 0);
+				pg_atomic_init_u64(&table->sets[i / SET_PROOFS].proofs[i % SET_PROOFS].halves[half], 0);
 	}
 }
 
@@ -171,6 +200,7 @@ make_mark(const AkGuess *guess, AkGuessOf of)
 		case AK_GUESS_OF_KEY:
 			return mark_key(guess->public_key, *guess->address);
 		case AK_GUESS_OF_ORGANIZATION:
+		case AK_GUESS_COMPUTED:
 			return mark_organization(guess->organization);
 		default:
 			return 0;
@@ -187,8 +217,24 @@ get_bucket(AkGuessOf of, uint64 mark)
 static int
 get_limit(AkGuessOf of)
 {
-	return of == AK_GUESS_OF_ORGANIZATION ?
-		ORGANIZATION_FACTOR * ak_wrong_secret_limit : ak_wrong_secret_limit;
+	switch (of)
+	{
+		case AK_GUESS_OF_ORGANIZATION:
+			return ORGANIZATION_FACTOR * ak_wrong_secret_limit;
+		case AK_GUESS_COMPUTED:
+			return COMPUTED_FACTOR * ak_wrong_secret_limit;
+		default:
+			return ak_wrong_secret_limit;
+	}
+}
+
+/* In microseconds; what is counted in COMPUTED_FACTOR minutes has a slower clock. */
+static int64
+get_time(AkGuessOf of)
+{
+	int64		now = ak_clock_ms() * 1000;
+
+	return of == AK_GUESS_COMPUTED ? now / COMPUTED_FACTOR : now;
 }
 
 /* Counts the guess, unless there were too many lately. */
@@ -197,7 +243,7 @@ take(AkGuess *guess, AkGuessOf of)
 {
 	uint64		mark = make_mark(guess, of);
 	Bucket	   *bucket = get_bucket(of, mark);
-	int64		now = ak_clock_ms() * 1000;
+	int64		now = get_time(of);
 
 	SpinLockAcquire(&bucket->mutex);
 	guess->is_counted[of] = ak_guess_cells_take(bucket->cells, BUCKET_CELLS,
@@ -207,15 +253,15 @@ take(AkGuess *guess, AkGuessOf of)
 	return guess->is_counted[of];
 }
 
-/* It was no guess but the secret, or nothing was computed for it. */
+/* Nothing was computed for it, or it was no guess but the secret. */
 static void
-give_back(AkGuess *guess)
+give_back(AkGuess *guess, bool was_computed)
 {
 	for (int of = 0; of < AK_GUESS_OF_COUNT; of++)
 	{
 		Bucket	   *bucket = get_bucket(of, guess->marks[of]);
 
-		if (!guess->is_counted[of])
+		if (!guess->is_counted[of] || (was_computed && of == AK_GUESS_COMPUTED))
 			continue;
 		SpinLockAcquire(&bucket->mutex);
 		ak_guess_cells_give_back(bucket->cells, BUCKET_CELLS,
@@ -240,26 +286,56 @@ is_let_through(AkGuess *guess)
 		!take(guess, AK_GUESS_OF_ORGANIZATION))
 		return false;
 	guess->is_one_of_many = !take(guess, AK_GUESS_OF_SERVER);
+	guess->is_alone = !take(guess, AK_GUESS_COMPUTED);
 	return true;
 }
 
-/* Whether one more may compute, which is then counted in table->computing. */
+/* Where those are counted that must be alone in the organization of the guess. */
+static pg_atomic_uint32 *
+find_alone(const AkGuess *guess)
+{
+	return &get_bucket(AK_GUESS_COMPUTED,
+					   guess->marks[AK_GUESS_COMPUTED])->computing;
+}
+
+/* Counts one more that computes, unless there are as many as may be at once. */
+static bool
+start_among(pg_atomic_uint32 *computing, uint32 most)
+{
+	if (pg_atomic_fetch_add_u32(computing, 1) < most)
+		return true;
+	pg_atomic_fetch_sub_u32(computing, 1);
+	return false;
+}
+
+/* Whether one more may compute, which is then counted. */
 static bool
 start_computing(const AkGuess *guess)
 {
-	if (pg_atomic_fetch_add_u32(&table->computing, 1) < table->processors ||
-		!guess->is_one_of_many)
+	if (guess->is_alone && !start_among(find_alone(guess), 1))
+		return false;
+	if (start_among(&table->computing,
+					guess->is_one_of_many ? table->processors : PG_UINT32_MAX))
 		return true;
-	pg_atomic_fetch_sub_u32(&table->computing, 1);
+	if (guess->is_alone)
+		pg_atomic_fetch_sub_u32(find_alone(guess), 1);
 	return false;
+}
+
+static void
+end_computing(const AkGuess *guess)
+{
+	pg_atomic_fetch_sub_u32(&table->computing, 1);
+	if (guess->is_alone)
+		pg_atomic_fetch_sub_u32(find_alone(guess), 1);
 }
 
 /* --- Proofs --------------------------------------------------------------- */
 
 /* Where the proof is kept that a claim is so by a hash, and its halves. */
-static Proof *
-find_proof(const pg_uuid_t *organization, const char *stored,
-		   size_t stored_size, const AkSecretClaim *claim, uint64 halves[2])
+static ProofSet *
+find_set(const pg_uuid_t *organization, const char *stored,
+		 size_t stored_size, const AkSecretClaim *claim, uint64 halves[2])
 {
 	uint8		digest[AK_BLAKE2B_SIZE];
 	uint64		words[AK_BLAKE2B_SIZE / sizeof(uint64)];
@@ -268,8 +344,23 @@ find_proof(const pg_uuid_t *organization, const char *stored,
 					  claim->secret, claim->secret_size);
 	memcpy(words, digest, sizeof(words));
 	memcpy(halves, words, 2 * sizeof(uint64));
-	return &table->proofs[(mark_organization(organization) +
-						   words[2] % ORGANIZATION_PROOFS) % PROOF_COUNT];
+	return &table->sets[(mark_organization(organization) +
+						 words[2] % ORGANIZATION_SETS) % SET_COUNT];
+}
+
+/* The proof in a set with these halves, or NULL; both 0: a free place. */
+static Proof *
+find_proof(ProofSet *set, const uint64 halves[2])
+{
+	for (int i = 0; i < SET_PROOFS; i++)
+	{
+		Proof	   *proof = &set->proofs[i];
+
+		if (pg_atomic_read_u64(&proof->halves[0]) == halves[0] &&
+			pg_atomic_read_u64(&proof->halves[1]) == halves[1])
+			return proof;
+	}
+	return NULL;
 }
 
 /*
@@ -281,11 +372,29 @@ ak_guesses_know(const pg_uuid_t *organization, const char *stored,
 				size_t stored_size, const AkSecretClaim *claim)
 {
 	uint64		halves[2];
-	Proof	   *proof = find_proof(organization, stored, stored_size, claim,
-								   halves);
+	ProofSet   *set = find_set(organization, stored, stored_size, claim, halves);
 
-	return pg_atomic_read_u64(&proof->halves[0]) == halves[0] &&
-		pg_atomic_read_u64(&proof->halves[1]) == halves[1];
+	return find_proof(set, halves) != NULL;
+}
+
+/* Remembers a proof; in a set that is full it takes the place of any other one. */
+static void
+remember(const pg_uuid_t *organization, const char *stored,
+		 size_t stored_size, const AkSecretClaim *claim)
+{
+	static const uint64 none[2] = {0, 0};
+	uint64		halves[2];
+	ProofSet   *set = find_set(organization, stored, stored_size, claim, halves);
+	Proof	   *proof = find_proof(set, none);
+	uint8		any;
+
+	if (proof == NULL)
+	{
+		ak_crypto_random_bytes(&any, sizeof(any));
+		proof = &set->proofs[any % SET_PROOFS];
+	}
+	pg_atomic_write_u64(&proof->halves[0], halves[0]);
+	pg_atomic_write_u64(&proof->halves[1], halves[1]);
 }
 
 /*
@@ -308,18 +417,18 @@ ak_guess_verify(AkGuess *guess, const char *stored, size_t stored_size,
 	{
 		guess->is_refused = true;
 		if (!guess->was_computed)
-			give_back(guess);
+			give_back(guess, false);
 		slot = ak_database_slot_get();
 		if (slot)
 			pg_atomic_fetch_add_u64(&slot->slowed, 1);
 		return AK_SECRET_DIFFERS;
 	}
 	verdict = ak_secret_hash_verify(stored, stored_size, claim);
-	pg_atomic_fetch_sub_u32(&table->computing, 1);
+	end_computing(guess);
 	guess->was_computed = true;
 	if (verdict == AK_SECRET_LACKS_MEMORY)
 	{
-		give_back(guess);
+		give_back(guess, false);
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY),
 				 errmsg("out of memory"),
@@ -330,13 +439,8 @@ ak_guess_verify(AkGuess *guess, const char *stored, size_t stored_size,
 	}
 	if (verdict == AK_SECRET_IS_OUTDATED)
 	{
-		uint64		halves[2];
-		Proof	   *proof = find_proof(guess->organization, stored, stored_size,
-									   claim, halves);
-
-		pg_atomic_write_u64(&proof->halves[0], halves[0]);
-		pg_atomic_write_u64(&proof->halves[1], halves[1]);
-		give_back(guess);
+		remember(guess->organization, stored, stored_size, claim);
+		give_back(guess, true);
 	}
 	return verdict;
 }

@@ -21,6 +21,7 @@ typedef enum AkGuessOf
 {
 	AK_GUESS_OF_KEY,			/* from a network */
 	AK_GUESS_OF_ORGANIZATION,
+	AK_GUESS_COMPUTED,			/* of an organization, also if it was right */
 	AK_GUESS_OF_SERVER,
 	AK_GUESS_OF_COUNT
 } AkGuessOf;
@@ -35,6 +36,7 @@ typedef struct AkGuess
 	bool		is_judged;
 	bool		is_refused;
 	bool		is_one_of_many; /* of the server, and computed only if few are */
+	bool		is_alone;		/* computed only if no other of the organization is */
 	bool		was_computed;
 	bool		is_counted[AK_GUESS_OF_COUNT];
 	uint64		marks[AK_GUESS_OF_COUNT];

@@ -2,6 +2,7 @@
 # limits, on a standby, by many clients and from many networks.
 use strict;
 use warnings;
+use File::Basename;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -227,6 +228,69 @@ cmp_ok(guess_at_once('many'), '>', 0,
 is(guess($primary, "costly@{[500 - $_]}", $there, 1),
 	0, 'one after the other is compared')
   for 1 .. 5;
+
+# --- Right secrets without end ------------------------------------------------
+# An organization with more hashes than are free: once it has had these computed, it has one
+# at a time computed, also of right secrets, and what was proved is known all the same.
+my $folder = dirname(__FILE__);
+open(my $hashes, '<', "$folder/argon2id.txt") or die $!;
+my $rows = join(",", map { "('" . ($_ =~ s/\n//r) . "')" } grep { !/^#/ } <$hashes>);
+close($hashes);
+$primary->safe_psql(
+	'postgres', qq{
+	CREATE TABLE right_hash AS
+		SELECT row_number() OVER () AS n, h.hash FROM (VALUES $rows) AS h (hash);
+	INSERT INTO apikeys.organization (id, name)
+		VALUES ('20000000-0000-0000-0000-000000000000', 'Idle'),
+			('30000000-0000-0000-0000-000000000000', 'Busy');
+	INSERT INTO apikeys.key (public_key, organization_id, description)
+		SELECT lower(o.name) || h.n, o.id, 'a key'
+		FROM right_hash AS h, apikeys.organization AS o WHERE o.name IN ('Idle', 'Busy');
+	INSERT INTO apikeys.key_secret (public_key, version, hash, hint)
+		SELECT o.name || h.n, 1, h.hash::apikeys.secret_hash, ''
+		FROM right_hash AS h, (VALUES ('idle'), ('busy')) AS o (name);
+	INSERT INTO apikeys.key_role (public_key, organization_id, role)
+		SELECT public_key, organization_id, 'ORG_READ_ONLY' FROM apikeys.key
+		WHERE public_key ~ '^(idle|busy)';
+	CREATE SEQUENCE next_idle START 331;
+	CREATE SEQUENCE next_busy START 331;
+	CREATE FUNCTION prove(key text) RETURNS text
+	BEGIN ATOMIC
+		SELECT reason FROM apikeys.decide(key, 'correct horse', '$there'::inet, 'clusters.read');
+	END;
+});
+
+# Each of the hashes that take long, by two clients at once; how many are slowed.
+sub prove_at_once
+{
+	my ($name) = @_;
+	my $slowed = slowed($primary);
+
+	$primary->pgbench('-n -c 2 -t 6', 0, [qr{processed: 12/12}], [qr{^$}],
+		$name, { $name => "SELECT prove('$name' || nextval('next_$name'));" });
+	return slowed($primary) - $slowed;
+}
+
+sub prove_all
+{
+	my ($name, $first, $last) = @_;
+
+	return $primary->safe_psql('postgres',
+		"SELECT string_agg(DISTINCT prove('$name' || n), ' ') FROM generate_series($first, $last) AS n"
+	);
+}
+
+set_limit($primary, 2);
+$primary->restart;
+is(prove_at_once('idle'), 0, 'a few right secrets are proved at once');
+is(prove_all('busy', 1, 330), 'ok', 'and many one after the other');
+cmp_ok(prove_at_once('busy'), '>', 0, 'then one at a time');
+is(prove_all('busy', 1, 342), 'ok', 'none is kept out for good');
+is(prove_all('idle', 1, 12), 'ok', 'nor are others');
+my $known = slowed($primary);
+$primary->pgbench('-n -c 4 -t 100', 0, [qr{processed: 400/400}], [qr{^$}],
+	'known', { 'known' => "\\set n random(1, 342)\nSELECT prove('busy' || :n);" });
+is(slowed($primary), $known, 'what was proved is known');
 
 # --- Without memory ------------------------------------------------------------
 # A secret that cannot be compared is not a wrong one.
