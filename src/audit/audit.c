@@ -206,6 +206,18 @@ typedef struct Level
 
 static Level *levels = NULL;
 
+/*
+ * PostgreSQL has one queue for all databases, which any role can fill by sending
+ * while it listens in an open transaction, and a commit fails that finds it full.
+ */
+static bool
+is_queue_half_full(void)
+{
+	return DatumGetFloat8(DirectFunctionCall1(pg_notification_queue_usage,
+											  (Datum) 0)) > 0.5;
+}
+
+/* A change is worth more than telling of it. */
 static void
 send_notices(void)
 {
@@ -213,6 +225,8 @@ send_notices(void)
 	int64		count = 0;
 	char		payload[64];
 
+	if (levels == NULL || is_queue_half_full())
+		return;
 	for (Level *level = levels; level; level = level->before)
 	{
 		count += level->count;

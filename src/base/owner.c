@@ -369,7 +369,7 @@ check_references(PlanState *part, EState *state)
 		ResultRelInfo *target = &change->resultRelInfo[i];
 		bool		is_delete = change->operation == CMD_DELETE;
 
-		ak_references_check(target->ri_RelationDesc, is_delete,
+		ak_references_check(target, is_delete,
 							is_delete ? NULL : ExecGetUpdatedCols(target, state),
 							acting->owner);
 	}

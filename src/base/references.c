@@ -65,6 +65,7 @@ typedef struct Reference
 	Oid			table;
 	Oid			constraint;
 	Oid			function;
+	bool		is_deferrable;
 } Reference;
 
 /* Checks whether an object of a system cache, with its owner in that column, is a superuser's. */
@@ -139,10 +140,7 @@ refers_to(HeapTuple key, const Bitmapset *changed, bool *is_plain)
 	return is_concerned;
 }
 
-/*
- * The same of a constraint, and stores whether it compares without such a cast and at
- * once, not at the end of the transaction.
- */
+/* The same of a constraint. */
 static bool
 is_concerned(Oid constraint, const Bitmapset *changed, bool *is_plain)
 {
@@ -153,8 +151,6 @@ is_concerned(Oid constraint, const Bitmapset *changed, bool *is_plain)
 	if (!HeapTupleIsValid(tuple))
 		return false;
 	concerned = refers_to(tuple, changed, is_plain);
-	*is_plain = *is_plain &&
-		!((Form_pg_constraint) GETSTRUCT(tuple))->condeferrable;
 	ReleaseSysCache(tuple);
 	return concerned;
 }
@@ -209,13 +205,13 @@ raise_rule(Oid table)
 }
 
 /*
- * Stores the foreign keys that refer to a table, palloc'd, and returns how many: the
- * triggers of a relation are good only until a catalog is looked up.
+ * Stores the foreign keys that refer to the table with these triggers, palloc'd, and
+ * returns how many: the triggers of a relation are good only until a catalog is looked up.
  */
 static int
-find_references(Relation referred, int16 events, Reference **references)
+find_references(const TriggerDesc *triggers, int16 events,
+				Reference **references)
 {
-	TriggerDesc *triggers = referred->trigdesc;
 	int			count = 0;
 
 	if (triggers == NULL)
@@ -229,7 +225,8 @@ find_references(Relation referred, int16 events, Reference **references)
 			(trigger->tgtype & events))
 			(*references)[count++] = (Reference)
 			{
-				trigger->tgconstrrelid, trigger->tgconstraint, trigger->tgfoid
+				trigger->tgconstrrelid, trigger->tgconstraint, trigger->tgfoid,
+				trigger->tgdeferrable
 			};
 	}
 	return count;
@@ -354,8 +351,8 @@ check_indexes(Oid referring_table, const Search *search)
 	}
 }
 
-static void check(Relation referred, int16 events, const Bitmapset *changed,
-				  Search *search);
+static void check(Relation referred, const TriggerDesc *triggers, int16 events,
+				  const Bitmapset *changed, Search *search);
 
 /* Checks what refers to a table, or its partitions, which a foreign key changes. */
 static void
@@ -376,46 +373,49 @@ follow(Oid changed_table, Search *search)
 		table = table_open(oid, NoLock);
 		if (ak_table_has_rules(table))
 			raise_rule(oid);
-		check(table, TRIGGER_TYPE_DELETE | TRIGGER_TYPE_UPDATE, NULL, search);
+		check(table, table->trigdesc, TRIGGER_TYPE_DELETE | TRIGGER_TYPE_UPDATE,
+			  NULL, search);
 		table_close(table, NoLock);
 	}
 }
 
 /*
- * Checks the foreign keys that refer to a table, for these events (TRIGGER_TYPE_DELETE,
- * TRIGGER_TYPE_UPDATE), and for any those that refer to tables which they change.
+ * Checks the foreign keys that refer to a table by these triggers, for these events
+ * (TRIGGER_TYPE_DELETE, TRIGGER_TYPE_UPDATE), and for any those that refer to tables which
+ * they change.
  */
 static void
-check(Relation referred, int16 events, const Bitmapset *changed, Search *search)
+check(Relation referred, const TriggerDesc *triggers, int16 events,
+	  const Bitmapset *changed, Search *search)
 {
 	Reference  *references = NULL;
-	int			count = find_references(referred, events, &references);
+	int			count = find_references(triggers, events, &references);
 
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
 	for (int i = 0; i < count; i++)
 	{
 		const Reference *reference = &references[i];
+		bool		trusted;
 		bool		is_plain;
 
 		/* One that is not there was dropped. */
 		if (!OidIsValid(ak_table_owner(reference->table)) ||
 			!is_concerned(reference->constraint, changed, &is_plain))
 			continue;
-		if (get_rel_namespace(reference->table) == search->own_schema)
+		trusted = is_trusted(reference->table, search->owner);
+		if (trusted &&
+			get_rel_namespace(reference->table) == search->own_schema)
 		{
 			if (RelationGetNamespace(referred) != search->own_schema &&
 				is_action(reference->function))
 				raise_comes_back(reference->table);
 			continue;
 		}
-		check_indexes(reference->table, search);
-		/* Asked again: it may have been altered while the lock was waited for. */
-		if (!is_trusted(reference->table, search->owner) &&
-			(is_action(reference->function) ||
-			 (is_concerned(reference->constraint, changed, &is_plain) &&
-			  !is_plain)))
+		if (!trusted && (is_action(reference->function) || !is_plain ||
+						 reference->is_deferrable))
 			raise_not_trusted(reference->table);
+		check_indexes(reference->table, search);
 		if (is_action(reference->function))
 			follow(reference->table, search);
 	}
@@ -424,17 +424,19 @@ check(Relation referred, int16 events, const Bitmapset *changed, Search *search)
 /*
  * Checks the foreign keys that refer to a table of the extension of which rows are
  * going to be deleted, or these columns changed, as its owner, and in turn those that
- * refer to the tables of superusers that they change.  Raises 42501 if code of
- * another role could run.
+ * refer to the tables of superusers that they change.  They are asked of by the
+ * executor's own copy of the table's triggers, which tells what it is going to do.  Raises
+ * 42501 if code of another role could run.
  */
 void
-ak_references_check(Relation table, bool is_delete, const Bitmapset *changed,
-					Oid owner)
+ak_references_check(const ResultRelInfo *target, bool is_delete,
+					const Bitmapset *changed, Oid owner)
 {
 	Search		search = {get_namespace_oid("apikeys", false), owner, NIL};
 
-	if (RelationGetNamespace(table) == search.own_schema)
-		check(table, is_delete ? TRIGGER_TYPE_DELETE : TRIGGER_TYPE_UPDATE,
+	if (RelationGetNamespace(target->ri_RelationDesc) == search.own_schema)
+		check(target->ri_RelationDesc, target->ri_TrigDesc,
+			  is_delete ? TRIGGER_TYPE_DELETE : TRIGGER_TYPE_UPDATE,
 			  changed, &search);
 }
 

@@ -430,6 +430,37 @@ ak_guess_cells_give_back(AkGuessCell *cells, size_t count, uint64_t mark,
 		cell->full_at -= get_weight(limit);
 }
 
+/*
+ * Chooses one of count places for an owner, of which 0 is nobody: a free one, or one of
+ * the owner who has the most, and of this one if none has more.  So who wants many pushes
+ * out nobody who has fewer.  Looks from the place "first" on.
+ */
+size_t
+ak_fair_place(const uint16_t *owners, size_t count, uint16_t owner,
+			  size_t first)
+{
+	size_t		best = 0;
+	size_t		most = 0;
+
+	for (size_t i = 0; i < count; i++)
+	{
+		size_t		place = (first + i) % count;
+		size_t		weight = owners[place] == owner ? 3 : 0;
+
+		if (owners[place] == 0)
+			return place;
+		/* Its own would be one more, and rather these than as many of another. */
+		for (size_t other = 0; other < count; other++)
+			weight += owners[other] == owners[place] ? 2 : 0;
+		if (weight > most)
+		{
+			most = weight;
+			best = place;
+		}
+	}
+	return best;
+}
+
 /* --- Nonces -------------------------------------------------------------- */
 
 /*

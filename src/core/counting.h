@@ -147,6 +147,9 @@ extern bool ak_guess_cells_take(AkGuessCell *cells, size_t count,
 extern void ak_guess_cells_give_back(AkGuessCell *cells, size_t count,
 									 uint64_t mark, int limit);
 
+extern size_t ak_fair_place(const uint16_t *owners, size_t count,
+							uint16_t owner, size_t first);
+
 #define AK_NONCE_CELLS	8
 
 /* How many counts below the highest, with it, are told apart. */

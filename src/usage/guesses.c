@@ -41,8 +41,8 @@
  * So that this locks out nobody, the table of proofs remembers which secrets
  * were proved by which hashes, as keyed digests: such a secret is known
  * again at once from anywhere, until the worker has replaced its hash by a cheap
- * one.  Only a proof writes there, so guesses push out none; and those of an
- * organization push out others only in the sixteenth of the table that is its own.
+ * one.  Only a proof writes there, so guesses push out none; and where there is no
+ * room those of an organization push out none of another that has fewer there.
  *
  * With more keys than fit there an organization could have right secrets computed
  * without end.  So what is computed for it is also counted where it was right:
@@ -60,13 +60,9 @@
 #define BUCKET_COUNT	1024
 #define BUCKET_CELLS	4
 
-/*
- * Proofs are kept in sets, in any place of theirs: of the server, and those among which
- * each organization has its own.
- */
+/* Proofs are kept in sets, each in any place of its set. */
 #define SET_PROOFS		16
 #define SET_COUNT		16384
-#define ORGANIZATION_SETS	1024
 
 /*
  * So many times the limit of a key from a network is that of an organization.  At
@@ -76,8 +72,8 @@
 #define ORGANIZATION_FACTOR	4
 
 /*
- * And so many times may be computed for an organization before it is one at a time:
- * by default about as many proofs as it has room for.
+ * And so many times may be computed for an organization before it is one at a time: as
+ * after an import of many keys.
  */
 #define COMPUTED_FACTOR	160
 
@@ -91,7 +87,10 @@ typedef struct Bucket
 	AkGuessCell cells[BUCKET_CELLS];
 } Bucket;
 
-/* Half a digest of a hash and the secret that was proved by it; both 0: none. */
+/*
+ * Half a digest of a hash and the secret that was proved by it, except the lowest bits of
+ * the second, which stand for the organization (get_owner()); both 0: none.
+ */
 typedef struct Proof
 {
 	pg_atomic_uint64 halves[2];
@@ -332,6 +331,13 @@ end_computing(const AkGuess *guess)
 
 /* --- Proofs --------------------------------------------------------------- */
 
+/* The organization of a proof, or 0 where there is none. */
+static uint16
+get_owner(uint64 second_half)
+{
+	return (uint16) second_half;
+}
+
 /* Where the proof is kept that a claim is so by a hash, and its halves. */
 static ProofSet *
 find_set(const pg_uuid_t *organization, const char *stored,
@@ -339,28 +345,14 @@ find_set(const pg_uuid_t *organization, const char *stored,
 {
 	uint8		digest[AK_BLAKE2B_SIZE];
 	uint64		words[AK_BLAKE2B_SIZE / sizeof(uint64)];
+	uint16		owner = mark_organization(organization) | 1;
 
 	ak_crypto_blake2b(digest, table->key, stored, stored_size,
 					  claim->secret, claim->secret_size);
 	memcpy(words, digest, sizeof(words));
-	memcpy(halves, words, 2 * sizeof(uint64));
-	return &table->sets[(mark_organization(organization) +
-						 words[2] % ORGANIZATION_SETS) % SET_COUNT];
-}
-
-/* The proof in a set with these halves, or NULL; both 0: a free place. */
-static Proof *
-find_proof(ProofSet *set, const uint64 halves[2])
-{
-	for (int i = 0; i < SET_PROOFS; i++)
-	{
-		Proof	   *proof = &set->proofs[i];
-
-		if (pg_atomic_read_u64(&proof->halves[0]) == halves[0] &&
-			pg_atomic_read_u64(&proof->halves[1]) == halves[1])
-			return proof;
-	}
-	return NULL;
+	halves[0] = words[0];
+	halves[1] = (words[1] & ~(uint64) PG_UINT16_MAX) | owner;
+	return &table->sets[words[2] % SET_COUNT];
 }
 
 /*
@@ -374,25 +366,28 @@ ak_guesses_know(const pg_uuid_t *organization, const char *stored,
 	uint64		halves[2];
 	ProofSet   *set = find_set(organization, stored, stored_size, claim, halves);
 
-	return find_proof(set, halves) != NULL;
+	for (int i = 0; i < SET_PROOFS; i++)
+		if (pg_atomic_read_u64(&set->proofs[i].halves[0]) == halves[0] &&
+			pg_atomic_read_u64(&set->proofs[i].halves[1]) == halves[1])
+			return true;
+	return false;
 }
 
-/* Remembers a proof; in a set that is full it takes the place of any other one. */
 static void
 remember(const pg_uuid_t *organization, const char *stored,
 		 size_t stored_size, const AkSecretClaim *claim)
 {
-	static const uint64 none[2] = {0, 0};
 	uint64		halves[2];
 	ProofSet   *set = find_set(organization, stored, stored_size, claim, halves);
-	Proof	   *proof = find_proof(set, none);
-	uint8		any;
+	uint16		owners[SET_PROOFS];
+	uint8		first;
+	Proof	   *proof;
 
-	if (proof == NULL)
-	{
-		ak_crypto_random_bytes(&any, sizeof(any));
-		proof = &set->proofs[any % SET_PROOFS];
-	}
+	for (int i = 0; i < SET_PROOFS; i++)
+		owners[i] = get_owner(pg_atomic_read_u64(&set->proofs[i].halves[1]));
+	ak_crypto_random_bytes(&first, sizeof(first));
+	proof = &set->proofs[ak_fair_place(owners, SET_PROOFS,
+									   get_owner(halves[1]), first)];
 	pg_atomic_write_u64(&proof->halves[0], halves[0]);
 	pg_atomic_write_u64(&proof->halves[1], halves[1]);
 }

@@ -123,6 +123,10 @@ SET ROLE regress_apikeys_alice;
 CREATE TABLE regress_faults_4 (id uuid REFERENCES apikeys.project ON DELETE CASCADE);
 RESET ROLE;
 SELECT pg_temp.deletes() AS "cascade", pg_temp.renames('P6') AS "no concern of it";
+-- Its owner counts, not its schema.
+ALTER TABLE regress_faults_4 SET SCHEMA apikeys;
+SELECT pg_temp.deletes() AS "cascade, in the schema of the extension";
+ALTER TABLE apikeys.regress_faults_4 SET SCHEMA public;
 SET ROLE regress_apikeys_alice;
 DROP TABLE regress_faults_4;
 CREATE TABLE regress_faults_4 (id uuid REFERENCES apikeys.project ON DELETE SET NULL);

@@ -105,6 +105,49 @@ test_crowd(void)
 		  "they take the place of one that does not");
 }
 
+/* So many of the places have an owner. */
+static size_t
+count_places(const uint16_t *owners, uint16_t owner)
+{
+	size_t		count = 0;
+
+	for (size_t i = 0; i < 16; i++)
+		count += owners[i] == owner;
+	return count;
+}
+
+static void
+take_places(uint16_t *owners, uint16_t owner, int times)
+{
+	for (int i = 0; i < times; i++)
+		owners[ak_fair_place(owners, 16, owner, i * 7)] = owner;
+}
+
+static void
+test_places(void)
+{
+	uint16_t	owners[16] = {0};
+
+	take_places(owners, 1, 3);
+	CHECK(count_places(owners, 1) == 3 && count_places(owners, 0) == 13,
+		  "free places are taken first");
+	take_places(owners, 2, 1000);
+	CHECK(count_places(owners, 1) == 3 && count_places(owners, 2) == 13,
+		  "who wants many pushes out its own");
+	take_places(owners, 1, 1000);
+	CHECK(count_places(owners, 1) == 8 && count_places(owners, 2) == 8,
+		  "who has fewer gets as many");
+	take_places(owners, 3, 1);
+	CHECK(count_places(owners, 3) == 1, "and who has none one");
+	take_places(owners, 1, 1000);
+	take_places(owners, 2, 1000);
+	CHECK(count_places(owners, 3) == 1, "which others leave alone");
+	for (uint16_t i = 0; i < 16; i++)
+		owners[i] = i + 1;
+	take_places(owners, 99, 1);
+	CHECK(count_places(owners, 99) == 1, "where all have one, any is pushed out");
+}
+
 int
 main(void)
 {
@@ -112,5 +155,6 @@ main(void)
 	test_minutes();
 	test_give_back();
 	test_crowd();
+	test_places();
 	return tap_done();
 }
