@@ -229,7 +229,8 @@ extern void ak_triggers_check_new(Oid trigger);
 extern void ak_rules_check_new(Oid rule);
 extern void ak_rules_check(void);
 extern void ak_references_check(const ResultRelInfo *target, bool is_delete,
-								const Bitmapset *changed, Oid owner);
+								const Bitmapset *changed,
+								Oid extension_owner);
 
 /* --- trigger.c ----------------------------------------------------------- */
 

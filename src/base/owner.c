@@ -384,7 +384,7 @@ start_executor(QueryDesc *query, int flags)
 		next_start_hook(query, flags);
 	else
 		standard_ExecutorStart(query, flags);
-	if (!ak_owner_is_acting())
+	if (acting == NULL)
 		return;
 	check_references(query->planstate, query->estate);
 	foreach(cell, query->estate->es_auxmodifytables)

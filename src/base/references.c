@@ -51,14 +51,6 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
-/* What is looked for. */
-typedef struct Search
-{
-	Oid			own_schema;
-	Oid			owner;
-	List	   *followed;		/* tables, so that none is twice */
-} Search;
-
 /* A foreign key that refers to a table, and what is called for it. */
 typedef struct Reference
 {
@@ -88,6 +80,12 @@ static bool
 is_superusers_type(Oid type)
 {
 	return is_superusers(TYPEOID, Anum_pg_type_typowner, type);
+}
+
+static bool
+is_own_table(Oid table)
+{
+	return get_rel_namespace(table) == get_namespace_oid("apikeys", false);
 }
 
 /* Checks whether a function of foreign keys does more than check. */
@@ -314,9 +312,9 @@ table_has_others_code(Oid oid)
 }
 
 /*
- * Locks a table until the transaction ends, so that nobody adds an index or a foreign key
- * to what was checked, also where the statement waits for something else first; returns
- * it with its partitions, of which the statements of a foreign key are, too.
+ * Locks a table until the transaction ends, so that nobody adds an index to what was
+ * checked, also where the statement waits for something else first; returns it with its
+ * partitions, of which the statements of a foreign key are, too.
  */
 static List *
 lock_table(Oid oid)
@@ -335,109 +333,93 @@ lock_table(Oid oid)
 
 /* Checks that no code of others runs where rows of a table are looked for. */
 static void
-check_indexes(Oid referring_table, const Search *search)
+check_indexes(Oid referring_table, Oid extension_owner)
 {
 	ListCell   *cell;
 
-	if (is_trusted(referring_table, search->owner) &&
+	if (is_trusted(referring_table, extension_owner) &&
 		get_rel_relkind(referring_table) != RELKIND_PARTITIONED_TABLE)
 		return;
 	foreach(cell, lock_table(referring_table))
 	{
 		Oid			table = lfirst_oid(cell);
 
-		if (!is_trusted(table, search->owner) && table_has_others_code(table))
+		if (!is_trusted(table, extension_owner) && table_has_others_code(table))
 			raise_not_trusted(table);
 	}
 }
 
-static void check(Relation referred, const TriggerDesc *triggers, int16 events,
-				  const Bitmapset *changed, Search *search);
-
-/* Checks what refers to a table, or its partitions, which a foreign key changes. */
+/* Checks that a table which a foreign key changes has no rules. */
 static void
-follow(Oid changed_table, Search *search)
+check_rules(Oid changed_table)
 {
-	ListCell   *cell;
+	Relation	table = try_relation_open(changed_table, RowExclusiveLock);
 
-	foreach(cell, lock_table(changed_table))
+	/* One that is not there was dropped. */
+	if (table == NULL)
+		return;
+	if (ak_table_has_rules(table))
+		raise_rule(changed_table);
+	relation_close(table, NoLock);
+}
+
+/* Checks a foreign key that refers to a table of these changed columns (NULL: all). */
+static void
+check(const Reference *reference, bool is_to_own_table,
+	  const Bitmapset *changed, Oid extension_owner)
+{
+	bool		trusted;
+	bool		is_plain;
+
+	/* One that is not there was dropped. */
+	if (!OidIsValid(ak_table_owner(reference->table)) ||
+		!is_concerned(reference->constraint, changed, &is_plain))
+		return;
+	trusted = is_trusted(reference->table, extension_owner);
+	if (trusted && is_own_table(reference->table))
 	{
-		Oid			oid = lfirst_oid(cell);
-		Relation	table;
-
-		if (!is_trusted(oid, search->owner))
-			raise_not_trusted(oid);
-		if (list_member_oid(search->followed, oid))
-			continue;
-		search->followed = lappend_oid(search->followed, oid);
-		table = table_open(oid, NoLock);
-		if (ak_table_has_rules(table))
-			raise_rule(oid);
-		check(table, table->trigdesc, TRIGGER_TYPE_DELETE | TRIGGER_TYPE_UPDATE,
-			  NULL, search);
-		table_close(table, NoLock);
+		if (!is_to_own_table && is_action(reference->function))
+			raise_comes_back(reference->table);
+		return;
 	}
+	if (!trusted && (is_action(reference->function) || !is_plain ||
+					 reference->is_deferrable))
+		raise_not_trusted(reference->table);
+	check_indexes(reference->table, extension_owner);
+	if (is_action(reference->function))
+		check_rules(reference->table);
 }
 
 /*
- * Checks the foreign keys that refer to a table by these triggers, for these events
- * (TRIGGER_TYPE_DELETE, TRIGGER_TYPE_UPDATE), and for any those that refer to tables which
- * they change.
- */
-static void
-check(Relation referred, const TriggerDesc *triggers, int16 events,
-	  const Bitmapset *changed, Search *search)
-{
-	Reference  *references = NULL;
-	int			count = find_references(triggers, events, &references);
-
-	check_stack_depth();
-	CHECK_FOR_INTERRUPTS();
-	for (int i = 0; i < count; i++)
-	{
-		const Reference *reference = &references[i];
-		bool		trusted;
-		bool		is_plain;
-
-		/* One that is not there was dropped. */
-		if (!OidIsValid(ak_table_owner(reference->table)) ||
-			!is_concerned(reference->constraint, changed, &is_plain))
-			continue;
-		trusted = is_trusted(reference->table, search->owner);
-		if (trusted &&
-			get_rel_namespace(reference->table) == search->own_schema)
-		{
-			if (RelationGetNamespace(referred) != search->own_schema &&
-				is_action(reference->function))
-				raise_comes_back(reference->table);
-			continue;
-		}
-		if (!trusted && (is_action(reference->function) || !is_plain ||
-						 reference->is_deferrable))
-			raise_not_trusted(reference->table);
-		check_indexes(reference->table, search);
-		if (is_action(reference->function))
-			follow(reference->table, search);
-	}
-}
-
-/*
- * Checks the foreign keys that refer to a table of the extension of which rows are
- * going to be deleted, or these columns changed, as its owner, and in turn those that
- * refer to the tables of superusers that they change.  They are asked of by the
- * executor's own copy of the table's triggers, which tells what it is going to do.  Raises
- * 42501 if code of another role could run.
+ * Checks the foreign keys that refer to a table, rows of which a statement that has begun
+ * in a section of the extension's owner is going to delete, or these columns of them to
+ * change.  What foreign keys do in turn are statements of their own, which come here
+ * too.  The foreign keys are those of the executor's copy of the table's triggers: their
+ * owners cannot change any more what it is going to do.  Raises 42501 if code of another
+ * role could run.
  */
 void
 ak_references_check(const ResultRelInfo *target, bool is_delete,
-					const Bitmapset *changed, Oid owner)
+					const Bitmapset *changed, Oid extension_owner)
 {
-	Search		search = {get_namespace_oid("apikeys", false), owner, NIL};
+	Oid			table = RelationGetRelid(target->ri_RelationDesc);
+	bool		is_own = is_own_table(table);
+	Reference  *references = NULL;
+	int			count;
 
-	if (RelationGetNamespace(target->ri_RelationDesc) == search.own_schema)
-		check(target->ri_RelationDesc, target->ri_TrigDesc,
-			  is_delete ? TRIGGER_TYPE_DELETE : TRIGGER_TYPE_UPDATE,
-			  changed, &search);
+	CHECK_FOR_INTERRUPTS();
+	if (!is_trusted(table, extension_owner))
+	{
+		/* A trigger that a superuser has made changes it, or a foreign key. */
+		if (InNoForceRLSOperation())
+			raise_not_trusted(table);
+		return;
+	}
+	count = find_references(target->ri_TrigDesc,
+							is_delete ? TRIGGER_TYPE_DELETE : TRIGGER_TYPE_UPDATE,
+							&references);
+	for (int i = 0; i < count; i++)
+		check(&references[i], is_own, changed, extension_owner);
 }
 
 /* --- What was just made --------------------------------------------------- */

@@ -30,11 +30,19 @@ authenticate(const AkRequest *request)
 
 	ak_require_preload();
 	ak_decision_open(request, &decision);
-	if (decision.reason == AK_OK)
-		ak_identity_bind(decision.public_key, &decision.store, &decision.key,
-						 request->address, decision.secret_version,
-						 decision.token);
-	ak_decision_close(request, &decision);
+	PG_TRY();
+	{
+		if (decision.reason == AK_OK)
+			ak_identity_bind(decision.public_key, &decision.store,
+							 &decision.key, request->address,
+							 decision.secret_version, decision.token);
+	}
+	PG_FINALLY();
+	{
+		/* Whose secret was proved was used, also where it cannot be bound. */
+		ak_decision_close(request, &decision);
+	}
+	PG_END_TRY();
 	if (decision.reason != AK_OK)
 		ak_decision_raise(&decision,
 						  ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION);

@@ -262,6 +262,13 @@ SELECT apikeys.principal();
 ROLLBACK;
 RESET regress.armed;
 RESET ROLE;
+-- A secret that was proved was used, also where its key cannot be bound.
+SELECT use_count AS before FROM apikeys.usage WHERE public_key = 'regress_stranger' \gset
+BEGIN;
+SELECT apikeys.authenticate('regress_manager', :'secret', NULL);
+SELECT apikeys.authenticate('regress_stranger', :'secret', NULL);
+ROLLBACK;
+SELECT use_count - :before AS uses FROM apikeys.usage WHERE public_key = 'regress_stranger';
 DROP TABLE regress_bound_key_order, regress_bound_key_country, regress_bound_key_source;
 DROP FUNCTION regress_bound_key_index, regress_bound_key_tells;
 DROP OWNED BY regress_apikeys_bound_key_other;
