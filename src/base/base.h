@@ -228,7 +228,7 @@ extern void ak_references_check_new(Oid constraint);
 extern void ak_triggers_check_new(Oid trigger);
 extern void ak_rules_check_new(Oid rule);
 extern void ak_rules_check(void);
-extern void ak_references_check(const ResultRelInfo *target, bool is_delete,
+extern void ak_references_check(const ResultRelInfo *target, int16 events,
 								const Bitmapset *changed,
 								Oid extension_owner);
 

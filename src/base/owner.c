@@ -355,22 +355,41 @@ call(FmgrHookEventType event, FmgrInfo *function, Datum *argument)
 	was_looked_up = false;
 }
 
+/* What is done to rows that are there, of TRIGGER_TYPE_DELETE and TRIGGER_TYPE_UPDATE. */
+static int16
+find_events(const ModifyTable *change)
+{
+	switch (change->operation)
+	{
+		case CMD_DELETE:
+			return TRIGGER_TYPE_DELETE;
+		case CMD_UPDATE:
+			return TRIGGER_TYPE_UPDATE;
+		case CMD_INSERT:
+			return change->onConflictAction == ONCONFLICT_UPDATE ?
+				TRIGGER_TYPE_UPDATE : 0;
+		default:				/* MERGE */
+			return TRIGGER_TYPE_DELETE | TRIGGER_TYPE_UPDATE;
+	}
+}
+
 /* Checks what refers to the rows that a part of a statement changes (references.c). */
 static void
 check_references(PlanState *part, EState *state)
 {
 	ModifyTableState *change = (ModifyTableState *) part;
+	int16		events;
 
-	if (!IsA(part, ModifyTableState) ||
-		(change->operation != CMD_DELETE && change->operation != CMD_UPDATE))
+	if (!IsA(part, ModifyTableState))
 		return;
-	for (int i = 0; i < change->mt_nrels; i++)
+	events = find_events((ModifyTable *) part->plan);
+	for (int i = 0; events && i < change->mt_nrels; i++)
 	{
 		ResultRelInfo *target = &change->resultRelInfo[i];
-		bool		is_delete = change->operation == CMD_DELETE;
 
-		ak_references_check(target, is_delete,
-							is_delete ? NULL : ExecGetUpdatedCols(target, state),
+		ak_references_check(target, events,
+							events & TRIGGER_TYPE_DELETE ? NULL :
+							ExecGetUpdatedCols(target, state),
 							acting->owner);
 	}
 }

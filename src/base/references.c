@@ -349,18 +349,25 @@ check_indexes(Oid referring_table, Oid extension_owner)
 	}
 }
 
-/* Checks that a table which a foreign key changes has no rules. */
+/*
+ * Checks that a table which a foreign key changes has no rules, and that all of its
+ * partitions, into which a row may also move, are trusted.
+ */
 static void
-check_rules(Oid changed_table)
+check_changed_table(Oid changed_table, Oid extension_owner)
 {
-	Relation	table = try_relation_open(changed_table, RowExclusiveLock);
+	ListCell   *cell;
 
-	/* One that is not there was dropped. */
-	if (table == NULL)
-		return;
-	if (ak_table_has_rules(table))
-		raise_rule(changed_table);
-	relation_close(table, NoLock);
+	foreach(cell, lock_table(changed_table))
+	{
+		Relation	table = table_open(lfirst_oid(cell), NoLock);
+
+		if (!is_trusted(RelationGetRelid(table), extension_owner))
+			raise_not_trusted(RelationGetRelid(table));
+		if (ak_table_has_rules(table))
+			raise_rule(RelationGetRelid(table));
+		table_close(table, NoLock);
+	}
 }
 
 /* Checks a foreign key that refers to a table of these changed columns (NULL: all). */
@@ -387,19 +394,19 @@ check(const Reference *reference, bool is_to_own_table,
 		raise_not_trusted(reference->table);
 	check_indexes(reference->table, extension_owner);
 	if (is_action(reference->function))
-		check_rules(reference->table);
+		check_changed_table(reference->table, extension_owner);
 }
 
 /*
- * Checks the foreign keys that refer to a table, rows of which a statement that has begun
- * in a section of the extension's owner is going to delete, or these columns of them to
- * change.  What foreign keys do in turn are statements of their own, which come here
- * too.  The foreign keys are those of the executor's copy of the table's triggers: their
- * owners cannot change any more what it is going to do.  Raises 42501 if code of another
- * role could run.
+ * Checks the foreign keys that refer to a table, of which a statement that has begun in a
+ * section of the extension's owner is going to delete rows (TRIGGER_TYPE_DELETE), or to
+ * change these columns (TRIGGER_TYPE_UPDATE).  What foreign keys do in turn are
+ * statements of their own, which come here too.  The foreign keys are those of the
+ * executor's copy of the table's triggers: their owners cannot change any more what it is
+ * going to do.  Raises 42501 if code of another role could run.
  */
 void
-ak_references_check(const ResultRelInfo *target, bool is_delete,
+ak_references_check(const ResultRelInfo *target, int16 events,
 					const Bitmapset *changed, Oid extension_owner)
 {
 	Oid			table = RelationGetRelid(target->ri_RelationDesc);
@@ -408,16 +415,16 @@ ak_references_check(const ResultRelInfo *target, bool is_delete,
 	int			count;
 
 	CHECK_FOR_INTERRUPTS();
+	/* One that a superuser's trigger changes. */
 	if (!is_trusted(table, extension_owner))
-	{
-		/* A trigger that a superuser has made changes it, or a foreign key. */
-		if (InNoForceRLSOperation())
-			raise_not_trusted(table);
 		return;
+	if (!is_own)
+	{
+		/* Generated columns and triggers may change others, and a row may move. */
+		events = TRIGGER_TYPE_DELETE | TRIGGER_TYPE_UPDATE;
+		changed = NULL;
 	}
-	count = find_references(target->ri_TrigDesc,
-							is_delete ? TRIGGER_TYPE_DELETE : TRIGGER_TYPE_UPDATE,
-							&references);
+	count = find_references(target->ri_TrigDesc, events, &references);
 	for (int i = 0; i < count; i++)
 		check(&references[i], is_own, changed, extension_owner);
 }

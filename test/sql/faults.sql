@@ -296,6 +296,44 @@ INSERT INTO regress_faults_7 VALUES ('4d000000-0000-0000-0000-000000000000');
 ALTER TABLE regress_faults_10 OWNER TO regress_apikeys_alice;
 SELECT pg_temp.deletes() AS "partition of another";
 DROP TABLE regress_faults_9;
+CREATE TABLE regress_faults_9 (org uuid, name text COLLATE "C", FOREIGN KEY (org, name) REFERENCES apikeys.project (organization_id, name) ON UPDATE CASCADE) PARTITION BY LIST (name);
+CREATE TABLE regress_faults_10 PARTITION OF regress_faults_9 FOR VALUES IN ('P5');
+CREATE TABLE regress_faults_11 PARTITION OF regress_faults_9 DEFAULT;
+ALTER TABLE regress_faults_11 OWNER TO regress_apikeys_alice;
+INSERT INTO regress_faults_9 VALUES (:'org', 'P5');
+SELECT pg_temp.renames('P12') AS "partition of another, into which a row moves";
+ALTER TABLE regress_faults_11 OWNER TO CURRENT_USER;
+SELECT pg_temp.renames('P12') AS "partitions of superusers";
+DROP TABLE regress_faults_9;
+-- What a statement changes without naming it: alice's table is asked of at the end of the
+-- transaction.
+CREATE TABLE regress_faults_9 (id uuid REFERENCES apikeys.project ON DELETE SET NULL, code text COLLATE "C" GENERATED ALWAYS AS (coalesce(id::text, 'none')) STORED UNIQUE);
+INSERT INTO regress_faults_9 VALUES ('4d000000-0000-0000-0000-000000000000');
+CREATE TABLE regress_faults_10 (code text COLLATE "C" PRIMARY KEY);
+INSERT INTO regress_faults_10 VALUES ('before');
+CREATE FUNCTION regress_faults_write() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF NEW.name = 'P13' THEN
+		MERGE INTO public.regress_faults_10 AS r USING (SELECT 'before' COLLATE "C" AS code) AS n ON r.code = n.code WHEN MATCHED THEN DELETE;
+	ELSE
+		INSERT INTO public.regress_faults_10 VALUES ('before') ON CONFLICT (code) DO UPDATE SET code = 'after';
+	END IF;
+	RETURN NULL;
+END;
+$$;
+CREATE TRIGGER regress_faults_write AFTER UPDATE ON apikeys.project FOR EACH ROW EXECUTE FUNCTION regress_faults_write();
+GRANT REFERENCES ON regress_faults_9, regress_faults_10 TO regress_apikeys_alice;
+SET ROLE regress_apikeys_alice;
+CREATE TABLE regress_faults_11 (code text COLLATE "C" REFERENCES regress_faults_9 (code) DEFERRABLE);
+CREATE TABLE regress_faults_12 (code text COLLATE "C" REFERENCES regress_faults_10 DEFERRABLE);
+RESET ROLE;
+SELECT pg_temp.deletes() AS "generated column", pg_temp.renames('P13') AS "merge", pg_temp.renames('P14') AS "on conflict";
+DROP TABLE regress_faults_11, regress_faults_12;
+SELECT pg_temp.renames('P13') AS "merge", pg_temp.renames('P14') AS "on conflict";
+SELECT * FROM regress_faults_10;
+DROP TRIGGER regress_faults_write ON apikeys.project;
+DROP FUNCTION regress_faults_write;
+DROP TABLE regress_faults_9, regress_faults_10;
 -- Twice the same table.
 CREATE TABLE regress_faults_11 (id uuid REFERENCES apikeys.project ON DELETE CASCADE,
 	other uuid REFERENCES apikeys.project ON DELETE SET NULL);
