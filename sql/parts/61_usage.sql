@@ -61,7 +61,7 @@ CREATE FUNCTION apikeys_internal.advice(usage_advice text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN CASE WHEN EXISTS (SELECT FROM apikeys_internal.trigger_changes())
 		THEN 'triggers of the extension do not fire when they must, as after pg_restore --disable-triggers, so decisions may be old: call apikeys.rebuild_images()'
-		WHEN current_setting('apikeys.notify')::boolean AND pg_notification_queue_usage() OPERATOR(pg_catalog.>) 0.5
+		WHEN current_setting('apikeys.notify', true)::boolean AND pg_notification_queue_usage() OPERATOR(pg_catalog.>) 0.5
 		THEN 'nobody is notified while the queue of notifications is more than half full: end the session that listens in an open transaction'
 		ELSE usage_advice END;
 COMMENT ON FUNCTION apikeys_internal.advice(text) IS

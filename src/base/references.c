@@ -15,7 +15,8 @@
  * such a role take part in: the query that looks for rows computes it, and the checks of a
  * domain may call built-in functions that change settings.
  * And one that might need such a cast cannot be made: for rows of that table, too,
- * PostgreSQL calls the cast as the owner of the table that they refer to.
+ * PostgreSQL calls the cast as the owner of the table that they refer to.  Nor one to a
+ * table that the worker changes: what is planned for it could take as long as it likes.
  *
  * Nor can such a role make triggers on the extension's tables: their conditions are
  * computed with the rights of the role that changes rows, and deferred ones run when nothing of
@@ -85,7 +86,7 @@ is_superusers_type(Oid type)
 static bool
 is_own_table(Oid table)
 {
-	return get_rel_namespace(table) == get_namespace_oid("apikeys", false);
+	return get_rel_namespace(table) == get_namespace_oid("apikeys", true);
 }
 
 /* Checks whether a function of foreign keys does more than check. */
@@ -454,9 +455,18 @@ copy_new_row(Oid catalog, Oid index, AttrNumber column, Oid object)
 	return row;
 }
 
+/* Rows of the other tables come and go in the worker and behind many functions. */
+static bool
+is_to_be_referred_to(Oid table)
+{
+	return table == ak_table_oid(AK_ORGANIZATION) ||
+		table == ak_table_oid(AK_PROJECT) || table == ak_table_oid(AK_KEY);
+}
+
 /*
  * Checks a constraint that was just made: raises 42501 for a foreign key of another
- * role's table to one of the extension that might need a cast of such a role.
+ * role's table to one of the extension that might need a cast of such a role, or to
+ * another table than organization, project and key.
  */
 void
 ak_references_check_new(Oid constraint)
@@ -469,10 +479,17 @@ ak_references_check_new(Oid constraint)
 	if (row == NULL)
 		return;
 	form = (Form_pg_constraint) GETSTRUCT(row);
-	if (form->contype == CONSTRAINT_FOREIGN &&
-		get_rel_namespace(form->confrelid) == get_namespace_oid("apikeys", true) &&
-		!is_trusted(form->conrelid, ak_table_owner(form->confrelid)) &&
-		refers_to(row, NULL, &is_plain) && !is_plain)
+	if (form->contype != CONSTRAINT_FOREIGN || !is_own_table(form->confrelid) ||
+		is_trusted(form->conrelid, ak_table_owner(form->confrelid)))
+		return;
+	if (!is_to_be_referred_to(form->confrelid))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("only tables of superusers can refer to table %s",
+						quote_table(form->confrelid)),
+				 errhint("Refer to apikeys.organization, apikeys.project or apikeys.key."),
+				 ak_errid("reference_not_trusted")));
+	if (refers_to(row, NULL, &is_plain) && !is_plain)
 		raise_not_trusted(form->conrelid);
 }
 

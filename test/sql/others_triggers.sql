@@ -149,7 +149,10 @@ SELECT pg_temp.tries($$CREATE TRIGGER theirs BEFORE UPDATE ON apikeys.key FOR EA
 SELECT pg_temp.tries($$CREATE CONSTRAINT TRIGGER theirs AFTER INSERT ON apikeys.audit_seal DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION regress_others_mallory.run()$$);
 SELECT pg_temp.tries($$CREATE OR REPLACE TRIGGER key_truncated AFTER TRUNCATE ON apikeys.key EXECUTE FUNCTION regress_others_mallory.run()$$);
 SELECT pg_temp.tries($$CREATE TRIGGER theirs INSTEAD OF UPDATE ON apikeys.keys FOR EACH ROW EXECUTE FUNCTION regress_others_mallory.run()$$);
--- Those of foreign keys, and of its own tables, are made.
+-- Nor does its table refer to one that the worker changes.
+SELECT pg_temp.tries($$CREATE TABLE regress_others_mallory.denial (key text COLLATE "C", reason text COLLATE "C", FOREIGN KEY (key, reason) REFERENCES apikeys.key_denial)$$);
+SELECT pg_temp.tries($$CREATE TABLE regress_others_mallory.image (key text COLLATE "C" REFERENCES apikeys.key_image)$$);
+-- Triggers of foreign keys, and of its own tables, are made.
 CREATE TABLE regress_others_mallory.note (key text COLLATE "C" REFERENCES apikeys.key);
 CREATE TRIGGER own AFTER INSERT ON regress_others_mallory.note EXECUTE FUNCTION regress_others_mallory.run();
 RESET ROLE;
