@@ -209,6 +209,7 @@ static Level *levels = NULL;
 /*
  * PostgreSQL has one queue for all databases, which any role can fill by sending
  * while it listens in an open transaction, and a commit fails that finds it full.
+ * apikeys_internal.advice() tells of it.
  */
 static bool
 is_queue_half_full(void)

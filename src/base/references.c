@@ -507,8 +507,7 @@ ak_triggers_check_new(Oid trigger)
 	if (row == NULL || superuser())
 		return;
 	form = (Form_pg_trigger) GETSTRUCT(row);
-	if (!form->tgisinternal &&
-		get_rel_namespace(form->tgrelid) == get_namespace_oid("apikeys", true))
+	if (!form->tgisinternal && is_own_table(form->tgrelid))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("only superusers can make triggers on table %s",
@@ -527,8 +526,7 @@ ak_rules_check_new(Oid rule)
 	if (row == NULL)
 		return;
 	table = ((Form_pg_rewrite) GETSTRUCT(row))->ev_class;
-	if (get_rel_relkind(table) == RELKIND_RELATION &&
-		get_rel_namespace(table) == get_namespace_oid("apikeys", true))
+	if (get_rel_relkind(table) == RELKIND_RELATION && is_own_table(table))
 		raise_rule(table);
 }
 

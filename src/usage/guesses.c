@@ -96,11 +96,6 @@ typedef struct Proof
 	pg_atomic_uint64 halves[2];
 } Proof;
 
-typedef struct ProofSet
-{
-	Proof		proofs[SET_PROOFS];
-} ProofSet;
-
 typedef struct Table
 {
 	uint8		seed[AK_SHORT_HASH_SEED_SIZE];	/* of marks */
@@ -109,7 +104,7 @@ typedef struct Table
 	pg_atomic_uint32 computing; /* processes that do */
 	Bucket		server;			/* has one cell in use */
 	Bucket		buckets[AK_GUESS_OF_SERVER][BUCKET_COUNT];
-	ProofSet	sets[SET_COUNT];
+	Proof		proofs[SET_COUNT][SET_PROOFS];
 } Table;
 
 static Table *table = NULL;
@@ -146,9 +141,10 @@ ak_guesses_attach(void)
 		for (int of = 0; of < AK_GUESS_OF_SERVER; of++)
 			for (int i = 0; i < BUCKET_COUNT; i++)
 				init_bucket(&table->buckets[of][i]);
-		for (int i = 0; i < SET_COUNT * SET_PROOFS; i++)
-			for (int half = 0; half < 2; half++)
-				pg_atomic_init_u64(&table->sets[i / SET_PROOFS].proofs[i % SET_PROOFS].halves[half], 0);
+		for (int set = 0; set < SET_COUNT; set++)
+			for (int i = 0; i < SET_PROOFS; i++)
+				for (int half = 0; half < 2; half++)
+					pg_atomic_init_u64(&table->proofs[set][i].halves[half], 0);
 	}
 }
 
@@ -252,15 +248,15 @@ take(AkGuess *guess, AkGuessOf of)
 	return guess->is_counted[of];
 }
 
-/* Nothing was computed for it, or it was no guess but the secret. */
+/* Nothing was computed for it, or it was the secret: then only the computing counts. */
 static void
-give_back(AkGuess *guess, bool was_computed)
+give_back(AkGuess *guess, bool was_right)
 {
 	for (int of = 0; of < AK_GUESS_OF_COUNT; of++)
 	{
 		Bucket	   *bucket = get_bucket(of, guess->marks[of]);
 
-		if (!guess->is_counted[of] || (was_computed && of == AK_GUESS_COMPUTED))
+		if (!guess->is_counted[of] || (was_right && of == AK_GUESS_COMPUTED))
 			continue;
 		SpinLockAcquire(&bucket->mutex);
 		ak_guess_cells_give_back(bucket->cells, BUCKET_CELLS,
@@ -338,8 +334,8 @@ get_owner(uint64 second_half)
 	return (uint16) second_half;
 }
 
-/* Where the proof is kept that a claim is so by a hash, and its halves. */
-static ProofSet *
+/* The set for the proof that a claim is so by a hash, and the halves of that. */
+static Proof *
 find_set(const pg_uuid_t *organization, const char *stored,
 		 size_t stored_size, const AkSecretClaim *claim, uint64 halves[2])
 {
@@ -352,7 +348,7 @@ find_set(const pg_uuid_t *organization, const char *stored,
 	memcpy(words, digest, sizeof(words));
 	halves[0] = words[0];
 	halves[1] = (words[1] & ~(uint64) PG_UINT16_MAX) | owner;
-	return &table->sets[words[2] % SET_COUNT];
+	return table->proofs[words[2] % SET_COUNT];
 }
 
 /*
@@ -364,11 +360,11 @@ ak_guesses_know(const pg_uuid_t *organization, const char *stored,
 				size_t stored_size, const AkSecretClaim *claim)
 {
 	uint64		halves[2];
-	ProofSet   *set = find_set(organization, stored, stored_size, claim, halves);
+	Proof	   *set = find_set(organization, stored, stored_size, claim, halves);
 
 	for (int i = 0; i < SET_PROOFS; i++)
-		if (pg_atomic_read_u64(&set->proofs[i].halves[0]) == halves[0] &&
-			pg_atomic_read_u64(&set->proofs[i].halves[1]) == halves[1])
+		if (pg_atomic_read_u64(&set[i].halves[0]) == halves[0] &&
+			pg_atomic_read_u64(&set[i].halves[1]) == halves[1])
 			return true;
 	return false;
 }
@@ -378,16 +374,15 @@ remember(const pg_uuid_t *organization, const char *stored,
 		 size_t stored_size, const AkSecretClaim *claim)
 {
 	uint64		halves[2];
-	ProofSet   *set = find_set(organization, stored, stored_size, claim, halves);
+	Proof	   *set = find_set(organization, stored, stored_size, claim, halves);
 	uint16		owners[SET_PROOFS];
 	uint8		first;
 	Proof	   *proof;
 
 	for (int i = 0; i < SET_PROOFS; i++)
-		owners[i] = get_owner(pg_atomic_read_u64(&set->proofs[i].halves[1]));
+		owners[i] = get_owner(pg_atomic_read_u64(&set[i].halves[1]));
 	ak_crypto_random_bytes(&first, sizeof(first));
-	proof = &set->proofs[ak_fair_place(owners, SET_PROOFS,
-									   get_owner(halves[1]), first)];
+	proof = &set[ak_fair_place(owners, SET_PROOFS, get_owner(halves[1]), first)];
 	pg_atomic_write_u64(&proof->halves[0], halves[0]);
 	pg_atomic_write_u64(&proof->halves[1], halves[1]);
 }
