@@ -230,7 +230,7 @@ extern void ak_rules_check_new(Oid rule);
 extern void ak_rules_check(void);
 extern void ak_references_check(const ResultRelInfo *target, int16 events,
 								const Bitmapset *changed,
-								Oid extension_owner);
+								Oid extension_owner, bool is_in_trigger);
 
 /* --- trigger.c ----------------------------------------------------------- */
 

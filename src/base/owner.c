@@ -390,7 +390,7 @@ check_references(PlanState *part, EState *state)
 		ak_references_check(target, events,
 							events & TRIGGER_TYPE_DELETE ? NULL :
 							ExecGetUpdatedCols(target, state),
-							acting->owner);
+							acting->owner, acting->others > 0);
 	}
 }
 

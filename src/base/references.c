@@ -402,22 +402,23 @@ check(const Reference *reference, bool is_to_own_table,
  * Checks the foreign keys that refer to a table, of which a statement that has begun in a
  * section of the extension's owner is going to delete rows (TRIGGER_TYPE_DELETE), or to
  * change these columns (TRIGGER_TYPE_UPDATE).  What foreign keys do in turn are
- * statements of their own, which come here too.  The foreign keys are those of the
- * executor's copy of the table's triggers: their owners cannot change any more what it is
- * going to do.  Raises 42501 if code of another role could run.
+ * statements of their own, which come here too.  What a superuser's trigger changes in
+ * other tables is not judged: there PostgreSQL's own rules hold, as without the
+ * extension.  The foreign keys are those of the executor's copy of the table's triggers:
+ * their owners cannot change any more what it is going to do.  Raises 42501 if code of
+ * another role could run.
  */
 void
 ak_references_check(const ResultRelInfo *target, int16 events,
-					const Bitmapset *changed, Oid extension_owner)
+					const Bitmapset *changed, Oid extension_owner,
+					bool is_in_trigger)
 {
-	Oid			table = RelationGetRelid(target->ri_RelationDesc);
-	bool		is_own = is_own_table(table);
+	bool		is_own = is_own_table(RelationGetRelid(target->ri_RelationDesc));
 	Reference  *references = NULL;
 	int			count;
 
 	CHECK_FOR_INTERRUPTS();
-	/* One that a superuser's trigger changes. */
-	if (!is_trusted(table, extension_owner))
+	if (is_in_trigger && !is_own)
 		return;
 	if (!is_own)
 	{
