@@ -22,10 +22,16 @@
  * inside of which nothing is called but ak_tally_add().  Exclusive: to enter
  * and remove counters and change anything else of them.  A process that holds
  * one of these locks takes no other one (but the pool's spinlock, here only),
- * reads and writes nothing elsewhere, and allocates nothing but copies of what
- * it reads.  Only a database's worker removes its counters, or a process that
- * purges a database without one: a pointer to a counter stays valid for the
- * worker without a lock.
+ * reads and writes nothing elsewhere, and allocates nothing.  Only a database's
+ * worker removes its counters, or a process that purges a database without one: a
+ * pointer to a counter stays valid for the worker without a lock, and for others while
+ * nothing was removed from the partition.
+ *
+ * Shared locks pass an exclusive one that waits, and a key may have tens of thousands
+ * of counters.  So who looks at counters, which are not the one that is counted in, looks
+ * at some hundreds under one lock, and lets those go first who wait for an exclusive one:
+ * otherwise some who look at one key over and over would keep requests waiting, and the
+ * worker.
  *
  * No function raises an error; without room the result is NULL.
  *
@@ -61,6 +67,8 @@ typedef struct Pool
 {
 	uint64		seed[AK_SHORT_HASH_SEED_SIZE / sizeof(uint64)];
 	dlist_head	heads[AK_COUNTER_PARTITIONS];
+	uint64		changes[AK_COUNTER_PARTITIONS];	/* see ak_counters_changes() */
+	pg_atomic_uint32 waiting[AK_COUNTER_PARTITIONS];	/* for the exclusive lock */
 
 	slock_t		mutex;			/* protects the fields below */
 	AkCounter  *free;			/* freed, linked by children[0] */
@@ -259,7 +267,10 @@ ak_counters_attach(void)
 		ak_crypto_random_bytes(pool->seed, sizeof(pool->seed));
 		SpinLockInit(&pool->mutex);
 		for (int i = 0; i < AK_COUNTER_PARTITIONS; i++)
+		{
 			dlist_init(&pool->heads[i]);
+			pg_atomic_init_u32(&pool->waiting[i], 0);
+		}
 		memset(roots, 0, get_roots_size());
 	}
 	memcpy(seed, pool->seed, sizeof(seed));
@@ -297,7 +308,24 @@ ak_counters_have_room(const AkCounterName *name)
 void
 ak_counters_lock(int partition, LWLockMode mode)
 {
+	if (mode == LW_EXCLUSIVE)
+		pg_atomic_fetch_add_u32(&pool->waiting[partition], 1);
 	LWLockAcquire(&locks[partition].lock, mode);
+	if (mode == LW_EXCLUSIVE)
+		pg_atomic_fetch_sub_u32(&pool->waiting[partition], 1);
+}
+
+/*
+ * Takes it, shared, to look at many counters: those who wait to change some have a
+ * millisecond in which nobody else begins to look.
+ */
+void
+ak_counters_lock_to_read(int partition)
+{
+	CHECK_FOR_INTERRUPTS();
+	if (pg_atomic_read_u32(&pool->waiting[partition]) > 0)
+		pg_usleep(1000);
+	ak_counters_lock(partition, LW_SHARED);
 }
 
 /* Releases it. */
@@ -438,6 +466,16 @@ ak_counter_next(Oid database, int partition, AkCounter *counter)
 	return NULL;
 }
 
+/*
+ * How often counters of a partition were removed, or counts moved from one to another.
+ * The lock is held; to change it, exclusively.
+ */
+uint64 *
+ak_counters_changes(int partition)
+{
+	return &pool->changes[partition];
+}
+
 /* Removes a counter from its tree; any leaf below it replaces it. */
 static void
 remove_from_tree(AkCounter *counter)
@@ -449,6 +487,7 @@ remove_from_tree(AkCounter *counter)
 
 	name.key = counter->key;
 	hash_name(&name);
+	pool->changes[name.partition]++;
 	place = leaf = find_place(&name);
 	while (substitute->children[0] || substitute->children[1])
 	{

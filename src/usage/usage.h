@@ -262,6 +262,7 @@ extern Size ak_counter_prefetch_root(const char *public_key, size_t length,
 extern void ak_counter_prefetch(Size root);
 extern bool ak_counters_have_room(const AkCounterName *name);
 extern void ak_counters_lock(int partition, LWLockMode mode);
+extern void ak_counters_lock_to_read(int partition);
 extern void ak_counters_unlock(int partition);
 extern AkCounter *ak_counter_find(const AkCounterName *name);
 extern AkCounter *ak_counter_enter(const AkCounterName *name);
@@ -270,6 +271,7 @@ extern AkCounter *ak_counter_next(Oid database, int partition,
 extern bool ak_counter_set_deleter(const AkCounterName *name,
 								   TransactionId deleter);
 extern void ak_counter_clear_deleter(AkCounter *head);
+extern uint64 *ak_counters_changes(int partition);
 extern void ak_counter_remove(AkCounter *counter);
 extern void ak_counters_purge(Oid database);
 

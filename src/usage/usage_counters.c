@@ -37,6 +37,74 @@ name_own_counter(const text *public_key, const pg_uuid_t *organization,
 						   MyDatabaseId, counted, name);
 }
 
+/* --- Walks --------------------------------------------------------------- */
+
+/* Maximum number of counters that are looked at under one lock. */
+#define WALK_SLICE	256
+
+/*
+ * Returns an array with room for that many elements, palloc'd: before a lock is taken.
+ */
+static void *
+reserve(void *array, Size element_size, int *allocated, int wanted)
+{
+	if (wanted <= *allocated)
+		return array;
+	*allocated = Max(wanted, 2 * *allocated);
+	return array ? repalloc_huge(array, *allocated * element_size) :
+		palloc_extended(*allocated * element_size, MCXT_ALLOC_HUGE);
+}
+
+/* A walk along the counters of one key, in slices; initially all 0. */
+typedef struct Walk
+{
+	bool		has_begun;
+	uint64		changes;		/* ak_counters_changes() of when it was locked last */
+	AkCounter  *next;			/* NULL: at the end */
+} Walk;
+
+/*
+ * Begins a slice of a walk along a key's counters, of which the head is first: takes the
+ * lock, a shared one as ak_counters_lock_to_read().  Returns false if the walk begins,
+ * also again because counters were removed, or counts moved: what was seen is to be
+ * forgotten.
+ */
+static bool
+walk_on(Walk *walk, const AkCounterName *head, LWLockMode mode)
+{
+	uint64		changes;
+	bool		goes_on;
+
+	if (mode == LW_SHARED)
+		ak_counters_lock_to_read(head->partition);
+	else
+		ak_counters_lock(head->partition, mode);
+	changes = *ak_counters_changes(head->partition);
+	goes_on = walk->has_begun && walk->changes == changes;
+	if (!goes_on)
+		*walk = (Walk) {true, changes, ak_counter_find(head)};
+	return goes_on;
+}
+
+/* Returns the next counter of a walk, NULL at its end; the lock is held. */
+static AkCounter *
+walk_next(Walk *walk)
+{
+	AkCounter  *counter = walk->next;
+	dlist_head *others;
+
+	if (counter == NULL)
+		return NULL;
+	others = &counter->head->counters;
+	if (ak_counter_is_head(counter))
+		walk->next = dlist_is_empty(others) ? NULL :
+			dlist_head_element(AkCounter, link, others);
+	else
+		walk->next = dlist_has_next(others, &counter->link) ?
+			dlist_container(AkCounter, link, counter->link.next) : NULL;
+	return counter;
+}
+
 /* --- Counting ------------------------------------------------------------ */
 
 /*
@@ -211,21 +279,26 @@ ak_usage_counters_forget_networks(const text *public_key,
 								  const pg_uuid_t *organization,
 								  const AkNetset *access_list)
 {
+	AkCounterName head;
 	AkCounterName name;
-	AkCounter  *head;
-	dlist_iter	iterator;
-	int			allocated = 8;
+	Walk		walk = {0};
+	int			allocated = 0;
 	int			count = 0;
-	AkNetwork  *in_flight = palloc(allocated * sizeof(AkNetwork));
+	AkNetwork  *in_flight = NULL;
 
-	if (!name_own_counter(public_key, organization, &counted_by_head, &name))
+	if (!name_own_counter(public_key, organization, &counted_by_head, &head))
 		return make_networks(in_flight, 0);
-	ak_counters_lock(name.partition, LW_EXCLUSIVE);
-	head = ak_counter_find(&name);
-	if (head)
-		dlist_foreach(iterator, &head->counters)
+	do
+	{
+		AkCounter  *counter;
+
+		in_flight = reserve(in_flight, sizeof(AkNetwork), &allocated,
+							count + WALK_SLICE);
+		if (!walk_on(&walk, &head, LW_EXCLUSIVE))
+			count = 0;
+		for (int i = 0; i < WALK_SLICE &&
+			 (counter = walk_next(&walk)) != NULL; i++)
 		{
-			AkCounter  *counter = dlist_container(AkCounter, link, iterator.cur);
 			AkCounted	counted = counter->key.counted;
 			AkCounter  *other;
 
@@ -233,20 +306,18 @@ ak_usage_counters_forget_networks(const text *public_key,
 				ak_netset_contains_entry(access_list, &counted.network))
 				continue;
 			if (ak_tally_total(counter->in_flight) > 0)
-			{
-				if (count == allocated)
-					in_flight = repalloc_huge(in_flight, (allocated *= 2) *
-											  sizeof(AkNetwork));
 				in_flight[count++] = counted.network;
-			}
 			if (ak_tally_total(counter->pending) == 0)
 				continue;
 			memset(&counted.network, 0, sizeof(counted.network));
 			(void) name_own_counter(public_key, organization, &counted, &name);
 			other = ak_counter_enter(&name);
-			move_pending(counter, other ? other : head);
+			move_pending(counter, other ? other : counter->head);
+			walk.changes = ++*ak_counters_changes(head.partition);
 		}
-	ak_counters_unlock(name.partition);
+		ak_counters_unlock(head.partition);
+		CHECK_FOR_INTERRUPTS();
+	} while (walk.next);
 	return make_networks(in_flight, count);
 }
 
@@ -279,22 +350,18 @@ copy_tallies(const AkCounter *counter, const AkTally *tallies, uint64 batch,
 	return count;
 }
 
-/* Appends what a counter says to *counts, of which there are *count. */
-static void
-read_counter(AkCounter *counter, AkCount **counts, int *count, int *allocated)
+/* Copies what a counter says; returns how many counts that are. */
+static int
+read_counter(AkCounter *counter, AkCount *copies)
 {
 	AkCounter	read;
+	int			count;
 
 	SpinLockAcquire(&counter->mutex);
 	read = *counter;
 	SpinLockRelease(&counter->mutex);
-	if (*count + 2 * AK_TALLIES > *allocated)
-	{
-		*allocated *= 2;
-		*counts = repalloc_huge(*counts, *allocated * sizeof(AkCount));
-	}
-	*count += copy_tallies(&read, read.in_flight, read.batch, &(*counts)[*count]);
-	*count += copy_tallies(&read, read.pending, 0, &(*counts)[*count]);
+	count = copy_tallies(&read, read.in_flight, read.batch, copies);
+	return count + copy_tallies(&read, read.pending, 0, &copies[count]);
 }
 
 /*
@@ -306,25 +373,29 @@ int
 ak_usage_counters_read(const text *public_key, const pg_uuid_t *organization,
 					   AkCount **counts)
 {
-	AkCounterName name;
-	AkCounter  *head;
-	int			allocated = 8;
+	AkCounterName head;
+	Walk		walk = {0};
+	int			slice = 4;		/* most keys have few */
+	int			allocated = 0;
 	int			count = 0;
-	dlist_iter	iterator;
 
-	if (!name_own_counter(public_key, organization, &counted_by_head, &name))
+	*counts = NULL;
+	if (!name_own_counter(public_key, organization, &counted_by_head, &head))
 		return 0;
-	ak_counters_lock(name.partition, LW_SHARED);
-	head = ak_counter_find(&name);
-	if (head)
+	do
 	{
-		*counts = palloc(allocated * sizeof(AkCount));
-		read_counter(head, counts, &count, &allocated);
-		dlist_foreach(iterator, &head->counters)
-			read_counter(dlist_container(AkCounter, link, iterator.cur),
-						 counts, &count, &allocated);
-	}
-	ak_counters_unlock(name.partition);
+		AkCounter  *counter;
+
+		*counts = reserve(*counts, sizeof(AkCount), &allocated,
+						  count + slice * 2 * AK_TALLIES);
+		if (!walk_on(&walk, &head, LW_SHARED))
+			count = 0;
+		for (int i = 0; i < slice &&
+			 (counter = walk_next(&walk)) != NULL; i++)
+			count += read_counter(counter, &(*counts)[count]);
+		ak_counters_unlock(head.partition);
+		slice = Min(2 * slice, WALK_SLICE);
+	} while (walk.next);
 	return count;
 }
 
@@ -341,7 +412,7 @@ ak_usage_counters_pending(Oid database, uint64 settled)
 	{
 		AkCounter  *counter = NULL;
 
-		ak_counters_lock(i, LW_SHARED);
+		ak_counters_lock_to_read(i);
 		while ((counter = ak_counter_next(database, i, counter)) != NULL)
 			if (ak_tally_total(counter->pending) > 0 ||
 				(ak_tally_total(counter->in_flight) > 0 &&
@@ -363,20 +434,6 @@ typedef struct Deletion
 	AkCounter  *head;
 	TransactionId deleter;
 } Deletion;
-
-/* Allocates before the lock is taken, so that nothing fails half-way. */
-static void
-reserve_counts(AkHarvest *harvest)
-{
-	int			wanted = harvest->count + SLICE * AK_TALLIES;
-
-	if (wanted <= harvest->allocated)
-		return;
-	harvest->allocated = Max(wanted, 2 * harvest->allocated);
-	harvest->counts = harvest->counts ?
-		repalloc(harvest->counts, harvest->allocated * sizeof(AkCount)) :
-		palloc(harvest->allocated * sizeof(AkCount));
-}
 
 /* Removes a counter that holds nothing; under an exclusive lock. */
 static void
@@ -435,7 +492,9 @@ harvest_slice(Oid database, uint64 batch, AkHarvestPlace *place,
 	int			deletion_count = 0;
 	AkCounter  *counter;
 
-	reserve_counts(harvest);
+	harvest->counts = reserve(harvest->counts, sizeof(AkCount),
+							  &harvest->allocated,
+							  harvest->count + SLICE * AK_TALLIES);
 	ak_counters_lock(partition, LW_EXCLUSIVE);
 	counter = place->next ? place->next :
 		ak_counter_next(database, partition, NULL);

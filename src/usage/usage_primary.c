@@ -351,10 +351,10 @@ check_reasons(Datum column)
 /*
  * Raises 22023 for a time that is further in the future than a clock that is
  * wrong for a while: such a last use would hide all later ones, and such an hour
- * would never be old enough to be deleted.  With "step", times must be multiples of it.
+ * would never be old enough to be deleted.  Hours must be whole, and may be null.
  */
 static void
-check_times(Datum column, TimestampTz step)
+check_times(Datum column, bool are_hours)
 {
 	TimestampTz end = GetCurrentTimestamp() + 7 * USECS_PER_DAY;
 	Datum	   *times;
@@ -367,9 +367,11 @@ check_times(Datum column, TimestampTz step)
 	{
 		TimestampTz time = DatumGetTimestampTz(times[i]);
 
+		if (nulls[i] && !are_hours)
+			refuse("a time must not be null");
 		if (!nulls[i] && (TIMESTAMP_NOT_FINITE(time) || time > end))
 			refuse("a time must not be infinite or more than a week ahead");
-		if (!nulls[i] && time % step != 0)
+		if (!nulls[i] && are_hours && time % AK_HOUR != 0)
 			refuse("an hour must be a whole one");
 	}
 }
@@ -402,8 +404,8 @@ apikeys_merge_usage(PG_FUNCTION_ARGS)
 	check_counts(batch.columns[AK_BATCH_HOUR_COUNTS]);
 	check_counts(batch.columns[AK_BATCH_COSTS]);
 	check_reasons(batch.columns[AK_BATCH_REASONS]);
-	check_times(batch.columns[AK_BATCH_TIMES], 1);
-	check_times(batch.columns[AK_BATCH_HOURS], AK_HOUR);
+	check_times(batch.columns[AK_BATCH_TIMES], false);
+	check_times(batch.columns[AK_BATCH_HOURS], true);
 	deconstruct_array(DatumGetArrayTypeP(batch.columns[AK_BATCH_VERSIONS]),
 					  INT4OID, 4, true, TYPALIGN_INT,
 					  &versions, &null_versions, &version_count);

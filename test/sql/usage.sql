@@ -206,6 +206,7 @@ PREPARE merge_one (text, timestamptz, timestamptz) AS
 SELECT apikeys.merge_usage(:'instance', 6, ARRAY[:'public_key'], ARRAY[$1], '{NULL}', '{1}', ARRAY[$2], '{NULL}', '{NULL}', '{NULL}', ARRAY[$3], '{1}', '{0}', array_fill(:'acme'::uuid, '{1}'));
 EXECUTE merge_one (NULL, now() + interval '8 days', '2001-01-01');
 EXECUTE merge_one (NULL, 'infinity', '2001-01-01');
+EXECUTE merge_one (NULL, NULL, '2001-01-01');
 EXECUTE merge_one (NULL, '-infinity', '2001-01-01');
 EXECUTE merge_one (NULL, now(), date_trunc('hour', now()) + interval '8 days');
 EXECUTE merge_one (NULL, now(), '294000-01-01');

@@ -366,6 +366,28 @@ is(query(q{SELECT count(*), sum(use_count) FROM apikeys.access_list_entries WHER
 	'added again they begin at zero');
 is(query($written), 30, 'but the key has all its uses');
 
+# --- Many who look ------------------------------------------------------------------
+
+# Who looks at what is counted of one key, over and over, keeps neither the worker waiting
+# nor keys that are used for the first time.
+query('TRUNCATE apikeys.key_usage');
+is(use_from('key10', 2000), 2000, 'a key is used by 2000 entries');
+my $look = "$node->{_basedir}/look.sql";
+append_to_file($look,
+	q{DO $$ BEGIN FOR i IN 1..100 LOOP PERFORM last_used_at FROM apikeys.keys WHERE public_key = 'key10'; END LOOP; END $$;});
+my $lookers = IPC::Run::start(
+	[ 'pgbench', '-n', '-c', '16', '-j', '2', '-T', '60', '-f', $look, $node->connstr('postgres') . ' application_name=look' ],
+	'>', \my $looked, '2>', \my $look_errors);
+my $looking = q{SELECT count(*) FROM pg_stat_activity WHERE application_name = 'look'};
+ok($node->poll_query_until('postgres', "SELECT ($looking) = 16"), 'sixteen sessions look at it');
+is(use_keys(100, 599), 500, 'other keys are used for the first time');
+query('SELECT apikeys.flush_usage()');
+is(query($looking), 16, 'and written, while they look on');
+is(query($written), 2500, 'as all uses are');
+$lookers->signal('TERM');
+$lookers->finish;
+flush_usage();
+
 # --- Many deletions -----------------------------------------------------------------
 
 use_keys(3000, 4499);
