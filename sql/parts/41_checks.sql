@@ -371,8 +371,7 @@ BEGIN
 				MESSAGE = 'a role must not be null', CONSTRAINT = 'null_argument';
 		ELSIF found IS NULL THEN
 			RAISE undefined_object USING
-				MESSAGE = CASE WHEN apikeys_internal.is_role_name(role_name)
-					THEN format('role "%s" does not exist', role_name) ELSE 'role does not exist' END,
+				MESSAGE = 'role does not exist',
 				DETAIL = format('It is element %s of the array.', place),
 				HINT = 'SELECT name, level, description FROM apikeys.role lists the roles.',
 				CONSTRAINT = 'role_not_found';

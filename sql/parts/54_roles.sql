@@ -132,9 +132,7 @@ BEGIN
 		WHERE r.name = drop_role.name AND r.organization_id IS NOT DISTINCT FROM drop_role.organization FOR UPDATE;
 	IF NOT FOUND THEN
 		RAISE undefined_object USING
-			MESSAGE = CASE WHEN apikeys_internal.is_role_name(name)
-				THEN format('role "%s" does not exist', name) ELSE 'role does not exist' END,
-			CONSTRAINT = 'role_not_found';
+			MESSAGE = 'role does not exist', CONSTRAINT = 'role_not_found';
 	ELSIF dropped.is_builtin THEN
 		RAISE dependent_objects_still_exist USING
 			MESSAGE = format('cannot drop role "%s"', name),

@@ -122,10 +122,12 @@ ak_quota_merge(const pg_uuid_t *instance, uint64 number, AkQuotaBatch *batch)
 {
 	static AkStatement merge = {
 		"INSERT INTO apikeys.quota_usage AS u (subject, period, starts_at, used) "
-		"SELECT b.subject, b.period, b.starts_at, b.count "
+		"SELECT b.subject, b.period, b.starts_at, "
+		"least(pg_catalog.sum(b.count), 9223372036854775807)::pg_catalog.int8 "
 		"FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), "
 		"pg_catalog.unnest($3), pg_catalog.unnest($4)) "
 		"AS b (subject, period, starts_at, count) "
+		"GROUP BY b.subject, b.period, b.starts_at "
 		"ON CONFLICT ON CONSTRAINT quota_usage_pkey DO UPDATE SET used = "
 		"least(u.used::pg_catalog.numeric "
 		"OPERATOR(pg_catalog.+) excluded.used::pg_catalog.numeric, "
@@ -184,6 +186,8 @@ apikeys_merge_quota_usage(PG_FUNCTION_ARGS)
 	AkQuotaBatch batch;
 	ArrayType  *counts;
 	const int64 *count;
+	const TimestampTz *start;
+	TimestampTz last_start = GetCurrentTimestamp() + AK_WRONG_CLOCK;
 	AkPeriod	period;
 	Datum	   *periods;
 	int			period_count;
@@ -209,14 +213,16 @@ apikeys_merge_quota_usage(PG_FUNCTION_ARGS)
 					  TEXTOID, -1, false, TYPALIGN_INT, &periods, NULL,
 					  &period_count);
 	count = (const int64 *) ARR_DATA_PTR(counts);
+	start = (const TimestampTz *)
+		ARR_DATA_PTR(DatumGetArrayTypeP(batch.columns[AK_QUOTA_STARTS]));
 	for (int i = 0; i < batch.count; i++)
-		if (count[i] < 0 ||
+		if (count[i] < 0 || start[i] > last_start ||
 			!ak_period_parse(VARDATA_ANY(DatumGetTextPP(periods[i])),
 							 VARSIZE_ANY_EXHDR(DatumGetTextPP(periods[i])),
 							 &period))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("a count must not be negative, and a period must be one"),
+					 errmsg("a count must not be negative, and a period must be one that does not begin more than a week ahead"),
 					 ak_errid("invalid_batch")));
 	PG_RETURN_BOOL(ak_quota_merge(PG_GETARG_UUID_P(0), PG_GETARG_INT64(1),
 								  &batch));

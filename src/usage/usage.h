@@ -375,6 +375,12 @@ extern void ak_usage_counters_take_back(Oid database, uint64 batch);
 extern void ak_usage_counters_take_back_one(Oid database,
 											const AkCount *count);
 
+/*
+ * How far ahead what a standby sends may be, in microseconds: such is a clock that is
+ * wrong for a while.
+ */
+#define AK_WRONG_CLOCK			(7 * USECS_PER_DAY)
+
 /* --- usage_merge.c ------------------------------------------------------- */
 
 /*

@@ -356,7 +356,7 @@ check_reasons(Datum column)
 static void
 check_times(Datum column, bool are_hours)
 {
-	TimestampTz end = GetCurrentTimestamp() + 7 * USECS_PER_DAY;
+	TimestampTz end = GetCurrentTimestamp() + AK_WRONG_CLOCK;
 	Datum	   *times;
 	bool	   *nulls;
 	int			count;

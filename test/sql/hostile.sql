@@ -112,7 +112,7 @@ INSERT INTO attempt (answer, statement) VALUES
 	(NULL, $$SELECT apikeys.rate_limit_headers(apikeys.decide(pg_temp.fact('key'), pg_temp.fact('secret'), '192.0.2.1', 'a.read'))$$),
 	(NULL, $$SELECT apikeys.reset_limits(pg_temp.fact('key'))$$),
 	(NULL, $$SELECT * FROM apikeys.limits$$),
-	(NULL, $$SELECT apikeys.merge_quota_usage(pg_temp.id('org'), 1, ARRAY[pg_temp.id('org')], '{month}', '{2027-01-01 00:00+00}', '{1}')$$),
+	(NULL, $$SELECT apikeys.merge_quota_usage(pg_temp.id('org'), 1, ARRAY[pg_temp.id('org')], '{month}', '{2026-01-01 00:00+00}', '{1}')$$),
 	('reason', $$SELECT (apikeys.decide(pg_temp.fact('key'), pg_temp.fact('secret'), '192.0.2.1', 'a.read')).reason$$),
 	(NULL, $$SELECT apikeys.authorize(pg_temp.fact('key'), pg_temp.fact('secret'), '192.0.2.1', 'a.read', pg_temp.id('project'))$$),
 	(NULL, $$SELECT apikeys.authorize(pg_temp.fact('key'), pg_temp.fact('key'), '192.0.2.1', 'a.read')$$),

@@ -164,15 +164,20 @@ SELECT pg_temp.ask('clusters.read', 1, key => 'regress_limits_other');
 SELECT apikeys.set_quota('regress_limits_other', NULL, 'ever') \g /dev/null
 
 -- A batch of a standby is added once.
-SELECT gen_random_uuid() AS instance, limits_id FROM apikeys.key WHERE public_key = 'regress_limits_other' \gset
-SELECT apikeys.merge_quota_usage(:'instance', 1, ARRAY[:'limits_id']::uuid[], '{day}', '{2027-01-01 00:00+00}', '{5}');
-SELECT apikeys.merge_quota_usage(:'instance', 1, ARRAY[:'limits_id']::uuid[], '{day}', '{2027-01-01 00:00+00}', '{5}');
-SELECT apikeys.merge_quota_usage(:'instance', 2, ARRAY[:'limits_id']::uuid[], '{day}', '{2027-01-01 00:00+00}', '{9223372036854775807}');
-SELECT used FROM apikeys.quota_usage WHERE subject = :'limits_id' AND starts_at = '2027-01-01 00:00+00';
-SELECT apikeys.merge_quota_usage(:'instance', 3, ARRAY[:'limits_id']::uuid[], '{day}', '{2027-01-01 00:00+00}', '{-1}');
-SELECT apikeys.merge_quota_usage(:'instance', 3, ARRAY[:'limits_id']::uuid[], '{decade}', '{2027-01-01 00:00+00}', '{1}');
-SELECT apikeys.merge_quota_usage(:'instance', 3, '{NULL}', '{day}', '{2027-01-01 00:00+00}', '{1}');
-SELECT apikeys.merge_quota_usage(:'instance', 3, '{}', '{day}', '{2027-01-01 00:00+00}', '{1}');
+SELECT gen_random_uuid() AS instance, limits_id, date_trunc('day', now(), 'UTC') AS day FROM apikeys.key WHERE public_key = 'regress_limits_other' \gset
+SELECT apikeys.merge_quota_usage(:'instance', 1, ARRAY[:'limits_id']::uuid[], '{day}', ARRAY[:'day'::timestamptz], '{5}');
+SELECT apikeys.merge_quota_usage(:'instance', 1, ARRAY[:'limits_id']::uuid[], '{day}', ARRAY[:'day'::timestamptz], '{5}');
+SELECT apikeys.merge_quota_usage(:'instance', 2, ARRAY[:'limits_id']::uuid[], '{day}', ARRAY[:'day'::timestamptz], '{9223372036854775807}');
+SELECT used FROM apikeys.quota_usage WHERE subject = :'limits_id' AND starts_at = :'day';
+SELECT apikeys.merge_quota_usage(:'instance', 3, ARRAY[:'limits_id']::uuid[], '{day}', ARRAY[:'day'::timestamptz], '{-1}');
+SELECT apikeys.merge_quota_usage(:'instance', 3, ARRAY[:'limits_id']::uuid[], '{decade}', ARRAY[:'day'::timestamptz], '{1}');
+SELECT apikeys.merge_quota_usage(:'instance', 3, '{NULL}', '{day}', ARRAY[:'day'::timestamptz], '{1}');
+SELECT apikeys.merge_quota_usage(:'instance', 3, '{}', '{day}', ARRAY[:'day'::timestamptz], '{1}');
+SELECT apikeys.merge_quota_usage(:'instance', 3, ARRAY[:'limits_id']::uuid[], '{day}', '{infinity}', '{1}');
+SELECT apikeys.merge_quota_usage(:'instance', 3, ARRAY[:'limits_id']::uuid[], '{day}', ARRAY[now() + interval '8 days'], '{1}');
+SELECT apikeys.merge_quota_usage(:'instance', 3, array_fill(:'org'::uuid, '{2}'), '{day,day}', array_fill(:'day'::timestamptz, '{2}'), '{1,9223372036854775807}');
+SELECT used FROM apikeys.quota_usage WHERE subject = :'org' AND starts_at = :'day';
+DELETE FROM apikeys.quota_usage WHERE subject = :'org' AND starts_at = :'day';
 
 -- A server's own batches come from nobody else.
 SELECT instance AS own FROM apikeys.usage_flush WHERE instance <> :'instance' ORDER BY flushed_at DESC LIMIT 1 \gset
