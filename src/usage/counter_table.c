@@ -25,13 +25,12 @@
  * reads and writes nothing elsewhere, and allocates nothing.  Only a database's
  * worker removes its counters, or a process that purges a database without one: a
  * pointer to a counter stays valid for the worker without a lock, and for others while
- * nothing was removed from the partition.
+ * its head has noted no change.
  *
  * Shared locks pass an exclusive one that waits, and a key may have tens of thousands
- * of counters.  So who looks at counters, which are not the one that is counted in, looks
- * at some hundreds under one lock, and lets those go first who wait for an exclusive one:
- * otherwise some who look at one key over and over would keep requests waiting, and the
- * worker.
+ * of counters.  So who looks at many lets those go first who wait for an exclusive one,
+ * and looks at some hundreds of a key under one lock: else requests and the worker would
+ * wait for some who look at one key over and over.
  *
  * No function raises an error; without room the result is NULL.
  *
@@ -67,7 +66,7 @@ typedef struct Pool
 {
 	uint64		seed[AK_SHORT_HASH_SEED_SIZE / sizeof(uint64)];
 	dlist_head	heads[AK_COUNTER_PARTITIONS];
-	uint64		changes[AK_COUNTER_PARTITIONS];	/* see ak_counters_changes() */
+	pg_atomic_uint64 changes;	/* see ak_counter_note_change() */
 	pg_atomic_uint32 waiting[AK_COUNTER_PARTITIONS];	/* for the exclusive lock */
 
 	slock_t		mutex;			/* protects the fields below */
@@ -266,6 +265,7 @@ ak_counters_attach(void)
 		memset(pool, 0, sizeof(Pool));
 		ak_crypto_random_bytes(pool->seed, sizeof(pool->seed));
 		SpinLockInit(&pool->mutex);
+		pg_atomic_init_u64(&pool->changes, 0);
 		for (int i = 0; i < AK_COUNTER_PARTITIONS; i++)
 		{
 			dlist_init(&pool->heads[i]);
@@ -315,10 +315,7 @@ ak_counters_lock(int partition, LWLockMode mode)
 		pg_atomic_fetch_sub_u32(&pool->waiting[partition], 1);
 }
 
-/*
- * Takes it, shared, to look at many counters: those who wait to change some have a
- * millisecond in which nobody else begins to look.
- */
+/* The same, shared, to look at many: those who wait have a millisecond before that. */
 void
 ak_counters_lock_to_read(int partition)
 {
@@ -374,6 +371,16 @@ ak_counter_find(const AkCounterName *name)
 }
 
 /*
+ * Notes in a counter's head, by a number that no head ever had, that the head is new, that
+ * this counter is removed, or that counts moved from it to another one.
+ */
+void
+ak_counter_note_change(AkCounter *counter)
+{
+	counter->head->changes = pg_atomic_add_fetch_u64(&pool->changes, 1);
+}
+
+/*
  * Returns a new counter of this name, linked to its head, or itself a head if
  * that is NULL; NULL without room.
  */
@@ -411,6 +418,8 @@ add_counter(const AkCounterName *name, AkCounter *head)
 	dlist_init(&counter->counters);
 	*find_place(name) = counter;
 	counter->head = head ? head : counter;
+	if (head == NULL)
+		ak_counter_note_change(counter);
 	dlist_push_tail(head ? &head->counters : &pool->heads[name->partition],
 					&counter->link);
 	return counter;
@@ -466,16 +475,6 @@ ak_counter_next(Oid database, int partition, AkCounter *counter)
 	return NULL;
 }
 
-/*
- * How often counters of a partition were removed, or counts moved from one to another.
- * The lock is held; to change it, exclusively.
- */
-uint64 *
-ak_counters_changes(int partition)
-{
-	return &pool->changes[partition];
-}
-
 /* Removes a counter from its tree; any leaf below it replaces it. */
 static void
 remove_from_tree(AkCounter *counter)
@@ -487,7 +486,6 @@ remove_from_tree(AkCounter *counter)
 
 	name.key = counter->key;
 	hash_name(&name);
-	pool->changes[name.partition]++;
 	place = leaf = find_place(&name);
 	while (substitute->children[0] || substitute->children[1])
 	{
@@ -561,6 +559,7 @@ ak_counter_remove(AkCounter *counter)
 	Assert(dlist_is_empty(&counter->counters));
 	if (TransactionIdIsValid(counter->deleter))
 		ak_counter_clear_deleter(counter);
+	ak_counter_note_change(counter);
 	dlist_delete(&counter->link);
 	remove_from_tree(counter);
 

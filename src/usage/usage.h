@@ -234,6 +234,7 @@ typedef struct AkCounter
 
 	/* Used by heads only. */
 	dlist_head	counters;
+	uint64		changes;		/* ak_counter_note_change() */
 	TransactionId deleter;		/* that has deleted the key; 0: none */
 } AkCounter;
 
@@ -271,7 +272,7 @@ extern AkCounter *ak_counter_next(Oid database, int partition,
 extern bool ak_counter_set_deleter(const AkCounterName *name,
 								   TransactionId deleter);
 extern void ak_counter_clear_deleter(AkCounter *head);
-extern uint64 *ak_counters_changes(int partition);
+extern void ak_counter_note_change(AkCounter *counter);
 extern void ak_counter_remove(AkCounter *counter);
 extern void ak_counters_purge(Oid database);
 

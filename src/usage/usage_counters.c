@@ -58,8 +58,7 @@ reserve(void *array, Size element_size, int *allocated, int wanted)
 /* A walk along the counters of one key, in slices; initially all 0. */
 typedef struct Walk
 {
-	bool		has_begun;
-	uint64		changes;		/* ak_counters_changes() of when it was locked last */
+	uint64		changes;		/* of the head, when it was locked last; 0: none */
 	AkCounter  *next;			/* NULL: at the end */
 } Walk;
 
@@ -72,6 +71,7 @@ typedef struct Walk
 static bool
 walk_on(Walk *walk, const AkCounterName *head, LWLockMode mode)
 {
+	AkCounter  *found;
 	uint64		changes;
 	bool		goes_on;
 
@@ -79,10 +79,11 @@ walk_on(Walk *walk, const AkCounterName *head, LWLockMode mode)
 		ak_counters_lock_to_read(head->partition);
 	else
 		ak_counters_lock(head->partition, mode);
-	changes = *ak_counters_changes(head->partition);
-	goes_on = walk->has_begun && walk->changes == changes;
+	found = ak_counter_find(head);
+	changes = found ? found->changes : 0;
+	goes_on = found && walk->changes == changes;
 	if (!goes_on)
-		*walk = (Walk) {true, changes, ak_counter_find(head)};
+		*walk = (Walk) {changes, found};
 	return goes_on;
 }
 
@@ -313,7 +314,8 @@ ak_usage_counters_forget_networks(const text *public_key,
 			(void) name_own_counter(public_key, organization, &counted, &name);
 			other = ak_counter_enter(&name);
 			move_pending(counter, other ? other : counter->head);
-			walk.changes = ++*ak_counters_changes(head.partition);
+			ak_counter_note_change(counter);
+			walk.changes = counter->head->changes;
 		}
 		ak_counters_unlock(head.partition);
 		CHECK_FOR_INTERRUPTS();
