@@ -272,7 +272,7 @@ foreach my $changes ("SELECT apikeys.set_quota('many1', 100, 'day'); SELECT apik
 }
 is( $subscriber->safe_psql(
 		'postgres',
-		q{SELECT string_agg(i.public_key || i.disabled::text, ' ' ORDER BY 1) FROM apikeys.key_image AS i WHERE i.public_key IN ('many1', 'many3', 'many5', 'many7')}
+		q{SELECT string_agg(i.public_key || i.disabled::text, ' ' ORDER BY i.public_key) FROM apikeys.key_image AS i WHERE i.public_key IN ('many1', 'many3', 'many5', 'many7')}
 	),
 	'many1true many3true many5true many7true', 'several changes of a key in one transaction');
 is( $subscriber->safe_psql(
