@@ -335,6 +335,18 @@ SELECT pg_temp.renames('P13') AS "foreign key to a table of a superuser's trigge
 SELECT count(*) AS "locks of it" FROM pg_locks WHERE pid = pg_backend_pid() AND relation = 'regress_faults_11'::regclass;
 COMMIT;
 SELECT changes FROM regress_faults_9;
+DROP TABLE regress_faults_11;
+-- In the extension's own it is, whatever it may do there.
+CREATE OR REPLACE FUNCTION regress_faults_count() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	MERGE INTO apikeys.project AS p USING (SELECT 1) AS n ON false WHEN MATCHED THEN DELETE;
+	RETURN NULL;
+END;
+$$;
+SET ROLE regress_apikeys_alice;
+CREATE TABLE regress_faults_11 (id uuid REFERENCES apikeys.project ON DELETE CASCADE);
+RESET ROLE;
+SELECT pg_temp.renames('P14') AS "merge";
 DROP TRIGGER regress_faults_count ON apikeys.project;
 DROP FUNCTION regress_faults_count;
 DROP TABLE regress_faults_9, regress_faults_11;
