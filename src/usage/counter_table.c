@@ -304,7 +304,7 @@ ak_counters_have_room(const AkCounterName *name)
 	return pool->used < get_room(&name->key);
 }
 
-/* Takes the lock of a partition. */
+/* Takes the lock of a partition; readers see who waits for it exclusively. */
 void
 ak_counters_lock(int partition, LWLockMode mode)
 {
@@ -315,11 +315,13 @@ ak_counters_lock(int partition, LWLockMode mode)
 		pg_atomic_fetch_sub_u32(&pool->waiting[partition], 1);
 }
 
-/* The same, shared, to look at many: those who wait have a millisecond before that. */
+/*
+ * Takes it, shared, to look at many counters, but gives those who wait for it exclusively
+ * a millisecond to come first.
+ */
 void
 ak_counters_lock_to_read(int partition)
 {
-	CHECK_FOR_INTERRUPTS();
 	if (pg_atomic_read_u32(&pool->waiting[partition]) > 0)
 		pg_usleep(1000);
 	ak_counters_lock(partition, LW_SHARED);
@@ -469,8 +471,7 @@ ak_counter_next(Oid database, int partition, AkCounter *counter)
 		AkCounter  *head = dlist_container(AkCounter, link, node);
 
 		if (head->key.database == database)
-			return dlist_is_empty(&head->counters) ? head :
-				dlist_head_element(AkCounter, link, &head->counters);
+			return ak_counter_first(head);
 	}
 	return NULL;
 }

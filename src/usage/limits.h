@@ -232,6 +232,9 @@ extern void ak_quota_tidy_up(void);
 
 /* --- usage_primary.c ----------------------------------------------------- */
 
+/* How far ahead of the primary's clock times of a standby may be. */
+#define AK_MAX_CLOCK_SKEW		(7 * USECS_PER_DAY)
+
 /* A batch in the text form of its arrays. */
 typedef struct AkTextBatch
 {

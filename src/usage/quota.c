@@ -115,7 +115,8 @@ ak_quota_make_batch(AkQuotaHarvest *harvest, AkQuotaBatch *batch)
 /*
  * Adds a batch to the table, in the current transaction and with the rights of
  * its owner, unless that was done before; whether it was not.  Whether there is such a
- * subject is not asked: its key may not be committed yet.
+ * subject is not asked: its key may not be committed yet.  Grouped, for ON CONFLICT adds
+ * to no row twice.
  */
 bool
 ak_quota_merge(const pg_uuid_t *instance, uint64 number, AkQuotaBatch *batch)
@@ -187,7 +188,7 @@ apikeys_merge_quota_usage(PG_FUNCTION_ARGS)
 	ArrayType  *counts;
 	const int64 *count;
 	const TimestampTz *start;
-	TimestampTz last_start = GetCurrentTimestamp() + AK_WRONG_CLOCK;
+	TimestampTz last_start = GetCurrentTimestamp() + AK_MAX_CLOCK_SKEW;
 	AkPeriod	period;
 	Datum	   *periods;
 	int			period_count;

@@ -282,6 +282,14 @@ ak_counter_is_head(const AkCounter *counter)
 	return counter->head == counter;
 }
 
+/* Of the counters of a key, which ak_counter_next() goes through; the head is the last. */
+static inline AkCounter *
+ak_counter_first(AkCounter *head)
+{
+	return dlist_is_empty(&head->counters) ? head :
+		dlist_head_element(AkCounter, link, &head->counters);
+}
+
 /* --- usage_counters.c ---------------------------------------------------- */
 
 /*
@@ -375,12 +383,6 @@ extern void ak_usage_counters_harvest(Oid database, uint64 batch, int wanted,
 extern void ak_usage_counters_take_back(Oid database, uint64 batch);
 extern void ak_usage_counters_take_back_one(Oid database,
 											const AkCount *count);
-
-/*
- * How far ahead what a standby sends may be, in microseconds: such is a clock that is
- * wrong for a while.
- */
-#define AK_WRONG_CLOCK			(7 * USECS_PER_DAY)
 
 /* --- usage_merge.c ------------------------------------------------------- */
 

@@ -52,7 +52,7 @@ reserve(void *array, Size element_size, int *allocated, int wanted)
 		return array;
 	*allocated = Max(wanted, 2 * *allocated);
 	return array ? repalloc_huge(array, *allocated * element_size) :
-		palloc_extended(*allocated * element_size, MCXT_ALLOC_HUGE);
+		palloc(*allocated * element_size);
 }
 
 /* A walk along the counters of one key, in slices; initially all 0. */
@@ -63,10 +63,9 @@ typedef struct Walk
 } Walk;
 
 /*
- * Begins a slice of a walk along a key's counters, of which the head is first: takes the
- * lock, a shared one as ak_counters_lock_to_read().  Returns false if the walk begins,
- * also again because counters were removed, or counts moved: what was seen is to be
- * forgotten.
+ * Begins a slice of a walk along the counters of the key of that head: takes the lock, a
+ * shared one as ak_counters_lock_to_read().  Returns false if the walk begins, also again
+ * because counters were removed, or counts moved: what was seen is to be forgotten.
  */
 static bool
 walk_on(Walk *walk, const AkCounterName *head, LWLockMode mode)
@@ -75,6 +74,7 @@ walk_on(Walk *walk, const AkCounterName *head, LWLockMode mode)
 	uint64		changes;
 	bool		goes_on;
 
+	CHECK_FOR_INTERRUPTS();
 	if (mode == LW_SHARED)
 		ak_counters_lock_to_read(head->partition);
 	else
@@ -83,26 +83,19 @@ walk_on(Walk *walk, const AkCounterName *head, LWLockMode mode)
 	changes = found ? found->changes : 0;
 	goes_on = found && walk->changes == changes;
 	if (!goes_on)
-		*walk = (Walk) {changes, found};
+		*walk = (Walk) {changes, found ? ak_counter_first(found) : NULL};
 	return goes_on;
 }
 
 /* Returns the next counter of a walk, NULL at its end; the lock is held. */
 static AkCounter *
-walk_next(Walk *walk)
+walk_next(Walk *walk, const AkCounterName *head)
 {
 	AkCounter  *counter = walk->next;
-	dlist_head *others;
 
-	if (counter == NULL)
-		return NULL;
-	others = &counter->head->counters;
-	if (ak_counter_is_head(counter))
-		walk->next = dlist_is_empty(others) ? NULL :
-			dlist_head_element(AkCounter, link, others);
-	else
-		walk->next = dlist_has_next(others, &counter->link) ?
-			dlist_container(AkCounter, link, counter->link.next) : NULL;
+	if (counter)
+		walk->next = ak_counter_is_head(counter) ? NULL :
+			ak_counter_next(MyDatabaseId, head->partition, counter);
 	return counter;
 }
 
@@ -298,7 +291,7 @@ ak_usage_counters_forget_networks(const text *public_key,
 		if (!walk_on(&walk, &head, LW_EXCLUSIVE))
 			count = 0;
 		for (int i = 0; i < WALK_SLICE &&
-			 (counter = walk_next(&walk)) != NULL; i++)
+			 (counter = walk_next(&walk, &head)) != NULL; i++)
 		{
 			AkCounted	counted = counter->key.counted;
 			AkCounter  *other;
@@ -318,7 +311,6 @@ ak_usage_counters_forget_networks(const text *public_key,
 			walk.changes = counter->head->changes;
 		}
 		ak_counters_unlock(head.partition);
-		CHECK_FOR_INTERRUPTS();
 	} while (walk.next);
 	return make_networks(in_flight, count);
 }
@@ -393,7 +385,7 @@ ak_usage_counters_read(const text *public_key, const pg_uuid_t *organization,
 		if (!walk_on(&walk, &head, LW_SHARED))
 			count = 0;
 		for (int i = 0; i < slice &&
-			 (counter = walk_next(&walk)) != NULL; i++)
+			 (counter = walk_next(&walk, &head)) != NULL; i++)
 			count += read_counter(counter, &(*counts)[count]);
 		ak_counters_unlock(head.partition);
 		slice = Min(2 * slice, WALK_SLICE);
@@ -414,6 +406,7 @@ ak_usage_counters_pending(Oid database, uint64 settled)
 	{
 		AkCounter  *counter = NULL;
 
+		CHECK_FOR_INTERRUPTS();
 		ak_counters_lock_to_read(i);
 		while ((counter = ak_counter_next(database, i, counter)) != NULL)
 			if (ak_tally_total(counter->pending) > 0 ||

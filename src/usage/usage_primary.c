@@ -349,14 +349,14 @@ check_reasons(Datum column)
 }
 
 /*
- * Raises 22023 for a time that is further in the future than a clock that is
- * wrong for a while: such a last use would hide all later ones, and such an hour
- * would never be old enough to be deleted.  Hours must be whole, and may be null.
+ * Raises 22023 for a time that is further ahead than AK_MAX_CLOCK_SKEW: such a last use
+ * would hide all later ones, and such an hour would never be old enough to be deleted.
+ * Hours must be whole, and may be null.
  */
 static void
 check_times(Datum column, bool are_hours)
 {
-	TimestampTz end = GetCurrentTimestamp() + AK_WRONG_CLOCK;
+	TimestampTz end = GetCurrentTimestamp() + AK_MAX_CLOCK_SKEW;
 	Datum	   *times;
 	bool	   *nulls;
 	int			count;
